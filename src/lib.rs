@@ -1,1 +1,27 @@
+//! vetrina: the program inside an in-store smart mirror.
+//!
+//! The way of a frame, one direction, no way back:
+//!
+//! ```text
+//! camera -> Frame -> Detections -> Tracks -> Look (10-frame window -> embedding) -> Matches -> Scene -> panel
+//! ```
+//!
+//! Modules in reading order: the foundation ([`fault`], [`geometry`], [`frame`], [`tensor`], [`metrics`]), which knows no
+//! stage; the stages ([`capture`], [`network`], [`seam`], [`catalogue`], [`display`]), which hand each other plain values and
+//! otherwise do not know one another; the [`pipeline`], which joins them; and [`cli`], the only place that prints.
+//! ARCHITECTURE.md says why.
 
+pub mod fault;
+pub mod frame;
+pub mod geometry;
+pub mod metrics;
+pub mod tensor;
+
+pub mod capture;
+pub mod catalogue;
+pub mod display;
+pub mod network;
+pub mod seam;
+
+pub mod cli;
+pub mod pipeline;

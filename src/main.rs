@@ -1,1 +1,7 @@
-fn main() {}
+//! The binary: hands the command line to [`vetrina::cli`] and exits with its code.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    vetrina::cli::main()
+}

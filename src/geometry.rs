@@ -1,0 +1,166 @@
+//! Boxes and sizes. Three pixel spaces, three types: a box of one space cannot be used in another by accident.
+
+use std::marker::PhantomData;
+
+/// Pixels of the picture as the camera (or file) gave it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Camera {}
+/// Pixels of the network's input, after the letterbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Network {}
+/// Pixels of the screen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Panel {}
+
+/// Width and height in whole pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Size {
+    pub width: usize,
+    pub height: usize,
+}
+
+impl Size {
+    pub const fn new(width: usize, height: usize) -> Self {
+        Size { width, height }
+    }
+}
+
+/// A box (x1, y1, x2, y2) in pixels of space `S`; x2 and y2 are exclusive, as in seam-spec: width = x2 - x1.
+#[derive(Debug)]
+pub struct Rect<S> {
+    pub x1: f32,
+    pub y1: f32,
+    pub x2: f32,
+    pub y2: f32,
+    space: PhantomData<S>,
+}
+
+impl<S> Clone for Rect<S> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<S> Copy for Rect<S> {}
+impl<S> PartialEq for Rect<S> {
+    fn eq(&self, other: &Self) -> bool {
+        self.corners() == other.corners()
+    }
+}
+
+impl<S> Rect<S> {
+    pub const fn new(x1: f32, y1: f32, x2: f32, y2: f32) -> Self {
+        Rect { x1, y1, x2, y2, space: PhantomData }
+    }
+
+    pub fn corners(&self) -> [f32; 4] {
+        [self.x1, self.y1, self.x2, self.y2]
+    }
+
+    pub fn width(&self) -> f32 {
+        self.x2 - self.x1
+    }
+
+    pub fn height(&self) -> f32 {
+        self.y2 - self.y1
+    }
+
+    /// Width times height; zero for a box turned inside out.
+    pub fn area(&self) -> f32 {
+        self.width().max(0.0) * self.height().max(0.0)
+    }
+
+    pub fn centre(&self) -> (f32, f32) {
+        ((self.x1 + self.x2) / 2.0, (self.y1 + self.y2) / 2.0)
+    }
+
+    /// Intersection over union, 0 where the boxes do not touch or are empty.
+    pub fn iou(&self, other: &Self) -> f32 {
+        let width = (self.x2.min(other.x2) - self.x1.max(other.x1)).max(0.0);
+        let height = (self.y2.min(other.y2) - self.y1.max(other.y1)).max(0.0);
+        let intersection = width * height;
+        let union = self.area() + other.area() - intersection;
+        if union > 0.0 { intersection / union } else { 0.0 }
+    }
+
+    /// The part inside `width` x `height` pixels.
+    pub fn clip(&self, width: f32, height: f32) -> Self {
+        Rect::new(
+            self.x1.clamp(0.0, width),
+            self.y1.clamp(0.0, height),
+            self.x2.clamp(0.0, width),
+            self.y2.clamp(0.0, height),
+        )
+    }
+}
+
+/// How a camera picture lies in the network's input: same scale on both axes, at the top left (seam-spec section 1).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Letterbox {
+    /// The camera picture.
+    pub source: Size,
+    /// The part of the input that it covers: `floor(side * scale)`, at least one pixel.
+    pub scaled: Size,
+    /// The whole input.
+    pub input: Size,
+}
+
+impl Letterbox {
+    /// The largest copy of `source` that fits `input`. Sides of `source` must not be zero.
+    pub fn fit(source: Size, input: Size) -> Self {
+        let scale = (input.width as f64 / source.width as f64).min(input.height as f64 / source.height as f64);
+        // A side that fills the input exactly must not lose a pixel to rounding.
+        let side = |length: usize, limit: usize| (((length as f64 * scale) + 1e-9).floor() as usize).clamp(1, limit);
+        let scaled = Size::new(side(source.width, input.width), side(source.height, input.height));
+        Letterbox { source, scaled, input }
+    }
+
+    /// From network pixels to camera pixels: each axis by its own exact ratio, as torchvision does.
+    pub fn to_camera(&self, bounds: Rect<Network>) -> Rect<Camera> {
+        let x = self.source.width as f32 / self.scaled.width as f32;
+        let y = self.source.height as f32 / self.scaled.height as f32;
+        Rect::new(bounds.x1 * x, bounds.y1 * y, bounds.x2 * x, bounds.y2 * y)
+    }
+
+    /// From camera pixels to network pixels.
+    pub fn to_network(&self, bounds: Rect<Camera>) -> Rect<Network> {
+        let x = self.scaled.width as f32 / self.source.width as f32;
+        let y = self.scaled.height as f32 / self.source.height as f32;
+        Rect::new(bounds.x1 * x, bounds.y1 * y, bounds.x2 * x, bounds.y2 * y)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn iou_of_halves_is_a_third() {
+        let a = Rect::<Camera>::new(0.0, 0.0, 2.0, 1.0);
+        let b = Rect::<Camera>::new(1.0, 0.0, 3.0, 1.0);
+        assert!((a.iou(&b) - 1.0 / 3.0).abs() < 1e-6);
+    }
+
+    proptest! {
+        #[test]
+        fn a_letterbox_fits_touches_and_round_trips(w in 1usize..5000, h in 1usize..5000, iw in 1usize..20, ih in 1usize..20) {
+            let input = Size::new(iw * 64, ih * 64);
+            let letterbox = Letterbox::fit(Size::new(w, h), input);
+            prop_assert!(letterbox.scaled.width <= input.width && letterbox.scaled.height <= input.height);
+            prop_assert!(letterbox.scaled.width == input.width || letterbox.scaled.height == input.height);
+            let whole = letterbox.to_camera(Rect::new(0.0, 0.0, letterbox.scaled.width as f32, letterbox.scaled.height as f32));
+            prop_assert!((whole.x2 - w as f32).abs() < 0.01 && (whole.y2 - h as f32).abs() < 0.01);
+            let there = letterbox.to_network(whole);
+            prop_assert!((there.x2 - letterbox.scaled.width as f32).abs() < 0.01);
+        }
+
+        #[test]
+        fn iou_is_symmetric_and_bounded(a in prop::array::uniform4(-50f32..50.0), b in prop::array::uniform4(-50f32..50.0)) {
+            let a = Rect::<Camera>::new(a[0], a[1], a[2], a[3]);
+            let b = Rect::<Camera>::new(b[0], b[1], b[2], b[3]);
+            let iou = a.iou(&b);
+            prop_assert!((0.0..=1.0).contains(&iou));
+            prop_assert_eq!(iou, b.iou(&a));
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! What goes into a network graph and comes out of it: 32-bit floats with a shape.
+
+/// A dense row-major tensor of f32 in main memory.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tensor {
+    shape: Vec<usize>,
+    data: Vec<f32>,
+}
+
+impl Tensor {
+    /// Wraps `data`, whose length must be the product of `shape`.
+    ///
+    /// # Panics
+    /// When it is not: the caller made both.
+    pub fn new(shape: impl Into<Vec<usize>>, data: Vec<f32>) -> Self {
+        let shape = shape.into();
+        assert_eq!(shape.iter().product::<usize>(), data.len(), "a tensor's data fills its shape {shape:?}");
+        Tensor { shape, data }
+    }
+
+    pub fn zeros(shape: impl Into<Vec<usize>>) -> Self {
+        let shape = shape.into();
+        let length = shape.iter().product();
+        Tensor { shape, data: vec![0.0; length] }
+    }
+
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    pub fn data(&self) -> &[f32] {
+        &self.data
+    }
+
+    pub fn data_mut(&mut self) -> &mut [f32] {
+        &mut self.data
+    }
+
+    pub fn into_data(self) -> Vec<f32> {
+        self.data
+    }
+}
