@@ -1,1 +1,26 @@
-//! The shop's catalogue: a SQLite file with products, their pictures and descriptors; and the search over it.
+//! The shop's products: the store, the import of a feed, and the search over their descriptors.
+//!
+//! Reading order: [`product`] (plain values), `schema.sql` and [`store`] (the SQLite file), [`records`] (list, show, remove,
+//! export), [`check`], [`feed`] (bytes to rows, pure), [`images`] (a feed's link to a file), [`import`] (all or nothing),
+//! [`gallery`] (exact search, pure arithmetic, over [`kernel`]'s inner products), [`index`] (a gallery loaded from a store).
+//!
+//! The only module that names rusqlite. It knows neither network nor camera: whoever imports brings the descriptors.
+
+pub mod check;
+pub mod feed;
+pub mod gallery;
+pub mod images;
+pub mod import;
+pub mod index;
+pub mod kernel;
+pub mod product;
+pub mod records;
+pub mod store;
+
+pub use check::CheckReport;
+pub use feed::Feed;
+pub use gallery::{Gallery, Hit};
+pub use import::{ImportOptions, ImportReport, PendingPicture, Plan, ShopPicture};
+pub use index::{Head, Index};
+pub use product::{ContentId, ModelStamp, PictureDetail, Product, ProductDetail, ProductSummary};
+pub use store::Catalogue;

@@ -1,0 +1,151 @@
+//! From a feed's link to a picture file under the picture folder, and never out of it.
+
+use crate::fault::{Fault, Kind, Result};
+use sha2::{Digest, Sha256};
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+/// The largest picture file, in bytes.
+pub const MOST_PICTURE: u64 = 64 << 20;
+
+/// SHA-256 of a file's bytes.
+pub type Sha = [u8; 32];
+
+/// The picture folder, as an absolute path without links.
+#[derive(Clone, Debug)]
+pub struct ImageFolder {
+    root: PathBuf,
+}
+
+impl ImageFolder {
+    /// # Errors
+    /// [`Kind::Input`] where there is no such folder.
+    pub fn open(path: &Path) -> Result<Self> {
+        let root =
+            path.canonicalize().map_err(|error| Fault::io(Kind::Input, "open the picture folder", path, error))?;
+        if root.is_dir() {
+            Ok(ImageFolder { root })
+        } else {
+            Err(Fault::new(Kind::Input, format!("{} is not a folder of pictures", path.display()))
+                .cure("give the folder that the feed's image_link paths start from"))
+        }
+    }
+
+    /// The file that `link` means: a path under the folder, a `file:` URL in it, or the last part of a web address.
+    /// The error is the reason to report with the row.
+    pub fn resolve(&self, link: &str) -> std::result::Result<PathBuf, String> {
+        let lower = link.get(..8).unwrap_or(link).to_ascii_lowercase();
+        if lower.starts_with("http://") || lower.starts_with("https://") {
+            let reason = format!("{link}: vetrina fetches nothing from the network: put the picture under DIR");
+            let name = last_segment(link).ok_or_else(|| reason.clone())?;
+            return self.inside(&name, link).map_err(|_| reason);
+        }
+        if lower.starts_with("file://") {
+            let path = link[7..].strip_prefix("localhost").unwrap_or(&link[7..]);
+            return self.inside(&percent_decode(path), link);
+        }
+        self.inside(link, link)
+    }
+
+    fn inside(&self, relative: &str, link: &str) -> std::result::Result<PathBuf, String> {
+        let path = self.root.join(relative);
+        let found = path.canonicalize().map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => format!("there is no picture {link} under {}", self.root.display()),
+            _ => format!("cannot open the picture {link}: {error}"),
+        })?;
+        if !found.starts_with(&self.root) {
+            return Err(format!("the picture {link} is not under {}", self.root.display()));
+        }
+        if !found.is_file() {
+            return Err(format!("{link} is not a file"));
+        }
+        Ok(found)
+    }
+}
+
+/// The file's bytes with their hash; the error is the reason to report.
+pub fn read_picture(path: &Path) -> std::result::Result<(Vec<u8>, Sha), String> {
+    let fail = |error: io::Error| format!("cannot read the picture {}: {error}", path.display());
+    let mut bytes = Vec::new();
+    File::open(path).map_err(fail)?.take(MOST_PICTURE + 1).read_to_end(&mut bytes).map_err(fail)?;
+    if bytes.len() as u64 > MOST_PICTURE {
+        return Err(format!("the picture {} is larger than {} MiB", path.display(), MOST_PICTURE >> 20));
+    }
+    if bytes.is_empty() {
+        return Err(format!("the picture {} is empty", path.display()));
+    }
+    let sha = Sha256::digest(&bytes).into();
+    Ok((bytes, sha))
+}
+
+/// `b%20c.jpg` of `https://host/a/b%20c.jpg?w=3`, decoded; `None` where the address names no file.
+fn last_segment(url: &str) -> Option<String> {
+    let path = url.split(['?', '#']).next().unwrap_or_default();
+    let after_scheme = path.split_once("://").map_or("", |(_, rest)| rest);
+    let name = percent_decode(after_scheme.rsplit_once('/')?.1);
+    (!name.is_empty() && !name.contains('/') && name != "." && name != "..").then_some(name)
+}
+
+fn percent_decode(text: &str) -> String {
+    let digit = |byte: Option<&u8>| byte.and_then(|byte| char::from(*byte).to_digit(16));
+    let bytes = text.as_bytes();
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        match (bytes[at], digit(bytes.get(at + 1)), digit(bytes.get(at + 2))) {
+            (b'%', Some(high), Some(low)) => {
+                decoded.push((16 * high + low) as u8);
+                at += 3;
+            }
+            (byte, _, _) => {
+                decoded.push(byte);
+                at += 1;
+            }
+        }
+    }
+    String::from_utf8_lossy(&decoded).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder() -> (tempfile::TempDir, ImageFolder) {
+        let outer = tempfile::tempdir().unwrap();
+        let root = outer.path().join("pictures");
+        std::fs::create_dir_all(root.join("sub")).unwrap();
+        for name in ["pictures/a.jpg", "pictures/sub/b c.jpg", "secret.jpg"] {
+            std::fs::write(outer.path().join(name), name).unwrap();
+        }
+        let folder = ImageFolder::open(&root).unwrap();
+        (outer, folder)
+    }
+
+    #[test]
+    fn paths_and_addresses_are_found_under_the_folder() {
+        let (_outer, folder) = folder();
+        let inside = |link: &str| folder.resolve(link).unwrap().strip_prefix(&folder.root).unwrap().to_owned();
+        assert_eq!(inside("a.jpg"), Path::new("a.jpg"));
+        assert_eq!(inside("sub/../a.jpg"), Path::new("a.jpg"));
+        assert_eq!(inside("https://shop.example/x/a.jpg?w=200"), Path::new("a.jpg"));
+        let url = format!("file://{}/sub/b%20c.jpg", folder.root.display());
+        assert_eq!(inside(&url), Path::new("sub/b c.jpg"));
+    }
+
+    #[test]
+    fn nothing_outside_is_reached() {
+        let (outer, folder) = folder();
+        std::os::unix::fs::symlink(outer.path().join("secret.jpg"), folder.root.join("link.jpg")).unwrap();
+        let absolute = outer.path().join("secret.jpg").display().to_string();
+        for link in ["../secret.jpg", "link.jpg", absolute.as_str(), "file:///etc/passwd", "sub"] {
+            assert!(folder.resolve(link).is_err(), "{link}");
+        }
+        for link in
+            ["https://shop.example/other.jpg", "https://shop.example/", "http://..", "http://h/%2e%2e%2fsecret.jpg"]
+        {
+            assert!(folder.resolve(link).unwrap_err().contains("fetches nothing"), "{link}");
+        }
+        assert!(folder.resolve("none.jpg").unwrap_err().contains("there is no picture none.jpg"));
+    }
+}

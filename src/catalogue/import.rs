@@ -1,0 +1,464 @@
+//! A feed into the catalogue: all or nothing.
+//!
+//! Two phases, so that the caller, who owns network and decoder, may use as many threads as it likes:
+//! [`Catalogue::plan`] takes the write lock and finds the pictures that need the network; the caller embeds each of
+//! [`Plan::pending`] in any order and hands it to [`Plan::supply`]; [`Plan::finish`] writes the products and commits.
+//! A plan that is dropped before that, by an error or by a crash, leaves the old catalogue. Readers see the old one
+//! until the commit.
+
+use super::feed::{Feed, Problem, Row};
+use super::images::{ImageFolder, Sha, read_picture};
+use super::product::{ModelStamp, Product};
+use super::records::{PRODUCT_COLUMNS, drop_unused_contents, product_from};
+use super::store::{Catalogue, read_stamp, same_model, sql_fault};
+use crate::fault::{Fault, Kind, Result};
+use crate::seam::Detection;
+use rusqlite::{Transaction, TransactionBehavior, params};
+use serde::Serialize;
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+
+/// What the caller made of one picture of the shop.
+#[derive(Clone, Debug)]
+pub struct ShopPicture {
+    /// The picture's one garment.
+    pub detection: Detection,
+    /// At most 480 pixels on its long side.
+    pub thumbnail_jpeg: Vec<u8>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ImportOptions {
+    /// Refuse the feed where any row, picture or column of it cannot be used.
+    pub strict: bool,
+}
+
+/// A picture that the network has not seen.
+#[derive(Clone, Debug)]
+pub struct PendingPicture {
+    pub path: PathBuf,
+    sha256: Sha,
+    line: u64,
+}
+
+impl PendingPicture {
+    /// The file's bytes.
+    ///
+    /// # Errors
+    /// [`Kind::Input`] where it cannot be read any more or has changed since the plan was made.
+    pub fn read(&self) -> Result<Vec<u8>> {
+        let (bytes, sha) = read_picture(&self.path).map_err(|reason| Fault::new(Kind::Input, reason))?;
+        if sha == self.sha256 {
+            Ok(bytes)
+        } else {
+            Err(Fault::new(Kind::Input, format!("{} changed during the import", self.path.display())))
+        }
+    }
+}
+
+/// A picture that was left out of a product that stays.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SkippedPicture {
+    pub line: u64,
+    pub id: String,
+    pub link: String,
+    pub reason: String,
+}
+
+/// What an import did.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct ImportReport {
+    /// Products in the catalogue now.
+    pub products: usize,
+    pub added: usize,
+    /// Text or pictures changed, or embedded by another model than before.
+    pub updated: usize,
+    pub unchanged: usize,
+    /// Products that the feed no longer has.
+    pub removed: usize,
+    pub skipped_rows: Vec<Problem>,
+    pub skipped_pictures: Vec<SkippedPicture>,
+    /// Unknown columns.
+    pub warnings: Vec<String>,
+    /// Different pictures that went through the network.
+    pub pictures_embedded: usize,
+    /// Different pictures whose descriptors were there already.
+    pub pictures_reused: usize,
+}
+
+/// What is known of a picture's content under this model.
+enum Content {
+    /// The row of `content`.
+    Known(i64),
+    /// The network found no garment: why.
+    Refused(String),
+    Pending,
+}
+
+struct PlannedProduct {
+    line: u64,
+    product: Product,
+    /// Position, link, hash.
+    pictures: Vec<(usize, String, Sha)>,
+}
+
+/// A product as the catalogue has it before the import.
+struct Before {
+    product: Product,
+    position: i64,
+    /// Position, link, content: emptied where another model embedded them.
+    pictures: Vec<(i64, String, i64)>,
+}
+
+/// An import under way; holds the catalogue's write lock.
+pub struct Plan<'c> {
+    transaction: Transaction<'c>,
+    path: PathBuf,
+    options: ImportOptions,
+    stamp: ModelStamp,
+    before: HashMap<String, Before>,
+    contents: HashMap<Sha, Content>,
+    seen: HashSet<Sha>,
+    products: Vec<PlannedProduct>,
+    pending: Vec<PendingPicture>,
+    report: ImportReport,
+}
+
+impl Catalogue {
+    /// Begins the import of `feed`, whose links lead under the folder `images`, for the model `stamp`.
+    ///
+    /// # Errors
+    /// [`Kind::Busy`] where another process writes; [`Kind::Input`] where no row can be used, or, with `strict`, where any
+    /// row, picture or column cannot.
+    pub fn plan(&mut self, feed: &Feed, images: &Path, stamp: &ModelStamp, options: ImportOptions) -> Result<Plan<'_>> {
+        let folder = ImageFolder::open(images)?;
+        let path = self.path.clone();
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(|error| sql_fault(&path, "change", error))?;
+        let mut plan = Plan {
+            transaction,
+            path,
+            options,
+            stamp: stamp.clone(),
+            before: HashMap::new(),
+            contents: HashMap::new(),
+            seen: HashSet::new(),
+            products: Vec::new(),
+            pending: Vec::new(),
+            report: ImportReport {
+                skipped_rows: feed.problems.clone(),
+                warnings: feed.unknown_columns.iter().map(ToString::to_string).collect(),
+                ..ImportReport::default()
+            },
+        };
+        plan.load().map_err(|error| sql_fault(&plan.path, "read", error))?;
+        for row in &feed.rows {
+            plan.add_row(row, &folder);
+        }
+        plan.report.pictures_reused =
+            plan.seen.iter().filter(|sha| matches!(plan.contents[*sha], Content::Known(_))).count();
+        plan.require_usable()?;
+        Ok(plan)
+    }
+}
+
+impl Plan<'_> {
+    /// The pictures that need the network, each content once.
+    pub fn pending(&self) -> &[PendingPicture] {
+        &self.pending
+    }
+
+    /// Hands over what came of `pending()[index]`. A [`Kind::Input`] fault (no garment, not a picture) is a reason to skip
+    /// the picture; any other fault ends the import.
+    pub fn supply(&mut self, index: usize, result: Result<ShopPicture>) -> Result<()> {
+        let picture = &self.pending[index];
+        let content = match result {
+            Ok(shop_picture) => {
+                check_embeddings(&shop_picture.detection, self.stamp.embedding, &picture.path)?;
+                let id = insert_content(&self.transaction, &picture.sha256, &shop_picture)
+                    .map_err(|error| sql_fault(&self.path, "change", error))?;
+                self.report.pictures_embedded += 1;
+                Content::Known(id)
+            }
+            Err(fault) if fault.kind() == Kind::Input => {
+                if self.options.strict {
+                    let text = format!("the feed's line {}: a picture cannot be used", picture.line);
+                    return Err(Fault::new(Kind::Input, text).cause(fault));
+                }
+                Content::Refused(fault.to_string())
+            }
+            Err(fault) => return Err(fault),
+        };
+        self.contents.insert(picture.sha256, content);
+        Ok(())
+    }
+
+    /// Writes the products and commits. Every pending picture must have been supplied.
+    pub fn finish(mut self) -> Result<ImportReport> {
+        let products = std::mem::take(&mut self.products);
+        let mut kept = Vec::with_capacity(products.len());
+        for planned in products {
+            let (pictures, skipped) = self.usable_pictures(&planned)?;
+            if pictures.is_empty() {
+                let reason = skipped.into_iter().map(|picture| picture.reason).collect::<Vec<_>>().join("; ");
+                self.report.skipped_rows.push(Problem { line: planned.line, id: Some(planned.product.id), reason });
+            } else {
+                self.report.skipped_pictures.extend(skipped);
+                kept.push((planned.product, pictures));
+            }
+        }
+        if kept.is_empty() {
+            return Err(self.nothing_usable());
+        }
+        self.report.skipped_rows.sort_by_key(|problem| problem.line);
+        self.report.skipped_pictures.sort_by_key(|picture| picture.line);
+        self.write(kept).map_err(|error| sql_fault(&self.path, "change", error))?;
+        let path = self.path;
+        self.transaction.commit().map_err(|error| sql_fault(&path, "change", error))?;
+        Ok(self.report)
+    }
+
+    /// Reads what is there; forgets all descriptors where another model made them.
+    fn load(&mut self) -> rusqlite::Result<()> {
+        let query = format!("select {PRODUCT_COLUMNS}, position from product");
+        let mut statement = self.transaction.prepare(&query)?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let before = Before { product: product_from(row)?, position: row.get(12)?, pictures: Vec::new() };
+            self.before.insert(before.product.id.clone(), before);
+        }
+        drop(rows);
+        drop(statement);
+        let same = read_stamp(&self.transaction)?.is_some_and(|found| same_model(&found, &self.stamp));
+        if !same {
+            return self.transaction.execute_batch("delete from picture; delete from content; delete from refusal;");
+        }
+        self.load_contents()
+    }
+
+    fn load_contents(&mut self) -> rusqlite::Result<()> {
+        let mut statement = self
+            .transaction
+            .prepare("select product_id, position, source, content_id from picture order by product_id, position")?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            if let Some(before) = self.before.get_mut(row.get_ref(0)?.as_str()?) {
+                before.pictures.push((row.get(1)?, row.get(2)?, row.get(3)?));
+            }
+        }
+        let mut statement = self.transaction.prepare("select sha256, id from content")?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            self.contents.insert(row.get(0)?, Content::Known(row.get(1)?));
+        }
+        let mut statement = self.transaction.prepare("select sha256, reason from refusal")?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            self.contents.insert(row.get(0)?, Content::Refused(row.get(1)?));
+        }
+        Ok(())
+    }
+
+    fn add_row(&mut self, row: &Row, folder: &ImageFolder) {
+        let mut pictures: Vec<(usize, String, Sha)> = Vec::new();
+        let mut skipped = Vec::new();
+        for (position, link) in row.product.image_links().enumerate() {
+            let found = folder.resolve(link).and_then(|path| Ok((read_picture(&path)?.1, path)));
+            match found {
+                // The same picture twice says nothing new.
+                Ok((sha, _)) if pictures.iter().any(|(_, _, other)| *other == sha) => {}
+                Ok((sha, path)) => {
+                    pictures.push((position, link.to_owned(), sha));
+                    self.seen.insert(sha);
+                    self.contents.entry(sha).or_insert_with(|| {
+                        self.pending.push(PendingPicture { path, sha256: sha, line: row.line });
+                        Content::Pending
+                    });
+                }
+                Err(reason) => skipped.push(SkippedPicture {
+                    line: row.line,
+                    id: row.product.id.clone(),
+                    link: link.to_owned(),
+                    reason,
+                }),
+            }
+        }
+        if pictures.is_empty() {
+            let reason = skipped.into_iter().map(|picture| picture.reason).collect::<Vec<_>>().join("; ");
+            self.report.skipped_rows.push(Problem { line: row.line, id: Some(row.product.id.clone()), reason });
+        } else {
+            self.report.skipped_pictures.extend(skipped);
+            self.products.push(PlannedProduct { line: row.line, product: row.product.clone(), pictures });
+        }
+    }
+
+    /// Refuses a feed without any product, and with `strict` one with any fault.
+    fn require_usable(&self) -> Result<()> {
+        let report = &self.report;
+        if self.options.strict {
+            let rows = report.skipped_rows.iter().map(|problem| format!("line {}: {}", problem.line, problem.reason));
+            let pictures =
+                report.skipped_pictures.iter().map(|picture| format!("line {}: {}", picture.line, picture.reason));
+            let refused = self.products.iter().flat_map(|planned| {
+                let reasons = planned.pictures.iter().filter_map(|(_, _, sha)| match &self.contents[sha] {
+                    Content::Refused(reason) => Some(format!("line {}: {reason}", planned.line)),
+                    _ => None,
+                });
+                reasons.collect::<Vec<_>>()
+            });
+            let mut all = report.warnings.iter().cloned().chain(rows).chain(pictures).chain(refused);
+            if let Some(first) = all.next() {
+                let more = all.count();
+                let text = if more == 0 { first } else { format!("{first} (and {more} more)") };
+                return Err(Fault::new(Kind::Input, format!("the feed was refused: {text}"))
+                    .cure("correct it, or import without --strict to skip what cannot be used"));
+            }
+        }
+        if self.products.is_empty() { Err(self.nothing_usable()) } else { Ok(()) }
+    }
+
+    fn nothing_usable(&self) -> Fault {
+        let text = "no row of the feed can be used, so the catalogue stays as it was";
+        match self.report.skipped_rows.iter().min_by_key(|problem| problem.line) {
+            Some(problem) => {
+                Fault::new(Kind::Input, format!("{text}; the first: line {}: {}", problem.line, problem.reason))
+            }
+            None => Fault::new(Kind::Input, text).cure("the feed needs at least one product under its first line"),
+        }
+    }
+
+    /// The pictures of a product that have descriptors, as rows of `picture`; and those that the network refused.
+    fn usable_pictures(&self, planned: &PlannedProduct) -> Result<(Vec<(i64, String, i64)>, Vec<SkippedPicture>)> {
+        let mut usable = Vec::new();
+        let mut skipped = Vec::new();
+        for (position, link, sha) in &planned.pictures {
+            match &self.contents[sha] {
+                Content::Known(id) => usable.push((*position as i64, link.clone(), *id)),
+                Content::Refused(reason) => skipped.push(SkippedPicture {
+                    line: planned.line,
+                    id: planned.product.id.clone(),
+                    link: link.clone(),
+                    reason: reason.clone(),
+                }),
+                Content::Pending => {
+                    return Err(Fault::new(Kind::Internal, format!("the picture {link} was never embedded")));
+                }
+            }
+        }
+        Ok((usable, skipped))
+    }
+
+    fn write(&mut self, kept: Vec<(Product, Vec<(i64, String, i64)>)>) -> rusqlite::Result<()> {
+        self.report.products = kept.len();
+        for (position, (product, pictures)) in kept.into_iter().enumerate() {
+            let position = position as i64;
+            match self.before.remove(&product.id) {
+                Some(before) if before.product == product && before.pictures == pictures => {
+                    self.report.unchanged += 1;
+                    if before.position != position {
+                        let query = "update product set position = ? where id = ?";
+                        self.transaction.prepare_cached(query)?.execute(params![position, product.id])?;
+                    }
+                    continue;
+                }
+                Some(_) => self.report.updated += 1,
+                None => self.report.added += 1,
+            }
+            write_product(&self.transaction, position, &product, &pictures)?;
+        }
+        self.report.removed = self.before.len();
+        for id in self.before.keys() {
+            self.transaction.prepare_cached("delete from product where id = ?")?.execute([id])?;
+        }
+        self.write_refusals()?;
+        drop_unused_contents(&self.transaction)?;
+        self.transaction.execute(
+            "insert into model values (1, ?1, ?2, ?3) on conflict (id) do update
+             set name = ?1, descriptor_hash = ?2, embedding = ?3",
+            params![self.stamp.name, self.stamp.descriptor_hash, self.stamp.embedding as i64],
+        )?;
+        Ok(())
+    }
+
+    /// Keeps the refusals of this feed's pictures only.
+    fn write_refusals(&self) -> rusqlite::Result<()> {
+        self.transaction.execute("delete from refusal", [])?;
+        for sha in &self.seen {
+            if let Some(Content::Refused(reason)) = self.contents.get(sha) {
+                let query = "insert into refusal values (?, ?)";
+                self.transaction.prepare_cached(query)?.execute(params![sha, reason])?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What is wrong here is the caller's network, not the picture.
+fn check_embeddings(detection: &Detection, length: usize, path: &Path) -> Result<()> {
+    for embedding in [&detection.match_embedding, &detection.aggregation_embedding] {
+        if embedding.len() != length || !embedding.iter().all(|value| value.is_finite()) {
+            let text = format!("the model gave no usable embedding of {length} values for {}", path.display());
+            return Err(Fault::new(Kind::Model, text).cure("check the model folder"));
+        }
+    }
+    Ok(())
+}
+
+fn insert_content(transaction: &Transaction, sha: &Sha, picture: &ShopPicture) -> rusqlite::Result<i64> {
+    transaction
+        .prepare_cached("insert into content (sha256, thumbnail) values (?, ?)")?
+        .execute(params![sha, picture.thumbnail_jpeg])?;
+    let id = transaction.last_insert_rowid();
+    let blob = |values: &[f32]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
+    let detection = &picture.detection;
+    let [x1, y1, x2, y2] = detection.bounds.corners().map(f64::from);
+    transaction.prepare_cached("insert into descriptor values (?, ?, ?, ?, ?, ?, ?, ?, ?)")?.execute(params![
+        id,
+        detection.class as i64,
+        f64::from(detection.score),
+        x1,
+        y1,
+        x2,
+        y2,
+        blob(&detection.match_embedding),
+        blob(&detection.aggregation_embedding),
+    ])?;
+    Ok(id)
+}
+
+fn write_product(
+    transaction: &Transaction,
+    position: i64,
+    product: &Product,
+    pictures: &[(i64, String, i64)],
+) -> rusqlite::Result<()> {
+    let query = format!(
+        "insert into product ({PRODUCT_COLUMNS}, position) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+         on conflict (id) do update set title = ?2, link = ?3, image_link = ?4, additional_image_link = ?5,
+         availability = ?6, price = ?7, brand = ?8, color = ?9, size = ?10, product_type = ?11, item_group_id = ?12,
+         position = ?13"
+    );
+    transaction.prepare_cached(&query)?.execute(params![
+        product.id,
+        product.title,
+        product.link,
+        product.image_link,
+        product.additional_image_field(),
+        product.availability,
+        product.price,
+        product.brand,
+        product.color,
+        product.size,
+        product.product_type,
+        product.item_group_id,
+        position,
+    ])?;
+    transaction.prepare_cached("delete from picture where product_id = ?")?.execute([&product.id])?;
+    let mut insert = transaction.prepare_cached("insert into picture values (?, ?, ?, ?)")?;
+    for (position, link, content) in pictures {
+        insert.execute(params![product.id, position, link, content])?;
+    }
+    Ok(())
+}

@@ -1,0 +1,184 @@
+//! Products one by one: list, show, remove, export, thumbnails.
+
+use super::product::{ContentId, PictureDetail, Product, ProductDetail, split_links};
+use super::store::Catalogue;
+use crate::fault::{Fault, Kind, Result};
+use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior};
+use std::fmt::Write as _;
+use std::io;
+
+/// All columns of `product` but its position, in the order of [`product_from`] and [`EXPORT_COLUMNS`].
+pub(super) const PRODUCT_COLUMNS: &str =
+    "id, title, link, image_link, additional_image_link, availability, price, brand,
+    color, size, product_type, item_group_id";
+
+/// The header of an export: Google Merchant's names.
+pub const EXPORT_COLUMNS: [&str; 12] = [
+    "id",
+    "title",
+    "link",
+    "image_link",
+    "additional_image_link",
+    "availability",
+    "price",
+    "brand",
+    "color",
+    "size",
+    "product_type",
+    "item_group_id",
+];
+
+/// Reads the [`PRODUCT_COLUMNS`], which stand first in the row.
+pub(super) fn product_from(row: &Row) -> rusqlite::Result<Product> {
+    let additional: Option<String> = row.get(4)?;
+    Ok(Product {
+        id: row.get(0)?,
+        title: row.get(1)?,
+        link: row.get(2)?,
+        image_link: row.get(3)?,
+        additional_image_links: additional.as_deref().map(split_links).unwrap_or_default(),
+        availability: row.get(5)?,
+        price: row.get(6)?,
+        brand: row.get(7)?,
+        color: row.get(8)?,
+        size: row.get(9)?,
+        product_type: row.get(10)?,
+        item_group_id: row.get(11)?,
+    })
+}
+
+impl Catalogue {
+    /// All products in the feed's order, each with the number of its pictures.
+    pub fn list(&self) -> Result<Vec<(Product, usize)>> {
+        let query = format!(
+            "select {PRODUCT_COLUMNS}, (select count(*) from picture where product_id = product.id)
+             from product order by position, id"
+        );
+        let read = || {
+            let mut statement = self.connection.prepare(&query)?;
+            let rows = statement.query_map([], |row| {
+                let pictures: i64 = row.get(12)?;
+                Ok((product_from(row)?, usize::try_from(pictures).unwrap_or(0)))
+            })?;
+            rows.collect::<rusqlite::Result<Vec<_>>>()
+        };
+        read().map_err(|error| self.fault("read", error))
+    }
+
+    /// The product `id` with its pictures; `None` where there is no such product.
+    pub fn get(&self, id: &str) -> Result<Option<ProductDetail>> {
+        let read = || {
+            let query = format!("select {PRODUCT_COLUMNS} from product where id = ?");
+            let product = self.connection.query_row(&query, [id], product_from).optional()?;
+            product
+                .map(|product| Ok(ProductDetail { product, pictures: pictures_of(&self.connection, id)? }))
+                .transpose()
+        };
+        read().map_err(|error| self.fault("read", error))
+    }
+
+    /// Takes the product `id` out, with the pictures that no other product shows.
+    ///
+    /// # Errors
+    /// [`Kind::Usage`] where there is no such product.
+    pub fn remove(&mut self, id: &str) -> Result<()> {
+        let path = self.path.clone();
+        let fail = |error| super::store::sql_fault(&path, "change", error);
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fail)?;
+        let removed = transaction.execute("delete from product where id = ?", [id]).map_err(fail)?;
+        if removed == 0 {
+            return Err(Fault::new(Kind::Usage, format!("the catalogue {} has no product {id:?}", path.display()))
+                .cure("see `vetrina catalogue list`"));
+        }
+        drop_unused_contents(&transaction).map_err(fail)?;
+        transaction.commit().map_err(fail)
+    }
+
+    /// The JPEG thumbnail of a product's first picture; `None` where there is no such product.
+    pub fn thumbnail(&self, id: &str) -> Result<Option<Vec<u8>>> {
+        let query = "select thumbnail from picture join content on content.id = content_id
+                     where product_id = ? order by position limit 1";
+        self.connection
+            .prepare_cached(query)
+            .and_then(|mut statement| statement.query_row([id], |row| row.get(0)).optional())
+            .map_err(|error| self.fault("read", error))
+    }
+
+    /// The JPEG thumbnail of one picture, such as the one that matched; `None` where it is gone.
+    pub fn picture_thumbnail(&self, content: ContentId) -> Result<Option<Vec<u8>>> {
+        self.connection
+            .prepare_cached("select thumbnail from content where id = ?")
+            .and_then(|mut statement| statement.query_row([content.0], |row| row.get(0)).optional())
+            .map_err(|error| self.fault("read", error))
+    }
+
+    /// Writes the catalogue as a feed (CSV, UTF-8): importing it again changes nothing.
+    ///
+    /// # Errors
+    /// [`Kind::Storage`], with the I/O error as its cause, where `writer` refuses.
+    pub fn export(&self, writer: impl io::Write) -> Result<()> {
+        let products = self.list()?;
+        let mut csv = csv::Writer::from_writer(writer);
+        let mut write = || -> io::Result<()> {
+            csv.write_record(EXPORT_COLUMNS)?;
+            for (product, _) in &products {
+                csv.write_record(fields_of(product))?;
+            }
+            csv.flush()
+        };
+        write().map_err(|error| Fault::new(Kind::Storage, "cannot write the export").cause(error))
+    }
+}
+
+/// The fields of [`EXPORT_COLUMNS`].
+fn fields_of(product: &Product) -> [String; 12] {
+    let text = |field: &Option<String>| field.clone().unwrap_or_default();
+    [
+        product.id.clone(),
+        product.title.clone(),
+        text(&product.link),
+        product.image_link.clone(),
+        product.additional_image_links.join(","),
+        text(&product.availability),
+        text(&product.price),
+        text(&product.brand),
+        text(&product.color),
+        text(&product.size),
+        text(&product.product_type),
+        text(&product.item_group_id),
+    ]
+}
+
+fn pictures_of(connection: &Connection, id: &str) -> rusqlite::Result<Vec<PictureDetail>> {
+    let query = "select position, source, sha256, class, score, x1, y1, x2, y2, length(thumbnail)
+                 from picture join content on content.id = picture.content_id
+                 join descriptor on descriptor.content_id = content.id where product_id = ? order by position";
+    let mut statement = connection.prepare(query)?;
+    let rows = statement.query_map([id], |row| {
+        let number = |column: usize| row.get::<_, i64>(column).map(|value| usize::try_from(value).unwrap_or(0));
+        let real = |column: usize| row.get::<_, f64>(column).map(|value| value as f32);
+        Ok(PictureDetail {
+            position: number(0)?,
+            source: row.get(1)?,
+            sha256: hex(&row.get::<_, Vec<u8>>(2)?),
+            class: number(3)?,
+            score: real(4)?,
+            bounds: [real(5)?, real(6)?, real(7)?, real(8)?],
+            thumbnail_bytes: number(9)?,
+        })
+    })?;
+    rows.collect()
+}
+
+/// Bytes in hexadecimal, lower case.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// Deletes contents (and with them descriptors) that no product shows.
+pub(super) fn drop_unused_contents(connection: &Connection) -> rusqlite::Result<usize> {
+    connection.execute("delete from content where not exists (select 1 from picture where content_id = content.id)", [])
+}

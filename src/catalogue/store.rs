@@ -1,0 +1,256 @@
+//! The SQLite file: opening it (and refusing what is no catalogue), its settings, its schema, its faults.
+
+use super::product::ModelStamp;
+use crate::fault::{Fault, Kind, Result};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior};
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// "VTRA": says that an SQLite file is ours.
+const APPLICATION_ID: i32 = 0x5654_5241;
+
+/// Step n takes a file from schema n to n + 1. The one migration path: steps are only ever added.
+const MIGRATIONS: [&str; 1] = [include_str!("schema.sql")];
+
+/// How long to wait for another process before it is reported.
+const BUSY_TIMEOUT: Duration = Duration::from_millis(400);
+
+const DAMAGED: &str = "restore it from a copy, or delete it and import the feed again";
+
+/// An open catalogue. One connection: give each thread its own.
+#[derive(Debug)]
+pub struct Catalogue {
+    pub(super) connection: Connection,
+    pub(super) path: PathBuf,
+}
+
+/// What the first bytes of a file say about it.
+enum Probe {
+    Missing,
+    Empty,
+    Foreign(&'static str),
+    Catalogue,
+}
+
+impl Catalogue {
+    /// Opens an existing catalogue for reading and writing. A file that is none is left untouched.
+    ///
+    /// # Errors
+    /// [`Kind::Catalogue`] for a missing, foreign, damaged or newer file; [`Kind::Busy`] where another process has locked it.
+    pub fn open(path: &Path) -> Result<Self> {
+        match probe(path)? {
+            Probe::Catalogue => Self::connect(path, false),
+            Probe::Missing => Err(Fault::new(Kind::Catalogue, format!("there is no catalogue at {}", path.display()))
+                .cure(format!("make one with `{}`", import_command(path)))),
+            Probe::Empty => Err(Fault::new(Kind::Catalogue, format!("{} is empty, not a catalogue", path.display()))
+                .cure(format!("fill it with `{}`", import_command(path)))),
+            Probe::Foreign(reason) => Err(foreign(path, reason)),
+        }
+    }
+
+    /// As [`Catalogue::open`], but makes an empty catalogue where there is no file or an empty one.
+    pub fn create_or_open(path: &Path) -> Result<Self> {
+        match probe(path)? {
+            Probe::Catalogue => Self::connect(path, true),
+            Probe::Foreign(reason) => Err(foreign(path, reason)),
+            Probe::Missing | Probe::Empty => {
+                let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+                if let Some(folder) = folder {
+                    std::fs::create_dir_all(folder)
+                        .map_err(|error| Fault::io(Kind::Storage, "make the folder", folder, error))?;
+                }
+                Self::connect(path, true)
+            }
+        }
+    }
+
+    /// An empty catalogue that lives as long as the value.
+    pub fn in_memory() -> Result<Self> {
+        let path = PathBuf::from(":memory:");
+        let connection = Connection::open_in_memory().map_err(|error| sql_fault(&path, "open", error))?;
+        let mut catalogue = Catalogue { connection, path };
+        catalogue.prepare(true)?;
+        Ok(catalogue)
+    }
+
+    fn connect(path: &Path, create: bool) -> Result<Self> {
+        let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        if create {
+            flags |= OpenFlags::SQLITE_OPEN_CREATE;
+        }
+        let connection = Connection::open_with_flags(path, flags).map_err(|error| sql_fault(path, "open", error))?;
+        let mut catalogue = Catalogue { connection, path: path.to_owned() };
+        catalogue.prepare(create)?;
+        Ok(catalogue)
+    }
+
+    /// Settings and schema. Nothing is written before the schema's version is known to be ours.
+    fn prepare(&mut self, create: bool) -> Result<()> {
+        let settings = "pragma foreign_keys = on; pragma trusted_schema = off; pragma cell_size_check = on;
+                        pragma synchronous = full;";
+        self.connection.busy_timeout(BUSY_TIMEOUT).map_err(|error| self.fault("open", error))?;
+        self.connection.execute_batch(settings).map_err(|error| self.fault("open", error))?;
+        let version = self.pragma_i64("user_version")?;
+        if !(0..=MIGRATIONS.len() as i64).contains(&version) {
+            let text = format!(
+                "cannot open {}: it has schema {version}, this vetrina knows up to {}",
+                self.path.display(),
+                MIGRATIONS.len()
+            );
+            return Err(Fault::new(Kind::Catalogue, text).cure("update vetrina, or import into another file"));
+        }
+        if version == 0 && !create {
+            let text = format!("{} was begun and never filled", self.path.display());
+            return Err(Fault::new(Kind::Catalogue, text).cure(format!("run `{}`", import_command(&self.path))));
+        }
+        if version < MIGRATIONS.len() as i64 {
+            self.migrate()?;
+        }
+        // Reads no page where the file is in this mode already.
+        self.connection
+            .query_row("pragma journal_mode = wal", [], |_| Ok(()))
+            .map_err(|error| self.fault("open", error))
+    }
+
+    fn migrate(&mut self) -> Result<()> {
+        let path = self.path.clone();
+        let fail = |error| sql_fault(&path, "set up", error);
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fail)?;
+        // Read again under the lock: another process may have been faster.
+        let version: i64 = transaction.query_row("pragma user_version", [], |row| row.get(0)).map_err(fail)?;
+        for step in MIGRATIONS.iter().skip(version.max(0) as usize) {
+            transaction.execute_batch(step).map_err(fail)?;
+        }
+        transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(fail)?;
+        transaction.pragma_update(None, "user_version", MIGRATIONS.len() as i64).map_err(fail)?;
+        transaction.commit().map_err(fail)
+    }
+
+    /// The file, or `:memory:`.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Changes whenever another connection has changed the file: a running mirror then loads its index anew.
+    pub fn data_version(&self) -> Result<i64> {
+        self.pragma_i64("data_version")
+    }
+
+    /// The model that embedded this catalogue; `None` before the first import.
+    pub fn stamp(&self) -> Result<Option<ModelStamp>> {
+        read_stamp(&self.connection).map_err(|error| self.fault("read", error))
+    }
+
+    /// Refuses a catalogue that another model embedded. An empty catalogue fits every model.
+    ///
+    /// # Errors
+    /// [`Kind::Catalogue`], with the command that embeds the catalogue anew.
+    pub fn require_model(&self, expected: &ModelStamp) -> Result<()> {
+        match self.stamp()? {
+            Some(found) if !same_model(&found, expected) => {
+                let text = format!(
+                    "{} was embedded by model {} ({}), not by {} ({})",
+                    self.path.display(),
+                    found.name,
+                    short(&found.descriptor_hash),
+                    expected.name,
+                    short(&expected.descriptor_hash)
+                );
+                Err(Fault::new(Kind::Catalogue, text).cure(format!("run `{}`", import_command(&self.path))))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn fault(&self, verb: &str, error: rusqlite::Error) -> Fault {
+        sql_fault(&self.path, verb, error)
+    }
+
+    pub(super) fn pragma_i64(&self, name: &str) -> Result<i64> {
+        self.connection
+            .query_row(&format!("pragma {name}"), [], |row| row.get(0))
+            .map_err(|error| self.fault("read", error))
+    }
+}
+
+/// The name is for people: only what makes a descriptor is compared.
+pub(super) fn same_model(a: &ModelStamp, b: &ModelStamp) -> bool {
+    a.descriptor_hash == b.descriptor_hash && a.embedding == b.embedding
+}
+
+pub(super) fn read_stamp(connection: &Connection) -> rusqlite::Result<Option<ModelStamp>> {
+    connection
+        .query_row("select name, descriptor_hash, embedding from model", [], |row| {
+            let embedding: i64 = row.get(2)?;
+            Ok(ModelStamp {
+                name: row.get(0)?,
+                descriptor_hash: row.get(1)?,
+                embedding: usize::try_from(embedding).unwrap_or(0),
+            })
+        })
+        .optional()
+}
+
+/// The command that cures a missing or foreign catalogue.
+pub fn import_command(path: &Path) -> String {
+    format!("vetrina catalogue import FEED --images DIR --db {} --model DIR", path.display())
+}
+
+fn short(hash: &str) -> &str {
+    hash.get(..12).unwrap_or(hash)
+}
+
+/// Looks at a file's first 100 bytes, so that a file that is not ours is never handed to SQLite.
+fn probe(path: &Path) -> Result<Probe> {
+    let fail = |error| Fault::io(Kind::Catalogue, "open", path, error);
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Probe::Missing),
+        Err(error) => return Err(fail(error)),
+    };
+    if !file.metadata().map_err(fail)?.is_file() {
+        return Ok(Probe::Foreign("it is not a file"));
+    }
+    let mut header = Vec::with_capacity(100);
+    file.take(100).read_to_end(&mut header).map_err(fail)?;
+    if header.is_empty() {
+        return Ok(Probe::Empty);
+    }
+    if !header.starts_with(&b"SQLite format 3\0"[..header.len().min(16)]) {
+        return Ok(Probe::Foreign("it is no SQLite file"));
+    }
+    let Some(&[a, b, c, d]) = header.get(68..72) else {
+        return Ok(Probe::Foreign("it ends within its header: it was cut short"));
+    };
+    if i32::from_be_bytes([a, b, c, d]) != APPLICATION_ID {
+        return Ok(Probe::Foreign("it is another program's SQLite file"));
+    }
+    Ok(Probe::Catalogue)
+}
+
+fn foreign(path: &Path, reason: &str) -> Fault {
+    Fault::new(Kind::Catalogue, format!("{} is not a vetrina catalogue: {reason}", path.display()))
+        .cure("give the path of a catalogue, or of a file that does not exist yet")
+}
+
+/// Says what an SQLite error means to the one who runs the program.
+pub(super) fn sql_fault(path: &Path, verb: &str, error: rusqlite::Error) -> Fault {
+    let (kind, what, cure) = match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            (Kind::Busy, "another process is using it", "wait until that one has finished, or stop it")
+        }
+        Some(ErrorCode::DiskFull) => (Kind::Storage, "the disk is full", "free some space on that disk"),
+        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
+            (Kind::Storage, "it cannot be written", "give this user access to the file and its folder")
+        }
+        Some(ErrorCode::CannotOpen) => {
+            (Kind::Storage, "it cannot be opened", "give this user access to the file and its folder")
+        }
+        Some(ErrorCode::SystemIoFailure) => (Kind::Storage, "the disk failed", "check the disk and its free space"),
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => (Kind::Catalogue, "it is damaged", DAMAGED),
+        _ => (Kind::Catalogue, "SQLite refused", "run `vetrina catalogue check`"),
+    };
+    Fault::new(kind, format!("cannot {verb} the catalogue {}: {what}", path.display())).cause(error).cure(cure)
+}

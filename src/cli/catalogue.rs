@@ -1,0 +1,365 @@
+//! `vetrina catalogue`: import, list, show, remove, check, export.
+
+use super::table::{Table, done, json, print};
+use crate::catalogue::{
+    Catalogue, CheckReport, Feed, ImportOptions, ImportReport, ModelStamp, PendingPicture, Plan, ProductDetail,
+    ShopPicture,
+};
+use crate::fault::{Fault, Kind, Result};
+use clap::{Args, Subcommand};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::fs::File;
+use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::sync_channel;
+
+/// Where the catalogue is, unless `--db` says otherwise.
+pub const DEFAULT_DB: &str = "/var/lib/vetrina/catalogue.db";
+
+/// The shop's products: import a feed, look, check, export
+#[derive(Args, Clone, Debug)]
+pub struct CatalogueArgs {
+    #[command(subcommand)]
+    pub command: CatalogueCommand,
+}
+
+#[derive(Subcommand, Clone, Debug)]
+pub enum CatalogueCommand {
+    /// Make the catalogue from a feed (CSV or TSV with Google Merchant columns): all of it, or nothing changes
+    Import(ImportArgs),
+    /// List the products
+    List(DbArgs),
+    /// Show one product with its pictures
+    Show(ProductArgs),
+    /// Take one product out
+    Remove(ProductArgs),
+    /// Check the file, its descriptors and, with --model, whether they fit the model
+    Check(CheckArgs),
+    /// Write the catalogue as a feed (CSV) that can be imported again
+    Export(ExportArgs),
+}
+
+#[derive(Args, Clone, Debug)]
+pub struct ImportArgs {
+    /// CSV or TSV; id, title and image_link are required
+    pub feed: PathBuf,
+    /// Folder that the feed's image_link paths start from
+    #[arg(long, value_name = "DIR")]
+    pub images: PathBuf,
+    /// Catalogue file; made where there is none
+    #[arg(long, value_name = "FILE", default_value = DEFAULT_DB)]
+    pub db: PathBuf,
+    /// Model folder
+    #[arg(long, value_name = "DIR")]
+    pub model: PathBuf,
+    /// Refuse the feed where any row, picture or column of it cannot be used
+    #[arg(long)]
+    pub strict: bool,
+    /// Print the report as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args, Clone, Debug)]
+pub struct DbArgs {
+    /// Catalogue file
+    #[arg(long, value_name = "FILE", default_value = DEFAULT_DB)]
+    pub db: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args, Clone, Debug)]
+pub struct ProductArgs {
+    /// The product's id
+    pub id: String,
+    #[command(flatten)]
+    pub db: DbArgs,
+}
+
+#[derive(Args, Clone, Debug)]
+pub struct CheckArgs {
+    #[command(flatten)]
+    pub db: DbArgs,
+    /// Model folder that the descriptors must fit
+    #[arg(long, value_name = "DIR")]
+    pub model: Option<PathBuf>,
+}
+
+#[derive(Args, Clone, Debug)]
+pub struct ExportArgs {
+    /// Catalogue file
+    #[arg(long, value_name = "FILE", default_value = DEFAULT_DB)]
+    pub db: PathBuf,
+    /// File to write instead of stdout
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// Runs one of the commands. `stamp` reads a model folder's stamp; `workers` makes embedders from a model folder for so many
+/// pictures, one a thread; it is not called where nothing needs embedding.
+pub fn run<W>(
+    args: &CatalogueArgs,
+    stamp: impl FnOnce(&Path) -> Result<ModelStamp>,
+    workers: impl FnOnce(&Path, usize) -> Result<Vec<W>>,
+) -> Result<()>
+where
+    W: FnMut(&[u8], &Path) -> Result<ShopPicture> + Send,
+{
+    match &args.command {
+        CatalogueCommand::Import(args) => {
+            let stamp = stamp(&args.model)?;
+            import(args, &stamp, |pending| workers(&args.model, pending))
+        }
+        CatalogueCommand::List(args) => list(args),
+        CatalogueCommand::Show(args) => show(args),
+        CatalogueCommand::Remove(args) => remove(args),
+        CatalogueCommand::Check(args) => {
+            let expected = args.model.as_deref().map(stamp).transpose()?;
+            check(&args.db, expected.as_ref())
+        }
+        CatalogueCommand::Export(args) => export(args),
+    }
+}
+
+/// `import`, with the network's part from the caller: see [`run`].
+pub fn import<W>(args: &ImportArgs, stamp: &ModelStamp, workers: impl FnOnce(usize) -> Result<Vec<W>>) -> Result<()>
+where
+    W: FnMut(&[u8], &Path) -> Result<ShopPicture> + Send,
+{
+    let report = import_feed(args, stamp, workers)?;
+    if args.json {
+        return print(&json(&report)?);
+    }
+    for warning in &report.warnings {
+        eprintln!("warning: {warning}");
+    }
+    for row in &report.skipped_rows {
+        eprintln!("line {}: skipped: {}", row.line, row.reason);
+    }
+    for picture in &report.skipped_pictures {
+        eprintln!("line {}: picture skipped: {}", picture.line, picture.reason);
+    }
+    print(&import_text(&report, &args.db))
+}
+
+/// As [`import`], without printing the report: for a command that imports on its way, such as the demo.
+pub fn import_feed<W>(
+    args: &ImportArgs,
+    stamp: &ModelStamp,
+    workers: impl FnOnce(usize) -> Result<Vec<W>>,
+) -> Result<ImportReport>
+where
+    W: FnMut(&[u8], &Path) -> Result<ShopPicture> + Send,
+{
+    let feed = Feed::read(&args.feed)?;
+    let mut catalogue = Catalogue::create_or_open(&args.db)?;
+    let mut plan = catalogue.plan(&feed, &args.images, stamp, ImportOptions { strict: args.strict })?;
+    let pending = plan.pending().to_vec();
+    if !pending.is_empty() {
+        let progress = Progress::new(pending.len() as u64);
+        embed_all(&mut plan, &pending, workers(pending.len())?, &progress)?;
+        progress.finish();
+    }
+    plan.finish()
+}
+
+/// Runs the workers over the pending pictures, a thread each, and hands results to the plan in the order they come.
+fn embed_all<W>(plan: &mut Plan, pending: &[PendingPicture], workers: Vec<W>, progress: &Progress) -> Result<()>
+where
+    W: FnMut(&[u8], &Path) -> Result<ShopPicture> + Send,
+{
+    if workers.is_empty() {
+        return Err(Fault::new(Kind::Internal, "an import needs at least one worker"));
+    }
+    let next = AtomicUsize::new(0);
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let (results, received) = sync_channel(2 * workers.len());
+        for mut worker in workers {
+            let results = results.clone();
+            let (next, stop) = (&next, &stop);
+            scope.spawn(move || {
+                while !stop.load(Ordering::Relaxed) {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(picture) = pending.get(index) else { break };
+                    let result = picture.read().and_then(|bytes| worker(&bytes, &picture.path));
+                    if results.send((index, result)).is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+        drop(results);
+        for (index, result) in received {
+            if let Err(fault) = plan.supply(index, result) {
+                stop.store(true, Ordering::Relaxed);
+                return Err(fault);
+            }
+            progress.step();
+        }
+        Ok(())
+    })
+}
+
+/// A bar on a terminal, a line every tenth elsewhere; on stderr.
+struct Progress {
+    bar: ProgressBar,
+    plain: bool,
+}
+
+impl Progress {
+    fn new(pictures: u64) -> Self {
+        let plain = !io::stderr().is_terminal();
+        let target = if plain { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+        let bar = ProgressBar::with_draw_target(Some(pictures), target);
+        if let Ok(style) = ProgressStyle::with_template("{wide_bar} {pos}/{len} pictures, {eta} left") {
+            bar.set_style(style);
+        }
+        Progress { bar, plain }
+    }
+
+    fn step(&self) {
+        self.bar.inc(1);
+        let (done, all) = (self.bar.position(), self.bar.length().unwrap_or(1).max(1));
+        if self.plain && (10 * done / all) != (10 * (done - 1) / all) {
+            eprintln!("{done} of {all} pictures");
+        }
+    }
+
+    fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+fn import_text(report: &ImportReport, db: &Path) -> String {
+    let mut text = format!(
+        "{}: {} products ({} added, {} updated, {} unchanged, {} removed); {} pictures embedded, {} reused",
+        db.display(),
+        report.products,
+        report.added,
+        report.updated,
+        report.unchanged,
+        report.removed,
+        report.pictures_embedded,
+        report.pictures_reused
+    );
+    if !report.skipped_rows.is_empty() || !report.skipped_pictures.is_empty() {
+        let (rows, pictures) = (report.skipped_rows.len(), report.skipped_pictures.len());
+        text += &format!("; skipped {rows} rows and {pictures} pictures");
+    }
+    text
+}
+
+fn list(args: &DbArgs) -> Result<()> {
+    let products = Catalogue::open(&args.db)?.list()?;
+    if args.json {
+        let products: Vec<_> = products.iter().map(|(product, _)| product).collect();
+        return print(&json(&products)?);
+    }
+    let mut table = Table::new(&["id", "title", "brand", ">price", "color", "size", ">pictures"]);
+    for (product, pictures) in &products {
+        let text = |field: &Option<String>| field.clone().unwrap_or_default();
+        table.row([
+            product.id.clone(),
+            product.title.clone(),
+            text(&product.brand),
+            text(&product.price),
+            text(&product.color),
+            text(&product.size),
+            pictures.to_string(),
+        ]);
+    }
+    print(&table.render())
+}
+
+fn show(args: &ProductArgs) -> Result<()> {
+    let found = Catalogue::open(&args.db.db)?.get(&args.id)?;
+    let Some(detail) = found else {
+        let text = format!("the catalogue {} has no product {:?}", args.db.db.display(), args.id);
+        return Err(Fault::new(Kind::Usage, text).cure("see `vetrina catalogue list`"));
+    };
+    if args.db.json {
+        return print(&json(&detail)?);
+    }
+    print(&product_text(&detail))
+}
+
+fn product_text(detail: &ProductDetail) -> String {
+    let product = &detail.product;
+    let mut lines = vec![format!("{}  {}", product.id, product.title)];
+    let fields = [
+        ("brand", &product.brand),
+        ("price", &product.price),
+        ("color", &product.color),
+        ("size", &product.size),
+        ("availability", &product.availability),
+        ("product_type", &product.product_type),
+        ("link", &product.link),
+        ("item_group_id", &product.item_group_id),
+    ];
+    for (name, value) in fields {
+        lines.extend(value.as_ref().map(|value| format!("  {name}: {value}")));
+    }
+    let mut table = Table::new(&["picture", ">class", ">score", "box", "sha256"]);
+    for picture in &detail.pictures {
+        let [x1, y1, x2, y2] = picture.bounds;
+        table.row([
+            picture.source.clone(),
+            picture.class.to_string(),
+            format!("{:.3}", picture.score),
+            format!("{x1:.0},{y1:.0} - {x2:.0},{y2:.0}"),
+            picture.sha256.chars().take(12).collect(),
+        ]);
+    }
+    lines.push(table.render());
+    lines.join("\n")
+}
+
+fn remove(args: &ProductArgs) -> Result<()> {
+    Catalogue::open(&args.db.db)?.remove(&args.id)?;
+    if args.db.json {
+        print(&json(&serde_json::json!({ "removed": args.id }))?)
+    } else {
+        print(&format!("removed {}", args.id))
+    }
+}
+
+/// `check`: prints the report; a catalogue with problems is a fault.
+fn check(args: &DbArgs, expected: Option<&ModelStamp>) -> Result<()> {
+    let report = Catalogue::open(&args.db)?.check(expected)?;
+    print(&if args.json { json(&report)? } else { check_text(&report) })?;
+    if report.is_sound() {
+        return Ok(());
+    }
+    let text = format!("the catalogue {} has {} problems", args.db.display(), report.problems.len());
+    Err(Fault::new(Kind::Catalogue, text).cure("import the feed again, into a new file where this one is damaged"))
+}
+
+fn check_text(report: &CheckReport) -> String {
+    let model = report.model.as_ref().map_or("none yet".to_owned(), |stamp| {
+        format!("{} ({}, {} values)", stamp.name, stamp.descriptor_hash, stamp.embedding)
+    });
+    let mut lines = vec![
+        format!("products: {}", report.products),
+        format!("pictures: {} ({} different)", report.pictures, report.descriptors),
+        format!("model: {model}"),
+    ];
+    lines.extend(report.problems.iter().map(|problem| format!("problem: {problem}")));
+    lines.extend(report.is_sound().then(|| "sound".to_owned()));
+    lines.join("\n")
+}
+
+fn export(args: &ExportArgs) -> Result<()> {
+    let catalogue = Catalogue::open(&args.db)?;
+    if let Some(path) = &args.output {
+        let file = File::create(path).map_err(|error| Fault::io(Kind::Storage, "write", path, error))?;
+        return catalogue.export(file);
+    }
+    let mut text = Vec::new();
+    catalogue.export(&mut text)?;
+    let mut out = io::stdout().lock();
+    done(io::Write::write_all(&mut out, &text).and_then(|()| io::Write::flush(&mut out)))
+}
