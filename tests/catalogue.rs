@@ -1,0 +1,447 @@
+//! The catalogue on real SQLite files: all or nothing, nothing computed twice, and one clear line for each bad file.
+
+use rusqlite::Connection;
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use vetrina::catalogue::{
+    Catalogue, Feed, Head, ImportOptions, ImportReport, Index, ModelStamp, ShopPicture, feed, images,
+};
+use vetrina::fault::{Fault, Kind, Result};
+use vetrina::geometry::Rect;
+use vetrina::seam::Detection;
+
+const LENGTH: usize = 4;
+const STRICT: ImportOptions = ImportOptions { strict: true };
+const LENIENT: ImportOptions = ImportOptions { strict: false };
+
+struct Shop {
+    folder: tempfile::TempDir,
+}
+
+impl Shop {
+    /// Pictures a.jpg to f.jpg, their bytes their names.
+    fn new() -> Self {
+        let shop = Shop { folder: tempfile::tempdir().unwrap() };
+        fs::create_dir(shop.images()).unwrap();
+        for name in ["a", "b", "c", "d", "e", "f"] {
+            shop.picture(&format!("{name}.jpg"), name);
+        }
+        shop
+    }
+
+    fn images(&self) -> PathBuf {
+        self.folder.path().join("images")
+    }
+
+    fn db(&self) -> PathBuf {
+        self.folder.path().join("shop.db")
+    }
+
+    fn picture(&self, name: &str, content: &str) {
+        fs::write(self.images().join(name), content).unwrap();
+    }
+
+    fn open(&self) -> Catalogue {
+        Catalogue::create_or_open(&self.db()).unwrap()
+    }
+
+    fn import(&self, text: &str) -> Result<ImportReport> {
+        import(&mut self.open(), text, &self.images(), &stamp("one"), LENIENT)
+    }
+
+    fn ids(&self) -> Vec<String> {
+        self.open().list().unwrap().into_iter().map(|(product, _)| product.id).collect()
+    }
+}
+
+fn stamp(hash: &str) -> ModelStamp {
+    ModelStamp { name: "compact".into(), descriptor_hash: hash.into(), embedding: LENGTH }
+}
+
+/// A network that sees in each picture a garment made of its first byte; none in what begins with "none".
+fn embed(bytes: &[u8], path: &Path) -> Result<ShopPicture> {
+    if bytes.starts_with(b"none") {
+        return Err(Fault::new(Kind::Input, format!("{} shows no garment", path.display())));
+    }
+    if bytes.starts_with(b"broken") {
+        return Err(Fault::new(Kind::Internal, "the engine stopped"));
+    }
+    let value = f32::from(bytes[0] - b'a');
+    let detection = Detection {
+        bounds: Rect::new(1.0, 2.0, 30.5, 40.0),
+        class: 3,
+        score: 0.75,
+        match_embedding: Arc::from([value, 0.5, -0.5, 0.0]),
+        aggregation_embedding: Arc::from([-value, 1.0, 0.0, 0.25]),
+    };
+    Ok(ShopPicture { detection, thumbnail_jpeg: jpeg() })
+}
+
+fn jpeg() -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let picture = image::RgbImage::from_pixel(8, 8, image::Rgb([200, 30, 40]));
+    picture.write_to(&mut std::io::Cursor::new(&mut bytes), image::ImageFormat::Jpeg).unwrap();
+    bytes
+}
+
+fn import(
+    catalogue: &mut Catalogue,
+    text: &str,
+    images: &Path,
+    stamp: &ModelStamp,
+    options: ImportOptions,
+) -> Result<ImportReport> {
+    let feed = feed::parse(text.as_bytes())?;
+    let mut plan = catalogue.plan(&feed, images, stamp, options)?;
+    for (index, picture) in plan.pending().to_vec().iter().enumerate().rev() {
+        plan.supply(index, picture.read().and_then(|bytes| embed(&bytes, &picture.path)))?;
+    }
+    plan.finish()
+}
+
+const FEED: &str = "id,title,image_link,additional_image_link,price,brand\n\
+                    1,Dress,a.jpg,\"b.jpg,c.jpg\",19.90 EUR,Acme\n\
+                    2,Skirt,d.jpg,,5 EUR,\n\
+                    3,\"Shirt, blue\",e.jpg,a.jpg,,Acme\n";
+
+#[test]
+fn an_import_can_be_listed_shown_searched_and_checked() {
+    let shop = Shop::new();
+    let report = shop.import(FEED).unwrap();
+    assert_eq!((report.products, report.added, report.pictures_embedded, report.pictures_reused), (3, 3, 5, 0));
+    let catalogue = shop.open();
+    let pictures: Vec<usize> = catalogue.list().unwrap().into_iter().map(|(_, pictures)| pictures).collect();
+    assert_eq!(pictures, [3, 1, 2]);
+    let detail = catalogue.get("1").unwrap().unwrap();
+    assert_eq!(detail.product.brand.as_deref(), Some("Acme"));
+    assert_eq!(detail.pictures[2].source, "c.jpg");
+    assert_eq!((detail.pictures[0].class, detail.pictures[0].bounds), (3, [1.0, 2.0, 30.5, 40.0]));
+    assert_eq!(catalogue.get("9").unwrap(), None);
+    assert_eq!(catalogue.thumbnail("2").unwrap(), Some(jpeg()));
+    let check = catalogue.check(Some(&stamp("one"))).unwrap();
+    assert_eq!(check.problems, Vec::<String>::new());
+    assert_eq!((check.products, check.pictures, check.descriptors), (3, 6, 5));
+    let mode: String =
+        Connection::open(shop.db()).unwrap().query_row("pragma journal_mode", [], |row| row.get(0)).unwrap();
+    assert_eq!(mode, "wal");
+}
+
+#[test]
+fn a_product_counts_by_its_best_picture() {
+    let shop = Shop::new();
+    shop.import(FEED).unwrap();
+    let catalogue = shop.open();
+    // v = -1 everywhere: the nearest picture wins. c.jpg is 2, a.jpg is 0, d.jpg is 3, e.jpg is 4.
+    let index = Index::load(&catalogue, Head::Match, &[-1.0; LENGTH], 0.5).unwrap();
+    assert_eq!((index.len(), index.gallery().rows()), (3, 6));
+    let hits = index.search(&[2.0, 0.5, -0.5, 0.0], 3);
+    let ids: Vec<&str> = hits.iter().map(|hit| index.product(hit.product).id.as_str()).collect();
+    assert_eq!(ids, ["1", "2", "3"]);
+    assert_eq!(hits.iter().map(|hit| hit.logit).collect::<Vec<_>>(), [0.5, -0.5, -3.5]);
+    assert_eq!(catalogue.picture_thumbnail(index.content(hits[0].row)).unwrap(), Some(jpeg()));
+    // Equal by a.jpg, which 1 and 3 share: the feed's order decides.
+    let hits = index.search(&[0.0, 0.5, -0.5, 0.0], 2);
+    assert_eq!(hits.iter().map(|hit| index.product(hit.product).id.as_str()).collect::<Vec<_>>(), ["1", "3"]);
+    let other = Index::load(&catalogue, Head::Aggregation, &[-1.0; LENGTH], 0.0).unwrap();
+    assert_eq!(other.product(other.search(&[-3.0, 1.0, 0.0, 0.25], 1)[0].product).id, "2");
+    let wrong = Index::load(&catalogue, Head::Match, &[1.0; 7], 0.0).unwrap_err();
+    assert_eq!(wrong.kind(), Kind::Catalogue);
+}
+
+#[test]
+fn a_second_import_computes_nothing_even_of_renamed_or_refused_pictures() {
+    let shop = Shop::new();
+    shop.picture("f.jpg", "none here");
+    let text = format!("{FEED}4,Hat,f.jpg,,,\n5,Belt,d.jpg,f.jpg,,\n");
+    let first = shop.import(&text).unwrap();
+    assert_eq!((first.added, first.pictures_embedded), (4, 5));
+    assert_eq!(first.skipped_rows.len(), 1);
+    assert_eq!(first.skipped_pictures.len(), 1);
+    fs::rename(shop.images().join("d.jpg"), shop.images().join("moved.jpg")).unwrap();
+    let text = text.replace("d.jpg", "moved.jpg");
+    let mut catalogue = shop.open();
+    let feed = feed::parse(text.as_bytes()).unwrap();
+    let plan = catalogue.plan(&feed, &shop.images(), &stamp("one"), LENIENT).unwrap();
+    assert!(plan.pending().is_empty());
+    let second = plan.finish().unwrap();
+    assert_eq!((second.unchanged, second.updated, second.added, second.removed), (2, 2, 0, 0));
+    assert_eq!((second.pictures_embedded, second.pictures_reused), (0, 5));
+    assert_eq!((second.skipped_rows, second.skipped_pictures.len()), (first.skipped_rows, 1));
+    let third = shop.import(&text).unwrap();
+    assert_eq!((third.unchanged, third.updated), (4, 0));
+}
+
+#[test]
+fn the_feed_is_the_catalogue() {
+    let shop = Shop::new();
+    shop.import(FEED).unwrap();
+    let report = shop.import("id,title,image_link\n3,Shirt,e.jpg\n7,Coat,f.jpg\n1,Dress,a.jpg\n").unwrap();
+    assert_eq!((report.added, report.updated, report.removed, report.unchanged), (1, 2, 1, 0));
+    assert_eq!((report.pictures_embedded, report.pictures_reused), (1, 2));
+    assert_eq!(shop.ids(), ["3", "7", "1"]);
+    // b, c and d are shown by nothing now, and gone.
+    assert_eq!(shop.open().check(None).unwrap().descriptors, 3);
+}
+
+#[test]
+fn bad_rows_are_skipped_with_line_and_reason_or_refuse_all_when_strict() {
+    let shop = Shop::new();
+    shop.import(FEED).unwrap();
+    shop.picture("f.jpg", "none");
+    let text = "id,title,image_link,additional_image_link\n\
+                1,Dress,a.jpg,missing.jpg\n\
+                2,,b.jpg,\n\
+                3,Shirt,../shop.db,\n\
+                4,Hat,https://shop.example/h.jpg,\n\
+                1,Twice,b.jpg,\n\
+                6,Nothing,f.jpg,\n\
+                7,Web,https://shop.example/pictures/c.jpg?w=1,\n";
+    let strict = import(&mut shop.open(), text, &shop.images(), &stamp("one"), STRICT).unwrap_err();
+    assert_eq!(strict.kind(), Kind::Input);
+    assert!(strict.to_string().contains("line 3: it has no title (and 4 more)"), "{strict}");
+    assert_eq!(shop.ids(), ["1", "2", "3"]);
+    let report = shop.import(text).unwrap();
+    let reasons: HashMap<u64, String> = report.skipped_rows.iter().map(|p| (p.line, p.reason.clone())).collect();
+    assert_eq!(reasons.len(), 5, "{reasons:?}");
+    assert!(reasons[&4].contains("is not under"), "{}", reasons[&4]);
+    assert!(reasons[&5].contains("vetrina fetches nothing from the network: put the picture under DIR"));
+    assert!(reasons[&6].contains("further up"));
+    assert!(reasons[&7].contains("no garment"));
+    assert!(report.skipped_pictures[0].reason.contains("missing.jpg"));
+    assert_eq!(shop.ids(), ["1", "7"]);
+    let unknown = "id,title,image_link,prize\n1,Dress,a.jpg,3\n";
+    assert!(shop.import(unknown).unwrap().warnings[0].contains("did you mean \"price\""));
+    assert!(import(&mut shop.open(), unknown, &shop.images(), &stamp("one"), STRICT).is_err());
+    // Known from the import above to show no garment: refused without looking again.
+    let feed = feed::parse(b"id,title,image_link\n1,A,a.jpg\n2,B,f.jpg\n").unwrap();
+    shop.import("id,title,image_link\n1,A,a.jpg\n2,B,f.jpg\n").unwrap();
+    assert!(shop.open().plan(&feed, &shop.images(), &stamp("one"), STRICT).is_err());
+}
+
+#[test]
+fn an_import_that_fails_half_way_leaves_the_old_catalogue() {
+    let shop = Shop::new();
+    shop.import(FEED).unwrap();
+    let before = shop.open().list().unwrap();
+    shop.picture("f.jpg", "broken");
+    shop.picture("g.jpg", "g");
+    let text = "id,title,image_link\n8,New,g.jpg\n9,Broken,f.jpg\n";
+    assert_eq!(shop.import(text).unwrap_err().kind(), Kind::Internal);
+    assert_eq!(shop.open().list().unwrap(), before);
+    // Dropped before the end, as by a crash.
+    let mut catalogue = shop.open();
+    let feed = feed::parse(text.as_bytes()).unwrap();
+    let mut plan = catalogue.plan(&feed, &shop.images(), &stamp("two"), LENIENT).unwrap();
+    plan.supply(0, embed(b"g", Path::new("g.jpg"))).unwrap();
+    assert_eq!(shop.ids(), ["1", "2", "3"], "a reader sees the old one meanwhile");
+    drop(plan);
+    assert_eq!(catalogue.stamp().unwrap(), Some(stamp("one")));
+    assert!(catalogue.check(Some(&stamp("one"))).unwrap().is_sound());
+    // A feed of which nothing is left changes nothing.
+    for text in ["id,title,image_link\n", "id,title,image_link\n1,A,none.jpg\n"] {
+        assert_eq!(shop.import(text).unwrap_err().kind(), Kind::Input);
+    }
+    assert_eq!(shop.open().list().unwrap(), before);
+}
+
+#[test]
+fn a_plan_is_finished_only_with_all_its_pictures() {
+    let shop = Shop::new();
+    let mut catalogue = shop.open();
+    let feed = feed::parse(FEED.as_bytes()).unwrap();
+    let plan = catalogue.plan(&feed, &shop.images(), &stamp("one"), LENIENT).unwrap();
+    assert_eq!(plan.finish().unwrap_err().kind(), Kind::Internal);
+    let mut plan = catalogue.plan(&feed, &shop.images(), &stamp("one"), LENIENT).unwrap();
+    let mut wrong = embed(b"a", Path::new("a.jpg")).unwrap();
+    wrong.detection.match_embedding = Arc::from([1.0, f32::NAN, 0.0, 0.0]);
+    assert_eq!(plan.supply(0, Ok(wrong)).unwrap_err().kind(), Kind::Model);
+    let picture = plan.pending()[0].clone();
+    fs::write(&picture.path, "other").unwrap();
+    assert_eq!(picture.read().unwrap_err().kind(), Kind::Input);
+}
+
+#[test]
+fn another_model_is_refused_and_an_import_under_it_embeds_anew() {
+    let shop = Shop::new();
+    shop.import(FEED).unwrap();
+    let mut catalogue = shop.open();
+    catalogue.require_model(&stamp("one")).unwrap();
+    let fault = catalogue.require_model(&stamp("two")).unwrap_err();
+    assert_eq!(fault.kind(), Kind::Catalogue);
+    let command = format!("vetrina catalogue import FEED --images DIR --db {} --model DIR", shop.db().display());
+    assert!(fault.to_string().contains(&command), "{fault}");
+    assert!(!catalogue.check(Some(&stamp("two"))).unwrap().is_sound());
+    let report = import(&mut catalogue, FEED, &shop.images(), &stamp("two"), STRICT).unwrap();
+    assert_eq!((report.updated, report.pictures_embedded, report.pictures_reused), (3, 5, 0));
+    catalogue.require_model(&stamp("two")).unwrap();
+    assert!(catalogue.check(Some(&stamp("two"))).unwrap().is_sound());
+}
+
+#[test]
+fn a_removed_product_takes_its_own_pictures_along() {
+    let shop = Shop::new();
+    shop.import(FEED).unwrap();
+    let mut catalogue = shop.open();
+    catalogue.remove("1").unwrap();
+    assert_eq!(catalogue.remove("1").unwrap_err().kind(), Kind::Usage);
+    let check = catalogue.check(None).unwrap();
+    // a.jpg stays: product 3 shows it too.
+    assert_eq!((check.products, check.descriptors, check.is_sound()), (2, 3, true));
+    let index = Index::load(&catalogue, Head::Match, &[-1.0; LENGTH], 0.0).unwrap();
+    assert_eq!(index.product(0).id, "2");
+    assert_eq!(shop.import(FEED).unwrap().pictures_embedded, 2);
+}
+
+#[test]
+fn an_export_is_a_feed_that_changes_nothing() {
+    let shop = Shop::new();
+    shop.import(FEED).unwrap();
+    let mut bytes = Vec::new();
+    shop.open().export(&mut bytes).unwrap();
+    let text = String::from_utf8(bytes).unwrap();
+    assert!(text.starts_with("id,title,link,image_link,additional_image_link,"));
+    let products = |text: &str| -> Vec<_> {
+        feed::parse(text.as_bytes()).unwrap().rows.into_iter().map(|row| row.product).collect()
+    };
+    assert_eq!(products(&text), products(FEED));
+    let report = shop.import(&text).unwrap();
+    assert_eq!((report.unchanged, report.products, report.pictures_embedded), (3, 3, 0));
+}
+
+#[test]
+fn a_file_that_is_no_catalogue_is_refused_and_left_as_it_was() {
+    let shop = Shop::new();
+    let path = shop.folder.path().join("other.db");
+    let foreign = Connection::open(&path).unwrap();
+    foreign.execute_batch("create table t (x); insert into t values (1)").unwrap();
+    drop(foreign);
+    let sqlite = fs::read(&path).unwrap();
+    for (bytes, says) in [
+        (sqlite, "another program's"),
+        (b"id,title,image_link\n".to_vec(), "no SQLite file"),
+        (b"SQLite format 3\0cut".to_vec(), "cut short"),
+    ] {
+        fs::write(&path, &bytes).unwrap();
+        for result in [Catalogue::open(&path), Catalogue::create_or_open(&path)] {
+            let fault = result.unwrap_err();
+            assert_eq!(fault.kind(), Kind::Catalogue);
+            assert!(fault.to_string().contains(says), "{fault}");
+        }
+        assert_eq!(fs::read(&path).unwrap(), bytes);
+    }
+    fs::write(&path, b"").unwrap();
+    assert_eq!(Catalogue::open(&path).unwrap_err().kind(), Kind::Catalogue);
+    let missing = Catalogue::open(&shop.folder.path().join("missing.db")).unwrap_err();
+    assert!(missing.kind() == Kind::Catalogue && missing.to_string().contains("vetrina catalogue import"), "{missing}");
+    assert!(!shop.folder.path().join("missing.db").exists());
+    assert_eq!(Catalogue::open(&shop.images()).unwrap_err().kind(), Kind::Catalogue);
+}
+
+#[test]
+fn a_truncated_or_damaged_catalogue_is_named_as_such() {
+    let shop = Shop::new();
+    shop.import(FEED).unwrap();
+    let whole = fs::read(shop.db()).unwrap();
+    for length in [150, 4096, whole.len() / 2, whole.len() - 4096] {
+        fs::write(shop.db(), &whole[..length]).unwrap();
+        let fault = Catalogue::open(&shop.db()).unwrap_err();
+        assert_eq!(fault.kind(), Kind::Catalogue, "{length}: {fault}");
+        assert!(fault.to_string().contains("damaged"), "{length}: {fault}");
+        assert_eq!(fs::read(shop.db()).unwrap(), &whole[..length]);
+    }
+    let mut damaged = whole.clone();
+    for byte in &mut damaged[8192..] {
+        *byte ^= 0x5a;
+    }
+    fs::write(shop.db(), &damaged).unwrap();
+    match Catalogue::open(&shop.db()).and_then(|catalogue| catalogue.check(None)) {
+        Ok(report) => assert!(!report.is_sound()),
+        Err(fault) => assert_eq!(fault.kind(), Kind::Catalogue, "{fault}"),
+    }
+}
+
+#[test]
+fn check_finds_a_descriptor_or_thumbnail_that_does_not_fit() {
+    let shop = Shop::new();
+    shop.import(FEED).unwrap();
+    let raw = Connection::open(shop.db()).unwrap();
+    raw.execute_batch(
+        "update descriptor set match_embedding = x'00' where content_id = 1;
+         update descriptor set aggregation_embedding = x'0000807f0000807f0000807f0000807f' where content_id = 2;
+         update content set thumbnail = x'ffd8ff' where id = 3;",
+    )
+    .unwrap();
+    let problems = shop.open().check(None).unwrap().problems;
+    assert_eq!(problems.len(), 3, "{problems:?}");
+    assert!(problems[0].contains("match embedding has 1 bytes, not 16"));
+    assert!(problems[1].contains("not a number"));
+    assert!(problems[2].contains("thumbnail"));
+}
+
+#[test]
+fn a_newer_schema_is_refused() {
+    let shop = Shop::new();
+    shop.import(FEED).unwrap();
+    Connection::open(shop.db()).unwrap().pragma_update(None, "user_version", 99).unwrap();
+    let fault = Catalogue::open(&shop.db()).unwrap_err();
+    assert_eq!(fault.kind(), Kind::Catalogue);
+    assert!(fault.to_string().contains("schema 99") && fault.to_string().contains("update vetrina"), "{fault}");
+}
+
+#[test]
+fn a_catalogue_in_use_is_busy_but_can_be_read() {
+    let shop = Shop::new();
+    shop.import(FEED).unwrap();
+    let other = Connection::open(shop.db()).unwrap();
+    other.execute_batch("begin immediate").unwrap();
+    let fault = shop.import(FEED).unwrap_err();
+    assert_eq!(fault.kind(), Kind::Busy);
+    assert!(fault.to_string().contains("another process is using it"), "{fault}");
+    assert_eq!(shop.open().remove("1").unwrap_err().kind(), Kind::Busy);
+    assert_eq!(shop.ids(), ["1", "2", "3"]);
+    other.execute_batch("rollback; pragma locking_mode = exclusive; begin exclusive; create table t (x)").unwrap();
+    drop(other);
+    let other = Connection::open(shop.db()).unwrap();
+    other.execute_batch("pragma journal_mode = delete; begin exclusive").unwrap();
+    assert_eq!(Catalogue::open(&shop.db()).unwrap_err().kind(), Kind::Busy);
+}
+
+#[test]
+fn a_running_reader_notices_a_new_import() {
+    let shop = Shop::new();
+    shop.import(FEED).unwrap();
+    let reader = shop.open();
+    let version = reader.data_version().unwrap();
+    assert_eq!(reader.data_version().unwrap(), version);
+    shop.import("id,title,image_link\n1,Dress,a.jpg\n").unwrap();
+    assert_ne!(reader.data_version().unwrap(), version);
+}
+
+#[test]
+fn feeds_in_files_are_read_or_named() {
+    let shop = Shop::new();
+    let path = shop.folder.path().join("feed.tsv");
+    let utf16: Vec<u8> = std::iter::once(0xfeff)
+        .chain("id\ttitle\timage link\n1\tRobe d’été\ta.jpg\n".encode_utf16())
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    fs::write(&path, utf16).unwrap();
+    assert_eq!(Feed::read(&path).unwrap().rows[0].product.title, "Robe d’été");
+    fs::write(&path, b"id,title,image_link\n1,\xe9,a.jpg\n").unwrap();
+    let fault = Feed::read(&path).unwrap_err().to_string();
+    assert!(fault.contains("feed.tsv") && fault.contains("line 2, byte 3") && fault.contains("UTF-8"), "{fault}");
+    let missing = Feed::read(&shop.folder.path().join("none.csv")).unwrap_err();
+    assert!(missing.kind() == Kind::Input && missing.to_string().contains("none.csv"), "{missing}");
+    assert_eq!(images::ImageFolder::open(&path).unwrap_err().kind(), Kind::Input);
+}
+
+#[test]
+fn an_in_memory_catalogue_is_one_too() {
+    let shop = Shop::new();
+    let mut catalogue = Catalogue::in_memory().unwrap();
+    assert!(Index::load(&catalogue, Head::Match, &[1.0], 0.0).unwrap().is_empty());
+    import(&mut catalogue, FEED, &shop.images(), &stamp("one"), STRICT).unwrap();
+    assert_eq!(catalogue.list().unwrap().len(), 3);
+}
