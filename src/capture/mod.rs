@@ -1,1 +1,98 @@
-//! To be filled in next.
+//! Where frames come from: pictures, folders of pictures, motion-JPEG clips, and every other clip through `ffmpeg`.
+//!
+//! Nothing here knows what is in a picture. [`open`] takes what a user writes on the command line.
+
+mod clip;
+mod folder;
+mod jpeg;
+mod mjpeg;
+mod picture;
+
+pub use jpeg::jpeg_length;
+pub use picture::{MAX_PIXELS, MAX_SIDE, decode_picture, read_picture};
+
+use crate::fault::{Fault, Kind, Result};
+use crate::frame::{Frame, FrameMeta, Picture};
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Frames a second that a recorded input is taken to have: about what a mirror recognises.
+pub const RECORDED_RATE: u32 = 15;
+
+/// Gives frames until there are no more.
+pub trait Source: Send {
+    /// The next frame; `None` at the end.
+    ///
+    /// # Errors
+    /// [`Kind::Input`] where the input is damaged: the frames before stand.
+    fn next(&mut self) -> Result<Option<Frame>>;
+
+    /// How many frames there are, where that is known beforehand.
+    fn frames(&self) -> Option<usize> {
+        None
+    }
+}
+
+/// Opens a picture, a folder of pictures or a clip: a path, or `file://` and a path.
+pub fn open(input: &str) -> Result<Box<dyn Source>> {
+    let path = local_path(input)?;
+    let meta = std::fs::metadata(&path).map_err(|error| Fault::io(Kind::Input, "open", &path, error))?;
+    if meta.is_dir() {
+        return Ok(Box::new(folder::Folder::open(&path)?));
+    }
+    let head = head(&path)?;
+    let name = path.extension().map(|ending| ending.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
+    match (name.as_str(), head.as_slice()) {
+        (_, []) => Err(Fault::new(Kind::Input, format!("{} is empty", path.display())).cure("copy it again")),
+        ("mjpg" | "mjpeg", _) => Ok(Box::new(mjpeg::MotionJpeg::open(&path)?)),
+        (_, [b'R', b'I', b'F', b'F', _, _, _, _, b'A', b'V', b'I', ..]) if mjpeg::holds_jpeg(&path)? => {
+            Ok(Box::new(mjpeg::MotionJpeg::open(&path)?))
+        }
+        ("jpg" | "jpeg" | "png" | "webp", _) => Ok(Box::new(Still { path: Some(path) })),
+        _ if image::guess_format(&head).is_ok_and(|format| picture::FORMATS.contains(&format)) => {
+            Ok(Box::new(Still { path: Some(path) }))
+        }
+        _ => Ok(Box::new(clip::Clip::open(&path)?)),
+    }
+}
+
+fn local_path(input: &str) -> Result<PathBuf> {
+    match input.split_once("://") {
+        None => Ok(PathBuf::from(input)),
+        Some(("file", path)) => Ok(PathBuf::from(path)),
+        Some((scheme, _)) => Err(Fault::new(Kind::Usage, format!("cannot open {input}: no source is called {scheme}"))
+            .cure("give a picture, a folder of pictures or a clip")),
+    }
+}
+
+fn head(path: &Path) -> Result<Vec<u8>> {
+    let mut head = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(64).read_to_end(&mut head))
+        .map_err(|error| Fault::io(Kind::Input, "read", path, error))?;
+    Ok(head)
+}
+
+/// One picture as a source of one frame.
+struct Still {
+    path: Option<PathBuf>,
+}
+
+impl Source for Still {
+    fn next(&mut self) -> Result<Option<Frame>> {
+        self.path.take().map(|path| Ok(recorded(0, read_picture(&path)?))).transpose()
+    }
+
+    fn frames(&self) -> Option<usize> {
+        Some(1)
+    }
+}
+
+/// Frame number `sequence` of a recording, at [`RECORDED_RATE`].
+fn recorded(sequence: u64, picture: Picture) -> Frame {
+    let captured = Duration::from_secs(sequence) / RECORDED_RATE;
+    Frame { meta: FrameMeta { sequence, captured }, picture: Arc::new(picture) }
+}

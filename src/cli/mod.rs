@@ -1,6 +1,7 @@
 //! The command line: one file a command; the only place that prints to stdout.
 
 pub mod catalogue;
+pub mod logging;
 pub mod table;
 
 use std::process::ExitCode;

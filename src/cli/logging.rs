@@ -1,0 +1,41 @@
+//! Log lines on stderr, with the priorities that journald understands when it is listening.
+
+use log::{Level, LevelFilter, Log, Metadata, Record};
+
+struct Stderr {
+    journald: bool,
+}
+
+impl Log for Stderr {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target().starts_with("vetrina")
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if !self.enabled(record.metadata()) {
+            return;
+        }
+        let (priority, word) = match record.level() {
+            Level::Error => (3, "error"),
+            Level::Warn => (4, "warning"),
+            Level::Info => (6, "info"),
+            Level::Debug | Level::Trace => (7, "debug"),
+        };
+        if self.journald {
+            eprintln!("<{priority}>{}", record.args());
+        } else {
+            eprintln!("{word}: {}", record.args());
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+/// Starts logging: warnings and worse, or what `VETRINA_LOG` names (error, warn, info, debug).
+pub fn start() {
+    let level = std::env::var("VETRINA_LOG").ok().and_then(|text| text.parse().ok()).unwrap_or(LevelFilter::Warn);
+    let logger = Stderr { journald: std::env::var_os("JOURNAL_STREAM").is_some() };
+    if log::set_boxed_logger(Box::new(logger)).is_ok() {
+        log::set_max_level(level);
+    }
+}
