@@ -107,10 +107,12 @@ pub struct Letterbox {
 impl Letterbox {
     /// The largest copy of `source` that fits `input`. Sides of `source` must not be zero.
     pub fn fit(source: Size, input: Size) -> Self {
-        let scale = (input.width as f64 / source.width as f64).min(input.height as f64 / source.height as f64);
-        // A side that fills the input exactly must not lose a pixel to rounding.
-        let side = |length: usize, limit: usize| (((length as f64 * scale) + 1e-9).floor() as usize).clamp(1, limit);
-        let scaled = Size::new(side(source.width, input.width), side(source.height, input.height));
+        // The tighter axis decides; whole numbers, so that no side loses a pixel to rounding.
+        let scaled = if input.height * source.width <= input.width * source.height {
+            Size::new((source.width * input.height / source.height).max(1), input.height)
+        } else {
+            Size::new(input.width, (source.height * input.width / source.width).max(1))
+        };
         Letterbox { source, scaled, input }
     }
 

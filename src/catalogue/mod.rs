@@ -18,7 +18,7 @@ pub mod records;
 pub mod store;
 
 pub use check::CheckReport;
-pub use feed::Feed;
+pub use feed::{Feed, parse as parse_feed};
 pub use gallery::{Gallery, Hit};
 pub use import::{ImportOptions, ImportReport, PendingPicture, Plan, ShopPicture};
 pub use index::{Head, Index};

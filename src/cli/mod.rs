@@ -1,12 +1,76 @@
 //! The command line: one file a command; the only place that prints to stdout.
 
+pub mod bench;
 pub mod catalogue;
+pub mod demo;
+pub mod inspect;
 pub mod logging;
+pub mod places;
+pub mod query;
 pub mod table;
 
+use crate::catalogue::ModelStamp;
+use crate::fault::Result;
+use crate::network::Manifest;
+use crate::pipeline::matcher::stamp;
+use crate::pipeline::recognizer::Recognizer;
+use crate::pipeline::shop::shop_picture;
+use crate::pipeline::workers::frame_workers;
+use clap::{Parser, Subcommand};
+use std::path::Path;
 use std::process::ExitCode;
+
+/// The program inside an in-store smart mirror: it sees what a person wears and shows where it hangs.
+#[derive(Parser, Debug)]
+#[command(name = "vetrina", version, propagate_version = true, max_term_width = 100)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    Demo(demo::DemoArgs),
+    Match(query::MatchArgs),
+    Catalogue(catalogue::CatalogueArgs),
+    Inspect(inspect::InspectArgs),
+    Bench(bench::BenchArgs),
+}
 
 /// Parses the command line, runs the command, prints a fault as one line and returns its exit code.
 pub fn main() -> ExitCode {
-    ExitCode::SUCCESS
+    let line = CommandLine::parse();
+    logging::start();
+    match run(&line.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fault) => {
+            eprintln!("vetrina: {fault}");
+            ExitCode::from(fault.kind().exit_code())
+        }
+    }
+}
+
+fn run(command: &Command) -> Result<()> {
+    match command {
+        Command::Demo(args) => demo::run(args),
+        Command::Match(args) => query::run(args),
+        Command::Catalogue(args) => catalogue::run(args, model_stamp, |model, _| embedders(model)),
+        Command::Inspect(args) => inspect::run(args),
+        Command::Bench(args) => bench::run(args),
+    }
+}
+
+fn model_stamp(model: &Path) -> Result<ModelStamp> {
+    Manifest::load(model).map(|manifest| stamp(&manifest))
+}
+
+/// What an import runs its pictures through, one a thread.
+fn embedders(
+    model: &Path,
+) -> Result<Vec<impl FnMut(&[u8], &Path) -> Result<crate::catalogue::ShopPicture> + Send + use<>>> {
+    let workers = frame_workers(Recognizer::load(model)?);
+    Ok(workers
+        .into_iter()
+        .map(|mut worker| move |bytes: &[u8], path: &Path| shop_picture(&mut worker, bytes, path))
+        .collect())
 }

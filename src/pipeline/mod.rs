@@ -1,1 +1,12 @@
-//! To be filled in next.
+//! The stages joined: a frame in, a scene out.
+//!
+//! Reading order: [`recognizer`] (a picture to its garments), [`workers`] (many frames, several threads, in order),
+//! [`matcher`] (an embedding to products), [`core`] (one pure step, frame in, scene out), [`record`] (what a whole clip came
+//! to), [`shop`] (a shop's pictures to descriptors, for the import).
+
+pub mod core;
+pub mod matcher;
+pub mod recognizer;
+pub mod record;
+pub mod shop;
+pub mod workers;

@@ -1,9 +1,33 @@
 //! SEAM Match-RCNN around its graphs: everything that seam-spec puts between one network and the next.
 //!
+//! Reading order is the way of a frame: [`settings`] (what a manifest says), [`letterbox`], [`anchors`], [`proposals`] (with
+//! [`nms`]), [`roi_align`], [`detect`], [`score`], [`track`] (live) and [`greedy`] (published, offline), [`window`],
+//! [`aggregate`].
+//!
 //! Nothing here knows a camera, an engine or a database: tensors come in, values go out.
 
+pub mod aggregate;
+pub mod anchors;
+pub mod detect;
+pub mod greedy;
+pub mod letterbox;
+pub mod nms;
+pub mod proposals;
+pub mod roi_align;
+pub mod score;
+pub mod settings;
+pub mod track;
+pub mod window;
+
+pub use anchors::Anchors;
+pub use detect::RawDetection;
+pub use roi_align::Pyramid;
+pub use score::ScoreHead;
+pub use track::{Track, TrackSettings, Tracker};
+pub use window::{Observation, Window};
+
 use crate::frame::FrameMeta;
-use crate::geometry::{Camera, Rect};
+use crate::geometry::{Camera, Rect, Size};
 use std::sync::Arc;
 
 /// A descriptor of one garment in one picture, by one match head: `embedding` values of the manifest, not normalised.
@@ -28,5 +52,7 @@ pub struct Detection {
 #[derive(Clone, Debug)]
 pub struct Detections {
     pub meta: FrameMeta,
+    /// The picture's size, camera pixels.
+    pub size: Size,
     pub detections: Vec<Detection>,
 }

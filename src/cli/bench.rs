@@ -1,0 +1,237 @@
+//! `vetrina bench`: what each stage of a frame costs on this machine.
+
+use super::places;
+use super::table::{Table, json, print};
+use crate::capture::{self, Source, decode_picture};
+use crate::catalogue::Gallery;
+use crate::fault::{Fault, Kind, Result};
+use crate::frame::{Frame, FrameMeta, Picture};
+use crate::metrics::{StageSummary, StageTimes};
+use crate::pipeline::core::new_tracker;
+use crate::pipeline::recognizer::Recognizer;
+use crate::pipeline::workers::{frame_workers, recognise_in_order};
+use crate::seam::{Detections, Embedding, Tracker};
+use clap::Args;
+use image::{RgbImage, imageops};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Measure what each stage of a frame costs on this machine
+#[derive(Args, Clone, Debug)]
+pub struct BenchArgs {
+    /// Model folder [default: the shipped one]
+    #[arg(long, value_name = "DIR")]
+    pub model: Option<PathBuf>,
+    /// Picture to measure with [default: four figures of the demo, eight garments]
+    #[arg(long, value_name = "FILE")]
+    pub picture: Option<PathBuf>,
+    /// Frames to measure; a few more go before them, unmeasured
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub frames: u32,
+    /// Products in the gallery that is searched
+    #[arg(long, default_value_t = 14_000, value_parser = clap::value_parser!(u32).range(1..=2_000_000))]
+    pub products: u32,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Garments of a frame that are embedded and matched.
+const GARMENTS: usize = 8;
+const WARM_UP: u32 = 3;
+/// The frame of the demo's first clip that shows its figure whole.
+const SHOWN: u64 = 45;
+
+/// The same JPEG again and again, decoded anew each time as a camera's are.
+struct Again {
+    jpeg: Vec<u8>,
+    left: u32,
+    given: u64,
+}
+
+impl Source for Again {
+    fn next(&mut self) -> Result<Option<Frame>> {
+        if self.left == 0 {
+            return Ok(None);
+        }
+        self.left -= 1;
+        self.given += 1;
+        let meta = FrameMeta { sequence: self.given, captured: Duration::from_millis(66 * self.given) };
+        Ok(Some(Frame { meta, picture: Arc::new(decode_picture(&self.jpeg, "the frame to measure with")?) }))
+    }
+}
+
+/// What follows recognition: track, aggregate and search.
+struct Rest {
+    tracker: Tracker,
+    aggregator: Recognizer,
+    gallery: Gallery,
+    garments: usize,
+}
+
+impl Rest {
+    fn follow(&mut self, frame: &Frame, found: Detections, times: &mut StageTimes) -> Result<()> {
+        self.garments += found.detections.len();
+        debug_assert_eq!(frame.meta, found.meta);
+        times.time("track", || self.tracker.update(found));
+        for track in self.tracker.tracks().iter().filter(|track| track.seen_in_last_frame) {
+            let window: Vec<Embedding> = track.observations.embeddings();
+            let query = self.aggregator.aggregate(&window, times)?;
+            times.time("search", || self.gallery.search(&query, 20));
+        }
+        Ok(())
+    }
+}
+
+/// One pass over the frames.
+struct Pass {
+    times: StageTimes,
+    frames_per_second: f64,
+    garments: f64,
+}
+
+pub fn run(args: &BenchArgs) -> Result<()> {
+    let jpeg = match &args.picture {
+        Some(path) => std::fs::read(path).map_err(|error| Fault::io(Kind::Input, "read", path, error))?,
+        None => four_figures(&places::shipped("demo/clips/1.mjpg")?)?,
+    };
+    let recognizer = Recognizer::load(&places::model(&args.model)?)?.at_most(GARMENTS);
+    let manifest = recognizer.manifest();
+    let rows = args.products as usize;
+    let length = manifest.matching.embedding;
+    let settings = &manifest.aggregation;
+    let gallery =
+        Gallery::new(&settings.weight, settings.bias, noise(rows * length), (0..args.products).collect()).with_threads(1);
+    let name = manifest.name.clone();
+    let mut rest =
+        Rest { tracker: new_tracker(manifest), aggregator: recognizer.share(), gallery, garments: 0 };
+    let mut workers = frame_workers(recognizer);
+    let one = pass(&jpeg, args.frames, &mut workers[..1], &mut rest)?;
+    let several = pass(&jpeg, args.frames, &mut workers, &mut rest)?;
+    report(args, &name, &one, &several, workers.len())
+}
+
+/// Runs the frames through `workers`; with one worker, decoding and all that follows share its thread's time.
+fn pass(jpeg: &[u8], frames: u32, workers: &mut [Recognizer], rest: &mut Rest) -> Result<Pass> {
+    let mut warm_up = Again { jpeg: jpeg.to_vec(), left: WARM_UP, given: 0 };
+    recognise_in_order(&mut warm_up, workers, |_, _, _| Ok(()))?;
+    rest.garments = 0;
+    let mut source = Again { jpeg: jpeg.to_vec(), left: frames, given: 0 };
+    let start = Instant::now();
+    let times = if let [worker] = workers {
+        one_after_the_other(&mut source, worker, rest)?
+    } else {
+        recognise_in_order(&mut source, workers, |frame, detections, times| {
+            let found = Detections { meta: frame.meta, size: frame.picture.size(), detections };
+            rest.follow(&frame, found, times)
+        })?
+    };
+    let frames = f64::from(frames);
+    Ok(Pass {
+        times,
+        frames_per_second: frames / start.elapsed().as_secs_f64(),
+        garments: rest.garments as f64 / frames,
+    })
+}
+
+/// Everything on this thread: what one core does.
+fn one_after_the_other(source: &mut Again, worker: &mut Recognizer, rest: &mut Rest) -> Result<StageTimes> {
+    let mut times = StageTimes::default();
+    loop {
+        let start = Instant::now();
+        let Some(frame) = source.next()? else { return Ok(times) };
+        times.add("decode", start.elapsed());
+        let detections = worker.recognize(&frame.picture, &mut times)?;
+        let found = Detections { meta: frame.meta, size: frame.picture.size(), detections };
+        rest.follow(&frame, found, &mut times)?;
+        times.add("whole frame", start.elapsed());
+    }
+}
+
+/// Two by two copies of a demo frame as one JPEG: a camera that sees four people.
+fn four_figures(clip: &Path) -> Result<Vec<u8>> {
+    let mut source = capture::open(&clip.display().to_string())?;
+    let mut shown: Option<Arc<Picture>> = None;
+    while let Some(frame) = source.next()? {
+        shown = Some(frame.picture);
+        if frame.meta.sequence >= SHOWN {
+            break;
+        }
+    }
+    let fault = |text: &str| Fault::new(Kind::Internal, format!("cannot make the frame to measure with: {text}"));
+    let picture = shown.ok_or_else(|| fault("the demo clip is empty"))?;
+    let (width, height) = (picture.size().width as u32, picture.size().height as u32);
+    let one = RgbImage::from_raw(width, height, picture.rgb().to_vec()).ok_or_else(|| fault("sizes differ"))?;
+    let mut four = RgbImage::new(2 * width, 2 * height);
+    for (x, y) in [(0, 0), (width, 0), (0, height), (width, height)] {
+        imageops::replace(&mut four, &one, x.into(), y.into());
+    }
+    let mut jpeg = Vec::new();
+    image::codecs::jpeg::JpegEncoder::new_with_quality(&mut jpeg, 85)
+        .encode_image(&four)
+        .map_err(|error| fault(&error.to_string()))?;
+    Ok(jpeg)
+}
+
+/// Values from -2 to 2 that are the same on every run: speed does not depend on them.
+fn noise(length: usize) -> Vec<f32> {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    (0..length)
+        .map(|_| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 40) as f32 / (1u64 << 22) as f32 - 2.0
+        })
+        .collect()
+}
+
+fn report(args: &BenchArgs, name: &str, one: &Pass, several: &Pass, workers: usize) -> Result<()> {
+    let stages = one.times.summaries();
+    let ms = |duration: Duration| duration.as_secs_f64() * 1e3;
+    let whole = stages.iter().find(|stage| stage.stage == "whole frame").map_or(1.0, |stage| ms(stage.median));
+    let per_frame = |stage: &StageSummary| ms(stage.median) * stage.count as f64 / f64::from(args.frames);
+    if args.json {
+        let stages: Vec<_> = stages
+            .iter()
+            .map(|stage| {
+                json!({ "name": stage.stage, "median_ms": ms(stage.median), "p95_ms": ms(stage.p95),
+                        "calls_per_frame": stage.count as f64 / f64::from(args.frames) })
+            })
+            .collect();
+        return print(&json(&json!({
+            "model": name, "frames": args.frames, "garments_per_frame": one.garments, "stages": stages,
+            "frames_per_second_one_thread": one.frames_per_second,
+            "frames_per_second": several.frames_per_second, "frame_workers": workers,
+            "products": args.products, "peak_memory_mb": peak_memory(),
+        }))?);
+    }
+    let mut table = Table::new(&["stage", ">median ms", ">p95 ms", ">calls/frame", ">share"]);
+    for stage in &stages {
+        table.row([
+            stage.stage.to_owned(),
+            format!("{:.2}", ms(stage.median)),
+            format!("{:.2}", ms(stage.p95)),
+            format!("{:.1}", stage.count as f64 / f64::from(args.frames)),
+            format!("{:.1} %", 100.0 * per_frame(stage) / whole),
+        ]);
+    }
+    let memory = peak_memory().map_or("unknown".into(), |mb| format!("{mb:.0} MB"));
+    print(&format!(
+        "model {name}, {} frames, {:.1} garments a frame, {} products, CPU\n{}\none thread: {:.1} frames/s; {workers} \
+         frame workers: {:.1} frames/s; peak memory {memory}",
+        args.frames,
+        one.garments,
+        args.products,
+        table.render(),
+        one.frames_per_second,
+        several.frames_per_second,
+    ))
+}
+
+/// The most memory that this process has held, MB; where Linux tells.
+fn peak_memory() -> Option<f64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    line.split_whitespace().nth(1)?.parse::<f64>().ok().map(|kb| kb / 1024.0)
+}

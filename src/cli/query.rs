@@ -1,0 +1,155 @@
+//! `vetrina match`: which products are worn in a picture, a folder of frames or a clip.
+
+use super::catalogue::DEFAULT_DB;
+use super::places;
+use super::table::{Table, json, print};
+use crate::capture;
+use crate::catalogue::Catalogue;
+use crate::fault::Result;
+use crate::metrics::StageTimes;
+use crate::pipeline::core::{label, new_tracker};
+use crate::pipeline::matcher::{Match, Matcher};
+use crate::pipeline::recognizer::Recognizer;
+use crate::pipeline::record::{ClipRecord, GarmentRecord};
+use crate::pipeline::workers::{frame_workers, recognise_in_order};
+use crate::seam::Detections;
+use clap::Args;
+use indicatif::ProgressBar;
+use serde_json::{Value, json};
+use std::path::PathBuf;
+
+/// Find the products that are worn in pictures, folders of frames or clips
+#[derive(Args, Clone, Debug)]
+pub struct MatchArgs {
+    /// Picture, folder of pictures, motion-JPEG clip; any other clip through ffmpeg
+    #[arg(required = true, value_name = "INPUT")]
+    pub inputs: Vec<String>,
+    /// Catalogue file
+    #[arg(long, value_name = "FILE", default_value = DEFAULT_DB)]
+    pub catalogue: PathBuf,
+    /// Model folder [default: the shipped one]
+    #[arg(long, value_name = "DIR")]
+    pub model: Option<PathBuf>,
+    /// Products named for a garment
+    #[arg(long, value_name = "K", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub top: u16,
+    /// Frames of a clip that are fused into one embedding, spread evenly over it
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=100))]
+    pub frames: u16,
+    /// Print JSON: one object an input
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A garment of a clip seen in fewer frames than this is likely a mistake.
+const LEAST_FRAMES: usize = 3;
+
+/// A garment with its answer.
+struct Answer<'r> {
+    garment: &'r GarmentRecord,
+    matches: Vec<Match>,
+}
+
+pub fn run(args: &MatchArgs) -> Result<()> {
+    let catalogue = Catalogue::open(&args.catalogue)?;
+    let mut recognizers = frame_workers(Recognizer::load(&places::model(&args.model)?)?);
+    let matcher = Matcher::load(catalogue, recognizers[0].manifest())?;
+    let mut objects = Vec::new();
+    for input in &args.inputs {
+        let record = watch(input, &mut recognizers)?;
+        let answers = answer(&record, &mut recognizers[0], &matcher, args)?;
+        let classes = &recognizers[0].manifest().classes;
+        if args.json {
+            objects.push(input_json(input, &answers, classes));
+        } else {
+            print(&input_text(input, &answers, classes))?;
+        }
+    }
+    // One input, one object; several, one a line as programs like it.
+    for object in &objects {
+        print(&if objects.len() == 1 { json(object)? } else { object.to_string() })?;
+    }
+    Ok(())
+}
+
+/// Follows the garments of an input from its first frame to its last.
+fn watch(input: &str, recognizers: &mut [Recognizer]) -> Result<ClipRecord> {
+    let mut source = capture::open(input)?;
+    let bar = source.frames().map_or_else(ProgressBar::no_length, |frames| ProgressBar::new(frames as u64));
+    let mut tracker = new_tracker(recognizers[0].manifest());
+    let mut record = ClipRecord::default();
+    recognise_in_order(source.as_mut(), recognizers, |frame, detections, _| {
+        let detections = Detections { meta: frame.meta, size: frame.picture.size(), detections };
+        tracker.update(detections);
+        record.observe(tracker.tracks());
+        bar.inc(1);
+        Ok(())
+    })?;
+    bar.finish_and_clear();
+    Ok(record)
+}
+
+fn answer<'r>(
+    record: &'r ClipRecord,
+    recognizer: &mut Recognizer,
+    matcher: &Matcher,
+    args: &MatchArgs,
+) -> Result<Vec<Answer<'r>>> {
+    let mut answers = Vec::new();
+    for garment in record.garments(LEAST_FRAMES) {
+        let window = garment.window(args.frames.into());
+        let query = recognizer.aggregate(&window, &mut StageTimes::default())?;
+        answers.push(Answer { garment, matches: matcher.search(&query, args.top.into()) });
+    }
+    Ok(answers)
+}
+
+fn input_json(input: &str, answers: &[Answer], classes: &[String]) -> Value {
+    let garments: Vec<Value> = answers
+        .iter()
+        .map(|answer| {
+            let matches: Vec<Value> = answer
+                .matches
+                .iter()
+                .enumerate()
+                .map(|(place, found)| {
+                    json!({
+                        "id": found.product.id,
+                        "title": found.product.title,
+                        "score": found.score,
+                        "rank": place + 1,
+                    })
+                })
+                .collect();
+            json!({
+                "class": classes.get(answer.garment.class),
+                "score": answer.garment.score,
+                "box": answer.garment.bounds.corners(),
+                "frames": answer.garment.frames(),
+                "matches": matches,
+            })
+        })
+        .collect();
+    json!({ "input": input, "garments": garments })
+}
+
+fn input_text(input: &str, answers: &[Answer], classes: &[String]) -> String {
+    if answers.is_empty() {
+        return format!("{input}: no garment is seen");
+    }
+    let mut table = Table::new(&["garment", ">frames", ">rank", "id", "title", ">score"]);
+    for answer in answers {
+        for (place, found) in answer.matches.iter().enumerate() {
+            let first = place == 0;
+            table.row([
+                if first { label(classes, answer.garment.class) } else { String::new() },
+                if first { answer.garment.frames().to_string() } else { String::new() },
+                (place + 1).to_string(),
+                found.product.id.clone(),
+                found.product.title.clone(),
+                format!("{:.3}", found.score),
+            ]);
+        }
+    }
+    format!("{input}\n{}", table.render())
+}

@@ -1,0 +1,112 @@
+//! From an aggregated embedding to products: the catalogue's index, and the pictures that are shown with the answer.
+
+use crate::capture::decode_picture;
+use crate::catalogue::{Catalogue, ContentId, Head, Index, ModelStamp, ProductSummary};
+use crate::display::scene::Card;
+use crate::fault::Result;
+use crate::frame::Picture;
+use crate::network::Manifest;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// One product that a garment may be.
+#[derive(Clone, Debug)]
+pub struct Match {
+    pub product: ProductSummary,
+    /// Higher is better; the rank is by this.
+    pub logit: f32,
+    /// The published match score, 0 to 1.
+    pub score: f32,
+    /// The product's best picture in the catalogue.
+    content: ContentId,
+}
+
+/// A catalogue ready to be searched.
+pub struct Matcher {
+    catalogue: Catalogue,
+    index: Index,
+    /// Below this logit nothing counts as found; from the manifest, where it was calibrated.
+    threshold: Option<f32>,
+    pictures: HashMap<ContentId, Option<Arc<Picture>>>,
+}
+
+/// The stamp that a catalogue embedded by this model bears.
+pub fn stamp(manifest: &Manifest) -> ModelStamp {
+    ModelStamp {
+        name: manifest.name.clone(),
+        descriptor_hash: manifest.descriptor_hash.clone(),
+        embedding: manifest.matching.embedding,
+    }
+}
+
+impl Matcher {
+    /// Loads the index of the aggregator's head into memory.
+    ///
+    /// # Errors
+    /// [`crate::fault::Kind::Catalogue`] where another model embedded the catalogue.
+    pub fn load(catalogue: Catalogue, manifest: &Manifest) -> Result<Self> {
+        catalogue.require_model(&stamp(manifest))?;
+        let settings = &manifest.aggregation;
+        let index = Index::load(&catalogue, Head::Aggregation, &settings.weight, settings.bias)?;
+        let threshold = manifest.open_set.as_ref().map(|open_set| open_set.logit);
+        Ok(Matcher { catalogue, index, threshold, pictures: HashMap::new() })
+    }
+
+    /// Products in the catalogue.
+    pub fn products(&self) -> usize {
+        self.index.products().len()
+    }
+
+    /// The `k` best products for an aggregated embedding, best first.
+    pub fn search(&self, query: &[f32], k: usize) -> Vec<Match> {
+        let found = self.index.search(query, k);
+        found
+            .into_iter()
+            .map(|hit| Match {
+                product: self.index.product(hit.product).clone(),
+                logit: hit.logit,
+                score: hit.score(),
+                content: self.index.content(hit.row),
+            })
+            .collect()
+    }
+
+    /// Whether a match is good enough to be shown as one.
+    pub fn accepts(&self, found: &Match) -> bool {
+        self.threshold.is_none_or(|threshold| found.logit >= threshold)
+    }
+
+    /// The match as the shopper sees it, with its picture from the catalogue.
+    pub fn card(&mut self, found: &Match) -> Card {
+        let product = &found.product;
+        Card {
+            title: product.title.clone(),
+            brand: product.brand.clone(),
+            price: product.price.clone(),
+            link: product.link.clone(),
+            picture: self.picture(found.content),
+            sure: found.score,
+        }
+    }
+
+    /// A thumbnail that cannot be had is a card without a picture, and a line in the log.
+    fn picture(&mut self, content: ContentId) -> Option<Arc<Picture>> {
+        if let Some(known) = self.pictures.get(&content) {
+            return known.clone();
+        }
+        let picture = match self.catalogue.picture_thumbnail(content) {
+            Ok(Some(jpeg)) => decode_picture(&jpeg, "a product's thumbnail").map(Arc::new).map_err(log_it).ok(),
+            Ok(None) => None,
+            Err(fault) => {
+                log_it(fault);
+                None
+            }
+        };
+        self.pictures.insert(content, picture.clone());
+        picture
+    }
+}
+
+fn log_it(fault: crate::fault::Fault) {
+    log::warn!("{fault}");
+}

@@ -1,0 +1,97 @@
+//! What a whole clip came to: every garment that was followed, with its observations from beginning to end.
+//!
+//! A mirror answers from the last ten observations; someone who asks about a clip wants the garment as it was over all of
+//! it, so the window is spread evenly over the track.
+
+use crate::geometry::{Camera, Rect};
+use crate::seam::{Detection, Embedding, Track};
+use std::collections::BTreeMap;
+
+/// One garment of a clip.
+#[derive(Clone, Debug)]
+pub struct GarmentRecord {
+    /// Index into the manifest's class names.
+    pub class: usize,
+    /// The best single observation's box and score.
+    pub bounds: Rect<Camera>,
+    pub score: f32,
+    observations: Vec<Embedding>,
+    prominence: f32,
+}
+
+impl GarmentRecord {
+    /// Frames in which the garment was seen.
+    pub fn frames(&self) -> usize {
+        self.observations.len()
+    }
+
+    /// At most `count` of its embeddings (aggregator's head), evenly spread over the frames.
+    pub fn window(&self, count: usize) -> Vec<Embedding> {
+        let frames = self.observations.len();
+        let count = count.clamp(1, frames.max(1)).min(frames);
+        (0..count).map(|place| self.observations[(2 * place + 1) * frames / (2 * count)].clone()).collect()
+    }
+}
+
+/// All garments of a clip.
+#[derive(Clone, Debug, Default)]
+pub struct ClipRecord {
+    garments: BTreeMap<u64, GarmentRecord>,
+}
+
+impl ClipRecord {
+    /// Takes in the tracks as they stand after a frame.
+    pub fn observe(&mut self, tracks: &[Track]) {
+        for track in tracks.iter().filter(|track| track.seen_in_last_frame) {
+            let Some(latest) = track.observations.latest() else { continue };
+            self.add(track, &latest.detection);
+        }
+    }
+
+    fn add(&mut self, track: &Track, latest: &Detection) {
+        let record = self.garments.entry(track.id).or_insert_with(|| GarmentRecord {
+            class: track.class,
+            bounds: latest.bounds,
+            score: latest.score,
+            observations: Vec::new(),
+            prominence: 0.0,
+        });
+        record.class = track.class;
+        record.prominence += track.prominence;
+        record.observations.push(latest.aggregation_embedding.clone());
+        if latest.score > record.score {
+            (record.bounds, record.score) = (latest.bounds, latest.score);
+        }
+    }
+
+    /// The garments, the most prominent of the clip first. Those seen in fewer than `least` frames are left out, unless
+    /// nothing else was seen.
+    pub fn garments(&self, least: usize) -> Vec<&GarmentRecord> {
+        let mut garments: Vec<&GarmentRecord> = self.garments.values().collect();
+        if garments.iter().any(|garment| garment.frames() >= least) {
+            garments.retain(|garment| garment.frames() >= least);
+        }
+        garments.sort_by(|a, b| b.prominence.total_cmp(&a.prominence));
+        garments
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_is_spread_over_the_track() {
+        let record = |frames: usize| GarmentRecord {
+            class: 0,
+            bounds: Rect::new(0.0, 0.0, 1.0, 1.0),
+            score: 1.0,
+            observations: (0..frames).map(|frame| Embedding::from(vec![frame as f32])).collect(),
+            prominence: 1.0,
+        };
+        let values = |frames, count| record(frames).window(count).iter().map(|one| one[0] as usize).collect::<Vec<_>>();
+        assert_eq!(values(100, 4), [12, 37, 62, 87]);
+        assert_eq!(values(3, 10), [0, 1, 2]);
+        assert_eq!(values(1, 10), [0]);
+    }
+}

@@ -1,0 +1,48 @@
+//! A shop's picture to what the catalogue keeps of it: the descriptors of its product, and a thumbnail.
+
+use super::recognizer::Recognizer;
+use crate::capture::decode_picture;
+use crate::catalogue::ShopPicture;
+use crate::fault::{Fault, Kind, Result};
+use crate::frame::Picture;
+use crate::metrics::StageTimes;
+use image::imageops::FilterType;
+use image::{DynamicImage, RgbImage};
+use std::path::Path;
+
+/// Long side of a thumbnail, pixels.
+const THUMBNAIL_SIDE: u32 = 480;
+const THUMBNAIL_QUALITY: u8 = 85;
+
+/// Embeds the product of a shop picture: the largest box, as seam-spec section 9 has it.
+///
+/// # Errors
+/// [`Kind::Input`]: the bytes are no picture, or no garment is found in it.
+pub fn shop_picture(recognizer: &mut Recognizer, bytes: &[u8], path: &Path) -> Result<ShopPicture> {
+    let picture = decode_picture(bytes, &path.display().to_string())?;
+    let found = recognizer.recognize_largest(&picture, &mut StageTimes::default())?;
+    let Some(detection) = found else {
+        let text = format!("no garment is found in {}", path.display());
+        return Err(Fault::new(Kind::Input, text).cure("use a picture that shows the whole product, large and alone"));
+    };
+    Ok(ShopPicture { detection, thumbnail_jpeg: thumbnail(&picture)? })
+}
+
+/// The picture as a JPEG of at most [`THUMBNAIL_SIDE`] pixels.
+fn thumbnail(picture: &Picture) -> Result<Vec<u8>> {
+    let size = picture.size();
+    let fault = |error: &dyn std::fmt::Display| Fault::new(Kind::Internal, format!("cannot make a thumbnail: {error}"));
+    let rgb = RgbImage::from_raw(size.width as u32, size.height as u32, picture.rgb().to_vec())
+        .ok_or_else(|| fault(&"the picture's size does not fit"))?;
+    let image = DynamicImage::ImageRgb8(rgb);
+    let small = if size.width.max(size.height) as u32 > THUMBNAIL_SIDE {
+        image.resize(THUMBNAIL_SIDE, THUMBNAIL_SIDE, FilterType::Triangle)
+    } else {
+        image
+    };
+    let mut jpeg = Vec::new();
+    image::codecs::jpeg::JpegEncoder::new_with_quality(&mut jpeg, THUMBNAIL_QUALITY)
+        .encode_image(&small)
+        .map_err(|error| fault(&error))?;
+    Ok(jpeg)
+}

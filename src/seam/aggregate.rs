@@ -1,0 +1,27 @@
+//! A window of embeddings as the aggregation graph takes it (seam-spec section 7).
+
+use super::Embedding;
+use crate::tensor::Tensor;
+
+/// What there is to do with a window.
+pub enum Sequence {
+    /// Nothing to look at.
+    Empty,
+    /// One observation is its own aggregate.
+    Single(Embedding),
+    /// T x embedding, T > 1: for the graph.
+    Several(Tensor),
+}
+
+/// Packs a window, oldest observation first.
+pub fn sequence(window: &[Embedding]) -> Sequence {
+    match window {
+        [] => Sequence::Empty,
+        [one] => Sequence::Single(one.clone()),
+        several => {
+            let data: Vec<f32> = several.iter().flat_map(|embedding| embedding.iter().copied()).collect();
+            let columns = data.len() / several.len();
+            Sequence::Several(Tensor::new([several.len(), columns], data))
+        }
+    }
+}

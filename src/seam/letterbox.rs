@@ -1,0 +1,135 @@
+//! A picture to the network's input tensor (seam-spec section 1).
+
+use super::settings::{InputSettings, Prefilter};
+use crate::frame::Picture;
+use crate::geometry::{Letterbox, Size};
+use crate::tensor::Tensor;
+use std::borrow::Cow;
+
+/// Where one output column or row reads: two neighbours and the weight of the second.
+struct Tap {
+    first: usize,
+    second: usize,
+    weight: f32,
+}
+
+/// The normalised input, 1 x 3 x height x width, and how the picture lies in it.
+pub fn letterbox(picture: &Picture, settings: &InputSettings) -> (Tensor, Letterbox) {
+    let fit = Letterbox::fit(picture.size(), Size::new(settings.width, settings.height));
+    let picture = match settings.prefilter {
+        Prefilter::None => Cow::Borrowed(picture),
+        Prefilter::Box => box_reduce(picture, reduction(&fit)),
+    };
+    let mut input = Tensor::zeros([1, 3, settings.height, settings.width]);
+    resize(&picture, fit.scaled, settings, input.data_mut());
+    (input, fit)
+}
+
+/// Whole pixels of the picture to one of the input, along the axis that decides; 1 up to twice the size.
+fn reduction(fit: &Letterbox) -> usize {
+    let by_height = fit.input.height * fit.source.width <= fit.input.width * fit.source.height;
+    let (side, target) =
+        if by_height { (fit.source.height, fit.input.height) } else { (fit.source.width, fit.input.width) };
+    if side > 2 * target { side / target } else { 1 }
+}
+
+/// Means over k x k blocks, rounded to the nearest; the last block of an axis is filled by repeating the edge.
+fn box_reduce(picture: &Picture, k: usize) -> Cow<'_, Picture> {
+    if k <= 1 {
+        return Cow::Borrowed(picture);
+    }
+    let size = picture.size();
+    let small = Size::new(size.width.div_ceil(k), size.height.div_ceil(k));
+    let mut sums = vec![0u32; 3 * size.width];
+    let mut rgb = Vec::with_capacity(3 * small.width * small.height);
+    let area = (k * k) as u32;
+    for y in 0..small.height {
+        sums.fill(0);
+        for row in y * k..(y + 1) * k {
+            for (sum, value) in sums.iter_mut().zip(picture.row(row.min(size.height - 1))) {
+                *sum += u32::from(*value);
+            }
+        }
+        for x in 0..small.width {
+            for channel in 0..3 {
+                let column = |x: usize| sums[3 * x.min(size.width - 1) + channel];
+                let total: u32 = (x * k..(x + 1) * k).map(column).sum();
+                rgb.push(((total + area / 2) / area) as u8);
+            }
+        }
+    }
+    Cow::Owned(Picture::new(small, rgb))
+}
+
+/// Bilinear, half-pixel centres, no antialias (torch's `align_corners=False`), into the top left of `input`.
+fn resize(picture: &Picture, target: Size, settings: &InputSettings, input: &mut [f32]) {
+    let size = picture.size();
+    let columns = taps(size.width, target.width);
+    let plane = settings.width * settings.height;
+    let scale: [f32; 3] = std::array::from_fn(|channel| 1.0 / (255.0 * settings.std[channel]));
+    let shift: [f32; 3] = std::array::from_fn(|channel| -settings.mean[channel] / settings.std[channel]);
+    let mut blended = vec![0f32; 3 * size.width];
+    for (y, tap) in taps(size.height, target.height).iter().enumerate() {
+        let (above, below) = (picture.row(tap.first), picture.row(tap.second));
+        for (value, (a, b)) in blended.iter_mut().zip(above.iter().zip(below)) {
+            *value = f32::from(*a) * (1.0 - tap.weight) + f32::from(*b) * tap.weight;
+        }
+        for channel in 0..3 {
+            let start = channel * plane + y * settings.width;
+            let row = &mut input[start..start + target.width];
+            for (value, tap) in row.iter_mut().zip(&columns) {
+                let (left, right) = (blended[3 * tap.first + channel], blended[3 * tap.second + channel]);
+                *value = (left * (1.0 - tap.weight) + right * tap.weight) * scale[channel] + shift[channel];
+            }
+        }
+    }
+}
+
+fn taps(source: usize, target: usize) -> Vec<Tap> {
+    let ratio = source as f32 / target as f32;
+    (0..target)
+        .map(|place| {
+            let at = ((place as f32 + 0.5) * ratio - 0.5).max(0.0);
+            let first = (at as usize).min(source - 1);
+            Tap { first, second: (first + 1).min(source - 1), weight: at - first as f32 }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(height: usize, width: usize, prefilter: Prefilter) -> InputSettings {
+        InputSettings { height, width, mean: [0.0; 3], std: [1.0; 3], prefilter }
+    }
+
+    #[test]
+    fn a_picture_that_fits_is_only_normalised() {
+        let picture = Picture::new(Size::new(2, 1), vec![0, 51, 102, 153, 204, 255]);
+        let (input, fit) = letterbox(&picture, &settings(1, 2, Prefilter::Box));
+        assert_eq!(fit.scaled, Size::new(2, 1));
+        let expected = [0.0, 0.6, 0.2, 0.8, 0.4, 1.0];
+        assert!(input.data().iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6), "{:?}", input.data());
+    }
+
+    #[test]
+    fn blocks_are_means_with_the_edge_repeated() {
+        let rgb = (0..5 * 3).flat_map(|value| [value as u8; 3]).collect();
+        let picture = Picture::new(Size::new(5, 3), rgb);
+        let small = box_reduce(&picture, 2);
+        assert_eq!(small.size(), Size::new(3, 2));
+        // Rows 0 and 1, columns 0 and 1: 0, 1, 5, 6, mean 3; the last column and row repeat themselves.
+        let first: Vec<u8> = small.rgb().iter().step_by(3).copied().collect();
+        assert_eq!(first, [3, 5, 7, 11, 13, 14]);
+    }
+
+    #[test]
+    fn beyond_the_picture_is_zero() {
+        let picture = Picture::filled(Size::new(10, 20), [255; 3]);
+        let (input, fit) = letterbox(&picture, &settings(32, 32, Prefilter::None));
+        assert_eq!(fit.scaled, Size::new(16, 32));
+        assert_eq!(input.data()[15], 1.0);
+        assert_eq!(input.data()[16], 0.0);
+    }
+}

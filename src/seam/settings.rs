@@ -1,0 +1,114 @@
+//! What a model's manifest says about each step, as plain values.
+
+use serde::Deserialize;
+
+/// How a picture becomes the network's input (seam-spec section 1).
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InputSettings {
+    pub height: usize,
+    pub width: usize,
+    /// Per channel R, G, B, of values 0 to 1.
+    pub mean: [f32; 3],
+    pub std: [f32; 3],
+    pub prefilter: Prefilter,
+}
+
+/// What is done to a picture before the bilinear resize.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Prefilter {
+    /// Nothing, as published.
+    None,
+    /// A mean over whole blocks of pixels, where the picture is more than twice the size.
+    Box,
+}
+
+/// The feature pyramid that RoIs are taken from.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FeatureSettings {
+    pub channels: usize,
+    /// Pyramid levels in order, 3 for P3: one trunk output each.
+    pub levels: Vec<i32>,
+}
+
+/// Anchors, one size a level of the region proposal network (seam-spec section 3).
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AnchorSettings {
+    /// Input pixels, one a level.
+    pub sizes: Vec<f32>,
+    /// Height over width.
+    pub ratios: Vec<f32>,
+    /// (y, x) in input pixels, one a level.
+    pub strides: Vec<[usize; 2]>,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProposalSettings {
+    /// Best logits kept of each level.
+    pub per_level: usize,
+    /// Best proposals kept over all levels: the box head's batch.
+    pub keep: usize,
+    /// IoU above which the weaker of two is dropped.
+    pub nms: f32,
+    /// Shortest side, input pixels.
+    pub min_side: f32,
+}
+
+/// Which pyramid level a RoI is taken from, and how (seam-spec section 4).
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RoiSettings {
+    /// A box with this square root of its area lies on `canonical_level`; input pixels.
+    pub canonical_size: f32,
+    pub canonical_level: i32,
+    /// Samples a bin and axis.
+    pub sampling_ratio: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DetectionSettings {
+    /// Scores must be greater.
+    pub score: f32,
+    pub nms: f32,
+    /// Most detections of a picture.
+    pub max: usize,
+    /// Shortest side, input pixels.
+    pub min_side: f32,
+}
+
+/// The single-image match head (seam-spec sections 5 and 6).
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MatchSettings {
+    /// RoIs that the graph takes at once.
+    pub batch: usize,
+    /// Values of one embedding.
+    pub embedding: usize,
+    /// v = W\[1\] - W\[0\]
+    pub weight: Vec<f32>,
+    /// d = c\[1\] - c\[0\]
+    pub bias: f32,
+}
+
+/// The aggregator's head (seam-spec sections 6 and 7).
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AggregationSettings {
+    /// Observations of a full window.
+    pub frames: usize,
+    pub weight: Vec<f32>,
+    pub bias: f32,
+}
+
+/// "Not in our catalogue": calibrated on held-out data.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OpenSetSettings {
+    /// A best match below this logit is no match.
+    pub logit: f32,
+}

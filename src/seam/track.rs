@@ -1,0 +1,281 @@
+//! Following garments live: observations of one garment are joined by appearance and overlap.
+//!
+//! A mirror has no ground truth to choose tracks by; what is shown first is decided by size, confidence, age and how near
+//! the middle it is.
+
+use super::score::ScoreHead;
+use super::window::{Observation, Window};
+use super::{Detection, Detections};
+use crate::frame::FrameMeta;
+use crate::geometry::{Camera, Rect, Size};
+use std::time::Duration;
+
+/// Where a garment is followed and where it is another.
+#[derive(Clone, Debug)]
+pub struct TrackSettings {
+    /// Observations of a window.
+    pub window: usize,
+    /// No observation of a window is older than this before its newest.
+    pub span: Duration,
+    /// Least match score of two observations of one garment (seam-spec section 8).
+    pub similarity: f32,
+    /// Least match score where the boxes do not overlap: a garment that comes back.
+    pub return_similarity: f32,
+    /// Boxes of one class that overlap this much from one frame to the next are one garment, whatever they look like: an
+    /// arm or a shadow passed over it. IoU.
+    pub same_place: f32,
+    /// Two boxes of one frame that overlap this much show one garment twice. IoU.
+    pub double: f32,
+    /// Least detection score that begins a track.
+    pub begin: f32,
+    /// A track that was not seen for longer is over.
+    pub gap: Duration,
+}
+
+impl Default for TrackSettings {
+    fn default() -> Self {
+        TrackSettings {
+            window: 10,
+            span: Duration::from_secs(10),
+            similarity: 0.3,
+            return_similarity: 0.6,
+            same_place: 0.6,
+            double: 0.75,
+            begin: 0.5,
+            gap: Duration::from_millis(2500),
+        }
+    }
+}
+
+/// One garment that is followed.
+#[derive(Clone, Debug)]
+pub struct Track {
+    /// Never given twice by one tracker.
+    pub id: u64,
+    /// The class that most observations say, by score.
+    pub class: usize,
+    /// Of the latest observation.
+    pub bounds: Rect<Camera>,
+    pub score: f32,
+    pub first_seen: FrameMeta,
+    pub last_seen: FrameMeta,
+    pub seen_in_last_frame: bool,
+    pub observations: Window,
+    /// Higher is shown first.
+    pub prominence: f32,
+    votes: Vec<f32>,
+    seen: usize,
+}
+
+/// Follows the garments of one camera.
+pub struct Tracker {
+    settings: TrackSettings,
+    score_head: ScoreHead,
+    tracks: Vec<Track>,
+    next_id: u64,
+}
+
+/// Observations of a track that a new one is compared with.
+const COMPARED: usize = 3;
+
+impl Tracker {
+    /// `score_head`: the single-image head's.
+    pub fn new(settings: TrackSettings, score_head: ScoreHead) -> Self {
+        Tracker { settings, score_head, tracks: Vec::new(), next_id: 0 }
+    }
+
+    /// The tracks that are alive, most prominent first.
+    pub fn tracks(&self) -> &[Track] {
+        &self.tracks
+    }
+
+    /// Takes in the detections of the next frame.
+    pub fn update(&mut self, frame: Detections) {
+        let gap = self.settings.gap;
+        self.tracks.retain(|track| frame.meta.captured.saturating_sub(track.last_seen.captured) <= gap);
+        for track in &mut self.tracks {
+            track.seen_in_last_frame = false;
+        }
+        let detections = self.without_doubles(frame.detections);
+        let pairs = self.pairs(&detections, frame.meta);
+        let mut free: Vec<Option<Detection>> = detections.into_iter().map(Some).collect();
+        for (_, track, detection) in pairs {
+            if !self.tracks[track].seen_in_last_frame
+                && let Some(detection) = free[detection].take()
+            {
+                self.tracks[track].observe(Observation { meta: frame.meta, detection });
+            }
+        }
+        let begin = self.settings.begin;
+        for detection in free.into_iter().flatten().filter(|detection| detection.score >= begin) {
+            self.begin(Observation { meta: frame.meta, detection });
+        }
+        for track in &mut self.tracks {
+            track.prominence = prominence(track, frame.size);
+        }
+        self.tracks.sort_by(|a, b| b.prominence.total_cmp(&a.prominence).then(a.id.cmp(&b.id)));
+    }
+
+    /// A garment that the detector found as two classes counts once, as the likelier one.
+    fn without_doubles(&self, mut detections: Vec<Detection>) -> Vec<Detection> {
+        detections.sort_by(|a, b| b.score.total_cmp(&a.score));
+        let mut kept: Vec<Detection> = Vec::new();
+        for detection in detections {
+            if kept.iter().all(|better| better.bounds.iou(&detection.bounds) <= self.settings.double) {
+                kept.push(detection);
+            }
+        }
+        kept
+    }
+
+    /// Which track may take which detection: (how well, track, detection), best first.
+    fn pairs(&self, detections: &[Detection], meta: FrameMeta) -> Vec<(f32, usize, usize)> {
+        let mut pairs = Vec::new();
+        for (place, track) in self.tracks.iter().enumerate() {
+            for (index, detection) in detections.iter().enumerate() {
+                if let Some(fit) = self.fit(track, detection, meta) {
+                    pairs.push((fit, place, index));
+                }
+            }
+        }
+        pairs.sort_by(|a, b| b.0.total_cmp(&a.0).then((a.1, a.2).cmp(&(b.1, b.2))));
+        pairs
+    }
+
+    /// How well a detection continues a track; `None`: it does not.
+    fn fit(&self, track: &Track, detection: &Detection, meta: FrameMeta) -> Option<f32> {
+        let overlap = track.bounds.iou(&detection.bounds);
+        let recent = track.observations.iter().rev().take(COMPARED);
+        let alike = recent
+            .map(|known| self.score_head.score(&known.detection.match_embedding, &detection.match_embedding))
+            .fold(0.0, f32::max);
+        let same_class = track.class == detection.class;
+        let just_seen = meta.sequence.saturating_sub(track.last_seen.sequence) <= 2;
+        let settings = &self.settings;
+        let joined = (overlap > 0.0 && alike > settings.similarity)
+            || alike > settings.return_similarity
+            || (just_seen && same_class && overlap > settings.same_place);
+        joined.then(|| alike + overlap + if same_class { 0.5 } else { 0.0 })
+    }
+
+    fn begin(&mut self, observation: Observation) {
+        let mut track = Track {
+            id: self.next_id,
+            class: observation.detection.class,
+            bounds: observation.detection.bounds,
+            score: observation.detection.score,
+            first_seen: observation.meta,
+            last_seen: observation.meta,
+            seen_in_last_frame: true,
+            observations: Window::new(self.settings.window, self.settings.span),
+            prominence: 0.0,
+            votes: Vec::new(),
+            seen: 0,
+        };
+        track.observe(observation);
+        self.next_id += 1;
+        self.tracks.push(track);
+    }
+}
+
+impl Track {
+    fn observe(&mut self, observation: Observation) {
+        let detection = &observation.detection;
+        if self.votes.len() <= detection.class {
+            self.votes.resize(detection.class + 1, 0.0);
+        }
+        self.votes[detection.class] += detection.score;
+        let most = (0..self.votes.len()).max_by(|&a, &b| self.votes[a].total_cmp(&self.votes[b]).then(b.cmp(&a)));
+        self.class = most.unwrap_or(detection.class);
+        self.bounds = detection.bounds;
+        self.score = detection.score;
+        self.last_seen = observation.meta;
+        self.seen_in_last_frame = true;
+        self.seen += 1;
+        self.observations.push(observation);
+    }
+
+    /// Frames in which it was seen.
+    pub fn seen(&self) -> usize {
+        self.seen
+    }
+}
+
+/// Size, confidence, age and centrality in one number, 0 to 1.
+fn prominence(track: &Track, frame: Size) -> f32 {
+    let (width, height) = (frame.width as f32, frame.height as f32);
+    let share = (track.bounds.area() / (width * height)).clamp(0.0, 1.0).sqrt();
+    let off_centre = ((track.bounds.centre().0 - width / 2.0).abs() / (width / 2.0)).clamp(0.0, 1.0);
+    let age = (track.seen as f32 / 5.0).min(1.0);
+    let here = if track.seen_in_last_frame { 1.0 } else { 0.5 };
+    share * track.score * (1.0 - 0.6 * off_centre) * (0.2 + 0.8 * age) * here
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn detection(x: f32, class: usize, look: f32) -> Detection {
+        Detection {
+            bounds: Rect::new(x, 10.0, x + 40.0, 60.0),
+            class,
+            score: 0.9,
+            match_embedding: [look, 0.0].into(),
+            aggregation_embedding: [look].into(),
+        }
+    }
+
+    fn frame(sequence: u64, detections: Vec<Detection>) -> Detections {
+        let meta = FrameMeta { sequence, captured: Duration::from_millis(66 * sequence) };
+        Detections { meta, size: Size::new(200, 100), detections }
+    }
+
+    fn tracker() -> Tracker {
+        Tracker::new(TrackSettings::default(), ScoreHead { weight: vec![-8.0, -8.0], bias: 4.0 })
+    }
+
+    #[test]
+    fn two_garments_stay_two_and_keep_their_numbers() {
+        let mut tracker = tracker();
+        for step in 0..12 {
+            let x = step as f32;
+            tracker.update(frame(step, vec![detection(x, 0, 0.0), detection(100.0 - x, 7, 3.0)]));
+        }
+        assert_eq!(tracker.tracks().len(), 2);
+        for track in tracker.tracks() {
+            assert_eq!(track.observations.len(), 10);
+            assert_eq!(track.seen(), 12);
+            assert_eq!(track.first_seen.sequence, 0);
+        }
+    }
+
+    #[test]
+    fn a_garment_survives_a_gap_and_ends_after_a_long_one() {
+        let mut tracker = tracker();
+        tracker.update(frame(0, vec![detection(10.0, 0, 0.0)]));
+        tracker.update(frame(1, vec![]));
+        tracker.update(frame(20, vec![detection(120.0, 0, 0.05)]));
+        assert_eq!(tracker.tracks().len(), 1);
+        assert_eq!(tracker.tracks()[0].id, 0);
+        tracker.update(frame(90, vec![detection(120.0, 0, 0.05)]));
+        assert_eq!(tracker.tracks()[0].id, 1);
+    }
+
+    #[test]
+    fn another_look_at_the_same_place_is_another_garment() {
+        let mut tracker = tracker();
+        tracker.update(frame(0, vec![detection(10.0, 0, 0.0)]));
+        tracker.update(frame(1, vec![detection(12.0, 7, 5.0)]));
+        assert_eq!(tracker.tracks().len(), 2);
+    }
+
+    #[test]
+    fn one_garment_found_twice_is_one_track() {
+        let mut tracker = tracker();
+        let mut double = detection(11.0, 3, 0.0);
+        double.score = 0.6;
+        tracker.update(frame(0, vec![double, detection(10.0, 0, 0.0)]));
+        assert_eq!(tracker.tracks().len(), 1);
+        assert_eq!(tracker.tracks()[0].class, 0);
+    }
+}
