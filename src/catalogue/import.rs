@@ -10,6 +10,7 @@ use super::feed::{Feed, Problem, Row};
 use super::images::{ImageFolder, Sha, read_picture};
 use super::product::{ModelStamp, Product};
 use super::records::{PRODUCT_COLUMNS, drop_unused_contents, product_from};
+use super::rows::{Shown, check_embeddings, insert_content, write_product};
 use super::store::{Catalogue, read_stamp, same_model, sql_fault};
 use crate::fault::{Fault, Kind, Result};
 use crate::seam::Detection;
@@ -106,8 +107,8 @@ struct PlannedProduct {
 struct Before {
     product: Product,
     position: i64,
-    /// Position, link, content: emptied where another model embedded them.
-    pictures: Vec<(i64, String, i64)>,
+    /// None where another model embedded them.
+    pictures: Vec<Shown>,
 }
 
 /// An import under way; holds the catalogue's write lock.
@@ -245,7 +246,8 @@ impl Plan<'_> {
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
             if let Some(before) = self.before.get_mut(row.get_ref(0)?.as_str()?) {
-                before.pictures.push((row.get(1)?, row.get(2)?, row.get(3)?));
+                let [position, content] = [row.get(1)?, row.get(3)?];
+                before.pictures.push(Shown { position, link: row.get(2)?, content });
             }
         }
         let mut statement = self.transaction.prepare("select sha256, id from content")?;
@@ -330,12 +332,14 @@ impl Plan<'_> {
     }
 
     /// The pictures of a product that have descriptors, as rows of `picture`; and those that the network refused.
-    fn usable_pictures(&self, planned: &PlannedProduct) -> Result<(Vec<(i64, String, i64)>, Vec<SkippedPicture>)> {
+    fn usable_pictures(&self, planned: &PlannedProduct) -> Result<(Vec<Shown>, Vec<SkippedPicture>)> {
         let mut usable = Vec::new();
         let mut skipped = Vec::new();
         for (position, link, sha) in &planned.pictures {
             match &self.contents[sha] {
-                Content::Known(id) => usable.push((*position as i64, link.clone(), *id)),
+                Content::Known(id) => {
+                    usable.push(Shown { position: *position as i64, link: link.clone(), content: *id });
+                }
                 Content::Refused(reason) => skipped.push(SkippedPicture {
                     line: planned.line,
                     id: planned.product.id.clone(),
@@ -350,7 +354,7 @@ impl Plan<'_> {
         Ok((usable, skipped))
     }
 
-    fn write(&mut self, kept: Vec<(Product, Vec<(i64, String, i64)>)>) -> rusqlite::Result<()> {
+    fn write(&mut self, kept: Vec<(Product, Vec<Shown>)>) -> rusqlite::Result<()> {
         self.report.products = kept.len();
         for (position, (product, pictures)) in kept.into_iter().enumerate() {
             let position = position as i64;
@@ -395,70 +399,6 @@ impl Plan<'_> {
     }
 }
 
-/// What is wrong here is the caller's network, not the picture.
-fn check_embeddings(detection: &Detection, length: usize, path: &Path) -> Result<()> {
-    for embedding in [&detection.match_embedding, &detection.aggregation_embedding] {
-        if embedding.len() != length || !embedding.iter().all(|value| value.is_finite()) {
-            let text = format!("the model gave no usable embedding of {length} values for {}", path.display());
-            return Err(Fault::new(Kind::Model, text).cure("check the model folder"));
-        }
-    }
-    Ok(())
-}
-
-fn insert_content(transaction: &Transaction, sha: &Sha, picture: &ShopPicture) -> rusqlite::Result<i64> {
-    transaction
-        .prepare_cached("insert into content (sha256, thumbnail) values (?, ?)")?
-        .execute(params![sha, picture.thumbnail_jpeg])?;
-    let id = transaction.last_insert_rowid();
-    let blob = |values: &[f32]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
-    let detection = &picture.detection;
-    let [x1, y1, x2, y2] = detection.bounds.corners().map(f64::from);
-    transaction.prepare_cached("insert into descriptor values (?, ?, ?, ?, ?, ?, ?, ?, ?)")?.execute(params![
-        id,
-        detection.class as i64,
-        f64::from(detection.score),
-        x1,
-        y1,
-        x2,
-        y2,
-        blob(&detection.match_embedding),
-        blob(&detection.aggregation_embedding),
-    ])?;
-    Ok(id)
-}
-
-fn write_product(
-    transaction: &Transaction,
-    position: i64,
-    product: &Product,
-    pictures: &[(i64, String, i64)],
-) -> rusqlite::Result<()> {
-    let query = format!(
-        "insert into product ({PRODUCT_COLUMNS}, position) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
-         on conflict (id) do update set title = ?2, link = ?3, image_link = ?4, additional_image_link = ?5,
-         availability = ?6, price = ?7, brand = ?8, color = ?9, size = ?10, product_type = ?11, item_group_id = ?12,
-         position = ?13"
-    );
-    transaction.prepare_cached(&query)?.execute(params![
-        product.id,
-        product.title,
-        product.link,
-        product.image_link,
-        product.additional_image_field(),
-        product.availability,
-        product.price,
-        product.brand,
-        product.color,
-        product.size,
-        product.product_type,
-        product.item_group_id,
-        position,
-    ])?;
-    transaction.prepare_cached("delete from picture where product_id = ?")?.execute([&product.id])?;
-    let mut insert = transaction.prepare_cached("insert into picture values (?, ?, ?, ?)")?;
-    for (position, link, content) in pictures {
-        insert.execute(params![product.id, position, link, content])?;
-    }
-    Ok(())
-}
+#[cfg(test)]
+#[path = "import_tests.rs"]
+mod tests;

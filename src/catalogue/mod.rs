@@ -1,8 +1,9 @@
 //! The shop's products: the store, the import of a feed, and the search over their descriptors.
 //!
 //! Reading order: [`product`] (plain values), `schema.sql` and [`store`] (the SQLite file), [`records`] (list, show, remove,
-//! export), [`check`], [`feed`] (bytes to rows, pure), [`images`] (a feed's link to a file), [`import`] (all or nothing),
-//! [`gallery`] (exact search, pure arithmetic, over [`kernel`]'s inner products), [`index`] (a gallery loaded from a store).
+//! export), [`check`], [`feed`] (bytes to rows, pure), [`images`] (a feed's link to a file), [`import`] and `rows` (all or nothing),
+//! [`gallery`] (exact search, pure arithmetic, with `shortlist`, over
+//! [`kernel`]'s inner products), [`index`] (a gallery loaded from a store).
 //!
 //! The only module that names rusqlite. It knows neither network nor camera: whoever imports brings the descriptors.
 
@@ -15,6 +16,8 @@ pub mod index;
 pub mod kernel;
 pub mod product;
 pub mod records;
+mod rows;
+mod shortlist;
 pub mod store;
 
 pub use check::CheckReport;
