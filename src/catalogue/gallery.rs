@@ -102,7 +102,7 @@ struct Query {
 
 impl Gallery {
     /// Packs `matrix`: row-major, `weight.len()` finite values a row; `products` names each row's product and never decreases.
-    /// `weight` is v = W[1] - W[0] and `bias` is d = c[1] - c[0] of the head's last layer.
+    /// `weight` is `v = W[1] - W[0]` and `bias` is `d = c[1] - c[0]` of the head's last layer.
     ///
     /// # Panics
     /// When the lengths do not fit or `products` decreases: the caller made them.

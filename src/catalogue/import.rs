@@ -203,8 +203,7 @@ impl Plan<'_> {
         for planned in products {
             let (pictures, skipped) = self.usable_pictures(&planned)?;
             if pictures.is_empty() {
-                let reason = skipped.into_iter().map(|picture| picture.reason).collect::<Vec<_>>().join("; ");
-                self.report.skipped_rows.push(Problem { line: planned.line, id: Some(planned.product.id), reason });
+                self.report.skipped_rows.push(no_picture(planned.line, &planned.product, skipped));
             } else {
                 self.report.skipped_pictures.extend(skipped);
                 kept.push((planned.product, pictures));
@@ -288,8 +287,7 @@ impl Plan<'_> {
             }
         }
         if pictures.is_empty() {
-            let reason = skipped.into_iter().map(|picture| picture.reason).collect::<Vec<_>>().join("; ");
-            self.report.skipped_rows.push(Problem { line: row.line, id: Some(row.product.id.clone()), reason });
+            self.report.skipped_rows.push(no_picture(row.line, &row.product, skipped));
         } else {
             self.report.skipped_pictures.extend(skipped);
             self.products.push(PlannedProduct { line: row.line, product: row.product.clone(), pictures });
@@ -298,27 +296,29 @@ impl Plan<'_> {
 
     /// Refuses a feed without any product, and with `strict` one with any fault.
     fn require_usable(&self) -> Result<()> {
-        let report = &self.report;
-        if self.options.strict {
-            let rows = report.skipped_rows.iter().map(|problem| format!("line {}: {}", problem.line, problem.reason));
-            let pictures =
-                report.skipped_pictures.iter().map(|picture| format!("line {}: {}", picture.line, picture.reason));
-            let refused = self.products.iter().flat_map(|planned| {
-                let reasons = planned.pictures.iter().filter_map(|(_, _, sha)| match &self.contents[sha] {
-                    Content::Refused(reason) => Some(format!("line {}: {reason}", planned.line)),
-                    _ => None,
-                });
-                reasons.collect::<Vec<_>>()
-            });
-            let mut all = report.warnings.iter().cloned().chain(rows).chain(pictures).chain(refused);
-            if let Some(first) = all.next() {
-                let more = all.count();
-                let text = if more == 0 { first } else { format!("{first} (and {more} more)") };
-                return Err(Fault::new(Kind::Input, format!("the feed was refused: {text}"))
-                    .cure("correct it, or import without --strict to skip what cannot be used"));
-            }
+        let mut complaints = if self.options.strict { self.complaints() } else { Vec::new() }.into_iter();
+        if let Some(first) = complaints.next() {
+            let more = if complaints.len() == 0 { String::new() } else { format!(" (and {} more)", complaints.len()) };
+            return Err(Fault::new(Kind::Input, format!("the feed was refused: {first}{more}"))
+                .cure("correct it, or import without --strict to skip what cannot be used"));
         }
         if self.products.is_empty() { Err(self.nothing_usable()) } else { Ok(()) }
+    }
+
+    /// All that a strict import does not forgive.
+    fn complaints(&self) -> Vec<String> {
+        let mut complaints = self.report.warnings.clone();
+        let mut add = |line: u64, reason: &str| complaints.push(format!("line {line}: {reason}"));
+        self.report.skipped_rows.iter().for_each(|problem| add(problem.line, &problem.reason));
+        self.report.skipped_pictures.iter().for_each(|picture| add(picture.line, &picture.reason));
+        for planned in &self.products {
+            for (_, _, sha) in &planned.pictures {
+                if let Content::Refused(reason) = &self.contents[sha] {
+                    add(planned.line, reason);
+                }
+            }
+        }
+        complaints
     }
 
     fn nothing_usable(&self) -> Fault {
@@ -397,6 +397,12 @@ impl Plan<'_> {
         }
         Ok(())
     }
+}
+
+/// The problem of a row without any usable picture.
+fn no_picture(line: u64, product: &Product, skipped: Vec<SkippedPicture>) -> Problem {
+    let reasons: Vec<String> = skipped.into_iter().map(|picture| picture.reason).collect();
+    Problem { line, id: Some(product.id.clone()), reason: reasons.join("; ") }
 }
 
 #[cfg(test)]
