@@ -463,7 +463,8 @@ fn the_command_imports_on_several_threads() {
     };
     let report = import_feed(&args, &stamp("one"), |pending| Ok(vec![embed; pending.min(3)])).unwrap();
     assert_eq!((report.products, report.pictures_embedded), (3, 5));
-    let again = import_feed(&args, &stamp("one"), |_| -> Result<Vec<fn(&[u8], &Path) -> _>> { panic!("no work") });
+    type Worker = fn(&[u8], &Path) -> Result<ShopPicture>;
+    let again = import_feed(&args, &stamp("one"), |_| -> Result<Vec<Worker>> { panic!("no work") });
     assert_eq!(again.unwrap().unchanged, 3);
     shop.picture("f.jpg", "broken");
     fs::write(&path, format!("{FEED}4,Hat,f.jpg,,,\n")).unwrap();

@@ -10,12 +10,12 @@ use super::feed::{Feed, Problem, Row};
 use super::images::{ImageFolder, Sha, read_picture};
 use super::product::{ModelStamp, Product};
 use super::records::{PRODUCT_COLUMNS, drop_unused_contents, product_from};
+use super::report::{ImportReport, SkippedPicture};
 use super::rows::{Shown, check_embeddings, insert_content, write_product};
 use super::store::{Catalogue, read_stamp, same_model, sql_fault};
 use crate::fault::{Fault, Kind, Result};
 use crate::seam::Detection;
 use rusqlite::{Transaction, TransactionBehavior, params};
-use serde::Serialize;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
@@ -55,36 +55,6 @@ impl PendingPicture {
             Err(Fault::new(Kind::Input, format!("{} changed during the import", self.path.display())))
         }
     }
-}
-
-/// A picture that was left out of a product that stays.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct SkippedPicture {
-    pub line: u64,
-    pub id: String,
-    pub link: String,
-    pub reason: String,
-}
-
-/// What an import did.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct ImportReport {
-    /// Products in the catalogue now.
-    pub products: usize,
-    pub added: usize,
-    /// Text or pictures changed, or embedded by another model than before.
-    pub updated: usize,
-    pub unchanged: usize,
-    /// Products that the feed no longer has.
-    pub removed: usize,
-    pub skipped_rows: Vec<Problem>,
-    pub skipped_pictures: Vec<SkippedPicture>,
-    /// Unknown columns.
-    pub warnings: Vec<String>,
-    /// Different pictures that went through the network.
-    pub pictures_embedded: usize,
-    /// Different pictures whose descriptors were there already.
-    pub pictures_reused: usize,
 }
 
 /// What is known of a picture's content under this model.

@@ -1,7 +1,7 @@
 //! The shop's products: the store, the import of a feed, and the search over their descriptors.
 //!
 //! Reading order: [`product`] (plain values), `schema.sql` and [`store`] (the SQLite file), [`records`] (list, show, remove,
-//! export), [`check`], [`feed`] (bytes to rows, pure), [`images`] (a feed's link to a file), [`import`] and `rows` (all or nothing),
+//! export), [`check`], [`feed`] (bytes to rows, pure), [`images`] (a feed's link to a file), [`import`], `rows` and [`report`] (all or nothing),
 //! [`gallery`] (exact search, pure arithmetic, with `shortlist`, over
 //! [`kernel`]'s inner products), [`index`] (a gallery loaded from a store).
 //!
@@ -16,6 +16,7 @@ pub mod index;
 pub mod kernel;
 pub mod product;
 pub mod records;
+pub mod report;
 mod rows;
 mod shortlist;
 pub mod store;
@@ -23,7 +24,8 @@ pub mod store;
 pub use check::CheckReport;
 pub use feed::Feed;
 pub use gallery::{Gallery, Hit};
-pub use import::{ImportOptions, ImportReport, PendingPicture, Plan, ShopPicture};
+pub use import::{ImportOptions, PendingPicture, Plan, ShopPicture};
 pub use index::{Head, Index};
 pub use product::{ContentId, ModelStamp, PictureDetail, Product, ProductDetail, ProductSummary};
+pub use report::{ImportReport, SkippedPicture};
 pub use store::Catalogue;
