@@ -1,9 +1,9 @@
 //! The shop's products: the store, the import of a feed, and the search over their descriptors.
 //!
 //! Reading order: [`product`] (plain values), `schema.sql` and [`store`] (the SQLite file), [`records`] (list, show, remove,
-//! export), [`check`], [`feed`] (bytes to rows, pure), [`images`] (a feed's link to a file), [`import`], `rows` and [`report`] (all or nothing),
-//! [`gallery`] (exact search, pure arithmetic, with `shortlist`, over
-//! [`kernel`]'s inner products), [`index`] (a gallery loaded from a store).
+//! export), [`check`], [`feed`] (bytes to rows, pure), [`images`] (a feed's link to a file), [`import`] with `rows` and
+//! [`report`] (all or nothing), [`gallery`] with `shortlist` and [`kernel`] (exact search, pure arithmetic), [`index`] (a
+//! gallery loaded from a store).
 //!
 //! The only module that names rusqlite. It knows neither network nor camera: whoever imports brings the descriptors.
 
