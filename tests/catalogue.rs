@@ -445,3 +445,30 @@ fn an_in_memory_catalogue_is_one_too() {
     import(&mut catalogue, FEED, &shop.images(), &stamp("one"), STRICT).unwrap();
     assert_eq!(catalogue.list().unwrap().len(), 3);
 }
+
+/// The command's part: worker threads, none where nothing is to be embedded, all or nothing.
+#[test]
+fn the_command_imports_on_several_threads() {
+    use vetrina::cli::catalogue::{ImportArgs, import_feed};
+    let shop = Shop::new();
+    let path = shop.folder.path().join("feed.csv");
+    fs::write(&path, FEED).unwrap();
+    let args = ImportArgs {
+        feed: path.clone(),
+        images: shop.images(),
+        db: shop.folder.path().join("new/folder/shop.db"),
+        model: PathBuf::new(),
+        strict: false,
+        json: false,
+    };
+    let report = import_feed(&args, &stamp("one"), |pending| Ok(vec![embed; pending.min(3)])).unwrap();
+    assert_eq!((report.products, report.pictures_embedded), (3, 5));
+    type Worker = fn(&[u8], &Path) -> Result<ShopPicture>;
+    let again = import_feed(&args, &stamp("one"), |_| -> Result<Vec<Worker>> { panic!("no work") });
+    assert_eq!(again.unwrap().unchanged, 3);
+    shop.picture("f.jpg", "broken");
+    fs::write(&path, format!("{FEED}4,Hat,f.jpg,,,\n")).unwrap();
+    let fault = import_feed(&args, &stamp("one"), |_| Ok(vec![embed; 2])).unwrap_err();
+    assert_eq!(fault.kind(), Kind::Internal);
+    assert_eq!(Catalogue::open(&args.db).unwrap().list().unwrap().len(), 3);
+}

@@ -17,8 +17,8 @@
 //! Memory: 4n + n + 12 + 4 bytes a row: 1296 for n = 256.
 
 use super::kernel::{dots_f32, dots_i8};
+use super::shortlist::Shortlist;
 use std::cmp::Ordering;
-use std::collections::BinaryHeap;
 use std::ops::Range;
 
 /// Rows of a block: its products stay in the first-level cache.
@@ -100,32 +100,9 @@ struct Query {
     size: f64,
 }
 
-/// A lower bound of a product's logit, ordered so that a heap's top is the smallest.
-#[derive(PartialEq)]
-struct Floor(f64);
-
-impl Eq for Floor {}
-impl PartialOrd for Floor {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-impl Ord for Floor {
-    fn cmp(&self, other: &Self) -> Ordering {
-        other.0.total_cmp(&self.0)
-    }
-}
-
-/// Rows that may be among the best, and the k best lower bounds, one a product.
-#[derive(Default)]
-struct Shortlist {
-    candidates: Vec<(usize, f64)>,
-    floors: BinaryHeap<Floor>,
-}
-
 impl Gallery {
     /// Packs `matrix`: row-major, `weight.len()` finite values a row; `products` names each row's product and never decreases.
-    /// `weight` is v = W[1] - W[0] and `bias` is d = c[1] - c[0] of the head's last layer.
+    /// `weight` is `v = W[1] - W[0]` and `bias` is `d = c[1] - c[0]` of the head's last layer.
     ///
     /// # Panics
     /// When the lengths do not fit or `products` decreases: the caller made them.
@@ -270,9 +247,7 @@ impl Gallery {
                 threads.into_iter().map(join).collect()
             })
         };
-        let mut floors: Vec<f64> = lists.iter().flat_map(|list| list.floors.iter().map(|floor| floor.0)).collect();
-        floors.sort_unstable_by(|a, b| b.total_cmp(a));
-        let floor = floors.get(k - 1).copied().unwrap_or(f64::NEG_INFINITY);
+        let floor = Shortlist::common_floor(&lists, k);
         lists
             .iter()
             .flat_map(|list| &list.candidates)
@@ -364,22 +339,6 @@ impl Gallery {
             self.scales.push(scale);
             self.residuals.push(((residual * 1.000_001) as f32).next_up());
             self.row_bias.push(bias as f32);
-        }
-    }
-}
-
-impl Shortlist {
-    /// What a row must reach to matter: the k-th best lower bound of a product, once there are k.
-    fn floor(&self, k: usize) -> f64 {
-        if self.floors.len() < k { f64::NEG_INFINITY } else { self.floors.peek().map_or(f64::NEG_INFINITY, |f| f.0) }
-    }
-
-    fn raise(&mut self, finished: Option<(u32, f64)>, k: usize) {
-        if let Some((_, lower)) = finished {
-            self.floors.push(Floor(lower));
-            if self.floors.len() > k {
-                self.floors.pop();
-            }
         }
     }
 }

@@ -10,11 +10,12 @@ use super::feed::{Feed, Problem, Row};
 use super::images::{ImageFolder, Sha, read_picture};
 use super::product::{ModelStamp, Product};
 use super::records::{PRODUCT_COLUMNS, drop_unused_contents, product_from};
+use super::report::{ImportReport, SkippedPicture};
+use super::rows::{Shown, check_embeddings, insert_content, write_product};
 use super::store::{Catalogue, read_stamp, same_model, sql_fault};
 use crate::fault::{Fault, Kind, Result};
 use crate::seam::Detection;
 use rusqlite::{Transaction, TransactionBehavior, params};
-use serde::Serialize;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
@@ -56,36 +57,6 @@ impl PendingPicture {
     }
 }
 
-/// A picture that was left out of a product that stays.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct SkippedPicture {
-    pub line: u64,
-    pub id: String,
-    pub link: String,
-    pub reason: String,
-}
-
-/// What an import did.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct ImportReport {
-    /// Products in the catalogue now.
-    pub products: usize,
-    pub added: usize,
-    /// Text or pictures changed, or embedded by another model than before.
-    pub updated: usize,
-    pub unchanged: usize,
-    /// Products that the feed no longer has.
-    pub removed: usize,
-    pub skipped_rows: Vec<Problem>,
-    pub skipped_pictures: Vec<SkippedPicture>,
-    /// Unknown columns.
-    pub warnings: Vec<String>,
-    /// Different pictures that went through the network.
-    pub pictures_embedded: usize,
-    /// Different pictures whose descriptors were there already.
-    pub pictures_reused: usize,
-}
-
 /// What is known of a picture's content under this model.
 enum Content {
     /// The row of `content`.
@@ -106,8 +77,8 @@ struct PlannedProduct {
 struct Before {
     product: Product,
     position: i64,
-    /// Position, link, content: emptied where another model embedded them.
-    pictures: Vec<(i64, String, i64)>,
+    /// None where another model embedded them.
+    pictures: Vec<Shown>,
 }
 
 /// An import under way; holds the catalogue's write lock.
@@ -202,8 +173,7 @@ impl Plan<'_> {
         for planned in products {
             let (pictures, skipped) = self.usable_pictures(&planned)?;
             if pictures.is_empty() {
-                let reason = skipped.into_iter().map(|picture| picture.reason).collect::<Vec<_>>().join("; ");
-                self.report.skipped_rows.push(Problem { line: planned.line, id: Some(planned.product.id), reason });
+                self.report.skipped_rows.push(no_picture(planned.line, &planned.product, skipped));
             } else {
                 self.report.skipped_pictures.extend(skipped);
                 kept.push((planned.product, pictures));
@@ -245,7 +215,8 @@ impl Plan<'_> {
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
             if let Some(before) = self.before.get_mut(row.get_ref(0)?.as_str()?) {
-                before.pictures.push((row.get(1)?, row.get(2)?, row.get(3)?));
+                let [position, content] = [row.get(1)?, row.get(3)?];
+                before.pictures.push(Shown { position, link: row.get(2)?, content });
             }
         }
         let mut statement = self.transaction.prepare("select sha256, id from content")?;
@@ -286,8 +257,7 @@ impl Plan<'_> {
             }
         }
         if pictures.is_empty() {
-            let reason = skipped.into_iter().map(|picture| picture.reason).collect::<Vec<_>>().join("; ");
-            self.report.skipped_rows.push(Problem { line: row.line, id: Some(row.product.id.clone()), reason });
+            self.report.skipped_rows.push(no_picture(row.line, &row.product, skipped));
         } else {
             self.report.skipped_pictures.extend(skipped);
             self.products.push(PlannedProduct { line: row.line, product: row.product.clone(), pictures });
@@ -296,27 +266,29 @@ impl Plan<'_> {
 
     /// Refuses a feed without any product, and with `strict` one with any fault.
     fn require_usable(&self) -> Result<()> {
-        let report = &self.report;
-        if self.options.strict {
-            let rows = report.skipped_rows.iter().map(|problem| format!("line {}: {}", problem.line, problem.reason));
-            let pictures =
-                report.skipped_pictures.iter().map(|picture| format!("line {}: {}", picture.line, picture.reason));
-            let refused = self.products.iter().flat_map(|planned| {
-                let reasons = planned.pictures.iter().filter_map(|(_, _, sha)| match &self.contents[sha] {
-                    Content::Refused(reason) => Some(format!("line {}: {reason}", planned.line)),
-                    _ => None,
-                });
-                reasons.collect::<Vec<_>>()
-            });
-            let mut all = report.warnings.iter().cloned().chain(rows).chain(pictures).chain(refused);
-            if let Some(first) = all.next() {
-                let more = all.count();
-                let text = if more == 0 { first } else { format!("{first} (and {more} more)") };
-                return Err(Fault::new(Kind::Input, format!("the feed was refused: {text}"))
-                    .cure("correct it, or import without --strict to skip what cannot be used"));
-            }
+        let mut complaints = if self.options.strict { self.complaints() } else { Vec::new() }.into_iter();
+        if let Some(first) = complaints.next() {
+            let more = if complaints.len() == 0 { String::new() } else { format!(" (and {} more)", complaints.len()) };
+            return Err(Fault::new(Kind::Input, format!("the feed was refused: {first}{more}"))
+                .cure("correct it, or import without --strict to skip what cannot be used"));
         }
         if self.products.is_empty() { Err(self.nothing_usable()) } else { Ok(()) }
+    }
+
+    /// All that a strict import does not forgive.
+    fn complaints(&self) -> Vec<String> {
+        let mut complaints = self.report.warnings.clone();
+        let mut add = |line: u64, reason: &str| complaints.push(format!("line {line}: {reason}"));
+        self.report.skipped_rows.iter().for_each(|problem| add(problem.line, &problem.reason));
+        self.report.skipped_pictures.iter().for_each(|picture| add(picture.line, &picture.reason));
+        for planned in &self.products {
+            for (_, _, sha) in &planned.pictures {
+                if let Content::Refused(reason) = &self.contents[sha] {
+                    add(planned.line, reason);
+                }
+            }
+        }
+        complaints
     }
 
     fn nothing_usable(&self) -> Fault {
@@ -330,12 +302,14 @@ impl Plan<'_> {
     }
 
     /// The pictures of a product that have descriptors, as rows of `picture`; and those that the network refused.
-    fn usable_pictures(&self, planned: &PlannedProduct) -> Result<(Vec<(i64, String, i64)>, Vec<SkippedPicture>)> {
+    fn usable_pictures(&self, planned: &PlannedProduct) -> Result<(Vec<Shown>, Vec<SkippedPicture>)> {
         let mut usable = Vec::new();
         let mut skipped = Vec::new();
         for (position, link, sha) in &planned.pictures {
             match &self.contents[sha] {
-                Content::Known(id) => usable.push((*position as i64, link.clone(), *id)),
+                Content::Known(id) => {
+                    usable.push(Shown { position: *position as i64, link: link.clone(), content: *id });
+                }
                 Content::Refused(reason) => skipped.push(SkippedPicture {
                     line: planned.line,
                     id: planned.product.id.clone(),
@@ -350,7 +324,7 @@ impl Plan<'_> {
         Ok((usable, skipped))
     }
 
-    fn write(&mut self, kept: Vec<(Product, Vec<(i64, String, i64)>)>) -> rusqlite::Result<()> {
+    fn write(&mut self, kept: Vec<(Product, Vec<Shown>)>) -> rusqlite::Result<()> {
         self.report.products = kept.len();
         for (position, (product, pictures)) in kept.into_iter().enumerate() {
             let position = position as i64;
@@ -395,70 +369,12 @@ impl Plan<'_> {
     }
 }
 
-/// What is wrong here is the caller's network, not the picture.
-fn check_embeddings(detection: &Detection, length: usize, path: &Path) -> Result<()> {
-    for embedding in [&detection.match_embedding, &detection.aggregation_embedding] {
-        if embedding.len() != length || !embedding.iter().all(|value| value.is_finite()) {
-            let text = format!("the model gave no usable embedding of {length} values for {}", path.display());
-            return Err(Fault::new(Kind::Model, text).cure("check the model folder"));
-        }
-    }
-    Ok(())
+/// The problem of a row without any usable picture.
+fn no_picture(line: u64, product: &Product, skipped: Vec<SkippedPicture>) -> Problem {
+    let reasons: Vec<String> = skipped.into_iter().map(|picture| picture.reason).collect();
+    Problem { line, id: Some(product.id.clone()), reason: reasons.join("; ") }
 }
 
-fn insert_content(transaction: &Transaction, sha: &Sha, picture: &ShopPicture) -> rusqlite::Result<i64> {
-    transaction
-        .prepare_cached("insert into content (sha256, thumbnail) values (?, ?)")?
-        .execute(params![sha, picture.thumbnail_jpeg])?;
-    let id = transaction.last_insert_rowid();
-    let blob = |values: &[f32]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
-    let detection = &picture.detection;
-    let [x1, y1, x2, y2] = detection.bounds.corners().map(f64::from);
-    transaction.prepare_cached("insert into descriptor values (?, ?, ?, ?, ?, ?, ?, ?, ?)")?.execute(params![
-        id,
-        detection.class as i64,
-        f64::from(detection.score),
-        x1,
-        y1,
-        x2,
-        y2,
-        blob(&detection.match_embedding),
-        blob(&detection.aggregation_embedding),
-    ])?;
-    Ok(id)
-}
-
-fn write_product(
-    transaction: &Transaction,
-    position: i64,
-    product: &Product,
-    pictures: &[(i64, String, i64)],
-) -> rusqlite::Result<()> {
-    let query = format!(
-        "insert into product ({PRODUCT_COLUMNS}, position) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
-         on conflict (id) do update set title = ?2, link = ?3, image_link = ?4, additional_image_link = ?5,
-         availability = ?6, price = ?7, brand = ?8, color = ?9, size = ?10, product_type = ?11, item_group_id = ?12,
-         position = ?13"
-    );
-    transaction.prepare_cached(&query)?.execute(params![
-        product.id,
-        product.title,
-        product.link,
-        product.image_link,
-        product.additional_image_field(),
-        product.availability,
-        product.price,
-        product.brand,
-        product.color,
-        product.size,
-        product.product_type,
-        product.item_group_id,
-        position,
-    ])?;
-    transaction.prepare_cached("delete from picture where product_id = ?")?.execute([&product.id])?;
-    let mut insert = transaction.prepare_cached("insert into picture values (?, ?, ?, ?)")?;
-    for (position, link, content) in pictures {
-        insert.execute(params![product.id, position, link, content])?;
-    }
-    Ok(())
-}
+#[cfg(test)]
+#[path = "import_tests.rs"]
+mod tests;

@@ -1,51 +1,54 @@
 //! Inner products of many rows with one query, as wide as the processor allows.
 //!
 //! `fearless_simd` compiles the loops below once for each level (SSE2 to AVX-512; NEON is aarch64's baseline) and chooses
-//! when they run: a binary for any x86-64 uses what the machine has, without `unsafe` here. The float loop is written as
-//! sixteen separate sums without fused multiply-adds, so every machine gives the same bits.
+//! when they run: a binary for any x86-64 uses what the machine has, without `unsafe` here. The float loop is thirty-two
+//! separate sums without fused multiply-adds, added up in one order, so every machine gives the same bits.
 
-use fearless_simd::{Level, dispatch};
+use fearless_simd::prelude::*;
+use fearless_simd::{Level, dispatch, f32x16, i8x64, i16x32, i32x16};
 
+/// Lanes of one vector of floats; shorter registers are used in groups.
 const LANES: usize = 16;
 
 /// `out[r] = rows[r] . query` for 32-bit floats; `rows` is row-major with `query.len()` values a row.
 pub fn dots_f32(rows: &[f32], query: &[f32], out: &mut [f32]) {
     debug_assert_eq!(rows.len(), query.len() * out.len());
-    dispatch!(Level::new(), _ => all_f32(rows, query, out));
+    dispatch!(Level::new(), simd => all_f32(simd, rows, query, out));
 }
 
 /// `out[r] = codes[r] . query` in integers, exact as long as the sums fit 32 bits.
 pub fn dots_i8(codes: &[i8], query: &[i16], out: &mut [i32]) {
     debug_assert_eq!(codes.len(), query.len() * out.len());
-    dispatch!(Level::new(), _ => all_i8(codes, query, out));
+    dispatch!(Level::new(), simd => all_i8(simd, codes, query, out));
 }
 
 #[inline(always)]
-fn all_f32(rows: &[f32], query: &[f32], out: &mut [f32]) {
+fn all_f32<S: Simd>(simd: S, rows: &[f32], query: &[f32], out: &mut [f32]) {
     for (row, out) in rows.chunks_exact(query.len()).zip(out) {
-        *out = dot_f32(row, query);
+        *out = dot_f32(simd, row, query);
     }
 }
 
 #[inline(always)]
-fn all_i8(codes: &[i8], query: &[i16], out: &mut [i32]) {
+fn all_i8<S: Simd>(simd: S, codes: &[i8], query: &[i16], out: &mut [i32]) {
     for (row, out) in codes.chunks_exact(query.len()).zip(out) {
-        *out = dot_i8(row, query);
+        *out = dot_i8(simd, row, query);
     }
 }
 
 #[inline(always)]
-fn dot_f32(row: &[f32], query: &[f32]) -> f32 {
-    let (row_chunks, row_rest) = row.as_chunks::<LANES>();
-    let (query_chunks, query_rest) = query.as_chunks::<LANES>();
-    let mut sums = [0.0f32; LANES];
+fn dot_f32<S: Simd>(simd: S, row: &[f32], query: &[f32]) -> f32 {
+    let (row_chunks, row_rest) = row.as_chunks::<{ 2 * LANES }>();
+    let (query_chunks, query_rest) = query.as_chunks::<{ 2 * LANES }>();
+    let mut low = f32x16::splat(simd, 0.0);
+    let mut high = low;
     for (r, q) in row_chunks.iter().zip(query_chunks) {
-        for lane in 0..LANES {
-            sums[lane] += r[lane] * q[lane];
-        }
+        low += f32x16::from_slice(simd, &r[..LANES]) * f32x16::from_slice(simd, &q[..LANES]);
+        high += f32x16::from_slice(simd, &r[LANES..]) * f32x16::from_slice(simd, &q[LANES..]);
     }
-    for (lane, (r, q)) in row_rest.iter().zip(query_rest).enumerate() {
-        sums[lane] += r * q;
+    let mut sums: [f32; LANES] = (low + high).into();
+    for (place, (r, q)) in row_rest.iter().zip(query_rest).enumerate() {
+        sums[place % LANES] += r * q;
     }
     // Halving keeps the order of additions the same everywhere.
     let mut width = LANES / 2;
@@ -59,13 +62,18 @@ fn dot_f32(row: &[f32], query: &[f32]) -> f32 {
 }
 
 #[inline(always)]
-fn dot_i8(row: &[i8], query: &[i16]) -> i32 {
-    let mut sum = 0i32;
-    for (&code, &value) in row.iter().zip(query) {
-        // Both fit 16 bits, which compilers turn into the processor's multiply-and-add of pairs.
-        sum = sum.wrapping_add(i32::from(code) * i32::from(value));
+fn dot_i8<S: Simd>(simd: S, row: &[i8], query: &[i16]) -> i32 {
+    let (row_chunks, row_rest) = row.as_chunks::<64>();
+    let (query_chunks, query_rest) = query.as_chunks::<64>();
+    let mut low = i32x16::splat(simd, 0);
+    let mut high = low;
+    for (r, q) in row_chunks.iter().zip(query_chunks) {
+        let (first, second) = i8x64::from_slice(simd, r).widen();
+        low += first.pairwise_dot_product(i16x32::from_slice(simd, &q[..32]));
+        high += second.pairwise_dot_product(i16x32::from_slice(simd, &q[32..]));
     }
-    sum
+    let rest: i32 = row_rest.iter().zip(query_rest).map(|(&r, &q)| i32::from(r) * i32::from(q)).sum();
+    (low + high).reduce_sum() + rest
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! The shop's products: the store, the import of a feed, and the search over their descriptors.
 //!
 //! Reading order: [`product`] (plain values), `schema.sql` and [`store`] (the SQLite file), [`records`] (list, show, remove,
-//! export), [`check`], [`feed`] (bytes to rows, pure), [`images`] (a feed's link to a file), [`import`] (all or nothing),
-//! [`gallery`] (exact search, pure arithmetic, over [`kernel`]'s inner products), [`index`] (a gallery loaded from a store).
+//! export), [`check`], [`feed`] (bytes to rows, pure), [`images`] (a feed's link to a file), [`import`] with `rows` and
+//! [`report`] (all or nothing), [`gallery`] with `shortlist` and [`kernel`] (exact search, pure arithmetic), [`index`] (a
+//! gallery loaded from a store).
 //!
 //! The only module that names rusqlite. It knows neither network nor camera: whoever imports brings the descriptors.
 
@@ -15,12 +16,16 @@ pub mod index;
 pub mod kernel;
 pub mod product;
 pub mod records;
+pub mod report;
+mod rows;
+mod shortlist;
 pub mod store;
 
 pub use check::CheckReport;
 pub use feed::{Feed, parse as parse_feed};
 pub use gallery::{Gallery, Hit};
-pub use import::{ImportOptions, ImportReport, PendingPicture, Plan, ShopPicture};
+pub use import::{ImportOptions, PendingPicture, Plan, ShopPicture};
 pub use index::{Head, Index};
 pub use product::{ContentId, ModelStamp, PictureDetail, Product, ProductDetail, ProductSummary};
+pub use report::{ImportReport, SkippedPicture};
 pub use store::Catalogue;

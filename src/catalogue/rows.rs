@@ -1,0 +1,89 @@
+//! Writing rows: what an import puts into the tables.
+
+use super::images::Sha;
+use super::import::ShopPicture;
+use super::product::Product;
+use super::records::PRODUCT_COLUMNS;
+use crate::fault::{Fault, Kind, Result};
+use crate::seam::Detection;
+use rusqlite::{Transaction, params};
+use std::path::Path;
+
+/// A row of `picture`: a content that shows a product.
+#[derive(Debug, PartialEq)]
+pub(super) struct Shown {
+    pub position: i64,
+    pub link: String,
+    /// The row of `content`.
+    pub content: i64,
+}
+
+/// Refuses embeddings that cannot be searched: what is wrong then is the caller's network, not the picture.
+pub(super) fn check_embeddings(detection: &Detection, length: usize, path: &Path) -> Result<()> {
+    for embedding in [&detection.match_embedding, &detection.aggregation_embedding] {
+        if embedding.len() != length || !embedding.iter().all(|value| value.is_finite()) {
+            let text = format!("the model gave no usable embedding of {length} values for {}", path.display());
+            return Err(Fault::new(Kind::Model, text).cure("check the model folder"));
+        }
+    }
+    Ok(())
+}
+
+/// Stores one embedded picture; returns its id.
+pub(super) fn insert_content(transaction: &Transaction, sha: &Sha, picture: &ShopPicture) -> rusqlite::Result<i64> {
+    transaction
+        .prepare_cached("insert into content (sha256, thumbnail) values (?, ?)")?
+        .execute(params![sha, picture.thumbnail_jpeg])?;
+    let id = transaction.last_insert_rowid();
+    let blob = |values: &[f32]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
+    let detection = &picture.detection;
+    let [x1, y1, x2, y2] = detection.bounds.corners().map(f64::from);
+    transaction.prepare_cached("insert into descriptor values (?, ?, ?, ?, ?, ?, ?, ?, ?)")?.execute(params![
+        id,
+        detection.class as i64,
+        f64::from(detection.score),
+        x1,
+        y1,
+        x2,
+        y2,
+        blob(&detection.match_embedding),
+        blob(&detection.aggregation_embedding),
+    ])?;
+    Ok(id)
+}
+
+/// Stores a product and the pictures that show it, in place of what was there.
+pub(super) fn write_product(
+    transaction: &Transaction,
+    position: i64,
+    product: &Product,
+    pictures: &[Shown],
+) -> rusqlite::Result<()> {
+    let query = format!(
+        "insert into product ({PRODUCT_COLUMNS}, position) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+         on conflict (id) do update set title = ?2, link = ?3, image_link = ?4, additional_image_link = ?5,
+         availability = ?6, price = ?7, brand = ?8, color = ?9, size = ?10, product_type = ?11, item_group_id = ?12,
+         position = ?13"
+    );
+    transaction.prepare_cached(&query)?.execute(params![
+        product.id,
+        product.title,
+        product.link,
+        product.image_link,
+        product.additional_image_field(),
+        product.availability,
+        product.price,
+        product.brand,
+        product.color,
+        product.size,
+        product.product_type,
+        product.item_group_id,
+        position,
+    ])?;
+    transaction.prepare_cached("delete from picture where product_id = ?")?.execute([&product.id])?;
+    let mut insert = transaction.prepare_cached("insert into picture values (?, ?, ?, ?)")?;
+    for shown in pictures {
+        insert.execute(params![product.id, shown.position, shown.link, shown.content])?;
+    }
+    Ok(())
+}
