@@ -7,7 +7,7 @@ use super::canvas::Canvas;
 use super::layout::{self, Body, GarmentBox, Layout, Message, Notice, Slot};
 use super::scene::{Garment, Scene};
 use super::shapes::{self, Paint};
-use super::text::{Fonts, Glyphs, Line};
+use super::text::{Fonts, Glyphs, Line, capital};
 use super::theme::{self, Style};
 use crate::fault::Result;
 use crate::geometry::{Panel, Rect};
@@ -70,7 +70,8 @@ impl Painter {
         let place = mirror.target();
         let (width, height) = (layout.size.width as f32, layout.size.height as f32);
         fill(canvas, Rect::new(place.x2, 0.0, width, height), theme::GROUND);
-        fill(canvas, Rect::new(0.0, place.y2, width, height), theme::GROUND);
+        fill(canvas, Rect::new(0.0, 0.0, place.x1, height), theme::GROUND);
+        fill(canvas, Rect::new(place.x1, place.y2, place.x2, height), theme::GROUND);
         canvas.mirror_picture(picture, mirror, light);
     }
 
@@ -82,7 +83,7 @@ impl Painter {
         let ring = Rect::new(label.x1 + inset, label.y1 + inset, label.x1 + inset + side, label.y1 + inset + side);
         gathered(canvas, ring, 4.0 * unit, garment);
         let text = Rect::new(ring.x2 + inset * 0.9, label.y1, label.x2 - inset, label.y2);
-        self.line(canvas, text, &garment.label, theme::LABEL.at(unit), theme::IVORY, Align::Left);
+        self.line(canvas, text, &capital(&garment.label), theme::LABEL.at(unit), theme::IVORY, Align::Left);
     }
 
     fn slot(&mut self, scene: &Scene, slot: &Slot, unit: f32, canvas: &mut Canvas) {
@@ -95,7 +96,9 @@ impl Painter {
         match &slot.body {
             Body::Gathering(message) => {
                 let wanted = garment.wanted.max(1);
-                let words = ["Looking closely", "Turn a little: every side helps."];
+                let looking = ["Looking closely", "Turn a little: every side helps."];
+                let searching = ["Searching the shop", "Just a moment."];
+                let words = if garment.gathered < wanted { looking } else { searching };
                 self.message(canvas, message, unit, words, (garment.gathered, wanted));
             }
             Body::Nothing { message, .. } => {
@@ -237,10 +240,4 @@ fn gathered(canvas: &mut Canvas, ring: Rect<Panel>, line: f32, garment: &Garment
     let share = garment.gathered as f32 / garment.wanted.max(1) as f32;
     shapes::ring(canvas, ring, line, 1.0, Paint::sheer(theme::IVORY, 0.28));
     shapes::ring(canvas, ring, line, share, Paint::solid(theme::BRASS));
-}
-
-/// "trousers" as a heading: "Trousers".
-fn capital(text: &str) -> String {
-    let mut letters = text.trim().chars();
-    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }

@@ -9,6 +9,7 @@ mod labels;
 mod split;
 
 use super::mirror::Mirror;
+use super::qr;
 use super::scene::Scene;
 use super::text::Fonts;
 use super::theme::{self, Style};
@@ -23,6 +24,11 @@ pub const SMALLEST: Size = Size::new(480, 480);
 const SLOTS: usize = 3;
 /// What a slot needs for its heading and a first match with its QR code, in units.
 const SLOT_HEIGHT: f32 = 320.0;
+/// What a slot needs above and below the QR code of a short link, in units; that code itself has a size in pixels.
+const SLOT_MARGINS: f32 = 76.0;
+
+/// The least share of the camera picture's height that the live screen shows.
+const TALL: f32 = 0.8;
 
 /// The privacy line.
 pub const PRIVACY: &str = "Nothing is recorded. Pictures stay in this mirror’s memory and are gone at once.";
@@ -97,7 +103,7 @@ impl Says {
     /// The words below.
     pub fn lead(self) -> &'static str {
         match self {
-            Says::Welcome => "Step in front of the mirror and see where it hangs in this shop.",
+            Says::Welcome => "Step in front of the mirror and see where it hangs.",
             Says::Waking => "The mirror is opening its eyes.",
             Says::Away => "The mirror cannot see just now. The shop’s people know what to do.",
         }
@@ -158,6 +164,7 @@ pub struct CardPlace {
     pub brand: Option<Rect<Panel>>,
     pub price: Option<Rect<Panel>>,
     pub price_style: Style,
+    pub sure_style: Style,
     /// How sure, in words, and below it as a bar.
     pub sure: Option<Rect<Panel>>,
     pub bar: Option<Rect<Panel>>,
@@ -167,7 +174,7 @@ pub struct CardPlace {
 
 impl CardPlace {
     fn empty(card: usize, frame: Rect<Panel>, picture: Rect<Panel>, qr: Option<Rect<Panel>>) -> Self {
-        let (title_style, price_style) = (theme::TITLE, theme::PRICE);
+        let (title_style, price_style, sure_style) = (theme::TITLE, theme::PRICE, theme::SURE);
         let title = Rect::new(frame.x1, frame.y1, frame.x1, frame.y1);
         CardPlace {
             card,
@@ -178,6 +185,7 @@ impl CardPlace {
             brand: None,
             price: None,
             price_style,
+            sure_style,
             sure: None,
             bar: None,
             qr,
@@ -233,14 +241,7 @@ fn notice(says: Says, size: Size, mirror: Option<Mirror>, ruler: Ruler<'_>) -> L
 
 fn live(scene: &Scene, size: Size, camera: Size, ruler: Ruler<'_>) -> Layout {
     let mut column = Rect::new(0.0, 0.0, size.width as f32, size.height as f32);
-    let landscape = column.width() >= 1.2 * column.height();
-    let stage = if landscape {
-        let width = column.width() * 0.55;
-        cut_left(&mut column, width)
-    } else {
-        let height = column.height() * 0.515;
-        cut_top(&mut column, height)
-    };
+    let stage = stage(&mut column, camera);
     let mirror = Mirror::cover(camera, stage);
     let boxes = mirror.as_ref().map(|mirror| labels::boxes(scene, mirror, ruler)).unwrap_or_default();
     let mut inner = inset_xy(column, ruler.px(theme::MARGIN), ruler.px(34.0));
@@ -250,6 +251,22 @@ fn live(scene: &Scene, size: Size, camera: Size, ruler: Ruler<'_>) -> Layout {
     cut_bottom(&mut inner, ruler.px(theme::GAP));
     let slots = slots(scene, inner, ruler);
     Layout { size, unit: ruler.unit, mirror, notice: None, shop, boxes, slots, privacy, status, rate }
+}
+
+/// Cuts the place of the mirror picture off the panel: left of the column, or above it.
+///
+/// The picture covers its place and may lose much of its sides, where there is wall; but of its height [`TALL`] must be seen, or a
+/// camera mounted upright would show a person without a head and feet. The place then gets narrower.
+fn stage(panel: &mut Rect<Panel>, camera: Size) -> Rect<Panel> {
+    let upright = |height: f32| (camera.width as f32 / camera.height as f32 * height / TALL).round();
+    if panel.width() >= 1.2 * panel.height() {
+        let width = upright(panel.height()).clamp(panel.width() * 0.36, panel.width() * 0.55);
+        return cut_left(panel, width);
+    }
+    let height = panel.height() * 0.515;
+    let whole = cut_top(panel, height);
+    let free = whole.width() - upright(whole.height()).clamp(whole.width() * 0.4, whole.width());
+    inset_xy(whole, free / 2.0, 0.0)
 }
 
 /// Cuts the privacy and the status line off the bottom: privacy, status, rate.
@@ -286,7 +303,8 @@ fn shown(scene: &Scene) -> Vec<(usize, Option<usize>)> {
 
 fn slots(scene: &Scene, area: Rect<Panel>, ruler: Ruler<'_>) -> Vec<Slot> {
     let gap = ruler.px(theme::GAP + 4.0);
-    let room = ((area.height() + gap) / (ruler.px(SLOT_HEIGHT) + gap)) as usize;
+    let least = ruler.px(SLOT_HEIGHT).max(ruler.px(SLOT_MARGINS) + (37 * qr::MODULE) as f32);
+    let room = ((area.height() + gap) / (least + gap)) as usize;
     let shown = shown(scene);
     let count = shown.len().min(room.clamp(1, SLOTS));
     let areas = share(area, count, gap, true);
@@ -318,6 +336,7 @@ fn message(area: Rect<Panel>, ruler: Ruler<'_>) -> Message {
     let above = (inner.height() - title_line - 2.0 * hint_line) / 2.0;
     cut_top(&mut inner, above + hint_line / 4.0);
     let title = cut_top(&mut inner, title_line);
+    cut_top(&mut inner, ruler.px(6.0));
     let hint = cut_top(&mut inner, 2.0 * hint_line);
     Message { frame: area, ring, title, hint }
 }

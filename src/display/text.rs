@@ -114,6 +114,12 @@ fn letters(text: &str) -> impl Iterator<Item = char> + '_ {
         .filter(move |letter| !shapeless(*letter))
 }
 
+/// "trousers" as a heading: "Trousers".
+pub fn capital(text: &str) -> String {
+    let mut letters = text.trim().chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}
+
 fn missing_width(size: f32) -> f32 {
     size * 0.62
 }

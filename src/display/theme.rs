@@ -13,11 +13,13 @@ pub const EDGE: Rgb888 = Rgb888::new(0x45, 0x3f, 0x38);
 /// Cards, and the main text on the ground.
 pub const IVORY: Rgb888 = Rgb888::new(0xf7, 0xf3, 0xec);
 /// Second text on the ground and on the dimmed camera picture.
-pub const MUTED: Rgb888 = Rgb888::new(0xbd, 0xb3, 0xa5);
+pub const MUTED: Rgb888 = Rgb888::new(0xc9, 0xc0, 0xb3);
 /// The one accent, on dark.
 pub const BRASS: Rgb888 = Rgb888::new(0xdd, 0xba, 0x80);
 /// The accent on a card.
 pub const BRONZE: Rgb888 = Rgb888::new(0x86, 0x5d, 0x1c);
+/// Behind product pictures and QR codes, on a card.
+pub const PAPER: Rgb888 = Rgb888::new(0xff, 0xff, 0xff);
 /// Main text on a card, and the dark modules of a QR code.
 pub const INK: Rgb888 = Rgb888::new(0x1b, 0x18, 0x15);
 /// Second text on a card.
@@ -28,7 +30,7 @@ pub const LINEN: Rgb888 = Rgb888::new(0xe4, 0xdc, 0xcf);
 pub const WARNING: Rgb888 = Rgb888::new(0xff, 0xb4, 0x62);
 
 /// How much of the camera picture is left on the attract screen, in 256ths.
-pub const DIM: u32 = 60;
+pub const DIM: u32 = 76;
 /// Opacity of a label's ground over the camera picture: enough that white clothes behind it leave 4.5 : 1.
 pub const CHIP_OPACITY: f32 = 0.82;
 
@@ -80,6 +82,8 @@ pub const TITLE_LARGE: Style = Style::new(Weight::SemiBold, 40.0, -0.4);
 pub const TITLE: Style = Style::new(Weight::SemiBold, 29.0, -0.1);
 /// Title of an alternative, and its price.
 pub const TITLE_SMALL: Style = Style::new(Weight::Regular, 22.0, 0.0);
+/// Price of a first match that has much room.
+pub const PRICE_LARGE: Style = Style::new(Weight::SemiBold, 36.0, 0.0);
 /// Prices of first matches.
 pub const PRICE: Style = Style::new(Weight::SemiBold, 28.0, 0.0);
 /// Prices of alternatives.
@@ -88,10 +92,12 @@ pub const PRICE_SMALL: Style = Style::new(Weight::SemiBold, 22.0, 0.0);
 pub const BODY: Style = Style::new(Weight::Regular, 24.0, 0.0);
 /// How sure, in words.
 pub const SURE: Style = Style::new(Weight::SemiBold, 20.0, 0.1);
+/// How sure, on a first match that has much room.
+pub const SURE_LARGE: Style = Style::new(Weight::SemiBold, 26.0, 0.1);
 /// Labels on the camera picture.
 pub const LABEL: Style = Style::new(Weight::SemiBold, 23.0, 0.0);
 /// The privacy line.
-pub const PRIVACY: Style = Style::new(Weight::Regular, 22.0, 0.0);
+pub const PRIVACY: Style = Style::new(Weight::Regular, 20.0, 0.0);
 /// The status line.
 pub const STATUS: Style = Style::new(Weight::Regular, 19.0, 0.1);
 

@@ -35,7 +35,7 @@ impl Painter {
             self.line(canvas, at, price, place.price_style, theme::INK, Align::Left);
         }
         if let Some(at) = place.sure {
-            self.line(canvas, at, how_sure(card.sure), theme::SURE.at(unit), theme::BRONZE, Align::Left);
+            self.line(canvas, at, how_sure(card.sure), place.sure_style, theme::BRONZE, Align::Left);
         }
         if let Some(bar) = place.bar {
             meter(canvas, bar, card.sure);
@@ -58,6 +58,7 @@ impl Painter {
 
     fn code(&mut self, link: &str, place: Rect<Panel>, canvas: &mut Canvas) {
         let Some(code) = self.kept.code(link) else { return };
+        shapes::fill_round(canvas, place, 8.0, Paint::solid(theme::PAPER));
         let module = (place.width() / code.len() as f32).floor();
         for (y, row) in code.iter().enumerate() {
             let mut x = 0;

@@ -11,29 +11,43 @@ use crate::geometry::{Panel, Rect};
 const ALTERNATIVES: usize = 2;
 /// The side that a QR code aims at, in units.
 const QR_SIDE: f32 = 184.0;
+/// The same on a card with much room.
+const QR_SIDE_LARGE: f32 = 264.0;
 
-/// Places for the first match and as many alternatives as there is room for.
-pub fn cards(cards: &[Card], mut area: Rect<Panel>, ruler: Ruler<'_>) -> Vec<CardPlace> {
+/// How the alternatives stand to the first match.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Arrangement {
+    Beside,
+    Below,
+    Without,
+}
+
+/// Places for the first match and as many alternatives as there is room for. The first match's QR code goes before alternatives:
+/// where it fits only without them, there are none.
+pub fn cards(cards: &[Card], area: Rect<Panel>, ruler: Ruler<'_>) -> Vec<CardPlace> {
+    use Arrangement::{Below, Beside, Without};
+    let wide = area.width() > 2.5 * area.height();
+    let wanted = if wide { [Beside, Below, Without] } else { [Below, Beside, Without] };
+    let wants_code = cards.first().and_then(|card| card.link.as_deref()).and_then(qr::modules).is_some();
+    let mut arranged = wanted.map(|arrangement| arrange(cards, area, arrangement, ruler)).into_iter();
+    let has_code = |places: &Vec<CardPlace>| !wants_code || places.first().is_some_and(|place| place.qr.is_some());
+    let first = arranged.next().unwrap_or_default();
+    if has_code(&first) { first } else { arranged.find(has_code).unwrap_or(first) }
+}
+
+fn arrange(cards: &[Card], mut area: Rect<Panel>, arrangement: Arrangement, ruler: Ruler<'_>) -> Vec<CardPlace> {
     let Some(first) = cards.first() else { return Vec::new() };
     let count = (cards.len() - 1).min(ALTERNATIVES);
-    let gap = ruler.px(theme::GUTTER);
-    let wide = area.width() > 2.5 * area.height();
-    let (rest, down) = if count == 0 {
-        (None, false)
-    } else if wide {
-        let width = area.width() * 0.355;
-        let rest = cut_right(&mut area, width);
-        cut_right(&mut area, gap);
-        (Some(rest), true)
-    } else {
-        let height = (area.height() * 0.32).min(ruler.px(230.0));
-        let rest = cut_bottom(&mut area, height);
-        cut_bottom(&mut area, gap);
-        (Some(rest), false)
-    };
+    let (gap, beside) = (ruler.px(theme::GUTTER), arrangement == Arrangement::Beside);
+    let mut parts = Vec::new();
+    if count > 0 && arrangement != Arrangement::Without {
+        let (width, height) = (area.width() * 0.355, (area.height() * 0.32).min(ruler.px(230.0)));
+        let cut = if beside { cut_right } else { cut_bottom };
+        let rest = cut(&mut area, if beside { width } else { height });
+        cut(&mut area, gap);
+        parts = share(rest, count, gap, beside);
+    }
     let mut places = vec![main_card(first, area, ruler)];
-    // A single alternative keeps the size it has in company: it must not outgrow the first match.
-    let parts = rest.map(|rest| share(rest, ALTERNATIVES, gap, down)).unwrap_or_default();
     for (card, (part, product)) in parts.into_iter().zip(&cards[1..]).enumerate() {
         if part.height() >= ruler.px(76.0) && part.width() >= ruler.px(200.0) {
             places.push(small_card(card + 1, product, part, ruler));
@@ -43,31 +57,30 @@ pub fn cards(cards: &[Card], mut area: Rect<Panel>, ruler: Ruler<'_>) -> Vec<Car
 }
 
 fn main_card(card: &Card, frame: Rect<Panel>, ruler: Ruler<'_>) -> CardPlace {
-    let pad = ruler.px(theme::PAD);
-    let mut inner = inset(frame, pad);
+    let mut inner = inset(frame, ruler.px(theme::PAD));
     let picture_width = (inner.height() * 0.8).min(inner.width() * 0.37);
     let picture = cut_left(&mut inner, picture_width);
     cut_left(&mut inner, ruler.px(theme::PAD + 4.0));
-    let roomy = inner.width() >= ruler.px(400.0) && inner.height() >= ruler.px(330.0);
-    let title_style = if roomy { theme::TITLE_LARGE } else { theme::TITLE };
-    let styles = Styles { title: title_style, price: theme::PRICE, bar: 9.0 }.at(ruler);
-    let gap = ruler.px(10.0);
-    let side = card.link.as_deref().and_then(|link| qr_side(link, ruler));
-    let mut title_above = None;
-    let mut qr = None;
-    if let Some(side) = side.filter(|side| *side <= inner.height()) {
-        let under = inner.height() >= 2.0 * styles.title.line() + gap + side && inner.width() >= side + ruler.px(150.0);
-        if under {
-            title_above = Some(cut_top(&mut inner, 2.0 * styles.title.line()));
-            cut_top(&mut inner, gap);
-        }
-        if under || inner.width() >= side + ruler.px(210.0) {
-            let mut column = cut_right(&mut inner, side);
-            cut_right(&mut inner, gap);
-            qr = Some(cut_bottom(&mut column, side));
-        }
+    let roomy = inner.width() >= ruler.px(400.0) && inner.height() >= ruler.px(390.0);
+    let styles = if roomy { Styles::LARGE } else { Styles::FIRST }.at(ruler);
+    let gap = ruler.px(12.0);
+    let target = if roomy { QR_SIDE_LARGE } else { QR_SIDE };
+    let side =
+        card.link.as_deref().and_then(|link| qr_side(link, target, ruler)).filter(|side| *side <= inner.height());
+    let Some(side) = side else { return words(CardPlace::empty(0, frame, picture, None), None, inner, card, styles) };
+    let title_height = 2.0 * styles.title.line();
+    let under = inner.height() >= title_height + gap + side && inner.width() >= side + ruler.px(150.0);
+    let title = under.then(|| cut_top(&mut inner, title_height));
+    if under {
+        cut_top(&mut inner, gap);
     }
-    words(CardPlace::empty(0, frame, picture, qr), title_above, inner, card, styles)
+    let mut qr = None;
+    if under || inner.width() >= side + ruler.px(210.0) {
+        let mut column = cut_right(&mut inner, side);
+        cut_right(&mut inner, gap + ruler.px(6.0));
+        qr = Some(cut_bottom(&mut column, side));
+    }
+    words(CardPlace::empty(0, frame, picture, qr), title, inner, card, styles)
 }
 
 fn small_card(index: usize, card: &Card, frame: Rect<Panel>, ruler: Ruler<'_>) -> CardPlace {
@@ -75,39 +88,54 @@ fn small_card(index: usize, card: &Card, frame: Rect<Panel>, ruler: Ruler<'_>) -
     let picture_width = (inner.height() * 0.8).min(inner.width() * 0.34);
     let picture = cut_left(&mut inner, picture_width);
     cut_left(&mut inner, ruler.px(theme::PAD));
-    let styles = Styles { title: theme::TITLE_SMALL, price: theme::PRICE_SMALL, bar: 6.0 }.at(ruler);
-    words(CardPlace::empty(index, frame, picture, None), None, inner, card, styles)
+    words(CardPlace::empty(index, frame, picture, None), None, inner, card, Styles::SMALL.at(ruler))
 }
 
-/// The styles of a card's words, in pixels.
+/// The styles and distances of a card's words: in units in the constants, in pixels after [`Styles::at`].
 #[derive(Clone, Copy)]
 struct Styles {
     title: Style,
-    price: Style,
-    bar: f32,
-}
-
-impl Styles {
-    fn at(self, ruler: Ruler<'_>) -> StylesAt {
-        StylesAt {
-            title: self.title.at(ruler.unit),
-            price: self.price.at(ruler.unit),
-            brand: theme::BODY.at(ruler.unit),
-            sure: theme::SURE.at(ruler.unit),
-            bar: ruler.px(self.bar).max(3.0),
-            gap: ruler.px(7.0),
-        }
-    }
-}
-
-#[derive(Clone, Copy)]
-struct StylesAt {
-    title: Style,
-    price: Style,
     brand: Style,
+    price: Style,
     sure: Style,
     bar: f32,
     gap: f32,
+}
+
+impl Styles {
+    const SMALL: Styles = Styles {
+        title: theme::TITLE_SMALL,
+        price: theme::PRICE_SMALL,
+        sure: theme::SURE,
+        bar: 6.0,
+        gap: 4.0,
+        brand: theme::BODY,
+    };
+    const FIRST: Styles = Styles { title: theme::TITLE, price: theme::PRICE, bar: 8.0, gap: 7.0, ..Styles::SMALL };
+    const LARGE: Styles = Styles {
+        title: theme::TITLE_LARGE,
+        price: theme::PRICE_LARGE,
+        sure: theme::SURE_LARGE,
+        bar: 10.0,
+        gap: 12.0,
+        ..Styles::SMALL
+    };
+
+    fn at(self, ruler: Ruler<'_>) -> Self {
+        Styles {
+            title: self.title.at(ruler.unit),
+            brand: self.brand.at(ruler.unit),
+            price: self.price.at(ruler.unit),
+            sure: self.sure.at(ruler.unit),
+            bar: ruler.px(self.bar).max(3.0),
+            gap: ruler.px(self.gap),
+        }
+    }
+
+    /// Height of words and bar, with the distance between them.
+    fn sureness(&self) -> f32 {
+        self.sure.line() + self.gap + self.bar
+    }
 }
 
 /// Fills what is left of a card: how sure at the bottom, the title at the top, and price and brand where there is room.
@@ -116,26 +144,29 @@ fn words(
     title_above: Option<Rect<Panel>>,
     mut area: Rect<Panel>,
     card: &Card,
-    styles: StylesAt,
+    styles: Styles,
 ) -> CardPlace {
-    place.title_style = styles.title;
-    place.price_style = styles.price;
-    let line = styles.title.line();
+    (place.title_style, place.price_style, place.sure_style) = (styles.title, styles.price, styles.sure);
+    let (line, price_line) = (styles.title.line(), card.price.as_ref().map_or(0.0, |_| styles.price.line()));
     if let Some(title) = title_above {
         place.title = title;
     } else {
-        let needed =
-            styles.sure.line() + styles.bar + styles.gap + card.price.as_ref().map_or(0.0, |_| styles.price.line());
-        let lines = ((area.height() - needed) / line).floor().clamp(1.0, 2.0);
+        let lines = ((area.height() - styles.sureness() - price_line) / line).floor().clamp(1.0, 2.0);
         place.title = cut_top(&mut area, lines * line);
     }
-    if area.height() >= styles.bar + styles.sure.line() {
+    if area.height() >= styles.sureness() {
         place.bar = Some(cut_bottom(&mut area, styles.bar));
-        place.sure = Some(cut_bottom(&mut area, styles.sure.line()));
         cut_bottom(&mut area, styles.gap);
+        let mut row = cut_bottom(&mut area, styles.sure.line().max(price_line.min(styles.sure.line() * 1.5)));
+        // A low card has the price on the same line.
+        if price_line > 0.0 && area.height() < price_line {
+            let half = row.width() * 0.56;
+            place.price = Some(cut_left(&mut row, half));
+        }
+        place.sure = Some(row);
     }
-    if card.price.is_some() && area.height() >= styles.price.line() {
-        place.price = Some(cut_bottom(&mut area, styles.price.line()));
+    if price_line > 0.0 && place.price.is_none() && area.height() >= price_line {
+        place.price = Some(cut_bottom(&mut area, price_line));
     }
     if card.brand.is_some() && area.height() >= styles.brand.line() {
         // Beside a code the brand stands with the price; under a title of its own column it stands with the title.
@@ -146,8 +177,8 @@ fn words(
 }
 
 /// Pixels on a side, a whole number for each module.
-fn qr_side(link: &str, ruler: Ruler<'_>) -> Option<f32> {
+fn qr_side(link: &str, target: f32, ruler: Ruler<'_>) -> Option<f32> {
     let modules = qr::modules(link)?;
-    let module = ((ruler.px(QR_SIDE) / modules as f32) as usize).max(qr::MODULE);
+    let module = ((ruler.px(target) / modules as f32) as usize).max(qr::MODULE);
     Some((modules * module) as f32)
 }

@@ -4,6 +4,7 @@ use super::split::overlap;
 use super::{GarmentBox, Ruler};
 use crate::display::mirror::Mirror;
 use crate::display::scene::{Garment, Scene};
+use crate::display::text::capital;
 use crate::display::theme;
 use crate::geometry::{Panel, Rect};
 
@@ -50,7 +51,7 @@ pub fn label_height(ruler: Ruler<'_>) -> f32 {
     ruler.px(42.0)
 }
 
-/// Tries the places around and inside the box's edges; clothes worn over each other share corners.
+/// The first free place beside, in, below or above the box: clothes worn over each other share corners.
 fn place(
     garment: &Garment,
     bounds: Rect<Panel>,
@@ -58,7 +59,7 @@ fn place(
     ruler: Ruler<'_>,
     taken: &[Rect<Panel>],
 ) -> Option<Rect<Panel>> {
-    let text = ruler.fonts.width(garment.label.trim(), theme::LABEL.at(ruler.unit)).min(ruler.px(WIDEST));
+    let text = ruler.fonts.width(&capital(&garment.label), theme::LABEL.at(ruler.unit)).ceil().min(ruler.px(WIDEST));
     if text <= 0.0 {
         return None;
     }
@@ -66,10 +67,14 @@ fn place(
     let width = (text + height + ruler.px(18.0)).ceil();
     let (stage, gap) = (mirror.target(), ruler.px(8.0));
     let inside = super::split::inset(stage, ruler.px(12.0));
-    let rows = [bounds.y1 - height - gap, bounds.y1 + 2.0 * gap, bounds.y2 - height - 2.0 * gap, bounds.y2 + gap];
-    let middle = bounds.centre().1 - height / 2.0;
-    let columns = [bounds.x1, bounds.x2 - width, bounds.centre().0 - width / 2.0];
-    let places = rows.into_iter().chain([middle]).flat_map(|y| columns.map(|x| (x, y)));
+    let (left, right) = (bounds.x1 - width - gap, bounds.x2 + gap);
+    let (high, low, middle) = (bounds.y1 + gap, bounds.y2 - height - 2.0 * gap, bounds.centre().1 - height / 2.0);
+    // First beside the box, where it hides nobody; a label over a shirt would hide a face.
+    let beside = [(right, high), (left, high), (right, middle), (left, middle)].into_iter();
+    let beside = beside.filter(|(x, _)| *x >= inside.x1 && x + width <= inside.x2);
+    let rows = [low, high, bounds.y2 + gap, bounds.y1 - height - gap, middle];
+    let columns = [bounds.x1 + gap, bounds.x2 - width - gap, bounds.centre().0 - width / 2.0];
+    let places = beside.chain(rows.into_iter().flat_map(|y| columns.map(|x| (x, y))));
     places
         .map(|(x, y)| {
             let x = x.clamp(inside.x1, (inside.x2 - width).max(inside.x1)).round();
