@@ -1,0 +1,124 @@
+//! A product's card.
+
+use super::{Align, Painter, fill};
+use crate::display::canvas::Canvas;
+use crate::display::layout::CardPlace;
+use crate::display::scene::Card;
+use crate::display::shapes::{self, Paint};
+use crate::display::theme;
+use crate::geometry::{Panel, Rect};
+use embedded_graphics::pixelcolor::Rgb888;
+
+/// From this probability on a match is called very likely, and likely.
+const VERY_LIKELY: f32 = 0.8;
+const LIKELY: f32 = 0.5;
+
+/// How sure, in words for a shopper.
+pub fn how_sure(sure: f32) -> &'static str {
+    match sure {
+        sure if sure >= VERY_LIKELY => "Very likely",
+        sure if sure >= LIKELY => "Likely",
+        _ => "Similar",
+    }
+}
+
+impl Painter {
+    pub(super) fn card(&mut self, card: &Card, place: &CardPlace, unit: f32, canvas: &mut Canvas) {
+        shapes::fill_round(canvas, place.frame, theme::RADIUS * unit, Paint::solid(theme::IVORY));
+        self.picture(card, place.picture, unit, canvas);
+        self.paragraph(canvas, place.title, &card.title, place.title_style, theme::INK);
+        let style = theme::BODY.at(unit);
+        if let (Some(at), Some(brand)) = (place.brand, &card.brand) {
+            self.line(canvas, at, brand, style, theme::INK_SOFT, Align::Left);
+        }
+        if let (Some(at), Some(price)) = (place.price, &card.price) {
+            self.line(canvas, at, price, place.price_style, theme::INK, Align::Left);
+        }
+        if let Some(at) = place.sure {
+            self.line(canvas, at, how_sure(card.sure), place.sure_style, theme::BRONZE, Align::Left);
+        }
+        if let Some(bar) = place.bar {
+            meter(canvas, bar, card.sure);
+        }
+        if let (Some(at), Some(link)) = (place.qr, &card.link) {
+            self.code(link, at, canvas);
+        }
+    }
+
+    fn picture(&mut self, card: &Card, place: Rect<Panel>, unit: f32, canvas: &mut Canvas) {
+        let tile = card.picture.as_ref().and_then(|picture| self.kept.thumbnail(picture, place));
+        if let Some(tile) = tile {
+            canvas.copy(place.x1 as i32, place.y1 as i32, tile);
+            round_off(canvas, place, 8.0 * unit);
+            return;
+        }
+        shapes::fill_round(canvas, place, 8.0 * unit, Paint::solid(theme::LINEN));
+        hanger(canvas, place);
+    }
+
+    fn code(&mut self, link: &str, place: Rect<Panel>, canvas: &mut Canvas) {
+        let Some(code) = self.kept.code(link) else { return };
+        shapes::fill_round(canvas, place, 8.0, Paint::solid(theme::PAPER));
+        let module = (place.width() / code.len() as f32).floor();
+        for (y, row) in code.iter().enumerate() {
+            let mut x = 0;
+            // One rectangle for each run of dark modules.
+            for run in row.chunk_by(|a, b| a == b) {
+                if run[0] {
+                    let (left, top) = (place.x1 + x as f32 * module, place.y1 + y as f32 * module);
+                    fill(canvas, Rect::new(left, top, left + run.len() as f32 * module, top + module), theme::INK);
+                }
+                x += run.len();
+            }
+        }
+    }
+}
+
+/// The bar below the words.
+fn meter(canvas: &mut Canvas, bar: Rect<Panel>, sure: f32) {
+    let share = if sure.is_finite() { sure.clamp(0.0, 1.0) } else { 0.0 };
+    let radius = bar.height() / 2.0;
+    shapes::fill_round(canvas, bar, radius, Paint::solid(theme::LINEN));
+    let full = Rect::new(bar.x1, bar.y1, bar.x1 + (bar.width() * share).round().max(bar.height()), bar.y2);
+    shapes::fill_round(canvas, full, radius, Paint::solid(theme::BRONZE));
+}
+
+/// Gives a square-cornered picture on a card round corners.
+fn round_off(canvas: &mut Canvas, place: Rect<Panel>, radius: f32) {
+    shapes::outside_corners(canvas, place, radius, Paint::solid(theme::IVORY));
+}
+
+/// What stands for a picture that is missing: a clothes hanger.
+fn hanger(canvas: &mut Canvas, place: Rect<Panel>) {
+    let (cx, cy) = place.centre();
+    let half = 0.3 * place.width().min(place.height());
+    let line = (half / 13.0).max(1.5);
+    let paint = Paint::solid(Rgb888::new(0xa8, 0x9c, 0x8b));
+    let at = |x: f32, y: f32| (cx + x * half, cy + y * half);
+    let path = [
+        (0.0, -0.28),
+        (0.95, 0.3),
+        (0.98, 0.42),
+        (0.88, 0.48),
+        (-0.88, 0.48),
+        (-0.98, 0.42),
+        (-0.95, 0.3),
+        (0.0, -0.28),
+    ];
+    let hook = [(0.0, -0.28), (0.0, -0.44), (0.14, -0.54), (0.17, -0.68), (0.08, -0.8), (-0.06, -0.8), (-0.15, -0.7)];
+    for stroke in [&path[..], &hook[..]] {
+        let points: Vec<(f32, f32)> = stroke.iter().map(|(x, y)| at(*x, *y)).collect();
+        shapes::polyline(canvas, &points, line, paint);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_follow_the_probability() {
+        let words: Vec<&str> = [0.95, 0.8, 0.6, 0.2, f32::NAN].map(how_sure).to_vec();
+        assert_eq!(words, ["Very likely", "Very likely", "Likely", "Similar", "Similar"]);
+    }
+}

@@ -1,0 +1,361 @@
+//! Where everything goes: from a [`Scene`] and a panel's size to rectangles, without drawing anything.
+//!
+//! There are two screens. The *notice* fills the panel with one sentence: the invitation while nobody is there, and words for
+//! a camera that is away. The *live* screen has the mirror picture (the stage) and, beside it or below it, a column with one slot
+//! for each of the most prominent garments. Parts of a screen never overlap and never leave the panel; tests/screens.rs tries.
+
+mod cards;
+mod labels;
+mod split;
+
+use super::mirror::Mirror;
+use super::qr;
+use super::scene::Scene;
+use super::text::Fonts;
+use super::theme::{self, Style};
+use crate::geometry::{Panel, Rect, Size};
+use split::{cut_bottom, cut_left, cut_right, cut_top, inset, inset_xy, share};
+
+pub use labels::label_height;
+
+/// The smallest panel that is laid out well; smaller ones get what fits.
+pub const SMALLEST: Size = Size::new(480, 480);
+/// At most so many garments get a slot in the column.
+const SLOTS: usize = 3;
+/// What a slot needs for its heading and a first match with its QR code, in units.
+const SLOT_HEIGHT: f32 = 320.0;
+/// What a slot needs above and below the QR code of a short link, in units; that code itself has a size in pixels.
+const SLOT_MARGINS: f32 = 76.0;
+
+/// The least share of the camera picture's height that the live screen shows.
+const TALL: f32 = 0.8;
+
+/// The privacy line.
+pub const PRIVACY: &str = "Nothing is recorded. Pictures stay in this mirror’s memory and are gone at once.";
+
+/// What measures lengths: the fonts, and the pixels in a unit.
+#[derive(Clone, Copy)]
+pub struct Ruler<'a> {
+    pub fonts: &'a Fonts,
+    pub unit: f32,
+}
+
+impl Ruler<'_> {
+    /// `units` in whole pixels.
+    pub fn px(&self, units: f32) -> f32 {
+        (units * self.unit).round()
+    }
+}
+
+/// A scene's places. Rectangles of parts that have no room have no area, or are `None`.
+#[derive(Clone, Debug)]
+pub struct Layout {
+    pub size: Size,
+    pub unit: f32,
+    /// Where the camera picture goes; `None` without one.
+    pub mirror: Option<Mirror>,
+    /// Set on the notice screen, where the camera picture is dimmed; the live screen has slots instead.
+    pub notice: Option<Notice>,
+    pub shop: Rect<Panel>,
+    pub boxes: Vec<GarmentBox>,
+    pub slots: Vec<Slot>,
+    pub privacy: Rect<Panel>,
+    pub status: Rect<Panel>,
+    /// Frames a second, to the right of the status.
+    pub rate: Rect<Panel>,
+}
+
+/// One sentence over the whole panel.
+#[derive(Clone, Debug)]
+pub struct Notice {
+    pub says: Says,
+    /// Corner brackets around everything.
+    pub frame: Rect<Panel>,
+    pub headline: Rect<Panel>,
+    pub headline_style: Style,
+    /// A short rule between the two.
+    pub rule: Rect<Panel>,
+    pub lead: Rect<Panel>,
+    pub lead_style: Style,
+}
+
+/// What the notice says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Says {
+    /// Nobody is there.
+    Welcome,
+    /// There is no picture yet.
+    Waking,
+    /// There is no picture, and something is wrong.
+    Away,
+}
+
+impl Says {
+    /// The big words.
+    pub fn headline(self) -> &'static str {
+        match self {
+            Says::Welcome => "What are you wearing?",
+            Says::Waking => "One moment.",
+            Says::Away => "Back in a moment.",
+        }
+    }
+
+    /// The words below.
+    pub fn lead(self) -> &'static str {
+        match self {
+            Says::Welcome => "Step in front of the mirror and see where it hangs.",
+            Says::Waking => "The mirror is opening its eyes.",
+            Says::Away => "The mirror cannot see just now. The shop’s people know what to do.",
+        }
+    }
+}
+
+/// A garment in the mirror.
+#[derive(Clone, Debug)]
+pub struct GarmentBox {
+    /// Index into [`Scene::garments`].
+    pub garment: usize,
+    /// Cut to the mirror picture.
+    pub bounds: Rect<Panel>,
+    /// Its ring and its name; the less prominent have none.
+    pub label: Option<Rect<Panel>>,
+}
+
+/// A garment's place in the column.
+#[derive(Clone, Debug)]
+pub struct Slot {
+    /// Index into [`Scene::garments`].
+    pub garment: usize,
+    /// The garment's name; no area where there is no room.
+    pub heading: Rect<Panel>,
+    pub body: Body,
+}
+
+/// What is known of the garment.
+#[derive(Clone, Debug)]
+pub enum Body {
+    /// Frames are being gathered.
+    Gathering(Message),
+    /// `look` (an index into [`Scene::looks`]) has no cards: words say so.
+    Nothing { look: usize, message: Message },
+    /// The cards of `look`, best first.
+    Cards { look: usize, cards: Vec<CardPlace> },
+}
+
+/// Words in an outlined card.
+#[derive(Clone, Debug)]
+pub struct Message {
+    pub frame: Rect<Panel>,
+    /// A square for the ring.
+    pub ring: Rect<Panel>,
+    pub title: Rect<Panel>,
+    pub hint: Rect<Panel>,
+}
+
+/// A product's card.
+#[derive(Clone, Debug)]
+pub struct CardPlace {
+    /// Index into the look's cards.
+    pub card: usize,
+    pub frame: Rect<Panel>,
+    pub picture: Rect<Panel>,
+    pub title: Rect<Panel>,
+    pub title_style: Style,
+    pub brand: Option<Rect<Panel>>,
+    pub price: Option<Rect<Panel>>,
+    pub price_style: Style,
+    pub sure_style: Style,
+    /// How sure, in words, and below it as a bar.
+    pub sure: Option<Rect<Panel>>,
+    pub bar: Option<Rect<Panel>>,
+    /// The QR code with its quiet zone: a whole number of pixels for each module.
+    pub qr: Option<Rect<Panel>>,
+}
+
+impl CardPlace {
+    fn empty(card: usize, frame: Rect<Panel>, picture: Rect<Panel>, qr: Option<Rect<Panel>>) -> Self {
+        let (title_style, price_style, sure_style) = (theme::TITLE, theme::PRICE, theme::SURE);
+        let title = Rect::new(frame.x1, frame.y1, frame.x1, frame.y1);
+        CardPlace {
+            card,
+            frame,
+            picture,
+            title,
+            title_style,
+            brand: None,
+            price: None,
+            price_style,
+            sure_style,
+            sure: None,
+            bar: None,
+            qr,
+        }
+    }
+
+    /// Everything on the card.
+    pub fn parts(&self) -> Vec<Rect<Panel>> {
+        let optional = [self.brand, self.price, self.sure, self.bar, self.qr];
+        [self.picture, self.title].into_iter().chain(optional.into_iter().flatten()).collect()
+    }
+}
+
+/// Places everything in `scene` on a panel of `size`.
+pub fn layout(scene: &Scene, size: Size, fonts: &Fonts) -> Layout {
+    let unit = theme::unit(size);
+    let ruler = Ruler { fonts, unit };
+    let panel = Rect::new(0.0, 0.0, size.width as f32, size.height as f32);
+    let camera = scene.camera.as_ref().map(|picture| picture.size()).filter(|size| size.width * size.height > 0);
+    match camera {
+        Some(camera) if !scene.garments.is_empty() => live(scene, size, camera, ruler),
+        Some(camera) => notice(Says::Welcome, size, Mirror::cover(camera, panel), ruler),
+        None if scene.status.warning.is_some() => notice(Says::Away, size, None, ruler),
+        None => notice(Says::Waking, size, None, ruler),
+    }
+}
+
+fn notice(says: Says, size: Size, mirror: Option<Mirror>, ruler: Ruler<'_>) -> Layout {
+    let frame = inset(Rect::new(0.0, 0.0, size.width as f32, size.height as f32), ruler.px(theme::MARGIN));
+    let mut inner = inset(frame, ruler.px(theme::MARGIN));
+    let shop = cut_top(&mut inner, theme::SHOP.at(ruler.unit).line());
+    let (privacy, status, rate) = footer(&mut inner, ruler);
+    // The sentence sits a little above the middle, where a face looks.
+    let (headline_style, lead_style) = (theme::DISPLAY.at(ruler.unit), theme::LEAD.at(ruler.unit));
+    let width = inner.width().min(ruler.px(1150.0));
+    let lines = |text, style, most| ruler.fonts.wrap(text, style, width, most).len() as f32;
+    let big = lines(says.headline(), headline_style, 4) * headline_style.line() * 0.86;
+    let small = lines(says.lead(), lead_style, 3) * lead_style.line();
+    let gap = ruler.px(44.0);
+    let free = inner.height() - big - small - 2.0 * gap;
+    cut_top(&mut inner, free * 0.42);
+    let mut column = cut_left(&mut inner, width);
+    let headline = cut_top(&mut column, big);
+    let mut rule = cut_top(&mut column, 2.0 * gap);
+    rule = Rect::new(rule.x1, rule.y1 + gap, rule.x1 + ruler.px(96.0).min(rule.width()), rule.y1 + gap + ruler.px(3.0));
+    rule.y2 = rule.y2.min(column.y1);
+    rule.y1 = rule.y1.min(rule.y2);
+    let lead = cut_top(&mut column, small);
+    let notice = Notice { says, frame, headline, headline_style, rule, lead, lead_style };
+    let (boxes, slots) = (Vec::new(), Vec::new());
+    Layout { size, unit: ruler.unit, mirror, notice: Some(notice), shop, boxes, slots, privacy, status, rate }
+}
+
+fn live(scene: &Scene, size: Size, camera: Size, ruler: Ruler<'_>) -> Layout {
+    let mut column = Rect::new(0.0, 0.0, size.width as f32, size.height as f32);
+    let stage = stage(&mut column, camera);
+    let mirror = Mirror::cover(camera, stage);
+    let boxes = mirror.as_ref().map(|mirror| labels::boxes(scene, mirror, ruler)).unwrap_or_default();
+    let mut inner = inset_xy(column, ruler.px(theme::MARGIN), ruler.px(34.0));
+    let shop = cut_top(&mut inner, theme::SHOP.at(ruler.unit).line());
+    cut_top(&mut inner, ruler.px(theme::GAP));
+    let (privacy, status, rate) = footer(&mut inner, ruler);
+    cut_bottom(&mut inner, ruler.px(theme::GAP));
+    let slots = slots(scene, inner, ruler);
+    Layout { size, unit: ruler.unit, mirror, notice: None, shop, boxes, slots, privacy, status, rate }
+}
+
+/// Cuts the place of the mirror picture off the panel: left of the column, or above it.
+///
+/// The picture covers its place and may lose much of its sides, where there is wall; but of its height [`TALL`] must be seen, or a
+/// camera mounted upright would show a person without a head and feet. The place then gets narrower.
+fn stage(panel: &mut Rect<Panel>, camera: Size) -> Rect<Panel> {
+    let upright = |height: f32| (camera.width as f32 / camera.height as f32 * height / TALL).round();
+    if panel.width() >= 1.2 * panel.height() {
+        let width = upright(panel.height()).clamp(panel.width() * 0.36, panel.width() * 0.55);
+        return cut_left(panel, width);
+    }
+    let height = panel.height() * 0.515;
+    let whole = cut_top(panel, height);
+    let free = whole.width() - upright(whole.height()).clamp(whole.width() * 0.4, whole.width());
+    inset_xy(whole, free / 2.0, 0.0)
+}
+
+/// Cuts the privacy and the status line off the bottom: privacy, status, rate.
+fn footer(area: &mut Rect<Panel>, ruler: Ruler<'_>) -> (Rect<Panel>, Rect<Panel>, Rect<Panel>) {
+    let (privacy_style, status_style) = (theme::PRIVACY.at(ruler.unit), theme::STATUS.at(ruler.unit));
+    let mut status = cut_bottom(area, status_style.line());
+    let rate_width = ruler.fonts.width("000.0 frames/s", status_style).ceil().min(status.width() / 3.0);
+    let rate = cut_right(&mut status, rate_width);
+    cut_right(&mut status, ruler.px(theme::GAP));
+    cut_bottom(area, ruler.px(4.0));
+    let lines = ruler.fonts.wrap(PRIVACY, privacy_style, area.width(), 2).len();
+    let privacy = cut_bottom(area, lines as f32 * privacy_style.line());
+    (privacy, status, rate)
+}
+
+/// What goes into the column: the looks, in the order of their garments, then garments that are still being looked at.
+fn shown(scene: &Scene) -> Vec<(usize, Option<usize>)> {
+    let looks = scene.looks.iter().enumerate().filter(|(_, look)| look.garment < scene.garments.len());
+    let mut shown: Vec<(usize, Option<usize>)> = Vec::new();
+    for (index, look) in looks {
+        if !shown.iter().any(|(garment, _)| *garment == look.garment) {
+            shown.push((look.garment, Some(index)));
+        }
+    }
+    let looked = shown.len();
+    let waiting = (0..scene.garments.len()).take(SLOTS).map(|garment| (garment, None));
+    for (garment, none) in waiting {
+        if !shown[..looked].iter().any(|(other, _)| *other == garment) {
+            shown.push((garment, none));
+        }
+    }
+    shown
+}
+
+fn slots(scene: &Scene, area: Rect<Panel>, ruler: Ruler<'_>) -> Vec<Slot> {
+    let gap = ruler.px(theme::GAP + 4.0);
+    let least = ruler.px(SLOT_HEIGHT).max(ruler.px(SLOT_MARGINS) + (37 * qr::MODULE) as f32);
+    let room = ((area.height() + gap) / (least + gap)) as usize;
+    let shown = shown(scene);
+    let count = shown.len().min(room.clamp(1, SLOTS));
+    let areas = share(area, count, gap, true);
+    shown.into_iter().zip(areas).map(|((garment, look), area)| slot(scene, garment, look, area, ruler)).collect()
+}
+
+fn slot(scene: &Scene, garment: usize, look: Option<usize>, mut area: Rect<Panel>, ruler: Ruler<'_>) -> Slot {
+    let heading_height = theme::HEADING.at(ruler.unit).line();
+    let with_heading = area.height() >= ruler.px(240.0);
+    let heading = cut_top(&mut area, if with_heading { heading_height } else { 0.0 });
+    cut_top(&mut area, if with_heading { ruler.px(8.0) } else { 0.0 });
+    let body = match look {
+        None => Body::Gathering(message(area, ruler)),
+        Some(look) if scene.looks[look].cards.is_empty() => Body::Nothing { look, message: message(area, ruler) },
+        Some(look) => Body::Cards { look, cards: cards::cards(&scene.looks[look].cards, area, ruler) },
+    };
+    Slot { garment, heading, body }
+}
+
+fn message(area: Rect<Panel>, ruler: Ruler<'_>) -> Message {
+    let mut inner = inset_xy(area, ruler.px(38.0), ruler.px(theme::PAD));
+    let side = ruler.px(132.0).min(inner.height()).min(inner.width() / 3.0).floor();
+    let mut left = cut_left(&mut inner, side);
+    cut_left(&mut inner, ruler.px(38.0));
+    let above = (left.height() - side) / 2.0;
+    cut_top(&mut left, above);
+    let ring = cut_top(&mut left, side);
+    let (title_line, hint_line) = (theme::NOTICE.at(ruler.unit).line(), theme::BODY.at(ruler.unit).line());
+    let above = (inner.height() - title_line - 2.0 * hint_line) / 2.0;
+    cut_top(&mut inner, above + hint_line / 4.0);
+    let title = cut_top(&mut inner, title_line);
+    cut_top(&mut inner, ruler.px(6.0));
+    let hint = cut_top(&mut inner, 2.0 * hint_line);
+    Message { frame: area, ring, title, hint }
+}
+
+impl Layout {
+    /// Everything that is drawn over the ground or the picture, so that a test can see that nothing overlaps.
+    pub fn parts(&self) -> Vec<Rect<Panel>> {
+        let mut parts = vec![self.shop, self.privacy, self.status, self.rate];
+        parts.extend(self.notice.iter().flat_map(|notice| [notice.headline, notice.rule, notice.lead]));
+        parts.extend(self.boxes.iter().filter_map(|seen| seen.label));
+        for slot in &self.slots {
+            parts.push(slot.heading);
+            match &slot.body {
+                Body::Gathering(message) | Body::Nothing { message, .. } => {
+                    parts.extend([message.ring, message.title, message.hint])
+                }
+                Body::Cards { cards, .. } => parts.extend(cards.iter().flat_map(CardPlace::parts)),
+            }
+        }
+        parts.into_iter().filter(|part| part.area() > 0.0).collect()
+    }
+}

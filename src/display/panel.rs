@@ -1,0 +1,14 @@
+//! What shows a canvas: a screen, a window, a file.
+
+use super::canvas::Canvas;
+use crate::fault::Result;
+use crate::geometry::Size;
+
+/// A place where finished canvases go. It is asked for its size once; a canvas of another size is the caller's mistake, reported as a fault.
+pub trait Panel {
+    /// Size of the canvases that it takes.
+    fn size(&self) -> Size;
+
+    /// Shows `canvas` and returns once it may be drawn on again.
+    fn present(&mut self, canvas: &Canvas) -> Result<()>;
+}
