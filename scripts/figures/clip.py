@@ -1,0 +1,222 @@
+"""Sequences for training: one figure in one place, in frames far enough apart to differ."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from .body import Body, Camera, random_body, random_pose
+from .camera import Sensor, encode, expose, random_sensor, wobble
+from .canvas import Canvas, Light
+from .flat import box_of
+from .garment import Worn
+from .products import Product
+from .scenery import background, bag, front_rail, pillar
+from .texture import dress_up
+from .util import Rng, pick, rng_for, uniform, weighted
+from .worn import Figure, draw_figure
+
+SIZES = {(256, 384): 5, (216, 384): 4, (384, 216): 1.5, (288, 384): 1}
+"""Street frame sizes (width, height) and how common they are."""
+
+LEAST_VISIBLE = 0.08
+"""Garments showing less than this share of themselves are left out of the annotations."""
+
+
+@dataclass
+class Frame:
+    """An encoded picture and its garments: dicts with product, class, box, visible."""
+
+    jpeg: bytes
+    width: int
+    height: int
+    garments: list[dict]
+
+
+@dataclass
+class Scene:
+    """What stays the same throughout a clip."""
+
+    width: int
+    height: int
+    backdrop: np.ndarray
+    figure: Figure
+    passer: Figure | None
+    products: dict[int, Product]
+    """Instance number to product."""
+    light: Light
+    sensor: Sensor
+    prop: str
+    prop_colour: np.ndarray
+    prop_seed: int
+
+
+@lru_cache(maxsize=48)
+def _cloth(product: Product, ppc: float, open: bool):
+    return dress_up(product, ppc, open)
+
+
+def dressed(rng: Rng, body: Body, products: list[Product], first: int, ppc: float) -> Figure:
+    """A figure wearing the products, with instance numbers from `first`."""
+    garments = []
+    for i, p in enumerate(products):
+        hangs_open = p.kind == "outer" and any(other.kind in ("upper", "dress") for other in products)
+        tucked = p.kind == "upper" and p.neck != "hood" and rng.random() < 0.25
+        garments.append(Worn(_cloth(p, ppc, hangs_open), first + i, fold=int(rng.integers(6)), tucked=tucked))
+    return Figure(body, garments)
+
+
+def make_scene(rng: Rng, products: list[Product], others: list[Product], size: tuple[int, int] | None = None) -> Scene:
+    width, height = size or weighted(rng, SIZES)
+    x = uniform(rng, -0.6, 0.6)
+    hard = uniform(rng, 0.35, 0.7)
+    light = Light(x=x, z=float(np.sqrt(1 - x * x)), ambient=1.06 - hard, direct=hard, crease=uniform(rng, 0.18, 0.42))
+    ppc = 3.4 * max(width, height) / 384
+    figure = dressed(rng, random_body(rng), products, 1, ppc)
+    passer = dressed(rng, random_body(rng), others, 1 + len(products), ppc) if others else None
+    listed = {1 + i: p for i, p in enumerate(products + others)}
+    prop = weighted(rng, {"none": 5, "pillar": 1, "rail": 1, "bag": 1.2})
+    return Scene(
+        width,
+        height,
+        background(rng, int(width * 1.25), int(height * 1.25)),
+        figure,
+        passer,
+        listed,
+        light,
+        random_sensor(rng, width),
+        prop,
+        np.asarray(rng.uniform(60, 235, 3)),
+        int(rng.integers(1 << 31)),
+    )
+
+
+def framing(rng: Rng, width: int, height: int, body: Body) -> Camera:
+    """Camera 1 to 3 m away: whole figure, to the knees, or to the waist."""
+    if width > height:
+        span = weighted(rng, {uniform(rng, 95, 130): 3, uniform(rng, 130, 185): 4, uniform(rng, 185, 240): 2})
+    else:
+        span = weighted(
+            rng,
+            {
+                uniform(rng, 88, 112): 1.6,
+                uniform(rng, 112, 150): 4,
+                uniform(rng, 150, 188): 2.5,
+                uniform(rng, 188, 250): 3,
+            },
+        )
+    top = uniform(rng, -14, 12) if span < 150 else uniform(rng, 2, max(4.0, span - 172))
+    scale = height / span
+    return Camera(
+        scale,
+        width * uniform(rng, 0.28, 0.72),
+        (top + 84 * body.size) * scale,
+        distance=uniform(rng, 140, 340),
+        level=uniform(rng, -75, 5),
+    )
+
+
+def _view(rng: Rng, scene: Scene) -> np.ndarray:
+    """A shifted crop of the backdrop, the frame's size."""
+    h, w = scene.backdrop.shape[:2]
+    x, y = int(rng.integers(0, w - scene.width + 1)), int(rng.integers(0, h - scene.height + 1))
+    return scene.backdrop[y : y + scene.height, x : x + scene.width].copy()
+
+
+def render(scene: Scene, rng: Rng, phase: float) -> Frame:
+    """One frame of the clip."""
+    canvas = Canvas(_view(rng, scene))
+    camera = framing(rng, scene.width, scene.height, scene.figure.body)
+    pose = random_pose(rng, phase)
+    passing = scene.passer is not None and rng.random() < 0.6
+    if passing:
+        side = -1 if rng.random() < 0.5 else 1
+        nearer = rng.random() < 0.4
+        k = uniform(rng, 1.02, 1.2) if nearer else uniform(rng, 0.6, 0.95)
+        apart = uniform(rng, 24, 70) * camera.scale
+        other = Camera(
+            camera.scale * k,
+            camera.cx + side * apart,
+            camera.cy * k + uniform(rng, 0, 10) * camera.scale,
+            camera.distance,
+            camera.level,
+        )
+        walk = random_pose(rng, phase + 1)
+        if not nearer:
+            draw_figure(canvas, scene.passer, walk, other, scene.light)
+    sk = draw_figure(canvas, scene.figure, pose, camera, scene.light)
+    if passing and nearer:
+        draw_figure(canvas, scene.passer, walk, other, scene.light)
+    _prop(canvas, scene, rng, sk, camera)
+    sensor = wobble(rng, scene.sensor)
+    image = expose(canvas.rgb, sensor, rng)
+    return Frame(encode(image, sensor.quality), scene.width, scene.height, annotate(canvas, scene.products))
+
+
+def _prop(canvas: Canvas, scene: Scene, rng: Rng, sk, camera: Camera) -> None:
+    if scene.prop == "none" or rng.random() < 0.4:
+        return
+    if scene.prop == "pillar":
+        pillar(
+            canvas,
+            scene.prop_colour,
+            camera.cx + uniform(rng, -45, 45) * camera.scale,
+            uniform(rng, 6, 14) * camera.scale,
+        )
+    elif scene.prop == "bag":
+        side = pick(rng, ("l", "r"))
+        bag(canvas, rng_for(scene.prop_seed), sk.at[f"hand_{side}"], sk.scale[f"hand_{side}"])
+    else:
+        x = camera.cx + uniform(rng, -90, 10) * camera.scale
+        front_rail(
+            canvas,
+            rng_for(scene.prop_seed),
+            x,
+            x + uniform(rng, 50, 90) * camera.scale,
+            camera.cy + uniform(rng, -20, 40) * camera.scale,
+            75 * camera.scale,
+        )
+
+
+def annotate(canvas: Canvas, products: dict[int, Product], least: float = LEAST_VISIBLE) -> list[dict]:
+    """Tight boxes of the visible pixels, and the share of each garment that shows."""
+    out = []
+    for instance, product in products.items():
+        if instance not in canvas.amodal:
+            continue
+        mine = canvas.owner == instance
+        seen = int(mine.sum())
+        share = seen / max(float(canvas.amodal[instance].sum()) + canvas.outside.get(instance, 0.0), 1.0)
+        if seen < 30 or share < least:
+            continue
+        out.append(
+            {
+                "product": product.id,
+                "class": product.class_id,
+                "box": list(box_of(mine)),
+                "visible": round(min(share, 1.0), 3),
+            }
+        )
+    return out
+
+
+def empty_frame(rng: Rng) -> Frame:
+    """A scene without people."""
+    width, height = weighted(rng, SIZES)
+    canvas = Canvas(background(rng, width, height))
+    if rng.random() < 0.2:
+        front_rail(
+            canvas,
+            rng,
+            uniform(rng, -0.3, 0.5) * width,
+            uniform(rng, 0.5, 1.2) * width,
+            uniform(rng, 0.2, 0.6) * height,
+            uniform(rng, 0.3, 0.7) * height,
+        )
+    if rng.random() < 0.12:
+        pillar(canvas, rng.uniform(60, 235, 3), uniform(rng, 0, width), uniform(rng, 0.05, 0.2) * width)
+    sensor = random_sensor(rng, width)
+    image = expose(canvas.rgb, sensor, rng)
+    return Frame(encode(image, sensor.quality), width, height, [])

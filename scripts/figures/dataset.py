@@ -1,0 +1,195 @@
+"""A training set on disk: OUT/images/*.jpg and OUT/annotations.json."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import CLASSES
+from .camera import encode
+from .clip import empty_frame, make_scene, render
+from .flat import shop_picture
+from .products import Product, product_set
+from .util import Rng, pick, rng_for, uniform
+
+TRAINING_SEEDS = range(0, 1_000_000)
+"""Seeds `scripts/generate` accepts; the demo shop uses one beyond them."""
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What is asked of the generator."""
+
+    out: Path
+    products: int
+    frames: int
+    empty: int
+    seed: int
+    size: tuple[int, int] | None = None
+
+
+def outfits(rng: Rng, products: list[Product], rounds: int) -> list[list[int]]:
+    """Who is worn with whom: lists of product indices, each product in about `rounds` of them."""
+    by = {kind: [i for i, p in enumerate(products) if p.kind == kind] for kind in ("upper", "outer", "lower", "dress")}
+    out: list[list[int]] = []
+    for _ in range(rounds):
+        order = {kind: list(rng.permutation(ids)) if ids else [] for kind, ids in by.items()}
+        pairs = max(len(order["upper"]), len(order["lower"]))
+        sets = []
+        for k in range(pairs):
+            sets.append([int(order[kind][k % len(order[kind])]) for kind in ("lower", "upper") if order[kind]])
+        sets += [[int(i)] for i in order["dress"]]
+        shown = len(sets)
+        for k, i in enumerate(order["outer"]):
+            if shown and k % 4 != 3:  # open, over something
+                sets[(k * 7) % shown].append(int(i))
+            else:  # closed, so that nothing worn beneath is lost
+                sets.append([int(order["lower"][k % len(order["lower"])]), int(i)] if order["lower"] else [int(i)])
+        out += sets
+    return out
+
+
+def _street(
+    spec: Spec, products: list[Product], number: int, worn: list[int], frames: int
+) -> tuple[list[tuple[str, bytes]], list[dict]]:
+    """One clip. Frames in which a garment hardly shows do not count towards `frames` for it."""
+    rng = rng_for(spec.seed, 2, number)
+    others: list[Product] = []
+    if rng.random() < 0.25:
+        others = [products[int(rng.integers(len(products)))]]
+        other = others[0]
+        if other.kind in ("upper", "lower"):
+            mates = [p for p in products if p.kind == ("lower" if other.kind == "upper" else "upper")]
+            others += [pick(rng, mates)] if mates else []
+        if {p.id for p in others} & {products[i].id for i in worn}:
+            others = []
+    scene = make_scene(rng, [products[i] for i in worn], others, spec.size)
+    phase, seen = uniform(rng, 0, 6.28), Counter()
+    files, entries = [], []
+    for k in range(frames * 2):
+        frame = render(scene, rng, phase)
+        phase += uniform(rng, 0.9, 2.2)
+        name = f"c{number:05d}-{k:02d}.jpg"
+        files.append((name, frame.jpeg))
+        entries.append(
+            {
+                "file": f"images/{name}",
+                "kind": "street",
+                "clip": number,
+                "frame": k,
+                "width": frame.width,
+                "height": frame.height,
+                "garments": frame.garments,
+            }
+        )
+        seen.update(g["product"] for g in frame.garments if g["visible"] >= 0.25)
+        if k + 1 >= frames and all(seen[products[i].id] >= frames for i in worn):
+            break
+    return files, entries
+
+
+def _shop(spec: Spec, product: Product) -> tuple[list[tuple[str, bytes]], list[dict]]:
+    files, entries = [], []
+    rng = rng_for(spec.seed, 3, product.id)
+    for k in range(1 + int(rng.random() < 0.5)):
+        width, height = int(uniform(rng, 208, 304)), int(uniform(rng, 272, 352))
+        shot = shop_picture(product, rng, width, height)
+        name = f"p{product.id:05d}-{k}.jpg"
+        files.append((name, encode(shot.image, int(rng.integers(75, 95)))))
+        garment = {"product": product.id, "class": product.class_id, "box": list(shot.box), "visible": 1.0}
+        entries.append(
+            {
+                "file": f"images/{name}",
+                "kind": "shop",
+                "clip": None,
+                "frame": None,
+                "width": width,
+                "height": height,
+                "garments": [garment],
+            }
+        )
+    return files, entries
+
+
+def _empty(spec: Spec, number: int) -> tuple[list[tuple[str, bytes]], list[dict]]:
+    frame = empty_frame(rng_for(spec.seed, 4, number))
+    name = f"e{number:05d}.jpg"
+    entry = {
+        "file": f"images/{name}",
+        "kind": "empty",
+        "clip": None,
+        "frame": None,
+        "width": frame.width,
+        "height": frame.height,
+        "garments": [],
+    }
+    return [(name, frame.jpeg)], [entry]
+
+
+_JOB: tuple[Spec, list[Product]] | None = None
+
+
+def _start(spec: Spec) -> None:
+    global _JOB
+    _JOB = (spec, product_set(spec.seed, spec.products))
+
+
+def _work(task: tuple) -> list[dict]:
+    """Draws one task's pictures and writes them; returns their annotations."""
+    spec, products = _JOB
+    kind = task[0]
+    if kind == "street":
+        files, entries = _street(spec, products, *task[1:])
+    elif kind == "shop":
+        files, entries = _shop(spec, products[task[1]])
+    else:
+        files, entries = _empty(spec, task[1])
+    for name, data in files:
+        (spec.out / "images" / name).write_bytes(data)
+    return entries
+
+
+def tasks(spec: Spec) -> list[tuple]:
+    """Everything to draw, in the order of the annotations."""
+    products = product_set(spec.seed, spec.products)
+    rounds = 2 if spec.frames >= 6 else 1
+    clips = outfits(rng_for(spec.seed, 5), products, rounds)
+    share = -(-spec.frames // rounds)
+    return (
+        [("shop", i) for i in range(len(products))]
+        + [("street", n, worn, share) for n, worn in enumerate(clips)]
+        + [("empty", n) for n in range(spec.empty)]
+    )
+
+
+def generate(spec: Spec, workers: int = 1) -> dict:
+    """Draws the data set and returns its annotations."""
+    (spec.out / "images").mkdir(parents=True, exist_ok=True)
+    todo, images = tasks(spec), []
+    begun = time.monotonic()
+    pool = multiprocessing.get_context("fork").Pool(workers, _start, (spec,)) if workers > 1 else None
+    if pool is None:
+        _start(spec)
+    results = pool.imap(_work, todo, chunksize=4) if pool else map(_work, todo)
+    for n, entries in enumerate(results):
+        images += entries
+        if n % 50 == 49 or n == len(todo) - 1:
+            pace = len(images) / max(time.monotonic() - begun, 1e-6)
+            print(
+                f"\r{n + 1}/{len(todo)} tasks, {len(images)} pictures, {pace:.0f}/s",
+                end="",
+                file=sys.stderr,
+                flush=True,
+            )
+    print(file=sys.stderr)
+    if pool:
+        pool.close()
+        pool.join()
+    result = {"classes": list(CLASSES), "images": images}
+    (spec.out / "annotations.json").write_text(json.dumps(result))
+    return result
