@@ -102,11 +102,10 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     let rows = args.products as usize;
     let length = manifest.matching.embedding;
     let settings = &manifest.aggregation;
-    let gallery =
-        Gallery::new(&settings.weight, settings.bias, noise(rows * length), (0..args.products).collect()).with_threads(1);
+    let gallery = Gallery::new(&settings.weight, settings.bias, noise(rows * length), (0..args.products).collect())
+        .with_threads(1);
     let name = manifest.name.clone();
-    let mut rest =
-        Rest { tracker: new_tracker(manifest), aggregator: recognizer.share(), gallery, garments: 0 };
+    let mut rest = Rest { tracker: new_tracker(manifest), aggregator: recognizer.share(), gallery, garments: 0 };
     let mut workers = frame_workers(recognizer);
     let one = pass(&jpeg, args.frames, &mut workers[..1], &mut rest)?;
     let several = pass(&jpeg, args.frames, &mut workers, &mut rest)?;

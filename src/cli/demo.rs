@@ -153,14 +153,7 @@ fn answer_rows(clip: &str, core: &Core, classes: &[String], table: &mut Table) {
                 format!("{} {} ({:.2})", found.product.id, found.product.title, found.score)
             })
         };
-        table.row([
-            clip.to_owned(),
-            label(classes, answer.class),
-            answer.asked.to_string(),
-            name(0),
-            name(1),
-            name(2),
-        ]);
+        table.row([clip.to_owned(), label(classes, answer.class), answer.asked.to_string(), name(0), name(1), name(2)]);
     }
 }
 
