@@ -1,0 +1,250 @@
+//! The real binary, as a person or a script meets it: what it prints, and how it refuses what it cannot use.
+
+#![allow(clippy::unwrap_used)]
+
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn repository(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+}
+
+fn vetrina(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_vetrina")).args(args).output().unwrap()
+}
+
+/// Runs and expects a refusal: this exit code, one line on stderr with each of `words`, nothing on stdout.
+#[track_caller]
+fn refused(args: &[&str], code: i32, words: &[&str]) {
+    let output = vetrina(args);
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(code), "{args:?}: {error}");
+    assert_eq!(error.lines().count(), 1, "{args:?}: {error}");
+    for word in words {
+        assert!(error.contains(word), "{args:?}: no {word:?} in {error}");
+    }
+    assert!(output.stdout.is_empty());
+}
+
+#[track_caller]
+fn json(args: &[&str]) -> Value {
+    let output = vetrina(args);
+    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// A folder with three products of the demo shop, and a catalogue made of them.
+struct Shop {
+    folder: tempfile::TempDir,
+}
+
+impl Shop {
+    fn new() -> Self {
+        Shop { folder: tempfile::tempdir().unwrap() }
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.folder.path().join(name).display().to_string()
+    }
+
+    fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> String {
+        fs::write(self.path(name), bytes).unwrap();
+        self.path(name)
+    }
+
+    /// The header and the first `count` rows of the demo's feed.
+    fn feed(&self, count: usize) -> String {
+        let feed = fs::read_to_string(repository("demo/feed.csv")).unwrap();
+        let rows: Vec<&str> = feed.lines().take(count + 1).collect();
+        self.write("feed.csv", rows.join("\n"))
+    }
+
+    fn import(&self, feed: &str) -> Output {
+        let (images, db, model) =
+            (repository("demo").display().to_string(), self.path("shop.db"), repository("models/compact"));
+        let model = model.display().to_string();
+        vetrina(&["catalogue", "import", feed, "--images", &images, "--db", &db, "--model", &model])
+    }
+}
+
+#[test]
+fn help_and_version_are_there() {
+    let help = String::from_utf8(vetrina(&["--help"]).stdout).unwrap();
+    for command in ["demo", "match", "catalogue", "inspect", "bench"] {
+        assert!(help.contains(command), "{command} is not in the help");
+    }
+    assert!(vetrina(&["--version"]).status.success());
+    assert_eq!(vetrina(&["mtach"]).status.code(), Some(2));
+}
+
+#[test]
+fn pictures_that_are_none_are_refused() {
+    let shop = Shop::new();
+    refused(&["inspect", &shop.path("none.jpg")], 3, &["none.jpg", "check the path"]);
+    refused(&["inspect", &shop.write("empty.jpg", b"")], 3, &["empty.jpg", "empty"]);
+    refused(&["inspect", &shop.write("text.jpg", b"not a picture at all")], 3, &["text.jpg", "no JPEG, PNG or WebP"]);
+    let clip = fs::read(repository("demo/clips/1.mjpg")).unwrap();
+    refused(&["inspect", &shop.write("cut.jpg", &clip[..9000])], 3, &["cut.jpg", "cut short", "copy it again"]);
+    refused(&["inspect", &shop.write("huge.png", png_header(20_000, 20_000))], 3, &["huge.png", "20000x20000"]);
+    refused(&["inspect", &shop.write("none.png", png_header(0, 0))], 3, &["none.png"]);
+}
+
+/// A PNG of that size with no pixels in it.
+fn png_header(width: u32, height: u32) -> Vec<u8> {
+    let mut chunk = b"IHDR".to_vec();
+    chunk.extend_from_slice(&width.to_be_bytes());
+    chunk.extend_from_slice(&height.to_be_bytes());
+    chunk.extend_from_slice(&[8, 2, 0, 0, 0]);
+    let mut crc = u32::MAX;
+    for byte in &chunk {
+        crc ^= u32::from(*byte);
+        for _ in 0..8 {
+            crc = if crc & 1 == 1 { (crc >> 1) ^ 0xedb8_8320 } else { crc >> 1 };
+        }
+    }
+    let mut png = b"\x89PNG\r\n\x1a\n\0\0\0\x0d".to_vec();
+    png.extend_from_slice(&chunk);
+    png.extend_from_slice(&(!crc).to_be_bytes());
+    png.extend_from_slice(b"\0\0\0\0IDAT\x35\xaf\x06\x1e");
+    png
+}
+
+#[test]
+fn models_that_do_not_fit_are_refused() {
+    let shop = Shop::new();
+    let picture = repository("demo/pictures").read_dir().unwrap().next().unwrap().unwrap().path();
+    let picture = picture.display().to_string();
+    let inspect = |model: &str| vec!["inspect".to_owned(), picture.clone(), "--model".into(), model.to_owned()];
+    let check = |model: &str, words: &[&str]| {
+        let args = inspect(model);
+        refused(&args.iter().map(String::as_str).collect::<Vec<_>>(), 4, words);
+    };
+    check(&shop.path("none"), &["none/model.toml"]);
+    let copy = shop.folder.path().join("copy");
+    fs::create_dir(&copy).unwrap();
+    for entry in repository("models/compact").read_dir().unwrap() {
+        let path = entry.unwrap().path();
+        fs::copy(&path, copy.join(path.file_name().unwrap())).unwrap();
+    }
+    let trunk = fs::read(copy.join("trunk.onnx")).unwrap();
+    fs::write(copy.join("trunk.onnx"), &trunk[..trunk.len() / 2]).unwrap();
+    check(&shop.path("copy"), &["trunk.onnx", "sha256", "copy the whole model folder again"]);
+    fs::write(copy.join("trunk.onnx"), &trunk).unwrap();
+    let manifest = fs::read_to_string(copy.join("model.toml")).unwrap();
+    fs::write(copy.join("model.toml"), manifest.replacen("[input]", "[input]\ncolour = 3", 1)).unwrap();
+    check(&shop.path("copy"), &["colour", "line"]);
+}
+
+#[test]
+fn clips_that_cannot_be_read_are_refused() {
+    let shop = Shop::new();
+    assert!(shop.import(&shop.feed(3)).status.success());
+    let db = shop.path("shop.db");
+    let clip = fs::read(repository("demo/clips/1.mjpg")).unwrap();
+    let cut = shop.write("cut.mjpg", &clip[..100_000]);
+    let output = vetrina(&["match", &cut, "--catalogue", &db]);
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    assert!(error.contains("cut short in frame") && error.contains("cut.mjpg"), "{error}");
+    let film = shop.write("film.mp4", b"\0\0\0\x18ftypmp42 nothing more");
+    let output = Command::new(env!("CARGO_BIN_EXE_vetrina"))
+        .args(["match", &film, "--catalogue", &db])
+        .env("PATH", shop.folder.path())
+        .output()
+        .unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(8), "{error}");
+    assert!(error.contains("ffmpeg") && error.contains("install"), "{error}");
+    fs::create_dir(shop.path("empty")).unwrap();
+    refused(&["match", &shop.path("empty"), "--catalogue", &db], 3, &["no pictures in"]);
+    refused(&["match", "rtsp://camera", "--catalogue", &db], 2, &["rtsp"]);
+}
+
+#[test]
+fn catalogues_that_are_none_are_refused_and_stay() {
+    let shop = Shop::new();
+    let list = |db: &str| ["catalogue", "list", "--db"].map(str::to_owned).into_iter().chain([db.to_owned()]).collect();
+    let check = |db: &str, code: i32, words: &[&str]| {
+        let args: Vec<String> = list(db);
+        refused(&args.iter().map(String::as_str).collect::<Vec<_>>(), code, words);
+    };
+    check(&shop.path("none.db"), 5, &["none.db"]);
+    let text = shop.write("text.db", "this is no database, however long the text may be that stands in it");
+    check(&text, 5, &["text.db"]);
+    assert!(fs::read_to_string(&text).unwrap().starts_with("this is no database"));
+    assert!(shop.import(&shop.feed(3)).status.success());
+    let whole = fs::read(shop.path("shop.db")).unwrap();
+    let cut = shop.write("cut.db", &whole[..whole.len() / 2]);
+    let output = vetrina(&["catalogue", "check", "--db", &cut]);
+    assert_eq!(output.status.code(), Some(5), "{}", String::from_utf8_lossy(&output.stderr));
+    refused(&["catalogue", "export", "--db", &shop.path("shop.db"), "--output", "/dev/full"], 7, &["space"]);
+}
+
+#[test]
+fn a_catalogue_in_use_is_said_to_be() {
+    let shop = Shop::new();
+    let feed = shop.feed(3);
+    assert!(shop.import(&feed).status.success());
+    let other = rusqlite::Connection::open(shop.path("shop.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let output = shop.import(&shop.feed(2));
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(6), "{error}");
+    other.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(json(&["catalogue", "list", "--db", &shop.path("shop.db"), "--json"]).as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn feeds_that_cannot_be_used_leave_the_catalogue() {
+    let shop = Shop::new();
+    assert!(shop.import(&shop.feed(3)).status.success());
+    let refuse = |bytes: &[u8], words: &[&str]| {
+        let output = shop.import(&shop.write("bad.csv", bytes));
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(3), "{error}");
+        assert!(words.iter().all(|word| error.contains(word)), "{words:?}: {error}");
+    };
+    refuse(b"", &["bad.csv"]);
+    refuse(b"id,title,image_link\n1,Stra\xdfe,pictures/a.jpg\n", &["line 2", "UTF-8"]);
+    refuse(b"number,name\n1,a\n", &["id"]);
+    let list = json(&["catalogue", "list", "--db", &shop.path("shop.db"), "--json"]);
+    assert_eq!(list.as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn a_shop_is_imported_once_and_its_own_picture_is_found() {
+    let shop = Shop::new();
+    let feed = shop.feed(5);
+    assert!(shop.import(&feed).status.success());
+    let again = String::from_utf8(shop.import(&feed).stdout).unwrap();
+    assert!(again.contains("0 pictures embedded") && again.contains("5 unchanged"), "{again}");
+    let db = shop.path("shop.db");
+    let list = json(&["catalogue", "list", "--db", &db, "--json"]);
+    let product = &list[0];
+    let picture = repository("demo").join(product["image_link"].as_str().unwrap()).display().to_string();
+    let found = json(&["match", &picture, "--catalogue", &db, "--top", "3", "--json"]);
+    let first = &found["garments"][0]["matches"][0];
+    assert_eq!(first["id"], product["id"], "{found}");
+    assert_eq!(first["rank"], 1);
+    assert!(vetrina(&["catalogue", "check", "--db", &db]).status.success());
+}
+
+#[test]
+fn inspect_tells_all_that_the_network_sees() {
+    let picture = repository("demo/pictures").read_dir().unwrap().map(|entry| entry.unwrap().path()).min().unwrap();
+    let seen = json(&["inspect", &picture.display().to_string(), "--json"]);
+    let detections = seen["detections"].as_array().unwrap();
+    assert!(!detections.is_empty());
+    let (width, height) = (seen["width"].as_f64().unwrap(), seen["height"].as_f64().unwrap());
+    for detection in detections {
+        let corners: Vec<f64> =
+            detection["box"].as_array().unwrap().iter().map(|side| side.as_f64().unwrap()).collect();
+        assert!(corners[0] < corners[2] && corners[1] < corners[3]);
+        assert!(corners[0] >= 0.0 && corners[2] <= width + 0.01 && corners[3] <= height + 0.01);
+        for head in ["match_embedding", "aggregation_embedding"] {
+            assert_eq!(detection[head].as_array().unwrap().len(), 256);
+        }
+    }
+}
