@@ -107,6 +107,9 @@ impl Canvas {
     /// Copies `tile`, a picture of the wanted size already, to (x, y).
     pub fn copy(&mut self, x: i32, y: i32, tile: &Canvas) {
         let columns = self.clip_columns(x, tile.size.width);
+        if columns.is_empty() {
+            return;
+        }
         let skip = (columns.start as i32 - x) as usize;
         for (row, from) in tile.pixels.chunks_exact(tile.size.width.max(1)).enumerate() {
             let Some(start) = self.row_start(y + row as i32) else { continue };
