@@ -231,7 +231,7 @@ fn weighted(a: u32, a_weight: u32, b: u32, b_weight: u32) -> u32 {
 }
 
 fn blend_rows(out: &mut [u32], above: &[u32], below: &[u32], weight: u32, light: u32) {
-    let (a, b) = ((256 - weight) * light >> 8, weight * light >> 8);
+    let (a, b) = (((256 - weight) * light) >> 8, (weight * light) >> 8);
     for ((out, above), below) in out.iter_mut().zip(above).zip(below) {
         *out = weighted(*above, a, *below, b);
     }

@@ -18,6 +18,9 @@ const MOST: usize = 128;
 /// A code as [`qr::encode`] gives it.
 type Code = Vec<Vec<bool>>;
 
+/// A picture, and it at the size shown.
+type Thumbnail = (Arc<Picture>, Canvas);
+
 struct Entry<T> {
     value: T,
     used: u64,
@@ -27,7 +30,7 @@ struct Entry<T> {
 pub struct Kept {
     now: u64,
     /// By the picture's address and the size shown. The picture is held with it, so that its address is not given to another.
-    thumbnails: HashMap<(usize, Size), Entry<(Arc<Picture>, Canvas)>>,
+    thumbnails: HashMap<(usize, Size), Entry<Thumbnail>>,
     codes: HashMap<String, Entry<Option<Code>>>,
 }
 
