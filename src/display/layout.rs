@@ -164,6 +164,7 @@ pub struct CardPlace {
     pub title: Rect<Panel>,
     pub title_style: Style,
     pub brand: Option<Rect<Panel>>,
+    pub brand_style: Style,
     pub price: Option<Rect<Panel>>,
     pub price_style: Style,
     pub sure_style: Style,
@@ -176,19 +177,18 @@ pub struct CardPlace {
 
 impl CardPlace {
     fn empty(card: usize, frame: Rect<Panel>, picture: Rect<Panel>, qr: Option<Rect<Panel>>) -> Self {
-        let (title_style, price_style, sure_style) = (theme::TITLE, theme::PRICE, theme::SURE);
-        let title = Rect::new(frame.x1, frame.y1, frame.x1, frame.y1);
         CardPlace {
             card,
             frame,
             picture,
-            title,
-            title_style,
+            title: Rect::new(frame.x1, frame.y1, frame.x1, frame.y1),
+            title_style: theme::TITLE,
             brand: None,
+            brand_style: theme::BODY,
             price: None,
-            price_style,
-            sure_style,
+            price_style: theme::PRICE,
             sure: None,
+            sure_style: theme::SURE,
             bar: None,
             qr,
         }

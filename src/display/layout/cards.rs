@@ -147,7 +147,8 @@ fn words(
     styles: Styles,
     ruler: Ruler<'_>,
 ) -> CardPlace {
-    (place.title_style, place.price_style, place.sure_style) = (styles.title, styles.price, styles.sure);
+    (place.title_style, place.brand_style) = (styles.title, styles.brand);
+    (place.price_style, place.sure_style) = (styles.price, styles.sure);
     let price_line = card.price.as_ref().map_or(0.0, |_| styles.price.line());
     place.title = title_above.unwrap_or_else(|| {
         let line = styles.title.line();
