@@ -107,6 +107,9 @@ impl Canvas {
     /// Copies `tile`, a picture of the wanted size already, to (x, y).
     pub fn copy(&mut self, x: i32, y: i32, tile: &Canvas) {
         let columns = self.clip_columns(x, tile.size.width);
+        if columns.is_empty() {
+            return;
+        }
         let skip = (columns.start as i32 - x) as usize;
         for (row, from) in tile.pixels.chunks_exact(tile.size.width.max(1)).enumerate() {
             let Some(start) = self.row_start(y + row as i32) else { continue };
@@ -228,7 +231,7 @@ fn weighted(a: u32, a_weight: u32, b: u32, b_weight: u32) -> u32 {
 }
 
 fn blend_rows(out: &mut [u32], above: &[u32], below: &[u32], weight: u32, light: u32) {
-    let (a, b) = ((256 - weight) * light >> 8, weight * light >> 8);
+    let (a, b) = (((256 - weight) * light) >> 8, (weight * light) >> 8);
     for ((out, above), below) in out.iter_mut().zip(above).zip(below) {
         *out = weighted(*above, a, *below, b);
     }

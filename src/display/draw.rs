@@ -5,6 +5,7 @@ mod kept;
 
 use super::canvas::Canvas;
 use super::layout::{self, Body, GarmentBox, Layout, Message, Notice, Slot};
+use super::mirror::Mirror;
 use super::scene::{Garment, Scene};
 use super::shapes::{self, Paint};
 use super::text::{Fonts, Glyphs, Line, capital};
@@ -72,6 +73,12 @@ impl Painter {
         fill(canvas, Rect::new(place.x2, 0.0, width, height), theme::GROUND);
         fill(canvas, Rect::new(0.0, 0.0, place.x1, height), theme::GROUND);
         fill(canvas, Rect::new(place.x1, place.y2, place.x2, height), theme::GROUND);
+        if let Some(around) = layout.surround {
+            let blurred = kept::blurred(picture);
+            if let Some(cover) = Mirror::cover(blurred.size(), around) {
+                canvas.mirror_picture(&blurred, &cover, theme::SURROUND);
+            }
+        }
         canvas.mirror_picture(picture, mirror, light);
     }
 

@@ -52,6 +52,8 @@ impl Ruler<'_> {
 pub struct Layout {
     pub size: Size,
     pub unit: f32,
+    /// Around a picture that is narrower than the panel: filled with its colours, blurred and dim. Drawn before the picture.
+    pub surround: Option<Rect<Panel>>,
     /// Where the camera picture goes; `None` without one.
     pub mirror: Option<Mirror>,
     /// Set on the notice screen, where the camera picture is dimmed; the live screen has slots instead.
@@ -105,7 +107,7 @@ impl Says {
         match self {
             Says::Welcome => "Step in front of the mirror and see where it hangs.",
             Says::Waking => "The mirror is opening its eyes.",
-            Says::Away => "The mirror cannot see just now. The shop’s people know what to do.",
+            Says::Away => "The mirror cannot see just now.",
         }
     }
 }
@@ -162,6 +164,7 @@ pub struct CardPlace {
     pub title: Rect<Panel>,
     pub title_style: Style,
     pub brand: Option<Rect<Panel>>,
+    pub brand_style: Style,
     pub price: Option<Rect<Panel>>,
     pub price_style: Style,
     pub sure_style: Style,
@@ -174,19 +177,18 @@ pub struct CardPlace {
 
 impl CardPlace {
     fn empty(card: usize, frame: Rect<Panel>, picture: Rect<Panel>, qr: Option<Rect<Panel>>) -> Self {
-        let (title_style, price_style, sure_style) = (theme::TITLE, theme::PRICE, theme::SURE);
-        let title = Rect::new(frame.x1, frame.y1, frame.x1, frame.y1);
         CardPlace {
             card,
             frame,
             picture,
-            title,
-            title_style,
+            title: Rect::new(frame.x1, frame.y1, frame.x1, frame.y1),
+            title_style: theme::TITLE,
             brand: None,
+            brand_style: theme::BODY,
             price: None,
-            price_style,
-            sure_style,
+            price_style: theme::PRICE,
             sure: None,
+            sure_style: theme::SURE,
             bar: None,
             qr,
         }
@@ -236,12 +238,25 @@ fn notice(says: Says, size: Size, mirror: Option<Mirror>, ruler: Ruler<'_>) -> L
     let lead = cut_top(&mut column, small);
     let notice = Notice { says, frame, headline, headline_style, rule, lead, lead_style };
     let (boxes, slots) = (Vec::new(), Vec::new());
-    Layout { size, unit: ruler.unit, mirror, notice: Some(notice), shop, boxes, slots, privacy, status, rate }
+    Layout {
+        size,
+        unit: ruler.unit,
+        surround: None,
+        mirror,
+        notice: Some(notice),
+        shop,
+        boxes,
+        slots,
+        privacy,
+        status,
+        rate,
+    }
 }
 
 fn live(scene: &Scene, size: Size, camera: Size, ruler: Ruler<'_>) -> Layout {
     let mut column = Rect::new(0.0, 0.0, size.width as f32, size.height as f32);
     let stage = stage(&mut column, camera);
+    let surround = (stage.x1 > 0.0).then(|| Rect::new(0.0, stage.y1, size.width as f32, stage.y2));
     let mirror = Mirror::cover(camera, stage);
     let boxes = mirror.as_ref().map(|mirror| labels::boxes(scene, mirror, ruler)).unwrap_or_default();
     let mut inner = inset_xy(column, ruler.px(theme::MARGIN), ruler.px(34.0));
@@ -250,7 +265,7 @@ fn live(scene: &Scene, size: Size, camera: Size, ruler: Ruler<'_>) -> Layout {
     let (privacy, status, rate) = footer(&mut inner, ruler);
     cut_bottom(&mut inner, ruler.px(theme::GAP));
     let slots = slots(scene, inner, ruler);
-    Layout { size, unit: ruler.unit, mirror, notice: None, shop, boxes, slots, privacy, status, rate }
+    Layout { size, unit: ruler.unit, surround, mirror, notice: None, shop, boxes, slots, privacy, status, rate }
 }
 
 /// Cuts the place of the mirror picture off the panel: left of the column, or above it.

@@ -119,11 +119,10 @@ pub fn outside_corners(canvas: &mut Canvas, bounds: Rect<Panel>, radius: f32, pa
 
 /// Straight lines from point to point, with round ends and joints.
 pub fn polyline(canvas: &mut Canvas, points: &[(f32, f32)], line: f32, paint: Paint) {
-    let ends =
-        |pick: fn(f32, f32) -> f32, start: f32, of: fn(&(f32, f32)) -> f32| points.iter().map(of).fold(start, pick);
-    let (x, y): (fn(&(f32, f32)) -> f32, fn(&(f32, f32)) -> f32) = (|point| point.0, |point| point.1);
-    let (left, top) = (ends(f32::min, f32::MAX, x), ends(f32::min, f32::MAX, y));
-    let (right, bottom) = (ends(f32::max, f32::MIN, x), ends(f32::max, f32::MIN, y));
+    let (mut left, mut top, mut right, mut bottom) = (f32::MAX, f32::MAX, f32::MIN, f32::MIN);
+    for (x, y) in points {
+        (left, top, right, bottom) = (left.min(*x), top.min(*y), right.max(*x), bottom.max(*y));
+    }
     let area = Rect::new(left - line, top - line, right + line, bottom + line);
     shade(canvas, area, paint, |x, y| {
         let nearest = points.windows(2).map(|ends| from_segment(ends[0], ends[1], x, y)).fold(f32::MAX, f32::min);

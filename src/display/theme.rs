@@ -31,6 +31,8 @@ pub const WARNING: Rgb888 = Rgb888::new(0xff, 0xb4, 0x62);
 
 /// How much of the camera picture is left on the attract screen, in 256ths.
 pub const DIM: u32 = 76;
+/// The same beside an upright picture.
+pub const SURROUND: u32 = 54;
 /// Opacity of a label's ground over the camera picture: enough that white clothes behind it leave 4.5 : 1.
 pub const CHIP_OPACITY: f32 = 0.82;
 
@@ -96,6 +98,8 @@ pub const SURE: Style = Style::new(Weight::SemiBold, 20.0, 0.1);
 pub const SURE_LARGE: Style = Style::new(Weight::SemiBold, 26.0, 0.1);
 /// Labels on the camera picture.
 pub const LABEL: Style = Style::new(Weight::SemiBold, 23.0, 0.0);
+/// Brand on an alternative.
+pub const BRAND_SMALL: Style = Style::new(Weight::Regular, 20.0, 0.0);
 /// The privacy line.
 pub const PRIVACY: Style = Style::new(Weight::Regular, 20.0, 0.0);
 /// The status line.

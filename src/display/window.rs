@@ -61,3 +61,18 @@ fn display_server() -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_display_server_the_fault_says_so() {
+        if display_server().is_ok() {
+            return;
+        }
+        let fault = WindowPanel::open("vetrina", Size::new(1080, 1920)).err().expect("no server, no window");
+        assert_eq!(fault.kind(), Kind::Unavailable);
+        assert!(fault.to_string().contains("DISPLAY"), "{fault}");
+    }
+}

@@ -27,9 +27,8 @@ impl Painter {
         shapes::fill_round(canvas, place.frame, theme::RADIUS * unit, Paint::solid(theme::IVORY));
         self.picture(card, place.picture, unit, canvas);
         self.paragraph(canvas, place.title, &card.title, place.title_style, theme::INK);
-        let style = theme::BODY.at(unit);
         if let (Some(at), Some(brand)) = (place.brand, &card.brand) {
-            self.line(canvas, at, brand, style, theme::INK_SOFT, Align::Left);
+            self.line(canvas, at, brand, place.brand_style, theme::INK_SOFT, Align::Left);
         }
         if let (Some(at), Some(price)) = (place.price, &card.price) {
             self.line(canvas, at, price, place.price_style, theme::INK, Align::Left);

@@ -64,10 +64,9 @@ fn main_card(card: &Card, frame: Rect<Panel>, ruler: Ruler<'_>) -> CardPlace {
     let roomy = inner.width() >= ruler.px(400.0) && inner.height() >= ruler.px(390.0);
     let styles = if roomy { Styles::LARGE } else { Styles::FIRST }.at(ruler);
     let gap = ruler.px(12.0);
-    let target = if roomy { QR_SIDE_LARGE } else { QR_SIDE };
-    let side =
-        card.link.as_deref().and_then(|link| qr_side(link, target, ruler)).filter(|side| *side <= inner.height());
-    let Some(side) = side else { return words(CardPlace::empty(0, frame, picture, None), None, inner, card, styles) };
+    let Some(side) = code_side(card, inner, styles, if roomy { QR_SIDE_LARGE } else { QR_SIDE }, ruler) else {
+        return words(CardPlace::empty(0, frame, picture, None), None, inner, card, styles, ruler);
+    };
     let title_height = 2.0 * styles.title.line();
     let under = inner.height() >= title_height + gap + side && inner.width() >= side + ruler.px(150.0);
     let title = under.then(|| cut_top(&mut inner, title_height));
@@ -80,7 +79,7 @@ fn main_card(card: &Card, frame: Rect<Panel>, ruler: Ruler<'_>) -> CardPlace {
         cut_right(&mut inner, gap + ruler.px(6.0));
         qr = Some(cut_bottom(&mut column, side));
     }
-    words(CardPlace::empty(0, frame, picture, qr), title, inner, card, styles)
+    words(CardPlace::empty(0, frame, picture, qr), title, inner, card, styles, ruler)
 }
 
 fn small_card(index: usize, card: &Card, frame: Rect<Panel>, ruler: Ruler<'_>) -> CardPlace {
@@ -88,7 +87,7 @@ fn small_card(index: usize, card: &Card, frame: Rect<Panel>, ruler: Ruler<'_>) -
     let picture_width = (inner.height() * 0.8).min(inner.width() * 0.34);
     let picture = cut_left(&mut inner, picture_width);
     cut_left(&mut inner, ruler.px(theme::PAD));
-    words(CardPlace::empty(index, frame, picture, None), None, inner, card, Styles::SMALL.at(ruler))
+    words(CardPlace::empty(index, frame, picture, None), None, inner, card, Styles::SMALL.at(ruler), ruler)
 }
 
 /// The styles and distances of a card's words: in units in the constants, in pixels after [`Styles::at`].
@@ -111,7 +110,8 @@ impl Styles {
         gap: 4.0,
         brand: theme::BODY,
     };
-    const FIRST: Styles = Styles { title: theme::TITLE, price: theme::PRICE, bar: 8.0, gap: 7.0, ..Styles::SMALL };
+    const FIRST: Styles =
+        Styles { title: theme::TITLE, price: theme::PRICE, bar: 8.0, gap: 7.0, brand: theme::BODY, ..Styles::SMALL };
     const LARGE: Styles = Styles {
         title: theme::TITLE_LARGE,
         price: theme::PRICE_LARGE,
@@ -145,25 +145,27 @@ fn words(
     mut area: Rect<Panel>,
     card: &Card,
     styles: Styles,
+    ruler: Ruler<'_>,
 ) -> CardPlace {
-    (place.title_style, place.price_style, place.sure_style) = (styles.title, styles.price, styles.sure);
-    let (line, price_line) = (styles.title.line(), card.price.as_ref().map_or(0.0, |_| styles.price.line()));
-    if let Some(title) = title_above {
-        place.title = title;
-    } else {
-        let lines = ((area.height() - styles.sureness() - price_line) / line).floor().clamp(1.0, 2.0);
-        place.title = cut_top(&mut area, lines * line);
-    }
+    (place.title_style, place.brand_style) = (styles.title, styles.brand);
+    (place.price_style, place.sure_style) = (styles.price, styles.sure);
+    let price_line = card.price.as_ref().map_or(0.0, |_| styles.price.line());
+    place.title = title_above.unwrap_or_else(|| {
+        let line = styles.title.line();
+        let room = ((area.height() - styles.sureness() - price_line) / line).floor().clamp(1.0, 2.0);
+        let lines = ruler.fonts.wrap(&card.title, styles.title, area.width(), room as usize).len();
+        cut_top(&mut area, lines as f32 * line)
+    });
     if area.height() >= styles.sureness() {
         place.bar = Some(cut_bottom(&mut area, styles.bar));
         cut_bottom(&mut area, styles.gap);
-        let mut row = cut_bottom(&mut area, styles.sure.line().max(price_line.min(styles.sure.line() * 1.5)));
-        // A low card has the price on the same line.
-        if price_line > 0.0 && area.height() < price_line {
-            let half = row.width() * 0.56;
-            place.price = Some(cut_left(&mut row, half));
+        let mut row = cut_bottom(&mut area, styles.sure.line());
+        // A low card has the price on the same line, and the words only if both fit.
+        if let Some(price) = card.price.as_ref().filter(|_| area.height() < price_line) {
+            let needed = ruler.fonts.width(price, styles.price) + ruler.px(theme::GUTTER);
+            place.price = Some(cut_left(&mut row, needed.ceil()));
         }
-        place.sure = Some(row);
+        place.sure = (row.width() >= ruler.fonts.width("Very likely", styles.sure)).then_some(row);
     }
     if price_line > 0.0 && place.price.is_none() && area.height() >= price_line {
         place.price = Some(cut_bottom(&mut area, price_line));
@@ -174,6 +176,15 @@ fn words(
         place.brand = Some(cut(&mut area, styles.brand.line()));
     }
     place
+}
+
+/// The side of a first match's code: `target` units where that leaves its price whole, else the usual; `None` where none fits.
+fn code_side(card: &Card, inner: Rect<Panel>, styles: Styles, target: f32, ruler: Ruler<'_>) -> Option<f32> {
+    let link = card.link.as_deref()?;
+    let price = card.price.as_deref().map_or(0.0, |price| ruler.fonts.width(price, styles.price));
+    let leaves_price = |side: &f32| inner.width() - *side >= price + ruler.px(theme::GAP);
+    let large = qr_side(link, target, ruler).filter(leaves_price);
+    large.or_else(|| qr_side(link, QR_SIDE, ruler)).filter(|side| *side <= inner.height())
 }
 
 /// Pixels on a side, a whole number for each module.
