@@ -1,7 +1,7 @@
 //! How it looks: colours, type scale, distances. Constants only; a test holds every text colour to WCAG's 4.5 : 1.
 //!
 //! The ground is nearly black because a mirror's glass reflects where the screen behind it is dark: what is not told stays mirror.
-//! Lengths are in *units*: a 1080th of the panel's short side (see [`unit`]).
+//! Lengths are in *units*: a 1080th of the panel's short side (see [`unit()`]).
 
 use crate::geometry::Size;
 use embedded_graphics::pixelcolor::Rgb888;
