@@ -9,7 +9,7 @@ pub mod places;
 pub mod query;
 pub mod table;
 
-use crate::catalogue::ModelStamp;
+use crate::catalogue::{ModelStamp, ShopPicture};
 use crate::fault::Result;
 use crate::network::Manifest;
 use crate::pipeline::matcher::stamp;
@@ -64,13 +64,13 @@ fn model_stamp(model: &Path) -> Result<ModelStamp> {
     Manifest::load(model).map(|manifest| stamp(&manifest))
 }
 
-/// What an import runs its pictures through, one a thread.
-fn embedders(
-    model: &Path,
-) -> Result<Vec<impl FnMut(&[u8], &Path) -> Result<crate::catalogue::ShopPicture> + Send + use<>>> {
+/// What an import runs a picture through.
+type Embedder = Box<dyn FnMut(&[u8], &Path) -> Result<ShopPicture> + Send>;
+
+/// Embedders of one model, one a thread.
+fn embedders(model: &Path) -> Result<Vec<Embedder>> {
     let workers = frame_workers(Recognizer::load(model)?);
-    Ok(workers
-        .into_iter()
-        .map(|mut worker| move |bytes: &[u8], path: &Path| shop_picture(&mut worker, bytes, path))
-        .collect())
+    let embedder =
+        |mut worker: Recognizer| -> Embedder { Box::new(move |bytes, path| shop_picture(&mut worker, bytes, path)) };
+    Ok(workers.into_iter().map(embedder).collect())
 }

@@ -27,12 +27,12 @@ pub fn detect(
     scaled: Size,
 ) -> Vec<RawDetection> {
     let columns = logits.shape()[1];
-    let probabilities: Vec<Vec<f32>> = logits.data().chunks_exact(columns).take(proposals.len()).map(softmax).collect();
+    let probabilities: Vec<f32> = logits.data().chunks_exact(columns).take(proposals.len()).flat_map(softmax).collect();
     let mut all = Vec::new();
     for column in 1..columns {
         let mut found = Vec::new();
         for (row, proposal) in proposals.iter().enumerate() {
-            let score = probabilities[row][column];
+            let score = probabilities[row * columns + column];
             if score <= settings.score {
                 continue;
             }

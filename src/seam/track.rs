@@ -155,7 +155,7 @@ impl Tracker {
         let joined = (overlap > 0.0 && alike > settings.similarity)
             || alike > settings.return_similarity
             || (just_seen && same_class && overlap > settings.same_place);
-        joined.then(|| alike + overlap + if same_class { 0.5 } else { 0.0 })
+        joined.then_some(alike + overlap + if same_class { 0.5 } else { 0.0 })
     }
 
     fn begin(&mut self, observation: Observation) {
