@@ -140,8 +140,10 @@ def place(picture, boxes, box, rng) -> tuple[Placed, tuple[int, int], np.ndarray
 class BatchSpec:
     """How many pictures a batch has."""
 
-    products: int = 6
-    shop: int = 12
+    products: int = 3
+    shop: int = 9
+    whole: int = 1
+    """Shop pictures that fill the input; the others are set four to one input."""
     empty: int = 1
 
 
@@ -158,7 +160,26 @@ def batch(pictures: Pictures, spec: BatchSpec, box: tuple[int, int], rng: np.ran
     for i in street:
         shown += [g["product"] for g in pictures.images[i]["garments"] if g["visible"] >= VISIBLE]
     wanted = [p for p in dict.fromkeys(shown) if p in pictures.shop][: spec.shop]
-    indices = street + [int(rng.choice(pictures.shop[p])) for p in wanted]
+    shop = [int(rng.choice(pictures.shop[p])) for p in rng.permutation(wanted)]
+    indices = street + shop[: spec.whole]
     if pictures.empty:
         indices += [int(rng.choice(pictures.empty)) for _ in range(spec.empty)]
-    return [pictures.sample(i, box, rng) for i in indices]
+    samples = [pictures.sample(i, box, rng) for i in indices]
+    rest = shop[spec.whole :]
+    cell = box[0] // 2, box[1] // 2
+    for at in range(0, len(rest), 4):
+        samples.append(mosaic([pictures.sample(i, cell, rng) for i in rest[at : at + 4]], box))
+    return samples
+
+
+def mosaic(parts: list[Sample], box: tuple[int, int]) -> Sample:
+    """Up to four samples of half the size as one: four garments for the cost of one picture."""
+    image = torch.zeros(3, *box)
+    h, w = box[0] // 2, box[1] // 2
+    moved = []
+    for k, part in enumerate(parts):
+        y, x = (k // 2) * h, (k % 2) * w
+        image[:, y : y + h, x : x + w] = part.image
+        moved.append(part.boxes + torch.tensor([x, y, x, y], dtype=torch.float32))
+    columns = [torch.cat([getattr(p, name) for p in parts]) for name in ("labels", "products", "visible")]
+    return Sample(image, box, torch.cat(moved), *columns, shop=True)

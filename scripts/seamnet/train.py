@@ -16,7 +16,7 @@ import numpy as np
 import torch
 import torch.distributed as dist
 
-from . import boxes, losses, pretrained
+from . import boxes, checkpoint, losses, pretrained
 from .data import VISIBLE, BatchSpec, Pictures, Sample, batch
 from .network import Network, flat, level_anchors, pool_rois, propose
 
@@ -31,9 +31,9 @@ class Recipe:
     seed: int = 1
     lr: float = 1e-3
     body_lr: float = 3e-4
-    warmup: int = 40
+    warmup: int = 30
     weight_decay: float = 1e-4
-    frozen_blocks: int = 3
+    frozen_blocks: int = 6
     """Stem and first blocks of the body that keep their ImageNet weights."""
     rois: int = 40
     """RoIs a picture that train the box head."""
@@ -215,14 +215,16 @@ class Trainer:
         self.rng.bit_generator.state = state["rng"]
 
 
-def train(network: Network, pictures: Pictures, recipe: Recipe, out: Path, init=None, report=print) -> Trainer:
-    """Run the recipe; checkpoints and a log (one JSON object a line) in `out`; resumes what is there."""
+def train(network: Network, pictures: Pictures, recipe: Recipe, out: Path, init=None, weights=None, report=print) -> Trainer:
+    """Run the recipe from ImageNet weights `init` or a checkpoint `weights`; checkpoints and a log (one JSON object a line) in `out`; resumes what is there."""
     torch.set_num_threads(recipe.threads)
     torch.manual_seed(recipe.seed)
     out.mkdir(parents=True, exist_ok=True)
     start(network)
     if init:
         pretrained.load(network.backbone.body, init)
+    if weights:
+        checkpoint.load(network, weights)
     network.to(memory_format=torch.channels_last)
     trainer, last = Trainer(network, recipe), out / "detector.pth"
     if last.exists():
