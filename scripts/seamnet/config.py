@@ -1,0 +1,80 @@
+"""The numbers that make a network `full` (published) or `compact`; no layers here."""
+
+from dataclasses import dataclass, field
+
+CLASSES = (
+    "short_sleeved_shirt", "long_sleeved_shirt", "short_sleeved_outwear", "long_sleeved_outwear",
+    "vest", "sling", "shorts", "trousers", "skirt", "short_sleeved_dress", "long_sleeved_dress",
+    "vest_dress", "sling_dress",
+)  # fmt: skip
+"""Class names in the order of DeepFashion2; the network's label is the index + 1, 0 is background."""
+
+MEAN = (0.485, 0.456, 0.406)
+STD = (0.229, 0.224, 0.225)
+"""RGB normalisation of values in [0, 1] (section 1)."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything about a network that is not a weight. Sizes in pixels of the network input."""
+
+    name: str
+    body: str
+    """Which trunk: "resnet50" or "mobilenet_v2"."""
+    channels: int
+    """Channels of the feature pyramid."""
+    levels: tuple[int, ...]
+    """Pyramid levels that RoIs use; level k has stride 2^k."""
+    anchor_sizes: tuple[int, ...]
+    """One a level of the RPN: the levels above and `pool`."""
+    fc: int
+    """Width of the box head's two fully connected layers."""
+    match_width: int
+    """Channels of a match head's last convolution."""
+    masks: bool = False
+    prefilter: str = "none"
+    input_size: tuple[int, int] = (320, 320)
+    """Height, width."""
+    per_level: int = 1000
+    keep: int = 1000
+    proposal_nms: float = 0.7
+    proposal_min_side: float = 1e-3
+    score: float = 0.05
+    nms: float = 0.5
+    max_detections: int = 100
+    min_side: float = 1e-2
+    match_batch: int = 8
+    frames: int = 10
+    ratios: tuple[float, ...] = (0.5, 1.0, 2.0)
+    classes: tuple[str, ...] = field(default=CLASSES)
+    embedding: int = 256
+    canonical_size: float = 224.0
+    canonical_level: int = 4
+    sampling_ratio: int = 2
+
+
+FULL = Config(
+    name="full",
+    body="resnet50",
+    channels=256,
+    levels=(2, 3, 4, 5),
+    anchor_sizes=(32, 64, 128, 256, 512),
+    fc=1024,
+    match_width=1024,
+    masks=True,
+)
+COMPACT = Config(
+    name="compact",
+    body="mobilenet_v2",
+    channels=64,
+    levels=(3, 4, 5),
+    anchor_sizes=(32, 64, 128, 256),
+    fc=512,
+    match_width=256,
+    prefilter="box",
+    input_size=(384, 256),
+    per_level=300,
+    keep=100,
+    match_batch=1,
+)
+NETWORKS = {"full": FULL, "compact": COMPACT}

@@ -1,0 +1,156 @@
+"""How good a network is on a data set that it has not seen: detection and search."""
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from . import preprocess
+from .boxes import area, box_iou
+from .data import VISIBLE, Pictures
+from .network import Detections
+
+
+@dataclass
+class Tally:
+    """Raw observations from which `summary` makes figures."""
+
+    scores: list[float] = field(default_factory=list)
+    correct: list[bool] = field(default_factory=list)
+    label_right: list[bool] = field(default_factory=list)
+    overlaps: list[float] = field(default_factory=list)
+    garments: int = 0
+    empty_scores: list[float] = field(default_factory=list)
+    empty: int = 0
+    match: dict = field(default_factory=lambda: defaultdict(list))
+    aggregation: dict = field(default_factory=lambda: defaultdict(list))
+
+
+def see(network, pictures: Pictures, index: int) -> tuple[Detections, torch.Tensor]:
+    """Detections in the pixels of the network input, and the factor that takes picture pixels there."""
+    picture = pictures.read(index)
+    config = network.config
+    image, size = preprocess.letterbox(picture, config.input_size, config.prefilter)
+    factor = torch.tensor([size[1] / picture.shape[1], size[0] / picture.shape[0]] * 2)
+    return network(image, size), factor
+
+
+def tally_street(network, pictures: Pictures, index: int, tally: Tally) -> None:
+    """Match a street frame's detections with its garments, greedily by score at IoU 0.5."""
+    entry = pictures.images[index]
+    found, factor = see(network, pictures, index)
+    known = [g for g in entry["garments"]]
+    boxes = torch.tensor([g["box"] for g in known], dtype=torch.float32).reshape(-1, 4) * factor
+    clear = [g["visible"] >= VISIBLE for g in known]
+    tally.garments += sum(clear)
+    iou = box_iou(found.boxes, boxes) if known else torch.zeros(len(found.boxes), 0)
+    free = set(range(len(known)))
+    for d in range(len(found.boxes)):
+        best = max(free, key=lambda g: float(iou[d, g]), default=None)
+        hit = best is not None and float(iou[d, best]) >= 0.5
+        if hit:
+            free.discard(best)
+            if not clear[best]:
+                continue
+            tally.overlaps.append(float(iou[d, best]))
+            tally.label_right.append(int(found.labels[d]) == known[best]["class"])
+            key = (entry["clip"], known[best]["product"])
+            tally.match[key].append(found.match[d])
+            tally.aggregation[key].append(found.aggregation[d])
+        tally.scores.append(float(found.scores[d]))
+        tally.correct.append(hit)
+
+
+def gallery(network, pictures: Pictures) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Largest detection of every shop picture: products, match and aggregation embeddings."""
+    names, match, aggregation = [], [], []
+    for product in sorted(pictures.shop):
+        for index in pictures.shop[product]:
+            found, _ = see(network, pictures, index)
+            if len(found.boxes) == 0:
+                continue
+            largest = int(area(found.boxes).argmax())
+            names.append(product)
+            match.append(found.match[largest])
+            aggregation.append(found.aggregation[largest])
+    none = torch.empty(0, network.config.embedding)
+    if not names:
+        return torch.empty(0, dtype=torch.long), none, none
+    return torch.tensor(names), torch.stack(match), torch.stack(aggregation)
+
+
+def rank_of(logits: torch.Tensor, names: torch.Tensor, product: int) -> int:
+    """Rank (1 is best) of `product`, each product counting by its best picture."""
+    own = logits[names == product]
+    if len(own) == 0:
+        return len(names) + 1
+    better = names[logits > own.max()]
+    return 1 + len(better.unique())
+
+
+def average_precision(scores: list[float], correct: list[bool], total: int) -> float:
+    """Area under precision over recall, precision made monotone."""
+    order = np.argsort(-np.asarray(scores), kind="stable")
+    hits = np.asarray(correct)[order]
+    recall = np.cumsum(hits) / max(total, 1)
+    precision = np.cumsum(hits) / np.arange(1, len(hits) + 1)
+    precision = np.maximum.accumulate(precision[::-1])[::-1]
+    return float(np.sum(np.diff(recall, prepend=0) * precision))
+
+
+def recall_at(ranks: list[int], name: str) -> dict[str, float]:
+    """Shares of ranks within 1, 2, 5."""
+    r = np.asarray(ranks)
+    return {f"{name}_top{k}": float((r <= k).mean()) if len(r) else 0.0 for k in (1, 2, 5)}
+
+
+@torch.no_grad()
+def evaluate(network, pictures: Pictures, clips: int | None = None, aggregate=None) -> dict[str, float]:
+    """All figures. `aggregate`: sequence -> (query, attention); by default the network's own."""
+    network.eval()
+    heads = network.roi_heads
+    aggregate = aggregate or heads.temporal_aggregator.aggregate
+    names, match, aggregation = gallery(network, pictures)
+    tally = Tally()
+    for index, image in enumerate(pictures.images):
+        if image["kind"] == "street" and (clips is None or image["clip"] < clips):
+            tally_street(network, pictures, index, tally)
+        elif image["kind"] == "empty":
+            tally.empty += 1
+            scores = see(network, pictures, index)[0].scores
+            tally.empty_scores.append(float(scores.max()) if len(scores) else 0.0)
+    single, joined, mean, own, others = [], [], [], [], []
+    for (_, product), sequence in tally.match.items():
+        for logits in heads.match_predictor.pair_logits(torch.stack(sequence), match):
+            single.append(rank_of(logits, names, product))
+    for (_, product), sequence in tally.aggregation.items():
+        x = torch.stack(sequence)[: network.config.frames]
+        logits = heads.temporal_aggregator.pair_logits(aggregate(x)[0][None], aggregation)[0]
+        joined.append(rank_of(logits, names, product))
+        average = heads.temporal_aggregator.pair_logits(x.mean(dim=0)[None], aggregation)[0]
+        mean.append(rank_of(average, names, product))
+        if (names == product).any():
+            own.append(float(logits[names == product].max()))
+        if (names != product).any():
+            others.append(float(logits[names != product].max()))
+    shown = np.asarray(tally.scores) >= 0.5
+    return {
+        "garments": tally.garments,
+        "ap50": average_precision(tally.scores, tally.correct, tally.garments),
+        "recall": sum(tally.correct) / max(tally.garments, 1),
+        "precision_at_score_0.5": float(np.asarray(tally.correct)[shown].mean()) if shown.any() else 0.0,
+        "recall_at_score_0.5": float(np.asarray(tally.correct)[shown].sum() / max(tally.garments, 1)),
+        "median_iou": float(np.median(tally.overlaps)) if tally.overlaps else 0.0,
+        "iou_above_0.7": float((np.asarray(tally.overlaps) > 0.7).mean()) if tally.overlaps else 0.0,
+        "class_accuracy": float(np.mean(tally.label_right)) if tally.label_right else 0.0,
+        "empty_scenes": tally.empty,
+        "empty_with_score_0.5": float((np.asarray(tally.empty_scores) >= 0.5).mean()) if tally.empty else 0.0,
+        "gallery_products": len(names.unique()),
+        "queries": len(joined),
+        **recall_at(single, "frame"),
+        **recall_at(mean, "mean"),
+        **recall_at(joined, "aggregated"),
+        "own_logit_p5": float(np.percentile(own, 5)) if own else 0.0,
+        "other_logit_p95": float(np.percentile(others, 95)) if others else 0.0,
+    }

@@ -1,0 +1,158 @@
+"""The whole network, and how a picture passes through it (sections 2 to 5).
+
+A picture is a normalised 1 x 3 x H x W tensor and the `size` (height, width) of the image inside
+it; boxes are pixels of that tensor, clipped to the image.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torchvision.ops import roi_align
+
+from . import anchors, boxes
+from .config import Config
+from .heads import Aggregator, BoxHead, BoxPredictor, MaskHead, MaskPredictor, MatchHead
+from .trunk import RpnHead, backbone
+
+
+@dataclass
+class Detections:
+    """N garments: boxes N x 4, scores N, labels N (1..K), embeddings N x 256 of both match heads."""
+
+    boxes: torch.Tensor
+    scores: torch.Tensor
+    labels: torch.Tensor
+    match: torch.Tensor | None = None
+    aggregation: torch.Tensor | None = None
+
+
+class Network(nn.Module):
+    """SEAM Match-RCNN. Submodules only give the keys their names; the methods are the network."""
+
+    def __init__(self, config: Config):
+        super().__init__()
+        self.config = config
+        labels = len(config.classes) + 1
+        self.backbone = backbone(config.body, config.channels)
+        self.rpn = nn.Module()
+        self.rpn.head = RpnHead(config.channels, len(config.ratios))
+        heads = self.roi_heads = nn.Module()
+        heads.box_head = BoxHead(config.channels, config.fc)
+        heads.box_predictor = BoxPredictor(config.fc, labels)
+        if config.masks:
+            heads.mask_head = MaskHead(config.channels)
+            heads.mask_predictor = MaskPredictor(config.channels, labels)
+        shape = (config.channels, config.match_width, config.embedding)
+        heads.match_predictor = MatchHead(*shape)
+        heads.temporal_aggregator = Aggregator(*shape)
+
+    def trunk(self, image: torch.Tensor):
+        """N x 3 x H x W -> (RoI levels, objectness a level, deltas a level)."""
+        levels = self.backbone(image)
+        objectness, deltas = self.rpn.head(levels)
+        return levels[:-1], objectness, deltas
+
+    def box(self, rois: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """N x C x 7 x 7 -> class logits, deltas."""
+        return self.roi_heads.box_predictor(self.roi_heads.box_head(rois))
+
+    def embed(self, rois: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """N x C x 14 x 14 -> embeddings of the SFMR head and of the aggregator's head."""
+        return self.roi_heads.match_predictor(rois), self.roi_heads.temporal_aggregator(rois)
+
+    def masks(self, rois: torch.Tensor) -> torch.Tensor:
+        """N x C x 14 x 14 -> N x (K + 1) x 28 x 28 logits."""
+        return self.roi_heads.mask_predictor(self.roi_heads.mask_head(rois))
+
+    @torch.no_grad()
+    def forward(self, image: torch.Tensor, size: tuple[int, int]) -> Detections:
+        """One picture to its garments, with both embeddings."""
+        levels, objectness, deltas = self.trunk(image)
+        return look(self.config, self, image.shape[-2:], size, levels, objectness, deltas)
+
+
+def look(config, heads, input_size, size, levels, objectness, deltas) -> Detections:
+    """From the trunk's outputs to garments; `heads` has `box` and `embed` (torch or exported)."""
+    proposals, _ = propose(config, input_size, size, objectness, deltas)
+    logits, box_deltas = heads.box(pool_rois(config, levels, proposals, 7, input_size))
+    found = detect(config, size, proposals, logits, box_deltas)
+    rois = pool_rois(config, levels, found.boxes, 14, input_size)
+    found.match, found.aggregation = heads.embed(rois)
+    return found
+
+
+def level_anchors(config: Config, input_size, grids) -> list[torch.Tensor]:
+    """Anchors of each RPN level, for feature maps of `grids` (height, width)."""
+    return [
+        anchors.grid_anchors(s, config.ratios, g, anchors.strides(input_size, g))
+        for s, g in zip(config.anchor_sizes, grids)
+    ]
+
+
+def flat(objectness: torch.Tensor, deltas: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """A x h x w and 4A x h x w -> n logits and n x 4 deltas in the anchors' order."""
+    a, h, w = objectness.shape
+    return (
+        objectness.permute(1, 2, 0).reshape(-1),
+        deltas.view(a, 4, h, w).permute(2, 3, 0, 1).reshape(-1, 4),
+    )
+
+
+def propose(config, input_size, size, objectness, deltas) -> tuple[torch.Tensor, torch.Tensor]:
+    """Raw RPN outputs of one picture (batch 1) -> (proposals n x 4, scores n), best first (section 3)."""
+    kept_boxes, kept_scores = [], []
+    all_anchors = level_anchors(config, input_size, [t.shape[-2:] for t in objectness])
+    for logits, level_deltas, level in zip(objectness, deltas, all_anchors):
+        logits, level_deltas = flat(logits[0], level_deltas[0])
+        top = logits.topk(min(config.per_level, len(logits))).indices
+        found = boxes.clip(boxes.decode(level_deltas[top], level[top], boxes.RPN_WEIGHTS), size)
+        scores = logits[top].sigmoid()
+        big = boxes.large(found, config.proposal_min_side)
+        found, scores = found[big], scores[big]
+        keep = boxes.nms(found, scores, config.proposal_nms)[: config.keep]
+        kept_boxes.append(found[keep])
+        kept_scores.append(scores[keep])
+    scores = torch.cat(kept_scores)
+    order = scores.argsort(descending=True, stable=True)[: config.keep]
+    return torch.cat(kept_boxes)[order], scores[order]
+
+
+def roi_levels(config: Config, rois: torch.Tensor) -> torch.Tensor:
+    """Index into `config.levels` for each box (section 4)."""
+    side = boxes.area(rois).sqrt()
+    level = torch.floor(config.canonical_level + torch.log2(side / config.canonical_size) + 1e-6)
+    return (level.clamp(config.levels[0], config.levels[-1]) - config.levels[0]).long()
+
+
+def pool_rois(config: Config, levels, rois: torch.Tensor, out: int, input_size, image=None) -> torch.Tensor:
+    """Multi-level RoIAlign, n x 4 -> n x C x out x out. `image` (n) names each box's batch entry."""
+    result = levels[0].new_zeros(len(rois), levels[0].shape[1], out, out)
+    index = rois.new_zeros(len(rois)) if image is None else image.to(rois.dtype)
+    which = roi_levels(config, rois)
+    for i, level in enumerate(levels):
+        mine = torch.nonzero(which == i).flatten()
+        if len(mine) == 0:
+            continue
+        scale = 2.0 ** round(torch.log2(torch.tensor(level.shape[-2] / input_size[0])).item())
+        given = torch.cat([index[mine, None], rois[mine]], dim=1)
+        pooled = roi_align(level, given, out, scale, config.sampling_ratio, aligned=False)
+        result = result.index_put((mine,), pooled)
+    return result
+
+
+def detect(config: Config, size, proposals, logits, deltas) -> Detections:
+    """Class logits and deltas of the proposals -> final boxes, best first (section 4)."""
+    labels = logits.shape[1]
+    found = boxes.decode(deltas.view(-1, labels, 4), proposals[:, None], boxes.BOX_WEIGHTS)
+    found = boxes.clip(found, size)
+    scores = logits.softmax(dim=1)
+    parts = []
+    for label in range(1, labels):
+        ok = (scores[:, label] > config.score) & boxes.large(found[:, label], config.min_side)
+        b, s = found[ok, label], scores[ok, label]
+        keep = boxes.nms(b, s, config.nms)
+        parts.append((b[keep], s[keep], torch.full((len(keep),), label)))
+    b, s, k = (torch.cat(column) for column in zip(*parts))
+    order = s.argsort(descending=True, stable=True)[: config.max_detections]
+    return Detections(b[order], s[order], k[order])

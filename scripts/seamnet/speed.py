@@ -1,0 +1,88 @@
+"""How long the graphs of a model folder take: torch, onnxruntime and the program's own runtime."""
+
+import dataclasses
+import json
+import statistics
+import subprocess
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from . import checkpoint, config, graphs
+from .folder import Folder, config_of, read_manifest
+from .network import Network
+
+
+def median_ms(call, runs: int) -> float:
+    """Median of `runs` calls after one that does not count, in milliseconds."""
+    call()
+    times = []
+    for _ in range(runs):
+        begun = time.perf_counter()
+        call()
+        times.append((time.perf_counter() - begun) * 1e3)
+    return statistics.median(times)
+
+
+def inputs(folder: Folder) -> dict[str, np.ndarray]:
+    """One input of the manifest's shape a graph; ten frames for the aggregator."""
+    out = {}
+    for name, session in folder.sessions.items():
+        shape = [n if isinstance(n, int) else folder.config.frames for n in session.get_inputs()[0].shape]
+        out[name] = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+    return out
+
+
+def onnxruntime_ms(path: Path, threads: int, runs: int) -> dict[str, float]:
+    """Median of each graph in onnxruntime."""
+    folder = Folder(path, threads)
+    given = inputs(folder)
+    return {
+        name: median_ms(lambda s=s, name=name: s.run(None, {s.get_inputs()[0].name: given[name]}), runs)
+        for name, s in folder.sessions.items()
+    }
+
+
+@torch.inference_mode()
+def torch_ms(path: Path, weights: Path, which: str, threads: int, runs: int) -> dict[str, float]:
+    """Median of each graph's module in torch, batch norm folded too."""
+    torch.set_num_threads(threads)
+    folder = Folder(path, threads)
+    shape = config_of(read_manifest(path))
+    network = Network(dataclasses.replace(config.NETWORKS[which], input_size=shape.input_size))
+    checkpoint.load(network, weights)
+    network = graphs.folded(network)
+    modules = {
+        "trunk": graphs.Trunk,
+        "box_head": graphs.Box,
+        "match_head": graphs.Match,
+        "aggregator": graphs.Aggregate,
+        "mask_head": graphs.Masks,
+    }
+    out = {}
+    for name, value in inputs(folder).items():
+        module, given = modules[name](network).eval(), torch.from_numpy(value)
+        out[name] = median_ms(lambda: module(given), runs)
+    return out
+
+
+def vetrina_ms(binary: Path, path: Path, threads: int) -> dict[str, float]:
+    """Medians that `vetrina bench --json` reports, by stage name."""
+    command = [binary, "bench", "--model", path, "--json"]
+    environment = {"RAYON_NUM_THREADS": str(threads), "PATH": "/usr/bin:/bin"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    if done.returncode:
+        raise OSError(f"{binary} bench failed: {done.stderr.strip()}")
+    return {stage["name"]: stage["median_ms"] for stage in json.loads(done.stdout)["stages"]}
+
+
+def table(columns: dict[str, dict[str, float]]) -> str:
+    """Rows are stages, columns runtimes; a dash where a runtime lacks a stage."""
+    stages = list(dict.fromkeys(s for column in columns.values() for s in column))
+    lines = ["stage, median ms".ljust(20) + "".join(f"{name:>18s}" for name in columns)]
+    for stage in stages:
+        cells = [f"{c[stage]:18.2f}" if stage in c else f"{'-':>18s}" for c in columns.values()]
+        lines.append(stage.ljust(20) + "".join(cells))
+    return "\n".join(lines)

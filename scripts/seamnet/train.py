@@ -1,0 +1,250 @@
+"""Stage one of training the compact network: detector and single-frame match head, end to end.
+
+The garments' own boxes (shaken) feed the match head, so it does not wait for the detector. The
+match loss is the published pairwise cross-entropy plus a ranking loss over the same logits, which
+converges far sooner: every street garment against the shop garments of the batch and of a bank
+of recent batches.
+"""
+
+import json
+import math
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.distributed as dist
+
+from . import boxes, checkpoint, losses, pretrained
+from .data import VISIBLE, BatchSpec, Pictures, Sample, batch
+from .network import Network, flat, level_anchors, pool_rois, propose
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All numbers of a training run."""
+
+    steps: int = 1200
+    minutes: float = 0.0
+    """When > 0 the schedule also ends after this time, whichever is first."""
+    seed: int = 1
+    lr: float = 1e-3
+    body_lr: float = 3e-4
+    warmup: int = 30
+    weight_decay: float = 1e-4
+    frozen_blocks: int = 6
+    """Stem and first blocks of the body that keep their ImageNet weights."""
+    rois: int = 40
+    """RoIs a picture that train the box head."""
+    proposals: int = 60
+    bank: int = 400
+    shake: float = 0.06
+    batch: BatchSpec = BatchSpec()
+    threads: int = 1
+    save_every: float = 120.0
+    """Seconds between checkpoints."""
+
+
+def start(network: Network) -> None:
+    """Initial match weights: score 0.5 about where random pairs begin to differ."""
+    for head in (network.roi_heads.match_predictor, network.roi_heads.temporal_aggregator):
+        with torch.no_grad():
+            head.last.weight.zero_()
+            head.last.bias.zero_()
+            head.last.weight[1] = -0.02
+            head.last.bias[1] = 6.0
+    predictor = network.roi_heads.box_predictor
+    torch.nn.init.normal_(predictor.cls_score.weight, std=0.01)
+    torch.nn.init.normal_(predictor.bbox_pred.weight, std=0.001)
+
+
+class Bank:
+    """Embeddings of recent shop pictures, one a product, oldest out first."""
+
+    def __init__(self, size: int):
+        self.size = size
+        self.items: dict[int, torch.Tensor] = {}
+
+    def add(self, embeddings: torch.Tensor, products: torch.Tensor) -> None:
+        for e, p in zip(embeddings.detach(), products.tolist()):
+            self.items.pop(p, None)
+            self.items[p] = e
+        while len(self.items) > self.size:
+            self.items.pop(next(iter(self.items)))
+
+    def tensors(self):
+        """(n x E, n) or None."""
+        if not self.items:
+            return None
+        return torch.stack(list(self.items.values())), torch.tensor(list(self.items))
+
+
+def shaken(garments: torch.Tensor, amount: float) -> torch.Tensor:
+    """Boxes with every side moved by up to `amount` of the box."""
+    sides = (garments[:, 2:] - garments[:, :2]).repeat(1, 2)
+    return garments + sides * (torch.rand_like(garments) * 2 - 1) * amount
+
+
+class Trainer:
+    """A network, its optimiser, and one step."""
+
+    def __init__(self, network: Network, recipe: Recipe):
+        self.network, self.recipe = network, recipe
+        self.bank = Bank(recipe.bank)
+        self.rank = dist.get_rank() if dist.is_initialized() else 0
+        self.rng = np.random.default_rng([recipe.seed, self.rank])
+        self.step_number, self.spent = 0, 0.0
+        body = network.backbone.body
+        self.frozen = [body.stem, *body.blocks[: recipe.frozen_blocks]] if recipe.frozen_blocks else []
+        for module in self.frozen:
+            module.requires_grad_(False)
+        network.roi_heads.temporal_aggregator.requires_grad_(False)
+        body_ids = {id(p) for p in body.parameters()}
+        learn = [p for p in network.parameters() if p.requires_grad]
+        groups = [
+            {"params": [p for p in learn if id(p) not in body_ids], "peak": recipe.lr},
+            {"params": [p for p in learn if id(p) in body_ids], "peak": recipe.body_lr},
+        ]
+        self.optimiser = torch.optim.AdamW(groups, lr=recipe.lr, weight_decay=recipe.weight_decay)
+
+    def progress(self) -> float:
+        """Share of the run that is over, 0..1."""
+        done = self.step_number / self.recipe.steps
+        if self.recipe.minutes > 0:
+            done = max(done, self.spent / (60 * self.recipe.minutes))
+        return min(done, 1.0)
+
+    def set_rate(self) -> None:
+        """Linear warm-up, then cosine to 2 %."""
+        ramp = min(1.0, (self.step_number + 1) / self.recipe.warmup)
+        rate = 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * self.progress()))
+        for group in self.optimiser.param_groups:
+            group["lr"] = group["peak"] * ramp * rate
+
+    def losses(self, samples: list[Sample]) -> dict[str, torch.Tensor]:
+        """All losses of a batch."""
+        network, config = self.network, self.network.config
+        images = torch.stack([s.image for s in samples]).contiguous(memory_format=torch.channels_last)
+        levels, objectness, deltas = network.trunk(images)
+        levels = [level.contiguous() for level in levels]
+        size = images.shape[-2:]
+        anchors = torch.cat(level_anchors(config, size, [t.shape[-2:] for t in objectness]))
+        each = [[flat(o[i], d[i]) for o, d in zip(objectness, deltas)] for i in range(len(samples))]
+        logits = torch.stack([torch.cat([pair[0] for pair in one]) for one in each])
+        moves = torch.stack([torch.cat([pair[1] for pair in one]) for one in each])
+        out = dict(zip(("objectness", "rpn_box"), losses.rpn_loss(logits, moves, anchors, samples)))
+        rois, labels, targets, image = self.box_batch(samples, size, objectness, deltas)
+        pooled = pool_rois(config, levels, rois, 7, size, image)
+        out["class"], out["box"] = losses.box_loss(*network.box(pooled), rois, labels, targets)
+        out["pairs"], out["rank"] = self.match(samples, levels, size)
+        return out
+
+    @torch.no_grad()
+    def box_batch(self, samples, size, objectness, deltas):
+        """Sampled RoIs of all pictures: boxes, labels, garment boxes, picture index."""
+        parts = []
+        for i, sample in enumerate(samples):
+            raw = [t[i : i + 1] for t in objectness], [t[i : i + 1] for t in deltas]
+            proposals, _ = propose(self.network.config, size, sample.size, *raw)
+            chosen = losses.box_targets(proposals[: self.recipe.proposals], sample, self.recipe.rois)
+            parts.append((*chosen, torch.full((len(chosen[0]),), i)))
+        return [torch.cat(column) for column in zip(*parts)]
+
+    def match(self, samples, levels, size):
+        """The match losses over every garment that shows enough."""
+        seen = [s.visible >= VISIBLE for s in samples]
+        rois = torch.cat([boxes.clip(shaken(s.boxes[k], self.recipe.shake), s.size) for s, k in zip(samples, seen)])
+        image = torch.cat([torch.full((int(k.sum()),), i) for i, k in enumerate(seen)])
+        products = torch.cat([s.products[k] for s, k in zip(samples, seen)])
+        shop = torch.tensor([samples[i].shop for i in image.tolist()])
+        head = self.network.roi_heads.match_predictor
+        embeddings = head(pool_rois(self.network.config, levels, rois, 14, size, image))
+        result = losses.match_loss(head, embeddings, products, shop, self.bank.tensors())
+        self.bank.add(embeddings[shop], products[shop])
+        return result
+
+    def step(self, samples: list[Sample]) -> dict[str, float]:
+        """One update; the losses as numbers."""
+        self.network.train()
+        self.set_rate()
+        values = self.losses(samples)
+        total = sum(values.values())
+        if not torch.isfinite(total):
+            raise FloatingPointError(f"step {self.step_number}: a loss is not finite: {values}")
+        self.optimiser.zero_grad(set_to_none=True)
+        total.backward()
+        self.share()
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
+        self.optimiser.step()
+        self.step_number += 1
+        return {k: float(v.detach()) for k, v in values.items()} | {"total": float(total.detach())}
+
+    def share(self) -> None:
+        """Average gradients (and the time spent, so that all end together) over the workers."""
+        if not dist.is_initialized():
+            return
+        gradients = [p.grad for g in self.optimiser.param_groups for p in g["params"] if p.grad is not None]
+        flat_all = torch.cat([*(g.flatten() for g in gradients), torch.tensor([self.spent])])
+        dist.all_reduce(flat_all)
+        flat_all /= dist.get_world_size()
+        parts = flat_all[:-1].split([g.numel() for g in gradients])
+        for gradient, part in zip(gradients, parts):
+            gradient.copy_(part.view_as(gradient))
+        self.spent = float(flat_all[-1])
+
+    def save(self, path: Path) -> None:
+        """Checkpoint with all that resuming needs; replaces the old one in one move."""
+        state = {
+            "model_state_dict": self.network.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "step": self.step_number,
+            "spent": self.spent,
+            "rng": self.rng.bit_generator.state,
+            "recipe": asdict(self.recipe),
+        }
+        torch.save(state, path.with_suffix(".tmp"))
+        path.with_suffix(".tmp").replace(path)
+
+    def resume(self, path: Path) -> None:
+        """Go on where `save` left (the bank refills by itself)."""
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        self.network.load_state_dict(state["model_state_dict"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.step_number, self.spent = state["step"], state["spent"]
+        self.rng.bit_generator.state = state["rng"]
+
+
+def train(network: Network, pictures: Pictures, recipe: Recipe, out: Path, init=None, weights=None, report=print) -> Trainer:
+    """Run the recipe from ImageNet weights `init` or a checkpoint `weights`; checkpoints and a log (one JSON object a line) in `out`; resumes what is there."""
+    torch.set_num_threads(recipe.threads)
+    torch.manual_seed(recipe.seed)
+    out.mkdir(parents=True, exist_ok=True)
+    start(network)
+    if init:
+        pretrained.load(network.backbone.body, init)
+    if weights:
+        checkpoint.load(network, weights)
+    network.to(memory_format=torch.channels_last)
+    trainer, last = Trainer(network, recipe), out / "detector.pth"
+    if last.exists():
+        trainer.resume(last)
+        report(f"resumed at step {trainer.step_number}")
+    saved = clock = time.monotonic()
+    with (out / f"detector-{trainer.rank}.log").open("a") as log:
+        while trainer.progress() < 1:
+            values = trainer.step(batch(pictures, recipe.batch, network.config.input_size, trainer.rng))
+            trainer.spent += time.monotonic() - clock
+            clock = time.monotonic()
+            line = {"step": trainer.step_number, "s": round(trainer.spent)}
+            line |= {k: round(v, 4) for k, v in values.items()}
+            log.write(json.dumps(line) + "\n")
+            log.flush()
+            if trainer.rank == 0 and trainer.step_number % 10 == 0:
+                report(" ".join(f"{k} {v}" for k, v in line.items()))
+            if trainer.rank == 0 and clock - saved > recipe.save_every:
+                trainer.save(last)
+                saved = clock
+    if trainer.rank == 0:
+        trainer.save(last)
+    return trainer

@@ -1,0 +1,59 @@
+"""Model folders: graphs that give what the network gives, and a manifest that says what they are."""
+
+import hashlib
+
+import numpy as np
+import pytest
+import torch
+
+from seamnet import export, manifest
+from seamnet.folder import Folder
+from seamnet.network import look, pool_rois
+
+HEAD = dict(name="test", description='a "quoted" one', licence="none", provenance="random")
+
+
+@pytest.mark.parametrize("storage,allowed", [("f32", 1e-4), ("f16", 2e-2)])
+def test_round_trip(compact, tmp_path, storage, allowed):
+    folder = Folder(export.export(compact, tmp_path, HEAD, storage))
+    image = torch.randn(1, 3, 128, 64)
+    rois = torch.tensor([[3.0, 4, 60, 90], [0, 0, 20, 20], [10, 10, 50, 120]])
+    with torch.no_grad():
+        wanted, got = compact.trunk(image), folder.trunk(image)
+        for a, b in zip([*wanted[0], *wanted[1], *wanted[2]], [*got[0], *got[1], *got[2]]):
+            assert float((a - b).abs().max()) <= allowed * max(1.0, float(a.abs().max()))
+        pooled = [pool_rois(compact.config, wanted[0], rois, n, (128, 64)) for n in (7, 14)]
+        pairs = [*zip(compact.box(pooled[0]), folder.box(pooled[0]))]
+        pairs += zip(compact.embed(pooled[1]), folder.embed(pooled[1]))
+        for t in (2, 7):
+            x = torch.randn(t, 256)
+            pairs += zip(compact.roi_heads.temporal_aggregator.aggregate(x), folder.aggregate(x))
+    for a, b in pairs:
+        assert a.shape == b.shape
+        assert float((a - b).abs().max()) <= allowed * max(1.0, float(a.abs().max()))
+
+
+def test_manifest_holds_hashes_and_weights(compact, tmp_path):
+    folder = Folder(export.export(compact, tmp_path, HEAD, "f16", open_set=-1.5))
+    m = folder.manifest
+    assert m["format"] == 1 and m["description"] == 'a "quoted" one' and len(m["classes"]) == 13
+    assert m["anchors"]["strides"] == [[8, 8], [16, 16], [32, 32], [64, 64]]
+    assert m["open_set"]["logit"] == -1.5
+    for graph in m["graphs"].values():
+        assert hashlib.sha256((tmp_path / graph["file"]).read_bytes()).hexdigest() == graph["sha256"]
+    v, d = compact.roi_heads.match_predictor.score_weights()
+    assert np.array_equal(np.float32(m["match"]["weight"]), v.detach().numpy())
+    assert np.float32(m["match"]["bias"]) == d.item()
+    assert len(m["descriptor_hash"]) == 64
+
+
+def test_an_empty_scene_gives_empty_embeddings(compact, tmp_path):
+    folder = Folder(export.export(compact, tmp_path, HEAD))
+    levels, objectness, deltas = folder.trunk(torch.zeros(1, 3, 128, 64))
+    found = look(folder.config, folder, (128, 64), (128, 64), levels, objectness, deltas)
+    assert found.match.shape == (len(found.boxes), 256)
+
+
+@pytest.mark.parametrize("value", [1e-8, 0.1, -3.4e30, 0.0, 1.0])
+def test_numbers_read_back(value):
+    assert np.float32(float(manifest.number(np.float32(value)))) == np.float32(value)

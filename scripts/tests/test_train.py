@@ -1,0 +1,59 @@
+"""A tiny training run on drawn rectangles: losses fall, checkpoints resume, figures come out."""
+
+import dataclasses
+import json
+
+import drawn
+import numpy as np
+import torch
+
+from seamnet import checkpoint, evaluate, losses, sequences, train
+from seamnet.data import BatchSpec, Pictures
+from seamnet.network import Network
+
+TINY = train.Recipe(steps=24, warmup=2, lr=2e-3, body_lr=1e-3, frozen_blocks=2, batch=BatchSpec(2, 4, 1))
+
+
+def test_training_learns_resumes_and_measures(compact, tmp_path):
+    pictures = Pictures(drawn.write(tmp_path / "data"))
+    lines = []
+    network = Network(dataclasses.replace(compact.config))
+    train.train(network, pictures, dataclasses.replace(TINY, steps=8), tmp_path / "run", report=lines.append)
+    trainer = train.train(network, pictures, TINY, tmp_path / "run", report=lines.append)
+    assert trainer.step_number == 24 and any("resumed at step 8" in line for line in lines)
+    log = [json.loads(line) for line in (tmp_path / "run" / "detector-0.log").read_text().splitlines()]
+    total = [entry["total"] for entry in log]
+    assert np.mean(total[-5:]) < 0.8 * np.mean(total[:3])
+
+    sequences.copy_head(network)
+    data = sequences.embed_all(network, pictures, 6, np.random.default_rng(0))
+    assert len(data.sequences) == 12
+    sequences.fit(network, data, 5, seed=1, report=lines.append)
+    torch.save({"model_state_dict": network.state_dict()}, tmp_path / "final.pth")
+    checkpoint.load(network, tmp_path / "final.pth")
+    figures = evaluate.evaluate(network, pictures, clips=1)
+    assert 0 <= figures["ap50"] <= 1 and figures["garments"] == 6
+
+
+def test_augmented_boxes_stay_in_the_picture(tmp_path):
+    pictures = Pictures(drawn.write(tmp_path / "data"))
+    rng = np.random.default_rng(3)
+    for index in range(len(pictures.images)):
+        sample = pictures.sample(index, (128, 64), rng)
+        if len(sample.boxes):
+            assert float(sample.boxes[:, 2].max()) <= sample.size[1]
+            assert float(sample.boxes[:, 3].max()) <= sample.size[0]
+        outside = sample.image.clone()
+        outside[:, : sample.size[0], : sample.size[1]] = 0
+        assert float(outside.abs().max()) == 0
+
+
+def test_rank_loss_prefers_the_right_order():
+    same = torch.tensor([[True, False], [False, True]])
+    good, bad = torch.tensor([[4.0, -4], [-4, 4]]), torch.tensor([[-4.0, 4], [4, -4]])
+    assert losses.rank_loss(good, same) < 0.01 < losses.rank_loss(bad, same)
+    assert losses.pair_loss(good, same) < losses.pair_loss(bad, same)
+
+
+def test_average_precision():
+    assert evaluate.average_precision([0.9, 0.8, 0.7], [True, False, True], 2) == 0.5 + 0.5 * 2 / 3
