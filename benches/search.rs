@@ -3,6 +3,8 @@
 //!
 //! `cargo bench --bench search` (needs 1.4 GB of memory; `VETRINA_BENCH_ROWS` sets another number than a million).
 
+#![allow(clippy::unwrap_used)]
+
 use criterion::Criterion;
 use std::hint::black_box;
 use std::time::{Duration, Instant};

@@ -1,5 +1,7 @@
 //! The catalogue on real SQLite files: all or nothing, nothing computed twice, and one clear line for each bad file.
 
+#![allow(clippy::unwrap_used)]
+
 use rusqlite::Connection;
 use std::collections::HashMap;
 use std::fs;
