@@ -1,6 +1,6 @@
 //! The networks: a model folder's manifest, and engines that run its graphs on whole tensors.
 //!
-//! What lies between the graphs is [`crate::seam`]'s. [`tract`] runs them on the CPU.
+//! What lies between the graphs is [`crate::seam`]'s. `tract` runs them on the CPU.
 
 pub mod manifest;
 mod tract;
