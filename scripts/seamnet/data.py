@@ -32,6 +32,8 @@ class Sample:
     visible: torch.Tensor
     """Share of the garment that shows, 0..1, after the crop."""
     shop: bool
+    features: list[torch.Tensor] | None = None
+    """The body's outputs in place of the image, where they are remembered (`replay`)."""
 
 
 class Pictures:

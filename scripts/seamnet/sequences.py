@@ -28,9 +28,12 @@ class Embedded:
 
 
 def copy_head(network: Network) -> None:
-    """Start the aggregator's head as a copy of the match predictor's (section 10)."""
+    """Start the aggregator's head as a copy of the match predictor's (section 10), attention even."""
     source = network.roi_heads.match_predictor.state_dict()
-    network.roi_heads.temporal_aggregator.load_state_dict(source, strict=False)
+    aggregator = network.roi_heads.temporal_aggregator
+    aggregator.load_state_dict(source, strict=False)
+    torch.nn.init.zeros_(aggregator.attention_scorer.weight)
+    torch.nn.init.zeros_(aggregator.attention_scorer.bias)
 
 
 @torch.no_grad()

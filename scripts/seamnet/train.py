@@ -19,6 +19,11 @@ import torch.distributed as dist
 from . import boxes, checkpoint, losses, pretrained
 from .data import VISIBLE, BatchSpec, Pictures, Sample, batch
 from .network import Network, flat, level_anchors, pool_rois, propose
+from .replay import Replay
+
+
+WEIGHTS = {"objectness": 1.0, "rpn_box": 3.0, "class": 1.0, "box": 1.0, "pairs": 0.5, "rank": 0.5}
+"""What each loss weighs in the sum."""
 
 
 @dataclass(frozen=True)
@@ -29,12 +34,14 @@ class Recipe:
     minutes: float = 0.0
     """When > 0 the schedule also ends after this time, whichever is first."""
     seed: int = 1
-    lr: float = 1e-3
-    body_lr: float = 3e-4
+    lr: float = 4e-4
+    body_lr: float = 1e-4
     warmup: int = 30
     weight_decay: float = 1e-4
     frozen_blocks: int = 6
     """Stem and first blocks of the body that keep their ImageNet weights."""
+    replay: bool = False
+    """Freeze the whole body and train on remembered features."""
     rois: int = 40
     """RoIs a picture that train the box head."""
     proposals: int = 60
@@ -57,6 +64,41 @@ def start(network: Network) -> None:
     predictor = network.roi_heads.box_predictor
     torch.nn.init.normal_(predictor.cls_score.weight, std=0.01)
     torch.nn.init.normal_(predictor.bbox_pred.weight, std=0.001)
+
+
+@torch.no_grad()
+def even_out(network: Network, samples: list[Sample]) -> None:
+    """Scale every fresh layer so that its outputs have mean 0 and deviation 1 on `samples`.
+
+    Nothing normalises activations between pyramid and heads; unscaled, they start large, grow, and
+    most ReLUs die within a hundred steps.
+    """
+
+    def rescale(layer, _, out):
+        if layer.weight in done:
+            return None
+        done.add(layer.weight)
+        axes = [0, *range(2, out.dim())]
+        mean, deviation = out.mean(dim=axes), out.std()
+        layer.weight /= deviation
+        layer.bias.copy_((layer.bias - mean) / deviation)
+        shape = [1, -1] + [1] * (out.dim() - 2)
+        return (out - mean.view(shape)) / deviation
+
+    done: set = set()
+    heads = network.roi_heads
+    fresh = [network.backbone.fpn, network.rpn.head.conv, heads.box_head, heads.match_predictor.conv_seq]
+    fresh.append(heads.match_predictor.linear[0])
+    layers = [m for f in fresh for m in f.modules() if isinstance(m, (torch.nn.Conv2d, torch.nn.Linear))]
+    hooks = [layer.register_forward_hook(rescale) for layer in layers]
+    levels, _, _ = network.trunk(torch.stack([s.image for s in samples]))
+    garments = torch.cat([s.boxes for s in samples])
+    image = torch.cat([torch.full((len(s.boxes),), i) for i, s in enumerate(samples)])
+    size = network.config.input_size
+    network.box(pool_rois(network.config, levels, garments, 7, size, image))
+    heads.match_predictor(pool_rois(network.config, levels, garments, 14, size, image))
+    for hook in hooks:
+        hook.remove()
 
 
 class Bank:
@@ -97,6 +139,8 @@ class Trainer:
         self.step_number, self.spent = 0, 0.0
         body = network.backbone.body
         self.frozen = [body.stem, *body.blocks[: recipe.frozen_blocks]] if recipe.frozen_blocks else []
+        if recipe.replay:
+            self.frozen = [body]
         for module in self.frozen:
             module.requires_grad_(False)
         network.roi_heads.temporal_aggregator.requires_grad_(False)
@@ -104,8 +148,9 @@ class Trainer:
         learn = [p for p in network.parameters() if p.requires_grad]
         groups = [
             {"params": [p for p in learn if id(p) not in body_ids], "peak": recipe.lr},
-            {"params": [p for p in learn if id(p) in body_ids], "peak": recipe.body_lr},
         ]
+        if not recipe.replay:
+            groups.append({"params": [p for p in learn if id(p) in body_ids], "peak": recipe.body_lr})
         self.optimiser = torch.optim.AdamW(groups, lr=recipe.lr, weight_decay=recipe.weight_decay)
 
     def progress(self) -> float:
@@ -125,10 +170,10 @@ class Trainer:
     def losses(self, samples: list[Sample]) -> dict[str, torch.Tensor]:
         """All losses of a batch."""
         network, config = self.network, self.network.config
-        images = torch.stack([s.image for s in samples]).contiguous(memory_format=torch.channels_last)
-        levels, objectness, deltas = network.trunk(images)
-        levels = [level.contiguous() for level in levels]
-        size = images.shape[-2:]
+        size = config.input_size
+        levels = self.pyramid(samples)
+        objectness, deltas = network.rpn.head(levels)
+        levels = [level.contiguous() for level in levels[:-1]]
         anchors = torch.cat(level_anchors(config, size, [t.shape[-2:] for t in objectness]))
         each = [[flat(o[i], d[i]) for o, d in zip(objectness, deltas)] for i in range(len(samples))]
         logits = torch.stack([torch.cat([pair[0] for pair in one]) for one in each])
@@ -139,6 +184,16 @@ class Trainer:
         out["class"], out["box"] = losses.box_loss(*network.box(pooled), rois, labels, targets)
         out["pairs"], out["rank"] = self.match(samples, levels, size)
         return out
+
+    def pyramid(self, samples: list[Sample]) -> list[torch.Tensor]:
+        """Pyramid levels and pool of a batch, from its pictures or from remembered features."""
+        backbone = self.network.backbone
+        if samples[0].features is None:
+            images = torch.stack([s.image for s in samples])
+            return backbone(images.contiguous(memory_format=torch.channels_last))
+        columns = zip(*(s.features for s in samples))
+        stacked = [torch.stack(c).float().contiguous(memory_format=torch.channels_last) for c in columns]
+        return backbone.fpn(stacked)
 
     @torch.no_grad()
     def box_batch(self, samples, size, objectness, deltas):
@@ -169,7 +224,7 @@ class Trainer:
         self.network.train()
         self.set_rate()
         values = self.losses(samples)
-        total = sum(values.values())
+        total = sum(WEIGHTS[name] * value for name, value in values.items())
         if not torch.isfinite(total):
             raise FloatingPointError(f"step {self.step_number}: a loss is not finite: {values}")
         self.optimiser.zero_grad(set_to_none=True)
@@ -225,15 +280,22 @@ def train(network: Network, pictures: Pictures, recipe: Recipe, out: Path, init=
         pretrained.load(network.backbone.body, init)
     if weights:
         checkpoint.load(network, weights)
+    else:
+        even_out(network.eval(), batch(pictures, recipe.batch, network.config.input_size, np.random.default_rng(0)))
     network.to(memory_format=torch.channels_last)
     trainer, last = Trainer(network, recipe), out / "detector.pth"
     if last.exists():
         trainer.resume(last)
         report(f"resumed at step {trainer.step_number}")
+    memory = Replay(network, pictures, trainer.rng) if recipe.replay else None
     saved = clock = time.monotonic()
     with (out / f"detector-{trainer.rank}.log").open("a") as log:
         while trainer.progress() < 1:
-            values = trainer.step(batch(pictures, recipe.batch, network.config.input_size, trainer.rng))
+            if memory:
+                samples = memory.batch()
+            else:
+                samples = batch(pictures, recipe.batch, network.config.input_size, trainer.rng)
+            values = trainer.step(samples)
             trainer.spent += time.monotonic() - clock
             clock = time.monotonic()
             line = {"step": trainer.step_number, "s": round(trainer.spent)}
