@@ -7,7 +7,7 @@ use crate::capture;
 use crate::catalogue::Catalogue;
 use crate::fault::Result;
 use crate::metrics::StageTimes;
-use crate::pipeline::core::{label, new_tracker};
+use crate::pipeline::core::{label, tracker_from};
 use crate::pipeline::matcher::{Match, Matcher};
 use crate::pipeline::recognizer::Recognizer;
 use crate::pipeline::record::{ClipRecord, GarmentRecord};
@@ -44,6 +44,9 @@ pub struct MatchArgs {
 /// A garment of a clip seen in fewer frames than this is likely a mistake.
 const LEAST_FRAMES: usize = 3;
 
+/// Whoever asks wants to see the doubtful garments too, at the end of the list; a mirror shows only the sure ones.
+const LEAST_SCORE: f32 = 0.2;
+
 /// A garment with its answer.
 struct Answer<'r> {
     garment: &'r GarmentRecord,
@@ -76,7 +79,7 @@ pub fn run(args: &MatchArgs) -> Result<()> {
 fn watch(input: &str, recognizers: &mut [Recognizer]) -> Result<ClipRecord> {
     let mut source = capture::open(input)?;
     let bar = source.frames().map_or_else(ProgressBar::no_length, |frames| ProgressBar::new(frames as u64));
-    let mut tracker = new_tracker(recognizers[0].manifest());
+    let mut tracker = tracker_from(recognizers[0].manifest(), LEAST_SCORE);
     let mut record = ClipRecord::default();
     recognise_in_order(source.as_mut(), recognizers, |frame, detections, _| {
         let detections = Detections { meta: frame.meta, size: frame.picture.size(), detections };

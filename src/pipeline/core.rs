@@ -123,9 +123,14 @@ impl Core {
     }
 }
 
-/// A tracker as the model wants it.
+/// A tracker as the model wants it, for a mirror.
 pub fn new_tracker(manifest: &Manifest) -> Tracker {
-    let settings = TrackSettings { window: manifest.aggregation.frames, ..TrackSettings::default() };
+    tracker_from(manifest, TrackSettings::default().begin)
+}
+
+/// A tracker whose tracks begin with a detection of at least this score.
+pub fn tracker_from(manifest: &Manifest, begin: f32) -> Tracker {
+    let settings = TrackSettings { window: manifest.aggregation.frames, begin, ..TrackSettings::default() };
     Tracker::new(settings, manifest.match_score())
 }
 
