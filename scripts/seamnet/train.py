@@ -22,7 +22,7 @@ from .network import Network, flat, level_anchors, pool_rois, propose
 from .replay import Replay
 
 
-WEIGHTS = {"objectness": 1.0, "rpn_box": 3.0, "class": 1.0, "box": 1.0, "pairs": 0.5, "rank": 0.5}
+WEIGHTS = {"objectness": 1.0, "rpn_box": 3.0, "class": 1.0, "box": 1.0, "pairs": 0.5, "rank": 1.0}
 """What each loss weighs in the sum."""
 
 
@@ -268,6 +268,8 @@ class Trainer:
         self.optimiser.load_state_dict(state["optimiser"])
         self.step_number, self.spent = state["step"], state["spent"]
         self.rng.bit_generator.state = state["rng"]
+        if self.rank > 0:
+            self.rng = np.random.default_rng([self.recipe.seed, self.rank, self.step_number])
 
 
 def train(network: Network, pictures: Pictures, recipe: Recipe, out: Path, init=None, weights=None, report=print) -> Trainer:
