@@ -32,8 +32,8 @@ class Sample:
     visible: torch.Tensor
     """Share of the garment that shows, 0..1, after the crop."""
     shop: bool
-    features: list[torch.Tensor] | None = None
-    """The body's outputs in place of the image, where they are remembered (`replay`)."""
+    features: torch.Tensor | None = None
+    """The frozen blocks' output in place of the image, where it is stored (`stored`)."""
 
 
 class Pictures:

@@ -19,7 +19,7 @@ import torch.distributed as dist
 from . import boxes, checkpoint, losses, pretrained
 from .data import VISIBLE, BatchSpec, Pictures, Sample, batch
 from .network import Network, flat, level_anchors, pool_rois, propose
-from .replay import Replay
+from .stored import Stored
 
 
 WEIGHTS = {"objectness": 1.0, "rpn_box": 3.0, "class": 1.0, "box": 1.0, "pairs": 0.5, "rank": 1.0}
@@ -40,12 +40,12 @@ class Recipe:
     weight_decay: float = 1e-4
     frozen_blocks: int = 6
     """Stem and first blocks of the body that keep their ImageNet weights."""
-    replay: bool = False
-    """Freeze the whole body and train on remembered features."""
+    average: float = 0.998
+    """Decay of the moving average of the weights, which is what a run leaves."""
     rois: int = 40
     """RoIs a picture that train the box head."""
     proposals: int = 60
-    bank: int = 400
+    bank: int = 600
     shake: float = 0.06
     batch: BatchSpec = BatchSpec()
     threads: int = 1
@@ -67,7 +67,7 @@ def start(network: Network) -> None:
 
 
 @torch.no_grad()
-def even_out(network: Network, samples: list[Sample]) -> None:
+def even_out(network: Network, samples: list[Sample], blocks: int) -> None:
     """Scale every fresh layer so that its outputs have mean 0 and deviation 1 on `samples`.
 
     Nothing normalises activations between pyramid and heads; unscaled, they start large, grow, and
@@ -91,7 +91,9 @@ def even_out(network: Network, samples: list[Sample]) -> None:
     fresh.append(heads.match_predictor.linear[0])
     layers = [m for f in fresh for m in f.modules() if isinstance(m, (torch.nn.Conv2d, torch.nn.Linear))]
     hooks = [layer.register_forward_hook(rescale) for layer in layers]
-    levels, _, _ = network.trunk(torch.stack([s.image for s in samples]))
+    levels = pyramid(network, samples, blocks)
+    network.rpn.head(levels)
+    levels = [level.contiguous() for level in levels[:-1]]
     garments = torch.cat([s.boxes for s in samples])
     image = torch.cat([torch.full((len(s.boxes),), i) for i, s in enumerate(samples)])
     size = network.config.input_size
@@ -99,6 +101,15 @@ def even_out(network: Network, samples: list[Sample]) -> None:
     heads.match_predictor(pool_rois(network.config, levels, garments, 14, size, image))
     for hook in hooks:
         hook.remove()
+
+
+def pyramid(network: Network, samples: list[Sample], blocks: int) -> list[torch.Tensor]:
+    """Pyramid levels and pool of a batch, from its pictures or from what the first `blocks` blocks made of them."""
+    if samples[0].features is None:
+        images = torch.stack([s.image for s in samples])
+        return network.backbone(images.contiguous(memory_format=torch.channels_last))
+    begun = torch.stack([s.features for s in samples]).contiguous(memory_format=torch.channels_last)
+    return network.backbone.fpn(network.backbone.body.finish(begun, blocks))
 
 
 class Bank:
@@ -137,10 +148,9 @@ class Trainer:
         self.rank = dist.get_rank() if dist.is_initialized() else 0
         self.rng = np.random.default_rng([recipe.seed, self.rank])
         self.step_number, self.spent = 0, 0.0
+        self.averaged = {k: v.clone() for k, v in network.state_dict().items()}
         body = network.backbone.body
         self.frozen = [body.stem, *body.blocks[: recipe.frozen_blocks]] if recipe.frozen_blocks else []
-        if recipe.replay:
-            self.frozen = [body]
         for module in self.frozen:
             module.requires_grad_(False)
         network.roi_heads.temporal_aggregator.requires_grad_(False)
@@ -149,8 +159,7 @@ class Trainer:
         groups = [
             {"params": [p for p in learn if id(p) not in body_ids], "peak": recipe.lr},
         ]
-        if not recipe.replay:
-            groups.append({"params": [p for p in learn if id(p) in body_ids], "peak": recipe.body_lr})
+        groups.append({"params": [p for p in learn if id(p) in body_ids], "peak": recipe.body_lr})
         self.optimiser = torch.optim.AdamW(groups, lr=recipe.lr, weight_decay=recipe.weight_decay)
 
     def progress(self) -> float:
@@ -171,7 +180,7 @@ class Trainer:
         """All losses of a batch."""
         network, config = self.network, self.network.config
         size = config.input_size
-        levels = self.pyramid(samples)
+        levels = pyramid(network, samples, self.recipe.frozen_blocks)
         objectness, deltas = network.rpn.head(levels)
         levels = [level.contiguous() for level in levels[:-1]]
         anchors = torch.cat(level_anchors(config, size, [t.shape[-2:] for t in objectness]))
@@ -184,16 +193,6 @@ class Trainer:
         out["class"], out["box"] = losses.box_loss(*network.box(pooled), rois, labels, targets)
         out["pairs"], out["rank"] = self.match(samples, levels, size)
         return out
-
-    def pyramid(self, samples: list[Sample]) -> list[torch.Tensor]:
-        """Pyramid levels and pool of a batch, from its pictures or from remembered features."""
-        backbone = self.network.backbone
-        if samples[0].features is None:
-            images = torch.stack([s.image for s in samples])
-            return backbone(images.contiguous(memory_format=torch.channels_last))
-        columns = zip(*(s.features for s in samples))
-        stacked = [torch.stack(c).float().contiguous(memory_format=torch.channels_last) for c in columns]
-        return backbone.fpn(stacked)
 
     @torch.no_grad()
     def box_batch(self, samples, size, objectness, deltas):
@@ -233,7 +232,19 @@ class Trainer:
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
         self.optimiser.step()
         self.step_number += 1
+        self.average()
         return {k: float(v.detach()) for k, v in values.items()} | {"total": float(total.detach())}
+
+    @torch.no_grad()
+    def average(self) -> None:
+        """Moves the averaged weights towards the present ones; quickly at first."""
+        decay = min(self.recipe.average, (1 + self.step_number) / (10 + self.step_number))
+        for key, now in self.network.state_dict().items():
+            mean = self.averaged[key]
+            if mean.is_floating_point():
+                mean.lerp_(now, 1 - decay)
+            else:
+                mean.copy_(now)
 
     def share(self) -> None:
         """Average gradients (and the time spent, so that all end together) over the workers."""
@@ -251,7 +262,8 @@ class Trainer:
     def save(self, path: Path) -> None:
         """Checkpoint with all that resuming needs; replaces the old one in one move."""
         state = {
-            "model_state_dict": self.network.state_dict(),
+            "model_state_dict": self.averaged,
+            "present": self.network.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "step": self.step_number,
             "spent": self.spent,
@@ -264,7 +276,8 @@ class Trainer:
     def resume(self, path: Path) -> None:
         """Go on where `save` left (the bank refills by itself)."""
         state = torch.load(path, map_location="cpu", weights_only=True)
-        self.network.load_state_dict(state["model_state_dict"])
+        self.network.load_state_dict(state["present"])
+        self.averaged = state["model_state_dict"]
         self.optimiser.load_state_dict(state["optimiser"])
         self.step_number, self.spent = state["step"], state["spent"]
         self.rng.bit_generator.state = state["rng"]
@@ -272,32 +285,37 @@ class Trainer:
             self.rng = np.random.default_rng([self.recipe.seed, self.rank, self.step_number])
 
 
-def train(network: Network, pictures: Pictures, recipe: Recipe, out: Path, init=None, weights=None, report=print) -> Trainer:
-    """Run the recipe from ImageNet weights `init` or a checkpoint `weights`; checkpoints and a log (one JSON object a line) in `out`; resumes what is there."""
+def train(network: Network, source: Pictures | Stored, recipe: Recipe, out: Path, init=None, weights=None, report=print) -> Trainer:
+    """Run the recipe from ImageNet weights `init` or a checkpoint `weights`, on pictures or stored features.
+
+    Checkpoints and a log (one JSON object a line) in `out`; resumes what is there. Leaves the
+    averaged weights in `network`.
+    """
     torch.set_num_threads(recipe.threads)
     torch.manual_seed(recipe.seed)
     out.mkdir(parents=True, exist_ok=True)
     start(network)
     if init:
         pretrained.load(network.backbone.body, init)
+
+    def draw(rng: np.random.Generator) -> list[Sample]:
+        if isinstance(source, Stored):
+            return source.batch(rng)
+        return batch(source, recipe.batch, network.config.input_size, rng)
+
     if weights:
         checkpoint.load(network, weights)
     else:
-        even_out(network.eval(), batch(pictures, recipe.batch, network.config.input_size, np.random.default_rng(0)))
+        even_out(network.eval(), draw(np.random.default_rng(0)), recipe.frozen_blocks)
     network.to(memory_format=torch.channels_last)
     trainer, last = Trainer(network, recipe), out / "detector.pth"
     if last.exists():
         trainer.resume(last)
         report(f"resumed at step {trainer.step_number}")
-    memory = Replay(network, pictures, trainer.rng) if recipe.replay else None
     saved = clock = time.monotonic()
     with (out / f"detector-{trainer.rank}.log").open("a") as log:
         while trainer.progress() < 1:
-            if memory:
-                samples = memory.batch()
-            else:
-                samples = batch(pictures, recipe.batch, network.config.input_size, trainer.rng)
-            values = trainer.step(samples)
+            values = trainer.step(draw(trainer.rng))
             trainer.spent += time.monotonic() - clock
             clock = time.monotonic()
             line = {"step": trainer.step_number, "s": round(trainer.spent)}
@@ -311,4 +329,5 @@ def train(network: Network, pictures: Pictures, recipe: Recipe, out: Path, init=
                 saved = clock
     if trainer.rank == 0:
         trainer.save(last)
+    network.load_state_dict(trainer.averaged)
     return trainer

@@ -95,15 +95,25 @@ class MobileNetBody(nn.Module):
         strides = [block.depthwise.conv.stride[0] for block in blocks]
         self.taps = [i for i, s in enumerate(strides) if s == 2][2:]
 
-    def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
-        """N x 3 x H x W -> C3, C4, C5 at strides 8, 16, 32."""
+    def begin(self, x: torch.Tensor, blocks: int) -> torch.Tensor:
+        """N x 3 x H x W -> the output of the stem and the first `blocks` blocks."""
         x = self.stem(x)
+        for block in self.blocks[:blocks]:
+            x, _ = block(x)
+        return x
+
+    def finish(self, x: torch.Tensor, blocks: int) -> list[torch.Tensor]:
+        """What `begin` gave -> C3, C4, C5. All taps must lie behind the first `blocks`."""
         features = []
-        for i, block in enumerate(self.blocks):
+        for i, block in enumerate(self.blocks[blocks:], blocks):
             x, wide = block(x)
             if i in self.taps:
                 features.append(wide)
         return [*features, x]
+
+    def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
+        """N x 3 x H x W -> C3, C4, C5 at strides 8, 16, 32."""
+        return self.finish(self.begin(x, 0), 0)
 
 
 class FeaturePyramid(nn.Module):

@@ -5,9 +5,10 @@ import json
 
 import drawn
 import numpy as np
+import pytest
 import torch
 
-from seamnet import checkpoint, evaluate, losses, sequences, train
+from seamnet import checkpoint, evaluate, losses, sequences, stored, train
 from seamnet.data import BatchSpec, Pictures
 from seamnet.network import Network
 
@@ -33,6 +34,30 @@ def test_training_learns_resumes_and_measures(compact, tmp_path):
     checkpoint.load(network, tmp_path / "final.pth")
     figures = evaluate.evaluate(network, pictures, clips=1)
     assert 0 <= figures["ap50"] <= 1 and figures["garments"] == 6
+
+
+def test_stored_features_stand_for_pictures(compact, tmp_path):
+    pictures = Pictures(drawn.write(tmp_path / "data"))
+    network = Network(dataclasses.replace(compact.config)).eval()
+    blocks = TINY.frozen_blocks
+    for workers in (1, 2):
+        stored.build(network, pictures, blocks, stored.Variants(), 5, tmp_path / f"store-{workers}", workers)
+    one, two = (stored.Stored(tmp_path / f"store-{w}", stored.SlotSpec(2, 4, 1)) for w in (1, 2))
+    assert one.slots == two.slots and np.array_equal(one.features, two.features)
+    kinds = [slot["kind"] for slot in one.slots]
+    shop = sum(image["kind"] == "shop" for image in pictures.images)
+    assert kinds.count("shop") == shop + -(-shop // 4)
+
+    images = torch.randn(2, 3, *network.config.input_size)
+    body = network.backbone.body
+    for whole, split in zip(body(images), body.finish(body.begin(images, blocks), blocks)):
+        assert torch.equal(whole, split)
+
+    recipe = dataclasses.replace(TINY, steps=3)
+    trainer = train.train(network, one, recipe, tmp_path / "run", report=lambda _: None)
+    assert trainer.step_number == 3
+    with pytest.raises(ValueError, match="stored from other data"):
+        stored.build(network, pictures, blocks, stored.Variants(street=2), 5, tmp_path / "store-1", 1)
 
 
 def test_augmented_boxes_stay_in_the_picture(tmp_path):
