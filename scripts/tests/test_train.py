@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 import torch
 
-from seamnet import checkpoint, evaluate, losses, sequences, stored, train
+from seamnet import adapt, checkpoint, evaluate, losses, stored, train
 from seamnet.data import BatchSpec, Pictures
 from seamnet.network import Network
 
 TINY = train.Recipe(steps=24, warmup=2, lr=2e-3, body_lr=1e-3, frozen_blocks=2, batch=BatchSpec(2, 4, 1))
 
 
-def test_training_learns_resumes_and_measures(compact, tmp_path):
+def test_training_learns_resumes_and_measures(compact, tmp_path, monkeypatch):
     pictures = Pictures(drawn.write(tmp_path / "data"))
     lines = []
-    network = Network(dataclasses.replace(compact.config))
+    network = Network(dataclasses.replace(compact.config, score=0.0))
     train.train(network, pictures, dataclasses.replace(TINY, steps=8), tmp_path / "run", report=lines.append)
     trainer = train.train(network, pictures, TINY, tmp_path / "run", report=lines.append)
     assert trainer.step_number == 24 and any("resumed at step 8" in line for line in lines)
@@ -26,10 +26,14 @@ def test_training_learns_resumes_and_measures(compact, tmp_path):
     total = [entry["total"] for entry in log]
     assert np.mean(total[-5:]) < 0.8 * np.mean(total[:3])
 
-    sequences.copy_head(network)
-    data = sequences.embed_all(network, pictures, 6, np.random.default_rng(0))
-    assert len(data.sequences) == 12
-    sequences.fit(network, data, 5, seed=1, report=lines.append)
+    adapt.begin(network)
+    before = network.roi_heads.temporal_aggregator.newnlb.W.weight.clone()
+    monkeypatch.setattr(adapt, "LEAST_SCORE", 0.0)
+    seen = adapt.collect(network, pictures, 3)
+    assert seen.features.shape[1:] == (network.config.channels, 14, 14)
+    assert all(len(frames) <= 3 for frames in seen.street.values())
+    adapt.fit(network, seen, adapt.Recipe(steps=4, products=4, refresh=2), report=lines.append)
+    assert not torch.equal(before, network.roi_heads.temporal_aggregator.newnlb.W.weight)
     torch.save({"model_state_dict": network.state_dict()}, tmp_path / "final.pth")
     checkpoint.load(network, tmp_path / "final.pth")
     figures = evaluate.evaluate(network, pictures, clips=1)
@@ -58,6 +62,12 @@ def test_stored_features_stand_for_pictures(compact, tmp_path):
     assert trainer.step_number == 3
     with pytest.raises(ValueError, match="stored from other data"):
         stored.build(network, pictures, blocks, stored.Variants(street=2), 5, tmp_path / "store-1", 1)
+
+
+def test_weak_choice_takes_the_best_box_of_each_frame():
+    logits = torch.tensor([[0.0, 9], [5, 9], [1, 9], [9, 0], [9, 1], [9, 2]])
+    frames = [[[10, 11], [12]], [[13, 14, 15]]]
+    assert adapt.weak_choice(logits, frames) == [[1, 2], [5]]
 
 
 def test_augmented_boxes_stay_in_the_picture(tmp_path):

@@ -1,0 +1,269 @@
+"""Stage two of training: image-to-video adaptation of the heads (section 10).
+
+The detector is frozen. A clip is known by its products alone: no box of it is annotated. In each
+frame the box with the highest match logit for the clip's product is taken to be the product; these
+boxes over the frames are the sequence that the aggregation learns from. Only the two match heads,
+the non-local block and the attention learn, so a picture passes through the trunk once and its
+RoI features are kept.
+
+Two things differ from the published recipe, both for speed of convergence: AdamW in place of SGD,
+and beside the pairwise cross-entropy a ranking loss against the shop pictures of all products.
+"""
+
+import multiprocessing
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from . import losses
+from .boxes import box_iou
+from .data import VISIBLE, Pictures
+from .network import Network, detect, pool_rois, propose
+
+LEAST_SCORE = 0.1
+"""Detections below are not looked at (section 10)."""
+MOST_BOXES = 5
+"""Boxes kept of a frame, best first."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All numbers of stage two."""
+
+    steps: int = 400
+    products: int = 16
+    frames: int = 10
+    lr: float = 4e-4
+    weight_decay: float = 1e-3
+    start_aggregation: float = 0.15
+    """Share of the run before the aggregation loss counts."""
+    refresh: int = 25
+    """Steps between two embeddings of the whole gallery."""
+    seed: int = 1
+    average: float = 0.99
+
+
+@dataclass
+class Seen:
+    """RoI features (float16, n x C x 14 x 14) of a data set, and what they show.
+
+    `shop`: product -> RoIs of its shop pictures. `street`: (clip, product) -> frames, each the RoIs
+    of one picture.
+    """
+
+    features: torch.Tensor
+    shop: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
+    street: dict[tuple[int, int], list[list[int]]] = field(default_factory=lambda: defaultdict(list))
+
+
+_JOB: tuple[Network, Pictures, int] | None = None
+
+
+def _start(job) -> None:
+    global _JOB
+    _JOB = job
+    torch.set_num_threads(1)
+
+
+@torch.no_grad()
+def _look(task: tuple[int, int]):
+    """RoI features of a picture's detections; of a shop picture, the detection that is its product."""
+    network, pictures, seed = _JOB
+    index, variant = task
+    config, entry = network.config, pictures.images[index]
+    rng = np.random.default_rng([seed, index, variant]) if variant else None
+    sample = pictures.sample(index, config.input_size, rng)
+    image = sample.image[None].contiguous(memory_format=torch.channels_last)
+    levels, objectness, deltas = network.trunk(image)
+    levels = [t.contiguous() for t in levels]
+    proposals, _ = propose(config, config.input_size, sample.size, objectness, deltas)
+    logits, moves = network.box(pool_rois(config, levels, proposals, 7, config.input_size))
+    found = detect(config, sample.size, proposals, logits, moves)
+    keep = found.boxes[found.scores >= LEAST_SCORE][:MOST_BOXES]
+    if entry["kind"] == "shop" and len(keep) and len(sample.boxes):
+        overlap = box_iou(keep, sample.boxes[:1]).flatten()
+        keep = keep[overlap.argmax()][None] if float(overlap.max()) >= 0.5 else keep[:0]
+    if len(keep) == 0:
+        return None
+    return pool_rois(config, levels, keep, 14, config.input_size).half().numpy()
+
+
+def collect(network: Network, pictures: Pictures, seed: int, workers: int = 1, frames: int = 12) -> Seen:
+    """Runs the frozen detector over all shop pictures (as they are and augmented) and up to `frames` frames a clip."""
+    tasks, taken = [], defaultdict(int)
+    for i, image in enumerate(pictures.images):
+        if image["kind"] == "shop":
+            tasks += [(i, 0), (i, 1)]
+        elif image["kind"] == "street" and taken[image["clip"]] < frames:
+            taken[image["clip"]] += 1
+            tasks.append((i, 1))
+    job = (network.eval(), pictures, seed)
+    if workers > 1:
+        with multiprocessing.get_context("fork").Pool(workers, _start, (job,)) as pool:
+            results = pool.map(_look, tasks, chunksize=8)
+    else:
+        _start(job)
+        results = [_look(task) for task in tasks]
+    parts, at = [], 0
+    seen = Seen(torch.empty(0))
+    for (index, _), features in zip(tasks, results):
+        if features is None:
+            continue
+        rows = list(range(at, at + len(features)))
+        at += len(features)
+        parts.append(torch.from_numpy(features))
+        image = pictures.images[index]
+        if image["kind"] == "shop":
+            seen.shop[image["garments"][0]["product"]] += rows
+        else:
+            for garment in image["garments"]:
+                if garment["visible"] >= VISIBLE:
+                    seen.street[image["clip"], garment["product"]].append(rows)
+    if not seen.shop or not seen.street:
+        raise ValueError(f"{pictures.root}: the detector finds no garments in it; train stage one further")
+    seen.features = torch.cat(parts)
+    return seen
+
+
+class Batches:
+    """Draws clips of different products."""
+
+    def __init__(self, seen: Seen, recipe: Recipe):
+        self.seen, self.recipe = seen, recipe
+        self.rng = np.random.default_rng([recipe.seed, 41])
+        self.clips: dict[int, list[tuple[int, int]]] = defaultdict(list)
+        for key, frames in seen.street.items():
+            if len(frames) >= 2 and key[1] in seen.shop:
+                self.clips[key[1]].append(key)
+        self.products = sorted(self.clips)
+
+    def draw(self) -> tuple[list[int], list[int], list[list[list[int]]]]:
+        """Products, one shop RoI of each, and frames (lists of RoIs) of one clip of each."""
+        count = min(self.recipe.products, len(self.products))
+        products = [int(p) for p in self.rng.choice(self.products, size=count, replace=False)]
+        shop = [int(self.rng.choice(self.seen.shop[p])) for p in products]
+        frames = []
+        for p in products:
+            clips = self.clips[p]
+            all_frames = self.seen.street[clips[int(self.rng.integers(len(clips)))]]
+            length = int(self.rng.integers(2, self.recipe.frames + 1))
+            frames.append([all_frames[int(k)] for k in self.rng.permutation(len(all_frames))[:length]])
+        return products, shop, frames
+
+
+class Gallery:
+    """Embeddings of every shop RoI by one head, renewed now and then."""
+
+    def __init__(self, seen: Seen):
+        self.rows = torch.tensor([r for rows in seen.shop.values() for r in rows])
+        self.names = torch.tensor([p for p, rows in seen.shop.items() for _ in rows])
+        self.features = seen.features
+        self.embeddings = torch.empty(0)
+
+    @torch.no_grad()
+    def renew(self, head) -> None:
+        was = head.training
+        head.eval()
+        self.embeddings = torch.cat([head(self.features[part].float()) for part in self.rows.split(128)])
+        head.train(was)
+
+
+def weak_choice(logits: torch.Tensor, frames: list[list[list[int]]]) -> list[list[int]]:
+    """For each product the street rows (in the order of the flattened frames) most like its shop picture.
+
+    `logits`: street rows x products.
+    """
+    chosen, at = [], 0
+    for column, product_frames in enumerate(frames):
+        rows = []
+        for frame in product_frames:
+            rows.append(at + int(logits[at : at + len(frame), column].argmax()))
+            at += len(frame)
+        chosen.append(rows)
+    return chosen
+
+
+def match_losses(head, street, shop, products, chosen, gallery: Gallery) -> torch.Tensor:
+    """The published weak loss (all street x shop pairs) and the ranking loss against the gallery."""
+    logits = head.pair_logits(street, shop)
+    same = torch.zeros_like(logits, dtype=torch.bool)
+    for column, rows in enumerate(chosen):
+        same[rows, column] = True
+    pairs = losses.pair_loss(logits, same)
+    rows = torch.tensor([r for one in chosen for r in one])
+    names = torch.tensor([p for p, one in zip(products, chosen) for _ in one])
+    return 0.5 * pairs + against(head, street[rows], names, shop, products, gallery)
+
+
+def against(head, queries, names, shop, products, gallery: Gallery) -> torch.Tensor:
+    """Ranking loss of queries against the batch's shop embeddings and all other products'."""
+    others = ~torch.isin(gallery.names, torch.tensor(products))
+    everything = torch.cat([shop, gallery.embeddings[others]])
+    owners = torch.cat([torch.tensor(products), gallery.names[others]])
+    return losses.rank_loss(head.pair_logits(queries, everything), names[:, None] == owners[None])
+
+
+def aggregation_loss(head, street, shop, products, chosen, gallery: Gallery) -> torch.Tensor:
+    """The same for the sequences of chosen boxes, pairs weighted 1 to 0.3 as published."""
+    queries = torch.stack([head.aggregate(street[rows])[0] for rows in chosen])
+    logits = head.pair_logits(queries, shop)
+    same = torch.eye(len(products), dtype=torch.bool)
+    weights = torch.where(same, 0.3, 1.0)
+    each = torch.nn.functional.binary_cross_entropy_with_logits(logits, same.float(), reduction="none")
+    pairs = (each * weights).sum() / weights.sum()
+    return pairs + against(head, queries, torch.tensor(products), shop, products, gallery)
+
+
+def begin(network: Network) -> None:
+    """The aggregator's head starts as a copy of the match predictor's (section 10), attention even."""
+    aggregator = network.roi_heads.temporal_aggregator
+    aggregator.load_state_dict(network.roi_heads.match_predictor.state_dict(), strict=False)
+    torch.nn.init.zeros_(aggregator.attention_scorer.weight)
+    torch.nn.init.zeros_(aggregator.attention_scorer.bias)
+
+
+def fit(network: Network, seen: Seen, recipe: Recipe, report=print) -> None:
+    """Train both heads; leaves the averaged weights in the network."""
+    matcher, aggregator = network.roi_heads.match_predictor, network.roi_heads.temporal_aggregator
+    network.requires_grad_(False)
+    heads = torch.nn.ModuleList([matcher, aggregator]).requires_grad_(True).train()
+    averaged = torch.optim.swa_utils.AveragedModel(
+        heads, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(recipe.average), use_buffers=True
+    )
+    parameters = list(heads.parameters())
+    optimiser = torch.optim.AdamW(parameters, lr=recipe.lr, weight_decay=recipe.weight_decay)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.lr, total_steps=recipe.steps, pct_start=0.1)
+    batches = Batches(seen, recipe)
+    galleries = [Gallery(seen), Gallery(seen)]
+    mean = [0.0, 0.0]
+    for step in range(recipe.steps):
+        if step % recipe.refresh == 0:
+            for gallery, head in zip(galleries, heads):
+                gallery.renew(head)
+        products, shop_rows, frames = batches.draw()
+        street_rows = [r for product in frames for frame in product for r in frame]
+        rois = seen.features[shop_rows + street_rows].float()
+        count = len(products)
+        parts = []
+        for n, head in enumerate(heads):
+            embeddings = head(rois)
+            shop, street = embeddings[:count], embeddings[count:]
+            with torch.no_grad():
+                chosen = weak_choice(head.pair_logits(street, shop), frames)
+            loss = match_losses(head, street, shop, products, chosen, galleries[n])
+            if n == 1 and step >= recipe.start_aggregation * recipe.steps:
+                loss = 0.5 * loss + aggregation_loss(head, street, shop, products, chosen, galleries[n])
+            parts.append(loss)
+        optimiser.zero_grad(set_to_none=True)
+        sum(parts).backward()
+        torch.nn.utils.clip_grad_norm_(parameters, 5.0)
+        optimiser.step()
+        schedule.step()
+        averaged.update_parameters(heads)
+        mean = [float(p.detach()) if step == 0 else 0.9 * m + 0.1 * float(p.detach()) for m, p in zip(mean, parts)]
+        if step % 20 == 0 or step == recipe.steps - 1:
+            report(f"adapt step {step} match {mean[0]:.3f} aggregation {mean[1]:.3f}")
+    heads.load_state_dict(averaged.module.state_dict())
+    network.eval()
