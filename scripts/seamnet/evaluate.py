@@ -105,8 +105,29 @@ def recall_at(ranks: list[int], name: str) -> dict[str, float]:
     return {f"{name}_top{k}": float((r <= k).mean()) if len(r) else 0.0 for k in (1, 2, 5)}
 
 
+def open_set(own: list[float], others: list[float]) -> dict:
+    """Where to draw the line below which a garment is said not to be in the gallery.
+
+    `own`: logit of each query's own product; `others`: the best logit of any other product, which is
+    what an outsider would be taken for. The threshold is where as many of the shop's garments are
+    refused as strangers are accepted; `curve` has rows (logit, wrong rejections, wrong acceptances).
+    """
+    if not own or not others:
+        return {"logit": 0.0, "wrong_rejections": 0.0, "wrong_acceptances": 0.0, "curve": []}
+    mine, theirs = np.asarray(own), np.asarray(others)
+    steps = np.quantile(np.concatenate([mine, theirs]), np.linspace(0, 1, 201))
+    rows = [(float(t), float((mine < t).mean()), float((theirs >= t).mean())) for t in steps]
+    best = min(rows, key=lambda row: (abs(row[1] - row[2]), row[0]))
+    return {
+        "logit": best[0],
+        "wrong_rejections": best[1],
+        "wrong_acceptances": best[2],
+        "curve": [[round(v, 4) for v in row] for row in rows[::20]],
+    }
+
+
 @torch.no_grad()
-def evaluate(network, pictures: Pictures, clips: int | None = None, aggregate=None) -> dict[str, float]:
+def evaluate(network, pictures: Pictures, clips: int | None = None, aggregate=None) -> dict:
     """All figures. `aggregate`: sequence -> (query, attention); by default the network's own."""
     network.eval()
     heads = network.roi_heads
@@ -151,6 +172,5 @@ def evaluate(network, pictures: Pictures, clips: int | None = None, aggregate=No
         **recall_at(single, "frame"),
         **recall_at(mean, "mean"),
         **recall_at(joined, "aggregated"),
-        "own_logit_p5": float(np.percentile(own, 5)) if own else 0.0,
-        "other_logit_p95": float(np.percentile(others, 95)) if others else 0.0,
+        "open_set": open_set(own, others),
     }

@@ -92,3 +92,11 @@ def test_rank_loss_prefers_the_right_order():
 
 def test_average_precision():
     assert evaluate.average_precision([0.9, 0.8, 0.7], [True, False, True], 2) == 0.5 + 0.5 * 2 / 3
+
+
+def test_open_set_threshold_lies_between_own_and_others():
+    found = evaluate.open_set([3.0, 4.0, 5.0, 6.0], [-2.0, -1.0, 0.0, 3.5])
+    assert 0.0 < found["logit"] <= 4.0
+    assert found["wrong_rejections"] <= 0.25 and found["wrong_acceptances"] <= 0.25
+    rejected = [row[1] for row in found["curve"]]
+    assert rejected == sorted(rejected)
