@@ -8,14 +8,23 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from .photo import Photo, Unusable, read_pair
+from .photo import SLEEVED, Photo, Unusable, read_pair
 from .products import OUTER, SLEEVED_LONG, SLEEVED_SHORT, STRAPPED, Product, kind_of
 from .util import Rng, uniform
 
-PARTS = {"Pants": "legs", "Shorts": "legs", "Skirt": "skirt", "Dress": "dress"}
+PARTS = {"Pants": "legs", "Shorts": "legs", "Skirt": "skirt", "Dress": "dress"} | dict.fromkeys(
+    ("Longsleeve", "Hoodie", "Outwear", "Blazer"), "sleeved"
+)
 """What to measure by label; everything else is an upper."""
 
-ASPECTS = {"upper": (0.85, 2.4), "dress": (1.3, 3.6), "skirt": (0.55, 3.0), "Pants": (1.5, 4.2), "Shorts": (0.6, 2.0)}
+ASPECTS = {
+    "upper": (0.85, 2.4),
+    "sleeved": (0.85, 2.5),
+    "dress": (1.3, 3.6),
+    "skirt": (0.55, 3.0),
+    "Pants": (1.5, 4.2),
+    "Shorts": (0.6, 2.0),
+}
 """Plausible heights against the trunk's width."""
 
 FLAT = 44.0
@@ -66,11 +75,17 @@ def _one_sleeve(mask: np.ndarray, s, axis: float, mirrored: bool) -> Sleeve | No
     edge = int(axis + 0.53 * s.width)
     side = np.where(np.arange(mask.shape[1])[None] > edge, mask, 0).astype(np.uint8)
     side = cv2.morphologyEx(side, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+    # Below the sleeve a flared hem may come out at the side again.
+    out = (side > 0).sum(1)
+    peak = s.top + int(np.argmax(out[s.top : s.top + int(0.45 * s.rows)]))
+    closed = np.flatnonzero(out[peak:] <= 0.25 * out[peak])
+    if len(closed):
+        side[peak + int(closed[0]) :] = 0
     count, labels, stats, _ = cv2.connectedComponentsWithStats(side)
     if count < 2:
         return None
     y, x = np.nonzero(labels == 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax()))
-    if len(x) < 0.018 * s.width * s.rows or y.min() > s.shoulder + 0.5 * s.rows:
+    if len(x) < 0.018 * s.width * s.rows or y.min() > s.shoulder + 0.22 * s.rows:
         return None
     start = np.array([axis + 0.45 * s.width, s.shoulder + 0.06 * s.width])
     away = np.hypot(x - start[0], y - start[1])
@@ -95,7 +110,7 @@ def class_of(label: str, photo: Photo, sleeve: Sleeve | None) -> int:
     reach = sleeve.length / (photo.shape.width / FLAT) if sleeve else 0.0
     fixed = {"T-Shirt": 1, "Polo": 1, "Longsleeve": 2, "Hoodie": 2, "Outwear": 4, "Blazer": 4}
     fixed |= {"Pants": 8, "Shorts": 7, "Skirt": 9, "Undershirt": 5}
-    if label == "Outwear" and reach < 30:
+    if label == "Outwear" and reach < 24:
         raise Unusable("an outwear without sleeves, or with folded ones")
     if label in fixed:
         return fixed[label]
@@ -166,7 +181,8 @@ def _upper_cut(rng: Rng, class_id: int, label: str, photo: Photo, sleeve: Sleeve
         rows = min(rows, s.end - s.shoulder + int(0.12 * s.width))
     kind = kind_of(class_id)
     low, high = {"upper": (46, 70), "outer": (52, 104), "dress": (80, 124)}[kind]
-    length = float(np.clip(rows / s.width * uniform(rng, 41, 46), low, high))
+    flat = uniform(rng, 36, 41) if kind == "dress" else uniform(rng, 41, 46)
+    length = float(np.clip(rows / s.width * flat, low, high))
     hem = float(np.median((s.right - s.left)[s.end - max(4, rows // 14) : s.end - 2])) / s.width
     flare = float(np.clip((hem - 1) * 20, -0.5, 18 if kind == "dress" else 3))
     reach = sleeve.length / (s.width / FLAT) if sleeve else 0.0
@@ -209,7 +225,7 @@ def photo_product(rng: Rng, folder: str, image: str, label: str, id: int) -> Pho
     lean = np.ptp(s.centre()[s.top + s.rows // 5 : s.end - s.rows // 20]) / s.rows
     if part != "legs" and lean > math.tan(0.35):
         raise Unusable("lies aslant")
-    sleeve = find_sleeve(photo) if part in ("upper", "dress") else None
+    sleeve = find_sleeve(photo) if part in SLEEVED else None
     class_id = class_of(label, photo, sleeve)
     cut = _lower_cut(rng, class_id, photo) if part in ("legs", "skirt") else _upper_cut(rng, class_id, label, photo, sleeve)
     base = tuple(int(v) for v in np.median(photo.image[photo.mask > 0], axis=0))
