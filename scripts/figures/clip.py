@@ -77,7 +77,13 @@ def dressed(rng: Rng, body: Body, products: list[Product], first: int, ppc: floa
     return Figure(body, garments)
 
 
-def make_scene(rng: Rng, products: list[Product], others: list[Product], size=None, places: tuple[str, ...] | None = None) -> Scene:
+def make_scene(
+    rng: Rng,
+    products: list[Product],
+    others: list[Product],
+    size: tuple[int, int] | None = None,
+    places: tuple[str, ...] | None = None,
+) -> Scene:
     """`places`: panoramas to stand in, None for a set that is drawn throughout."""
     real = places is not None
     width, height = size or weighted(rng, REAL_SIZES if real else SIZES)

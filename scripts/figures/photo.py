@@ -137,8 +137,7 @@ def measure(mask: np.ndarray, part: str) -> Shape:
     if part == "legs":
         edges = outer
     else:
-        filled = on.any(1)
-        edges = np.array([_run(r, int(axis)) if f else (axis, axis) for r, f in zip(on[top:end], filled[top:end])], float)
+        edges = np.array([_run(r, int(axis)) for r in on[top:end]], float)
     wide = edges[:, 1] - edges[:, 0]
     n = len(wide)
     low, high = SPANS[part]

@@ -1,6 +1,7 @@
 """A photographed garment as panels: the photo bent into the cut of its product.
 
-The front is the photo, edge to edge; the back goes on mirrored, since nobody photographed it.
+The front is the photo, edge to edge. Nobody photographed the back: it is made of the front's outer
+parts, mirrored, because prints, buttons and zips sit in the middle and backs have none.
 """
 
 from __future__ import annotations
@@ -28,14 +29,17 @@ def cloth_of(product: Product, ppc: float, open: bool = False) -> Cloth:
     ppc = min(ppc, 6.0)
     trunk = _lower_trunk(product, photo, ppc) if product.kind == "lower" else _upper_trunk(product, photo, ppc, open)
     limb = _leg(product, photo, ppc) if product.has_legs else _sleeve(product, photo, ppc)
-    return Cloth(product, open, trunk, limb, np.asarray(product.colours[0], np.float32) * 0.82)
+    # A photo brings shadows of its own.
+    return Cloth(product, open, trunk, limb, np.asarray(product.colours[0], np.float32) * 0.82, shadow=0.24)
 
 
-def _around(x: np.ndarray, w: np.ndarray) -> np.ndarray:
-    """-1..1 across the photo for x cm around the body; the back mirrored."""
+def _around(x: np.ndarray, w: np.ndarray, plain_back: bool = False) -> np.ndarray:
+    """-1..1 across the photo for x cm around the body. The back is the front mirrored; a plain one leaves
+    out the front's middle by turning back halfway."""
     u = x / np.maximum(w, 0.5)
-    turned = np.where(np.abs(u) > 1, np.sign(u) * (2 - np.abs(u)), u)
-    return np.clip(turned, -1, 1).astype(np.float32)
+    beyond = np.clip(np.abs(u) - 1, 0, 1)
+    back = 0.97 - (0.5 - np.abs(beyond - 0.5)) if plain_back else 1 - beyond
+    return np.where(np.abs(u) > 1, np.sign(u) * back, u).clip(-1, 1).astype(np.float32)
 
 
 def _take(image: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -77,7 +81,7 @@ def _upper_trunk(p: PhotoProduct, photo: Photo, ppc: float, open: bool) -> Panel
     wide = np.interp(sheet.y[:, 0], v, w)[:, None].astype(np.float32)
     # The hem's last row goes on below it.
     rows, middle, half = trunk_edges(p, photo.shape, np.minimum(sheet.y[:, 0], end - 0.6))
-    sheet.rgb = _take(photo.cloth, middle[:, None] + _around(sheet.x, wide) * half[:, None], rows[:, None])
+    sheet.rgb = _take(photo.cloth, middle[:, None] + _around(sheet.x, wide, True) * half[:, None], rows[:, None])
     back = 2 * wide - np.abs(sheet.x)
     _neckline(sheet, p, back)
     if open:
@@ -90,6 +94,8 @@ def _upper_trunk(p: PhotoProduct, photo: Photo, ppc: float, open: bool) -> Panel
 def _neckline(s: Sheet, p: PhotoProduct, back: np.ndarray) -> None:
     if p.class_id in STRAPPED:
         s.cover *= straps(s, p, back)[1]
+        return
+    if p.neck == "turtle":
         return
     front = opening(s, p, p.neck_depth, p.neck_width, s.x)
     rear = opening(s, p, 3.0, p.neck_width, back)

@@ -137,6 +137,13 @@ def _bandeau(photo: Photo) -> bool:
     return bool((photo.mask[s.top + max(2, int(0.05 * s.width))] > 0).sum() > 0.8 * s.width)
 
 
+def _roll_neck(photo: Photo) -> bool:
+    """Whether a narrow collar stands well above the shoulders."""
+    s = photo.shape
+    rows = photo.mask[s.top : s.shoulder] > 0
+    return len(rows) > 0.34 * s.width and bool(rows[: len(rows) // 2].sum(1).mean() < 0.45 * s.width)
+
+
 def _sleeve_cut(rng: Rng, class_id: int, reach: float) -> dict:
     if class_id in SLEEVED_SHORT:
         length = float(np.clip(reach if reach > 8 else uniform(rng, 16, 24), 12, 28))
@@ -169,6 +176,8 @@ def _neck_cut(rng: Rng, class_id: int, label: str, photo: Photo, length: float) 
         return {"neck": "straight", "neck_depth": uniform(rng, 11, 14), "neck_width": uniform(rng, 8, 10)}
     elif label in ("Undershirt", "Top") or class_id == 12:
         neck, depth, width = "scoop", uniform(rng, 9, 13), uniform(rng, 9.3, 10.4)
+    if label == "Longsleeve" and _roll_neck(photo):
+        neck, depth, width = "turtle", 2.0, 7.8
     if neck in ("crew", "scoop") and 3 < notch < 20:
         depth = max(depth, notch + 1.5)
     return {"neck": neck, "neck_depth": float(depth), "neck_width": width}
@@ -227,7 +236,10 @@ def photo_product(rng: Rng, folder: str, image: str, label: str, id: int) -> Pho
         raise Unusable("lies aslant")
     sleeve = find_sleeve(photo) if part in SLEEVED else None
     class_id = class_of(label, photo, sleeve)
-    cut = _lower_cut(rng, class_id, photo) if part in ("legs", "skirt") else _upper_cut(rng, class_id, label, photo, sleeve)
+    if part in SLEEVED:
+        cut = _upper_cut(rng, class_id, label, photo, sleeve)
+    else:
+        cut = _lower_cut(rng, class_id, photo)
     base = tuple(int(v) for v in np.median(photo.image[photo.mask > 0], axis=0))
     return PhotoProduct(
         id=id,

@@ -28,6 +28,8 @@ class Cloth:
     trunk: Panel
     limb: Panel | None
     trim: np.ndarray
+    shadow: float = 0.4
+    """How dark a sleeve's shadow on the trunk is."""
 
 
 def dress_up(product: Product, ppc: float, open: bool = False) -> Cloth:
