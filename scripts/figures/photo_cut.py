@@ -190,7 +190,8 @@ def _upper_cut(rng: Rng, class_id: int, label: str, photo: Photo, sleeve: Sleeve
         rows = min(rows, s.end - s.shoulder + int(0.12 * s.width))
     kind = kind_of(class_id)
     low, high = {"upper": (46, 70), "outer": (52, 104), "dress": (80, 124)}[kind]
-    flat = uniform(rng, 36, 41) if kind == "dress" else uniform(rng, 41, 46)
+    # How wide such a garment lies flat, in cm on the standard body.
+    flat = uniform(rng, *{"upper": (41, 46), "outer": (49, 56), "dress": (36, 41)}[kind])
     length = float(np.clip(rows / s.width * flat, low, high))
     hem = float(np.median((s.right - s.left)[s.end - max(4, rows // 14) : s.end - 2])) / s.width
     flare = float(np.clip((hem - 1) * 20, -0.5, 18 if kind == "dress" else 3))
