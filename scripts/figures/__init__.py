@@ -1,10 +1,12 @@
-"""Drawn people in drawn clothes: training pictures and the demo shop, all from a seed.
+"""Drawn people in drawn or photographed clothes: training pictures and the demo shop, all from a seed.
 
 In reading order: `util` (seeds, noise), `products` (what a garment is), `fabric`,
 `sheet` and `texture` (what its cloth looks like), `canvas` (how a piece of cloth is painted), `body`
 (skeleton and poses), `garment` (cloth laid on a skeleton), `worn` (a dressed figure), `flat`
 (shop pictures), `scenery` and `camera` (what is around and between), `clip` (sequences),
-`dataset` (training sets), `assortment`, `shop`, `stage` and `plays` (the demo shop).
+`dataset` (training sets); `photo` (a garment's photo, measured), `photo_cut` and `photo_cloth` (its
+product and its panels), `photo_shop`, `panorama` and `sources` (sets with real pictures);
+`assortment`, `shop`, `stage` and `plays` (the demo shop).
 
 Units: centimetres on the garment and the body, pixels on the picture. Colours are RGB,
 0..255, until the file is written.

@@ -12,14 +12,21 @@ from .camera import Sensor, encode, expose, random_sensor, wobble
 from .canvas import Canvas, Light
 from .flat import box_of
 from .garment import Worn
+from .panorama import view
+from .photo_cloth import cloth_of
 from .products import Product
 from .scenery import background, bag, front_rail, pillar
-from .texture import dress_up
 from .util import Rng, pick, rng_for, uniform, weighted
 from .worn import Figure, draw_figure
 
 SIZES = {(256, 384): 5, (216, 384): 4, (384, 216): 1.5, (288, 384): 1}
 """Street frame sizes (width, height) and how common they are."""
+
+REAL_SIZES = {(256, 384): 5, (216, 384): 3.5, (384, 216): 2.2, (288, 384): 1.3, (384, 288): 1.2}
+"""The same for sets with real pictures, whose clips come from more kinds of cameras."""
+
+AFAR = 0.15
+"""Share of frames of such sets in which the person is far away."""
 
 LEAST_VISIBLE = 0.08
 """Garments showing less than this share of themselves are left out of the annotations."""
@@ -51,11 +58,13 @@ class Scene:
     prop: str
     prop_colour: np.ndarray
     prop_seed: int
+    real: bool = False
+    """Whether this is a set with real pictures."""
 
 
-@lru_cache(maxsize=48)
+@lru_cache(maxsize=96)
 def _cloth(product: Product, ppc: float, open: bool):
-    return dress_up(product, ppc, open)
+    return cloth_of(product, ppc, open)
 
 
 def dressed(rng: Rng, body: Body, products: list[Product], first: int, ppc: float) -> Figure:
@@ -68,8 +77,16 @@ def dressed(rng: Rng, body: Body, products: list[Product], first: int, ppc: floa
     return Figure(body, garments)
 
 
-def make_scene(rng: Rng, products: list[Product], others: list[Product], size: tuple[int, int] | None = None) -> Scene:
-    width, height = size or weighted(rng, SIZES)
+def make_scene(
+    rng: Rng,
+    products: list[Product],
+    others: list[Product],
+    size: tuple[int, int] | None = None,
+    places: tuple[str, ...] | None = None,
+) -> Scene:
+    """`places`: panoramas to stand in, None for a set that is drawn throughout."""
+    real = places is not None
+    width, height = size or weighted(rng, REAL_SIZES if real else SIZES)
     x = uniform(rng, -0.6, 0.6)
     hard = uniform(rng, 0.35, 0.7)
     light = Light(x=x, z=float(np.sqrt(1 - x * x)), ambient=1.06 - hard, direct=hard, crease=uniform(rng, 0.18, 0.42))
@@ -81,7 +98,7 @@ def make_scene(rng: Rng, products: list[Product], others: list[Product], size: t
     return Scene(
         width,
         height,
-        background(rng, int(width * 1.25), int(height * 1.25)),
+        _backdrop(rng, int(width * 1.25), int(height * 1.25), places),
         figure,
         passer,
         listed,
@@ -90,6 +107,29 @@ def make_scene(rng: Rng, products: list[Product], others: list[Product], size: t
         prop,
         np.asarray(rng.uniform(60, 235, 3)),
         int(rng.integers(1 << 31)),
+        real,
+    )
+
+
+def _backdrop(rng: Rng, width: int, height: int, places: tuple[str, ...] | None) -> np.ndarray:
+    """Drawn, or with places about every other time a view of one."""
+    if places and rng.random() < 0.5:
+        return view(rng, places, width, height)
+    return background(rng, width, height)
+
+
+def _afar(rng: Rng, width: int, height: int, body: Body) -> Camera:
+    """The whole body in a quarter to half of the frame's height."""
+    tall = 176 * body.size
+    scale = uniform(rng, 0.25, 0.5) * height / tall
+    free = height - tall * scale
+    head = free * uniform(rng, 0.25, 0.85)
+    return Camera(
+        scale,
+        width * uniform(rng, 0.15, 0.85),
+        head + 84 * body.size * scale,
+        distance=uniform(rng, 400, 800),
+        level=uniform(rng, -75, 5),
     )
 
 
@@ -128,7 +168,8 @@ def _view(rng: Rng, scene: Scene) -> np.ndarray:
 def render(scene: Scene, rng: Rng, phase: float) -> Frame:
     """One frame of the clip."""
     canvas = Canvas(_view(rng, scene))
-    camera = framing(rng, scene.width, scene.height, scene.figure.body)
+    afar = scene.real and rng.random() < AFAR
+    camera = (_afar if afar else framing)(rng, scene.width, scene.height, scene.figure.body)
     pose = random_pose(rng, phase)
     passing = scene.passer is not None and rng.random() < 0.6
     if passing:
@@ -202,10 +243,10 @@ def annotate(canvas: Canvas, products: dict[int, Product], least: float = LEAST_
     return out
 
 
-def empty_frame(rng: Rng) -> Frame:
+def empty_frame(rng: Rng, places: tuple[str, ...] | None = None) -> Frame:
     """A scene without people."""
-    width, height = weighted(rng, SIZES)
-    canvas = Canvas(background(rng, width, height))
+    width, height = weighted(rng, SIZES if places is None else REAL_SIZES)
+    canvas = Canvas(_backdrop(rng, width, height, places))
     if rng.random() < 0.2:
         front_rail(
             canvas,

@@ -14,7 +14,11 @@ from . import CLASSES
 from .camera import encode
 from .clip import empty_frame, make_scene, render
 from .flat import shop_picture
-from .products import Product, product_set
+from .panorama import panoramas
+from .photo_cut import PhotoProduct
+from .photo_shop import shop_pictures
+from .products import Product
+from .sources import Photos, described, products_of
 from .util import Rng, pick, rng_for, uniform
 
 TRAINING_SEEDS = range(0, 1_000_000)
@@ -31,6 +35,13 @@ class Spec:
     empty: int
     seed: int
     size: tuple[int, int] | None = None
+    photos: Photos | None = None
+
+    def places(self) -> tuple[str, ...] | None:
+        """Panoramas for backgrounds; None when everything is drawn."""
+        if self.photos is None:
+            return None
+        return panoramas(self.photos.backgrounds) if self.photos.backgrounds else ()
 
 
 def outfits(rng: Rng, products: list[Product], rounds: int) -> list[list[int]]:
@@ -68,7 +79,7 @@ def _street(
             others += [pick(rng, mates)] if mates else []
         if {p.id for p in others} & {products[i].id for i in worn}:
             others = []
-    scene = make_scene(rng, [products[i] for i in worn], others, spec.size)
+    scene = make_scene(rng, [products[i] for i in worn], others, spec.size, spec.places())
     phase, seen = uniform(rng, 0, 6.28), Counter()
     files, entries = [], []
     for k in range(frames * 2):
@@ -93,6 +104,28 @@ def _street(
     return files, entries
 
 
+def _shop_entry(name: str, width: int, height: int, garments: list[dict]) -> dict:
+    return {
+        "file": f"images/{name}",
+        "kind": "shop",
+        "clip": None,
+        "frame": None,
+        "width": width,
+        "height": height,
+        "garments": garments,
+    }
+
+
+def _photo_shop(spec: Spec, product: PhotoProduct, products: list[Product]) -> tuple[list, list[dict]]:
+    """Two pictures of a photographed product; a model wears some other product with it."""
+    rng = rng_for(spec.seed, 3, product.id)
+    mates = [products[int(i)] for i in rng.integers(len(products), size=24)]
+    frames = shop_pictures(product, rng, mates)
+    names = [f"p{product.id:05d}-{k}.jpg" for k in range(len(frames))]
+    entries = [_shop_entry(n, f.width, f.height, f.garments) for n, f in zip(names, frames)]
+    return [(n, f.jpeg) for n, f in zip(names, frames)], entries
+
+
 def _shop(spec: Spec, product: Product) -> tuple[list[tuple[str, bytes]], list[dict]]:
     files, entries = [], []
     rng = rng_for(spec.seed, 3, product.id)
@@ -102,22 +135,12 @@ def _shop(spec: Spec, product: Product) -> tuple[list[tuple[str, bytes]], list[d
         name = f"p{product.id:05d}-{k}.jpg"
         files.append((name, encode(shot.image, int(rng.integers(75, 95)))))
         garment = {"product": product.id, "class": product.class_id, "box": list(shot.box), "visible": 1.0}
-        entries.append(
-            {
-                "file": f"images/{name}",
-                "kind": "shop",
-                "clip": None,
-                "frame": None,
-                "width": width,
-                "height": height,
-                "garments": [garment],
-            }
-        )
+        entries.append(_shop_entry(name, width, height, [garment]))
     return files, entries
 
 
 def _empty(spec: Spec, number: int) -> tuple[list[tuple[str, bytes]], list[dict]]:
-    frame = empty_frame(rng_for(spec.seed, 4, number))
+    frame = empty_frame(rng_for(spec.seed, 4, number), spec.places())
     name = f"e{number:05d}.jpg"
     entry = {
         "file": f"images/{name}",
@@ -134,9 +157,9 @@ def _empty(spec: Spec, number: int) -> tuple[list[tuple[str, bytes]], list[dict]
 _JOB: tuple[Spec, list[Product]] | None = None
 
 
-def _start(spec: Spec) -> None:
+def _start(spec: Spec, products: list[Product]) -> None:
     global _JOB
-    _JOB = (spec, product_set(spec.seed, spec.products))
+    _JOB = (spec, products)
 
 
 def _work(task: tuple) -> list[dict]:
@@ -146,7 +169,11 @@ def _work(task: tuple) -> list[dict]:
     if kind == "street":
         files, entries = _street(spec, products, *task[1:])
     elif kind == "shop":
-        files, entries = _shop(spec, products[task[1]])
+        product = products[task[1]]
+        if isinstance(product, PhotoProduct):
+            files, entries = _photo_shop(spec, product, products)
+        else:
+            files, entries = _shop(spec, product)
     else:
         files, entries = _empty(spec, task[1])
     for name, data in files:
@@ -154,9 +181,8 @@ def _work(task: tuple) -> list[dict]:
     return entries
 
 
-def tasks(spec: Spec) -> list[tuple]:
+def tasks(spec: Spec, products: list[Product]) -> list[tuple]:
     """Everything to draw, in the order of the annotations."""
-    products = product_set(spec.seed, spec.products)
     rounds = 2 if spec.frames >= 6 else 1
     clips = outfits(rng_for(spec.seed, 5), products, rounds)
     share = -(-spec.frames // rounds)
@@ -170,11 +196,12 @@ def tasks(spec: Spec) -> list[tuple]:
 def generate(spec: Spec, workers: int = 1) -> dict:
     """Draws the data set and returns its annotations."""
     (spec.out / "images").mkdir(parents=True, exist_ok=True)
-    todo, images = tasks(spec), []
+    products = products_of(spec.seed, spec.products, spec.photos)
+    todo, images = tasks(spec, products), []
     begun = time.monotonic()
-    pool = multiprocessing.get_context("fork").Pool(workers, _start, (spec,)) if workers > 1 else None
+    pool = multiprocessing.get_context("fork").Pool(workers, _start, (spec, products)) if workers > 1 else None
     if pool is None:
-        _start(spec)
+        _start(spec, products)
     results = pool.imap(_work, todo, chunksize=4) if pool else map(_work, todo)
     for n, entries in enumerate(results):
         images += entries
@@ -191,5 +218,7 @@ def generate(spec: Spec, workers: int = 1) -> dict:
         pool.close()
         pool.join()
     result = {"classes": list(CLASSES), "images": images}
+    if spec.photos is not None:
+        result["products"] = described(products)
     (spec.out / "annotations.json").write_text(json.dumps(result))
     return result

@@ -13,7 +13,7 @@ from .body import MANNEQUIN, Camera, Pose
 from .canvas import Canvas, Light, Limb, Trunk, Wrap, paint_cloth, paint_plain
 from .garment import Worn
 from .products import Product
-from .texture import dress_up
+from .photo_cloth import cloth_of
 from .util import Rng, pick, uniform
 from .worn import Figure, draw_figure
 
@@ -97,10 +97,10 @@ def lay_flat(product: Product, rng: Rng, width: int, height: int, ppc: float | N
         scale, width / 2 + uniform(rng, -0.02, 0.02) * width, height / 2 - (top + bottom) / 2 * scale, tilt, arms, legs
     )
     canvas = Canvas(ground(rng, width, height))
-    cloth = dress_up(product, ppc or max(2.0, scale * 1.1), open="open" in product.details and not back)
+    cloth = cloth_of(product, ppc or max(2.0, scale * 1.1), open="open" in product.details and not back)
     light = Light(x=uniform(rng, -0.45, 0.45), z=0.9, ambient=0.56, direct=0.5, crease=uniform(rng, 0.14, 0.24))
     paint_flat(canvas, Worn(cloth, 1, fold=int(rng.integers(6))), layout, light, back)
-    return _finish(canvas, rng, scale)
+    return finish(canvas, rng, scale)
 
 
 def paint_flat(canvas: Canvas, worn: Worn, layout: Layout, light: Light, back: bool = False) -> None:
@@ -157,7 +157,7 @@ def _flat_hood(canvas: Canvas, layout: Layout, worn: Worn, light: Light) -> None
         )
 
 
-def _finish(canvas: Canvas, rng: Rng, scale: float) -> Shot:
+def finish(canvas: Canvas, rng: Rng, scale: float) -> Shot:
     """Adds the soft shadow on the ground and takes the picture."""
     mask = canvas.figure
     dx, dy, blur = uniform(rng, -2.0, 2.0) * scale, uniform(rng, 0.8, 2.2) * scale, max(1.0, 2.2 * scale)
@@ -191,10 +191,10 @@ def on_mannequin(product: Product, rng: Rng, width: int, height: int, ppc: float
         fore_out=(0.05, 0.05),
     )
     canvas = Canvas(ground(rng, width, height))
-    cloth = dress_up(product, ppc or max(2.0, scale * 1.1), open="open" in product.details)
+    cloth = cloth_of(product, ppc or max(2.0, scale * 1.1), open="open" in product.details)
     light = Light(x=uniform(rng, -0.45, 0.45), z=0.9, ambient=0.52, direct=0.54, crease=0.26)
     draw_figure(canvas, Figure(MANNEQUIN, [Worn(cloth, 1, fold=int(rng.integers(6)))]), pose, camera, light)
-    return _finish(canvas, rng, scale)
+    return finish(canvas, rng, scale)
 
 
 def shop_picture(product: Product, rng: Rng, width: int, height: int, worn_share: float = 0.2) -> Shot:

@@ -145,7 +145,7 @@ def paint_sleeve(canvas: Canvas, sk: Skeleton, worn: Worn, side: str, light: Lig
     points, v, k = arm_spine(sk, side)
     width = cut.limb_profile(p)
     strip = Limb(points, v, (width[0], width[1] * k * sk.body.limbs), k, p.sleeve, bow=0.8, seam=armhole(sk, side))
-    _paint_limb(canvas, sk, worn, strip, width, side, light, 0.4, dim)
+    _paint_limb(canvas, sk, worn, strip, width, side, light, worn.cloth.shadow, dim)
 
 
 def paint_leg(canvas: Canvas, sk: Skeleton, worn: Worn, side: str, light: Light, dim: float = 1.0) -> None:

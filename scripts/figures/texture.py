@@ -28,6 +28,8 @@ class Cloth:
     trunk: Panel
     limb: Panel | None
     trim: np.ndarray
+    shadow: float = 0.4
+    """How dark a sleeve's shadow on the trunk is."""
 
 
 def dress_up(product: Product, ppc: float, open: bool = False) -> Cloth:
@@ -232,7 +234,7 @@ def _print(s: Sheet, p: Product, rng: Rng) -> None:
         s.poly(shape * size * uniform(rng, 0.35, 0.7) + at, c[i % 4], 0.95)
 
 
-def _opening(s: Sheet, p: Product, depth: float, width: float, x: np.ndarray) -> np.ndarray:
+def opening(s: Sheet, p: Product, depth: float, width: float, x: np.ndarray) -> np.ndarray:
     """Cover 0..1 of the neck's opening, for x measured from the front or back centre."""
     u = np.clip(np.abs(x) / width, 0, 1)
     rim = cut.shoulder_line(width) + 0.4
@@ -250,7 +252,9 @@ def _opening(s: Sheet, p: Product, depth: float, width: float, x: np.ndarray) ->
 def _neckline(s: Sheet, p: Product, trim: np.ndarray, half: np.ndarray) -> None:
     back = 2 * half - np.abs(s.x)
     if p.class_id in STRAPPED:
-        _straps(s, p, trim, back)
+        edge, cover = straps(s, p, back)
+        s.mix((s.y < edge + 1.2) * np.ones_like(s.x), trim, 0.9 if "contrast_trim" in p.details else 0.3)
+        s.cover *= cover
         return
     if p.neck in ("turtle", "stand"):
         s.shade((np.abs(s.y - 0.3) < 0.25).astype(np.float32), 0.72)
@@ -258,15 +262,15 @@ def _neckline(s: Sheet, p: Product, trim: np.ndarray, half: np.ndarray) -> None:
         if p.neck == "stand":
             s.shade((np.abs(s.x) < 0.3).astype(np.float32) * (s.y < 6), 0.55)
         return
-    front_hole = _opening(s, p, p.neck_depth, p.neck_width, s.x)
-    wide = _opening(s, p, p.neck_depth + 2.2, p.neck_width + 1.8, s.x)
+    front_hole = opening(s, p, p.neck_depth, p.neck_width, s.x)
+    wide = opening(s, p, p.neck_depth + 2.2, p.neck_width + 1.8, s.x)
     standing = p.neck in ("shirt", "polo", "lapel")
-    rear_hole = _opening(s, p, 3.0, p.neck_width, back) * (not standing)
-    rear_wide = _opening(s, p, 5.0, p.neck_width + 1.8, back)
+    rear_hole = opening(s, p, 3.0, p.neck_width, back) * (not standing)
+    rear_wide = opening(s, p, 5.0, p.neck_width + 1.8, back)
     strength = 1.0 if "contrast_trim" in p.details else 0.4
     if p.neck not in ("lapel",):
         s.mix(np.maximum(wide, rear_wide), trim, strength)
-        s.shade(np.clip(wide * (1 - _opening(s, p, p.neck_depth + 1.9, p.neck_width + 1.5, s.x)) * 3, 0, 1), 0.8)
+        s.shade(np.clip(wide * (1 - opening(s, p, p.neck_depth + 1.9, p.neck_width + 1.5, s.x)) * 3, 0, 1), 0.8)
     if p.neck in ("shirt", "polo", "lapel"):
         _collar(s, p, trim, np.abs(s.x) > half)
     s.cover *= 1 - np.maximum(front_hole, rear_hole)
@@ -293,7 +297,8 @@ def _collar(s: Sheet, p: Product, trim: np.ndarray, behind: np.ndarray) -> None:
         s.line(flap, 0.3, trim * 0.55, 0.8, True)
 
 
-def _straps(s: Sheet, p: Product, trim: np.ndarray, back: np.ndarray) -> None:
+def straps(s: Sheet, p: Product, back: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The upper edge (cm) of a strapped garment, and its cover: straps and all below the edge."""
     rng = rng_for(p.seed, 0x57A)
     wide = uniform(rng, 0.5, 1.1)
     x = np.abs(s.x)
@@ -308,11 +313,10 @@ def _straps(s: Sheet, p: Product, trim: np.ndarray, back: np.ndarray) -> None:
     body = np.clip((s.y - edge) * s.ppc + 0.5, 0, 1)
     near = np.minimum(x, back)
     strap = np.clip((wide - np.abs(near - p.neck_width)) * s.ppc + 0.5, 0, 1)
-    s.mix((s.y < edge + 1.2) * np.ones_like(s.x), trim, 0.9 if "contrast_trim" in p.details else 0.3)
-    s.cover *= np.maximum(body, strap)
+    return edge, np.maximum(body, strap)
 
 
-def _gap(y, end: float):
+def front_gap(y, end: float):
     """Half the width between the edges of an outwear that hangs open."""
     return 2.6 + 4.6 * np.clip(y / max(end, 1), 0, 1.1) + 1.2 * np.sin(y / 19.0)
 
@@ -335,16 +339,16 @@ def _front(s: Sheet, p: Product, end: float, trim: np.ndarray, open: bool) -> No
     if "zip" in p.details:
         down = np.arange(start, end, 3.0)
         for side in (-1, 1) if open else (0,):
-            s.line([(side * (_gap(y, end) + 0.4) + 0.6 * (not open), y) for y in down], 0.5, metal, 0.9)
+            s.line([(side * (front_gap(y, end) + 0.4) + 0.6 * (not open), y) for y in down], 0.5, metal, 0.9)
     else:
         pitch, big = (12.0, 1.5) if "toggles" in p.details else (9.0, 1.1)
         for y in np.arange(start + 3, end - 5, pitch):
-            x = 2.2 if not open else float(_gap(y, end)) + 1.9
+            x = 2.2 if not open else float(front_gap(y, end)) + 1.9
             s.disc(x, float(y), big, c[3] if np.abs(c[3] - c[0]).sum() > 90 else metal)
             s.disc(x, float(y), big * 0.4, trim * 0.5)
     if "belt" in p.details:
         s.mix((np.abs(s.y - cut.WAIST_V) < 2.3).astype(np.float32) * np.ones_like(s.x), c[0] * 0.75 + 8)
     if open:
-        gap = _gap(s.y, end)
+        gap = front_gap(s.y, end)
         s.shade((np.abs(np.abs(s.x) - gap - 0.9) < 0.9).astype(np.float32), 0.82)
         s.cover *= np.clip((np.abs(s.x) - gap) * s.ppc + 0.5, 0, 1)
