@@ -94,7 +94,7 @@ class Canvas:
         pad = np.zeros((y1 - y0, x1 - x0), np.float32)
         left, top = box[0] - x0 + int(round(dx)), box[1] - y0 + int(round(dy))
         sx, sy = max(0, -left), max(0, -top)
-        part = alpha[sy : sy + pad.shape[0] - max(top, 0), sx : sx + pad.shape[1] - max(left, 0)]
+        part = alpha[sy : sy + max(0, pad.shape[0] - max(top, 0)), sx : sx + max(0, pad.shape[1] - max(left, 0))]
         pad[max(top, 0) : max(top, 0) + part.shape[0], max(left, 0) : max(left, 0) + part.shape[1]] = part
         k = max(1, int(blur)) * 2 + 1
         pad = cv2.blur(cv2.blur(pad, (k, k)), (k, k))

@@ -36,6 +36,8 @@ class Spec:
     seed: int
     size: tuple[int, int] | None = None
     photos: Photos | None = None
+    clips: int | None = None
+    """Clips that each product is worn in; by default two, or one where the frames are few."""
 
     def places(self) -> tuple[str, ...] | None:
         """Panoramas for backgrounds; None when everything is drawn."""
@@ -183,7 +185,7 @@ def _work(task: tuple) -> list[dict]:
 
 def tasks(spec: Spec, products: list[Product]) -> list[tuple]:
     """Everything to draw, in the order of the annotations."""
-    rounds = 2 if spec.frames >= 6 else 1
+    rounds = spec.clips or (2 if spec.frames >= 6 else 1)
     clips = outfits(rng_for(spec.seed, 5), products, rounds)
     share = -(-spec.frames // rounds)
     return (

@@ -127,6 +127,20 @@ def collect(network: Network, pictures: Pictures, seed: int, workers: int = 1, f
     return seen
 
 
+def join(parts: list[Seen]) -> Seen:
+    """Several data sets as one; products and clips of each get numbers of their own."""
+    out, rows, products, clips = Seen(torch.cat([part.features for part in parts])), 0, 0, 0
+    for part in parts:
+        for product, found in part.shop.items():
+            out.shop[product + products] += [row + rows for row in found]
+        for (clip, product), frames in part.street.items():
+            out.street[clip + clips, product + products] = [[row + rows for row in frame] for frame in frames]
+        rows += len(part.features)
+        products += 1 + max([*part.shop, *(p for _, p in part.street)])
+        clips += 1 + max(clip for clip, _ in part.street)
+    return out
+
+
 class Batches:
     """Draws clips of different products."""
 
@@ -216,8 +230,19 @@ def aggregation_loss(head, street, shop, products, chosen, gallery: Gallery) -> 
     return pairs + against(head, queries, torch.tensor(products), shop, products, gallery)
 
 
-def begin(network: Network) -> None:
-    """The aggregator's head starts as a copy of the match predictor's (section 10), attention even."""
+@torch.no_grad()
+def begin(network: Network, pictures: Pictures, seed: int) -> None:
+    """Fits the appearance channels to some of the pictures, their weights 0 in the heads.
+
+    The aggregator's head starts as a copy of the match predictor's (section 10), attention even.
+    """
+    if network.config.appearance:
+        rng = np.random.default_rng([seed, 43])
+        picks = rng.choice(len(pictures.images), size=min(96, len(pictures.images)), replace=False)
+        images = torch.stack([pictures.sample(int(i), network.config.input_size, rng).image for i in picks])
+        network.appearance.fit([network.backbone.body(part) for part in images.split(8)])
+        first = network.roi_heads.match_predictor.conv_seq[0]
+        first.weight[:, network.config.channels :] = 0
     aggregator = network.roi_heads.temporal_aggregator
     aggregator.load_state_dict(network.roi_heads.match_predictor.state_dict(), strict=False)
     torch.nn.init.zeros_(aggregator.attention_scorer.weight)

@@ -31,6 +31,8 @@ class Config:
     """Width of the box head's two fully connected layers."""
     match_width: int
     """Channels of a match head's last convolution."""
+    appearance: tuple[int, ...] = ()
+    """Channels of C3, C4 and C5 that the match heads get beside the pyramid's; none in the published network."""
     masks: bool = False
     prefilter: str = "none"
     input_size: tuple[int, int] = (320, 320)
@@ -52,6 +54,11 @@ class Config:
     canonical_level: int = 4
     sampling_ratio: int = 2
 
+    @property
+    def extra(self) -> int:
+        """Channels of a RoI behind the pyramid's: six of colour, and those of the body."""
+        return 6 + sum(self.appearance) if self.appearance else 0
+
 
 FULL = Config(
     name="full",
@@ -71,6 +78,7 @@ COMPACT = Config(
     anchor_sizes=(32, 64, 128, 256),
     fc=512,
     match_width=256,
+    appearance=(24, 24, 8),
     prefilter="box",
     input_size=(384, 256),
     per_level=300,

@@ -75,8 +75,8 @@ def export(
     out.mkdir(parents=True, exist_ok=True)
     network = graphs.folded(network)
     c = network.config
-    rois7 = torch.rand(c.keep, 7, 7, c.channels)
-    rois14 = torch.rand(c.match_batch, 14, 14, c.channels)
+    rois7 = torch.rand(c.keep, 7, 7, c.channels + c.extra)
+    rois14 = torch.rand(c.match_batch, 14, 14, c.channels + c.extra)
     parts = {
         "trunk": (graphs.Trunk, torch.rand(1, 3, *c.input_size), "image", graphs.trunk_outputs(network)),
         "box_head": (graphs.Box, rois7, "rois", ["class_logits", "box_deltas"]),

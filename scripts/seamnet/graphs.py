@@ -34,12 +34,14 @@ class Box(nn.Module):
         super().__init__()
         self.head = copy.deepcopy(network.roi_heads.box_head)
         self.predictor = network.roi_heads.box_predictor
+        self.channels = network.config.channels
+        self.cut = network.config.extra > 0
         weight = self.head.fc6.weight
         columns = weight.view(weight.shape[0], -1, 7, 7).permute(0, 2, 3, 1).flatten(1)
         self.head.fc6.weight = nn.Parameter(columns.contiguous())
 
     def forward(self, rois):
-        return self.predictor(self.head(rois))
+        return self.predictor(self.head(rois[..., : self.channels] if self.cut else rois))
 
 
 class Match(nn.Module):

@@ -33,13 +33,15 @@ class BoxPredictor(nn.Module):
 
 
 class MatchHead(nn.Module):
-    """N x C x 14 x 14 -> N x embedding, and the weights of its match score."""
+    """N x C x 14 x 14 -> N x embedding, and the weights of its match score. C = channels + extra."""
 
-    def __init__(self, channels: int, width: int, embedding: int):
+    def __init__(self, channels: int, extra: int, width: int, embedding: int):
         super().__init__()
         layers: list[nn.Module] = []
+        inputs = channels + extra
         for outputs in (channels, channels, channels, width):
-            layers += [nn.Conv2d(channels, outputs, 3), nn.ReLU()]
+            layers += [nn.Conv2d(inputs, outputs, 3), nn.ReLU()]
+            inputs = channels
         self.conv_seq = nn.Sequential(*layers)
         self.linear = nn.Sequential(nn.Linear(width, embedding), nn.BatchNorm1d(embedding))
         self.last = nn.Linear(embedding, 2)
@@ -91,8 +93,8 @@ def _pointwise(layer: nn.Conv1d, x: torch.Tensor) -> torch.Tensor:
 class Aggregator(MatchHead):
     """The second match head, with what joins the embeddings of several frames into one."""
 
-    def __init__(self, channels: int, width: int, embedding: int):
-        super().__init__(channels, width, embedding)
+    def __init__(self, channels: int, extra: int, width: int, embedding: int):
+        super().__init__(channels, extra, width, embedding)
         self.attention_scorer = nn.Linear(embedding, 1)
         self.newnlb = NonLocal(embedding)
 

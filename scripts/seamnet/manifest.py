@@ -57,7 +57,7 @@ def sections(network: Network, input_size: tuple[int, int], open_set: float | No
         "input": dict(
             height=input_size[0], width=input_size[1], mean=MEAN, std=STD, prefilter=c.prefilter
         ),
-        "features": dict(channels=c.channels, levels=c.levels),
+        "features": dict(channels=c.channels + c.extra, levels=c.levels),
         "anchors": dict(
             sizes=c.anchor_sizes, ratios=c.ratios, strides=[strides(input_size, g) for g in grids]
         ),

@@ -7,13 +7,14 @@ it; boxes are pixels of that tensor, clipped to the image.
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 from torchvision.ops import roi_align
 
 from . import anchors, boxes
 from .config import Config
 from .heads import Aggregator, BoxHead, BoxPredictor, MaskHead, MaskPredictor, MatchHead
-from .trunk import RpnHead, backbone
+from .trunk import Appearance, RpnHead, backbone
 
 
 @dataclass
@@ -35,6 +36,8 @@ class Network(nn.Module):
         self.config = config
         labels = len(config.classes) + 1
         self.backbone = backbone(config.body, config.channels)
+        if config.appearance:
+            self.appearance = Appearance(self.backbone.body.out_channels, config.appearance)
         self.rpn = nn.Module()
         self.rpn.head = RpnHead(config.channels, len(config.ratios))
         heads = self.roi_heads = nn.Module()
@@ -43,19 +46,23 @@ class Network(nn.Module):
         if config.masks:
             heads.mask_head = MaskHead(config.channels)
             heads.mask_predictor = MaskPredictor(config.channels, labels)
-        shape = (config.channels, config.match_width, config.embedding)
+        shape = (config.channels, config.extra, config.match_width, config.embedding)
         heads.match_predictor = MatchHead(*shape)
         heads.temporal_aggregator = Aggregator(*shape)
 
     def trunk(self, image: torch.Tensor):
         """N x 3 x H x W -> (RoI levels, objectness a level, deltas a level)."""
-        levels = self.backbone(image)
+        features = self.backbone.body(image)
+        levels = self.backbone.fpn(features)
         objectness, deltas = self.rpn.head(levels)
-        return levels[:-1], objectness, deltas
+        levels = levels[:-1]
+        if self.config.appearance:
+            levels = [torch.cat(pair, dim=1) for pair in zip(levels, self.appearance(image, features))]
+        return levels, objectness, deltas
 
     def box(self, rois: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """N x C x 7 x 7 -> class logits, deltas."""
-        return self.roi_heads.box_predictor(self.roi_heads.box_head(rois))
+        """N x C x 7 x 7 -> class logits, deltas; of the channels only the pyramid's."""
+        return self.roi_heads.box_predictor(self.roi_heads.box_head(rois[:, : self.config.channels]))
 
     def embed(self, rois: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """N x C x 14 x 14 -> embeddings of the SFMR head and of the aggregator's head."""

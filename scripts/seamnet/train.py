@@ -98,7 +98,7 @@ def even_out(network: Network, samples: list[Sample], blocks: int) -> None:
     image = torch.cat([torch.full((len(s.boxes),), i) for i, s in enumerate(samples)])
     size = network.config.input_size
     network.box(pool_rois(network.config, levels, garments, 7, size, image))
-    heads.match_predictor(pool_rois(network.config, levels, garments, 14, size, image))
+    heads.match_predictor(without_appearance(network, pool_rois(network.config, levels, garments, 14, size, image)))
     for hook in hooks:
         hook.remove()
 
@@ -110,6 +110,11 @@ def pyramid(network: Network, samples: list[Sample], blocks: int) -> list[torch.
         return network.backbone(images.contiguous(memory_format=torch.channels_last))
     begun = torch.stack([s.features for s in samples]).contiguous(memory_format=torch.channels_last)
     return network.backbone.fpn(network.backbone.body.finish(begun, blocks))
+
+
+def without_appearance(network: Network, rois: torch.Tensor) -> torch.Tensor:
+    """RoIs of the pyramid alone, zeros for the channels that only stage two learns from."""
+    return torch.nn.functional.pad(rois, (0, 0, 0, 0, 0, network.config.extra))
 
 
 class Bank:
@@ -213,7 +218,8 @@ class Trainer:
         products = torch.cat([s.products[k] for s, k in zip(samples, seen)])
         shop = torch.tensor([samples[i].shop for i in image.tolist()])
         head = self.network.roi_heads.match_predictor
-        embeddings = head(pool_rois(self.network.config, levels, rois, 14, size, image))
+        pooled = pool_rois(self.network.config, levels, rois, 14, size, image)
+        embeddings = head(without_appearance(self.network, pooled))
         result = losses.match_loss(head, embeddings, products, shop, self.bank.tensors())
         self.bank.add(embeddings[shop], products[shop])
         return result

@@ -138,6 +138,44 @@ class FeaturePyramid(nn.Module):
         return out
 
 
+class Appearance(nn.Module):
+    """What tells garments apart and a detector's narrow pyramid forgets: colour and the body's own features.
+
+    At stride 8: mean and deviation of the normalised RGB in each 8 x 8 block, and C3, C4, C5, each
+    through a 1x1 convolution onto its principal components (`fit`, never trained). Coarser levels
+    are averages of it.
+    """
+
+    def __init__(self, inputs: tuple[int, ...], channels: tuple[int, ...]):
+        super().__init__()
+        self.components = nn.ModuleList(nn.Conv2d(n, k, 1) for n, k in zip(inputs, channels))
+        self.requires_grad_(False)
+
+    def forward(self, image: torch.Tensor, features: list[torch.Tensor]) -> list[torch.Tensor]:
+        """N x 3 x H x W and C3..C5 -> one tensor a level, at strides 8, 16, 32."""
+        mean = F.avg_pool2d(image, 8)
+        deviation = F.relu(F.avg_pool2d(image * image, 8) - mean * mean + 1e-4).sqrt()
+        parts = [mean, deviation]
+        for k, (conv, feature) in enumerate(zip(self.components, features)):
+            part = conv(feature)
+            parts.append(F.interpolate(part, scale_factor=2.0**k, mode="nearest") if k else part)
+        levels = [torch.cat(parts, dim=1)]
+        for _ in features[1:]:
+            levels.append(F.avg_pool2d(levels[-1], 2))
+        return levels
+
+    @torch.no_grad()
+    def fit(self, features: list[list[torch.Tensor]]) -> None:
+        """Principal components, scaled to deviation 1, of the features (C3, C4, C5) of some batches."""
+        for conv, column in zip(self.components, zip(*features)):
+            x = torch.cat([t.permute(0, 2, 3, 1).flatten(0, 2) for t in column]).double()
+            mean = x.mean(dim=0)
+            values, vectors = torch.linalg.eigh(torch.cov((x - mean).T))
+            top = vectors.flip(1)[:, : conv.out_channels] / values.flip(0)[: conv.out_channels].clamp(min=1e-9).sqrt()
+            conv.weight.copy_(top.T[:, :, None, None].float())
+            conv.bias.copy_((-top.T @ mean).float())
+
+
 class RpnHead(nn.Module):
     """3x3 convolution, ReLU, then 3 objectness logits and 12 deltas a pixel, one head for all levels."""
 

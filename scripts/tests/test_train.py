@@ -26,11 +26,11 @@ def test_training_learns_resumes_and_measures(compact, tmp_path, monkeypatch):
     total = [entry["total"] for entry in log]
     assert np.mean(total[-5:]) < 0.8 * np.mean(total[:3])
 
-    adapt.begin(network)
+    adapt.begin(network, pictures, 1)
     before = network.roi_heads.temporal_aggregator.newnlb.W.weight.clone()
     monkeypatch.setattr(adapt, "LEAST_SCORE", 0.0)
     seen = adapt.collect(network, pictures, 3)
-    assert seen.features.shape[1:] == (network.config.channels, 14, 14)
+    assert seen.features.shape[1:] == (network.config.channels + network.config.extra, 14, 14)
     assert all(len(frames) <= 3 for frames in seen.street.values())
     adapt.fit(network, seen, adapt.Recipe(steps=4, products=4, refresh=2), report=lines.append)
     assert not torch.equal(before, network.roi_heads.temporal_aggregator.newnlb.W.weight)
