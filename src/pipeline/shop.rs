@@ -20,7 +20,7 @@ const THUMBNAIL_QUALITY: u8 = 85;
 /// [`Kind::Input`]: the bytes are no picture, or no garment is found in it.
 pub fn shop_picture(recognizer: &mut Recognizer, bytes: &[u8], path: &Path) -> Result<ShopPicture> {
     let picture = decode_picture(bytes, &path.display().to_string())?;
-    let found = recognizer.recognize_largest(&picture, &mut StageTimes::default())?;
+    let found = recognizer.recognize_product(&picture, None, &mut StageTimes::default())?;
     let Some(detection) = found else {
         let text = format!("no garment is found in {}", path.display());
         return Err(Fault::new(Kind::Input, text).cure("use a picture that shows the whole product, large and alone"));
