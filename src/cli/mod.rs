@@ -6,6 +6,7 @@ pub mod demo;
 pub mod inspect;
 pub mod logging;
 pub mod places;
+pub mod progress;
 pub mod query;
 pub mod table;
 
@@ -16,6 +17,7 @@ use crate::pipeline::matcher::stamp;
 use crate::pipeline::recognizer::Recognizer;
 use crate::pipeline::shop::shop_picture;
 use crate::pipeline::workers::frame_workers;
+use crate::seam::Region;
 use clap::{Parser, Subcommand};
 use std::path::Path;
 use std::process::ExitCode;
@@ -65,12 +67,13 @@ fn model_stamp(model: &Path) -> Result<ModelStamp> {
 }
 
 /// What an import runs a picture through.
-type Embedder = Box<dyn FnMut(&[u8], &Path) -> Result<ShopPicture> + Send>;
+type Embedder = Box<dyn FnMut(&[u8], &Path, Option<Region>) -> Result<ShopPicture> + Send>;
 
 /// Embedders of one model, one a thread.
 fn embedders(model: &Path) -> Result<Vec<Embedder>> {
     let workers = frame_workers(Recognizer::load(model)?);
-    let embedder =
-        |mut worker: Recognizer| -> Embedder { Box::new(move |bytes, path| shop_picture(&mut worker, bytes, path)) };
+    let embedder = |mut worker: Recognizer| -> Embedder {
+        Box::new(move |bytes, path, region| shop_picture(&mut worker, bytes, path, region))
+    };
     Ok(workers.into_iter().map(embedder).collect())
 }
