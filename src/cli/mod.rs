@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod catalogue;
 pub mod demo;
+pub mod eval;
 pub mod inspect;
 pub mod logging;
 pub mod places;
@@ -37,6 +38,7 @@ enum Command {
     Catalogue(catalogue::CatalogueArgs),
     Inspect(inspect::InspectArgs),
     Bench(bench::BenchArgs),
+    Eval(eval::EvalArgs),
 }
 
 /// Parses the command line, runs the command, prints a fault as one line and returns its exit code.
@@ -59,6 +61,7 @@ fn run(command: &Command) -> Result<()> {
         Command::Catalogue(args) => catalogue::run(args, model_stamp, |model, _| embedders(model)),
         Command::Inspect(args) => inspect::run(args),
         Command::Bench(args) => bench::run(args),
+        Command::Eval(args) => eval::run(args),
     }
 }
 
