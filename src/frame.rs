@@ -39,6 +39,15 @@ impl Picture {
         let stride = 3 * self.size.width;
         &self.rgb[y * stride..(y + 1) * stride]
     }
+
+    /// A copy of the part of `size` whose top left is (x, y).
+    ///
+    /// # Panics
+    /// When it reaches outside: the caller chose it.
+    pub fn part(&self, x: usize, y: usize, size: Size) -> Picture {
+        let rows = (y..y + size.height).map(|y| &self.row(y)[3 * x..3 * (x + size.width)]);
+        Picture { size, rgb: rows.collect::<Vec<_>>().concat() }
+    }
 }
 
 impl std::fmt::Debug for Picture {

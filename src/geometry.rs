@@ -73,11 +73,36 @@ impl<S> Rect<S> {
         ((self.x1 + self.x2) / 2.0, (self.y1 + self.y2) / 2.0)
     }
 
-    /// Intersection over union, 0 where the boxes do not touch or are empty.
-    pub fn iou(&self, other: &Self) -> f32 {
+    /// The area that both cover.
+    pub fn intersection(&self, other: &Self) -> f32 {
         let width = (self.x2.min(other.x2) - self.x1.max(other.x1)).max(0.0);
         let height = (self.y2.min(other.y2) - self.y1.max(other.y1)).max(0.0);
-        let intersection = width * height;
+        width * height
+    }
+
+    /// Whether the boxes have a point in common, an edge counts.
+    pub fn touches(&self, other: &Self) -> bool {
+        self.x1 <= other.x2 && other.x1 <= self.x2 && self.y1 <= other.y2 && other.y1 <= self.y2
+    }
+
+    /// The smallest box around both.
+    pub fn hull(&self, other: &Self) -> Self {
+        Rect::new(self.x1.min(other.x1), self.y1.min(other.y1), self.x2.max(other.x2), self.y2.max(other.y2))
+    }
+
+    /// Larger by `share` of each side, around the same centre.
+    pub fn grown(&self, share: f32) -> Self {
+        let (x, y) = (self.width() * share / 2.0, self.height() * share / 2.0);
+        Rect::new(self.x1 - x, self.y1 - y, self.x2 + x, self.y2 + y)
+    }
+
+    pub fn shifted(&self, x: f32, y: f32) -> Self {
+        Rect::new(self.x1 + x, self.y1 + y, self.x2 + x, self.y2 + y)
+    }
+
+    /// Intersection over union, 0 where the boxes do not touch or are empty.
+    pub fn iou(&self, other: &Self) -> f32 {
+        let intersection = self.intersection(other);
         let union = self.area() + other.area() - intersection;
         if union > 0.0 { intersection / union } else { 0.0 }
     }

@@ -8,7 +8,8 @@
 //!
 //! Modules in reading order: the foundation ([`fault`], [`geometry`], [`frame`], [`tensor`], [`metrics`]), which knows no
 //! stage; the stages ([`capture`], [`network`], [`seam`], [`catalogue`], [`display`]), which hand each other plain values and
-//! otherwise do not know one another; the [`pipeline`], which joins them; and [`cli`], the only place that prints.
+//! otherwise do not know one another; [`evaluation`], which judges what they found; the [`pipeline`], which joins them; and
+//! [`cli`], the only place that prints.
 //! ARCHITECTURE.md says why.
 
 pub mod fault;
@@ -20,6 +21,7 @@ pub mod tensor;
 pub mod capture;
 pub mod catalogue;
 pub mod display;
+pub mod evaluation;
 pub mod network;
 pub mod seam;
 

@@ -12,9 +12,11 @@ use vetrina::catalogue::{
 };
 use vetrina::fault::{Fault, Kind, Result};
 use vetrina::geometry::Rect;
-use vetrina::seam::Detection;
+use vetrina::seam::{Detection, Region};
 
 const LENGTH: usize = 4;
+/// The regions of a small model's classes.
+const CLASSES: [Option<Region>; 4] = [Some(Region::Upper), Some(Region::Lower), Some(Region::Dress), None];
 const STRICT: ImportOptions = ImportOptions { strict: true };
 const LENIENT: ImportOptions = ImportOptions { strict: false };
 
@@ -63,7 +65,8 @@ fn stamp(hash: &str) -> ModelStamp {
 }
 
 /// A network that sees in each picture a garment made of its first byte; none in what begins with "none".
-fn embed(bytes: &[u8], path: &Path) -> Result<ShopPicture> {
+/// Its class is the region's that is looked for, by [`CLASSES`], else 3.
+fn embed(bytes: &[u8], path: &Path, region: Option<Region>) -> Result<ShopPicture> {
     if bytes.starts_with(b"none") {
         return Err(Fault::new(Kind::Input, format!("{} shows no garment", path.display())));
     }
@@ -73,7 +76,7 @@ fn embed(bytes: &[u8], path: &Path) -> Result<ShopPicture> {
     let value = f32::from(bytes[0] - b'a');
     let detection = Detection {
         bounds: Rect::new(1.0, 2.0, 30.5, 40.0),
-        class: 3,
+        class: region.map_or(3, |region| CLASSES.iter().position(|class| *class == Some(region)).unwrap()),
         score: 0.75,
         match_embedding: Arc::from([value, 0.5, -0.5, 0.0]),
         aggregation_embedding: Arc::from([-value, 1.0, 0.0, 0.25]),
@@ -98,15 +101,15 @@ fn import(
     let feed = feed::parse(text.as_bytes())?;
     let mut plan = catalogue.plan(&feed, images, stamp, options)?;
     for (index, picture) in plan.pending().to_vec().iter().enumerate().rev() {
-        plan.supply(index, picture.read().and_then(|bytes| embed(&bytes, &picture.path)))?;
+        plan.supply(index, picture.read().and_then(|bytes| embed(&bytes, &picture.path, picture.region)))?;
     }
     plan.finish()
 }
 
 const FEED: &str = "id,title,image_link,additional_image_link,price,brand\n\
-                    1,Dress,a.jpg,\"b.jpg,c.jpg\",19.90 EUR,Acme\n\
-                    2,Skirt,d.jpg,,5 EUR,\n\
-                    3,\"Shirt, blue\",e.jpg,a.jpg,,Acme\n";
+                    1,Scarf,a.jpg,\"b.jpg,c.jpg\",19.90 EUR,Acme\n\
+                    2,Glove,d.jpg,,5 EUR,\n\
+                    3,\"Cape, blue\",e.jpg,a.jpg,,Acme\n";
 
 #[test]
 fn an_import_can_be_listed_shown_searched_and_checked() {
@@ -128,6 +131,60 @@ fn an_import_can_be_listed_shown_searched_and_checked() {
     let mode: String =
         Connection::open(shop.db()).unwrap().query_row("pragma journal_mode", [], |row| row.get(0)).unwrap();
     assert_eq!(mode, "wal");
+}
+
+#[test]
+fn a_picture_of_two_garments_is_embedded_for_each_region_and_searched_within_it() {
+    let shop = Shop::new();
+    let text = "id,title,image_link,product_type\n1,Denim jacket,a.jpg,\n2,Nova,a.jpg,Women > Trousers\n\
+                3,Cap,b.jpg,\n4,Bag,c.jpg,\n";
+    let report = shop.import(text).unwrap();
+    assert_eq!((report.products, report.pictures_embedded), (4, 4));
+    let catalogue = shop.open();
+    let class = |id: &str| catalogue.get(id).unwrap().unwrap().pictures[0].class;
+    assert_eq!(["1", "2", "3", "4"].map(class), [0, 1, 3, 3]);
+    assert!(catalogue.check(None).unwrap().is_sound());
+    let index = Index::load(&catalogue, Head::Match, &[-1.0; LENGTH], 0.0).unwrap();
+    // The words of 3 and 4 say nothing: with this model their class 3 is a lower garment.
+    let index = index.with_regions(&[None, None, None, Some(Region::Lower)]);
+    assert_eq!(index.region(0), Some(Region::Upper));
+    let found = |region| index.search_in(&[0.0, 0.5, -0.5, 0.0], region, 9).into_iter().map(|hit| hit.product);
+    assert_eq!(found(Some(Region::Upper)).collect::<Vec<_>>(), [0]);
+    assert_eq!(found(Some(Region::Dress)).collect::<Vec<_>>(), [0]);
+    assert_eq!(found(Some(Region::Lower)).collect::<Vec<_>>(), [1, 2, 3]);
+    assert_eq!(found(None).collect::<Vec<_>>(), [0, 1, 2, 3]);
+    // Another title, another garment of the picture; the one that nothing shows any more is gone.
+    let report = shop.import(&text.replace("Denim jacket", "Denim shorts")).unwrap();
+    assert_eq!((report.updated, report.pictures_embedded, report.pictures_reused), (1, 0, 3));
+    let report = shop.import(text).unwrap();
+    assert_eq!((report.updated, report.pictures_embedded), (1, 1));
+}
+
+#[test]
+fn a_catalogue_of_the_first_schema_is_brought_up_and_searched() {
+    let shop = Shop::new();
+    let old = Connection::open(shop.db()).unwrap();
+    old.execute_batch(include_str!("../src/catalogue/schema.sql")).unwrap();
+    old.execute_batch(
+        "insert into model values (1, 'compact', 'one', 4);
+         insert into product (id, position, title, image_link) values ('1', 0, 'Denim jacket', 'a.jpg');
+         insert into content values (7, zeroblob(32), x'ff');
+         insert into descriptor values (7, 0, 0.5, 0, 0, 9, 9, zeroblob(16), zeroblob(16));
+         insert into picture values ('1', 0, 'a.jpg', 7);
+         insert into refusal values (zeroblob(32), 'no garment');
+         pragma application_id = 0x56545241; pragma user_version = 1;",
+    )
+    .unwrap();
+    drop(old);
+    let catalogue = Catalogue::open(&shop.db()).unwrap();
+    let index = Index::load(&catalogue, Head::Match, &[-1.0; LENGTH], 0.0).unwrap().with_regions(&CLASSES);
+    assert_eq!((index.len(), index.gallery().rows(), index.region(0)), (1, 1, Some(Region::Upper)));
+    assert_eq!(catalogue.get("1").unwrap().unwrap().pictures[0].score, 0.5);
+    drop(catalogue);
+    // The next import looks at the picture for the jacket.
+    let report = shop.import("id,title,image_link\n1,Denim jacket,a.jpg\n").unwrap();
+    assert_eq!((report.updated, report.pictures_embedded), (1, 1));
+    assert!(shop.open().check(None).unwrap().is_sound());
 }
 
 #[test]
@@ -179,7 +236,7 @@ fn a_second_import_computes_nothing_even_of_renamed_or_refused_pictures() {
 fn the_feed_is_the_catalogue() {
     let shop = Shop::new();
     shop.import(FEED).unwrap();
-    let report = shop.import("id,title,image_link\n3,Shirt,e.jpg\n7,Coat,f.jpg\n1,Dress,a.jpg\n").unwrap();
+    let report = shop.import("id,title,image_link\n3,Cape,e.jpg\n7,Bag,f.jpg\n1,Scarf,a.jpg\n").unwrap();
     assert_eq!((report.added, report.updated, report.removed, report.unchanged), (1, 2, 1, 0));
     assert_eq!((report.pictures_embedded, report.pictures_reused), (1, 2));
     assert_eq!(shop.ids(), ["3", "7", "1"]);
@@ -193,9 +250,9 @@ fn bad_rows_are_skipped_with_line_and_reason_or_refuse_all_when_strict() {
     shop.import(FEED).unwrap();
     shop.picture("f.jpg", "none");
     let text = "id,title,image_link,additional_image_link\n\
-                1,Dress,a.jpg,missing.jpg\n\
+                1,Scarf,a.jpg,missing.jpg\n\
                 2,,b.jpg,\n\
-                3,Shirt,../shop.db,\n\
+                3,Cape,../shop.db,\n\
                 4,Hat,https://shop.example/h.jpg,\n\
                 1,Twice,b.jpg,\n\
                 6,Nothing,f.jpg,\n\
@@ -213,7 +270,7 @@ fn bad_rows_are_skipped_with_line_and_reason_or_refuse_all_when_strict() {
     assert!(reasons[&7].contains("no garment"));
     assert!(report.skipped_pictures[0].reason.contains("missing.jpg"));
     assert_eq!(shop.ids(), ["1", "7"]);
-    let unknown = "id,title,image_link,prize\n1,Dress,a.jpg,3\n";
+    let unknown = "id,title,image_link,prize\n1,Scarf,a.jpg,3\n";
     assert!(shop.import(unknown).unwrap().warnings[0].contains("did you mean \"price\""));
     assert!(import(&mut shop.open(), unknown, &shop.images(), &stamp("one"), STRICT).is_err());
     // Known from the import above to show no garment: refused without looking again.
@@ -236,7 +293,7 @@ fn an_import_that_fails_half_way_leaves_the_old_catalogue() {
     let mut catalogue = shop.open();
     let feed = feed::parse(text.as_bytes()).unwrap();
     let mut plan = catalogue.plan(&feed, &shop.images(), &stamp("two"), LENIENT).unwrap();
-    plan.supply(0, embed(b"g", Path::new("g.jpg"))).unwrap();
+    plan.supply(0, embed(b"g", Path::new("g.jpg"), None)).unwrap();
     assert_eq!(shop.ids(), ["1", "2", "3"], "a reader sees the old one meanwhile");
     drop(plan);
     assert_eq!(catalogue.stamp().unwrap(), Some(stamp("one")));
@@ -256,7 +313,7 @@ fn a_plan_is_finished_only_with_all_its_pictures() {
     let plan = catalogue.plan(&feed, &shop.images(), &stamp("one"), LENIENT).unwrap();
     assert_eq!(plan.finish().unwrap_err().kind(), Kind::Internal);
     let mut plan = catalogue.plan(&feed, &shop.images(), &stamp("one"), LENIENT).unwrap();
-    let mut wrong = embed(b"a", Path::new("a.jpg")).unwrap();
+    let mut wrong = embed(b"a", Path::new("a.jpg"), None).unwrap();
     wrong.detection.match_embedding = Arc::from([1.0, f32::NAN, 0.0, 0.0]);
     assert_eq!(plan.supply(0, Ok(wrong)).unwrap_err().kind(), Kind::Model);
     let picture = plan.pending()[0].clone();
@@ -417,7 +474,7 @@ fn a_running_reader_notices_a_new_import() {
     let reader = shop.open();
     let version = reader.data_version().unwrap();
     assert_eq!(reader.data_version().unwrap(), version);
-    shop.import("id,title,image_link\n1,Dress,a.jpg\n").unwrap();
+    shop.import("id,title,image_link\n1,Scarf,a.jpg\n").unwrap();
     assert_ne!(reader.data_version().unwrap(), version);
 }
 
@@ -465,7 +522,7 @@ fn the_command_imports_on_several_threads() {
     };
     let report = import_feed(&args, &stamp("one"), |pending| Ok(vec![embed; pending.min(3)])).unwrap();
     assert_eq!((report.products, report.pictures_embedded), (3, 5));
-    type Worker = fn(&[u8], &Path) -> Result<ShopPicture>;
+    type Worker = fn(&[u8], &Path, Option<Region>) -> Result<ShopPicture>;
     let again = import_feed(&args, &stamp("one"), |_| -> Result<Vec<Worker>> { panic!("no work") });
     assert_eq!(again.unwrap().unchanged, 3);
     shop.picture("f.jpg", "broken");

@@ -8,6 +8,10 @@
 
 use std::path::{Path, PathBuf};
 use vetrina::capture::read_picture;
+use vetrina::evaluation::choice::published_tracks;
+use vetrina::evaluation::protocol::ranks;
+use vetrina::evaluation::shop::View;
+use vetrina::evaluation::{Head, Record, Seen, Shop};
 use vetrina::geometry::{Camera, Network, Rect, Size};
 use vetrina::metrics::StageTimes;
 use vetrina::pipeline::recognizer::Recognizer;
@@ -17,7 +21,7 @@ use vetrina::seam::proposals::proposals;
 use vetrina::seam::settings::{
     AnchorSettings, FeatureSettings, InputSettings, Prefilter, ProposalSettings, RoiSettings,
 };
-use vetrina::seam::{Anchors, Detection, Pyramid};
+use vetrina::seam::{Anchors, Detection, Embedding, Pyramid, ScoreHead};
 use vetrina::tensor::Tensor;
 
 const INPUT: Size = Size::new(320, 320);
@@ -180,6 +184,78 @@ fn tracks_are_the_published_ones() {
         rest = others;
     }
     assert_eq!(tracks, expected);
+}
+
+#[test]
+fn the_evaluations_tracks_scores_and_ranks_are_the_published_ones() {
+    let Some(folder) = fixtures() else { return };
+    let path = folder.join("case-320x320/video.npz");
+    let record = published_record(&path);
+    let parity = published_heads(&folder.join("checkpoint.npz"));
+    let mut shop = Shop::new(parity.0.clone(), parity.1);
+    let (matching, aggregation) = (rows(&path, "gallery_match", 256), rows(&path, "gallery_aggr", 256));
+    for (matching, aggregation) in matching.into_iter().zip(aggregation) {
+        shop.add(None, vec![View { matching: matching.into(), aggregation: aggregation.into() }]);
+    }
+    // Single frames: every box against every product.
+    let published = floats(&path, "frame_gallery_logits");
+    for (index, seen) in record.seen.iter().enumerate() {
+        let logits = shop.logits(Head::Match, &seen.detection.match_embedding);
+        let pairs = published[index * 24..(index + 1) * 24].chunks_exact(2);
+        let expected: Vec<f32> = pairs.map(|pair| pair[1] - pair[0]).collect();
+        assert!(largest_difference(&logits, &expected) < 1e-2, "box {index}");
+    }
+    // SEAM: every published track against every product, in the published order.
+    let tracks = published_tracks(&record, &parity.0);
+    let lengths: Vec<usize> = array(&path, "tracks_len").1.into_iter().map(|length| length as usize).collect();
+    assert_eq!(tracks.iter().map(Vec::len).collect::<Vec<_>>(), lengths);
+    let (queries, order) = (rows(&path, "query", 256), array(&path, "query_gallery_rank").1);
+    let logits = floats(&path, "query_gallery_logits");
+    for (number, track) in tracks.iter().enumerate() {
+        let found = shop.logits(Head::Aggregation, &queries[number]);
+        let pairs = logits[number * 24..(number + 1) * 24].chunks_exact(2);
+        let expected: Vec<f32> = pairs.map(|pair| pair[1] - pair[0]).collect();
+        assert!(largest_difference(&found, &expected) < 1e-2, "track {number}");
+        for (place, own) in order[number * 12..(number + 1) * 12].iter().enumerate() {
+            let mut aggregate = |window: &[Embedding]| {
+                assert_eq!(window.len(), track.len());
+                Ok(queries[number].clone().into())
+            };
+            let ranks = ranks(track, *own as usize, &shop, None, &mut aggregate).unwrap();
+            assert_eq!(ranks[0], [Some(place + 1)], "track {number}, product {own}");
+        }
+    }
+}
+
+/// All boxes of the published clip with the published embeddings.
+fn published_record(path: &Path) -> Record {
+    let (frames, scores) = (array(path, "det_frame").1, floats(path, "det_scores"));
+    let labels = array(path, "det_labels").1;
+    let (matching, aggregation) = (rows(path, "match_features", 256), rows(path, "aggr_features", 256));
+    let boxes = rows(path, "det_boxes", 4).into_iter().map(|b| Rect::new(b[0], b[1], b[2], b[3]));
+    let seen = boxes.zip(matching.into_iter().zip(aggregation)).enumerate().map(|(index, (bounds, embeddings))| Seen {
+        frame: frames[index] as u64,
+        detection: Detection {
+            bounds,
+            class: labels[index] as usize - 1,
+            score: scores[index],
+            match_embedding: embeddings.0.into(),
+            aggregation_embedding: embeddings.1.into(),
+        },
+        substitute: false,
+    });
+    Record { size: INPUT, seen: seen.collect(), frames: (0..10).collect() }
+}
+
+/// How the published network compares embeddings, by its two heads.
+fn published_heads(checkpoint: &Path) -> (ScoreHead, ScoreHead) {
+    let head = |name: &str| {
+        let weight = rows(checkpoint, &format!("f/roi_heads.{name}.last.weight"), 256);
+        let bias = floats(checkpoint, &format!("f/roi_heads.{name}.last.bias"));
+        let difference = weight[1].iter().zip(&weight[0]).map(|(one, zero)| one - zero);
+        ScoreHead { weight: difference.collect(), bias: bias[1] - bias[0] }
+    };
+    (head("match_predictor"), head("temporal_aggregator"))
 }
 
 #[test]

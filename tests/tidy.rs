@@ -8,14 +8,15 @@ use std::path::{Path, PathBuf};
 const FOUNDATION: [&str; 5] = ["fault", "frame", "geometry", "metrics", "tensor"];
 
 /// Which modules of ours each module may name, beyond itself and the foundation. Stages see of `seam` only its plain data.
-const MAY_USE: [(&str, &[&str]); 7] = [
+const MAY_USE: [(&str, &[&str]); 8] = [
     ("capture", &[]),
     ("network", &["seam"]),
     ("seam", &[]),
     ("catalogue", &["seam"]),
     ("display", &[]),
+    ("evaluation", &["seam"]),
     ("pipeline", &["capture", "network", "seam", "catalogue", "display"]),
-    ("cli", &["capture", "network", "seam", "catalogue", "display", "pipeline"]),
+    ("cli", &["capture", "network", "seam", "catalogue", "display", "evaluation", "pipeline"]),
 ];
 
 /// What only some files may name: the words, and the beginnings of the paths that may.

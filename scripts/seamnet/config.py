@@ -53,6 +53,8 @@ class Config:
     canonical_size: float = 224.0
     canonical_level: int = 4
     sampling_ratio: int = 2
+    focus: dict[str, float] | None = None
+    """A second, closer look at people who are small in the input; None looks once, as published."""
 
     @property
     def extra(self) -> int:
@@ -84,5 +86,6 @@ COMPACT = Config(
     per_level=300,
     keep=100,
     match_batch=1,
+    focus=dict(below=0.5, fill=0.7, score=0.1, looks=2),
 )
 NETWORKS = {"full": FULL, "compact": COMPACT}

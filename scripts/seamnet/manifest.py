@@ -11,8 +11,8 @@ from .config import MEAN, STD, Config
 from .network import Network
 
 FORMAT = 1
-STAMPED = ("input", "features", "anchors", "proposals", "rois", "detections")
-"""Sections that, beside the graphs, change what an embedding means."""
+STAMPED = ("input", "features", "anchors", "proposals", "rois", "detections", "focus")
+"""Sections that, beside the graphs, change what an embedding means; `focus` only where there is one."""
 
 
 def number(value: float) -> str:
@@ -80,6 +80,8 @@ def sections(network: Network, input_size: tuple[int, int], open_set: float | No
             frames=c.frames, weight=scores["aggregation"][0], bias=scores["aggregation"][1]
         ),
     }
+    if c.focus is not None:
+        out["focus"] = dict(c.focus)
     if open_set is not None:
         out["open_set"] = dict(logit=float(open_set))
     return out
@@ -89,10 +91,10 @@ def descriptor_hash(graphs: dict[str, str], parts: dict[str, dict]) -> str:
     """The stamp of descriptors: equal when a picture gives the same embeddings.
 
     sha256 over ASCII lines: `trunk <sha256>`, `box_head <sha256>`, `match_head <sha256>`, then for
-    each section of `STAMPED` its TOML text as the manifest has it, blank line and title included.
+    each section of `STAMPED` that there is its TOML text as the manifest has it, blank line and title included.
     """
     lines = "".join(f"{g} {graphs[g]}\n" for g in ("trunk", "box_head", "match_head"))
-    lines += "".join(section(name, parts[name]) for name in STAMPED)
+    lines += "".join(section(name, parts[name]) for name in STAMPED if name in parts)
     return hashlib.sha256(lines.encode()).hexdigest()
 
 

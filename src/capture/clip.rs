@@ -1,6 +1,6 @@
 //! Every other clip, through the `ffmpeg` program: a child process that writes PPM pictures into a pipe.
 
-use super::{MAX_PIXELS, RECORDED_RATE, Source, recorded};
+use super::{MAX_PIXELS, Source, recorded};
 use crate::fault::{Fault, Kind, Result};
 use crate::frame::{Frame, Picture};
 use crate::geometry::Size;
@@ -16,12 +16,17 @@ pub struct Clip {
 }
 
 impl Clip {
-    pub fn open(path: &Path) -> Result<Self> {
+    /// `rate`: frames a second that are wanted; `None`: every frame, as recorded.
+    pub fn open(path: &Path, rate: Option<u32>) -> Result<Self> {
+        let filter = rate
+            .map_or(["-vsync".to_owned(), "passthrough".to_owned()], |rate| ["-vf".to_owned(), format!("fps={rate}")]);
         let mut child = Command::new("ffmpeg")
             .args(["-nostdin", "-v", "error", "-i"])
             // A path that begins with a dash or names a protocol is still a path.
             .arg(std::path::absolute(path).unwrap_or_else(|_| path.into()))
-            .args(["-an", "-vf", &format!("fps={RECORDED_RATE}"), "-f", "image2pipe", "-c:v", "ppm", "-"])
+            .arg("-an")
+            .args(filter)
+            .args(["-f", "image2pipe", "-c:v", "ppm", "-"])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -38,6 +38,15 @@ pub trait Source: Send {
 
 /// Opens a picture, a folder of pictures or a clip: a path, or `file://` and a path.
 pub fn open(input: &str) -> Result<Box<dyn Source>> {
+    open_at(input, Some(RECORDED_RATE))
+}
+
+/// As [`open`], but every frame of a clip as it was recorded, so that frames have the numbers that annotations give them.
+pub fn open_every_frame(input: &str) -> Result<Box<dyn Source>> {
+    open_at(input, None)
+}
+
+fn open_at(input: &str, rate: Option<u32>) -> Result<Box<dyn Source>> {
     let path = local_path(input)?;
     let meta = std::fs::metadata(&path).map_err(|error| Fault::io(Kind::Input, "open", &path, error))?;
     if meta.is_dir() {
@@ -55,7 +64,7 @@ pub fn open(input: &str) -> Result<Box<dyn Source>> {
         _ if image::guess_format(&head).is_ok_and(|format| picture::FORMATS.contains(&format)) => {
             Ok(Box::new(Still { path: Some(path) }))
         }
-        _ => Ok(Box::new(clip::Clip::open(&path)?)),
+        _ => Ok(Box::new(clip::Clip::open(&path, rate)?)),
     }
 }
 

@@ -77,7 +77,14 @@ fn check_references(catalogue: &Catalogue, report: &mut CheckReport) -> rusqlite
     }
     let orphans = [
         ("select id from product where id not in (select product_id from picture)", "product", "no picture"),
-        ("select id from content where id not in (select content_id from descriptor)", "picture", "no descriptor"),
+        (
+            "select content_id from picture join product on product.id = product_id where not exists (
+               select 1 from descriptor where descriptor.content_id = picture.content_id
+               and descriptor.region = coalesce(product.region, '')
+             )",
+            "picture",
+            "no descriptor",
+        ),
     ];
     for (query, what, lacks) in orphans {
         let mut statement = catalogue.connection.prepare(query)?;

@@ -161,15 +161,23 @@ impl Gallery {
     /// # Panics
     /// When `street` has not `embedding()` values: it comes from another model, which the caller has checked.
     pub fn search(&self, street: &[f32], k: usize) -> Vec<Hit> {
+        self.search_among(street, k, ALL)
+    }
+
+    /// As [`Gallery::search`], among the products alone whose place in `among` is true; an empty `among` means all.
+    ///
+    /// # Panics
+    /// When `among` is not empty and shorter than the last product's number: the caller made both.
+    pub fn search_among(&self, street: &[f32], k: usize, among: &[bool]) -> Vec<Hit> {
         if k == 0 || self.rows() == 0 || !street.iter().all(|a| a.is_finite()) {
             return Vec::new();
         }
         let query = self.query(street);
         let covered = query.size < LARGEST; // false for a value that is no number
         if !covered {
-            return self.search_exhaustive(street, k);
+            return self.search_exhaustive_among(street, k, among);
         }
-        let rows = self.shortlist(&query, k);
+        let rows = self.shortlist(&query, k, among);
         let mut hits = Vec::with_capacity(rows.len());
         for row in rows {
             self.add_hits(&query, row..row + 1, &mut hits);
@@ -179,11 +187,16 @@ impl Gallery {
 
     /// How many rows [`Gallery::search`] computes in f32 for this query; for benchmarks.
     pub fn shortlist_len(&self, street: &[f32], k: usize) -> usize {
-        self.shortlist(&self.query(street), k).len()
+        self.shortlist(&self.query(street), k, ALL).len()
     }
 
     /// The same answer from a scan of all rows in f32: the reference.
     pub fn search_exhaustive(&self, street: &[f32], k: usize) -> Vec<Hit> {
+        self.search_exhaustive_among(street, k, ALL)
+    }
+
+    /// The same answer as [`Gallery::search_among`] from a scan of all rows in f32: the reference.
+    pub fn search_exhaustive_among(&self, street: &[f32], k: usize, among: &[bool]) -> Vec<Hit> {
         if k == 0 || !street.iter().all(|a| a.is_finite()) {
             return Vec::new();
         }
@@ -192,6 +205,7 @@ impl Gallery {
         for start in (0..self.rows()).step_by(BLOCK) {
             self.add_hits(&query, start..(start + BLOCK).min(self.rows()), &mut hits);
         }
+        hits.retain(|hit| is_among(among, hit.product));
         best(hits, k)
     }
 
@@ -232,14 +246,14 @@ impl Gallery {
     }
 
     /// The rows whose logit may be among the k best products', in ascending order.
-    fn shortlist(&self, query: &Query, k: usize) -> Vec<usize> {
+    fn shortlist(&self, query: &Query, k: usize, among: &[bool]) -> Vec<usize> {
         let pieces = self.pieces();
         let lists: Vec<Shortlist> = if let [piece] = pieces.as_slice() {
-            vec![self.scan_codes(query, piece.clone(), k)]
+            vec![self.scan_codes(query, piece.clone(), k, among)]
         } else {
             std::thread::scope(|scope| {
-                let threads: Vec<_> =
-                    pieces.into_iter().map(|piece| scope.spawn(move || self.scan_codes(query, piece, k))).collect();
+                let scan = |piece| scope.spawn(move || self.scan_codes(query, piece, k, among));
+                let threads: Vec<_> = pieces.into_iter().map(scan).collect();
                 let join = |thread: std::thread::ScopedJoinHandle<'_, Shortlist>| match thread.join() {
                     Ok(list) => list,
                     Err(panic) => std::panic::resume_unwind(panic),
@@ -274,8 +288,8 @@ impl Gallery {
         pieces
     }
 
-    /// Bounds the logit of each row of `piece` and keeps those that may be among the k best.
-    fn scan_codes(&self, query: &Query, piece: Range<usize>, k: usize) -> Shortlist {
+    /// Bounds the logit of each row of `piece` that is searched and keeps those that may be among the k best.
+    fn scan_codes(&self, query: &Query, piece: Range<usize>, k: usize, among: &[bool]) -> Shortlist {
         let n = self.embedding();
         let mut list = Shortlist::default();
         let mut dots = [0i32; BLOCK];
@@ -289,7 +303,7 @@ impl Gallery {
             self.upper_bounds(query, rows.clone(), dots, &mut uppers[..rows.len()]);
             for (row, &upper) in rows.zip(&uppers) {
                 // A row below the floor can neither be an answer nor raise the floor.
-                if upper < list.floor(k) {
+                if upper < list.floor(k) || !is_among(among, self.products[row] as usize) {
                     continue;
                 }
                 list.candidates.push((row, upper));
@@ -341,6 +355,13 @@ impl Gallery {
             self.row_bias.push(bias as f32);
         }
     }
+}
+
+/// No filter: every product is searched.
+const ALL: &[bool] = &[];
+
+fn is_among(among: &[bool], product: usize) -> bool {
+    among.is_empty() || among[product]
 }
 
 /// Each product by its best row, the k best of them.

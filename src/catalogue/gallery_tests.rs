@@ -63,6 +63,25 @@ proptest! {
         prop_assert_eq!(gallery.search(&street, k), gallery.search_exhaustive(&street, k));
     }
 
+    /// A filter over products is the plain scan of the products that it leaves.
+    #[test]
+    fn a_filtered_search_is_the_filtered_scan(
+        seed in any::<u64>(), rows in 1usize..700, n in 1usize..40, k in 1usize..40, threads in 1usize..5,
+        share in prop::sample::select(vec![0.0f32, 0.05, 0.5, 1.0]),
+    ) {
+        let mut dice = Dice(seed);
+        let gallery = gallery(&mut dice, rows, n, 0.5).with_threads(threads);
+        let products = gallery.products.last().map_or(0, |last| *last as usize + 1);
+        let among: Vec<bool> = (0..products).map(|_| (dice.next() + 1.0) / 2.0 < share).collect();
+        let street = dice.many(n, 4.0);
+        let hits = gallery.search_among(&street, k, &among);
+        let mut all = gallery.search_exhaustive(&street, rows);
+        all.retain(|hit| among[hit.product]);
+        all.truncate(k);
+        prop_assert_eq!(&hits, &all);
+        prop_assert_eq!(&gallery.search_exhaustive_among(&street, k, &among), &all);
+    }
+
     /// The f32 answer is the f64 formula's, but for products that f32 cannot tell apart.
     #[test]
     fn ranks_are_those_of_f64(seed in any::<u64>(), rows in 1usize..400, k in 1usize..30) {

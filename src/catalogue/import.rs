@@ -11,10 +11,10 @@ use super::images::{ImageFolder, Sha, read_picture};
 use super::product::{ModelStamp, Product};
 use super::records::{PRODUCT_COLUMNS, drop_unused_contents, product_from};
 use super::report::{ImportReport, SkippedPicture};
-use super::rows::{Shown, check_embeddings, insert_content, write_product};
+use super::rows::{Shown, check_embeddings, insert_content, region_key, write_product};
 use super::store::{Catalogue, read_stamp, same_model, sql_fault};
 use crate::fault::{Fault, Kind, Result};
-use crate::seam::Detection;
+use crate::seam::{Detection, Region};
 use rusqlite::{Transaction, TransactionBehavior, params};
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -38,6 +38,8 @@ pub struct ImportOptions {
 #[derive(Clone, Debug)]
 pub struct PendingPicture {
     pub path: PathBuf,
+    /// The product is a garment of this region, as its texts say; `None`: it is the largest garment.
+    pub region: Option<Region>,
     sha256: Sha,
     line: u64,
 }
@@ -66,9 +68,13 @@ enum Content {
     Pending,
 }
 
+/// A picture's content and the region that is looked for in it.
+type Wanted = (Sha, Option<Region>);
+
 struct PlannedProduct {
     line: u64,
     product: Product,
+    region: Option<Region>,
     /// Position, link, hash.
     pictures: Vec<(usize, String, Sha)>,
 }
@@ -77,8 +83,16 @@ struct PlannedProduct {
 struct Before {
     product: Product,
     position: i64,
+    region: Option<Region>,
     /// None where another model embedded them.
     pictures: Vec<Shown>,
+}
+
+impl Before {
+    /// Whether the product and the pictures that show it are still these.
+    fn is(&self, product: &Product, pictures: &[Shown]) -> bool {
+        self.product == *product && self.region == product.region() && self.pictures == pictures
+    }
 }
 
 /// An import under way; holds the catalogue's write lock.
@@ -88,8 +102,8 @@ pub struct Plan<'c> {
     options: ImportOptions,
     stamp: ModelStamp,
     before: HashMap<String, Before>,
-    contents: HashMap<Sha, Content>,
-    seen: HashSet<Sha>,
+    contents: HashMap<Wanted, Content>,
+    seen: HashSet<Wanted>,
     products: Vec<PlannedProduct>,
     pending: Vec<PendingPicture>,
     report: ImportReport,
@@ -129,7 +143,7 @@ impl Catalogue {
             plan.add_row(row, &folder);
         }
         plan.report.pictures_reused =
-            plan.seen.iter().filter(|sha| matches!(plan.contents[*sha], Content::Known(_))).count();
+            plan.seen.iter().filter(|wanted| matches!(plan.contents[*wanted], Content::Known(_))).count();
         plan.require_usable()?;
         Ok(plan)
     }
@@ -148,7 +162,7 @@ impl Plan<'_> {
         let content = match result {
             Ok(shop_picture) => {
                 check_embeddings(&shop_picture.detection, self.stamp.embedding, &picture.path)?;
-                let id = insert_content(&self.transaction, &picture.sha256, &shop_picture)
+                let id = insert_content(&self.transaction, &picture.sha256, picture.region, &shop_picture)
                     .map_err(|error| sql_fault(&self.path, "change", error))?;
                 self.report.pictures_embedded += 1;
                 Content::Known(id)
@@ -162,7 +176,7 @@ impl Plan<'_> {
             }
             Err(fault) => return Err(fault),
         };
-        self.contents.insert(picture.sha256, content);
+        self.contents.insert((picture.sha256, picture.region), content);
         Ok(())
     }
 
@@ -192,11 +206,12 @@ impl Plan<'_> {
 
     /// Reads what is there; forgets all descriptors where another model made them.
     fn load(&mut self) -> rusqlite::Result<()> {
-        let query = format!("select {PRODUCT_COLUMNS}, position from product");
+        let query = format!("select {PRODUCT_COLUMNS}, position, region from product");
         let mut statement = self.transaction.prepare(&query)?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
-            let before = Before { product: product_from(row)?, position: row.get(12)?, pictures: Vec::new() };
+            let region = row.get::<_, Option<String>>(13)?.and_then(|name| Region::named(&name));
+            let before = Before { product: product_from(row)?, position: row.get(12)?, region, pictures: Vec::new() };
             self.before.insert(before.product.id.clone(), before);
         }
         drop(rows);
@@ -219,15 +234,16 @@ impl Plan<'_> {
                 before.pictures.push(Shown { position, link: row.get(2)?, content });
             }
         }
-        let mut statement = self.transaction.prepare("select sha256, id from content")?;
+        let query = "select sha256, region, id from content join descriptor on content_id = id";
+        let mut statement = self.transaction.prepare(query)?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
-            self.contents.insert(row.get(0)?, Content::Known(row.get(1)?));
+            self.contents.insert(wanted(row)?, Content::Known(row.get(2)?));
         }
-        let mut statement = self.transaction.prepare("select sha256, reason from refusal")?;
+        let mut statement = self.transaction.prepare("select sha256, region, reason from refusal")?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
-            self.contents.insert(row.get(0)?, Content::Refused(row.get(1)?));
+            self.contents.insert(wanted(row)?, Content::Refused(row.get(2)?));
         }
         Ok(())
     }
@@ -235,6 +251,7 @@ impl Plan<'_> {
     fn add_row(&mut self, row: &Row, folder: &ImageFolder) {
         let mut pictures: Vec<(usize, String, Sha)> = Vec::new();
         let mut skipped = Vec::new();
+        let region = row.product.region();
         for (position, link) in row.product.image_links().enumerate() {
             let found = folder.resolve(link).and_then(|path| Ok((read_picture(&path)?.1, path)));
             match found {
@@ -242,9 +259,9 @@ impl Plan<'_> {
                 Ok((sha, _)) if pictures.iter().any(|(_, _, other)| *other == sha) => {}
                 Ok((sha, path)) => {
                     pictures.push((position, link.to_owned(), sha));
-                    self.seen.insert(sha);
-                    self.contents.entry(sha).or_insert_with(|| {
-                        self.pending.push(PendingPicture { path, sha256: sha, line: row.line });
+                    self.seen.insert((sha, region));
+                    self.contents.entry((sha, region)).or_insert_with(|| {
+                        self.pending.push(PendingPicture { path, region, sha256: sha, line: row.line });
                         Content::Pending
                     });
                 }
@@ -260,7 +277,7 @@ impl Plan<'_> {
             self.report.skipped_rows.push(no_picture(row.line, &row.product, skipped));
         } else {
             self.report.skipped_pictures.extend(skipped);
-            self.products.push(PlannedProduct { line: row.line, product: row.product.clone(), pictures });
+            self.products.push(PlannedProduct { line: row.line, product: row.product.clone(), region, pictures });
         }
     }
 
@@ -283,7 +300,7 @@ impl Plan<'_> {
         self.report.skipped_pictures.iter().for_each(|picture| add(picture.line, &picture.reason));
         for planned in &self.products {
             for (_, _, sha) in &planned.pictures {
-                if let Content::Refused(reason) = &self.contents[sha] {
+                if let Content::Refused(reason) = &self.contents[&(*sha, planned.region)] {
                     add(planned.line, reason);
                 }
             }
@@ -306,7 +323,7 @@ impl Plan<'_> {
         let mut usable = Vec::new();
         let mut skipped = Vec::new();
         for (position, link, sha) in &planned.pictures {
-            match &self.contents[sha] {
+            match &self.contents[&(*sha, planned.region)] {
                 Content::Known(id) => {
                     usable.push(Shown { position: *position as i64, link: link.clone(), content: *id });
                 }
@@ -329,7 +346,7 @@ impl Plan<'_> {
         for (position, (product, pictures)) in kept.into_iter().enumerate() {
             let position = position as i64;
             match self.before.remove(&product.id) {
-                Some(before) if before.product == product && before.pictures == pictures => {
+                Some(before) if before.is(&product, &pictures) => {
                     self.report.unchanged += 1;
                     if before.position != position {
                         let query = "update product set position = ? where id = ?";
@@ -359,14 +376,19 @@ impl Plan<'_> {
     /// Keeps the refusals of this feed's pictures only.
     fn write_refusals(&self) -> rusqlite::Result<()> {
         self.transaction.execute("delete from refusal", [])?;
-        for sha in &self.seen {
-            if let Some(Content::Refused(reason)) = self.contents.get(sha) {
-                let query = "insert into refusal values (?, ?)";
-                self.transaction.prepare_cached(query)?.execute(params![sha, reason])?;
+        for (sha, region) in &self.seen {
+            if let Some(Content::Refused(reason)) = self.contents.get(&(*sha, *region)) {
+                let query = "insert into refusal values (?, ?, ?)";
+                self.transaction.prepare_cached(query)?.execute(params![sha, region_key(*region), reason])?;
             }
         }
         Ok(())
     }
+}
+
+/// Hash and region in the first two columns.
+fn wanted(row: &rusqlite::Row) -> rusqlite::Result<Wanted> {
+    Ok((row.get(0)?, Region::named(row.get_ref(1)?.as_str()?)))
 }
 
 /// The problem of a row without any usable picture.

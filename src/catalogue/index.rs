@@ -5,6 +5,8 @@ use super::gallery::{Gallery, Hit};
 use super::product::{ContentId, ProductSummary};
 use super::store::Catalogue;
 use crate::fault::{Fault, Kind, Result};
+use crate::seam::Region;
+use crate::seam::region::may_be;
 use std::collections::HashMap;
 
 /// Which of a picture's two embeddings.
@@ -31,6 +33,12 @@ pub struct Index {
     gallery: Gallery,
     products: Vec<ProductSummary>,
     contents: Vec<ContentId>,
+    /// What each product's texts say, then what [`Index::with_regions`] adds.
+    regions: Vec<Option<Region>>,
+    /// The class of the garment in each product's main picture.
+    classes: Vec<Option<usize>>,
+    /// For each region of a garment the products that it may be, by ordinal.
+    seen_by: [Vec<bool>; 3],
 }
 
 impl Index {
@@ -47,11 +55,41 @@ impl Index {
         // One snapshot, even while an import commits.
         let transaction =
             catalogue.connection.unchecked_transaction().map_err(|error| catalogue.fault("read", error))?;
-        let products = read_products(catalogue).map_err(|error| catalogue.fault("read", error))?;
+        let (products, regions) = read_products(catalogue).map_err(|error| catalogue.fault("read", error))?;
         let rows = read_rows(catalogue, head, weight.len(), &products)?;
         drop(transaction);
         let gallery = Gallery::new(weight, bias, rows.matrix, rows.products);
-        Ok(Index { gallery, products, contents: rows.contents })
+        let index = Index {
+            gallery,
+            products,
+            contents: rows.contents,
+            regions,
+            classes: rows.classes,
+            seen_by: Default::default(),
+        };
+        Ok(index.with_regions(&[]))
+    }
+
+    /// Gives each product whose texts do not say its region that of the class in its main picture. `of_class`: the model's
+    /// regions, class by class.
+    pub fn with_regions(mut self, of_class: &[Option<Region>]) -> Self {
+        for (region, class) in self.regions.iter_mut().zip(&self.classes) {
+            *region = region.or_else(|| class.and_then(|class| of_class.get(class).copied().flatten()));
+        }
+        self.seen_by =
+            Region::ALL.map(|query| self.regions.iter().map(|region| may_be(Some(query), *region)).collect());
+        self
+    }
+
+    /// As [`Index::search`], among the products alone that a garment of `region` may be.
+    pub fn search_in(&self, street: &[f32], region: Option<Region>, k: usize) -> Vec<Hit> {
+        let among = region.map_or(&[][..], |region| &self.seen_by[region as usize]);
+        self.gallery.search_among(street, k, among)
+    }
+
+    /// The region of the product with this ordinal, as far as it is known.
+    pub fn region(&self, ordinal: usize) -> Option<Region> {
+        self.regions[ordinal]
     }
 
     /// The k best products for a street embedding of the same head, best first: see [`Gallery::search`].
@@ -93,12 +131,13 @@ impl Index {
     }
 }
 
-fn read_products(catalogue: &Catalogue) -> rusqlite::Result<Vec<ProductSummary>> {
-    let query = "select id, title, brand, price, color, size, availability, product_type, link
+fn read_products(catalogue: &Catalogue) -> rusqlite::Result<(Vec<ProductSummary>, Vec<Option<Region>>)> {
+    let query = "select id, title, brand, price, color, size, availability, product_type, link, region
                  from product order by position, id";
     let mut statement = catalogue.connection.prepare(query)?;
     let rows = statement.query_map([], |row| {
-        Ok(ProductSummary {
+        let region: Option<String> = row.get(9)?;
+        let product = ProductSummary {
             id: row.get(0)?,
             title: row.get(1)?,
             brand: row.get(2)?,
@@ -108,7 +147,8 @@ fn read_products(catalogue: &Catalogue) -> rusqlite::Result<Vec<ProductSummary>>
             availability: row.get(6)?,
             product_type: row.get(7)?,
             link: row.get(8)?,
-        })
+        };
+        Ok((product, region.and_then(|name| Region::named(&name))))
     })?;
     rows.collect()
 }
@@ -118,6 +158,8 @@ struct Rows {
     matrix: Vec<f32>,
     products: Vec<u32>,
     contents: Vec<ContentId>,
+    /// One a product.
+    classes: Vec<Option<usize>>,
 }
 
 /// Rows in order of ordinal, then position.
@@ -126,14 +168,15 @@ fn read_rows(catalogue: &Catalogue, head: Head, length: usize, products: &[Produ
     let ordinals: HashMap<&str, u32> =
         products.iter().zip(0u32..).map(|(product, n)| (product.id.as_str(), n)).collect();
     let query = format!(
-        "select product_id, picture.content_id, {} from product join picture on product_id = product.id
+        "select product_id, picture.content_id, {}, class from product join picture on product_id = product.id
          join descriptor on descriptor.content_id = picture.content_id
+         and descriptor.region = coalesce(product.region, '')
          order by product.position, product.id, picture.position",
         head.column()
     );
     let count: i64 =
         catalogue.connection.query_row("select count(*) from picture", [], |row| row.get(0)).map_err(fail)?;
-    let mut rows = Rows::default();
+    let mut rows = Rows { classes: vec![None; products.len()], ..Rows::default() };
     rows.matrix.reserve_exact(usize::try_from(count).unwrap_or(0) * length);
     let mut statement = catalogue.connection.prepare(&query).map_err(fail)?;
     let mut cursor = statement.query([]).map_err(fail)?;
@@ -147,6 +190,8 @@ fn read_rows(catalogue: &Catalogue, head: Head, length: usize, products: &[Produ
         }
         let Some(&ordinal) = ordinals.get(id) else { return Err(unusable(catalogue, id)) };
         rows.products.push(ordinal);
+        let class: i64 = row.get(3).map_err(fail)?;
+        rows.classes[ordinal as usize].get_or_insert(usize::try_from(class).unwrap_or(usize::MAX));
         rows.contents.push(ContentId(row.get(1).map_err(fail)?));
     }
     Ok(rows)

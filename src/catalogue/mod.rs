@@ -1,7 +1,8 @@
 //! The shop's products: the store, the import of a feed, and the search over their descriptors.
 //!
-//! Reading order: [`product`] (plain values), `schema.sql` and [`store`] (the SQLite file), [`records`] (list, show, remove,
-//! export), [`check`], [`feed`] (bytes to rows, pure), [`images`] (a feed's link to a file), [`import`] with `rows` and
+//! Reading order: [`product`] (plain values), `schema*.sql` and [`store`] (the SQLite file), [`records`] (list, show, remove,
+//! export), [`check`], [`feed`] (bytes to rows, pure), [`region`] (what
+//! a product's texts say that it covers), [`images`] (a feed's link to a file), [`import`] with `rows` and
 //! [`report`] (all or nothing), [`gallery`] with `shortlist` and [`kernel`] (exact search, pure arithmetic), [`index`] (a
 //! gallery loaded from a store).
 //!
@@ -16,6 +17,7 @@ pub mod index;
 pub mod kernel;
 pub mod product;
 pub mod records;
+pub mod region;
 pub mod report;
 mod rows;
 mod shortlist;

@@ -150,9 +150,11 @@ fn fields_of(product: &Product) -> [String; 12] {
 }
 
 fn pictures_of(connection: &Connection, id: &str) -> rusqlite::Result<Vec<PictureDetail>> {
-    let query = "select position, source, sha256, class, score, x1, y1, x2, y2, length(thumbnail)
-                 from picture join content on content.id = picture.content_id
-                 join descriptor on descriptor.content_id = content.id where product_id = ? order by position";
+    let query = "select picture.position, source, sha256, class, score, x1, y1, x2, y2, length(thumbnail)
+                 from picture join content on content.id = picture.content_id join product on product.id = product_id
+                 join descriptor on descriptor.content_id = content.id
+                 and descriptor.region = coalesce(product.region, '')
+                 where product_id = ? order by picture.position";
     let mut statement = connection.prepare(query)?;
     let rows = statement.query_map([id], |row| {
         let number = |column: usize| row.get::<_, i64>(column).map(|value| usize::try_from(value).unwrap_or(0));
@@ -178,7 +180,13 @@ pub(super) fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// Deletes contents (and with them descriptors) that no product shows.
-pub(super) fn drop_unused_contents(connection: &Connection) -> rusqlite::Result<usize> {
-    connection.execute("delete from content where not exists (select 1 from picture where content_id = content.id)", [])
+/// Deletes contents (and with them descriptors) that no product shows, and descriptors of regions that none asks for.
+pub(super) fn drop_unused_contents(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch(
+        "delete from content where not exists (select 1 from picture where content_id = content.id);
+         delete from descriptor where not exists (
+           select 1 from picture join product on product.id = picture.product_id
+           where picture.content_id = descriptor.content_id and coalesce(product.region, '') = descriptor.region
+         );",
+    )
 }

@@ -5,7 +5,7 @@ use super::import::ShopPicture;
 use super::product::Product;
 use super::records::PRODUCT_COLUMNS;
 use crate::fault::{Fault, Kind, Result};
-use crate::seam::Detection;
+use crate::seam::{Detection, Region};
 use rusqlite::{Transaction, params};
 use std::path::Path;
 
@@ -29,17 +29,24 @@ pub(super) fn check_embeddings(detection: &Detection, length: usize, path: &Path
     Ok(())
 }
 
-/// Stores one embedded picture; returns its id.
-pub(super) fn insert_content(transaction: &Transaction, sha: &Sha, picture: &ShopPicture) -> rusqlite::Result<i64> {
+/// Stores one embedded picture, as it shows the garment of `region`; returns the id of its content.
+pub(super) fn insert_content(
+    transaction: &Transaction,
+    sha: &Sha,
+    region: Option<Region>,
+    picture: &ShopPicture,
+) -> rusqlite::Result<i64> {
     transaction
-        .prepare_cached("insert into content (sha256, thumbnail) values (?, ?)")?
+        .prepare_cached("insert into content (sha256, thumbnail) values (?, ?) on conflict (sha256) do nothing")?
         .execute(params![sha, picture.thumbnail_jpeg])?;
-    let id = transaction.last_insert_rowid();
+    let id: i64 =
+        transaction.prepare_cached("select id from content where sha256 = ?")?.query_row([sha], |row| row.get(0))?;
     let blob = |values: &[f32]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
     let detection = &picture.detection;
     let [x1, y1, x2, y2] = detection.bounds.corners().map(f64::from);
-    transaction.prepare_cached("insert into descriptor values (?, ?, ?, ?, ?, ?, ?, ?, ?)")?.execute(params![
+    transaction.prepare_cached("insert into descriptor values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")?.execute(params![
         id,
+        region_key(region),
         detection.class as i64,
         f64::from(detection.score),
         x1,
@@ -52,6 +59,11 @@ pub(super) fn insert_content(transaction: &Transaction, sha: &Sha, picture: &Sho
     Ok(id)
 }
 
+/// A region as a key of `descriptor` and `refusal`: these know no null.
+pub(super) fn region_key(region: Option<Region>) -> &'static str {
+    region.map_or("", Region::name)
+}
+
 /// Stores a product and the pictures that show it, in place of what was there.
 pub(super) fn write_product(
     transaction: &Transaction,
@@ -60,10 +72,11 @@ pub(super) fn write_product(
     pictures: &[Shown],
 ) -> rusqlite::Result<()> {
     let query = format!(
-        "insert into product ({PRODUCT_COLUMNS}, position) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+        "insert into product ({PRODUCT_COLUMNS}, position, region)
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
          on conflict (id) do update set title = ?2, link = ?3, image_link = ?4, additional_image_link = ?5,
          availability = ?6, price = ?7, brand = ?8, color = ?9, size = ?10, product_type = ?11, item_group_id = ?12,
-         position = ?13"
+         position = ?13, region = ?14"
     );
     transaction.prepare_cached(&query)?.execute(params![
         product.id,
@@ -79,6 +92,7 @@ pub(super) fn write_product(
         product.product_type,
         product.item_group_id,
         position,
+        product.region().map(Region::name),
     ])?;
     transaction.prepare_cached("delete from picture where product_id = ?")?.execute([&product.id])?;
     let mut insert = transaction.prepare_cached("insert into picture values (?, ?, ?, ?)")?;

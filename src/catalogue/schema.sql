@@ -4,6 +4,7 @@
 -- picture that was renamed, or that two products share, is embedded once.
 --
 -- pragma application_id is 0x56545241 ("VTRA") and pragma user_version counts the schema; store.rs sets both.
+-- This is schema 1; the files schema-2.sql and up change it.
 
 -- The model whose descriptors these are. No row before the first import; then exactly one.
 create table model (

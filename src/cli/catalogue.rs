@@ -1,15 +1,16 @@
 //! `vetrina catalogue`: import, list, show, remove, check, export.
 
+use super::progress::Progress;
 use super::table::{Table, done, json, print};
 use crate::catalogue::{
     Catalogue, CheckReport, Feed, ImportOptions, ImportReport, ModelStamp, PendingPicture, Plan, ProductDetail,
     ShopPicture,
 };
 use crate::fault::{Fault, Kind, Result};
+use crate::seam::Region;
 use clap::{Args, Subcommand};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::fs::File;
-use std::io::{self, IsTerminal};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::sync_channel;
@@ -106,7 +107,7 @@ pub fn run<W>(
     workers: impl FnOnce(&Path, usize) -> Result<Vec<W>>,
 ) -> Result<()>
 where
-    W: FnMut(&[u8], &Path) -> Result<ShopPicture> + Send,
+    W: FnMut(&[u8], &Path, Option<Region>) -> Result<ShopPicture> + Send,
 {
     match &args.command {
         CatalogueCommand::Import(args) => {
@@ -127,7 +128,7 @@ where
 /// `import`, with the network's part from the caller: see [`run`].
 pub fn import<W>(args: &ImportArgs, stamp: &ModelStamp, workers: impl FnOnce(usize) -> Result<Vec<W>>) -> Result<()>
 where
-    W: FnMut(&[u8], &Path) -> Result<ShopPicture> + Send,
+    W: FnMut(&[u8], &Path, Option<Region>) -> Result<ShopPicture> + Send,
 {
     let report = import_feed(args, stamp, workers)?;
     if args.json {
@@ -152,14 +153,14 @@ pub fn import_feed<W>(
     workers: impl FnOnce(usize) -> Result<Vec<W>>,
 ) -> Result<ImportReport>
 where
-    W: FnMut(&[u8], &Path) -> Result<ShopPicture> + Send,
+    W: FnMut(&[u8], &Path, Option<Region>) -> Result<ShopPicture> + Send,
 {
     let feed = Feed::read(&args.feed)?;
     let mut catalogue = Catalogue::create_or_open(&args.db)?;
     let mut plan = catalogue.plan(&feed, &args.images, stamp, ImportOptions { strict: args.strict })?;
     let pending = plan.pending().to_vec();
     if !pending.is_empty() {
-        let progress = Progress::new(pending.len() as u64);
+        let progress = Progress::new(pending.len() as u64, "pictures");
         embed_all(&mut plan, &pending, workers(pending.len())?, &progress)?;
         progress.finish();
     }
@@ -169,7 +170,7 @@ where
 /// Runs the workers over the pending pictures, a thread each, and hands results to the plan in the order they come.
 fn embed_all<W>(plan: &mut Plan, pending: &[PendingPicture], workers: Vec<W>, progress: &Progress) -> Result<()>
 where
-    W: FnMut(&[u8], &Path) -> Result<ShopPicture> + Send,
+    W: FnMut(&[u8], &Path, Option<Region>) -> Result<ShopPicture> + Send,
 {
     if workers.is_empty() {
         return Err(Fault::new(Kind::Internal, "an import needs at least one worker"));
@@ -185,7 +186,7 @@ where
                 while !stop.load(Ordering::Relaxed) {
                     let index = next.fetch_add(1, Ordering::Relaxed);
                     let Some(picture) = pending.get(index) else { break };
-                    let result = picture.read().and_then(|bytes| worker(&bytes, &picture.path));
+                    let result = picture.read().and_then(|bytes| worker(&bytes, &picture.path, picture.region));
                     if results.send((index, result)).is_err() {
                         break;
                     }
@@ -202,36 +203,6 @@ where
         }
         Ok(())
     })
-}
-
-/// A bar on a terminal, a line every tenth elsewhere; on stderr.
-struct Progress {
-    bar: ProgressBar,
-    plain: bool,
-}
-
-impl Progress {
-    fn new(pictures: u64) -> Self {
-        let plain = !io::stderr().is_terminal();
-        let target = if plain { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
-        let bar = ProgressBar::with_draw_target(Some(pictures), target);
-        if let Ok(style) = ProgressStyle::with_template("{wide_bar} {pos}/{len} pictures, {eta} left") {
-            bar.set_style(style);
-        }
-        Progress { bar, plain }
-    }
-
-    fn step(&self) {
-        self.bar.inc(1);
-        let (done, all) = (self.bar.position(), self.bar.length().unwrap_or(1).max(1));
-        if self.plain && (10 * done / all) != (10 * (done - 1) / all) {
-            eprintln!("{done} of {all} pictures");
-        }
-    }
-
-    fn finish(&self) {
-        self.bar.finish_and_clear();
-    }
 }
 
 fn import_text(report: &ImportReport, db: &Path) -> String {
@@ -303,6 +274,7 @@ fn product_text(detail: &ProductDetail) -> String {
     for (name, value) in fields {
         lines.extend(value.as_ref().map(|value| format!("  {name}: {value}")));
     }
+    lines.extend(product.region().map(|region| format!("  region: {}", region.name())));
     let mut table = Table::new(&["picture", ">class", ">score", "box", "sha256"]);
     for picture in &detail.pictures {
         let [x1, y1, x2, y2] = picture.bounds;

@@ -3,9 +3,11 @@
 pub mod bench;
 pub mod catalogue;
 pub mod demo;
+pub mod eval;
 pub mod inspect;
 pub mod logging;
 pub mod places;
+pub mod progress;
 pub mod query;
 pub mod table;
 
@@ -16,6 +18,7 @@ use crate::pipeline::matcher::stamp;
 use crate::pipeline::recognizer::Recognizer;
 use crate::pipeline::shop::shop_picture;
 use crate::pipeline::workers::frame_workers;
+use crate::seam::Region;
 use clap::{Parser, Subcommand};
 use std::path::Path;
 use std::process::ExitCode;
@@ -35,6 +38,7 @@ enum Command {
     Catalogue(catalogue::CatalogueArgs),
     Inspect(inspect::InspectArgs),
     Bench(bench::BenchArgs),
+    Eval(eval::EvalArgs),
 }
 
 /// Parses the command line, runs the command, prints a fault as one line and returns its exit code.
@@ -57,6 +61,7 @@ fn run(command: &Command) -> Result<()> {
         Command::Catalogue(args) => catalogue::run(args, model_stamp, |model, _| embedders(model)),
         Command::Inspect(args) => inspect::run(args),
         Command::Bench(args) => bench::run(args),
+        Command::Eval(args) => eval::run(args),
     }
 }
 
@@ -65,12 +70,13 @@ fn model_stamp(model: &Path) -> Result<ModelStamp> {
 }
 
 /// What an import runs a picture through.
-type Embedder = Box<dyn FnMut(&[u8], &Path) -> Result<ShopPicture> + Send>;
+type Embedder = Box<dyn FnMut(&[u8], &Path, Option<Region>) -> Result<ShopPicture> + Send>;
 
 /// Embedders of one model, one a thread.
 fn embedders(model: &Path) -> Result<Vec<Embedder>> {
     let workers = frame_workers(Recognizer::load(model)?);
-    let embedder =
-        |mut worker: Recognizer| -> Embedder { Box::new(move |bytes, path| shop_picture(&mut worker, bytes, path)) };
+    let embedder = |mut worker: Recognizer| -> Embedder {
+        Box::new(move |bytes, path, region| shop_picture(&mut worker, bytes, path, region))
+    };
     Ok(workers.into_iter().map(embedder).collect())
 }

@@ -102,7 +102,7 @@ fn answer<'r>(
     for garment in record.garments(LEAST_FRAMES) {
         let window = garment.window(args.frames.into());
         let query = recognizer.aggregate(&window, &mut StageTimes::default())?;
-        answers.push(Answer { garment, matches: matcher.search(&query, args.top.into()) });
+        answers.push(Answer { garment, matches: matcher.search_for(&query, garment.class, args.top.into()) });
     }
     Ok(answers)
 }

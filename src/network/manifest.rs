@@ -1,13 +1,15 @@
 //! A model folder's manifest, `model.toml`: what the graphs are and how they are used.
 
 use crate::fault::{Fault, Kind, Result};
-use crate::seam::ScoreHead;
+use crate::seam::region::class_regions;
 use crate::seam::settings::{
-    AggregationSettings, AnchorSettings, DetectionSettings, FeatureSettings, InputSettings, MatchSettings,
-    OpenSetSettings, ProposalSettings, RoiSettings,
+    AggregationSettings, AnchorSettings, DetectionSettings, FeatureSettings, FocusSettings, InputSettings,
+    MatchSettings, OpenSetSettings, ProposalSettings, RoiSettings,
 };
+use crate::seam::{Region, ScoreHead};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -43,6 +45,11 @@ pub struct Manifest {
     pub matching: MatchSettings,
     pub aggregation: AggregationSettings,
     pub open_set: Option<OpenSetSettings>,
+    /// Absent: a picture is looked at once, as published.
+    pub focus: Option<FocusSettings>,
+    /// Regions of classes whose DeepFashion2 name does not say it.
+    #[serde(default)]
+    regions: BTreeMap<String, Region>,
     graphs: GraphFiles,
     #[serde(skip)]
     folder: PathBuf,
@@ -130,6 +137,11 @@ impl Manifest {
         ScoreHead { weight: self.aggregation.weight.clone(), bias: self.aggregation.bias }
     }
 
+    /// The region of each class, in the classes' order.
+    pub fn class_regions(&self) -> Vec<Option<Region>> {
+        class_regions(&self.classes, &self.regions)
+    }
+
     /// What cannot be, in words.
     fn wrong(&self) -> Option<String> {
         let counts = [
@@ -167,6 +179,8 @@ impl Manifest {
             Some("features.levels must count up by one from a level below 16".into())
         } else if !(1..=4).contains(&self.rois.sampling_ratio) {
             Some("rois.sampling_ratio must be 1 to 4".into())
+        } else if let Some(class) = self.regions.keys().find(|class| !self.classes.contains(class)) {
+            Some(format!("regions names {class:?}, which is not among the classes"))
         } else {
             self.wrong_weights().or_else(|| self.wrong_files())
         }
@@ -189,6 +203,12 @@ impl Manifest {
         numbers.extend(self.input.std.map(|value| ("input.std", value, 1e-6, 1e3)));
         numbers.extend(self.anchors.sizes.iter().map(|size| ("anchors.sizes", *size, 1.0, 1e4)));
         numbers.extend(self.anchors.ratios.iter().map(|ratio| ("anchors.ratios", *ratio, 1e-2, 1e2)));
+        if let Some(focus) = &self.focus {
+            numbers.push(("focus.below", focus.below, 0.0, 1.0));
+            numbers.push(("focus.fill", focus.fill, 0.1, 1.0));
+            numbers.push(("focus.score", focus.score, 0.0, 1.0));
+            numbers.push(("focus.looks", focus.looks as f32, 0.0, 16.0));
+        }
         numbers.extend(self.open_set.iter().map(|open_set| ("open_set.logit", open_set.logit, -1e6, 1e6)));
         numbers
     }
@@ -276,7 +296,25 @@ mod tests {
     fn a_sound_manifest_is_read() {
         let manifest = Manifest::parse(&text()).unwrap();
         assert_eq!(manifest.matching.embedding, 2);
-        assert_eq!(manifest.open_set, None);
+        assert_eq!((manifest.open_set.as_ref(), manifest.focus.as_ref()), (None, None));
+        assert_eq!(manifest.class_regions(), [Some(Region::Upper)]);
+    }
+
+    #[test]
+    fn focus_and_regions_are_read_where_they_stand() {
+        let focus = "[focus]\nbelow = 0.5\nfill = 0.7\nscore = 0.1\nlooks = 2\n[regions]\nvest = \"dress\"\n";
+        let manifest = Manifest::parse(&(text() + focus)).unwrap();
+        assert_eq!(manifest.focus.as_ref().map(|focus| focus.looks), Some(2));
+        assert_eq!(manifest.class_regions(), [Some(Region::Dress)]);
+        for (from, to, named) in [
+            ("fill = 0.7", "fill = 0.0", "focus.fill"),
+            ("looks = 2", "looks = 99", "focus.looks"),
+            ("vest = \"dress\"", "west = \"dress\"", "west"),
+            ("vest = \"dress\"", "vest = \"feet\"", "feet"),
+        ] {
+            let fault = Manifest::parse(&(text() + &focus.replace(from, to))).unwrap_err().to_string();
+            assert!(fault.contains(named), "{to}: {fault}");
+        }
     }
 
     #[test]

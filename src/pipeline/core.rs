@@ -84,7 +84,7 @@ impl Core {
                 continue;
             }
             let query = self.aggregator.aggregate(&window, times)?;
-            let matches = times.time("search", || self.matcher.search(&query, self.settings.top));
+            let matches = times.time("search", || self.matcher.search_for(&query, track.class, self.settings.top));
             let asked = self.answers.get(&track.id).map_or(0, |answer| answer.asked) + 1;
             self.answers.insert(track.id, Answer { class: track.class, asked, matches });
         }

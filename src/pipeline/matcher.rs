@@ -1,11 +1,12 @@
 //! From an aggregated embedding to products: the catalogue's index, and the pictures that are shown with the answer.
 
 use crate::capture::decode_picture;
-use crate::catalogue::{Catalogue, ContentId, Head, Index, ModelStamp, ProductSummary};
+use crate::catalogue::{Catalogue, ContentId, Head, Hit, Index, ModelStamp, ProductSummary};
 use crate::display::scene::Card;
 use crate::fault::Result;
 use crate::frame::Picture;
 use crate::network::Manifest;
+use crate::seam::Region;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -25,6 +26,8 @@ pub struct Match {
 pub struct Matcher {
     catalogue: Catalogue,
     index: Index,
+    /// Of each class of the model.
+    regions: Vec<Option<Region>>,
     /// Below this logit nothing counts as found; from the manifest, where it was calibrated.
     threshold: Option<f32>,
     pictures: HashMap<ContentId, Option<Arc<Picture>>>,
@@ -47,9 +50,10 @@ impl Matcher {
     pub fn load(catalogue: Catalogue, manifest: &Manifest) -> Result<Self> {
         catalogue.require_model(&stamp(manifest))?;
         let settings = &manifest.aggregation;
-        let index = Index::load(&catalogue, Head::Aggregation, &settings.weight, settings.bias)?;
+        let regions = manifest.class_regions();
+        let index = Index::load(&catalogue, Head::Aggregation, &settings.weight, settings.bias)?.with_regions(&regions);
         let threshold = manifest.open_set.as_ref().map(|open_set| open_set.logit);
-        Ok(Matcher { catalogue, index, threshold, pictures: HashMap::new() })
+        Ok(Matcher { catalogue, index, regions, threshold, pictures: HashMap::new() })
     }
 
     /// Products in the catalogue.
@@ -59,7 +63,16 @@ impl Matcher {
 
     /// The `k` best products for an aggregated embedding, best first.
     pub fn search(&self, query: &[f32], k: usize) -> Vec<Match> {
-        let found = self.index.search(query, k);
+        self.matches(self.index.search(query, k))
+    }
+
+    /// As [`Matcher::search`], among the products alone that a garment of this class may be: no trousers for a jacket.
+    pub fn search_for(&self, query: &[f32], class: usize, k: usize) -> Vec<Match> {
+        let region = self.regions.get(class).copied().flatten();
+        self.matches(self.index.search_in(query, region, k))
+    }
+
+    fn matches(&self, found: Vec<Hit>) -> Vec<Match> {
         found
             .into_iter()
             .map(|hit| Match {

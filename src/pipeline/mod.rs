@@ -1,10 +1,11 @@
 //! The stages joined: a frame in, a scene out.
 //!
-//! Reading order: [`recognizer`] (a picture to its garments), [`workers`] (many frames, several threads, in order),
+//! Reading order: [`recognizer`] (a picture to its garments) with [`focus`] (a closer look), [`workers`] (many frames, several threads, in order),
 //! [`matcher`] (an embedding to products), [`core`] (one pure step, frame in, scene out), [`record`] (what a whole clip came
 //! to), [`shop`] (a shop's pictures to descriptors, for the import).
 
 pub mod core;
+pub mod focus;
 pub mod matcher;
 pub mod recognizer;
 pub mod record;

@@ -1,15 +1,16 @@
 //! One picture to its garments: the graphs, and what `seam` puts between them.
 
+use super::focus::{self, Crop};
 use crate::fault::{Fault, Kind, Result};
 use crate::frame::Picture;
-use crate::geometry::{Letterbox, Network, Rect, Size};
+use crate::geometry::{Camera, Letterbox, Network, Rect, Size};
 use crate::metrics::StageTimes;
 use crate::network::{Graphs, Manifest};
 use crate::seam::aggregate::{Sequence, sequence};
-use crate::seam::detect::detect;
+use crate::seam::detect::{detect, likeliest};
 use crate::seam::letterbox::letterbox;
 use crate::seam::proposals::proposals;
-use crate::seam::{Anchors, Detection, Embedding, Pyramid, RawDetection};
+use crate::seam::{Anchors, Detection, Embedding, Pyramid, RawDetection, Region};
 use crate::tensor::Tensor;
 use std::path::Path;
 use std::sync::Arc;
@@ -17,6 +18,8 @@ use std::sync::Arc;
 /// Grid of a RoI for the box head, and for the match heads (seam-spec sections 4 and 5).
 const BOX_SIDE: usize = 7;
 const MATCH_SIDE: usize = 14;
+/// The share of the input that a given box fills, where the model takes closer looks.
+const GIVEN_FILL: f32 = 0.6;
 
 /// A model, ready to look at pictures on one thread.
 pub struct Recognizer {
@@ -26,11 +29,38 @@ pub struct Recognizer {
     most: usize,
 }
 
-/// A picture's detections before they are embedded.
-struct Found {
+/// A garment that was found and not yet embedded.
+#[derive(Clone, Copy, Debug)]
+pub struct Sighting {
+    /// Pixels of the picture.
+    pub bounds: Rect<Camera>,
+    pub class: usize,
+    pub score: f32,
+    /// Which look at the picture, and the box there.
+    view: usize,
+    inside: Rect<Network>,
+}
+
+/// One look at a picture or a part of it, as the trunk sees it.
+struct Look {
     pyramid: Pyramid,
     fit: Letterbox,
+    objectness: Vec<Tensor>,
+    deltas: Vec<Tensor>,
+}
+
+/// A look with its detections.
+struct View {
+    pyramid: Pyramid,
+    fit: Letterbox,
+    crop: Crop,
     detections: Vec<RawDetection>,
+}
+
+impl View {
+    fn to_picture(&self, bounds: Rect<Network>) -> Rect<Camera> {
+        self.crop.to_picture(self.fit.to_camera(bounds))
+    }
 }
 
 impl Recognizer {
@@ -65,18 +95,59 @@ impl Recognizer {
 
     /// All garments of a picture, best score first.
     pub fn recognize(&mut self, picture: &Picture, times: &mut StageTimes) -> Result<Vec<Detection>> {
-        let mut found = self.find(picture, times)?;
-        found.detections.truncate(self.most);
-        self.embed(&found, times)
+        let most = self.most;
+        self.recognize_some(picture, times, |found| (0..found.len().min(most)).collect())
     }
 
-    /// The garment with the largest box: the product of a shop's picture (seam-spec section 9).
-    pub fn recognize_largest(&mut self, picture: &Picture, times: &mut StageTimes) -> Result<Option<Detection>> {
-        let mut found = self.find(picture, times)?;
-        let area = |detection: &RawDetection| detection.bounds.area();
-        let largest = found.detections.iter().copied().max_by(|a, b| area(a).total_cmp(&area(b)));
-        found.detections = largest.into_iter().collect();
-        Ok(self.embed(&found, times)?.pop())
+    /// The garments that `choose` names, by their places in the list of all that were found, best score first.
+    pub fn recognize_some(
+        &mut self,
+        picture: &Picture,
+        times: &mut StageTimes,
+        choose: impl FnOnce(&[Sighting]) -> Vec<usize>,
+    ) -> Result<Vec<Detection>> {
+        let views = self.look(picture, times)?;
+        let found = sightings(&views);
+        let chosen: Vec<Sighting> = choose(&found).into_iter().map(|place| found[place]).collect();
+        self.embed(&views, &chosen, times)
+    }
+
+    /// The product of a shop's picture: the garment with the largest box (seam-spec section 9), of those that may be of
+    /// `region` where that is known and there are any.
+    pub fn recognize_product(
+        &mut self,
+        picture: &Picture,
+        region: Option<Region>,
+        times: &mut StageTimes,
+    ) -> Result<Option<Detection>> {
+        let regions = self.manifest.class_regions();
+        let found =
+            self.recognize_some(picture, times, |found| product_of(found, &regions, region).into_iter().collect());
+        Ok(found?.pop())
+    }
+
+    /// The garment in a box that is given, camera pixels: nothing is searched for. Its class is the likeliest, its score
+    /// that class's probability for this very box. A model that takes closer looks sees the picture around the box, any
+    /// other the whole picture.
+    pub fn recognize_in(
+        &mut self,
+        picture: &Picture,
+        bounds: Rect<Camera>,
+        times: &mut StageTimes,
+    ) -> Result<Detection> {
+        let input = Size::new(self.manifest.input.width, self.manifest.input.height);
+        let crop = match &self.manifest.focus {
+            Some(_) => Crop::around(bounds, picture.size(), input, GIVEN_FILL),
+            None => Crop::whole(picture.size()),
+        };
+        let look = self.run_trunk(&crop.of(picture), times)?;
+        let inside = look.fit.to_network(crop.to_part(bounds));
+        let (logits, _) = self.run_box_head(&look.pyramid, &[inside], times)?;
+        let (class, score) = likeliest(&logits.data()[..self.manifest.classes.len() + 1]);
+        let view = View { pyramid: look.pyramid, fit: look.fit, crop, detections: Vec::new() };
+        let given = Sighting { bounds, class, score, view: 0, inside };
+        let found = self.embed(&[view], &[given], times)?.pop();
+        found.ok_or_else(|| Fault::new(Kind::Internal, "a given box was not embedded"))
     }
 
     /// One embedding of a window of the aggregator head's, oldest first (seam-spec section 7).
@@ -92,7 +163,45 @@ impl Recognizer {
         }
     }
 
-    fn find(&mut self, picture: &Picture, times: &mut StageTimes) -> Result<Found> {
+    /// The whole picture, and then closer what is too small in it, if the model takes closer looks.
+    fn look(&mut self, picture: &Picture, times: &mut StageTimes) -> Result<Vec<View>> {
+        let mut views = vec![self.find(picture, Crop::whole(picture.size()), times)?];
+        let Some(settings) = self.manifest.focus.clone() else { return Ok(views) };
+        let first = &views[0];
+        let input = first.fit.input;
+        for group in focus::groups(&first.detections, &first.fit, &settings) {
+            let crop = Crop::around(group, picture.size(), input, settings.fill);
+            let mut view = self.find(picture, crop, times)?;
+            let of_group = |view: &View, found: &RawDetection| focus::belongs(view.to_picture(found.bounds), group);
+            let mut found = std::mem::take(&mut view.detections);
+            found.retain(|found| of_group(&view, found));
+            if found.is_empty() {
+                continue;
+            }
+            view.detections = found;
+            let mut rest = std::mem::take(&mut views[0].detections);
+            rest.retain(|found| !of_group(&views[0], found));
+            views[0].detections = rest;
+            views.push(view);
+        }
+        Ok(views)
+    }
+
+    /// Everything that is found in one part of a picture.
+    fn find(&mut self, picture: &Picture, crop: Crop, times: &mut StageTimes) -> Result<View> {
+        let manifest = self.manifest.clone();
+        let Look { pyramid, fit, objectness, deltas } = self.run_trunk(&crop.of(picture), times)?;
+        let boxes: Vec<Rect<Network>> = times.time("proposals", || {
+            let proposals = proposals(&objectness, &deltas, &self.anchors, &manifest.proposals, fit.scaled);
+            proposals.into_iter().map(|proposal| proposal.bounds).collect()
+        });
+        let (logits, deltas) = self.run_box_head(&pyramid, &boxes, times)?;
+        let settings = &manifest.detections;
+        let detections = times.time("detect", || detect(&boxes, &logits, &deltas, settings, fit.scaled));
+        Ok(View { pyramid, fit, crop, detections })
+    }
+
+    fn run_trunk(&mut self, picture: &Picture, times: &mut StageTimes) -> Result<Look> {
         let manifest = self.manifest.clone();
         let (input, fit) = times.time("letterbox", || letterbox(picture, &manifest.input));
         let mut outputs = times.time("trunk", || self.graphs.trunk.run(vec![input]))?;
@@ -100,23 +209,26 @@ impl Recognizer {
         self.check_trunk(&outputs)?;
         let deltas = outputs.split_off(features + levels);
         let objectness = outputs.split_off(features);
-        let input = Size::new(manifest.input.width, manifest.input.height);
-        let pyramid = times.time("pyramid", || Pyramid::new(&outputs, &manifest.features, input));
-        let boxes: Vec<Rect<Network>> = times.time("proposals", || {
-            let proposals = proposals(&objectness, &deltas, &self.anchors, &manifest.proposals, fit.scaled);
-            proposals.into_iter().map(|proposal| proposal.bounds).collect()
-        });
-        let keep = manifest.proposals.keep;
-        let rois = times.time("roi_align 7x7", || pyramid.roi_align(&boxes, BOX_SIDE, keep, &manifest.rois));
+        let pyramid = times.time("pyramid", || Pyramid::new(&outputs, &manifest.features, fit.input));
+        Ok(Look { pyramid, fit, objectness, deltas })
+    }
+
+    /// Class logits and box deltas of at most `proposals.keep` boxes; the rows beyond them are padding.
+    fn run_box_head(
+        &mut self,
+        pyramid: &Pyramid,
+        boxes: &[Rect<Network>],
+        times: &mut StageTimes,
+    ) -> Result<(Tensor, Tensor)> {
+        let keep = self.manifest.proposals.keep;
+        let rois = times.time("roi_align 7x7", || pyramid.roi_align(boxes, BOX_SIDE, keep, &self.manifest.rois));
         let heads = times.time("box_head", || self.graphs.box_head.run(vec![rois]))?;
-        let columns = manifest.classes.len() + 1;
-        let [logits, deltas] = &heads[..] else { return Err(self.shape_fault("box_head")) };
+        let columns = self.manifest.classes.len() + 1;
+        let Ok([logits, deltas]) = <[Tensor; 2]>::try_from(heads) else { return Err(self.shape_fault("box_head")) };
         if logits.shape() != [keep, columns] || deltas.shape() != [keep, 4 * columns] {
             return Err(self.shape_fault("box_head"));
         }
-        let settings = &manifest.detections;
-        let detections = times.time("detect", || detect(&boxes, logits, deltas, settings, fit.scaled));
-        Ok(Found { pyramid, fit, detections })
+        Ok((logits, deltas))
     }
 
     /// The graph gives what the manifest promises: features, objectness and deltas of the right ranks and grids.
@@ -134,36 +246,66 @@ impl Recognizer {
         if right { Ok(()) } else { Err(self.shape_fault("trunk")) }
     }
 
-    /// Both embeddings of each detection, in batches as large as the graph takes.
-    fn embed(&mut self, found: &Found, times: &mut StageTimes) -> Result<Vec<Detection>> {
+    /// Both embeddings of each sighting, in their order; in batches as large as the graph takes.
+    fn embed(&mut self, views: &[View], chosen: &[Sighting], times: &mut StageTimes) -> Result<Vec<Detection>> {
         let manifest = self.manifest.clone();
         let (batch, length) = (manifest.matching.batch, manifest.matching.embedding);
-        let mut embedded = Vec::with_capacity(found.detections.len());
-        for detections in found.detections.chunks(batch) {
-            let boxes: Vec<_> = detections.iter().map(|detection| detection.bounds).collect();
-            let rois =
-                times.time("roi_align 14x14", || found.pyramid.roi_align(&boxes, MATCH_SIDE, batch, &manifest.rois));
-            let outputs = times.time("match_head", || self.graphs.match_head.run(vec![rois]))?;
-            let [matching, aggregation] = &outputs[..] else { return Err(self.shape_fault("match_head")) };
-            if matching.shape() != [batch, length] || aggregation.shape() != [batch, length] {
-                return Err(self.shape_fault("match_head"));
-            }
-            for (row, detection) in detections.iter().enumerate() {
-                let of = |tensor: &Tensor| Embedding::from(&tensor.data()[row * length..(row + 1) * length]);
-                embedded.push(Detection {
-                    bounds: found.fit.to_camera(detection.bounds),
-                    class: detection.class,
-                    score: detection.score,
-                    match_embedding: of(matching),
-                    aggregation_embedding: of(aggregation),
-                });
+        let mut embedded: Vec<(usize, Detection)> = Vec::with_capacity(chosen.len());
+        for (number, view) in views.iter().enumerate() {
+            let places: Vec<usize> = (0..chosen.len()).filter(|&place| chosen[place].view == number).collect();
+            for places in places.chunks(batch) {
+                let boxes: Vec<_> = places.iter().map(|&place| chosen[place].inside).collect();
+                let rois =
+                    times.time("roi_align 14x14", || view.pyramid.roi_align(&boxes, MATCH_SIDE, batch, &manifest.rois));
+                let outputs = times.time("match_head", || self.graphs.match_head.run(vec![rois]))?;
+                let [matching, aggregation] = &outputs[..] else { return Err(self.shape_fault("match_head")) };
+                if matching.shape() != [batch, length] || aggregation.shape() != [batch, length] {
+                    return Err(self.shape_fault("match_head"));
+                }
+                for (row, &place) in places.iter().enumerate() {
+                    let of = |tensor: &Tensor| Embedding::from(&tensor.data()[row * length..(row + 1) * length]);
+                    embedded.push((place, detection(&chosen[place], of(matching), of(aggregation))));
+                }
             }
         }
-        Ok(embedded)
+        embedded.sort_by_key(|(place, _)| *place);
+        Ok(embedded.into_iter().map(|(_, detection)| detection).collect())
     }
 
     fn shape_fault(&self, graph: &str) -> Fault {
         let text = format!("the {graph} of the model {} gives other shapes than its manifest says", self.manifest.name);
         Fault::new(Kind::Model, text).cure("export the model again")
     }
+}
+
+fn detection(seen: &Sighting, match_embedding: Embedding, aggregation_embedding: Embedding) -> Detection {
+    let Sighting { bounds, class, score, .. } = *seen;
+    Detection { bounds, class, score, match_embedding, aggregation_embedding }
+}
+
+/// What all views show, best score first.
+fn sightings(views: &[View]) -> Vec<Sighting> {
+    let mut all = Vec::new();
+    for (number, view) in views.iter().enumerate() {
+        all.extend(view.detections.iter().map(|found| Sighting {
+            bounds: view.to_picture(found.bounds),
+            class: found.class,
+            score: found.score,
+            view: number,
+            inside: found.bounds,
+        }));
+    }
+    // Each view is sorted already, and equal scores keep their order.
+    all.sort_by(|a, b| b.score.total_cmp(&a.score));
+    all
+}
+
+/// The place of the product among what a shop's picture shows: see [`Recognizer::recognize_product`].
+pub fn product_of(found: &[Sighting], regions: &[Option<Region>], region: Option<Region>) -> Option<usize> {
+    let of_region = |sighting: &Sighting| region.is_none() || regions.get(sighting.class).copied().flatten() == region;
+    let largest = |wanted: &dyn Fn(&Sighting) -> bool| {
+        let places = (0..found.len()).filter(|&place| wanted(&found[place]));
+        places.max_by(|&a, &b| found[a].bounds.area().total_cmp(&found[b].bounds.area()))
+    };
+    largest(&of_region).or_else(|| largest(&|_| true))
 }

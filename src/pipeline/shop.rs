@@ -6,6 +6,7 @@ use crate::catalogue::ShopPicture;
 use crate::fault::{Fault, Kind, Result};
 use crate::frame::Picture;
 use crate::metrics::StageTimes;
+use crate::seam::Region;
 use image::imageops::FilterType;
 use image::{DynamicImage, RgbImage};
 use std::path::Path;
@@ -14,13 +15,18 @@ use std::path::Path;
 const THUMBNAIL_SIDE: u32 = 480;
 const THUMBNAIL_QUALITY: u8 = 85;
 
-/// Embeds the product of a shop picture: the largest box, as seam-spec section 9 has it.
+/// Embeds the product of a shop picture: the largest box, as seam-spec section 9 has it, of `region` where that is known.
 ///
 /// # Errors
 /// [`Kind::Input`]: the bytes are no picture, or no garment is found in it.
-pub fn shop_picture(recognizer: &mut Recognizer, bytes: &[u8], path: &Path) -> Result<ShopPicture> {
+pub fn shop_picture(
+    recognizer: &mut Recognizer,
+    bytes: &[u8],
+    path: &Path,
+    region: Option<Region>,
+) -> Result<ShopPicture> {
     let picture = decode_picture(bytes, &path.display().to_string())?;
-    let found = recognizer.recognize_largest(&picture, &mut StageTimes::default())?;
+    let found = recognizer.recognize_product(&picture, region, &mut StageTimes::default())?;
     let Some(detection) = found else {
         let text = format!("no garment is found in {}", path.display());
         return Err(Fault::new(Kind::Input, text).cure("use a picture that shows the whole product, large and alone"));

@@ -52,6 +52,14 @@ pub fn detect(
     all
 }
 
+/// The likeliest class of one box, background aside, and its probability. `logits`: classes + 1 of one row.
+pub fn likeliest(logits: &[f32]) -> (usize, f32) {
+    let probabilities = softmax(logits);
+    let classes = probabilities.iter().copied().enumerate().skip(1);
+    let best = classes.max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.cmp(&a.0)));
+    best.map_or((0, 0.0), |(column, probability)| (column - 1, probability))
+}
+
 fn best_first(a: &RawDetection, b: &RawDetection) -> std::cmp::Ordering {
     b.score.total_cmp(&a.score)
 }
@@ -66,6 +74,13 @@ fn softmax(logits: &[f32]) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_given_boxs_class_is_the_likeliest_garment_even_where_background_is_likelier() {
+        let (class, score) = likeliest(&[2.0, 0.0, 1.0]);
+        assert_eq!(class, 1);
+        assert!((score - 1f32.exp() / (2f32.exp() + 1.0 + 1f32.exp())).abs() < 1e-6);
+    }
 
     #[test]
     fn background_and_doubles_are_dropped() {

@@ -1,7 +1,7 @@
 //! SEAM Match-RCNN around its graphs: everything that seam-spec puts between one network and the next.
 //!
 //! Reading order is the way of a frame: [`settings`] (what a manifest says), [`letterbox`], [`anchors`], [`proposals`] (with
-//! [`nms`]), [`roi_align`], [`detect`], [`score`], [`track`] (live) and [`greedy`] (published, offline), [`window`],
+//! [`nms`]), [`roi_align`], [`detect`], [`region`], [`score`], [`track`] (live) and [`greedy`] (published, offline), [`window`],
 //! [`aggregate`].
 //!
 //! Nothing here knows a camera, an engine or a database: tensors come in, values go out.
@@ -13,6 +13,7 @@ pub mod greedy;
 pub mod letterbox;
 pub mod nms;
 pub mod proposals;
+pub mod region;
 pub mod roi_align;
 pub mod score;
 pub mod settings;
@@ -21,6 +22,7 @@ pub mod window;
 
 pub use anchors::Anchors;
 pub use detect::RawDetection;
+pub use region::Region;
 pub use roi_align::Pyramid;
 pub use score::ScoreHead;
 pub use track::{Track, TrackSettings, Tracker};

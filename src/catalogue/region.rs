@@ -1,0 +1,122 @@
+//! The region of the body that a product covers, as far as its texts say it: a small table of English words.
+//!
+//! In English the last word of a name says what the thing is: a jean jacket is a jacket, a dress shirt is a shirt. So in each
+//! phrase the last garment word counts. `product_type` is asked first, from the narrowest category to the widest, then the
+//! title. Where parts of one phrase disagree ("shirts & dresses"), it says nothing.
+
+use super::product::Product;
+use crate::seam::Region;
+
+const UPPER: &str = "anorak bandeau blazer blouse bodysuit bra bralette cami camisole cardigan coat fleece gilet henley hoodie \
+    hoody jacket jersey jumper knitwear longsleeve outerwear outwear parka polo poncho pullover shirt singlet \
+    sweater sweatshirt tank tee top tshirt tunic turtleneck upper vest";
+
+const LOWER: &str = "bottom capri cargos chino culotte jean jegging jogger kilt legging lower pant pants shorts skirt skort \
+    slacks sweatpant tights trackpant trouser trousers";
+
+const DRESS: &str = "dress frock gown minidress sundress maxidress";
+
+/// Words after which a name only tells more: "shirt with jeans pocket".
+const MORE: [&str; 6] = ["with", "for", "in", "by", "from", "over"];
+
+impl Product {
+    /// The region that `product_type` or the title says; `None` where neither does so clearly.
+    pub fn region(&self) -> Option<Region> {
+        let categories = self.product_type.as_deref().unwrap_or_default();
+        categories.rsplit('>').find_map(of_phrases).or_else(|| of_phrases(&self.title))
+    }
+}
+
+/// The first phrase that says something decides.
+fn of_phrases(text: &str) -> Option<Region> {
+    let text = text.to_lowercase();
+    text.split([',', ';', '(', ')', '|', ':', '–', '—']).find_map(of_phrase)
+}
+
+/// What the parts of a phrase agree on.
+fn of_phrase(phrase: &str) -> Option<Region> {
+    let mut regions = parts(phrase).into_iter().filter_map(|part| of_part(&part));
+    let first = regions.next()?;
+    regions.all(|other| other == first).then_some(first)
+}
+
+/// The words of each part of a phrase: "t-shirts & shirts" has two.
+fn parts(phrase: &str) -> Vec<Vec<&str>> {
+    let mut parts = vec![Vec::new()];
+    for word in phrase.split(|letter: char| !letter.is_alphanumeric() && !matches!(letter, '&' | '+' | '/')) {
+        for (place, piece) in word.split(['&', '+', '/']).enumerate() {
+            if place > 0 || piece == "and" || piece == "or" {
+                parts.push(Vec::new());
+            }
+            if let Some(part) = parts.last_mut().filter(|_| !piece.is_empty()) {
+                part.push(piece);
+            }
+        }
+    }
+    parts
+}
+
+fn of_part(words: &[&str]) -> Option<Region> {
+    let name = words.iter().take_while(|word| !MORE.contains(word));
+    name.filter_map(|word| of_word(word)).last()
+}
+
+/// "short" is a length and "shorts" a garment, so the word counts as it is first, then without its plural's s.
+fn of_word(word: &str) -> Option<Region> {
+    let known = |word: &str| {
+        let tables = [(UPPER, Region::Upper), (LOWER, Region::Lower), (DRESS, Region::Dress)];
+        tables.into_iter().find(|(words, _)| words.split(' ').any(|one| one == word)).map(|(_, region)| region)
+    };
+    let singular = || word.strip_suffix("es").and_then(known).or_else(|| word.strip_suffix('s').and_then(known));
+    known(word).or_else(singular)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Region::{Dress, Lower, Upper};
+
+    fn region(product_type: &str, title: &str) -> Option<Region> {
+        let product_type = Some(product_type.to_owned()).filter(|text| !text.is_empty());
+        Product { product_type, title: title.to_owned(), ..Product::default() }.region()
+    }
+
+    #[test]
+    fn titles_say_it_by_their_last_garment_word() {
+        for (title, expected) in [
+            ("Breton stripe tee, white", Some(Upper)),
+            ("Jean jacket", Some(Upper)),
+            ("Dress shirt in blue", Some(Upper)),
+            ("Shirt dress with jeans pocket", Some(Dress)),
+            ("Short-sleeved T-Shirt", Some(Upper)),
+            ("Cargo shorts", Some(Lower)),
+            ("Sports bra", Some(Upper)),
+            ("Ida Workout Parachute Pant", Some(Lower)),
+            ("High-rise leggings (black)", Some(Lower)),
+            ("White, wide-leg trousers", Some(Lower)),
+            ("Tank & shorts set", None),
+            ("Leather belt", None),
+            ("Kleid aus Leinen", None),
+            ("Pair of trousers", Some(Lower)),
+        ] {
+            assert_eq!(region("", title), expected, "{title}");
+        }
+    }
+
+    #[test]
+    fn the_narrowest_category_that_says_it_counts_before_the_title() {
+        for (product_type, title, expected) in [
+            ("Apparel & Accessories > Clothing > Pants", "Nova", Some(Lower)),
+            ("Apparel & Accessories > Clothing > Shirts & Tops", "Skirt lover's choice", Some(Upper)),
+            ("Women > Dresses", "Sweater weather", Some(Dress)),
+            ("Tops > T-shirts & shirts", "Nova", Some(Upper)),
+            ("Clothing > Outerwear > Coats & Jackets", "Nova", Some(Upper)),
+            ("Women > Skirts > New", "Nova", Some(Lower)),
+            ("Shirts & Dresses", "Nova skirt", Some(Lower)),
+            ("upper", "wj09-green", Some(Upper)),
+            ("shorts", "msh02-black", Some(Lower)),
+        ] {
+            assert_eq!(region(product_type, title), expected, "{product_type}: {title}");
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! `vetrina eval`: how well a model finds what people wear, by the published protocol and as a shopper sees it.
+
+mod clips;
+mod look;
+mod pairs;
+mod plot;
+mod report;
+
+use super::places;
+use crate::evaluation::Cache;
+use crate::fault::{Fault, Kind, Result};
+use crate::pipeline::recognizer::Recognizer;
+use crate::pipeline::workers::frame_workers;
+use clap::{ArgGroup, Args, ValueEnum};
+use look::Eye;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+
+/// Measure how well a model finds what people wear
+#[derive(Args, Clone, Debug)]
+#[command(group = ArgGroup::new("what").required(true).args(["data", "pairs"]))]
+pub struct EvalArgs {
+    /// Root of a video data set in MovingFashion's layout
+    #[arg(long, value_name = "ROOT", requires = "annotations")]
+    pub data: Option<PathBuf>,
+    /// Its annotations (JSON): product id -> img_path, video_paths, source, tracklets
+    #[arg(long, value_name = "FILE", requires = "data")]
+    pub annotations: Option<PathBuf>,
+    /// Still pictures with boxes (CSV): query_id, file, x0, y0, x1, y1, garment_id, and frame for a clip
+    #[arg(long, value_name = "FILE", requires = "gallery")]
+    pub pairs: Option<PathBuf>,
+    /// The shop's photos for --pairs (CSV): garment_id, file, category
+    #[arg(long, value_name = "FILE", requires = "pairs")]
+    pub gallery: Option<PathBuf>,
+    /// Model folder [default: the shipped one]
+    #[arg(long, value_name = "DIR")]
+    pub model: Option<PathBuf>,
+    /// What is done to the frames of videos before the network sees them
+    #[arg(long, value_enum, default_value_t = Noise::Published)]
+    pub noise: Noise,
+    /// Chooses video, frames and noise of each product
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+    /// Accuracy against window length as well
+    #[arg(long, requires = "data")]
+    pub windows: bool,
+    /// Keep what the network sees here, by model; a run that was broken off goes on
+    #[arg(long, value_name = "DIR")]
+    pub cache: Option<PathBuf>,
+    /// Write all figures as JSON
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Draw the curves as PNG
+    #[arg(long, value_name = "FILE")]
+    pub plot: Option<PathBuf>,
+}
+
+/// What is done to a frame first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Noise {
+    /// Nothing
+    Off,
+    /// The published test noise: gaussian, strong in one frame of four, then half the resolution
+    Published,
+}
+
+impl Noise {
+    fn name(self) -> &'static str {
+        match self {
+            Noise::Off => "off",
+            Noise::Published => "published",
+        }
+    }
+}
+
+pub fn run(args: &EvalArgs) -> Result<()> {
+    let recognizer = Recognizer::load(&places::model(&args.model)?)?;
+    let cache = match &args.cache {
+        Some(folder) => Cache::open(folder, &recognizer.manifest().descriptor_hash)?,
+        None => Cache::none(),
+    };
+    let mut eye = Eye::new(frame_workers(recognizer), cache);
+    match (&args.data, &args.annotations, &args.pairs, &args.gallery) {
+        (Some(root), Some(annotations), _, _) => clips::run(args, root, annotations, &mut eye),
+        (_, _, Some(pairs), Some(gallery)) => pairs::run(args, pairs, gallery, &mut eye),
+        // clap sees to it that one of the two is given.
+        _ => Err(Fault::new(Kind::Usage, "give --data with --annotations, or --pairs with --gallery")),
+    }
+}
+
+/// Writes the figures where `--json` says.
+fn write_json(path: &Option<PathBuf>, value: &Value) -> Result<()> {
+    let Some(path) = path else { return Ok(()) };
+    write(path, super::table::json(value)?.as_bytes())
+}
+
+/// Writes the curves where `--plot` says.
+fn write_plot(path: &Option<PathBuf>, charts: &[plot::Chart]) -> Result<()> {
+    let Some(path) = path else { return Ok(()) };
+    write(path, &plot::draw(charts)?.encode_png()?)
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    std::fs::write(path, bytes).map_err(|error| Fault::io(Kind::Storage, "write", path, error))
+}

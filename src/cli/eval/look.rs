@@ -1,0 +1,228 @@
+//! What the network sees of shop pictures, stills and clips, kept in the cache.
+
+use super::Noise;
+use crate::capture::{self, Source, read_picture};
+use crate::evaluation::dice::Reservoir;
+use crate::evaluation::noise::published;
+use crate::evaluation::pairs::QueryRow;
+use crate::evaluation::{Cache, Dice, Record, Seen};
+use crate::fault::{Fault, Kind, Result};
+use crate::frame::{Frame, Picture};
+use crate::geometry::{Camera, Rect, Size};
+use crate::metrics::StageTimes;
+use crate::network::Manifest;
+use crate::pipeline::recognizer::{Recognizer, Sighting, product_of};
+use crate::pipeline::workers::recognise_in_order;
+use crate::seam::{Detection, Embedding, Region};
+use std::collections::VecDeque;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::UNIX_EPOCH;
+
+/// The score of the whole picture where nothing is found in it (seam-spec section 4).
+const SUBSTITUTE_SCORE: f32 = 0.1;
+/// Its class: none of the model's.
+const NO_CLASS: usize = u32::MAX as usize;
+/// A query counts as detected where a box overlaps the given one this much. IoU.
+const DETECTED: f32 = 0.5;
+
+/// The network with its cache.
+pub struct Eye {
+    workers: Vec<Recognizer>,
+    cache: Cache,
+}
+
+/// A shop picture's product: by the published rule, and by its region where that is known.
+pub struct ShopSeen {
+    pub largest: Seen,
+    pub of_region: Seen,
+}
+
+/// A still: in the given box, and in the box that was found for it.
+pub struct StillSeen {
+    pub given: Detection,
+    pub found: Option<Detection>,
+}
+
+/// Frames that were chosen, as a source for the frame workers.
+struct Chosen(VecDeque<Frame>);
+
+impl Source for Chosen {
+    fn next(&mut self) -> Result<Option<Frame>> {
+        Ok(self.0.pop_front())
+    }
+}
+
+impl Eye {
+    pub fn new(workers: Vec<Recognizer>, cache: Cache) -> Self {
+        Eye { workers, cache }
+    }
+
+    pub fn manifest(&self) -> &Manifest {
+        self.workers[0].manifest()
+    }
+
+    /// One embedding of a window: the aggregation graph.
+    pub fn aggregate(&mut self, window: &[Embedding]) -> Result<Embedding> {
+        self.workers[0].aggregate(window, &mut StageTimes::default())
+    }
+
+    /// The product in a shop picture; the whole picture where nothing is found.
+    pub fn shop_picture(&mut self, path: &Path, region: Option<Region>) -> Result<ShopSeen> {
+        let key = format!("shop {} {}", region.map_or("any", Region::name), identity(path)?);
+        let record = match self.cache.get(&key) {
+            Some(record) => record,
+            None => {
+                let record = self.see_shop_picture(&read_picture(path)?, region)?;
+                self.cache.put(&key, &record)?;
+                record
+            }
+        };
+        let mut seen = record.seen.into_iter();
+        match (seen.next(), seen.next()) {
+            (Some(largest), of_region) => {
+                Ok(ShopSeen { of_region: of_region.unwrap_or_else(|| largest.clone()), largest })
+            }
+            _ => Err(Fault::new(Kind::Internal, format!("nothing was kept of {}", path.display()))),
+        }
+    }
+
+    fn see_shop_picture(&mut self, picture: &Picture, region: Option<Region>) -> Result<Record> {
+        let regions = self.manifest().class_regions();
+        let choose = |found: &[Sighting]| {
+            let mut places: Vec<usize> =
+                [None, region].into_iter().filter_map(|region| product_of(found, &regions, region)).collect();
+            places.dedup();
+            places
+        };
+        let found = self.workers[0].recognize_some(picture, &mut StageTimes::default(), choose)?;
+        let mut seen: Vec<Seen> =
+            found.into_iter().map(|detection| Seen { frame: 0, detection, substitute: false }).collect();
+        if seen.is_empty() {
+            seen.push(self.substitute(picture, 0)?);
+        }
+        Ok(Record { size: picture.size(), frames: vec![0], seen })
+    }
+
+    /// The garment of a still: in the given box, and as the detector finds it.
+    pub fn still(&mut self, query: &QueryRow) -> Result<StillSeen> {
+        let bounds = query.bounds;
+        let key = format!("still {:?} {:?} {}", query.frame, bounds.corners(), identity(&query.file)?);
+        let record = match self.cache.get(&key) {
+            Some(record) => record,
+            None => {
+                let record = self.see_still(&still(query)?, bounds)?;
+                self.cache.put(&key, &record)?;
+                record
+            }
+        };
+        let mut seen = record.seen.into_iter().map(|seen| seen.detection);
+        let given =
+            seen.next().ok_or_else(|| Fault::new(Kind::Internal, format!("nothing was kept of {}", query.id)))?;
+        Ok(StillSeen { given, found: seen.next() })
+    }
+
+    fn see_still(&mut self, picture: &Picture, bounds: Rect<Camera>) -> Result<Record> {
+        let times = &mut StageTimes::default();
+        let mut detections = vec![self.workers[0].recognize_in(picture, bounds, times)?];
+        // Sightings come best score first: the surest of those that count.
+        let choose =
+            |found: &[Sighting]| found.iter().position(|one| one.bounds.iou(&bounds) >= DETECTED).into_iter().collect();
+        detections.extend(self.workers[0].recognize_some(picture, times, choose)?);
+        let seen = detections.into_iter().map(|detection| Seen { frame: 0, detection, substitute: false });
+        Ok(Record { size: picture.size(), frames: vec![0], seen: seen.collect() })
+    }
+
+    /// A query's clip: `count` frames at random times, every garment in them. `name` makes the chance.
+    pub fn clip(&mut self, path: &Path, name: &str, count: usize, noise: Noise, seed: u64) -> Result<Record> {
+        let key = format!("clip {count} {} {seed} {name} {}", noise.name(), identity(path)?);
+        if let Some(record) = self.cache.get(&key) {
+            return Ok(record);
+        }
+        let mut dice = Dice::new(seed, name);
+        let frames = choose_frames(path, count, &mut dice)?;
+        let record = self.see_frames(frames, noise, &mut dice)?;
+        self.cache.put(&key, &record)?;
+        Ok(record)
+    }
+
+    fn see_frames(&mut self, frames: Vec<Frame>, noise: Noise, dice: &mut Dice) -> Result<Record> {
+        let size = frames.first().map_or(Size::new(1, 1), |frame| frame.picture.size());
+        let numbers: Vec<u64> = frames.iter().map(|frame| frame.meta.sequence).collect();
+        let shown: VecDeque<Frame> = match noise {
+            Noise::Off => frames.into(),
+            Noise::Published => frames
+                .into_iter()
+                .map(|frame| Frame { meta: frame.meta, picture: Arc::new(published(&frame.picture, dice)) })
+                .collect(),
+        };
+        let mut seen = Vec::new();
+        let mut empty = Vec::new();
+        recognise_in_order(&mut Chosen(shown), &mut self.workers, |frame, detections, _| {
+            let number = frame.meta.sequence;
+            if detections.is_empty() {
+                empty.push(frame);
+            } else {
+                let at = frame.picture.size();
+                seen.extend(detections.into_iter().map(|mut detection| {
+                    detection.bounds = scaled(detection.bounds, at, size);
+                    Seen { frame: number, detection, substitute: false }
+                }));
+            }
+            Ok(())
+        })?;
+        for frame in empty {
+            let mut substitute = self.substitute(&frame.picture, frame.meta.sequence)?;
+            substitute.detection.bounds = scaled(substitute.detection.bounds, frame.picture.size(), size);
+            seen.push(substitute);
+        }
+        seen.sort_by_key(|seen| seen.frame);
+        Ok(Record { size, frames: numbers, seen })
+    }
+
+    /// The whole picture in place of a garment.
+    fn substitute(&mut self, picture: &Picture, frame: u64) -> Result<Seen> {
+        let size = picture.size();
+        let whole = Rect::new(0.0, 0.0, size.width as f32, size.height as f32);
+        let mut detection = self.workers[0].recognize_in(picture, whole, &mut StageTimes::default())?;
+        (detection.class, detection.score) = (NO_CLASS, SUBSTITUTE_SCORE);
+        Ok(Seen { frame, detection, substitute: true })
+    }
+}
+
+/// At most `count` frames of a clip, each as likely as any other.
+fn choose_frames(path: &Path, count: usize, dice: &mut Dice) -> Result<Vec<Frame>> {
+    let mut source = capture::open_every_frame(&path.display().to_string())?;
+    let mut kept = Reservoir::new(count);
+    while let Some(frame) = source.next()? {
+        kept.offer(frame, dice);
+    }
+    Ok(kept.into_sorted())
+}
+
+/// The picture of a query: a picture file, or a frame of a clip.
+fn still(query: &QueryRow) -> Result<Picture> {
+    let Some(number) = query.frame else { return read_picture(&query.file) };
+    let mut source = capture::open_every_frame(&query.file.display().to_string())?;
+    while let Some(frame) = source.next()? {
+        if frame.meta.sequence == number {
+            return Ok(Arc::unwrap_or_clone(frame.picture));
+        }
+    }
+    let text = format!("the query {} is frame {number} of {}, which ends before", query.id, query.file.display());
+    Err(Fault::new(Kind::Input, text).cure("count the frames from 0"))
+}
+
+/// A box of a picture of size `from` in the same picture of size `to`.
+fn scaled(bounds: Rect<Camera>, from: Size, to: Size) -> Rect<Camera> {
+    let (x, y) = (to.width as f32 / from.width as f32, to.height as f32 / from.height as f32);
+    Rect::new(bounds.x1 * x, bounds.y1 * y, bounds.x2 * x, bounds.y2 * y)
+}
+
+/// Names a file or a folder of frames by what changes when it changes: path, length and time.
+fn identity(path: &Path) -> Result<String> {
+    let fail = |error| Fault::io(Kind::Input, "read", path, error);
+    let meta = std::fs::metadata(path).map_err(fail)?;
+    let time = meta.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
+    Ok(format!("{} {} {}", path.display(), meta.len(), time.as_nanos()))
+}

@@ -1,0 +1,41 @@
+//! How far a long command is: a bar on a terminal, a line every tenth elsewhere; on stderr.
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::io::{self, IsTerminal};
+
+/// Counts up to a number that is known beforehand.
+pub struct Progress {
+    bar: ProgressBar,
+    what: &'static str,
+    plain: bool,
+}
+
+impl Progress {
+    /// `what` is counted: "pictures".
+    pub fn new(count: u64, what: &'static str) -> Self {
+        let plain = !io::stderr().is_terminal();
+        let target = if plain { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+        let bar = ProgressBar::with_draw_target(Some(count), target);
+        if let Ok(style) = ProgressStyle::with_template(&format!("{{wide_bar}} {{pos}}/{{len}} {what}, {{eta}} left")) {
+            bar.set_style(style);
+        }
+        Progress { bar, what, plain }
+    }
+
+    pub fn step(&self) {
+        self.bar.inc(1);
+        let (done, all) = (self.bar.position(), self.bar.length().unwrap_or(1).max(1));
+        if self.plain && (10 * done / all) != (10 * (done - 1) / all) {
+            eprintln!("{done} of {all} {}", self.what);
+        }
+    }
+
+    /// A word that does not disturb the bar.
+    pub fn say(&self, line: &str) {
+        self.bar.suspend(|| eprintln!("{line}"));
+    }
+
+    pub fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}

@@ -1,0 +1,131 @@
+//! Which of the garments in a clip is the query.
+//!
+//! The published evaluation asks the ground truth ([`oracle`]); a mirror has none, and shows what is most prominent
+//! ([`own_tracks`]).
+
+use super::annotations::Tracklet;
+use super::record::{Record, Seen};
+use crate::frame::FrameMeta;
+use crate::seam::greedy::greedy_tracks;
+use crate::seam::{Detection, Detections, ScoreHead, TrackSettings, Tracker};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// One garment over the frames of a clip, by the order in which its boxes were joined.
+pub type Track = Vec<Seen>;
+
+/// A garment seen in fewer frames than this comes after all others.
+const LEAST_FRAMES: usize = 3;
+
+/// The published tracking over all boxes of a clip (seam-spec section 8).
+pub fn published_tracks(record: &Record, head: &ScoreHead) -> Vec<Track> {
+    let seen = &record.seen;
+    let frames: Vec<i64> = seen.iter().map(|one| one.frame as i64).collect();
+    let scores: Vec<f32> = seen.iter().map(|one| one.detection.score).collect();
+    let similarity =
+        |a: usize, b: usize| head.score(&seen[a].detection.match_embedding, &seen[b].detection.match_embedding);
+    let tracks = greedy_tracks(&frames, &scores, similarity);
+    tracks.into_iter().map(|track| track.into_iter().map(|index| seen[index].clone()).collect()).collect()
+}
+
+/// The track that covers the ground truth best: by the sum of its overlaps (IoU). `None` where no track touches it.
+pub fn oracle<'t>(tracks: &'t [Track], truth: &Tracklet) -> Option<&'t Track> {
+    let overlap = |seen: &Seen| truth.at(seen.frame).map_or(0.0, |bounds| bounds.iou(&seen.detection.bounds));
+    let covered = |track: &Track| track.iter().map(overlap).sum::<f32>();
+    let mut best: Option<(&Track, f32)> = None;
+    for track in tracks {
+        let sum = covered(track);
+        if sum > best.map_or(0.0, |(_, most)| most) {
+            best = Some((track, sum));
+        }
+    }
+    best.map(|(track, _)| track)
+}
+
+/// The mirror's own tracking and choice: the garments of a clip, the most prominent first. The frames of a query stand far
+/// apart in their clip; they are followed as if they were consecutive, and no track is given up between them.
+pub fn own_tracks(record: &Record, head: &ScoreHead) -> Vec<Track> {
+    let ever = Duration::from_secs(1 << 20);
+    let settings =
+        TrackSettings { window: record.frames.len().max(1), span: ever, gap: ever, ..TrackSettings::default() };
+    let mut tracker = Tracker::new(settings, head.clone());
+    let mut prominence: BTreeMap<u64, f32> = BTreeMap::new();
+    for (sequence, frame) in (0..).zip(&record.frames) {
+        let here = record.seen.iter().filter(|seen| seen.frame == *frame && !seen.substitute);
+        let detections: Vec<Detection> = here.map(|seen| seen.detection.clone()).collect();
+        let meta = FrameMeta { sequence, captured: Duration::from_millis(66 * sequence) };
+        tracker.update(Detections { meta, size: record.size, detections });
+        for track in tracker.tracks().iter().filter(|track| track.seen_in_last_frame) {
+            *prominence.entry(track.id).or_default() += track.prominence;
+        }
+    }
+    let mut tracks: Vec<_> = tracker.tracks().iter().collect();
+    let first = |id: u64| prominence.get(&id).copied().unwrap_or(0.0);
+    tracks.sort_by(|a, b| {
+        let long = |frames: usize| frames >= LEAST_FRAMES;
+        long(b.seen()).cmp(&long(a.seen())).then(first(b.id).total_cmp(&first(a.id))).then(a.id.cmp(&b.id))
+    });
+    let seen = |observation: &crate::seam::Observation| Seen {
+        frame: record.frames[observation.meta.sequence as usize],
+        detection: observation.detection.clone(),
+        substitute: false,
+    };
+    tracks.into_iter().map(|track| track.observations.iter().map(seen).collect()).collect()
+}
+
+/// The class that most observations of a track say, by score.
+pub fn class_of(track: &Track) -> Option<usize> {
+    let mut votes: BTreeMap<usize, f32> = BTreeMap::new();
+    for seen in track {
+        *votes.entry(seen.detection.class).or_default() += seen.detection.score;
+    }
+    votes.into_iter().max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.cmp(&a.0))).map(|(class, _)| class)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::geometry::{Rect, Size};
+
+    fn seen(frame: u64, x: f32, side: f32, class: usize, look: f32) -> Seen {
+        let detection = Detection {
+            bounds: Rect::new(x, 10.0, x + side, 10.0 + side),
+            class,
+            score: 0.9,
+            match_embedding: [look].into(),
+            aggregation_embedding: [look].into(),
+        };
+        Seen { frame, detection, substitute: false }
+    }
+
+    /// A large jacket and small trousers in four frames far apart.
+    fn record() -> Record {
+        let frames = vec![3, 40, 77, 200];
+        let both = |&frame: &u64| [seen(frame, 50.0, 60.0, 3, 0.0), seen(frame, 110.0, 30.0, 7, 5.0)];
+        Record { size: Size::new(200, 100), seen: frames.iter().flat_map(both).collect(), frames }
+    }
+
+    fn head() -> ScoreHead {
+        ScoreHead { weight: vec![-8.0], bias: 4.0 }
+    }
+
+    #[test]
+    fn the_oracle_takes_the_track_on_the_ground_truth() {
+        let tracks = published_tracks(&record(), &head());
+        assert_eq!(tracks.iter().map(Vec::len).collect::<Vec<_>>(), [4, 4]);
+        let truth = |x: f32| Tracklet::new([(45, Rect::new(x, 10.0, x + 30.0, 40.0))]);
+        assert_eq!(oracle(&tracks, &truth(110.0)).and_then(class_of), Some(7));
+        assert_eq!(oracle(&tracks, &truth(52.0)).and_then(class_of), Some(3));
+        assert!(oracle(&tracks, &truth(170.0)).is_none());
+    }
+
+    #[test]
+    fn the_mirror_takes_the_most_prominent_and_no_substitute() {
+        let mut record = record();
+        let tracks = own_tracks(&record, &head());
+        assert_eq!(tracks.iter().map(|track| class_of(track)).collect::<Vec<_>>(), [Some(3), Some(7)]);
+        assert_eq!(tracks[1].iter().map(|seen| seen.frame).collect::<Vec<_>>(), [3, 40, 77, 200]);
+        record.seen.iter_mut().for_each(|seen| seen.substitute = true);
+        assert!(own_tracks(&record, &head()).is_empty());
+    }
+}

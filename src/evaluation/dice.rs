@@ -1,0 +1,116 @@
+//! Chance that is the same on every run: a generator seeded by a number and a name, so that no query's luck depends on
+//! which others were asked before it.
+
+use sha2::{Digest, Sha256};
+
+/// SplitMix64.
+#[derive(Clone, Debug)]
+pub struct Dice(u64);
+
+impl Dice {
+    /// One generator a seed and name.
+    pub fn new(seed: u64, name: &str) -> Self {
+        let hash = Sha256::new().chain_update(seed.to_le_bytes()).chain_update(name).finalize();
+        Dice(u64::from_le_bytes(std::array::from_fn(|place| hash[place])))
+    }
+
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// From 0 up to, not including, 1.
+    pub fn unit(&mut self) -> f64 {
+        (self.next() >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    /// From 0 up to, not including, `end`, which must not be 0.
+    pub fn below(&mut self, end: u64) -> u64 {
+        ((u128::from(self.next()) * u128::from(end)) >> 64) as u64
+    }
+
+    /// Two independent values of the normal distribution, mean 0, deviation 1.
+    pub fn gaussians(&mut self) -> [f32; 2] {
+        let radius = (-2.0 * (1.0 - self.unit()).ln()).sqrt();
+        let (sin, cos) = (std::f64::consts::TAU * self.unit()).sin_cos();
+        [(radius * cos) as f32, (radius * sin) as f32]
+    }
+
+    pub fn shuffle<T>(&mut self, items: &mut [T]) {
+        for last in (1..items.len()).rev() {
+            items.swap(last, self.below(last as u64 + 1) as usize);
+        }
+    }
+}
+
+/// At most `capacity` of the items offered, each as likely as any other, however many come.
+#[derive(Clone, Debug)]
+pub struct Reservoir<T> {
+    capacity: usize,
+    offered: u64,
+    kept: Vec<(u64, T)>,
+}
+
+impl<T> Reservoir<T> {
+    pub fn new(capacity: usize) -> Self {
+        Reservoir { capacity, offered: 0, kept: Vec::with_capacity(capacity) }
+    }
+
+    pub fn offer(&mut self, item: T, dice: &mut Dice) {
+        let number = self.offered;
+        self.offered += 1;
+        if self.kept.len() < self.capacity {
+            self.kept.push((number, item));
+        } else {
+            let place = dice.below(self.offered) as usize;
+            if let Some(slot) = self.kept.get_mut(place) {
+                *slot = (number, item);
+            }
+        }
+    }
+
+    /// What was kept, in the order in which it was offered.
+    pub fn into_sorted(mut self) -> Vec<T> {
+        self.kept.sort_by_key(|(number, _)| *number);
+        self.kept.into_iter().map(|(_, item)| item).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_seeds_make_the_chance() {
+        let draw = |seed, name: &str| Dice::new(seed, name).next();
+        assert_eq!(draw(1, "a"), draw(1, "a"));
+        assert_ne!(draw(1, "a"), draw(2, "a"));
+        assert_ne!(draw(1, "a"), draw(1, "b"));
+    }
+
+    #[test]
+    fn gaussians_have_mean_0_and_deviation_1() {
+        let mut dice = Dice::new(3, "");
+        let values: Vec<f32> = (0..20_000).flat_map(|_| dice.gaussians()).collect();
+        let mean = values.iter().sum::<f32>() / values.len() as f32;
+        let square = values.iter().map(|value| value * value).sum::<f32>() / values.len() as f32;
+        assert!(mean.abs() < 0.02 && (square - 1.0).abs() < 0.03, "{mean} {square}");
+    }
+
+    #[test]
+    fn every_item_is_as_likely_to_be_kept() {
+        let mut times = [0; 30];
+        for round in 0..3000 {
+            let mut dice = Dice::new(round, "");
+            let mut reservoir = Reservoir::new(10);
+            (0..30).for_each(|item| reservoir.offer(item, &mut dice));
+            let kept = reservoir.into_sorted();
+            assert!(kept.len() == 10 && kept.is_sorted());
+            kept.iter().for_each(|&item: &usize| times[item] += 1);
+        }
+        assert!(times.iter().all(|&times| (880..1120).contains(&times)), "{times:?}");
+    }
+}

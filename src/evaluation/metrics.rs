@@ -1,0 +1,114 @@
+//! Shares of queries with their 95 % intervals, and tallies of ranks.
+
+use serde::Serialize;
+
+/// The k of every top-k figure.
+pub const CUTS: [usize; 4] = [1, 5, 10, 20];
+
+/// 97.5th percentile of the normal distribution: two-sided 95 %.
+const Z: f64 = 1.959_963_984_540_054;
+
+/// A share of so many, with its Wilson interval.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Share {
+    /// 0 to 1; 0 of none.
+    pub share: f64,
+    /// Of the 95 % interval.
+    pub low: f64,
+    pub high: f64,
+    /// How many were asked.
+    pub of: usize,
+}
+
+impl Share {
+    /// `hits` may be a fraction: a query that is asked frame by frame hits in a part of its frames.
+    pub fn new(hits: f64, of: usize) -> Self {
+        if of == 0 {
+            return Share { share: 0.0, low: 0.0, high: 1.0, of };
+        }
+        let n = of as f64;
+        let share = hits / n;
+        let centre = share + Z * Z / (2.0 * n);
+        let spread = Z * (share * (1.0 - share) / n + Z * Z / (4.0 * n * n)).max(0.0).sqrt();
+        let scale = 1.0 + Z * Z / n;
+        let (low, high) = ((centre - spread) / scale, (centre + spread) / scale);
+        Share { share, low: low.clamp(0.0, share), high: high.clamp(share, 1.0), of }
+    }
+}
+
+/// The place of the right product: 1 is first; `None`: it was not found at all.
+pub type Rank = Option<usize>;
+
+/// Ranks of many queries by one method.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    queries: Vec<Vec<Rank>>,
+}
+
+impl Tally {
+    /// A query with one rank, or with one a frame; then it counts by the mean of its frames. An empty one is a miss.
+    pub fn add(&mut self, ranks: &[Rank]) {
+        self.queries.push(if ranks.is_empty() { vec![None] } else { ranks.to_vec() });
+    }
+
+    pub fn queries(&self) -> usize {
+        self.queries.len()
+    }
+
+    /// The share of queries whose product is among the first k.
+    pub fn top(&self, k: usize) -> Share {
+        let hits = self.queries.iter().map(|ranks| {
+            let within = ranks.iter().filter(|rank| rank.is_some_and(|rank| rank <= k)).count();
+            within as f64 / ranks.len() as f64
+        });
+        Share::new(hits.sum(), self.queries.len())
+    }
+
+    /// The shares for [`CUTS`].
+    pub fn cuts(&self) -> [Share; 4] {
+        CUTS.map(|k| self.top(k))
+    }
+
+    /// The rank that half of all queries reach; `None` where half of them find nothing.
+    pub fn median(&self) -> Option<usize> {
+        let mut ranks: Vec<usize> = self.queries.iter().flatten().map(|rank| rank.unwrap_or(usize::MAX)).collect();
+        ranks.sort_unstable();
+        ranks.get(ranks.len().saturating_sub(1) / 2).copied().filter(|rank| *rank != usize::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn intervals_are_wilsons() {
+        // Worked by hand: 9 of 30, and none of 10.
+        let some = Share::new(9.0, 30);
+        assert!((some.low - 0.1666).abs() < 1e-3 && (some.high - 0.4788).abs() < 1e-3, "{some:?}");
+        let none = Share::new(0.0, 10);
+        assert!(none.low == 0.0 && (none.high - 0.2775).abs() < 1e-3, "{none:?}");
+    }
+
+    #[test]
+    fn shares_and_medians_of_a_few_ranks() {
+        let mut tally = Tally::default();
+        for ranks in [&[Some(1)][..], &[Some(6)], &[None], &[Some(1), Some(30)], &[]] {
+            tally.add(ranks);
+        }
+        assert_eq!(tally.queries(), 5);
+        let shares = tally.cuts().map(|share| share.share);
+        assert_eq!(shares, [0.3, 0.3, 0.5, 0.5]);
+        assert_eq!(tally.median(), Some(6));
+        assert_eq!(Tally::default().median(), None);
+    }
+
+    proptest! {
+        #[test]
+        fn a_share_lies_in_its_interval(hits in 0usize..500, more in 0usize..500) {
+            let share = Share::new(hits as f64, hits + more);
+            prop_assert!(0.0 <= share.low && share.low <= share.share && share.share <= share.high && share.high <= 1.0);
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! Still pictures with boxes: a table of queries and a table of the shop's photos.
+
+use crate::fault::{Fault, Kind, Result};
+use crate::geometry::{Camera, Rect};
+use crate::seam::Region;
+use serde::Deserialize;
+use std::path::{Path, PathBuf};
+
+/// One worn garment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QueryRow {
+    pub id: String,
+    /// A picture or a clip.
+    pub file: PathBuf,
+    /// Of a clip: the frame, counted from 0.
+    pub frame: Option<u64>,
+    /// The given box, picture pixels.
+    pub bounds: Rect<Camera>,
+    /// The garment that it is.
+    pub garment: String,
+    /// As the table says it.
+    pub region: Option<Region>,
+}
+
+/// One photo of a garment in the shop.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GalleryRow {
+    pub garment: String,
+    pub file: PathBuf,
+    /// The shop's product type.
+    pub category: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct RawQuery {
+    query_id: String,
+    file: String,
+    x0: f32,
+    y0: f32,
+    x1: f32,
+    y1: f32,
+    garment_id: String,
+    region: Option<String>,
+    frame: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct RawGallery {
+    garment_id: String,
+    file: String,
+    category: Option<String>,
+}
+
+/// Reads a table of queries: `query_id`, `file`, `x0`, `y0`, `x1`, `y1`, `garment_id`; `region` and `frame` where there are
+/// any. Files are relative to the table's folder.
+///
+/// # Errors
+/// [`Kind::Input`], naming file and line.
+pub fn read_queries(path: &Path) -> Result<Vec<QueryRow>> {
+    rows(path, |raw: RawQuery, folder| {
+        let bounds = Rect::new(raw.x0, raw.y0, raw.x1, raw.y1);
+        let upright = bounds.width() > 0.0 && bounds.height() > 0.0 && bounds.area().is_finite();
+        upright.then(|| QueryRow {
+            id: raw.query_id,
+            file: folder.join(raw.file),
+            frame: raw.frame,
+            bounds,
+            garment: raw.garment_id,
+            region: raw.region.as_deref().and_then(Region::named),
+        })
+    })
+}
+
+/// Reads a table of a shop's photos: `garment_id`, `file`; `category` where there is one.
+///
+/// # Errors
+/// [`Kind::Input`], naming file and line.
+pub fn read_gallery(path: &Path) -> Result<Vec<GalleryRow>> {
+    rows(path, |raw: RawGallery, folder| {
+        let category = raw.category.filter(|category| !category.trim().is_empty());
+        Some(GalleryRow { garment: raw.garment_id, file: folder.join(raw.file), category })
+    })
+}
+
+/// The rows of a table with a header; `of` makes a row, `None` where its box is empty.
+fn rows<Raw: for<'d> Deserialize<'d>, Row>(path: &Path, of: impl Fn(Raw, &Path) -> Option<Row>) -> Result<Vec<Row>> {
+    let bytes = std::fs::read(path).map_err(|error| Fault::io(Kind::Input, "read the table", path, error))?;
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let fault = |what: String| Fault::new(Kind::Input, format!("cannot use the table {}: {what}", path.display()));
+    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(bytes.as_slice());
+    let mut found = Vec::new();
+    for (place, raw) in reader.deserialize::<Raw>().enumerate() {
+        let raw = raw.map_err(|error| fault(error.to_string()))?;
+        found.push(of(raw, folder).ok_or_else(|| fault(format!("row {} has an empty box", place + 1)))?);
+    }
+    if found.is_empty() { Err(fault("it has no row".into())) } else { Ok(found) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(text: &str) -> tempfile::NamedTempFile {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        file
+    }
+
+    #[test]
+    fn tables_are_read_with_paths_beside_them() {
+        let queries = file(
+            "query_id,file,x0,y0,x1,y1,garment_id,region,confidence,frame\n\
+             q1,street/a.jpg,1,2,30,40.5,g1,upper,C,\nq2,../b.mp4,0,0,9,9,g2,feet,C,50\n",
+        );
+        let rows = read_queries(queries.path()).unwrap();
+        assert_eq!(rows[0].file, queries.path().parent().unwrap().join("street/a.jpg"));
+        assert_eq!((rows[0].region, rows[0].frame, rows[0].bounds.y2), (Some(Region::Upper), None, 40.5));
+        assert_eq!((rows[1].region, rows[1].frame), (None, Some(50)));
+        let gallery = file("garment_id,view,category,file\ng1,main,shorts,a.jpg\ng1,back,,b.jpg\n");
+        let rows = read_gallery(gallery.path()).unwrap();
+        assert_eq!((rows[0].category.as_deref(), rows[1].category.as_deref()), (Some("shorts"), None));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (text, named) in [
+            ("query_id,file,x0,y0,x1,y1,garment_id\n", "no row"),
+            ("query_id,file,x0,y0,x1,garment_id\nq,a,1,2,3,g\n", "y1"),
+            ("query_id,file,x0,y0,x1,y1,garment_id\nq,a,9,2,3,4,g\n", "row 1 has an empty box"),
+            ("query_id,file,x0,y0,x1,y1,garment_id\nq,a,one,2,3,4,g\n", "line: 2"),
+        ] {
+            let fault = read_queries(file(text).path()).unwrap_err().to_string();
+            assert!(fault.contains(named), "{text}: {fault}");
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! SEAM and the published baselines: from one track to the rank of its product (seam-spec section 9).
+
+use super::metrics::Rank;
+use super::record::Seen;
+use super::shop::{Head, Shop};
+use crate::fault::Result;
+use crate::seam::{Embedding, Region};
+
+/// A way to search with the frames of one garment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// One embedding of all frames, by the aggregator.
+    Seam,
+    /// Each frame by itself; they count by their mean.
+    SingleFrame,
+    /// The frame that happens to rank best: a bound, since nobody can know it.
+    BestFrame,
+    /// The mean of the frames' embeddings.
+    AverageDescriptor,
+    /// The mean of the frames' scores, product by product.
+    AverageScore,
+    /// The highest of the frames' scores, product by product.
+    MaximumScore,
+    /// The frame with the highest detection score.
+    MostConfident,
+}
+
+impl Method {
+    /// All, in the order of a report.
+    pub const ALL: [Method; 7] = [
+        Method::Seam,
+        Method::SingleFrame,
+        Method::BestFrame,
+        Method::AverageDescriptor,
+        Method::AverageScore,
+        Method::MaximumScore,
+        Method::MostConfident,
+    ];
+
+    /// As reports call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Method::Seam => "SEAM",
+            Method::SingleFrame => "single frame",
+            Method::BestFrame => "best frame (bound)",
+            Method::AverageDescriptor => "average descriptor",
+            Method::AverageScore => "average score",
+            Method::MaximumScore => "maximum score",
+            Method::MostConfident => "most confident frame",
+        }
+    }
+}
+
+/// Fuses a window of the aggregator head's embeddings into one.
+pub type Aggregate<'a> = dyn FnMut(&[Embedding]) -> Result<Embedding> + 'a;
+
+/// Ranks of the product `own`, one a frame for [`Method::SingleFrame`], else one; none for an empty track.
+pub type Ranks = [Vec<Rank>; Method::ALL.len()];
+
+/// The ranks of the product `own` by every method, among the products that a garment of `region` may be.
+pub fn ranks(
+    track: &[Seen],
+    own: usize,
+    shop: &Shop,
+    region: Option<Region>,
+    aggregate: &mut Aggregate,
+) -> Result<Ranks> {
+    if track.is_empty() {
+        return Ok(Default::default());
+    }
+    let frames: Vec<Vec<f32>> =
+        track.iter().map(|seen| shop.logits(Head::Match, &seen.detection.match_embedding)).collect();
+    let single: Vec<Rank> = frames.iter().map(|logits| shop.rank(logits, own, region)).collect();
+    let best = single.iter().copied().flatten().min();
+    let confident =
+        (0..track.len()).max_by(|&a, &b| track[a].detection.score.total_cmp(&track[b].detection.score).then(b.cmp(&a)));
+    let average = shop.logits(Head::Match, &mean(track));
+    let scores: Vec<f64> = (0..shop.len()).map(|item| mean_score(frames.iter().map(|logits| logits[item]))).collect();
+    let maximum: Vec<f32> = (0..shop.len())
+        .map(|item| frames.iter().map(|logits| logits[item]).fold(f32::NEG_INFINITY, f32::max))
+        .collect();
+    let seam = seam_rank(track, own, shop, region, aggregate)?;
+    Ok(Method::ALL.map(|method| match method {
+        Method::Seam => vec![seam],
+        Method::SingleFrame => single.clone(),
+        Method::BestFrame => vec![best],
+        Method::AverageDescriptor => vec![shop.rank(&average, own, region)],
+        Method::AverageScore => vec![shop.rank(&scores, own, region)],
+        Method::MaximumScore => vec![shop.rank(&maximum, own, region)],
+        Method::MostConfident => vec![confident.and_then(|frame| single[frame])],
+    }))
+}
+
+/// The rank by the aggregated embedding alone.
+pub fn seam_rank(
+    track: &[Seen],
+    own: usize,
+    shop: &Shop,
+    region: Option<Region>,
+    aggregate: &mut Aggregate,
+) -> Result<Rank> {
+    let window: Vec<Embedding> = track.iter().map(|seen| seen.detection.aggregation_embedding.clone()).collect();
+    let query = aggregate(&window)?;
+    Ok(shop.rank(&shop.logits(Head::Aggregation, &query), own, region))
+}
+
+/// The rank by the mean of the single-image embeddings alone.
+pub fn average_rank(track: &[Seen], own: usize, shop: &Shop, region: Option<Region>) -> Rank {
+    shop.rank(&shop.logits(Head::Match, &mean(track)), own, region)
+}
+
+/// The mean of the single-image head's embeddings.
+fn mean(track: &[Seen]) -> Vec<f32> {
+    let mut sum = vec![0f32; track.first().map_or(0, |seen| seen.detection.match_embedding.len())];
+    for seen in track {
+        sum.iter_mut().zip(seen.detection.match_embedding.iter()).for_each(|(sum, value)| *sum += value);
+    }
+    sum.iter_mut().for_each(|sum| *sum /= track.len() as f32);
+    sum
+}
+
+/// The mean of the published scores, in f64: in f32 they saturate and products become one.
+fn mean_score(logits: impl ExactSizeIterator<Item = f32>) -> f64 {
+    let count = logits.len() as f64;
+    logits.map(|logit| 1.0 / (1.0 + (-f64::from(logit)).exp())).sum::<f64>() / count
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evaluation::shop::View;
+    use crate::geometry::Rect;
+    use crate::seam::{Detection, ScoreHead};
+
+    /// Products at the places 0, 10, 20, ...; the nearest is the best.
+    fn shop(products: usize) -> Shop {
+        let head = ScoreHead { weight: vec![-0.01], bias: 1.0 };
+        let mut shop = Shop::new(head.clone(), head);
+        for product in 0..products {
+            let at: Embedding = [10.0 * product as f32].into();
+            shop.add(None, vec![View { matching: at.clone(), aggregation: at }]);
+        }
+        shop
+    }
+
+    fn track(places: &[(f32, f32)]) -> Vec<Seen> {
+        let seen = |(frame, (at, score)): (usize, &(f32, f32))| Seen {
+            frame: frame as u64,
+            detection: Detection {
+                bounds: Rect::new(0.0, 0.0, 1.0, 1.0),
+                class: 0,
+                score: *score,
+                match_embedding: [*at].into(),
+                aggregation_embedding: [*at].into(),
+            },
+            substitute: false,
+        };
+        places.iter().enumerate().map(seen).collect()
+    }
+
+    fn first(window: &[Embedding]) -> Result<Embedding> {
+        Ok(window[0].clone())
+    }
+
+    #[test]
+    fn every_method_gives_the_rank_that_a_hand_finds() {
+        // The product is at 20. Frames at 21 (rank 1), 4 (third: 0 and 10 are nearer) and 26 (second: 30 is nearer).
+        let track = track(&[(21.0, 0.5), (4.0, 0.9), (26.0, 0.6)]);
+        let ranks = ranks(&track, 2, &shop(6), None, &mut first).unwrap();
+        let expected: [&[Rank]; 7] = [
+            &[Some(1)],
+            &[Some(1), Some(3), Some(2)],
+            &[Some(1)],
+            // The mean is at 17.
+            &[Some(1)],
+            &[Some(1)],
+            // Highest logits: product 2 by the first frame, 1 unit away; none is nearer.
+            &[Some(1)],
+            &[Some(3)],
+        ];
+        for ((method, ranks), expected) in Method::ALL.iter().zip(&ranks).zip(expected) {
+            assert_eq!(ranks, expected, "{}", method.name());
+        }
+    }
+
+    #[test]
+    fn mean_and_maximum_of_scores_are_not_the_mean_of_descriptors() {
+        // Two frames near 0 and 40, one near 10: the mean is at 16.7, next to 20; the best single score is the product at 40.
+        let track = track(&[(1.0, 0.1), (40.0, 0.2), (9.0, 0.3)]);
+        let rank = |own: usize, method: Method| {
+            let all = ranks(&track, own, &shop(6), None, &mut first).unwrap();
+            all[Method::ALL.iter().position(|other| *other == method).unwrap()][0]
+        };
+        assert_eq!(rank(2, Method::AverageDescriptor), Some(1));
+        assert_eq!(rank(4, Method::MaximumScore), Some(1));
+        assert_eq!(rank(1, Method::MostConfident), Some(1));
+        assert_eq!(average_rank(&track, 2, &shop(6), None), Some(1));
+        assert!(ranks(&[], 2, &shop(6), None, &mut first).unwrap().iter().all(Vec::is_empty));
+    }
+}

@@ -1,0 +1,125 @@
+//! What was seen of one query or one shop picture: all that a protocol needs, so that no network is run twice.
+
+use crate::geometry::{Rect, Size};
+use crate::seam::{Detection, Embedding};
+
+/// One garment in one frame.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// Number of the frame in its clip.
+    pub frame: u64,
+    pub detection: Detection,
+    /// Nothing was found in the frame, and the whole of it stands for a garment (seam-spec section 4).
+    pub substitute: bool,
+}
+
+/// Everything that was seen.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// Of the pictures.
+    pub size: Size,
+    /// The frames that were looked at, ascending.
+    pub frames: Vec<u64>,
+    /// By frame, best score first in each.
+    pub seen: Vec<Seen>,
+}
+
+/// The first bytes of an encoded record; the number changes with the format.
+const MAGIC: &[u8; 12] = b"vetrina-ev1\n";
+
+impl Record {
+    /// The record as bytes, little-endian throughout.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut bytes = MAGIC.to_vec();
+        let number = |bytes: &mut Vec<u8>, value: usize| bytes.extend((value as u32).to_le_bytes());
+        for value in [self.size.width, self.size.height, self.frames.len(), self.seen.len()] {
+            number(&mut bytes, value);
+        }
+        self.frames.iter().for_each(|frame| bytes.extend(frame.to_le_bytes()));
+        for seen in &self.seen {
+            let detection = &seen.detection;
+            bytes.extend(seen.frame.to_le_bytes());
+            number(&mut bytes, usize::from(seen.substitute));
+            number(&mut bytes, detection.class);
+            let mut values = detection.bounds.corners().to_vec();
+            values.push(detection.score);
+            values.iter().for_each(|value| bytes.extend(value.to_le_bytes()));
+            for embedding in [&detection.match_embedding, &detection.aggregation_embedding] {
+                number(&mut bytes, embedding.len());
+                embedding.iter().for_each(|value| bytes.extend(value.to_le_bytes()));
+            }
+        }
+        bytes
+    }
+
+    /// The record that [`Record::encode`] wrote; `None` for any other bytes.
+    pub fn decode(bytes: &[u8]) -> Option<Record> {
+        let mut reader = Reader(bytes.strip_prefix(MAGIC)?);
+        let [width, height, frames, seen] = [reader.number()?, reader.number()?, reader.number()?, reader.number()?];
+        let frames = (0..frames).map(|_| reader.long()).collect::<Option<Vec<u64>>>()?;
+        let seen = (0..seen).map(|_| reader.seen()).collect::<Option<Vec<Seen>>>()?;
+        reader.0.is_empty().then_some(Record { size: Size::new(width, height), frames, seen })
+    }
+}
+
+/// What is left of an encoded record.
+struct Reader<'b>(&'b [u8]);
+
+impl Reader<'_> {
+    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (first, rest) = self.0.split_first_chunk::<N>()?;
+        self.0 = rest;
+        Some(*first)
+    }
+
+    fn number(&mut self) -> Option<usize> {
+        self.take().map(|bytes| u32::from_le_bytes(bytes) as usize)
+    }
+
+    fn long(&mut self) -> Option<u64> {
+        self.take().map(u64::from_le_bytes)
+    }
+
+    fn float(&mut self) -> Option<f32> {
+        self.take().map(f32::from_le_bytes)
+    }
+
+    fn embedding(&mut self) -> Option<Embedding> {
+        let length = self.number().filter(|length| 4 * length <= self.0.len())?;
+        (0..length).map(|_| self.float()).collect::<Option<Vec<f32>>>().map(Embedding::from)
+    }
+
+    fn seen(&mut self) -> Option<Seen> {
+        let frame = self.long()?;
+        let (substitute, class) = (self.number()? != 0, self.number()?);
+        let [x1, y1, x2, y2, score] = [self.float()?, self.float()?, self.float()?, self.float()?, self.float()?];
+        let (match_embedding, aggregation_embedding) = (self.embedding()?, self.embedding()?);
+        let bounds = Rect::new(x1, y1, x2, y2);
+        let detection = Detection { bounds, class, score, match_embedding, aggregation_embedding };
+        Some(Seen { frame, detection, substitute })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_reads_back_and_no_part_of_it_does() {
+        let detection = Detection {
+            bounds: Rect::new(1.0, 2.5, 30.0, 40.0),
+            class: 7,
+            score: 0.75,
+            match_embedding: [1.0, -2.0].into(),
+            aggregation_embedding: [3.0].into(),
+        };
+        let seen = vec![Seen { frame: 5, detection, substitute: true }];
+        let bytes = Record { size: Size::new(640, 480), frames: vec![5, 9], seen }.encode();
+        let back = Record::decode(&bytes).unwrap();
+        assert_eq!(back.encode(), bytes);
+        assert_eq!((back.size, back.frames.len(), back.seen[0].frame), (Size::new(640, 480), 2, 5));
+        assert!(back.seen[0].substitute && back.seen[0].detection.match_embedding.as_ref() == [1.0, -2.0]);
+        assert!((0..bytes.len()).all(|end| Record::decode(&bytes[..end]).is_none()));
+        assert!(Record::decode(&[bytes, vec![0]].concat()).is_none());
+    }
+}

@@ -1,0 +1,92 @@
+//! Which part of the body a garment covers. A mirror that shows trousers for a jacket is plainly wrong, whatever the scores say.
+//!
+//! Who sees whom: upper garments and dresses see each other, for what is seen of a person is often the upper half alone;
+//! lower garments see lower garments only. What has no region is seen by all and sees all.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A part of the body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Region {
+    Upper,
+    Lower,
+    Dress,
+}
+
+impl Region {
+    pub const ALL: [Region; 3] = [Region::Upper, Region::Lower, Region::Dress];
+
+    /// `upper`, `lower` or `dress`: as a manifest and a catalogue write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Region::Upper => "upper",
+            Region::Lower => "lower",
+            Region::Dress => "dress",
+        }
+    }
+
+    /// The region of this name.
+    pub fn named(name: &str) -> Option<Region> {
+        Region::ALL.into_iter().find(|region| region.name() == name)
+    }
+
+    /// The region of a class by its DeepFashion2 name: what holds where a manifest says nothing else.
+    pub fn of_class(name: &str) -> Option<Region> {
+        match name {
+            "short_sleeved_shirt"
+            | "long_sleeved_shirt"
+            | "short_sleeved_outwear"
+            | "long_sleeved_outwear"
+            | "vest"
+            | "sling" => Some(Region::Upper),
+            "shorts" | "trousers" | "skirt" => Some(Region::Lower),
+            "short_sleeved_dress" | "long_sleeved_dress" | "vest_dress" | "sling_dress" => Some(Region::Dress),
+            _ => None,
+        }
+    }
+
+    /// Whether a garment of this region may be a product of `other`.
+    pub fn sees(self, other: Region) -> bool {
+        (self == Region::Lower) == (other == Region::Lower)
+    }
+}
+
+/// The region of each class, in the classes' order: `named` first, then the DeepFashion2 names.
+pub fn class_regions(classes: &[String], named: &BTreeMap<String, Region>) -> Vec<Option<Region>> {
+    classes.iter().map(|class| named.get(class).copied().or_else(|| Region::of_class(class))).collect()
+}
+
+/// Whether a garment of region `query` may be a product of region `product`; what is not known is not kept apart.
+pub fn may_be(query: Option<Region>, product: Option<Region>) -> bool {
+    match (query, product) {
+        (Some(query), Some(product)) => query.sees(product),
+        _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn upper_and_lower_are_kept_apart() {
+        use Region::{Dress, Lower, Upper};
+        let seen = |by: Region| Region::ALL.into_iter().filter(|other| by.sees(*other)).collect::<Vec<_>>();
+        assert_eq!(seen(Upper), [Upper, Dress]);
+        assert_eq!(seen(Lower), [Lower]);
+        assert_eq!(seen(Dress), [Upper, Dress]);
+        assert!(may_be(None, Some(Lower)) && may_be(Some(Upper), None) && !may_be(Some(Upper), Some(Lower)));
+    }
+
+    #[test]
+    fn a_manifests_word_counts_before_the_name() {
+        let classes = ["vest", "shorts", "hat"].map(str::to_owned);
+        let named = BTreeMap::from([("vest".to_owned(), Region::Dress)]);
+        assert_eq!(class_regions(&classes, &named), [Some(Region::Dress), Some(Region::Lower), None]);
+        for region in Region::ALL {
+            assert_eq!(Region::named(region.name()), Some(region));
+        }
+    }
+}
