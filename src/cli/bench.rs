@@ -7,7 +7,7 @@ use crate::catalogue::Gallery;
 use crate::fault::{Fault, Kind, Result};
 use crate::frame::{Frame, FrameMeta, Picture};
 use crate::metrics::{StageSummary, StageTimes};
-use crate::pipeline::core::new_tracker;
+use crate::pipeline::core::tracker_from;
 use crate::pipeline::recognizer::Recognizer;
 use crate::pipeline::workers::{frame_workers, recognise_in_order};
 use crate::seam::{Detections, Embedding, Tracker};
@@ -105,7 +105,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     let gallery = Gallery::new(&settings.weight, settings.bias, noise(rows * length), (0..args.products).collect())
         .with_threads(1);
     let name = manifest.name.clone();
-    let mut rest = Rest { tracker: new_tracker(manifest), aggregator: recognizer.share(), gallery, garments: 0 };
+    let mut rest = Rest { tracker: tracker_from(manifest, 0.0), aggregator: recognizer.share(), gallery, garments: 0 };
     let mut workers = frame_workers(recognizer);
     let one = pass(&jpeg, args.frames, &mut workers[..1], &mut rest)?;
     let several = pass(&jpeg, args.frames, &mut workers, &mut rest)?;

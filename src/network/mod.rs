@@ -2,7 +2,9 @@
 //!
 //! What lies between the graphs is [`crate::seam`]'s. `tract` runs them on the CPU.
 
+mod depthwise;
 pub mod manifest;
+mod rewrite;
 mod tract;
 
 pub use manifest::Manifest;
@@ -10,6 +12,7 @@ pub use manifest::Manifest;
 use crate::fault::Result;
 use crate::tensor::Tensor;
 use manifest::GraphName;
+use tract::TractEngine;
 
 /// A loaded graph.
 pub trait Engine: Send {
@@ -36,7 +39,7 @@ impl Graphs {
     /// Loads every graph that the manifest names, on the CPU.
     pub fn load(manifest: &Manifest) -> Result<Self> {
         let engine = |name: GraphName| -> Result<Box<dyn Engine>> {
-            Ok(Box::new(tract::TractEngine::load(&manifest.graph_path(name))?))
+            Ok(Box::new(TractEngine::load(&manifest.graph_path(name))?))
         };
         Ok(Graphs {
             trunk: engine(GraphName::Trunk)?,

@@ -1,11 +1,12 @@
 //! Graphs on the CPU, through tract. Single-threaded: frames side by side scale better than threads inside an operator.
 
 use super::Engine;
+use super::rewrite::rewrite;
 use crate::fault::{Fault, Kind, Result};
 use crate::tensor::Tensor;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tract_onnx::prelude::{Framework, InferenceModelExt, IntoRunnable, TValue, TypedRunnableModel};
+use tract_onnx::prelude::{Framework, InferenceModelExt, IntoRunnable, TValue, TractResult, TypedRunnableModel};
 use tract_onnx::prelude::{TVec, Tensor as TractTensor};
 
 pub struct TractEngine {
@@ -19,18 +20,19 @@ impl TractEngine {
     /// # Errors
     /// [`Kind::Model`]: not an ONNX graph, or one that tract cannot run.
     pub fn load(path: &Path) -> Result<Self> {
-        // The exporter's shapes of inner values are hints; the input's shape decides.
-        let plan = tract_onnx::onnx()
-            .with_ignore_output_shapes(true)
-            .with_ignore_value_info(true)
-            .model_for_path(path)
-            .and_then(|model| model.into_optimized())
-            .and_then(|model| model.into_runnable())
-            .map_err(|error| {
-                let text = format!("cannot load the graph {}", path.display());
-                Fault::new(Kind::Model, text).cause(format!("{error:#}")).cure("export the model again")
-            })?;
+        let plan = Self::plan(path).map_err(|error| {
+            let text = format!("cannot load the graph {}", path.display());
+            Fault::new(Kind::Model, text).cause(format!("{error:#}")).cure("export the model again")
+        })?;
         Ok(TractEngine { path: path.into(), plan })
+    }
+
+    fn plan(path: &Path) -> TractResult<Arc<TypedRunnableModel>> {
+        // The exporter's shapes of inner values are hints; the input's shape decides.
+        let onnx = tract_onnx::onnx().with_ignore_output_shapes(true).with_ignore_value_info(true);
+        let mut model = onnx.model_for_path(path)?.into_typed()?;
+        rewrite(&mut model)?;
+        model.into_optimized()?.into_runnable()
     }
 
     fn fault(&self, error: impl std::fmt::Display) -> Fault {

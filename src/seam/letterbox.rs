@@ -42,7 +42,9 @@ fn box_reduce(picture: &Picture, k: usize) -> Cow<'_, Picture> {
     let small = Size::new(size.width.div_ceil(k), size.height.div_ceil(k));
     let mut sums = vec![0u32; 3 * size.width];
     let mut rgb = Vec::with_capacity(3 * small.width * small.height);
-    let area = (k * k) as u32;
+    let area = (k * k) as u64;
+    // A product and a shift in the place of a division: exact below 256 * area, as long as 256 * area^2 < 2^48.
+    let reciprocal = (1u64 << 48) / area + 1;
     for y in 0..small.height {
         sums.fill(0);
         for row in y * k..(y + 1) * k {
@@ -54,7 +56,7 @@ fn box_reduce(picture: &Picture, k: usize) -> Cow<'_, Picture> {
             for channel in 0..3 {
                 let column = |x: usize| sums[3 * x.min(size.width - 1) + channel];
                 let total: u32 = (x * k..(x + 1) * k).map(column).sum();
-                rgb.push(((total + area / 2) / area) as u8);
+                rgb.push((((u64::from(total) + area / 2) * reciprocal) >> 48) as u8);
             }
         }
     }
@@ -122,6 +124,18 @@ mod tests {
         // Rows 0 and 1, columns 0 and 1: 0, 1, 5, 6, mean 3; the last column and row repeat themselves.
         let first: Vec<u8> = small.rgb().iter().step_by(3).copied().collect();
         assert_eq!(first, [3, 5, 7, 11, 13, 14]);
+    }
+
+    #[test]
+    fn means_are_exact_at_every_size() {
+        for k in (1..1000u64).step_by(7) {
+            let (area, reciprocal) = (k * k, (1u64 << 48) / (k * k) + 1);
+            for mean in 0..256 {
+                for total in [mean * area, (mean * area).saturating_sub(1)] {
+                    assert_eq!((total * reciprocal) >> 48, total / area);
+                }
+            }
+        }
     }
 
     #[test]
