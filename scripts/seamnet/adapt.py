@@ -32,14 +32,14 @@ MOST_BOXES = 5
 class Recipe:
     """All numbers of stage two."""
 
-    steps: int = 400
+    steps: int = 1200
     products: int = 16
     frames: int = 10
     lr: float = 4e-4
     weight_decay: float = 1e-3
     start_aggregation: float = 0.15
     """Share of the run before the aggregation loss counts."""
-    refresh: int = 25
+    refresh: int = 40
     """Steps between two embeddings of the whole gallery."""
     seed: int = 1
     average: float = 0.99
@@ -168,19 +168,20 @@ class Batches:
 
 
 class Gallery:
-    """Embeddings of every shop RoI by one head, renewed now and then."""
+    """One shop picture of every product, embedded by one head; others are drawn now and then."""
 
-    def __init__(self, seen: Seen):
-        self.rows = torch.tensor([r for rows in seen.shop.values() for r in rows])
-        self.names = torch.tensor([p for p, rows in seen.shop.items() for _ in rows])
-        self.features = seen.features
+    def __init__(self, seen: Seen, seed: int):
+        self.seen = seen
+        self.rng = np.random.default_rng([seed, 47])
+        self.names = torch.tensor(list(seen.shop))
         self.embeddings = torch.empty(0)
 
     @torch.no_grad()
     def renew(self, head) -> None:
         was = head.training
         head.eval()
-        self.embeddings = torch.cat([head(self.features[part].float()) for part in self.rows.split(128)])
+        rows = torch.tensor([int(self.rng.choice(rows)) for rows in self.seen.shop.values()])
+        self.embeddings = torch.cat([head(self.seen.features[part].float()) for part in rows.split(128)])
         head.train(was)
 
 
@@ -249,8 +250,8 @@ def begin(network: Network, pictures: Pictures, seed: int) -> None:
     torch.nn.init.zeros_(aggregator.attention_scorer.bias)
 
 
-def fit(network: Network, seen: Seen, recipe: Recipe, report=print) -> None:
-    """Train both heads; leaves the averaged weights in the network."""
+def fit(network: Network, seen: Seen, recipe: Recipe, report=print, keep=None) -> None:
+    """Train both heads; leaves the averaged weights in the network. `keep`: called with them now and then."""
     matcher, aggregator = network.roi_heads.match_predictor, network.roi_heads.temporal_aggregator
     network.requires_grad_(False)
     heads = torch.nn.ModuleList([matcher, aggregator]).requires_grad_(True).train()
@@ -261,7 +262,7 @@ def fit(network: Network, seen: Seen, recipe: Recipe, report=print) -> None:
     optimiser = torch.optim.AdamW(parameters, lr=recipe.lr, weight_decay=recipe.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.lr, total_steps=recipe.steps, pct_start=0.1)
     batches = Batches(seen, recipe)
-    galleries = [Gallery(seen), Gallery(seen)]
+    galleries = [Gallery(seen, recipe.seed) for _ in heads]
     mean = [0.0, 0.0]
     for step in range(recipe.steps):
         if step % recipe.refresh == 0:
@@ -288,6 +289,8 @@ def fit(network: Network, seen: Seen, recipe: Recipe, report=print) -> None:
         schedule.step()
         averaged.update_parameters(heads)
         mean = [float(p.detach()) if step == 0 else 0.9 * m + 0.1 * float(p.detach()) for m, p in zip(mean, parts)]
+        if keep and step % 200 == 199:
+            keep(averaged.module)
         if step % 20 == 0 or step == recipe.steps - 1:
             report(f"adapt step {step} match {mean[0]:.3f} aggregation {mean[1]:.3f}")
     heads.load_state_dict(averaged.module.state_dict())
