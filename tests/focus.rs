@@ -68,7 +68,7 @@ fn best(found: &[Detection], bounds: &Rect<Camera>, score: f32) -> f32 {
 fn a_second_look_finds_small_people_better_and_changes_nothing_else() {
     let (picture, boxes) = frame();
     let (mut once, mut twice) = (recognizer(false), recognizer(true));
-    let mut see = |recognizer: &mut Recognizer, picture: &Picture| {
+    let see = |recognizer: &mut Recognizer, picture: &Picture| {
         let mut times = StageTimes::default();
         let found = recognizer.recognize(picture, &mut times).unwrap();
         let looks = times.summaries().iter().find(|stage| stage.stage == "trunk").map_or(0, |stage| stage.count);

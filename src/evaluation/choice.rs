@@ -123,7 +123,7 @@ mod tests {
     fn the_mirror_takes_the_most_prominent_and_no_substitute() {
         let mut record = record();
         let tracks = own_tracks(&record, &head());
-        assert_eq!(tracks.iter().map(|track| class_of(track)).collect::<Vec<_>>(), [Some(3), Some(7)]);
+        assert_eq!(tracks.iter().map(class_of).collect::<Vec<_>>(), [Some(3), Some(7)]);
         assert_eq!(tracks[1].iter().map(|seen| seen.frame).collect::<Vec<_>>(), [3, 40, 77, 200]);
         record.seen.iter_mut().for_each(|seen| seen.substitute = true);
         assert!(own_tracks(&record, &head()).is_empty());

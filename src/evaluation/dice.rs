@@ -14,7 +14,8 @@ impl Dice {
         Dice(u64::from_le_bytes(std::array::from_fn(|place| hash[place])))
     }
 
-    pub fn next(&mut self) -> u64 {
+    /// 64 random bits.
+    pub fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -24,12 +25,12 @@ impl Dice {
 
     /// From 0 up to, not including, 1.
     pub fn unit(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1u64 << 53) as f64
+        (self.bits() >> 11) as f64 / (1u64 << 53) as f64
     }
 
     /// From 0 up to, not including, `end`, which must not be 0.
     pub fn below(&mut self, end: u64) -> u64 {
-        ((u128::from(self.next()) * u128::from(end)) >> 64) as u64
+        ((u128::from(self.bits()) * u128::from(end)) >> 64) as u64
     }
 
     /// Two independent values of the normal distribution, mean 0, deviation 1.
@@ -85,7 +86,7 @@ mod tests {
 
     #[test]
     fn names_and_seeds_make_the_chance() {
-        let draw = |seed, name: &str| Dice::new(seed, name).next();
+        let draw = |seed, name: &str| Dice::new(seed, name).bits();
         assert_eq!(draw(1, "a"), draw(1, "a"));
         assert_ne!(draw(1, "a"), draw(2, "a"));
         assert_ne!(draw(1, "a"), draw(1, "b"));

@@ -31,6 +31,9 @@ struct Gallery {
     substitutes: usize,
 }
 
+/// One photo's region, its largest garment, and its garment of the region.
+type Photo = (Option<Region>, Seen, Seen);
+
 /// One query with its ranks, one a [`Way`].
 struct Answer<'q> {
     query: &'q QueryRow,
@@ -106,7 +109,7 @@ pub fn run(args: &EvalArgs, pairs: &Path, photos: &Path, eye: &mut Eye) -> Resul
 /// Looks at every photo of the shop.
 fn see_gallery(photos: &[GalleryRow], eye: &mut Eye, progress: &Progress) -> Result<Gallery> {
     let class_regions = eye.manifest().class_regions();
-    let mut views: BTreeMap<&str, Vec<(Option<Region>, Seen, Seen)>> = BTreeMap::new();
+    let mut views: BTreeMap<&str, Vec<Photo>> = BTreeMap::new();
     let mut substitutes = 0;
     for photo in photos {
         let said = said_region(photo);
