@@ -6,6 +6,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod npz;
+
+use npz::array;
 use std::path::{Path, PathBuf};
 use vetrina::capture::read_picture;
 use vetrina::evaluation::choice::published_tracks;
@@ -43,22 +46,6 @@ fn model() -> Option<Recognizer> {
         return None;
     };
     Some(Recognizer::load(Path::new(&folder)).unwrap())
-}
-
-/// One array of an .npz file, as f64 whatever its type.
-fn array(path: &Path, name: &str) -> (Vec<usize>, Vec<f64>) {
-    let mut archive = npyz::npz::NpzArchive::open(path).unwrap();
-    let file = archive.by_name(name).unwrap().unwrap_or_else(|| panic!("{name} is not in {}", path.display()));
-    let shape: Vec<usize> = file.shape().iter().map(|&side| side as usize).collect();
-    let kind = file.dtype().descr();
-    let values = match kind.trim_matches('\'') {
-        "<f4" => file.into_vec::<f32>().unwrap().into_iter().map(f64::from).collect(),
-        "<f8" => file.into_vec::<f64>().unwrap(),
-        "<i8" => file.into_vec::<i64>().unwrap().into_iter().map(|value| value as f64).collect(),
-        "|u1" => file.into_vec::<u8>().unwrap().into_iter().map(f64::from).collect(),
-        other => panic!("{name} is of the type {other}"),
-    };
-    (shape, values)
 }
 
 fn floats(path: &Path, name: &str) -> Vec<f32> {
