@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
-import numpy as np
 import torch
 from torchvision.ops import box_iou
 
@@ -99,15 +98,3 @@ def check(network, binary: Path, model: Path, pictures: list[Path]) -> list[Row]
             Row("aggregation embeddings, of the largest", relative(*picked(seen, "aggregation")), 1e-3),
         ]
     return rows
-
-
-def noise(folder: Path, count: int = 2) -> list[Path]:
-    """Smooth random pictures, portrait and landscape, that do not fill any input."""
-    rng = np.random.default_rng(5)
-    paths = []
-    for i in range(count):
-        height, width = [(480, 331), (300, 641)][i % 2]
-        small = rng.integers(0, 256, (height // 20, width // 20, 3), dtype=np.uint8)
-        paths.append(folder / f"noise-{i}.png")
-        cv2.imwrite(str(paths[-1]), cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC))
-    return paths
