@@ -39,7 +39,7 @@ class Recipe:
     weight_decay: float = 1e-3
     start_aggregation: float = 0.15
     """Share of the run before the aggregation loss counts."""
-    refresh: int = 40
+    refresh: int = 25
     """Steps between two embeddings of the whole gallery."""
     seed: int = 1
     average: float = 0.99
@@ -178,11 +178,8 @@ class Gallery:
 
     @torch.no_grad()
     def renew(self, head) -> None:
-        was = head.training
-        head.eval()
         rows = torch.tensor([int(self.rng.choice(rows)) for rows in self.seen.shop.values()])
         self.embeddings = torch.cat([head(self.seen.features[part].float()) for part in rows.split(128)])
-        head.train(was)
 
 
 def weak_choice(logits: torch.Tensor, frames: list[list[list[int]]]) -> list[list[int]]:
@@ -254,7 +251,9 @@ def fit(network: Network, seen: Seen, recipe: Recipe, report=print, keep=None) -
     """Train both heads; leaves the averaged weights in the network. `keep`: called with them now and then."""
     matcher, aggregator = network.roi_heads.match_predictor, network.roi_heads.temporal_aggregator
     network.requires_grad_(False)
-    heads = torch.nn.ModuleList([matcher, aggregator]).requires_grad_(True).train()
+    # Batch norm stays at stage one's statistics: a batch of one clip's frames says little, and the
+    # gallery is embedded apart from it.
+    heads = torch.nn.ModuleList([matcher, aggregator]).requires_grad_(True).eval()
     averaged = torch.optim.swa_utils.AveragedModel(
         heads, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(recipe.average), use_buffers=True
     )

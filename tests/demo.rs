@@ -1,0 +1,108 @@
+//! The shipped model in the demo shop, by the real binary and against the known truth: the worn products stand first or
+//! second, and boxes sit on the garments. The demo's people and products are none that the model was trained on.
+
+#![allow(clippy::unwrap_used)]
+
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A garment is asked for when at least this share of it shows.
+const CLEAR: f64 = 0.6;
+/// Every so many frames a picture is looked at.
+const STEP: usize = 10;
+/// Best overlap (IoU) of a detection with each clear garment: the share above 0.5, and the mean of those.
+const FOUND: f64 = 0.9;
+const OVERLAP: f64 = 0.75;
+/// Places among which a worn product must stand.
+const PLACES: usize = 2;
+
+fn demo(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("demo").join(name)
+}
+
+fn vetrina(args: &[&str]) -> Vec<u8> {
+    let output = Command::new(env!("CARGO_BIN_EXE_vetrina")).args(args).output().unwrap();
+    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    output.stdout
+}
+
+fn truth() -> Vec<Value> {
+    let text = std::fs::read(demo("truth.json")).unwrap();
+    serde_json::from_slice::<Value>(&text).unwrap()["clips"].as_array().unwrap().clone()
+}
+
+#[test]
+fn worn_products_stand_first_or_second() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = folder.path().join("shop.db").display().to_string();
+    let (feed, pictures) = (demo("feed.csv").display().to_string(), demo("").display().to_string());
+    vetrina(&["catalogue", "import", &feed, "--images", &pictures, "--db", &db]);
+    let mut missed = Vec::new();
+    for clip in truth() {
+        let path = demo(clip["clip"].as_str().unwrap()).display().to_string();
+        let top = PLACES.to_string();
+        let found: Value =
+            serde_json::from_slice(&vetrina(&["match", &path, "--catalogue", &db, "--json", "--top", &top])).unwrap();
+        let named: Vec<&str> = found["garments"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .flat_map(|garment| garment["matches"].as_array().unwrap())
+            .map(|product| product["id"].as_str().unwrap())
+            .collect();
+        let worn = clip["worn"].as_array().unwrap().iter().map(|id| id.as_str().unwrap());
+        missed.extend(worn.filter(|id| !named.contains(id)).map(|id| format!("{id} in {}", clip["clip"])));
+    }
+    assert!(missed.is_empty(), "not among the first {PLACES}: {missed:?}");
+}
+
+#[test]
+fn boxes_sit_on_the_garments() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut overlaps = Vec::new();
+    for clip in truth() {
+        let bytes = std::fs::read(demo(clip["clip"].as_str().unwrap())).unwrap();
+        let frames = jpegs(&bytes);
+        for frame in clip["frames"].as_array().unwrap().iter().step_by(STEP) {
+            let clear: Vec<[f64; 4]> = frame["boxes"].as_array().unwrap().iter().filter_map(clear_box).collect();
+            if clear.is_empty() {
+                continue;
+            }
+            let path = folder.path().join("frame.jpg");
+            std::fs::write(&path, frames[frame["frame"].as_u64().unwrap() as usize]).unwrap();
+            let seen: Value = serde_json::from_slice(&vetrina(&["inspect", path.to_str().unwrap(), "--json"])).unwrap();
+            let boxes: Vec<[f64; 4]> =
+                seen["detections"].as_array().unwrap().iter().map(|found| corners(&found["box"])).collect();
+            let best = |garment: &[f64; 4]| boxes.iter().map(|found| iou(found, garment)).fold(0.0, f64::max);
+            overlaps.extend(clear.iter().map(best));
+        }
+    }
+    let found: Vec<f64> = overlaps.iter().copied().filter(|&overlap| overlap >= 0.5).collect();
+    let share = found.len() as f64 / overlaps.len() as f64;
+    let mean = found.iter().sum::<f64>() / found.len() as f64;
+    println!("{} garments, {share:.3} of them found, their mean overlap {mean:.3}", overlaps.len());
+    assert!(overlaps.len() > 40 && share >= FOUND && mean >= OVERLAP, "{share:.3} found, overlap {mean:.3}");
+}
+
+fn clear_box(garment: &Value) -> Option<[f64; 4]> {
+    (garment["visible"].as_f64().unwrap() >= CLEAR).then(|| corners(&garment["box"]))
+}
+
+fn corners(value: &Value) -> [f64; 4] {
+    std::array::from_fn(|side| value[side].as_f64().unwrap())
+}
+
+fn iou(a: &[f64; 4], b: &[f64; 4]) -> f64 {
+    let side = |low: usize, high: usize| (a[high].min(b[high]) - a[low].max(b[low])).max(0.0);
+    let area = |r: &[f64; 4]| (r[2] - r[0]) * (r[3] - r[1]);
+    let both = side(0, 2) * side(1, 3);
+    both / (area(a) + area(b) - both)
+}
+
+/// The pictures of a motion-JPEG clip.
+fn jpegs(clip: &[u8]) -> Vec<&[u8]> {
+    let starts: Vec<usize> = clip.windows(3).enumerate().filter(|(_, w)| w == b"\xff\xd8\xff").map(|(i, _)| i).collect();
+    let ends = starts.iter().skip(1).copied().chain([clip.len()]);
+    starts.iter().zip(ends).map(|(&start, end)| &clip[start..end]).collect()
+}
