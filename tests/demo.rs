@@ -102,7 +102,8 @@ fn iou(a: &[f64; 4], b: &[f64; 4]) -> f64 {
 
 /// The pictures of a motion-JPEG clip.
 fn jpegs(clip: &[u8]) -> Vec<&[u8]> {
-    let starts: Vec<usize> = clip.windows(3).enumerate().filter(|(_, w)| w == b"\xff\xd8\xff").map(|(i, _)| i).collect();
+    let starts: Vec<usize> =
+        clip.windows(3).enumerate().filter(|(_, w)| w == b"\xff\xd8\xff").map(|(i, _)| i).collect();
     let ends = starts.iter().skip(1).copied().chain([clip.len()]);
     starts.iter().zip(ends).map(|(&start, end)| &clip[start..end]).collect()
 }
