@@ -6,15 +6,19 @@
 //! camera -> Frame -> Detections -> Tracks -> Look (10-frame window -> embedding) -> Matches -> Scene -> panel
 //! ```
 //!
-//! Modules in reading order: the foundation ([`fault`], [`geometry`], [`frame`], [`tensor`], [`metrics`]), which knows no
-//! stage; the stages ([`capture`], [`network`], [`seam`], [`catalogue`], [`display`]), which hand each other plain values and
-//! otherwise do not know one another; the [`pipeline`], which joins them; and [`cli`], the only place that prints.
+//! Modules in reading order: the foundation ([`fault`], [`geometry`], [`frame`], [`tensor`], [`metrics`], [`clock`], [`latest`],
+//! [`shutdown`]), which knows no stage; the stages ([`capture`], [`network`], [`seam`], [`catalogue`], [`display`]), which hand
+//! each other plain values and otherwise do not know one another; the [`pipeline`], which joins them; [`config`], which reads
+//! the appliance's settings; and [`cli`], the only place that prints.
 //! ARCHITECTURE.md says why.
 
+pub mod clock;
 pub mod fault;
 pub mod frame;
 pub mod geometry;
+pub mod latest;
 pub mod metrics;
+pub mod shutdown;
 pub mod tensor;
 
 pub mod capture;
@@ -24,4 +28,5 @@ pub mod network;
 pub mod seam;
 
 pub mod cli;
+pub mod config;
 pub mod pipeline;

@@ -2,11 +2,13 @@
 
 pub mod bench;
 pub mod catalogue;
+pub mod check_config;
 pub mod demo;
 pub mod inspect;
 pub mod logging;
 pub mod places;
 pub mod query;
+pub mod run;
 pub mod table;
 
 use crate::catalogue::{ModelStamp, ShopPicture};
@@ -17,6 +19,7 @@ use crate::pipeline::recognizer::Recognizer;
 use crate::pipeline::shop::shop_picture;
 use crate::pipeline::workers::frame_workers;
 use clap::{Parser, Subcommand};
+use log::LevelFilter;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -35,12 +38,14 @@ enum Command {
     Catalogue(catalogue::CatalogueArgs),
     Inspect(inspect::InspectArgs),
     Bench(bench::BenchArgs),
+    Run(run::RunArgs),
+    CheckConfig(check_config::CheckConfigArgs),
 }
 
 /// Parses the command line, runs the command, prints a fault as one line and returns its exit code.
 pub fn main() -> ExitCode {
     let line = CommandLine::parse();
-    logging::start();
+    logging::start(if matches!(line.command, Command::Run(_)) { LevelFilter::Info } else { LevelFilter::Warn });
     match run(&line.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(fault) => {
@@ -57,6 +62,8 @@ fn run(command: &Command) -> Result<()> {
         Command::Catalogue(args) => catalogue::run(args, model_stamp, |model, _| embedders(model)),
         Command::Inspect(args) => inspect::run(args),
         Command::Bench(args) => bench::run(args),
+        Command::Run(args) => run::run(args),
+        Command::CheckConfig(args) => check_config::run(args),
     }
 }
 
