@@ -46,7 +46,7 @@ pub struct Shop {
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Camera {
-    /// `file:///a/clip.mjpg?loop`, `test://bars`.
+    /// `v4l2:///dev/video0`, `csi://0`, `rtsp://...`, `file:///a/clip.mjpg?loop`, `test://bars`.
     pub source: String,
     /// Asked of the camera; what it gives instead is taken, and logged. Pixels.
     pub width: Count<1, 7680>,
@@ -125,7 +125,7 @@ impl Default for Shop {
 impl Default for Camera {
     fn default() -> Self {
         Camera {
-            source: "test://bars".into(),
+            source: "v4l2:///dev/video0".into(),
             width: Count(1280),
             height: Count(720),
             rate: Count(30),

@@ -6,6 +6,7 @@ mod mirror;
 
 use mirror::{Mirror, Shop, repository};
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::process::Command;
 use std::time::Duration;
@@ -154,4 +155,34 @@ fn a_configuration_is_checked_and_printed_with_its_defaults() {
     assert_eq!(output.status.code(), Some(2));
     let error = String::from_utf8(output.stderr).unwrap();
     assert!(error.contains("check.toml") && error.contains("line 3, camera.widht"), "{error}");
+}
+
+/// A program in the place of ffmpeg that sends a light picture ten times a second, and writes its number down.
+const CAMERA_PROGRAM: &str = "#!/bin/sh
+echo $$ > \"$(dirname \"$0\")/pid\"
+while printf 'P6\\n64 48\\n255\\n' && head -c 9216 /dev/zero | tr '\\0' '\\310'; do sleep 0.1; done
+";
+
+#[test]
+fn a_network_camera_is_read_by_a_program_that_is_started_anew_and_ended() {
+    let shop = Shop::with_products(2);
+    fs::create_dir(shop.path("bin")).unwrap();
+    shop.write("bin/ffmpeg", CAMERA_PROGRAM);
+    fs::set_permissions(shop.path("bin/ffmpeg"), fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", shop.path("bin"), std::env::var("PATH").unwrap());
+    let config = shop.config_for("rtsp://user:secret@camera/1", "");
+    let mut mirror = Mirror::start_with(&shop, &config, &[("PATH", path.as_str())]);
+    mirror.wait_for_log("info: camera rtsp://camera/1: 64x48");
+    mirror.wait_for_log("running");
+    let pid = || fs::read_to_string(shop.path("bin/pid")).unwrap().trim().to_owned();
+    assert!(Command::new("sh").args(["-c", &format!("kill -KILL {}", pid())]).status().unwrap().success());
+    mirror.wait_for_log("the camera is away: ffmpeg gives no more frames");
+    let log = shop.path("log");
+    mirror.wait_until("the camera is back", || {
+        fs::read_to_string(&log).unwrap().matches("info: camera rtsp://camera/1").count() == 2
+    });
+    mirror.signal("TERM");
+    assert_eq!(mirror.wait_for_end(), Some(0), "{}", mirror.log());
+    assert!(!fs::exists(format!("/proc/{}", pid())).unwrap(), "the program is left behind");
+    assert!(!mirror.log().contains("secret"), "{}", mirror.log());
 }

@@ -20,7 +20,7 @@ const MAY_USE: [(&str, &[&str]); 8] = [
 ];
 
 /// What only some files may name: the words, and the beginnings of the paths that may.
-const ONLY_IN: [(&str, &[&str]); 9] = [
+const ONLY_IN: [(&str, &[&str]); 11] = [
     ("rusqlite", &["src/catalogue/"]),
     ("tract_onnx", &["src/network/"]),
     ("clap::", &["src/cli/"]),
@@ -31,6 +31,8 @@ const ONLY_IN: [(&str, &[&str]); 9] = [
     // The configuration names an address; it opens nothing.
     ("std::net", &["src/web/", "src/config.rs"]),
     ("signal_hook", &["src/shutdown.rs"]),
+    ("linuxvideo", &["src/capture/v4l2.rs"]),
+    ("rustix::", &["src/capture/", "src/display/kms.rs", "src/machine.rs"]),
 ];
 
 const LONGEST_FILE: usize = 500;

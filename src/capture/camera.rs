@@ -1,8 +1,9 @@
-//! What a mirror looks through, by its URI: a clip or a folder played like a camera, or a test picture.
+//! What a mirror looks through, by its URI: a camera, a clip or a folder played like a camera, or a test picture.
 
 use super::pattern::Pattern;
 use super::replay::{Replay, Upright};
-use super::{RECORDED_RATE, Source};
+use super::v4l2::V4l2;
+use super::{RECORDED_RATE, Source, child};
 use crate::clock::Clock;
 use crate::fault::{Fault, Kind, Result};
 use crate::frame::Turn;
@@ -45,8 +46,25 @@ pub enum Location {
         /// Frames a second; `None`: as fast as they are taken.
         rate: Option<u32>,
     },
+    /// `v4l2:///dev/video0`, or a bare `/dev/video0`: a camera that the kernel knows.
+    V4l2(PathBuf),
+    /// `csi://0`: a camera on the board's own connector.
+    Csi(u32),
+    /// `rtsp://...`: a network camera.
+    Rtsp,
     /// `test://bars`: moving colour bars.
     Test,
+}
+
+/// A URI as it may be shown: without the name and the password of a network camera.
+pub fn shown(uri: &str) -> String {
+    match uri.split_once("://") {
+        Some((scheme, rest)) => {
+            let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+            format!("{scheme}://{}{path}", host.rsplit('@').next().unwrap_or(host))
+        }
+        None => uri.to_owned(),
+    }
 }
 
 impl Location {
@@ -54,11 +72,15 @@ impl Location {
     /// [`Kind::Usage`]: a scheme or an option that there is not.
     pub fn parse(uri: &str) -> Result<Self> {
         match uri.split_once("://") {
+            None if uri.starts_with("/dev/") => Ok(Location::V4l2(uri.into())),
             None if !uri.is_empty() => Ok(Location::file(uri)),
+            Some(("v4l2", path)) if path.starts_with('/') => Ok(Location::V4l2(path.into())),
+            Some(("csi", number)) if number.parse::<u8>().is_ok() => Ok(Location::Csi(number.parse().unwrap_or(0))),
+            Some(("rtsp" | "rtsps", rest)) if !rest.is_empty() => Ok(Location::Rtsp),
             Some(("file", rest)) => file_with_options(uri, rest),
             Some(("test", "bars")) => Ok(Location::Test),
-            _ => Err(Fault::new(Kind::Usage, format!("cannot open {uri:?}: there is no such source"))
-                .cure("give file:///a/clip.mjpg?loop or test://bars")),
+            _ => Err(Fault::new(Kind::Usage, format!("cannot open {:?}: there is no such source", shown(uri)))
+                .cure("give v4l2:///dev/video0, csi://0, rtsp://..., file:///a/clip.mjpg?loop or test://bars")),
         }
     }
 
@@ -95,6 +117,9 @@ pub fn open(settings: &CameraSettings, clock: &Arc<dyn Clock>, token: &Token) ->
         Location::File { path, looped, rate } => {
             Box::new(Replay::open(&path, looped, rate, clock.clone(), token.clone())?)
         }
+        Location::V4l2(path) => Box::new(V4l2::open(&path, settings)?),
+        Location::Csi(number) => Box::new(child::csi(number, settings)?),
+        Location::Rtsp => Box::new(child::rtsp(&settings.source, settings)?),
         Location::Test => Box::new(Pattern::new(settings.size, settings.rate, clock.clone(), token.clone())),
     };
     if settings.turn == Turn::None && !settings.mirrored {
@@ -115,8 +140,30 @@ mod tests {
         assert_eq!(Location::parse("file://a.mjpg?loop&rate=30").unwrap(), file("a.mjpg", true, Some(30)));
         assert_eq!(Location::parse("file://a.mjpg?rate=max").unwrap(), file("a.mjpg", false, None));
         assert_eq!(Location::parse("test://bars").unwrap(), Location::Test);
-        for wrong in ["", "ftp://x", "test://stripes", "file://a?fast", "file://a?rate=0", "file://a?rate=x"] {
+        let camera = Location::V4l2("/dev/video0".into());
+        assert_eq!(Location::parse("v4l2:///dev/video0").unwrap(), camera);
+        assert_eq!(Location::parse("/dev/video0").unwrap(), camera);
+        assert_eq!(Location::parse("csi://1").unwrap(), Location::Csi(1));
+        assert_eq!(Location::parse("rtsp://camera/1").unwrap(), Location::Rtsp);
+        for wrong in [
+            "",
+            "ftp://x",
+            "test://stripes",
+            "v4l2://video0",
+            "csi://x",
+            "rtsp://",
+            "file://a?fast",
+            "file://a?rate=0",
+            "file://a?rate=x",
+        ] {
             assert_eq!(Location::parse(wrong).unwrap_err().kind(), Kind::Usage, "{wrong}");
         }
+    }
+
+    #[test]
+    fn passwords_are_not_shown() {
+        assert_eq!(shown("rtsp://user:p@ss@10.0.0.2:554/live?a=b@c"), "rtsp://10.0.0.2:554/live?a=b@c");
+        assert_eq!(shown("v4l2:///dev/video0"), "v4l2:///dev/video0");
+        assert_eq!(shown("clips/a@b.mjpg"), "clips/a@b.mjpg");
     }
 }

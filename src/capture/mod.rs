@@ -1,9 +1,10 @@
-//! Where frames come from: pictures, folders of pictures, motion-JPEG clips, and every other clip through `ffmpeg`.
+//! Where frames come from: cameras, pictures, folders of pictures, motion-JPEG clips, and every other clip through `ffmpeg`.
 //!
 //! Nothing here knows what is in a picture. [`open`] takes what a user writes on the command line; [`camera::open`] takes a
 //! camera's URI, and gives frames at the speed at which a camera would.
 
 pub mod camera;
+mod child;
 mod clip;
 mod folder;
 mod jpeg;
@@ -11,6 +12,8 @@ mod mjpeg;
 mod pattern;
 mod picture;
 mod replay;
+pub mod v4l2;
+mod yuv;
 
 pub use jpeg::jpeg_length;
 pub use picture::{MAX_PIXELS, MAX_SIDE, decode_picture, read_picture};
@@ -50,6 +53,11 @@ pub trait Source: Send {
     /// who drives it can see to other things.
     fn step(&mut self) -> Result<Step> {
         Ok(self.next()?.map_or(Step::End, Step::Frame))
+    }
+
+    /// Frames that came damaged and were dropped.
+    fn corrupt(&self) -> u64 {
+        0
     }
 
     /// How many frames there are, where that is known beforehand.

@@ -120,6 +120,10 @@ impl Source for Upright {
             other => other,
         })
     }
+
+    fn corrupt(&self) -> u64 {
+        self.source.corrupt()
+    }
 }
 
 #[cfg(test)]

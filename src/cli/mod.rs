@@ -1,6 +1,7 @@
 //! The command line: one file a command; the only place that prints to stdout.
 
 pub mod bench;
+pub mod cameras;
 pub mod catalogue;
 pub mod check_config;
 pub mod demo;
@@ -39,6 +40,7 @@ enum Command {
     Inspect(inspect::InspectArgs),
     Bench(bench::BenchArgs),
     Run(run::RunArgs),
+    Cameras(cameras::CamerasArgs),
     CheckConfig(check_config::CheckConfigArgs),
 }
 
@@ -63,6 +65,7 @@ fn run(command: &Command) -> Result<()> {
         Command::Inspect(args) => inspect::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Run(args) => run::run(args),
+        Command::Cameras(args) => cameras::run(args),
         Command::CheckConfig(args) => check_config::run(args),
     }
 }

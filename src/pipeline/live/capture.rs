@@ -3,7 +3,7 @@
 
 use super::backoff::Backoff;
 use super::stage::{End, Life};
-use crate::capture::camera::{self, CameraSettings};
+use crate::capture::camera::{self, CameraSettings, shown};
 use crate::capture::{Source, Step};
 use crate::fault::{Fault, Kind, Result};
 use crate::frame::Frame;
@@ -59,12 +59,16 @@ fn stream(
     backoff: &mut Backoff,
 ) -> Outcome {
     let mut last = life.links.clock.now();
+    let mut corrupt = 0;
     loop {
         if life.is_over() || life.links.camera() != *settings {
             return Outcome::Left;
         }
         life.beat();
-        match source.step() {
+        let step = source.step();
+        life.links.status.corrupt_frames.add(source.corrupt() - corrupt);
+        corrupt = source.corrupt();
+        match step {
             Ok(Step::Frame(frame)) => {
                 last = life.links.clock.now();
                 backoff.reset();
@@ -72,7 +76,7 @@ fn stream(
                 *sequence += 1;
             }
             Ok(Step::NotYet) if life.links.clock.now().saturating_sub(last) > SILENCE => {
-                let text = format!("{} gives no frames", settings.source);
+                let text = format!("{} gives no frames", shown(&settings.source));
                 return Outcome::Lost(Fault::new(Kind::Unavailable, text));
             }
             Ok(Step::NotYet) => {}
@@ -89,7 +93,7 @@ fn hand_on(life: &Life, settings: &CameraSettings, mut frame: Frame, sequence: u
     frame.meta.captured = now;
     if links.status.camera_fault.get().is_some() || sequence == 0 {
         let size = frame.picture.size();
-        let words = format!("{}: {}x{}", settings.source, size.width, size.height);
+        let words = format!("{}: {}x{}", shown(&settings.source), size.width, size.height);
         log::info!("camera {words}");
         links.status.camera.set(words);
         links.status.camera_fault.set(None);
@@ -104,6 +108,7 @@ fn hand_on(life: &Life, settings: &CameraSettings, mut frame: Frame, sequence: u
 fn lost(life: &Life, fault: &Fault) {
     let status = &life.links.status;
     status.reconnects.count();
+    status.newest_picture.set(None);
     let words = fault.to_string();
     if status.camera_fault.set(Some(words.clone())).as_ref() != Some(&words) {
         log::warn!("the camera is away: {words}");
