@@ -14,6 +14,7 @@ use crate::fault::{Fault, Kind, Result};
 use crate::geometry::Size;
 use crate::pipeline::core::CoreSettings;
 use crate::pipeline::live::LiveSettings;
+use crate::web::WebSettings;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -231,6 +232,12 @@ impl Config {
             PanelName::None => PanelKind::None,
         };
         PanelSettings { kind, size: Size::new(screen.width.get(), screen.height.get()) }
+    }
+
+    /// The page's settings; `None` where it is switched off.
+    pub fn web(&self) -> Option<WebSettings> {
+        let password = self.web.password.as_ref().map(|password| password.reveal().to_owned());
+        self.web.enabled.then_some(WebSettings { listen: self.web.listen, password })
     }
 
     /// Everything that the live pipeline needs. `model` is the folder to use where none is configured.

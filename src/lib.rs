@@ -7,9 +7,9 @@
 //! ```
 //!
 //! Modules in reading order: the foundation ([`fault`], [`geometry`], [`frame`], [`tensor`], [`metrics`], [`clock`], [`latest`],
-//! [`shutdown`]), which knows no stage; the stages ([`capture`], [`network`], [`seam`], [`catalogue`], [`display`]), which hand
+//! [`shutdown`], [`machine`]), which knows no stage; the stages ([`capture`], [`network`], [`seam`], [`catalogue`], [`display`]), which hand
 //! each other plain values and otherwise do not know one another; the [`pipeline`], which joins them; [`config`], which reads
-//! the appliance's settings; and [`cli`], the only place that prints.
+//! the appliance's settings; [`web`], which serves what the live pipeline says of itself; and [`cli`], the only place that prints.
 //! ARCHITECTURE.md says why.
 
 pub mod clock;
@@ -17,6 +17,7 @@ pub mod fault;
 pub mod frame;
 pub mod geometry;
 pub mod latest;
+pub mod machine;
 pub mod metrics;
 pub mod shutdown;
 pub mod tensor;
@@ -30,3 +31,4 @@ pub mod seam;
 pub mod cli;
 pub mod config;
 pub mod pipeline;
+pub mod web;

@@ -5,32 +5,37 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const FOUNDATION: [&str; 8] = ["clock", "fault", "frame", "geometry", "latest", "metrics", "shutdown", "tensor"];
+const FOUNDATION: [&str; 9] =
+    ["clock", "fault", "frame", "geometry", "latest", "machine", "metrics", "shutdown", "tensor"];
 
 /// Which modules of ours each module may name, beyond itself and the foundation. Stages see of `seam` only its plain data.
-const MAY_USE: [(&str, &[&str]); 8] = [
+const MAY_USE: [(&str, &[&str]); 9] = [
     ("capture", &[]),
     ("network", &["seam"]),
     ("seam", &[]),
     ("catalogue", &["seam"]),
     ("display", &[]),
     ("pipeline", &["capture", "network", "seam", "catalogue", "display"]),
-    ("config", &["capture", "display", "pipeline"]),
-    ("cli", &["capture", "network", "seam", "catalogue", "display", "pipeline", "config"]),
+    ("web", &["catalogue", "pipeline"]),
+    ("config", &["capture", "display", "pipeline", "web"]),
+    ("cli", &["capture", "network", "seam", "catalogue", "display", "pipeline", "config", "web"]),
 ];
 
 /// What only some files may name: the words, and the beginnings of the paths that may.
-const ONLY_IN: [(&str, &[&str]); 11] = [
+const ONLY_IN: [(&str, &[&str]); 14] = [
     ("rusqlite", &["src/catalogue/"]),
     ("tract_onnx", &["src/network/"]),
     ("clap::", &["src/cli/"]),
     ("toml::", &["src/network/manifest.rs", "src/config"]),
     ("println!", &["src/cli/"]),
     ("minifb", &["src/display/window.rs"]),
-    ("thread::", &["src/pipeline/", "src/cli/catalogue.rs", "src/catalogue/gallery.rs"]),
+    ("thread::", &["src/pipeline/", "src/web/", "src/cli/catalogue.rs", "src/catalogue/gallery.rs"]),
     // The configuration names an address; it opens nothing.
     ("std::net", &["src/web/", "src/config.rs"]),
     ("signal_hook", &["src/shutdown.rs"]),
+    ("tokio::", &["src/web/"]),
+    ("axum::", &["src/web/"]),
+    ("futures_util", &["src/web/"]),
     ("linuxvideo", &["src/capture/v4l2.rs"]),
     ("rustix::", &["src/capture/", "src/display/kms.rs", "src/machine.rs"]),
 ];

@@ -5,6 +5,7 @@ use crate::config::{Config, DEFAULT_PATH};
 use crate::fault::Result;
 use crate::pipeline::live::{Live, LiveSettings};
 use crate::shutdown::Signals;
+use crate::web::Server;
 use clap::Args;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -24,6 +25,8 @@ pub fn run(args: &RunArgs) -> Result<()> {
     let path = args.config.clone();
     let reread = move || reread(&path);
     let live = Live::start(settings, Arc::new(reread))?;
+    // Ends with this function, after the stages.
+    let _server = config.web().map(|settings| Server::start(&settings, live.links())).transpose()?;
     live.run(&mut signals)
 }
 

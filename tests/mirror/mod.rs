@@ -60,6 +60,11 @@ impl Shop {
         self.config_for(&format!("file://{}/{clip}", repository("demo/clips").display()), more)
     }
 
+    /// As [`Shop::config`], with the page switched on; `web` are its settings.
+    pub fn config_with_web(&self, clip: &str, web: &str) -> String {
+        self.config(clip, "").replace("enabled = false\n", web)
+    }
+
     /// A configuration for any source. Paths are relative to the file.
     pub fn config_for(&self, source: &str, more: &str) -> String {
         format!(

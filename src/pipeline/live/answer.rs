@@ -31,7 +31,7 @@ pub fn run(life: &Life, mut matcher: Matcher) -> Result<End> {
             links.status.products.set(matcher.products() as u64);
             // What the old catalogue answered may not be for sale any more.
             answers = Arc::default();
-            links.answers.put(answers.clone());
+            publish(links, &answers);
         }
         match links.queries.take(PATIENCE) {
             Taken::Value(query) => {
@@ -39,7 +39,7 @@ pub fn run(life: &Life, mut matcher: Matcher) -> Result<End> {
                 let top = links.core().top;
                 answer(Arc::make_mut(&mut answers), &query, &mut matcher, top, &mut times);
                 forget(Arc::make_mut(&mut answers));
-                links.answers.put(answers.clone());
+                publish(links, &answers);
                 links.status.answers.count();
                 times.add("capture to match", links.clock.now().saturating_sub(query.meta.captured));
                 links.status.stages.merge(&times);
@@ -64,6 +64,11 @@ fn changed(links: &Links, matcher: &Matcher, before: Option<i64>) -> Option<i64>
         links.status.catalogue_changed.set(true);
     }
     Some(version)
+}
+
+fn publish(links: &Links, answers: &Arc<Answers>) {
+    links.status.newest_answers.set(answers.clone());
+    links.answers.put(answers.clone());
 }
 
 fn forget(answers: &mut Answers) {

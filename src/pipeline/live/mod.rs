@@ -24,7 +24,7 @@ pub mod status;
 pub mod supervisor;
 pub mod watch;
 
-pub use status::{Report, Status};
+pub use status::{Phase, Report, Status};
 pub use supervisor::Live;
 
 use super::core::{Answers, CoreSettings};
@@ -99,16 +99,22 @@ pub struct Links {
 #[derive(Clone)]
 struct Current {
     camera: CameraSettings,
+    catalogue: PathBuf,
     core: CoreSettings,
+}
+
+impl Current {
+    fn of(settings: &LiveSettings) -> Self {
+        Current { camera: settings.camera.clone(), catalogue: settings.catalogue.clone(), core: settings.core.clone() }
+    }
 }
 
 impl Links {
     pub fn new(settings: &LiveSettings, clock: Arc<dyn Clock>) -> Self {
-        let current = Current { camera: settings.camera.clone(), core: settings.core.clone() };
         Links {
             clock,
             status: Status::default(),
-            current: Mutex::new(current),
+            current: Mutex::new(Current::of(settings)),
             to_look: Latest::default(),
             to_show: Latest::default(),
             sights: Latest::default(),
@@ -128,9 +134,14 @@ impl Links {
         self.current().core.clone()
     }
 
+    /// The catalogue's file as it is configured now.
+    pub fn catalogue(&self) -> PathBuf {
+        self.current().catalogue.clone()
+    }
+
     /// Takes over what may change while it runs.
     pub fn adopt(&self, settings: &LiveSettings) {
-        *self.current() = Current { camera: settings.camera.clone(), core: settings.core.clone() };
+        *self.current() = Current::of(settings);
     }
 
     fn current(&self) -> MutexGuard<'_, Current> {

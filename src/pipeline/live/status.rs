@@ -5,6 +5,7 @@ use super::Sight;
 use super::stage::Stage;
 use crate::frame::Picture;
 use crate::metrics::{Counter, Gauge, Histogram, StageHistograms};
+use crate::pipeline::core::Answers;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -56,6 +57,7 @@ pub struct Status {
     pub catalogue_changed: Shared<bool>,
     pub newest_picture: Shared<Option<Arc<Picture>>>,
     pub newest_sight: Shared<Option<Arc<Sight>>>,
+    pub newest_answers: Shared<Arc<Answers>>,
 
     pub frames: Counter,
     pub corrupt_frames: Counter,
@@ -155,6 +157,13 @@ pub struct Report {
     pub counters: BTreeMap<&'static str, u64>,
     #[serde(skip)]
     pub stages: BTreeMap<&'static str, Histogram>,
+}
+
+impl Report {
+    /// Whether the mirror does all that it can.
+    pub fn is_well(&self) -> bool {
+        self.phase == Phase::Running && self.reasons.is_empty()
+    }
 }
 
 impl super::Links {
