@@ -186,3 +186,23 @@ fn a_network_camera_is_read_by_a_program_that_is_started_anew_and_ended() {
     assert!(!fs::exists(format!("/proc/{}", pid())).unwrap(), "the program is left behind");
     assert!(!mirror.log().contains("secret"), "{}", mirror.log());
 }
+
+#[test]
+fn the_doctor_finds_what_is_there_and_what_is_not() {
+    let shop = Shop::with_products(2);
+    let ask = |config: &str| {
+        shop.write("doctor.toml", config);
+        let path = shop.path("doctor.toml");
+        Command::new(env!("CARGO_BIN_EXE_vetrina")).args(["doctor", "--config", &path]).output().unwrap()
+    };
+    let output = ask(&shop.config_for("test://bars", ""));
+    let table = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{table}");
+    for words in ["1280x720", "compact", "2 products", "MB free", "all is well"] {
+        assert!(table.contains(words), "no {words:?} in {table}");
+    }
+    let output = ask(&shop.config_for("v4l2:///dev/v4l/by-id/none", "").replace("shop.db", "none.db"));
+    let table = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(8), "{table}");
+    assert!(table.matches("FAULT").count() == 2 && table.contains("plug the camera in"), "{table}");
+}

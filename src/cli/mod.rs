@@ -5,6 +5,7 @@ pub mod cameras;
 pub mod catalogue;
 pub mod check_config;
 pub mod demo;
+pub mod doctor;
 pub mod inspect;
 pub mod logging;
 pub mod places;
@@ -41,6 +42,7 @@ enum Command {
     Bench(bench::BenchArgs),
     Run(run::RunArgs),
     Cameras(cameras::CamerasArgs),
+    Doctor(doctor::DoctorArgs),
     CheckConfig(check_config::CheckConfigArgs),
 }
 
@@ -66,6 +68,7 @@ fn run(command: &Command) -> Result<()> {
         Command::Bench(args) => bench::run(args),
         Command::Run(args) => run::run(args),
         Command::Cameras(args) => cameras::run(args),
+        Command::Doctor(args) => doctor::run(args),
         Command::CheckConfig(args) => check_config::run(args),
     }
 }

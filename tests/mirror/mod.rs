@@ -99,6 +99,7 @@ impl Mirror {
             .envs(environment.iter().copied())
             .env_remove("VETRINA_LOG")
             .stdin(Stdio::null())
+            .stdout(Stdio::null())
             .stderr(File::create(&log).unwrap())
             .spawn()
             .unwrap();
