@@ -50,6 +50,41 @@ impl Picture {
     }
 }
 
+/// By how much a picture is turned, clockwise.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Turn {
+    #[default]
+    None,
+    Quarter,
+    Half,
+    ThreeQuarters,
+}
+
+impl Picture {
+    /// The picture turned, and mirrored left to right before that.
+    pub fn turned(&self, turn: Turn, mirrored: bool) -> Picture {
+        let Size { width, height } = self.size;
+        let size = match turn {
+            Turn::None | Turn::Half => self.size,
+            Turn::Quarter | Turn::ThreeQuarters => Size::new(height, width),
+        };
+        let mut rgb = Vec::with_capacity(self.rgb.len());
+        for y in 0..size.height {
+            for x in 0..size.width {
+                let (x, y) = match turn {
+                    Turn::None => (x, y),
+                    Turn::Quarter => (y, height - 1 - x),
+                    Turn::Half => (width - 1 - x, height - 1 - y),
+                    Turn::ThreeQuarters => (width - 1 - y, x),
+                };
+                let at = 3 * (y * width + if mirrored { width - 1 - x } else { x });
+                rgb.extend_from_slice(&self.rgb[at..at + 3]);
+            }
+        }
+        Picture::new(size, rgb)
+    }
+}
+
 impl std::fmt::Debug for Picture {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Picture({}x{})", self.size.width, self.size.height)
@@ -70,4 +105,29 @@ pub struct FrameMeta {
 pub struct Frame {
     pub meta: FrameMeta,
     pub picture: Arc<Picture>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Red channel, row by row.
+    fn reds(picture: &Picture) -> Vec<u8> {
+        picture.rgb().iter().step_by(3).copied().collect()
+    }
+
+    #[test]
+    fn pictures_turn_clockwise() {
+        let picture = Picture::new(Size::new(3, 2), (0..6).flat_map(|red| [red, 0, 0]).collect());
+        let turned = |turn, mirrored| {
+            let turned = picture.turned(turn, mirrored);
+            (turned.size().width, reds(&turned))
+        };
+        assert_eq!(turned(Turn::None, false), (3, vec![0, 1, 2, 3, 4, 5]));
+        assert_eq!(turned(Turn::None, true), (3, vec![2, 1, 0, 5, 4, 3]));
+        assert_eq!(turned(Turn::Quarter, false), (2, vec![3, 0, 4, 1, 5, 2]));
+        assert_eq!(turned(Turn::Half, false), (3, vec![5, 4, 3, 2, 1, 0]));
+        assert_eq!(turned(Turn::ThreeQuarters, false), (2, vec![2, 5, 1, 4, 0, 3]));
+        assert_eq!(turned(Turn::Quarter, true), (2, vec![5, 2, 4, 1, 3, 0]));
+    }
 }

@@ -1,6 +1,8 @@
-//! How long each stage of a frame took. No domain words: a stage is a name.
+//! How long each stage of a frame took, and what a running program counts. No domain words: a stage is a name.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Durations by stage name. `BTreeMap` over insertion order would sort the stages; the order of first use is kept instead.
@@ -35,6 +37,11 @@ impl StageTimes {
         }
     }
 
+    /// Every sample with its stage.
+    pub fn samples(&self) -> impl Iterator<Item = (&'static str, Duration)> + '_ {
+        self.samples.iter().flat_map(|(stage, durations)| durations.iter().map(|duration| (*stage, *duration)))
+    }
+
     /// One summary a stage, in order of first use.
     pub fn summaries(&self) -> Vec<StageSummary> {
         self.order.iter().map(|&stage| StageSummary::of(stage, &self.samples[stage])).collect()
@@ -59,9 +66,112 @@ impl StageSummary {
     }
 }
 
+/// A number that only grows. Anybody may add to it, without waiting.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    pub fn add(&self, count: u64) {
+        self.0.fetch_add(count, Ordering::Relaxed);
+    }
+
+    pub fn count(&self) {
+        self.add(1);
+    }
+
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A number that goes up and down.
+#[derive(Debug, Default)]
+pub struct Gauge(AtomicU64);
+
+impl Gauge {
+    pub fn set(&self, value: u64) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Upper bounds of a histogram's buckets, seconds; one more bucket holds what is above.
+pub const BOUNDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
+
+/// How many durations fell between which bounds: what a program that runs for weeks keeps instead of samples.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Histogram {
+    /// One count for each of [`BOUNDS`], then those above.
+    pub counts: [u64; BOUNDS.len() + 1],
+    pub sum: Duration,
+}
+
+impl Histogram {
+    pub fn add(&mut self, duration: Duration) {
+        let seconds = duration.as_secs_f64();
+        self.counts[BOUNDS.partition_point(|bound| *bound < seconds)] += 1;
+        self.sum += duration;
+    }
+
+    /// All durations.
+    pub fn count(&self) -> u64 {
+        self.counts.iter().sum()
+    }
+
+    /// The bound below which this share of the durations lies, seconds; `None` without durations.
+    pub fn quantile(&self, share: f64) -> Option<f64> {
+        let wanted = (self.count() as f64 * share).ceil().max(1.0) as u64;
+        let mut seen = 0;
+        let place = self.counts.iter().position(|count| {
+            seen += count;
+            seen >= wanted
+        })?;
+        Some(BOUNDS.get(place).copied().unwrap_or(f64::INFINITY))
+    }
+}
+
+/// Histograms by stage, shared between threads. Adding takes a lock for less than a microsecond.
+#[derive(Debug, Default)]
+pub struct StageHistograms(Mutex<BTreeMap<&'static str, Histogram>>);
+
+impl StageHistograms {
+    pub fn add(&self, stage: &'static str, duration: Duration) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(stage).or_default().add(duration);
+    }
+
+    /// Takes in all samples of `times`.
+    pub fn merge(&self, times: &StageTimes) {
+        let mut stages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for (stage, duration) in times.samples() {
+            stages.entry(stage).or_default().add(duration);
+        }
+    }
+
+    /// A copy of everything, by stage.
+    pub fn snapshot(&self) -> BTreeMap<&'static str, Histogram> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_duration_falls_into_one_bucket() {
+        let histograms = StageHistograms::default();
+        for ms in [1, 1, 2, 30, 60_000] {
+            histograms.add("trunk", Duration::from_millis(ms));
+        }
+        let trunk = &histograms.snapshot()["trunk"];
+        assert_eq!((trunk.counts[0], trunk.counts[1], trunk.counts[5], trunk.counts[BOUNDS.len()]), (2, 1, 1, 1));
+        assert_eq!((trunk.count(), trunk.sum), (5, Duration::from_millis(60_034)));
+        assert_eq!((trunk.quantile(0.5), trunk.quantile(1.0)), (Some(0.0025), Some(f64::INFINITY)));
+        assert_eq!(Histogram::default().quantile(0.5), None);
+    }
 
     #[test]
     fn summaries_keep_the_order_of_first_use() {

@@ -72,7 +72,9 @@ impl Shop {
 #[test]
 fn help_and_version_are_there() {
     let help = String::from_utf8(vetrina(&["--help"]).stdout).unwrap();
-    for command in ["demo", "match", "catalogue", "inspect", "bench", "eval"] {
+    for command in
+        ["demo", "match", "catalogue", "inspect", "bench", "run", "check-config", "cameras", "doctor", "eval"]
+    {
         assert!(help.contains(command), "{command} is not in the help");
     }
     assert!(vetrina(&["--version"]).status.success());

@@ -36,6 +36,14 @@ pub fn jpeg_length(bytes: &[u8]) -> Option<usize> {
     }
 }
 
+/// A camera's JPEG frame, made complete: cameras leave the Huffman tables out, since they are always the same. The marker by which
+/// AVI files tell so makes the decoder fill in those that are missing.
+pub fn with_tables(bytes: &[u8]) -> Vec<u8> {
+    const LEFT_OUT: [u8; 10] = [0xff, 0xe0, 0x00, 0x08, b'A', b'V', b'I', b'1', 0, 0];
+    let after_start = bytes.len().min(2);
+    [&bytes[..after_start], &LEFT_OUT, &bytes[after_start..]].concat()
+}
+
 /// Decodes one frame of a motion-JPEG stream. `name` says which, for the error.
 pub fn decode_jpeg(bytes: &[u8], name: &str) -> Result<Picture> {
     let options = DecoderOptions::default()
@@ -80,6 +88,25 @@ mod tests {
         for cut in 0..bytes.len() {
             assert_eq!(jpeg_length(&bytes[..cut]), None, "cut at {cut}");
         }
+    }
+
+    #[test]
+    fn a_frame_without_huffman_tables_decodes_as_with_them() {
+        let whole = jpeg(40);
+        let mut without = whole[..2].to_vec();
+        let mut at = 2;
+        while whole[at + 1] != 0xda {
+            let end = at + 2 + usize::from(u16::from_be_bytes([whole[at + 2], whole[at + 3]]));
+            if whole[at + 1] != 0xc4 {
+                without.extend_from_slice(&whole[at..end]);
+            }
+            at = end;
+        }
+        without.extend_from_slice(&whole[at..]);
+        assert!(without.len() + 400 < whole.len(), "the tables are gone");
+        let expected = decode_jpeg(&whole, "whole").unwrap();
+        assert_eq!(decode_jpeg(&with_tables(&without), "without").unwrap(), expected);
+        assert_eq!(decode_jpeg(&with_tables(&whole), "whole").unwrap(), expected);
     }
 
     #[test]

@@ -1,12 +1,19 @@
-//! Where frames come from: pictures, folders of pictures, motion-JPEG clips, and every other clip through `ffmpeg`.
+//! Where frames come from: cameras, pictures, folders of pictures, motion-JPEG clips, and every other clip through `ffmpeg`.
 //!
-//! Nothing here knows what is in a picture. [`open`] takes what a user writes on the command line.
+//! Nothing here knows what is in a picture. [`open`] takes what a user writes on the command line; [`camera::open`] takes a
+//! camera's URI, and gives frames at the speed at which a camera would.
 
+pub mod camera;
+mod child;
 mod clip;
 mod folder;
 mod jpeg;
 mod mjpeg;
+mod pattern;
 mod picture;
+mod replay;
+pub mod v4l2;
+mod yuv;
 
 pub use jpeg::jpeg_length;
 pub use picture::{MAX_PIXELS, MAX_SIDE, decode_picture, read_picture};
@@ -22,6 +29,18 @@ use std::time::Duration;
 /// Frames a second that a recorded input is taken to have: about what a mirror recognises.
 pub const RECORDED_RATE: u32 = 15;
 
+/// How long [`Source::step`] waits.
+pub const PATIENCE: Duration = Duration::from_millis(200);
+
+/// What one step of a source came to.
+#[derive(Debug)]
+pub enum Step {
+    Frame(Frame),
+    /// Nothing yet: ask again.
+    NotYet,
+    End,
+}
+
 /// Gives frames until there are no more.
 pub trait Source: Send {
     /// The next frame; `None` at the end.
@@ -29,6 +48,17 @@ pub trait Source: Send {
     /// # Errors
     /// [`Kind::Input`] where the input is damaged: the frames before stand.
     fn next(&mut self) -> Result<Option<Frame>>;
+
+    /// As [`Source::next`], but a source that waits for something outside comes back after [`PATIENCE`] at the latest, so that
+    /// who drives it can see to other things.
+    fn step(&mut self) -> Result<Step> {
+        Ok(self.next()?.map_or(Step::End, Step::Frame))
+    }
+
+    /// Frames that came damaged and were dropped.
+    fn corrupt(&self) -> u64 {
+        0
+    }
 
     /// How many frames there are, where that is known beforehand.
     fn frames(&self) -> Option<usize> {
@@ -38,33 +68,32 @@ pub trait Source: Send {
 
 /// Opens a picture, a folder of pictures or a clip: a path, or `file://` and a path.
 pub fn open(input: &str) -> Result<Box<dyn Source>> {
-    open_at(input, Some(RECORDED_RATE))
+    open_path(&local_path(input)?, Some(RECORDED_RATE))
 }
 
 /// As [`open`], but every frame of a clip as it was recorded, so that frames have the numbers that annotations give them.
 pub fn open_every_frame(input: &str) -> Result<Box<dyn Source>> {
-    open_at(input, None)
+    open_path(&local_path(input)?, None)
 }
 
-fn open_at(input: &str, rate: Option<u32>) -> Result<Box<dyn Source>> {
-    let path = local_path(input)?;
-    let meta = std::fs::metadata(&path).map_err(|error| Fault::io(Kind::Input, "open", &path, error))?;
+fn open_path(path: &Path, rate: Option<u32>) -> Result<Box<dyn Source>> {
+    let meta = std::fs::metadata(path).map_err(|error| Fault::io(Kind::Input, "open", path, error))?;
     if meta.is_dir() {
-        return Ok(Box::new(folder::Folder::open(&path)?));
+        return Ok(Box::new(folder::Folder::open(path)?));
     }
-    let head = head(&path)?;
+    let head = head(path)?;
     let name = path.extension().map(|ending| ending.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
     match (name.as_str(), head.as_slice()) {
         (_, []) => Err(Fault::new(Kind::Input, format!("{} is empty", path.display())).cure("copy it again")),
-        ("mjpg" | "mjpeg", _) => Ok(Box::new(mjpeg::MotionJpeg::open(&path)?)),
-        (_, [b'R', b'I', b'F', b'F', _, _, _, _, b'A', b'V', b'I', ..]) if mjpeg::holds_jpeg(&path)? => {
-            Ok(Box::new(mjpeg::MotionJpeg::open(&path)?))
+        ("mjpg" | "mjpeg", _) => Ok(Box::new(mjpeg::MotionJpeg::open(path)?)),
+        (_, [b'R', b'I', b'F', b'F', _, _, _, _, b'A', b'V', b'I', ..]) if mjpeg::holds_jpeg(path)? => {
+            Ok(Box::new(mjpeg::MotionJpeg::open(path)?))
         }
-        ("jpg" | "jpeg" | "png" | "webp", _) => Ok(Box::new(Still { path: Some(path) })),
+        ("jpg" | "jpeg" | "png" | "webp", _) => Ok(Box::new(Still { path: Some(path.into()) })),
         _ if image::guess_format(&head).is_ok_and(|format| picture::FORMATS.contains(&format)) => {
-            Ok(Box::new(Still { path: Some(path) }))
+            Ok(Box::new(Still { path: Some(path.into()) }))
         }
-        _ => Ok(Box::new(clip::Clip::open(&path, rate)?)),
+        _ => Ok(Box::new(clip::Clip::open(path, rate)?)),
     }
 }
 

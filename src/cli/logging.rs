@@ -31,9 +31,9 @@ impl Log for Stderr {
     fn flush(&self) {}
 }
 
-/// Starts logging: warnings and worse, or what `VETRINA_LOG` names (error, warn, info, debug).
-pub fn start() {
-    let level = std::env::var("VETRINA_LOG").ok().and_then(|text| text.parse().ok()).unwrap_or(LevelFilter::Warn);
+/// Starts logging: `otherwise` and worse, or what `VETRINA_LOG` names (error, warn, info, debug).
+pub fn start(otherwise: LevelFilter) {
+    let level = std::env::var("VETRINA_LOG").ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise);
     let logger = Stderr { journald: std::env::var_os("JOURNAL_STREAM").is_some() };
     if log::set_boxed_logger(Box::new(logger)).is_ok() {
         log::set_max_level(level);

@@ -1,14 +1,18 @@
 //! The command line: one file a command; the only place that prints to stdout.
 
 pub mod bench;
+pub mod cameras;
 pub mod catalogue;
+pub mod check_config;
 pub mod demo;
+pub mod doctor;
 pub mod eval;
 pub mod inspect;
 pub mod logging;
 pub mod places;
 pub mod progress;
 pub mod query;
+pub mod run;
 pub mod table;
 
 use crate::catalogue::{ModelStamp, ShopPicture};
@@ -20,6 +24,7 @@ use crate::pipeline::shop::shop_picture;
 use crate::pipeline::workers::frame_workers;
 use crate::seam::Region;
 use clap::{Parser, Subcommand};
+use log::LevelFilter;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -38,13 +43,17 @@ enum Command {
     Catalogue(catalogue::CatalogueArgs),
     Inspect(inspect::InspectArgs),
     Bench(bench::BenchArgs),
+    Run(run::RunArgs),
+    Cameras(cameras::CamerasArgs),
+    Doctor(doctor::DoctorArgs),
+    CheckConfig(check_config::CheckConfigArgs),
     Eval(eval::EvalArgs),
 }
 
 /// Parses the command line, runs the command, prints a fault as one line and returns its exit code.
 pub fn main() -> ExitCode {
     let line = CommandLine::parse();
-    logging::start();
+    logging::start(if matches!(line.command, Command::Run(_)) { LevelFilter::Info } else { LevelFilter::Warn });
     match run(&line.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(fault) => {
@@ -61,6 +70,10 @@ fn run(command: &Command) -> Result<()> {
         Command::Catalogue(args) => catalogue::run(args, model_stamp, |model, _| embedders(model)),
         Command::Inspect(args) => inspect::run(args),
         Command::Bench(args) => bench::run(args),
+        Command::Run(args) => run::run(args),
+        Command::Cameras(args) => cameras::run(args),
+        Command::Doctor(args) => doctor::run(args),
+        Command::CheckConfig(args) => check_config::run(args),
         Command::Eval(args) => eval::run(args),
     }
 }

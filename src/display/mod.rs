@@ -19,6 +19,7 @@ pub mod canvas;
 pub mod draw;
 pub mod layout;
 pub mod mirror;
+pub mod open;
 pub mod panel;
 pub mod png;
 pub mod qr;

@@ -11,4 +11,14 @@ pub trait Panel {
 
     /// Shows `canvas` and returns once it may be drawn on again.
     fn present(&mut self, canvas: &Canvas) -> Result<()>;
+
+    /// False once somebody has closed it: then it is time to go.
+    fn is_open(&self) -> bool {
+        true
+    }
+
+    /// False where nobody can see what is presented, so that it need not be drawn.
+    fn is_seen(&self) -> bool {
+        true
+    }
 }

@@ -62,6 +62,35 @@ impl Panel for PngPanel {
     }
 }
 
+/// A panel that keeps the newest canvas as `screen.png`. The file is whole at any time.
+#[derive(Debug)]
+pub struct NewestPng {
+    folder: PathBuf,
+    size: Size,
+}
+
+impl NewestPng {
+    /// Writes into `folder`, which is made if need be.
+    pub fn create(folder: &Path, size: Size) -> Result<Self> {
+        fs::create_dir_all(folder).map_err(|error| Fault::io(Kind::Storage, "make folder", folder, error))?;
+        Ok(NewestPng { folder: folder.to_owned(), size })
+    }
+}
+
+impl Panel for NewestPng {
+    fn size(&self) -> Size {
+        self.size
+    }
+
+    fn present(&mut self, canvas: &Canvas) -> Result<()> {
+        canvas.expect_size(self.size)?;
+        let (part, whole) = (self.folder.join("screen.png.part"), self.folder.join("screen.png"));
+        fs::write(&part, canvas.encode_png()?)
+            .and_then(|()| fs::rename(&part, &whole))
+            .map_err(|error| Fault::io(Kind::Storage, "write", &whole, error))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,6 +103,20 @@ mod tests {
         let picture = image::load_from_memory(&canvas.encode_png().expect("encodes")).expect("decodes").into_rgb8();
         assert_eq!((picture.width(), picture.height()), (5, 3));
         assert_eq!(picture.as_raw(), canvas.to_picture().rgb());
+    }
+
+    #[test]
+    fn the_newest_screen_replaces_the_one_before() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut panel = NewestPng::create(folder.path(), Size::new(4, 4)).expect("made");
+        let mut canvas = Canvas::new(Size::new(4, 4));
+        for colour in [theme::BRASS, theme::IVORY] {
+            canvas.fill(colour);
+            panel.present(&canvas).expect("written");
+        }
+        let bytes = std::fs::read(folder.path().join("screen.png")).expect("there");
+        assert_eq!(bytes, canvas.encode_png().expect("encodes"));
+        assert_eq!(std::fs::read_dir(folder.path()).expect("listed").count(), 1);
     }
 
     #[test]

@@ -27,11 +27,6 @@ impl WindowPanel {
             .map_err(|error| unavailable().cause(error.to_string()))?;
         Ok(WindowPanel { window, size })
     }
-
-    /// False once the shopkeeper has closed the window or pressed Esc.
-    pub fn is_open(&self) -> bool {
-        self.window.is_open() && !self.window.is_key_down(Key::Escape)
-    }
 }
 
 impl Panel for WindowPanel {
@@ -44,6 +39,11 @@ impl Panel for WindowPanel {
         self.window
             .update_with_buffer(canvas.pixels(), self.size.width, self.size.height)
             .map_err(|error| Fault::new(Kind::Unavailable, "cannot draw into the window").cause(error.to_string()))
+    }
+
+    /// False once the shopkeeper has closed the window or pressed Esc.
+    fn is_open(&self) -> bool {
+        self.window.is_open() && !self.window.is_key_down(Key::Escape)
     }
 }
 

@@ -1,17 +1,21 @@
-//! One pure step: a recognised frame in, a scene out. No thread, no clock: replay, demo and golden tests run this very code.
+//! One pure step: a recognised frame in, a scene out. No thread, no clock: replay, demo and golden tests run this very code, and
+//! the live pipeline runs its parts on several threads.
 
+use super::follow::{Followed, Follower, Query};
 use super::matcher::{Match, Matcher};
 use super::recognizer::Recognizer;
-use crate::display::scene::{Garment, Look, Scene, Status};
+use crate::display::scene::{Card, Look, Scene, Status};
 use crate::fault::Result;
-use crate::frame::Frame;
+use crate::frame::{Frame, Picture};
 use crate::metrics::StageTimes;
-use crate::network::Manifest;
-use crate::seam::{Detection, Detections, Embedding, Track, TrackSettings, Tracker};
+use crate::seam::{Detection, Detections, Track};
 use std::collections::BTreeMap;
+use std::sync::Arc;
+
+pub use super::follow::{label, new_tracker, tracker_from};
 
 /// What the core needs to know beyond the model and the catalogue.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CoreSettings {
     /// The shop's name, for the screen.
     pub shop: String,
@@ -31,110 +35,92 @@ impl Default for CoreSettings {
 #[derive(Clone, Debug)]
 pub struct Answer {
     pub class: usize,
+    /// The class's name, for people.
+    pub label: String,
     /// How often the catalogue was asked: once a frame since the window was full.
     pub asked: usize,
     pub matches: Vec<Match>,
+    /// The matches that are good enough to be shown.
+    pub cards: Vec<Card>,
+}
+
+/// The newest answer of every track, by track number.
+pub type Answers = BTreeMap<u64, Answer>;
+
+/// Asks the catalogue, and puts the answer in the place of the track's last one.
+pub fn answer(answers: &mut Answers, query: &Query, matcher: &mut Matcher, top: usize, times: &mut StageTimes) {
+    let matches = times.time("search", || matcher.search_for(&query.embedding, query.class, top));
+    let accepted: Vec<Match> = matches.iter().filter(|found| matcher.accepts(found)).cloned().collect();
+    let cards = accepted.iter().map(|found| matcher.card(found)).collect();
+    let asked = answers.get(&query.track).map_or(0, |answer| answer.asked) + 1;
+    let answer = Answer { class: query.class, label: query.label.clone(), asked, matches, cards };
+    answers.insert(query.track, answer);
+}
+
+/// What the screen shows: the picture, the garments, and the answers for the first `settings.looks` of them.
+pub fn scene(
+    settings: &CoreSettings,
+    camera: Option<Arc<Picture>>,
+    followed: &[Followed],
+    answers: &Answers,
+    status: Status,
+) -> Scene {
+    let look = |(garment, seen): (usize, &Followed)| {
+        let answer = answers.get(&seen.track)?;
+        Some(Look { label: answer.label.clone(), garment, cards: answer.cards.clone() })
+    };
+    Scene {
+        shop: settings.shop.clone(),
+        camera,
+        garments: followed.iter().map(|seen| seen.garment.clone()).collect(),
+        looks: followed.iter().enumerate().filter_map(look).take(settings.looks).collect(),
+        status,
+    }
+}
+
+/// "compact on the CPU, 72 products"
+pub fn status_text(model: &str, products: usize) -> String {
+    format!("{model} on the CPU, {products} products")
 }
 
 /// Tracker, windows and matches of one camera.
 pub struct Core {
-    aggregator: Recognizer,
+    follower: Follower,
     matcher: Matcher,
-    tracker: Tracker,
     settings: CoreSettings,
-    answers: BTreeMap<u64, Answer>,
+    answers: Answers,
 }
 
 impl Core {
     /// `aggregator` runs the aggregation graph; the frames may be recognised elsewhere.
     pub fn new(aggregator: Recognizer, matcher: Matcher, settings: CoreSettings) -> Self {
-        let tracker = new_tracker(aggregator.manifest());
-        Core { aggregator, matcher, tracker, settings, answers: BTreeMap::new() }
+        Core { follower: Follower::new(aggregator, settings.looks), matcher, settings, answers: BTreeMap::new() }
     }
 
     /// Forgets everybody: another clip begins.
     pub fn reset(&mut self) {
-        self.tracker = new_tracker(self.aggregator.manifest());
+        self.follower.reset();
         self.answers.clear();
     }
 
     /// The newest answer of every track so far, the gone ones included, by track number.
-    pub fn answers(&self) -> &BTreeMap<u64, Answer> {
+    pub fn answers(&self) -> &Answers {
         &self.answers
     }
 
     pub fn tracks(&self) -> &[Track] {
-        self.tracker.tracks()
+        self.follower.tracks()
     }
 
     /// Takes a frame's detections in, and says what the screen shows now.
     pub fn follow(&mut self, frame: &Frame, detections: Vec<Detection>, times: &mut StageTimes) -> Result<Scene> {
         let detections = Detections { meta: frame.meta, size: frame.picture.size(), detections };
-        times.time("track", || self.tracker.update(detections));
-        self.answer(times)?;
-        Ok(self.scene(frame))
-    }
-
-    /// Asks the catalogue for each shown garment whose window is full and has a new observation.
-    fn answer(&mut self, times: &mut StageTimes) -> Result<()> {
-        let wanted = self.aggregator.manifest().aggregation.frames;
-        for track in self.tracker.tracks().iter().filter(|track| track.seen_in_last_frame).take(self.settings.looks) {
-            let window: Vec<Embedding> = track.observations.embeddings();
-            if window.len() < wanted {
-                continue;
-            }
-            let query = self.aggregator.aggregate(&window, times)?;
-            let matches = times.time("search", || self.matcher.search_for(&query, track.class, self.settings.top));
-            let asked = self.answers.get(&track.id).map_or(0, |answer| answer.asked) + 1;
-            self.answers.insert(track.id, Answer { class: track.class, asked, matches });
+        for query in self.follower.follow(detections, times)? {
+            answer(&mut self.answers, &query, &mut self.matcher, self.settings.top, times);
         }
-        Ok(())
+        let text = status_text(&self.follower.manifest().name, self.matcher.products());
+        let status = Status { text, ..Status::default() };
+        let followed = self.follower.followed(frame.meta);
+        Ok(scene(&self.settings, Some(frame.picture.clone()), &followed, &self.answers, status))
     }
-
-    fn scene(&mut self, frame: &Frame) -> Scene {
-        let wanted = self.aggregator.manifest().aggregation.frames;
-        let shown: Vec<&Track> = self.tracker.tracks().iter().filter(|track| track.seen_in_last_frame).collect();
-        let classes = &self.aggregator.manifest().classes;
-        let garments = shown
-            .iter()
-            .map(|track| Garment {
-                bounds: track.bounds,
-                label: label(classes, track.class),
-                gathered: track.observations.len(),
-                wanted,
-            })
-            .collect();
-        let mut looks = Vec::new();
-        for (garment, track) in shown.iter().enumerate() {
-            let Some(answer) = self.answers.get(&track.id) else { continue };
-            let accepted: Vec<&Match> = answer.matches.iter().filter(|found| self.matcher.accepts(found)).collect();
-            let accepted: Vec<Match> = accepted.into_iter().cloned().collect();
-            let cards = accepted.iter().map(|found| self.matcher.card(found)).collect();
-            looks.push(Look { label: label(classes, track.class), garment, cards });
-            if looks.len() == self.settings.looks {
-                break;
-            }
-        }
-        let status = Status {
-            text: format!("{} on the CPU, {} products", self.aggregator.manifest().name, self.matcher.products()),
-            ..Status::default()
-        };
-        Scene { shop: self.settings.shop.clone(), camera: Some(frame.picture.clone()), garments, looks, status }
-    }
-}
-
-/// A tracker as the model wants it, for a mirror.
-pub fn new_tracker(manifest: &Manifest) -> Tracker {
-    tracker_from(manifest, TrackSettings::default().begin)
-}
-
-/// A tracker whose tracks begin with a detection of at least this score.
-pub fn tracker_from(manifest: &Manifest, begin: f32) -> Tracker {
-    let settings = TrackSettings { window: manifest.aggregation.frames, begin, ..TrackSettings::default() };
-    Tracker::new(settings, manifest.match_score())
-}
-
-/// A class's name for people: "long sleeved shirt".
-pub fn label(classes: &[String], class: usize) -> String {
-    classes.get(class).map_or_else(|| format!("class {class}"), |name| name.replace('_', " "))
 }

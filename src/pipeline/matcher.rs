@@ -22,6 +22,9 @@ pub struct Match {
     content: ContentId,
 }
 
+/// Decoded product pictures that are kept.
+const KEPT_PICTURES: usize = 64;
+
 /// A catalogue ready to be searched.
 pub struct Matcher {
     catalogue: Catalogue,
@@ -59,6 +62,11 @@ impl Matcher {
     /// Products in the catalogue.
     pub fn products(&self) -> usize {
         self.index.products().len()
+    }
+
+    /// Changes whenever another process has changed the catalogue's file: this matcher then does not know the newest.
+    pub fn data_version(&self) -> Result<i64> {
+        self.catalogue.data_version()
     }
 
     /// The `k` best products for an aggregated embedding, best first.
@@ -115,6 +123,10 @@ impl Matcher {
                 None
             }
         };
+        if self.pictures.len() >= KEPT_PICTURES {
+            // Those that are on no screen; a mirror runs for weeks.
+            self.pictures.retain(|_, kept| kept.as_ref().is_some_and(|kept| Arc::strong_count(kept) > 1));
+        }
         self.pictures.insert(content, picture.clone());
         picture
     }

@@ -65,6 +65,8 @@ pub struct Track {
     pub prominence: f32,
     votes: Vec<f32>,
     seen: usize,
+    /// The tracker's count at the latest observation.
+    frame: u64,
 }
 
 /// Follows the garments of one camera.
@@ -73,6 +75,8 @@ pub struct Tracker {
     score_head: ScoreHead,
     tracks: Vec<Track>,
     next_id: u64,
+    /// Frames taken in. Live, a camera's own count leaps over those that were skipped.
+    frame: u64,
 }
 
 /// Observations of a track that a new one is compared with.
@@ -81,7 +85,7 @@ const COMPARED: usize = 3;
 impl Tracker {
     /// `score_head`: the single-image head's.
     pub fn new(settings: TrackSettings, score_head: ScoreHead) -> Self {
-        Tracker { settings, score_head, tracks: Vec::new(), next_id: 0 }
+        Tracker { settings, score_head, tracks: Vec::new(), next_id: 0, frame: 0 }
     }
 
     /// The tracks that are alive, most prominent first.
@@ -92,18 +96,19 @@ impl Tracker {
     /// Takes in the detections of the next frame.
     pub fn update(&mut self, frame: Detections) {
         let gap = self.settings.gap;
+        self.frame += 1;
         self.tracks.retain(|track| frame.meta.captured.saturating_sub(track.last_seen.captured) <= gap);
         for track in &mut self.tracks {
             track.seen_in_last_frame = false;
         }
         let detections = self.without_doubles(frame.detections);
-        let pairs = self.pairs(&detections, frame.meta);
+        let pairs = self.pairs(&detections);
         let mut free: Vec<Option<Detection>> = detections.into_iter().map(Some).collect();
         for (_, track, detection) in pairs {
             if !self.tracks[track].seen_in_last_frame
                 && let Some(detection) = free[detection].take()
             {
-                self.tracks[track].observe(Observation { meta: frame.meta, detection });
+                self.tracks[track].observe(Observation { meta: frame.meta, detection }, self.frame);
             }
         }
         let begin = self.settings.begin;
@@ -129,11 +134,11 @@ impl Tracker {
     }
 
     /// Which track may take which detection: (how well, track, detection), best first.
-    fn pairs(&self, detections: &[Detection], meta: FrameMeta) -> Vec<(f32, usize, usize)> {
+    fn pairs(&self, detections: &[Detection]) -> Vec<(f32, usize, usize)> {
         let mut pairs = Vec::new();
         for (place, track) in self.tracks.iter().enumerate() {
             for (index, detection) in detections.iter().enumerate() {
-                if let Some(fit) = self.fit(track, detection, meta) {
+                if let Some(fit) = self.fit(track, detection) {
                     pairs.push((fit, place, index));
                 }
             }
@@ -143,14 +148,14 @@ impl Tracker {
     }
 
     /// How well a detection continues a track; `None`: it does not.
-    fn fit(&self, track: &Track, detection: &Detection, meta: FrameMeta) -> Option<f32> {
+    fn fit(&self, track: &Track, detection: &Detection) -> Option<f32> {
         let overlap = track.bounds.iou(&detection.bounds);
         let recent = track.observations.iter().rev().take(COMPARED);
         let alike = recent
             .map(|known| self.score_head.score(&known.detection.match_embedding, &detection.match_embedding))
             .fold(0.0, f32::max);
         let same_class = track.class == detection.class;
-        let just_seen = meta.sequence.saturating_sub(track.last_seen.sequence) <= 2;
+        let just_seen = self.frame - track.frame <= 2;
         let settings = &self.settings;
         let joined = (overlap > 0.0 && alike > settings.similarity)
             || alike > settings.return_similarity
@@ -171,15 +176,16 @@ impl Tracker {
             prominence: 0.0,
             votes: Vec::new(),
             seen: 0,
+            frame: self.frame,
         };
-        track.observe(observation);
+        track.observe(observation, self.frame);
         self.next_id += 1;
         self.tracks.push(track);
     }
 }
 
 impl Track {
-    fn observe(&mut self, observation: Observation) {
+    fn observe(&mut self, observation: Observation, frame: u64) {
         let detection = &observation.detection;
         if self.votes.len() <= detection.class {
             self.votes.resize(detection.class + 1, 0.0);
@@ -192,6 +198,7 @@ impl Track {
         self.last_seen = observation.meta;
         self.seen_in_last_frame = true;
         self.seen += 1;
+        self.frame = frame;
         self.observations.push(observation);
     }
 
@@ -259,6 +266,14 @@ mod tests {
         assert_eq!(tracker.tracks()[0].id, 0);
         tracker.update(frame(90, vec![detection(120.0, 0, 0.05)]));
         assert_eq!(tracker.tracks()[0].id, 1);
+    }
+
+    #[test]
+    fn frames_that_a_camera_skipped_do_not_count() {
+        let mut tracker = tracker();
+        tracker.update(frame(0, vec![detection(10.0, 0, 0.0)]));
+        tracker.update(frame(9, vec![detection(12.0, 0, 5.0)]));
+        assert_eq!(tracker.tracks().len(), 1, "the next frame seen, at the same place, in another light");
     }
 
     #[test]

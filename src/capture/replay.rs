@@ -1,0 +1,179 @@
+//! Recorded pictures played like a camera: at a steady rate, and from the beginning again where that is wanted. And any source's
+//! frames set upright.
+
+use super::{RECORDED_RATE, Source, Step};
+use crate::clock::Clock;
+use crate::fault::Result;
+use crate::frame::{Frame, Turn};
+use crate::shutdown::Token;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The times at which frames are due: `rate` a second, without drift. After a delay the count begins anew instead of hurrying.
+pub struct Pace {
+    clock: Arc<dyn Clock>,
+    token: Token,
+    rate: u32,
+    began: Duration,
+    frames: u32,
+}
+
+impl Pace {
+    pub fn new(rate: u32, clock: Arc<dyn Clock>, token: Token) -> Self {
+        let began = clock.now();
+        Pace { clock, token, rate: rate.max(1), began, frames: 0 }
+    }
+
+    /// Waits for the next frame's time. False when it is time to go.
+    pub fn wait(&mut self) -> bool {
+        let due = self.began + Duration::from_secs(self.frames.into()) / self.rate;
+        if self.clock.wait_until(&self.token, due) {
+            return false;
+        }
+        self.frames += 1;
+        let late = self.clock.now().saturating_sub(due);
+        if late > Duration::from_secs(1) / self.rate || self.frames == u32::MAX {
+            (self.began, self.frames) = (self.clock.now(), 1);
+        }
+        true
+    }
+}
+
+/// A recording as a camera.
+pub struct Replay {
+    path: PathBuf,
+    source: Box<dyn Source>,
+    looped: bool,
+    pace: Option<Pace>,
+    given: u64,
+}
+
+impl Replay {
+    pub fn open(path: &Path, looped: bool, rate: Option<u32>, clock: Arc<dyn Clock>, token: Token) -> Result<Self> {
+        let source = super::open_path(path, Some(RECORDED_RATE))?;
+        let pace = rate.map(|rate| Pace::new(rate, clock, token));
+        Ok(Replay { path: path.into(), source, looped, pace, given: 0 })
+    }
+
+    /// The next frame without regard to time; from the beginning again at the end.
+    fn following(&mut self) -> Result<Option<Frame>> {
+        if let Some(frame) = self.source.next()? {
+            return Ok(Some(frame));
+        }
+        if !self.looped {
+            return Ok(None);
+        }
+        self.source = super::open_path(&self.path, Some(RECORDED_RATE))?;
+        self.source.next()
+    }
+}
+
+impl Source for Replay {
+    fn next(&mut self) -> Result<Option<Frame>> {
+        loop {
+            match self.step()? {
+                Step::Frame(frame) => return Ok(Some(frame)),
+                Step::NotYet => {}
+                Step::End => return Ok(None),
+            }
+        }
+    }
+
+    fn step(&mut self) -> Result<Step> {
+        if self.pace.as_mut().is_some_and(|pace| !pace.wait()) {
+            return Ok(Step::NotYet);
+        }
+        let Some(mut frame) = self.following()? else { return Ok(Step::End) };
+        frame.meta.sequence = self.given;
+        self.given += 1;
+        Ok(Step::Frame(frame))
+    }
+}
+
+/// Another source's frames, turned and mirrored.
+pub struct Upright {
+    source: Box<dyn Source>,
+    turn: Turn,
+    mirrored: bool,
+}
+
+impl Upright {
+    pub fn new(source: Box<dyn Source>, turn: Turn, mirrored: bool) -> Self {
+        Upright { source, turn, mirrored }
+    }
+
+    fn upright(&self, frame: Frame) -> Frame {
+        let picture = Arc::new(frame.picture.turned(self.turn, self.mirrored));
+        Frame { meta: frame.meta, picture }
+    }
+}
+
+impl Source for Upright {
+    fn next(&mut self) -> Result<Option<Frame>> {
+        Ok(self.source.next()?.map(|frame| self.upright(frame)))
+    }
+
+    fn step(&mut self) -> Result<Step> {
+        Ok(match self.source.step()? {
+            Step::Frame(frame) => Step::Frame(self.upright(frame)),
+            other => other,
+        })
+    }
+
+    fn corrupt(&self) -> u64 {
+        self.source.corrupt()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SimulatedClock;
+    use crate::geometry::Size;
+
+    /// A folder of two pictures, of 8x4 pixels.
+    fn folder() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for shade in [10u8, 200] {
+            let picture = image::RgbImage::from_pixel(8, 4, image::Rgb([shade; 3]));
+            picture.save(folder.path().join(format!("{shade}.png"))).unwrap();
+        }
+        folder
+    }
+
+    fn shades(source: &mut dyn Source, most: usize) -> Vec<u8> {
+        let mut shades = Vec::new();
+        while let Some(frame) = (shades.len() < most).then(|| source.next().unwrap()).flatten() {
+            assert_eq!(frame.meta.sequence, shades.len() as u64);
+            shades.push(frame.picture.rgb()[0]);
+        }
+        shades
+    }
+
+    #[test]
+    fn a_recording_keeps_its_pace_and_begins_again_where_wanted() {
+        let (folder, clock, token) = (folder(), Arc::new(SimulatedClock::default()), Token::new());
+        let open = |looped| Replay::open(folder.path(), looped, Some(4), clock.clone(), token.clone()).unwrap();
+        assert_eq!(shades(&mut open(false), 9), [10, 200]);
+        let began = clock.now();
+        assert_eq!(shades(&mut open(true), 5), [10, 200, 10, 200, 10]);
+        assert_eq!(clock.now() - began, Duration::from_secs(1));
+        let mut late = open(true);
+        assert_eq!(shades(&mut late, 1), [10]);
+        clock.advance(Duration::from_secs(60));
+        let (began, mut next) = (clock.now(), || late.next().unwrap());
+        (0..3).for_each(|_| drop(next()));
+        assert_eq!(clock.now() - began, Duration::from_millis(500));
+    }
+
+    #[test]
+    fn frames_are_set_upright_and_waiting_ends() {
+        let (folder, clock, token) = (folder(), Arc::new(SimulatedClock::default()), Token::new());
+        let replay = Replay::open(folder.path(), true, Some(4), clock, token.clone()).unwrap();
+        let mut source = Upright::new(Box::new(replay), Turn::Quarter, true);
+        assert_eq!(source.next().unwrap().unwrap().picture.size(), Size::new(4, 8));
+        token.cancel();
+        assert!(matches!(source.step().unwrap(), Step::NotYet));
+    }
+}

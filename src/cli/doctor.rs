@@ -1,0 +1,146 @@
+//! `vetrina doctor`: everything that a mirror needs, one line each: whether it is there, and if not, the cure.
+
+use super::places;
+use super::table::print;
+use crate::capture::camera::{self, shown};
+use crate::capture::{Source, Step};
+use crate::catalogue::Catalogue;
+use crate::clock::{Clock, SystemClock};
+use crate::config::{Config, DEFAULT_PATH};
+use crate::display::open;
+use crate::fault::{Fault, Kind, Result};
+use crate::machine;
+use crate::network::Manifest;
+use crate::pipeline::matcher::stamp;
+use crate::shutdown::Token;
+use clap::Args;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A camera that starts gives its first frame within this.
+const FIRST_FRAME: Duration = Duration::from_secs(8);
+/// Less free space is too little for an import and the journal, bytes.
+const LEAST_SPACE: u64 = 500 << 20;
+/// Hotter boards slow themselves down, degrees Celsius.
+const HOT: f64 = 85.0;
+
+/// See whether everything that a mirror needs is there, and what to do where it is not
+#[derive(Args, Clone, Debug)]
+pub struct DoctorArgs {
+    /// Configuration file
+    #[arg(long, value_name = "FILE", default_value = DEFAULT_PATH)]
+    pub config: PathBuf,
+}
+
+/// One line a finding, and the first fault. Nothing is cut short: the cure stands at the end.
+#[derive(Default)]
+struct Findings {
+    lines: Vec<String>,
+    first: Option<Fault>,
+}
+
+impl Findings {
+    fn add(&mut self, what: &str, finding: Result<String>) {
+        let (how, text) = match &finding {
+            Ok(text) => ("ok", text.clone()),
+            Err(fault) => ("FAULT", fault.to_string()),
+        };
+        self.lines.push(format!("{what:<14}{how:<7}{text}"));
+        if let Err(fault) = finding {
+            self.first.get_or_insert(fault);
+        }
+    }
+}
+
+pub fn run(args: &DoctorArgs) -> Result<()> {
+    let config = Config::load(&args.config)?;
+    let mut findings = Findings::default();
+    findings.add("configuration", Ok(args.config.display().to_string()));
+    findings.add("camera", camera(&config));
+    findings.add("screen", screen(&config));
+    let manifest = places::model(&config.model.folder).and_then(|folder| Manifest::load(&folder));
+    findings.add("model", manifest.as_ref().map(model_line).map_err(copy));
+    findings.add("backend", Ok("tract, on the CPU".into()));
+    findings.add("catalogue", catalogue(&config.catalogue.file, manifest.as_ref().ok()));
+    findings.add("disk", disk(&config.catalogue.file));
+    findings.add("temperature", temperature());
+    print(&findings.lines.join("\n"))?;
+    match findings.first {
+        None => print("all is well"),
+        Some(fault) => Err(fault),
+    }
+}
+
+/// A fault's text and kind once more: a line shows it, and it may be the program's result.
+fn copy(fault: &Fault) -> Fault {
+    Fault::new(fault.kind(), fault.to_string())
+}
+
+/// Opens the camera and waits for a frame.
+fn camera(config: &Config) -> Result<String> {
+    let settings = config.camera();
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
+    let mut source = camera::open(&settings, &clock, &Token::new())?;
+    let size = first_frame(source.as_mut(), clock.as_ref())?;
+    let asked = settings.size;
+    Ok(format!(
+        "{}: {}x{} (asked for {}x{}), first frame after {:.1} s",
+        shown(&settings.source),
+        size.width,
+        size.height,
+        asked.width,
+        asked.height,
+        clock.now().as_secs_f64(),
+    ))
+}
+
+fn first_frame(source: &mut dyn Source, clock: &dyn Clock) -> Result<crate::geometry::Size> {
+    while clock.now() < FIRST_FRAME {
+        match source.step()? {
+            Step::Frame(frame) => return Ok(frame.picture.size()),
+            Step::NotYet => {}
+            Step::End => break,
+        }
+    }
+    Err(Fault::new(Kind::Unavailable, "the camera opens but gives no frame").cure("plug it in again, at another port"))
+}
+
+fn screen(config: &Config) -> Result<String> {
+    let settings = config.panel();
+    let panel = open::open(&settings)?;
+    Ok(format!("{:?}, {}x{}", config.screen.panel, panel.size().width, panel.size().height).to_lowercase())
+}
+
+fn model_line(manifest: &Manifest) -> String {
+    let hash: String = manifest.descriptor_hash.chars().take(12).collect();
+    format!("{}, descriptors {hash}, every graph as its hash says", manifest.name)
+}
+
+fn catalogue(path: &Path, manifest: Option<&Manifest>) -> Result<String> {
+    let catalogue = Catalogue::open(path)?;
+    if let Some(manifest) = manifest {
+        catalogue.require_model(&stamp(manifest))?;
+    }
+    Ok(format!("{}: {} products", path.display(), catalogue.list()?.len()))
+}
+
+fn disk(catalogue: &Path) -> Result<String> {
+    let folder = catalogue.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let free = machine::free_space(folder).map_err(|error| Fault::io(Kind::Storage, "look at", folder, error))?;
+    let text = format!("{} MB free at {}", free >> 20, folder.display());
+    if free < LEAST_SPACE {
+        return Err(Fault::new(Kind::Storage, text).cure("free some space on that disk"));
+    }
+    Ok(text)
+}
+
+fn temperature() -> Result<String> {
+    match machine::temperature() {
+        None => Ok("this machine does not tell".into()),
+        Some(degrees) if degrees > HOT => {
+            Err(Fault::new(Kind::Unavailable, format!("{degrees:.0} °C is hot")).cure("see that air gets to the board"))
+        }
+        Some(degrees) => Ok(format!("{degrees:.0} °C")),
+    }
+}

@@ -1,0 +1,39 @@
+//! `vetrina run`: the appliance, from camera to screen, until it is told to stop.
+
+use super::places;
+use crate::config::{Config, DEFAULT_PATH};
+use crate::fault::Result;
+use crate::pipeline::live::{Live, LiveSettings};
+use crate::shutdown::Signals;
+use crate::web::Server;
+use clap::Args;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Run the mirror: camera to screen, until SIGTERM; SIGHUP reads configuration and catalogue again
+#[derive(Args, Clone, Debug)]
+pub struct RunArgs {
+    /// Configuration file
+    #[arg(long, value_name = "FILE", default_value = DEFAULT_PATH)]
+    pub config: PathBuf,
+}
+
+pub fn run(args: &RunArgs) -> Result<()> {
+    let config = Config::load(&args.config)?;
+    let settings = live_settings(&config)?;
+    let mut signals = Signals::take_over()?;
+    let path = args.config.clone();
+    let reread = move || reread(&path);
+    let live = Live::start(settings, Arc::new(reread))?;
+    // Ends with this function, after the stages.
+    let _server = config.web().map(|settings| Server::start(&settings, live.links())).transpose()?;
+    live.run(&mut signals)
+}
+
+fn reread(path: &Path) -> Result<LiveSettings> {
+    live_settings(&Config::load(path)?)
+}
+
+fn live_settings(config: &Config) -> Result<LiveSettings> {
+    Ok(config.live(&places::model(&config.model.folder)?))
+}

@@ -1,0 +1,261 @@
+//! The appliance's configuration: one TOML file, read into settings that are known to be sound.
+//!
+//! Every default stands here, once: [`Config::default`] is what an empty file says. A key that is not known, a value out of its
+//! range or of the wrong kind is an error that names key and line. Paths in the file are relative to the file.
+
+mod parse;
+mod values;
+
+pub use values::{Angle, Count, PanelName, PixelChoice, Secret};
+
+use crate::capture::camera::CameraSettings;
+use crate::display::open::{PanelKind, PanelSettings};
+use crate::fault::{Fault, Kind, Result};
+use crate::geometry::Size;
+use crate::pipeline::core::CoreSettings;
+use crate::pipeline::live::LiveSettings;
+use crate::web::WebSettings;
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Where the appliance looks for its configuration.
+pub const DEFAULT_PATH: &str = "/etc/vetrina.toml";
+
+/// The whole file.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    pub shop: Shop,
+    pub camera: Camera,
+    pub screen: Screen,
+    pub model: Model,
+    pub catalogue: Catalogue,
+    pub web: Web,
+    pub watchdog: Watchdog,
+}
+
+/// What the screen says of the shop.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Shop {
+    pub name: String,
+}
+
+/// Where frames come from.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Camera {
+    /// `v4l2:///dev/video0`, `csi://0`, `rtsp://...`, `file:///a/clip.mjpg?loop`, `test://bars`.
+    pub source: String,
+    /// Asked of the camera; what it gives instead is taken, and logged. Pixels.
+    pub width: Count<1, 7680>,
+    pub height: Count<1, 7680>,
+    /// Frames a second, asked likewise.
+    pub rate: Count<1, 240>,
+    pub format: PixelChoice,
+    /// Degrees clockwise that the picture is turned by, for a camera that is mounted on its side.
+    pub rotate: Angle,
+    /// The camera's own picture is a mirror image already: it is turned round before anything else.
+    pub mirrored: bool,
+}
+
+/// Where it is shown.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Screen {
+    pub panel: PanelName,
+    /// Of what is drawn, pixels.
+    pub width: Count<160, 7680>,
+    pub height: Count<160, 7680>,
+    /// Pictures a second at most.
+    pub rate: Count<1, 120>,
+    /// Where the panel `png` keeps the newest screen as `screen.png`.
+    pub folder: PathBuf,
+}
+
+/// The network.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Model {
+    /// `None`: the shipped one.
+    pub folder: Option<PathBuf>,
+    /// Garments that a frame is recognised with.
+    pub garments: Count<1, 100>,
+    /// Frames that are recognised side by side; 0 is one for each core, at most four.
+    pub workers: Count<0, 64>,
+}
+
+/// The products.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Catalogue {
+    pub file: PathBuf,
+    /// Products named for a garment.
+    pub matches: Count<1, 50>,
+    /// Garments that get an answer at one time.
+    pub garments: Count<1, 10>,
+}
+
+/// The page for whoever looks after the mirror.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Web {
+    pub enabled: bool,
+    /// Beyond this machine (an address that is not 127.0.0.1 or ::1) only with a password.
+    pub listen: SocketAddr,
+    /// Asked for with the user name `vetrina`; at least eight characters.
+    pub password: Option<Secret>,
+}
+
+/// When it is taken to be stuck.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Watchdog {
+    /// A stage that makes no progress for so long is started anew, once; then the program ends with an error.
+    pub stall_seconds: Count<1, 600>,
+}
+
+impl Default for Shop {
+    fn default() -> Self {
+        Shop { name: CoreSettings::default().shop }
+    }
+}
+
+impl Default for Camera {
+    fn default() -> Self {
+        Camera {
+            source: "v4l2:///dev/video0".into(),
+            width: Count(1280),
+            height: Count(720),
+            rate: Count(30),
+            format: PixelChoice::Auto,
+            rotate: Angle::None,
+            mirrored: false,
+        }
+    }
+}
+
+impl Default for Screen {
+    fn default() -> Self {
+        Screen {
+            panel: PanelName::Window,
+            width: Count(1080),
+            height: Count(1920),
+            rate: Count(30),
+            folder: "/run/vetrina".into(),
+        }
+    }
+}
+
+impl Default for Model {
+    fn default() -> Self {
+        Model { folder: None, garments: Count(8), workers: Count(0) }
+    }
+}
+
+impl Default for Catalogue {
+    fn default() -> Self {
+        let core = CoreSettings::default();
+        Catalogue {
+            file: "/var/lib/vetrina/catalogue.db".into(),
+            matches: Count(core.top as u32),
+            garments: Count(core.looks as u32),
+        }
+    }
+}
+
+impl Default for Web {
+    fn default() -> Self {
+        Web { enabled: true, listen: SocketAddr::from(([127, 0, 0, 1], 8080)), password: None }
+    }
+}
+
+impl Default for Watchdog {
+    fn default() -> Self {
+        Watchdog { stall_seconds: Count(15) }
+    }
+}
+
+impl Config {
+    /// Reads and checks the file at `path`.
+    ///
+    /// # Errors
+    /// [`Kind::Usage`], naming file, line and key.
+    pub fn load(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            Fault::io(Kind::Usage, "read the configuration", path, error)
+                .cure("name it with --config; an empty file stands for the defaults")
+        })?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let mut config = Config::parse(&text).map_err(|fault| {
+            Fault::new(Kind::Usage, format!("cannot use the configuration {}", path.display())).cause(fault)
+        })?;
+        config.anchor(folder);
+        Ok(config)
+    }
+
+    /// The configuration as a file, every default filled in; passwords are hidden.
+    pub fn to_toml(&self) -> Result<String> {
+        toml::to_string(self)
+            .map_err(|error| Fault::new(Kind::Internal, "cannot write the configuration as TOML").cause(error))
+    }
+
+    /// Makes the paths independent of where the program was started.
+    fn anchor(&mut self, folder: &Path) {
+        let paths = [&mut self.screen.folder, &mut self.catalogue.file].into_iter().chain(&mut self.model.folder);
+        for path in paths {
+            *path = folder.join(&*path);
+        }
+    }
+
+    /// What the camera is asked for.
+    pub fn camera(&self) -> CameraSettings {
+        let camera = &self.camera;
+        CameraSettings {
+            source: camera.source.clone(),
+            size: Size::new(camera.width.get(), camera.height.get()),
+            rate: camera.rate.0,
+            format: camera.format.pixel_format(),
+            turn: camera.rotate.turn(),
+            mirrored: camera.mirrored,
+        }
+    }
+
+    /// What the screen is.
+    pub fn panel(&self) -> PanelSettings {
+        let screen = &self.screen;
+        let kind = match screen.panel {
+            PanelName::Window => PanelKind::Window,
+            PanelName::Png => PanelKind::Png(screen.folder.clone()),
+            PanelName::None => PanelKind::None,
+        };
+        PanelSettings { kind, size: Size::new(screen.width.get(), screen.height.get()) }
+    }
+
+    /// The page's settings; `None` where it is switched off.
+    pub fn web(&self) -> Option<WebSettings> {
+        let password = self.web.password.as_ref().map(|password| password.reveal().to_owned());
+        self.web.enabled.then_some(WebSettings { listen: self.web.listen, password })
+    }
+
+    /// Everything that the live pipeline needs. `model` is the folder to use where none is configured.
+    pub fn live(&self, model: &Path) -> LiveSettings {
+        LiveSettings {
+            camera: self.camera(),
+            panel: self.panel(),
+            rate: self.screen.rate.0,
+            model: self.model.folder.clone().unwrap_or_else(|| model.into()),
+            detections: self.model.garments.get(),
+            workers: self.model.workers.get(),
+            catalogue: self.catalogue.file.clone(),
+            core: CoreSettings {
+                shop: self.shop.name.clone(),
+                top: self.catalogue.matches.get(),
+                looks: self.catalogue.garments.get(),
+            },
+            stall: Duration::from_secs(self.watchdog.stall_seconds.0.into()),
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! From text to a [`Config`], with errors that name line and key.
+
+use super::Config;
+use crate::capture::camera::Location;
+use crate::fault::{Fault, Kind, Result};
+use std::ops::Range;
+
+impl Config {
+    /// Reads and checks the text of a configuration.
+    ///
+    /// # Errors
+    /// [`Kind::Usage`]: `line 3, camera.width: 0 must lie from 1 to 7680`.
+    pub fn parse(text: &str) -> Result<Self> {
+        let config: Config = toml::from_str(text).map_err(|error| {
+            let place = error.span().map(|span| Place::of(text, &span));
+            // The message may go on over several lines with what was expected.
+            fault(place, error.message())
+        })?;
+        match config.wrong() {
+            None => Ok(config),
+            Some((key, why)) => Err(fault(Place::of_key(text, key), &why)),
+        }
+    }
+
+    /// What is wrong beyond single values: key and reason.
+    fn wrong(&self) -> Option<(&'static str, String)> {
+        if let Err(fault) = Location::parse(&self.camera.source) {
+            return Some(("camera.source", fault.to_string()));
+        }
+        if self.catalogue.file.as_os_str().is_empty() {
+            return Some(("catalogue.file", "the catalogue's path is empty".into()));
+        }
+        let beyond = self.web.enabled && !self.web.listen.ip().is_loopback();
+        if beyond && self.web.password.is_none() {
+            let why = format!("{} can be reached from other machines: set web.password too", self.web.listen);
+            return Some(("web.listen", why));
+        }
+        None
+    }
+}
+
+fn fault(place: Option<Place>, why: &str) -> Fault {
+    let text = match place {
+        Some(Place { line, key: Some(key) }) => format!("line {line}, {key}: {why}"),
+        Some(Place { line, key: None }) => format!("line {line}: {why}"),
+        None => why.to_owned(),
+    };
+    Fault::new(Kind::Usage, text)
+}
+
+/// Where in the text something stands.
+#[derive(Debug, PartialEq, Eq)]
+struct Place {
+    /// Counts from 1.
+    line: usize,
+    /// With its table: `camera.width`.
+    key: Option<String>,
+}
+
+impl Place {
+    fn of(text: &str, span: &Range<usize>) -> Self {
+        let start = span.start.min(text.len());
+        let line = text.as_bytes()[..start].iter().filter(|byte| **byte == b'\n').count();
+        let mut table = None;
+        let mut key = None;
+        for line in text.lines().take(line + 1) {
+            key = key_of(line);
+            table = table_of(line).or(table);
+        }
+        let key = key.map(|key| table.map_or(key.to_owned(), |table| format!("{table}.{key}")));
+        Place { line: line + 1, key }
+    }
+
+    /// Where `key` is set; its table's heading or nothing where it is not.
+    fn of_key(text: &str, key: &str) -> Option<Self> {
+        let mut table = "";
+        for (index, line) in text.lines().enumerate() {
+            table = table_of(line).unwrap_or(table);
+            let here = key_of(line).is_some_and(|name| format!("{table}.{name}") == key || name == key);
+            if here {
+                return Some(Place { line: index + 1, key: Some(key.to_owned()) });
+            }
+        }
+        None
+    }
+}
+
+fn table_of(line: &str) -> Option<&str> {
+    line.trim().strip_prefix('[')?.split(']').next().map(str::trim)
+}
+
+fn key_of(line: &str) -> Option<&str> {
+    let (key, _) = line.split_once('=')?;
+    let key = key.trim();
+    (!key.is_empty() && !key.starts_with(['#', '['])).then_some(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Angle, Count, PanelName};
+
+    #[test]
+    fn an_empty_file_is_the_defaults() {
+        assert_eq!(Config::parse("").unwrap(), Config::default());
+        let text = "# nothing\n\n[camera]\nrotate = 90\n[screen]\npanel = \"none\"\n";
+        let config = Config::parse(text).unwrap();
+        assert_eq!((config.camera.rotate, config.screen.panel), (Angle::Quarter, PanelName::None));
+        assert_eq!(config.camera.width, Count(1280));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_its_line_and_key() {
+        let cases = [
+            ("[camera]\n\ncolour = 3\n", "line 3", "colour"),
+            ("[kamera]\nwidth = 3\n", "line 1", "kamera"),
+            ("[camera]\nwidth = 0\n", "line 2, camera.width", "0 must lie from 1 to 7680"),
+            ("[camera]\nwidth = -1\n", "line 2, camera.width", "-1 must lie"),
+            ("[camera]\nwidth = \"wide\"\n", "line 2, camera.width", "wide"),
+            ("[camera]\nformat = \"RGB\"\n", "line 2, camera.format", "RGB"),
+            ("[camera]\nrotate = 45\n", "line 2, camera.rotate", "0, 90, 180 or 270"),
+            ("camera.source = \"ftp://x\"\n", "line 1, camera.source", "ftp"),
+            ("[screen]\npanel = \"tv\"\n", "line 2, screen.panel", "tv"),
+            ("[web]\nlisten = \"0.0.0.0:80\"\n", "line 2, web.listen", "web.password"),
+            ("[web]\nlisten = \"here\"\n", "line 2, web.listen", "address"),
+            ("[web]\npassword = \"short\"\n", "line 2, web.password", "at least 8"),
+            ("[watchdog]\nstall_seconds = 0\n", "line 2, watchdog.stall_seconds", "must lie from 1"),
+            ("[camera]\nwidth 3\n", "line 2", ""),
+            ("[camera]\nrate = 1\nrate = 2\n", "line 3", "rate"),
+        ];
+        for (text, place, why) in cases {
+            let fault = Config::parse(text).unwrap_err();
+            assert_eq!(fault.kind(), Kind::Usage);
+            let fault = fault.to_string();
+            assert!(fault.contains(place) && fault.contains(why), "{text:?}: {fault}");
+        }
+    }
+
+    #[test]
+    fn a_password_opens_the_page_to_others_and_is_never_printed() {
+        let config = Config::parse("[web]\nlisten = \"0.0.0.0:80\"\npassword = \"correct horse\"\n").unwrap();
+        assert!(!format!("{config:?}").contains("horse"));
+        assert!(!toml::to_string(&config).unwrap().contains("horse"));
+        assert!(Config::parse("[web]\nenabled = false\nlisten = \"0.0.0.0:80\"\n").is_ok());
+    }
+}

@@ -1,0 +1,148 @@
+//! The kinds of values that stand in the file, each with its range; a value outside is refused while it is read, so that the
+//! error knows its line.
+
+use crate::capture::camera::PixelFormat;
+use crate::frame::Turn;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// A whole number from `LOW` to `HIGH`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(try_from = "i64")]
+pub struct Count<const LOW: u32, const HIGH: u32>(pub u32);
+
+impl<const LOW: u32, const HIGH: u32> Count<LOW, HIGH> {
+    pub fn get(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl<const LOW: u32, const HIGH: u32> TryFrom<i64> for Count<LOW, HIGH> {
+    type Error = String;
+
+    fn try_from(value: i64) -> Result<Self, String> {
+        let fits = u32::try_from(value).ok().filter(|value| (LOW..=HIGH).contains(value));
+        fits.map(Count).ok_or_else(|| format!("{value} must lie from {LOW} to {HIGH}"))
+    }
+}
+
+/// Degrees clockwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(try_from = "i64", into = "i64")]
+pub enum Angle {
+    None,
+    Quarter,
+    Half,
+    ThreeQuarters,
+}
+
+impl Angle {
+    pub fn turn(self) -> Turn {
+        match self {
+            Angle::None => Turn::None,
+            Angle::Quarter => Turn::Quarter,
+            Angle::Half => Turn::Half,
+            Angle::ThreeQuarters => Turn::ThreeQuarters,
+        }
+    }
+}
+
+impl TryFrom<i64> for Angle {
+    type Error = String;
+
+    fn try_from(value: i64) -> Result<Self, String> {
+        match value {
+            0 => Ok(Angle::None),
+            90 => Ok(Angle::Quarter),
+            180 => Ok(Angle::Half),
+            270 => Ok(Angle::ThreeQuarters),
+            _ => Err(format!("{value} must be 0, 90, 180 or 270")),
+        }
+    }
+}
+
+impl From<Angle> for i64 {
+    fn from(angle: Angle) -> i64 {
+        match angle {
+            Angle::None => 0,
+            Angle::Quarter => 90,
+            Angle::Half => 180,
+            Angle::ThreeQuarters => 270,
+        }
+    }
+}
+
+/// How the camera is to send its pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub enum PixelChoice {
+    /// The one that suits the size: motion-JPEG above 640x480, where raw pixels do not fit through USB.
+    #[serde(rename = "auto")]
+    Auto,
+    #[serde(rename = "MJPG")]
+    Mjpg,
+    #[serde(rename = "YUYV")]
+    Yuyv,
+    #[serde(rename = "NV12")]
+    Nv12,
+}
+
+impl PixelChoice {
+    pub fn pixel_format(self) -> Option<PixelFormat> {
+        match self {
+            PixelChoice::Auto => None,
+            PixelChoice::Mjpg => Some(PixelFormat::Mjpg),
+            PixelChoice::Yuyv => Some(PixelFormat::Yuyv),
+            PixelChoice::Nv12 => Some(PixelFormat::Nv12),
+        }
+    }
+}
+
+/// Which panel shows the screen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PanelName {
+    /// A window on a desktop.
+    Window,
+    /// The newest screen as a PNG file, for tests.
+    Png,
+    /// Nothing is shown.
+    None,
+}
+
+/// A password. It is never printed.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Secret(String);
+
+/// Fewer characters are guessed too soon.
+const LEAST_CHARACTERS: usize = 8;
+
+impl Secret {
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for Secret {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let length = text.chars().count();
+        if length < LEAST_CHARACTERS || text.contains(char::is_control) {
+            return Err(format!("a password has at least {LEAST_CHARACTERS} characters and no control characters"));
+        }
+        Ok(Secret(text))
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(hidden)")
+    }
+}
+
+impl Serialize for Secret {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str("(hidden)")
+    }
+}

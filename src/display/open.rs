@@ -1,0 +1,56 @@
+//! Which panel the screen is shown on, and opening it.
+
+use super::canvas::Canvas;
+use super::panel::Panel;
+use super::png::NewestPng;
+use super::window::WindowPanel;
+use crate::fault::Result;
+use crate::geometry::Size;
+use std::path::PathBuf;
+
+/// The panels there are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PanelKind {
+    /// A window on a desktop.
+    Window,
+    /// The newest screen, as `screen.png` in this folder.
+    Png(PathBuf),
+    /// Nothing is shown.
+    None,
+}
+
+/// A panel as it is configured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PanelSettings {
+    pub kind: PanelKind,
+    /// Of what is drawn, panel pixels.
+    pub size: Size,
+}
+
+/// Opens the panel. It belongs to the thread that opened it.
+pub fn open(settings: &PanelSettings) -> Result<Box<dyn Panel>> {
+    Ok(match &settings.kind {
+        PanelKind::Window => Box::new(WindowPanel::open("vetrina", settings.size)?),
+        PanelKind::Png(folder) => Box::new(NewestPng::create(folder, settings.size)?),
+        PanelKind::None => Box::new(NoPanel { size: settings.size }),
+    })
+}
+
+/// Takes every canvas and shows none.
+struct NoPanel {
+    size: Size,
+}
+
+impl Panel for NoPanel {
+    fn size(&self) -> Size {
+        self.size
+    }
+
+    fn present(&mut self, canvas: &Canvas) -> Result<()> {
+        canvas.expect_size(self.size)
+    }
+
+    fn is_seen(&self) -> bool {
+        false
+    }
+}

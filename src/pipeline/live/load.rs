@@ -1,0 +1,50 @@
+//! Loading what the stages need, on a thread of its own, so that the screen says "One moment" meanwhile and no frame waits.
+
+use super::LiveSettings;
+use super::stage::{no_thread, panicked};
+use crate::catalogue::Catalogue;
+use crate::fault::Result;
+use crate::network::Manifest;
+use crate::pipeline::matcher::Matcher;
+use crate::pipeline::recognizer::Recognizer;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread::{Builder, available_parallelism};
+
+/// A model and a catalogue that fit each other.
+pub struct Loaded {
+    pub recognizer: Recognizer,
+    pub matcher: Matcher,
+}
+
+/// Loads model and catalogue.
+pub fn everything(settings: &LiveSettings) -> Result<Loaded> {
+    let recognizer = Recognizer::load(&settings.model)?.at_most(settings.detections);
+    let matcher = matcher(settings, recognizer.manifest())?;
+    Ok(Loaded { recognizer, matcher })
+}
+
+/// Opens the catalogue and loads its index.
+pub fn matcher(settings: &LiveSettings, manifest: &Manifest) -> Result<Matcher> {
+    Matcher::load(Catalogue::open(&settings.catalogue)?, manifest)
+}
+
+/// Frame workers for these settings.
+pub fn workers(settings: &LiveSettings, recognizer: &Recognizer) -> Vec<Recognizer> {
+    let cores = available_parallelism().map_or(1, usize::from).min(4);
+    let count = if settings.workers == 0 { cores } else { settings.workers };
+    (0..count).map(|_| recognizer.share()).collect()
+}
+
+/// Runs `work` on a thread of its own; its result comes through the receiver.
+pub fn in_background<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<Receiver<Result<T>>> {
+    let (outbox, inbox) = channel();
+    let run = move || {
+        let result = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| Err(panicked("load", panic.as_ref())));
+        let _ = outbox.send(result);
+    };
+    Builder::new().name("load".into()).spawn(run).map_err(no_thread)?;
+    Ok(inbox)
+}

@@ -1,0 +1,168 @@
+//! The look stage: frame workers take the newest frame whenever they are free; their results are taken back in the order in
+//! which the frames were taken, and followed.
+
+use super::stage::{End, Life, no_thread, panicked};
+use super::{Links, Sight};
+use crate::fault::{Fault, Kind, Result};
+use crate::frame::Frame;
+use crate::latest::Taken;
+use crate::metrics::StageTimes;
+use crate::pipeline::follow::Follower;
+use crate::pipeline::recognizer::Recognizer;
+use crate::seam::{Detection, Detections};
+use crate::shutdown::Token;
+use std::collections::{BTreeMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::Builder;
+use std::time::{Duration, Instant};
+
+/// How long a thread waits before it looks whether it is time to go.
+const PATIENCE: Duration = Duration::from_millis(200);
+/// The rate that is shown is over so many frames, and no longer ago than so.
+const RATE_FRAMES: usize = 30;
+const RATE_SPAN: Duration = Duration::from_secs(10);
+
+/// A frame that a worker is done with.
+struct Recognised {
+    /// Counts the frames as they were taken.
+    ticket: u64,
+    frame: Frame,
+    detections: Result<Vec<Detection>>,
+    times: StageTimes,
+}
+
+/// Where the workers get their frames: taking one and numbering it are one act.
+struct Intake {
+    links: Arc<Links>,
+    tickets: Mutex<()>,
+    next: AtomicU64,
+}
+
+impl Intake {
+    fn take(&self) -> Taken<(u64, Frame)> {
+        let _one_at_a_time = self.tickets.lock().unwrap_or_else(PoisonError::into_inner);
+        match self.links.to_look.take(PATIENCE) {
+            Taken::Value(frame) => Taken::Value((self.next.fetch_add(1, Ordering::SeqCst), frame)),
+            Taken::Nothing => Taken::Nothing,
+            Taken::Closed => Taken::Closed,
+        }
+    }
+
+    fn taken(&self) -> u64 {
+        self.next.load(Ordering::SeqCst)
+    }
+}
+
+/// Runs until it is told to end. One worker a recognizer; `follower` follows what they find.
+pub fn run(life: &Life, workers: Vec<Recognizer>, mut follower: Follower) -> Result<End> {
+    let intake = Arc::new(Intake { links: life.links.clone(), tickets: Mutex::new(()), next: AtomicU64::new(0) });
+    let (outbox, results) = sync_channel(2 * workers.len());
+    for (index, recognizer) in workers.into_iter().enumerate() {
+        let (intake, outbox, token) = (intake.clone(), outbox.clone(), life.token().clone());
+        let work = move || work(recognizer, &intake, &outbox, &token);
+        Builder::new().name(format!("frame-{index}")).spawn(work).map_err(no_thread)?;
+    }
+    drop(outbox);
+    take_back(life, &intake, &results, &mut follower)
+}
+
+/// A worker: the newest frame in, its garments out.
+fn work(mut recognizer: Recognizer, intake: &Intake, outbox: &SyncSender<Recognised>, token: &Token) {
+    while !token.is_cancelled() {
+        let (ticket, frame) = match intake.take() {
+            Taken::Value(taken) => taken,
+            Taken::Nothing => continue,
+            Taken::Closed => break,
+        };
+        let mut times = StageTimes::default();
+        let start = Instant::now();
+        let recognise = AssertUnwindSafe(|| recognizer.recognize(&frame.picture, &mut times));
+        let detections = catch_unwind(recognise).unwrap_or_else(|panic| Err(panicked("look", panic.as_ref())));
+        times.add("frame", start.elapsed());
+        let dead = matches!(&detections, Err(fault) if fault.kind() == Kind::Internal);
+        if outbox.send(Recognised { ticket, frame, detections, times }).is_err() || dead {
+            break;
+        }
+    }
+}
+
+/// Takes results back in order and follows the garments.
+fn take_back(life: &Life, intake: &Intake, results: &Receiver<Recognised>, follower: &mut Follower) -> Result<End> {
+    let mut early: BTreeMap<u64, Recognised> = BTreeMap::new();
+    let mut rate = Rate::default();
+    let mut next = 0;
+    while !life.is_over() {
+        match results.recv_timeout(PATIENCE) {
+            Ok(recognised) => drop(early.insert(recognised.ticket, recognised)),
+            Err(RecvTimeoutError::Timeout) if intake.taken() == next => life.beat(),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => {
+                return Err(Fault::new(Kind::Internal, "every frame worker has ended"));
+            }
+        }
+        while let Some(recognised) = early.remove(&next) {
+            next += 1;
+            life.beat();
+            follow(life, recognised, follower, &mut rate)?;
+        }
+        life.links.status.in_work.set(intake.taken().saturating_sub(next));
+    }
+    Ok(End::Told)
+}
+
+fn follow(life: &Life, recognised: Recognised, follower: &mut Follower, rate: &mut Rate) -> Result<()> {
+    let links = &life.links;
+    let Recognised { frame, detections, mut times, .. } = recognised;
+    let detections = detections.inspect_err(|_| links.status.recognition_faults.count())?;
+    follower.set_looks(links.core().looks);
+    let found = Detections { meta: frame.meta, size: frame.picture.size(), detections };
+    let queries = follower.follow(found, &mut times)?;
+    let sight = Arc::new(Sight { meta: frame.meta, followed: follower.followed(frame.meta) });
+    links.status.newest_sight.set(Some(sight.clone()));
+    links.sights.put(sight);
+    for query in queries {
+        links.status.queries.count();
+        links.queries.put(query);
+    }
+    let now = links.clock.now();
+    links.status.recognised.count();
+    links.status.millirate.set((1e3 * rate.count(now)) as u64);
+    times.add("capture to boxes", now.saturating_sub(frame.meta.captured));
+    links.status.stages.merge(&times);
+    Ok(())
+}
+
+/// Frames a second, over the last few.
+#[derive(Default)]
+struct Rate {
+    times: VecDeque<Duration>,
+}
+
+impl Rate {
+    /// Counts a frame; the rate now.
+    fn count(&mut self, now: Duration) -> f32 {
+        self.times.push_back(now);
+        while self.times.len() > RATE_FRAMES || self.times.front().is_some_and(|first| now - *first > RATE_SPAN) {
+            self.times.pop_front();
+        }
+        let span = self.times.front().map_or(Duration::ZERO, |first| now - *first);
+        if span.is_zero() { 0.0 } else { (self.times.len() - 1) as f32 / span.as_secs_f32() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rate_is_that_of_the_last_frames() {
+        let mut rate = Rate::default();
+        assert_eq!(rate.count(Duration::ZERO), 0.0);
+        let last = (1..=100).map(|step| rate.count(Duration::from_millis(100 * step))).last().unwrap();
+        assert!((last - 10.0).abs() < 1e-3, "{last}");
+        assert_eq!(rate.count(Duration::from_secs(3600)), 0.0);
+    }
+}

@@ -1,0 +1,110 @@
+//! The show stage: at the panel's rate, the newest picture with the newest boxes and answers.
+
+use super::stage::{End, Life};
+use super::status::Phase;
+use super::{Links, Sight};
+use crate::display::canvas::Canvas;
+use crate::display::draw::Painter;
+use crate::display::open::{PanelSettings, open};
+use crate::display::scene::{Scene, Status as StatusLine};
+use crate::fault::Result;
+use crate::frame::Frame;
+use crate::pipeline::core::{Answers, scene};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A picture that is older is no mirror: the screen says that the camera is away.
+const STALE: Duration = Duration::from_secs(2);
+/// Without anything new the screen is drawn again after so long: the clockwork is seen to run, and a window answers.
+const AT_LEAST: Duration = Duration::from_millis(500);
+
+/// What is on the screen, or will be with the next picture.
+#[derive(Default)]
+struct Shown {
+    frame: Option<Frame>,
+    sight: Option<Arc<Sight>>,
+    answers: Arc<Answers>,
+}
+
+/// What came in since the last picture.
+#[derive(Clone, Copy, Default)]
+struct News {
+    frame: bool,
+    any: bool,
+}
+
+/// Runs until it is told to end, or the panel was closed.
+pub fn run(life: &Life, settings: &PanelSettings, rate: u32) -> Result<End> {
+    let (links, tick) = (&life.links, Duration::from_secs(1) / rate.max(1));
+    let mut panel = open(settings)?;
+    let mut painter = Painter::new()?;
+    let mut canvas = Canvas::new(panel.size());
+    let mut shown = Shown::default();
+    let mut news = News { any: true, ..News::default() };
+    let mut last = Duration::ZERO;
+    let mut next = links.clock.now();
+    while !links.clock.wait_until(life.token(), next) {
+        next = (next + tick).max(links.clock.now());
+        shown.take_in(links, &mut news);
+        let now = links.clock.now();
+        if !news.any && now.saturating_sub(last) < AT_LEAST {
+            life.beat();
+            continue;
+        }
+        if panel.is_seen() {
+            painter.draw(&shown.scene(links, now), &mut canvas);
+        }
+        let drawn = links.clock.now();
+        panel.present(&canvas)?;
+        last = links.clock.now();
+        record(links, &shown, news, [now, drawn, last]);
+        life.beat();
+        news = News::default();
+        if !panel.is_open() {
+            return Ok(End::Done);
+        }
+    }
+    Ok(End::Told)
+}
+
+/// Counts the picture and its times: begun, drawn, presented.
+fn record(links: &Links, shown: &Shown, news: News, [begun, drawn, presented]: [Duration; 3]) {
+    links.status.present(presented, news.frame);
+    links.status.stages.add("draw", drawn.saturating_sub(begun));
+    links.status.stages.add("present", presented.saturating_sub(drawn));
+    if let Some(frame) = shown.frame.as_ref().filter(|_| news.frame) {
+        links.status.stages.add("capture to panel", presented.saturating_sub(frame.meta.captured));
+    }
+}
+
+impl Shown {
+    fn take_in(&mut self, links: &Links, news: &mut News) {
+        if let Some(frame) = links.to_show.take_now() {
+            self.frame = Some(frame);
+            (news.frame, news.any) = (true, true);
+        }
+        if let Some(sight) = links.sights.take_now() {
+            self.sight = Some(sight);
+            news.any = true;
+        }
+        if let Some(answers) = links.answers.take_now() {
+            self.answers = answers;
+            news.any = true;
+        }
+    }
+
+    fn scene(&self, links: &Links, now: Duration) -> Scene {
+        let status = &links.status;
+        let fresh = |captured: Duration| now.saturating_sub(captured) <= STALE;
+        let frame = self.frame.as_ref().filter(|frame| fresh(frame.meta.captured));
+        let sight = self.sight.as_ref().filter(|sight| frame.is_some() && fresh(sight.meta.captured));
+        let starting = status.phase.get() == Phase::Starting;
+        let line = StatusLine {
+            text: status.summary.get(),
+            frames_per_second: sight.map(|_| status.millirate.get() as f32 / 1e3),
+            warning: status.reasons().into_iter().next().filter(|_| !starting || frame.is_none()),
+        };
+        let followed = sight.map_or(&[][..], |sight| &sight.followed);
+        scene(&links.core(), frame.map(|frame| frame.picture.clone()), followed, &self.answers, line)
+    }
+}

@@ -1,0 +1,203 @@
+//! What the running program knows of itself: counters and a few words. Stages write without waiting; the watchdog and whoever
+//! looks after the mirror read a [`Report`].
+
+use super::Sight;
+use super::stage::Stage;
+use crate::frame::Picture;
+use crate::metrics::{Counter, Gauge, Histogram, StageHistograms};
+use crate::pipeline::core::Answers;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// Where the program is in its life.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// Nothing has been recognised or shown yet.
+    #[default]
+    Starting,
+    Running,
+    Stopping,
+}
+
+/// A value that several threads read and one now and then replaces.
+#[derive(Debug, Default)]
+pub struct Shared<T>(Mutex<T>);
+
+impl<T: Clone> Shared<T> {
+    pub fn get(&self) -> T {
+        self.lock().clone()
+    }
+
+    /// Replaces it. The old value is given back, so that it is dropped outside the lock.
+    pub fn set(&self, value: T) -> T {
+        std::mem::replace(&mut *self.lock(), value)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, T> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Everything that is counted. Times are the program's clock, milliseconds; 0 is "not yet".
+#[derive(Debug, Default)]
+pub struct Status {
+    pub phase: Shared<Phase>,
+    /// Why there are no frames; `None` while they come.
+    pub camera_fault: Shared<Option<String>>,
+    /// What the camera is and what it gives: "clip.mjpg: 640x480".
+    pub camera: Shared<String>,
+    /// Why the last reload was refused.
+    pub reload_fault: Shared<Option<String>>,
+    /// "compact on the CPU, 72 products"
+    pub summary: Shared<String>,
+    /// Another process has changed the catalogue.
+    pub catalogue_changed: Shared<bool>,
+    pub newest_picture: Shared<Option<Arc<Picture>>>,
+    pub newest_sight: Shared<Option<Arc<Sight>>>,
+    pub newest_answers: Shared<Arc<Answers>>,
+
+    pub frames: Counter,
+    pub corrupt_frames: Counter,
+    pub reconnects: Counter,
+    pub recognised: Counter,
+    pub recognition_faults: Counter,
+    pub queries: Counter,
+    pub answers: Counter,
+    pub presented: Counter,
+    pub restarts: Counter,
+    pub reloads: Counter,
+    pub products: Gauge,
+    /// Frames that are being recognised.
+    pub in_work: Gauge,
+    /// Recognised frames a second, thousandths.
+    pub millirate: Gauge,
+    last_frame: Gauge,
+    last_present: Gauge,
+    unshown_since: Gauge,
+    beats: [Gauge; Stage::ALL.len()],
+    pub stages: StageHistograms,
+}
+
+impl Status {
+    pub fn beat(&self, stage: Stage, now: Duration) {
+        self.beats[stage as usize].set(millis(now));
+    }
+
+    pub fn last_beat(&self, stage: Stage) -> Duration {
+        Duration::from_millis(self.beats[stage as usize].get())
+    }
+
+    /// A frame came from the camera.
+    pub fn frame(&self, now: Duration) {
+        self.frames.count();
+        self.last_frame.set(millis(now));
+        if self.unshown_since().is_none() {
+            self.unshown_since.set(millis(now));
+        }
+    }
+
+    /// A screen was shown; `fresh`: with a camera picture that was not on the last one.
+    pub fn present(&self, now: Duration, fresh: bool) {
+        self.presented.count();
+        self.last_present.set(millis(now));
+        if fresh {
+            self.unshown_since.set(0);
+        }
+    }
+
+    pub fn last_frame(&self) -> Option<Duration> {
+        moment(&self.last_frame)
+    }
+
+    pub fn last_present(&self) -> Option<Duration> {
+        moment(&self.last_present)
+    }
+
+    /// Since when a camera picture has been waiting to be shown.
+    pub fn unshown_since(&self) -> Option<Duration> {
+        moment(&self.unshown_since)
+    }
+
+    /// What is wrong, in words; empty when all is well.
+    pub fn reasons(&self) -> Vec<String> {
+        let camera = self.camera_fault.get().map(|fault| format!("camera: {fault}"));
+        let reload = self.reload_fault.get().map(|fault| format!("reload: {fault}"));
+        camera.into_iter().chain(reload).collect()
+    }
+}
+
+fn millis(now: Duration) -> u64 {
+    // 0 says "not yet".
+    (now.as_millis() as u64).max(1)
+}
+
+fn moment(gauge: &Gauge) -> Option<Duration> {
+    Some(gauge.get()).filter(|millis| *millis > 0).map(Duration::from_millis)
+}
+
+/// The status at one moment, for people and for monitoring.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    pub phase: Phase,
+    /// What is wrong; empty when all is well.
+    pub reasons: Vec<String>,
+    pub uptime_seconds: f64,
+    pub summary: String,
+    pub camera: String,
+    pub garments: usize,
+    pub frames_per_second: f32,
+    /// How long ago the panel was given a picture.
+    pub last_present_age_seconds: Option<f64>,
+    pub products: u64,
+    pub in_work: u64,
+    /// By name, as in `/metrics`.
+    pub counters: BTreeMap<&'static str, u64>,
+    #[serde(skip)]
+    pub stages: BTreeMap<&'static str, Histogram>,
+}
+
+impl Report {
+    /// Whether the mirror does all that it can.
+    pub fn is_well(&self) -> bool {
+        self.phase == Phase::Running && self.reasons.is_empty()
+    }
+}
+
+impl super::Links {
+    /// The status now.
+    pub fn report(&self) -> Report {
+        let (status, now) = (&self.status, self.clock.now());
+        let counters = [
+            ("frames", status.frames.get()),
+            ("frames_skipped", self.to_look.skipped()),
+            ("frames_not_shown", self.to_show.skipped()),
+            ("frames_corrupt", status.corrupt_frames.get()),
+            ("camera_reconnects", status.reconnects.get()),
+            ("frames_recognised", status.recognised.get()),
+            ("recognition_faults", status.recognition_faults.get()),
+            ("queries", status.queries.get()),
+            ("queries_skipped", self.queries.skipped()),
+            ("answers", status.answers.get()),
+            ("screens_presented", status.presented.get()),
+            ("stage_restarts", status.restarts.get()),
+            ("reloads", status.reloads.get()),
+        ];
+        Report {
+            phase: status.phase.get(),
+            reasons: status.reasons(),
+            uptime_seconds: now.as_secs_f64(),
+            summary: status.summary.get(),
+            camera: status.camera.get(),
+            garments: status.newest_sight.get().map_or(0, |sight| sight.followed.len()),
+            frames_per_second: status.millirate.get() as f32 / 1e3,
+            last_present_age_seconds: status.last_present().map(|then| now.saturating_sub(then).as_secs_f64()),
+            products: status.products.get(),
+            in_work: status.in_work.get(),
+            counters: counters.into_iter().collect(),
+            stages: status.stages.snapshot(),
+        }
+    }
+}

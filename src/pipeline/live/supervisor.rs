@@ -1,0 +1,292 @@
+//! Main's part: starts the stages, listens to signals, sees that frames become pixels, and ends everything in order.
+
+use super::load::{self, Loaded};
+use super::notify::Notifier;
+use super::stage::{End, Ended, Life, Running, Stage};
+use super::status::Phase;
+use super::watch::Pulse;
+use super::{Links, LiveSettings, answer, capture, look, show};
+use crate::clock::{Clock, SystemClock};
+use crate::fault::{Fault, Kind, Result};
+use crate::pipeline::core::status_text;
+use crate::pipeline::follow::Follower;
+use crate::pipeline::matcher::Matcher;
+use crate::pipeline::recognizer::Recognizer;
+use crate::shutdown::{Request, Signals};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::time::{Duration, Instant};
+
+/// How often main looks round.
+const ROUND: Duration = Duration::from_millis(200);
+/// All stages end within this.
+const FAREWELL: Duration = Duration::from_millis(1800);
+/// A stage that is stuck again within this is beyond help.
+const FORGIVEN: Duration = Duration::from_secs(3600);
+
+/// Reads the configuration again.
+pub type Reread = Arc<dyn Fn() -> Result<LiveSettings> + Send + Sync>;
+
+/// The running mirror.
+pub struct Live {
+    links: Arc<Links>,
+    settings: LiveSettings,
+    reread: Reread,
+    running: BTreeMap<Stage, Running>,
+    lives: u32,
+    restarted: BTreeMap<Stage, Duration>,
+    ended: (Sender<Ended>, Receiver<Ended>),
+    loading: Option<Receiver<Result<Loaded>>>,
+    recognizer: Option<Recognizer>,
+    reloading: Option<Receiver<Result<Reloaded>>>,
+    notifier: Notifier,
+    fed: Option<Duration>,
+}
+
+/// A configuration that can be used, and the catalogue that it names.
+struct Reloaded {
+    settings: LiveSettings,
+    matcher: Matcher,
+}
+
+impl Live {
+    /// Starts the camera and the screen, and loads model and catalogue meanwhile.
+    pub fn start(settings: LiveSettings, reread: Reread) -> Result<Self> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
+        let links = Arc::new(Links::new(&settings, clock));
+        let wanted = settings.clone();
+        let mut live = Live {
+            links,
+            reread,
+            running: BTreeMap::new(),
+            lives: 0,
+            restarted: BTreeMap::new(),
+            ended: channel(),
+            loading: Some(load::in_background(move || load::everything(&wanted))?),
+            recognizer: None,
+            reloading: None,
+            notifier: Notifier::from_environment(),
+            fed: None,
+            settings,
+        };
+        live.start_show()?;
+        live.run_stage(Stage::Capture, capture::run)?;
+        Ok(live)
+    }
+
+    /// What the threads share: for whoever shows it to people.
+    pub fn links(&self) -> Arc<Links> {
+        self.links.clone()
+    }
+
+    /// Runs until a signal, the end of a recording, a closed window, or a fault that a restart of a stage did not cure.
+    pub fn run(mut self, signals: &mut Signals) -> Result<()> {
+        let result = loop {
+            match signals.wait(ROUND) {
+                Some(Request::Stop) => break Ok(()),
+                Some(Request::Reload) => self.reload(self.reread.clone()),
+                None => {}
+            }
+            match self.round() {
+                Ok(true) => {}
+                Ok(false) => break Ok(()),
+                Err(fault) => break Err(fault),
+            }
+        };
+        self.stop();
+        result
+    }
+
+    /// Looks round once. False when there is nothing more to do.
+    fn round(&mut self) -> Result<bool> {
+        self.loaded()?;
+        self.reloaded();
+        if self.links.status.catalogue_changed.set(false) && self.reloading.is_none() {
+            log::info!("the catalogue has changed: it is loaded anew");
+            let settings = self.settings.clone();
+            self.reload(Arc::new(move || Ok(settings.clone())));
+        }
+        while let Ok(ended) = self.ended.1.try_recv() {
+            if !self.after(ended)? {
+                return Ok(false);
+            }
+        }
+        let pulse = Pulse::feel(&self.links, |stage| self.running.contains_key(&stage));
+        if let Some(stage) = pulse.stalled(self.settings.stall) {
+            let text = format!("the stage {} is stuck: no progress for {:?}", stage.name(), self.settings.stall);
+            self.restart(stage, Fault::new(Kind::Internal, text))?;
+        }
+        self.report(&pulse);
+        Ok(true)
+    }
+
+    /// Model and catalogue are there: recognition begins.
+    fn loaded(&mut self) -> Result<()> {
+        let Some(loading) = &self.loading else { return Ok(()) };
+        let Loaded { recognizer, matcher } = match loading.try_recv() {
+            Ok(result) => result?,
+            Err(TryRecvError::Empty) => return Ok(()),
+            Err(TryRecvError::Disconnected) => {
+                return Err(Fault::new(Kind::Internal, "the loading thread ended without a word"));
+            }
+        };
+        self.loading = None;
+        self.summarise(&recognizer, matcher.products());
+        self.recognizer = Some(recognizer);
+        self.start_look()?;
+        self.run_stage(Stage::Match, move |life| answer::run(life, matcher))
+    }
+
+    fn summarise(&self, recognizer: &Recognizer, products: usize) {
+        let text = status_text(&recognizer.manifest().name, products);
+        log::info!("{text}");
+        self.links.status.summary.set(text);
+    }
+
+    fn run_stage(&mut self, stage: Stage, body: impl FnOnce(&Life) -> Result<End> + Send + 'static) -> Result<()> {
+        self.lives += 1;
+        let running = Running::start(stage, self.lives, &self.links, self.ended.0.clone(), body)?;
+        self.running.insert(stage, running);
+        Ok(())
+    }
+
+    fn start_show(&mut self) -> Result<()> {
+        let (panel, rate) = (self.settings.panel.clone(), self.settings.rate);
+        self.run_stage(Stage::Show, move |life| show::run(life, &panel, rate))
+    }
+
+    fn start_look(&mut self) -> Result<()> {
+        let Some(recognizer) = &self.recognizer else { return Ok(()) };
+        let workers = load::workers(&self.settings, recognizer);
+        let follower = Follower::new(recognizer.share(), self.settings.core.looks);
+        self.run_stage(Stage::Look, move |life| look::run(life, workers, follower))
+    }
+
+    fn start_match(&mut self) -> Result<()> {
+        let Some(recognizer) = &self.recognizer else { return Ok(()) };
+        let (settings, manifest) = (self.settings.clone(), recognizer.manifest().clone());
+        self.run_stage(Stage::Match, move |life| answer::run(life, load::matcher(&settings, &manifest)?))
+    }
+
+    /// A stage has ended. False when that is the end of everything.
+    fn after(&mut self, ended: Ended) -> Result<bool> {
+        if self.running.get(&ended.stage).is_none_or(|running| running.life != ended.life) {
+            return Ok(true);
+        }
+        match ended.result {
+            Ok(End::Done) => Ok(false),
+            Ok(End::Told) => Ok(true),
+            Err(fault) if self.links.status.phase.get() == Phase::Starting => Err(fault),
+            Err(fault) => self.restart(ended.stage, fault).map(|()| true),
+        }
+    }
+
+    /// Gives a stage another life; its thread, if it is stuck, is left behind. The second time within an hour the fault stands.
+    fn restart(&mut self, stage: Stage, fault: Fault) -> Result<()> {
+        let now = self.links.clock.now();
+        if let Some(old) = self.running.remove(&stage) {
+            old.tell();
+        }
+        if self.restarted.get(&stage).is_some_and(|then| now.saturating_sub(*then) < FORGIVEN) {
+            log::error!("the stage {} failed again after a restart", stage.name());
+            return Err(fault);
+        }
+        log::error!("{fault}; the stage {} is started anew", stage.name());
+        self.restarted.insert(stage, now);
+        self.links.status.restarts.count();
+        match stage {
+            Stage::Capture => self.run_stage(stage, capture::run),
+            Stage::Look => self.start_look(),
+            Stage::Match => self.start_match(),
+            Stage::Show => self.start_show(),
+        }
+    }
+
+    /// Loads settings and catalogue in the background; the mirror goes on with the old ones meanwhile.
+    fn reload(&mut self, reread: Reread) {
+        let Some(recognizer) = self.recognizer.as_ref().filter(|_| self.reloading.is_none()) else {
+            log::warn!("not reloaded: it is still loading");
+            return;
+        };
+        let manifest = recognizer.manifest().clone();
+        let work = move || {
+            let settings = reread()?;
+            let matcher = load::matcher(&settings, &manifest)?;
+            Ok(Reloaded { settings, matcher })
+        };
+        match load::in_background(work) {
+            Ok(receiver) => self.reloading = Some(receiver),
+            Err(fault) => self.refuse(&fault),
+        }
+    }
+
+    fn reloaded(&mut self) {
+        let Some(result) = self.reloading.as_ref().and_then(|reloading| reloading.try_recv().ok()) else { return };
+        self.reloading = None;
+        let Reloaded { settings, matcher } = match result {
+            Ok(reloaded) => reloaded,
+            Err(fault) => return self.refuse(&fault),
+        };
+        if let Some(name) = self.settings.needs_restart(&settings) {
+            log::warn!("what has changed under [{name}] takes effect when the program is started again");
+        }
+        self.links.adopt(&settings);
+        self.settings = LiveSettings {
+            camera: settings.camera,
+            catalogue: settings.catalogue,
+            core: settings.core,
+            ..self.settings.clone()
+        };
+        if let Some(recognizer) = &self.recognizer {
+            self.summarise(recognizer, matcher.products());
+        }
+        self.links.matchers.put(matcher);
+        self.links.status.reload_fault.set(None);
+        self.links.status.reloads.count();
+        log::info!("reloaded");
+    }
+
+    fn refuse(&mut self, fault: &Fault) {
+        log::error!("reload refused, the old configuration stays: {fault}");
+        self.links.status.reload_fault.set(Some(fault.to_string()));
+    }
+
+    /// Tells the service manager.
+    fn report(&mut self, pulse: &Pulse) {
+        let status = &self.links.status;
+        if status.phase.get() == Phase::Starting && self.recognizer.is_some() && pulse.last_present.is_some() {
+            status.phase.set(Phase::Running);
+            log::info!("running");
+            self.notifier.ready();
+        }
+        let due = |interval| self.fed.is_none_or(|fed| pulse.now.saturating_sub(fed) >= interval);
+        if self.notifier.interval().is_some_and(due) && pulse.progresses(self.settings.stall) {
+            self.notifier.alive();
+            self.fed = Some(pulse.now);
+        }
+        let words = status.reasons().into_iter().next().unwrap_or_else(|| status.summary.get());
+        self.notifier.status(&words);
+    }
+
+    /// Tells every stage to end, and waits for each in the way of a frame.
+    fn stop(&mut self) {
+        self.links.status.phase.set(Phase::Stopping);
+        self.notifier.stopping();
+        for running in self.running.values() {
+            running.tell();
+        }
+        self.links.to_look.close();
+        self.links.queries.close();
+        let deadline = Instant::now() + FAREWELL;
+        for (stage, running) in &self.running {
+            while !running.is_finished() && Instant::now() < deadline {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            if !running.is_finished() {
+                log::warn!("the stage {} did not end in time and is left behind", stage.name());
+            }
+        }
+        log::info!("stopped");
+    }
+}

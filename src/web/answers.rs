@@ -1,0 +1,117 @@
+//! What machines ask: health, metrics, status and the catalogue, as text and JSON.
+
+use super::{App, metrics};
+use crate::catalogue::{Catalogue, Product};
+use crate::fault::{Fault, Result};
+use crate::machine;
+use crate::pipeline::live::{Phase, Report};
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::path::Path;
+
+/// Products that one search gives.
+const MOST: usize = 50;
+
+pub fn json_response(status: StatusCode, value: &Value) -> Response {
+    (status, [(CONTENT_TYPE, "application/json")], format!("{value:#}\n")).into_response()
+}
+
+/// 200 while the mirror runs, if with less than all its faculties; 503 while it starts and stops.
+pub async fn health(State(app): State<App>) -> Response {
+    let report = app.links.report();
+    let (status, word) = health_of(&report);
+    json_response(status, &json!({ "status": word, "reasons": report.reasons }))
+}
+
+fn health_of(report: &Report) -> (StatusCode, &'static str) {
+    match report.phase {
+        Phase::Starting => (StatusCode::SERVICE_UNAVAILABLE, "starting"),
+        Phase::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
+        Phase::Running if report.reasons.is_empty() => (StatusCode::OK, "running"),
+        Phase::Running => (StatusCode::OK, "degraded"),
+    }
+}
+
+pub async fn metrics(State(app): State<App>) -> Response {
+    let text = metrics::text(&app.links.report(), machine::resident_memory(), machine::temperature());
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+}
+
+pub async fn status(State(app): State<App>) -> Response {
+    let report = app.links.report();
+    let mut value = json!(report);
+    value["status"] = health_of(&report).1.into();
+    value["resident_memory_bytes"] = machine::resident_memory().into();
+    value["temperature_celsius"] = machine::temperature().into();
+    let status = &app.links.status;
+    let answers = status.newest_answers.get();
+    let picture = status.newest_picture.get();
+    value["picture"] = picture.map_or(Value::Null, |picture| json!([picture.size().width, picture.size().height]));
+    let sight = status.newest_sight.get();
+    let followed = sight.as_ref().map_or(&[][..], |sight| &sight.followed);
+    let garments = followed.iter().map(|seen| {
+        let matches = answers.get(&seen.track).map(|answer| {
+            let shown = answer.matches.iter().map(|found| {
+                let product = &found.product;
+                json!({ "id": product.id, "title": product.title, "price": product.price, "score": found.score })
+            });
+            shown.collect::<Vec<_>>()
+        });
+        let garment = &seen.garment;
+        json!({
+            "track": seen.track, "label": garment.label, "box": garment.bounds.corners(),
+            "gathered": garment.gathered, "wanted": garment.wanted, "matches": matches,
+        })
+    });
+    value["garments"] = garments.collect();
+    json_response(StatusCode::OK, &value)
+}
+
+/// What is searched for.
+#[derive(Deserialize)]
+pub struct Search {
+    #[serde(default)]
+    q: String,
+}
+
+pub async fn catalogue(State(app): State<App>, Query(search): Query<Search>) -> Response {
+    let path = app.catalogue();
+    // SQLite may have to wait for an import that runs.
+    let found = tokio::task::spawn_blocking(move || find(&path, &search.q)).await;
+    match found {
+        Ok(Ok(value)) => json_response(StatusCode::OK, &value),
+        Ok(Err(fault)) => fault_response(&fault),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+fn fault_response(fault: &Fault) -> Response {
+    json_response(StatusCode::SERVICE_UNAVAILABLE, &json!({ "error": fault.to_string() }))
+}
+
+/// The products whose id, title, brand or kind contain every word, in the feed's order.
+fn find(path: &Path, text: &str) -> Result<Value> {
+    let words: Vec<String> = text.split_whitespace().map(str::to_lowercase).collect();
+    let products = Catalogue::open(path)?.list()?;
+    let fits = |product: &Product| {
+        let fields = [Some(&product.id), Some(&product.title), product.brand.as_ref(), product.product_type.as_ref()];
+        let text = fields.into_iter().flatten().map(|field| field.to_lowercase()).collect::<Vec<_>>().join(" ");
+        words.iter().all(|word| text.contains(word))
+    };
+    let found: Vec<_> = products.iter().filter(|(product, _)| fits(product)).collect();
+    let shown: Vec<Value> = found
+        .iter()
+        .take(MOST)
+        .map(|(product, pictures)| {
+            json!({
+                "id": product.id, "title": product.title, "brand": product.brand, "price": product.price,
+                "availability": product.availability, "pictures": pictures,
+            })
+        })
+        .collect();
+    Ok(json!({ "found": found.len(), "products": shown }))
+}

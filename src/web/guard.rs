@@ -1,0 +1,136 @@
+//! Who may look: everybody on this machine, or who knows the password. And what a browser is told, so that no other page can look
+//! through it.
+
+use super::{App, USER};
+use axum::extract::{Request, State};
+use axum::http::header::{
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, HeaderValue, REFERRER_POLICY, WWW_AUTHENTICATE,
+    X_CONTENT_TYPE_OPTIONS,
+};
+use axum::http::{HeaderMap, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use std::net::IpAddr;
+
+/// What a request must bring.
+pub struct Guard {
+    /// The whole `Authorization` header; `None` where no password is set.
+    expected: Option<String>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Verdict {
+    Welcome,
+    /// No password, or a wrong one.
+    Who,
+    /// The browser was led here under another name: some other site wants to look.
+    Stranger,
+}
+
+impl Guard {
+    pub fn new(password: Option<&str>) -> Self {
+        let expected = password.map(|password| format!("Basic {}", base64(format!("{USER}:{password}").as_bytes())));
+        Guard { expected }
+    }
+
+    fn judge(&self, headers: &HeaderMap) -> Verdict {
+        let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+        match &self.expected {
+            Some(expected) if text(AUTHORIZATION).is_some_and(|given| same(given.as_bytes(), expected.as_bytes())) => {
+                Verdict::Welcome
+            }
+            Some(_) => Verdict::Who,
+            None if text(HOST).is_none_or(is_own_name) => Verdict::Welcome,
+            None => Verdict::Stranger,
+        }
+    }
+}
+
+/// `localhost` or an address, with or without a port: no name that somebody else could have pointed here.
+fn is_own_name(host: &str) -> bool {
+    let port =
+        host.rfind(':').filter(|at| host[at + 1..].bytes().all(|byte| byte.is_ascii_digit()) && !host.ends_with(']'));
+    let name = &host[..port.unwrap_or(host.len())];
+    let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
+    name.eq_ignore_ascii_case("localhost") || bare.parse::<IpAddr>().is_ok()
+}
+
+/// Whether both are equal, in a time that does not tell where they differ.
+fn same(a: &[u8], b: &[u8]) -> bool {
+    let different = a.iter().zip(b).fold(0, |different, (a, b)| different | (a ^ b));
+    a.len() == b.len() && different == 0
+}
+
+fn base64(bytes: &[u8]) -> String {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::new();
+    for group in bytes.chunks(3) {
+        let bits = group.iter().fold(0u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - group.len()));
+        for place in 0..4 {
+            let letter = LETTERS[(bits >> (18 - 6 * place) & 63) as usize];
+            text.push(if place <= group.len() { letter.into() } else { '=' });
+        }
+    }
+    text
+}
+
+/// Lets a request through or not.
+pub async fn check(State(app): State<App>, request: Request, next: Next) -> Response {
+    let mut response = match app.guard.judge(request.headers()) {
+        Verdict::Welcome => next.run(request).await,
+        Verdict::Who => {
+            let ask = [(WWW_AUTHENTICATE, "Basic realm=\"vetrina\", charset=\"UTF-8\"")];
+            (StatusCode::UNAUTHORIZED, ask, "a password is needed\n").into_response()
+        }
+        Verdict::Stranger => (StatusCode::FORBIDDEN, "ask for localhost, or set web.password\n").into_response(),
+    };
+    let tell = [
+        (CACHE_CONTROL, "no-store"),
+        (CONTENT_SECURITY_POLICY, "default-src 'self'; frame-ancestors 'none'; form-action 'self'"),
+        (REFERRER_POLICY, "no-referrer"),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
+    for (name, value) in tell {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judge(guard: &Guard, name: axum::http::HeaderName, value: &str) -> Verdict {
+        guard.judge(&HeaderMap::from_iter([(name, HeaderValue::from_str(value).unwrap())]))
+    }
+
+    #[test]
+    fn base64_is_as_the_standard_has_it() {
+        let cases =
+            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy"), ("\u{fc}", "w7w=")];
+        for (text, encoded) in cases {
+            assert_eq!(base64(text.as_bytes()), encoded);
+        }
+    }
+
+    #[test]
+    fn only_the_password_opens() {
+        let guard = Guard::new(Some("correct horse"));
+        assert_eq!(guard.judge(&HeaderMap::new()), Verdict::Who);
+        for (given, verdict) in [("vetrina:correct horse", Verdict::Welcome), ("vetrina:correct hors", Verdict::Who)] {
+            assert_eq!(judge(&guard, AUTHORIZATION, &format!("Basic {}", base64(given.as_bytes()))), verdict);
+        }
+        assert_eq!(judge(&guard, AUTHORIZATION, "Bearer correct horse"), Verdict::Who);
+    }
+
+    #[test]
+    fn without_a_password_no_strange_name_leads_here() {
+        let guard = Guard::new(None);
+        for own in ["localhost", "localhost:8080", "127.0.0.1:8080", "[::1]:8080", "[::1]"] {
+            assert_eq!(judge(&guard, HOST, own), Verdict::Welcome, "{own}");
+        }
+        for strange in ["evil.example", "evil.example:8080", "localhost.evil.example", ""] {
+            assert_eq!(judge(&guard, HOST, strange), Verdict::Stranger, "{strange}");
+        }
+    }
+}

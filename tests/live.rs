@@ -1,0 +1,208 @@
+//! The appliance as a service manager meets it: `vetrina run` on clips instead of a camera, with the screen in a PNG file.
+
+#![allow(clippy::unwrap_used)]
+
+mod mirror;
+
+use mirror::{Mirror, Shop, repository};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixDatagram;
+use std::process::Command;
+use std::time::Duration;
+
+#[test]
+fn a_clip_becomes_pixels_and_sigterm_ends_it_in_order() {
+    let shop = Shop::with_products(3);
+    let mut mirror = Mirror::start(&shop, &shop.config("1.mjpg?loop", ""));
+    mirror.wait_for_log("running");
+    mirror.wait_for_log("1.mjpg?loop: ");
+    mirror.wait_until("the screen shows somebody", || shop.screen().is_some_and(|screen| !plain(&screen)));
+    mirror.signal("TERM");
+    assert_eq!(mirror.wait_for_end(), Some(0), "{}", mirror.log());
+    let log = mirror.log();
+    assert!(log.contains("stopped") && !log.contains("left behind") && !log.contains("error"), "{log}");
+}
+
+/// Whether most of the screen is plain ground: there is no camera picture on it.
+fn plain(screen: &image::RgbImage) -> bool {
+    let ground = screen.get_pixel(0, 0);
+    2 * screen.pixels().filter(|pixel| *pixel == ground).count() > screen.pixels().len()
+}
+
+#[test]
+fn a_hangup_takes_a_new_catalogue_over_and_refuses_a_bad_configuration() {
+    let shop = Shop::with_products(2);
+    let config = shop.config("1.mjpg?loop", "");
+    let mut mirror = Mirror::start(&shop, &config);
+    mirror.wait_for_log("2 products");
+    mirror.wait_for_log("running");
+    shop.import("other.db", 3);
+    shop.write("vetrina.toml", &config.replace("shop.db", "other.db"));
+    mirror.signal("HUP");
+    mirror.wait_for_log("3 products");
+    mirror.wait_for_log("reloaded");
+    shop.write("vetrina.toml", "[camera]\nwidth = 0\n");
+    mirror.signal("HUP");
+    mirror.wait_for_log("line 2, camera.width: 0 must lie from 1 to 7680");
+    assert!(mirror.log().contains("refused") && mirror.is_running());
+    mirror.signal("INT");
+    assert_eq!(mirror.wait_for_end(), Some(0), "{}", mirror.log());
+}
+
+#[test]
+fn an_import_by_somebody_else_reaches_the_running_mirror() {
+    let shop = Shop::with_products(2);
+    let mut mirror = Mirror::start(&shop, &shop.config("2.mjpg?loop", ""));
+    mirror.wait_for_log("2 products");
+    mirror.wait_for_log("running");
+    shop.import("shop.db", 4);
+    mirror.wait_for_log("4 products");
+    mirror.signal("TERM");
+    assert_eq!(mirror.wait_for_end(), Some(0));
+}
+
+#[test]
+fn a_camera_that_is_away_is_waited_for() {
+    let shop = Shop::with_products(2);
+    let clip = shop.path("camera.mjpg");
+    let mut mirror = Mirror::start(&shop, &shop.config_for(&format!("file://{clip}?loop"), ""));
+    mirror.wait_for_log("the camera is away");
+    mirror.wait_for_log("running");
+    mirror.wait_until("the screen says so", || shop.screen().is_some_and(|screen| plain(&screen)));
+    fs::copy(repository("demo/clips/1.mjpg"), &clip).unwrap();
+    mirror.wait_for_log("info: camera file://");
+    mirror.wait_until("the picture is back", || shop.screen().is_some_and(|screen| !plain(&screen)));
+    mirror.signal("TERM");
+    assert_eq!(mirror.wait_for_end(), Some(0));
+}
+
+#[test]
+fn a_recording_that_is_over_ends_it() {
+    let shop = Shop::with_products(2);
+    let mut mirror = Mirror::start(&shop, &shop.config("3.mjpg?rate=240", ""));
+    assert_eq!(mirror.wait_for_end(), Some(0), "{}", mirror.log());
+}
+
+#[test]
+fn a_stage_that_is_stuck_is_named_started_anew_once_and_then_ends_it() {
+    let shop = Shop::with_products(2);
+    // Opening a pipe that nobody writes to never comes back.
+    let pipe = shop.path("stuck.mjpg");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let more = "[watchdog]\nstall_seconds = 3\n";
+    let mut mirror = Mirror::start(&shop, &shop.config_for(&format!("file://{pipe}"), more));
+    assert_eq!(mirror.wait_for_end(), Some(1), "{}", mirror.log());
+    let log = mirror.log();
+    assert!(log.contains("the stage capture is stuck: no progress for 3s; the stage capture is started anew"), "{log}");
+    assert!(log.contains("the stage capture failed again after a restart"), "{log}");
+}
+
+#[test]
+fn the_service_manager_hears_how_it_goes() {
+    let shop = Shop::with_products(2);
+    let path = shop.path("notify");
+    let manager = UnixDatagram::bind(&path).unwrap();
+    manager.set_read_timeout(Some(Duration::from_secs(120))).unwrap();
+    let environment = [("NOTIFY_SOCKET", path.as_str()), ("WATCHDOG_USEC", "500000")];
+    let mut mirror = Mirror::start_with(&shop, &shop.config("1.mjpg?loop", ""), &environment);
+    let expect = |wanted: &str| {
+        let mut bytes = [0; 256];
+        loop {
+            let length = manager.recv(&mut bytes).unwrap();
+            let message = String::from_utf8_lossy(&bytes[..length]).into_owned();
+            if message.starts_with(wanted) {
+                return message;
+            }
+        }
+    };
+    expect("READY=1");
+    assert!(expect("STATUS=").contains("2 products"));
+    expect("WATCHDOG=1");
+    expect("WATCHDOG=1");
+    mirror.signal("TERM");
+    expect("STOPPING=1");
+    assert_eq!(mirror.wait_for_end(), Some(0));
+}
+
+#[test]
+fn what_cannot_work_ends_with_its_code() {
+    let shop = Shop::with_products(2);
+    let end = |config: &str, code: i32, words: &str| {
+        let mut mirror = Mirror::start(&shop, config);
+        assert_eq!(mirror.wait_for_end(), Some(code), "{}", mirror.log());
+        assert!(mirror.log().contains(words), "{}", mirror.log());
+    };
+    end("[camera]\ncolour = 1\n", 2, "line 2, camera.colour");
+    end(&shop.config("1.mjpg", "").replace("shop.db", "none.db"), 5, "none.db");
+    end(&shop.config("1.mjpg", "[model]\nfolder = \"nowhere\"\n"), 4, "nowhere");
+}
+
+#[test]
+fn a_configuration_is_checked_and_printed_with_its_defaults() {
+    let shop = Shop::empty();
+    let check = |text: &str| {
+        shop.write("check.toml", text);
+        let path = shop.path("check.toml");
+        Command::new(env!("CARGO_BIN_EXE_vetrina")).args(["check-config", &path]).output().unwrap()
+    };
+    let output = check("[shop]\nname = \"Bottega\"\n[web]\npassword = \"a long secret\"\n");
+    assert!(output.status.success());
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("name = \"Bottega\"") && text.contains("rate = 30"), "{text}");
+    assert!(!text.contains("a long secret"), "{text}");
+    let output = check("\n[camera]\nwidht = 640\n");
+    assert_eq!(output.status.code(), Some(2));
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(error.contains("check.toml") && error.contains("line 3, camera.widht"), "{error}");
+}
+
+/// A program in the place of ffmpeg that sends a light picture ten times a second, and writes its number down.
+const CAMERA_PROGRAM: &str = "#!/bin/sh
+echo $$ > \"$(dirname \"$0\")/pid\"
+while printf 'P6\\n64 48\\n255\\n' && head -c 9216 /dev/zero | tr '\\0' '\\310'; do sleep 0.1; done
+";
+
+#[test]
+fn a_network_camera_is_read_by_a_program_that_is_started_anew_and_ended() {
+    let shop = Shop::with_products(2);
+    fs::create_dir(shop.path("bin")).unwrap();
+    shop.write("bin/ffmpeg", CAMERA_PROGRAM);
+    fs::set_permissions(shop.path("bin/ffmpeg"), fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", shop.path("bin"), std::env::var("PATH").unwrap());
+    let config = shop.config_for("rtsp://user:secret@camera/1", "");
+    let mut mirror = Mirror::start_with(&shop, &config, &[("PATH", path.as_str())]);
+    mirror.wait_for_log("info: camera rtsp://camera/1: 64x48");
+    mirror.wait_for_log("running");
+    let pid = || fs::read_to_string(shop.path("bin/pid")).unwrap().trim().to_owned();
+    assert!(Command::new("sh").args(["-c", &format!("kill -KILL {}", pid())]).status().unwrap().success());
+    mirror.wait_for_log("the camera is away: ffmpeg gives no more frames");
+    let log = shop.path("log");
+    mirror.wait_until("the camera is back", || {
+        fs::read_to_string(&log).unwrap().matches("info: camera rtsp://camera/1").count() == 2
+    });
+    mirror.signal("TERM");
+    assert_eq!(mirror.wait_for_end(), Some(0), "{}", mirror.log());
+    assert!(!fs::exists(format!("/proc/{}", pid())).unwrap(), "the program is left behind");
+    assert!(!mirror.log().contains("secret"), "{}", mirror.log());
+}
+
+#[test]
+fn the_doctor_finds_what_is_there_and_what_is_not() {
+    let shop = Shop::with_products(2);
+    let ask = |config: &str| {
+        shop.write("doctor.toml", config);
+        let path = shop.path("doctor.toml");
+        Command::new(env!("CARGO_BIN_EXE_vetrina")).args(["doctor", "--config", &path]).output().unwrap()
+    };
+    let output = ask(&shop.config_for("test://bars", ""));
+    let table = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{table}");
+    for words in ["1280x720", "compact", "2 products", "MB free", "all is well"] {
+        assert!(table.contains(words), "no {words:?} in {table}");
+    }
+    let output = ask(&shop.config_for("v4l2:///dev/v4l/by-id/none", "").replace("shop.db", "none.db"));
+    let table = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(8), "{table}");
+    assert!(table.matches("FAULT").count() == 2 && table.contains("plug the camera in"), "{table}");
+}

@@ -1,0 +1,73 @@
+//! What a running mirror writes and where it talks: nothing but its catalogue's own files and its log, and its own address.
+
+#![allow(clippy::unwrap_used)]
+
+mod mirror;
+
+use mirror::{Mirror, Shop};
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+/// Looks at the open files so many times while frames go through.
+const LOOKS: usize = 40;
+
+/// The regular files that the process holds open for writing.
+fn written(pid: u32) -> BTreeSet<String> {
+    let entries = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().filter_map(Result::ok);
+    let written = entries.filter_map(|entry| {
+        let target = fs::read_link(entry.path()).ok()?;
+        let info = fs::read_to_string(format!("/proc/{pid}/fdinfo/{}", entry.file_name().to_string_lossy())).ok()?;
+        let flags = info.lines().find_map(|line| line.strip_prefix("flags:"))?.trim();
+        let writes = u32::from_str_radix(flags, 8).ok()? & 0o3 != 0;
+        let name = target.to_string_lossy().into_owned();
+        (writes && name.starts_with('/') && !name.starts_with("/dev/")).then_some(name)
+    });
+    written.collect()
+}
+
+/// The network sockets of the process: their own addresses, as the kernel writes them.
+fn sockets(pid: u32) -> BTreeSet<String> {
+    let entries = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().filter_map(Result::ok);
+    let inode = |target: &Path| Some(target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.to_owned());
+    let inodes: BTreeSet<String> = entries.filter_map(|entry| inode(&fs::read_link(entry.path()).ok()?)).collect();
+    let tables = ["tcp", "tcp6", "udp", "udp6", "raw", "raw6"].map(|name| format!("/proc/{pid}/net/{name}"));
+    let lines: Vec<String> = tables.iter().flat_map(fs::read_to_string).collect();
+    let lines = lines.iter().flat_map(|text| text.lines().skip(1));
+    lines
+        .filter_map(|line| {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            inodes.contains(*fields.get(9)?).then(|| fields[1].to_owned())
+        })
+        .collect()
+}
+
+fn names(folder: &str) -> BTreeSet<String> {
+    fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect()
+}
+
+#[test]
+fn no_frame_is_written_and_nobody_is_called() {
+    let shop = Shop::with_products(2);
+    let config = shop.config_with_web("1.mjpg?loop", "listen = \"127.0.0.1:0\"\n").replace("\"png\"", "\"none\"");
+    let mut mirror = Mirror::start(&shop, &config);
+    mirror.wait_for_log("running");
+    let (mut files, mut addresses, mut looks) = (BTreeSet::new(), BTreeSet::new(), 0);
+    let pid = mirror.pid();
+    mirror.wait_until("it was looked at often enough", || {
+        files.extend(written(pid));
+        addresses.extend(sockets(pid));
+        looks += 1;
+        looks == LOOKS
+    });
+    let own = ["shop.db", "shop.db-wal", "shop.db-shm", "log"].map(|name| shop.path(name));
+    let strange: Vec<&String> = files.iter().filter(|file| !own.contains(file)).collect();
+    assert!(strange.is_empty() && files.contains(&own[0]), "{files:?}");
+    // 127.0.0.1 as the kernel writes it.
+    assert!(addresses.len() == 1 && addresses.iter().all(|address| address.starts_with("0100007F:")), "{addresses:?}");
+    mirror.signal("TERM");
+    assert_eq!(mirror.wait_for_end(), Some(0));
+    let left: BTreeSet<String> = names(&shop.path("."));
+    let expected = ["feed.csv", "log", "shop.db", "shop.db-shm", "shop.db-wal", "vetrina.toml"];
+    assert!(left.iter().all(|name| expected.contains(&name.as_str())), "{left:?}");
+}

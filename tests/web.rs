@@ -1,0 +1,141 @@
+//! The mirror's page, asked by plain HTTP at the real binary.
+
+#![allow(clippy::unwrap_used)]
+
+mod mirror;
+
+use mirror::{Mirror, Shop};
+use serde_json::Value;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::time::Duration;
+
+/// The address that the log names.
+fn address(mirror: &mut Mirror) -> String {
+    let words = "the mirror's page: http://";
+    mirror.wait_for_log(words);
+    let log = mirror.log();
+    let rest = &log[log.find(words).unwrap() + words.len()..];
+    rest.split('/').next().unwrap().to_owned()
+}
+
+struct Answer {
+    status: u16,
+    head: String,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    fn text(&self) -> String {
+        String::from_utf8(self.body.clone()).unwrap()
+    }
+
+    fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+}
+
+fn connect(address: &str, path: &str, headers: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let host = if headers.contains("Host:") { String::new() } else { format!("Host: {address}\r\n") };
+    write!(stream, "GET {path} HTTP/1.1\r\n{host}Connection: close\r\n{headers}\r\n").unwrap();
+    stream
+}
+
+fn get_with(address: &str, path: &str, headers: &str) -> Answer {
+    let mut bytes = Vec::new();
+    connect(address, path, headers).read_to_end(&mut bytes).unwrap();
+    let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
+    let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    Answer { status, head: head.to_lowercase(), body: bytes[end + 4..].to_vec() }
+}
+
+fn get(address: &str, path: &str) -> Answer {
+    get_with(address, path, "")
+}
+
+/// The value of a metric without labels.
+fn metric(text: &str, name: &str) -> Option<f64> {
+    text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
+}
+
+#[test]
+fn the_page_and_its_figures_are_served_to_this_machine() {
+    let shop = Shop::with_products(3);
+    let mut mirror = Mirror::start(&shop, &shop.config_with_web("1.mjpg?loop", "listen = \"127.0.0.1:0\"\n"));
+    let at = address(&mut mirror);
+    mirror.wait_until("it runs", || get(&at, "/healthz").status == 200);
+    assert_eq!(get(&at, "/healthz").json()["status"], "running");
+    mirror.wait_until("frames are recognised", || {
+        metric(&get(&at, "/metrics").text(), "vetrina_frames_recognised_total").is_some_and(|count| count > 0.0)
+    });
+    let metrics = get(&at, "/metrics").text();
+    assert_eq!(metric(&metrics, "vetrina_up"), Some(1.0), "{metrics}");
+    assert_eq!(metric(&metrics, "vetrina_catalogue_products"), Some(3.0), "{metrics}");
+    assert!(metrics.contains("vetrina_stage_seconds_bucket{stage=\"trunk\",le=\"+Inf\"}"), "{metrics}");
+    mirror
+        .wait_until("somebody is seen", || !get(&at, "/status.json").json()["garments"].as_array().unwrap().is_empty());
+    let page = get(&at, "/");
+    assert!(page.status == 200 && page.text().contains("live.mjpg"));
+    assert!(page.head.contains("content-security-policy: default-src 'self'"), "{}", page.head);
+    for part in ["/page.js", "/page.css"] {
+        assert_eq!(get(&at, part).status, 200);
+    }
+    assert_eq!(get(&at, "/nothing").status, 404);
+    let picture = image::load_from_memory(&get(&at, "/frame.jpg").body).unwrap();
+    assert!(picture.width() > 100);
+    assert_eq!(get_with(&at, "/frame.jpg", "Host: evil.example\r\n").status, 403);
+    mirror.signal("TERM");
+    assert_eq!(mirror.wait_for_end(), Some(0), "{}", mirror.log());
+}
+
+#[test]
+fn the_catalogue_is_searched_and_the_live_picture_moves() {
+    let shop = Shop::with_products(4);
+    let mut mirror = Mirror::start(&shop, &shop.config_with_web("1.mjpg?loop", "listen = \"127.0.0.1:0\"\n"));
+    let at = address(&mut mirror);
+    let all = get(&at, "/catalogue.json").json();
+    assert_eq!((all["found"].as_u64(), all["products"].as_array().unwrap().len()), (Some(4), 4));
+    let id = all["products"][1]["id"].as_str().unwrap();
+    let one = get(&at, &format!("/catalogue.json?q={}", id.to_lowercase())).json();
+    assert_eq!((one["found"].as_u64(), &one["products"][0]["id"]), (Some(1), &all["products"][1]["id"]));
+    assert_eq!(get(&at, "/catalogue.json?q=no%20such%20thing").json()["found"], 0);
+    let mut stream = connect(&at, "/live.mjpg", "");
+    let mut bytes = Vec::new();
+    let mut block = [0; 4096];
+    while bytes.windows(7).filter(|window| window == b"--frame").count() < 3 {
+        let count = stream.read(&mut block).unwrap();
+        assert!(count > 0, "the stream ended: {}", mirror.log());
+        bytes.extend_from_slice(&block[..count]);
+    }
+    // A viewer who stays does not hold up the end.
+    mirror.signal("TERM");
+    assert_eq!(mirror.wait_for_end(), Some(0), "{}", mirror.log());
+}
+
+#[test]
+fn a_password_is_asked_for_where_one_is_set() {
+    let shop = Shop::with_products(2);
+    let web = "listen = \"127.0.0.1:0\"\npassword = \"correct horse\"\n";
+    let mut mirror = Mirror::start(&shop, &shop.config_with_web("1.mjpg?loop", web));
+    let at = address(&mut mirror);
+    for path in ["/", "/healthz", "/frame.jpg", "/live.mjpg", "/catalogue.json"] {
+        let answer = get(&at, path);
+        assert!(answer.status == 401 && answer.head.contains("www-authenticate: basic"), "{path}: {}", answer.head);
+    }
+    // vetrina:correct horse, and vetrina:wrong horse
+    assert_eq!(get_with(&at, "/", "Authorization: Basic dmV0cmluYTpjb3JyZWN0IGhvcnNl\r\n").status, 200);
+    assert_eq!(get_with(&at, "/", "Authorization: Basic dmV0cmluYTp3cm9uZyBob3JzZQ==\r\n").status, 401);
+}
+
+#[test]
+fn an_address_in_use_is_said_to_be() {
+    let shop = Shop::with_products(2);
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let web = format!("listen = \"{}\"\n", taken.local_addr().unwrap());
+    let mut mirror = Mirror::start(&shop, &shop.config_with_web("1.mjpg?loop", &web));
+    assert_eq!(mirror.wait_for_end(), Some(6), "{}", mirror.log());
+    assert!(mirror.log().contains("web.listen"), "{}", mirror.log());
+}
