@@ -24,6 +24,8 @@ from .network import Network, detect, pool_rois, propose
 
 LEAST_SCORE = 0.1
 """Detections below are not looked at (section 10)."""
+CAP = 6.0
+"""Where the ranking loss of a pair bends: the weak labels are wrong now and then."""
 MOST_BOXES = 5
 """Boxes kept of a frame, best first."""
 
@@ -35,7 +37,7 @@ class Recipe:
     steps: int = 1200
     products: int = 16
     frames: int = 10
-    lr: float = 4e-4
+    lr: float = 2.5e-4
     weight_decay: float = 1e-3
     start_aggregation: float = 0.15
     """Share of the run before the aggregation loss counts."""
@@ -214,7 +216,7 @@ def against(head, queries, names, shop, products, gallery: Gallery) -> torch.Ten
     others = ~torch.isin(gallery.names, torch.tensor(products))
     everything = torch.cat([shop, gallery.embeddings[others]])
     owners = torch.cat([torch.tensor(products), gallery.names[others]])
-    return losses.rank_loss(head.pair_logits(queries, everything), names[:, None] == owners[None])
+    return losses.rank_loss(head.pair_logits(queries, everything), names[:, None] == owners[None], CAP)
 
 
 def aggregation_loss(head, street, shop, products, chosen, gallery: Gallery) -> torch.Tensor:
@@ -245,6 +247,16 @@ def begin(network: Network, pictures: Pictures, seed: int) -> None:
     aggregator.load_state_dict(network.roi_heads.match_predictor.state_dict(), strict=False)
     torch.nn.init.zeros_(aggregator.attention_scorer.weight)
     torch.nn.init.zeros_(aggregator.attention_scorer.bias)
+
+
+@torch.no_grad()
+def keep_distance(head) -> None:
+    """Hold every weight v of the score below 0: a difference never counts for a match.
+
+    The published form lets v be positive; then a far outlier matches everything, and training jumps.
+    """
+    weight = head.last.weight
+    weight[1] = torch.minimum(weight[1], weight[0] - 1e-3)
 
 
 def fit(network: Network, seen: Seen, recipe: Recipe, report=print, keep=None) -> None:
@@ -285,6 +297,8 @@ def fit(network: Network, seen: Seen, recipe: Recipe, report=print, keep=None) -
         sum(parts).backward()
         torch.nn.utils.clip_grad_norm_(parameters, 5.0)
         optimiser.step()
+        for head in heads:
+            keep_distance(head)
         schedule.step()
         averaged.update_parameters(heads)
         mean = [float(p.detach()) if step == 0 else 0.9 * m + 0.1 * float(p.detach()) for m, p in zip(mean, parts)]

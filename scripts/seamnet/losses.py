@@ -1,5 +1,7 @@
 """Losses: region proposals, boxes and classes, and the match of street and shop garments."""
 
+import math
+
 import torch
 import torch.nn.functional as F
 
@@ -90,14 +92,19 @@ def pair_loss(logits: torch.Tensor, same: torch.Tensor) -> torch.Tensor:
     return 0.5 * (losses[same].mean() if same.any() else 0) + 0.5 * losses[~same].mean()
 
 
-def rank_loss(logits: torch.Tensor, same: torch.Tensor) -> torch.Tensor:
-    """Softmax cross-entropy along rows: a query's own products against all others (InfoNCE)."""
+def rank_loss(logits: torch.Tensor, same: torch.Tensor, cap: float = math.inf) -> torch.Tensor:
+    """Softmax cross-entropy along rows: a query's own products against all others (InfoNCE).
+
+    A finite `cap` bends each term l to l / (1 + l / cap), so that wrongly labelled pairs do not
+    decide the step.
+    """
     rows = same.any(dim=1)
     if not rows.any():
         return logits.sum() * 0
     logits, same = logits[rows], same[rows]
     others = torch.logsumexp(logits.masked_fill(same, -torch.inf), dim=1, keepdim=True)
     each = torch.logaddexp(logits, others) - logits
+    each = each / (1 + each / cap)
     return (each * same).sum(dim=1).div(same.sum(dim=1)).mean()
 
 
