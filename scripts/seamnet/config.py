@@ -86,6 +86,6 @@ COMPACT = Config(
     per_level=300,
     keep=100,
     match_batch=1,
-    focus=dict(below=0.5, fill=0.7, score=0.1, looks=2),
+    focus=dict(below=0.3, fill=0.7, score=0.1, looks=2),
 )
 NETWORKS = {"full": FULL, "compact": COMPACT}
