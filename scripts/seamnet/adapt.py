@@ -6,8 +6,10 @@ boxes over the frames are the sequence that the aggregation learns from. Only th
 the non-local block and the attention learn, so a picture passes through the trunk once and its
 RoI features are kept.
 
-Two things differ from the published recipe, both for speed of convergence: AdamW in place of SGD,
-and beside the pairwise cross-entropy a ranking loss against the shop pictures of all products.
+What differs from the published recipe: AdamW in place of SGD; beside the pairwise cross-entropy a
+ranking loss against the shop pictures of all products, bounded (`CAP`); batch norm keeps stage one's
+statistics; the score is held to be a distance (`keep_distance`); what is left is the average of the
+weights.
 """
 
 import multiprocessing
@@ -20,7 +22,7 @@ import torch
 from . import losses
 from .boxes import box_iou
 from .data import VISIBLE, Pictures
-from .network import Network, detect, pool_rois, propose
+from .network import Network, find, pool_rois
 
 LEAST_SCORE = 0.1
 """Detections below are not looked at (section 10)."""
@@ -80,9 +82,7 @@ def _look(task: tuple[int, int]):
     image = sample.image[None].contiguous(memory_format=torch.channels_last)
     levels, objectness, deltas = network.trunk(image)
     levels = [t.contiguous() for t in levels]
-    proposals, _ = propose(config, config.input_size, sample.size, objectness, deltas)
-    logits, moves = network.box(pool_rois(config, levels, proposals, 7, config.input_size))
-    found = detect(config, sample.size, proposals, logits, moves)
+    found = find(config, network, config.input_size, sample.size, levels, objectness, deltas)
     keep = found.boxes[found.scores >= LEAST_SCORE][:MOST_BOXES]
     if entry["kind"] == "shop" and len(keep) and len(sample.boxes):
         overlap = box_iou(keep, sample.boxes[:1]).flatten()
@@ -259,8 +259,8 @@ def keep_distance(head) -> None:
     weight[1] = torch.minimum(weight[1], weight[0] - 1e-3)
 
 
-def fit(network: Network, seen: Seen, recipe: Recipe, report=print, keep=None) -> None:
-    """Train both heads; leaves the averaged weights in the network. `keep`: called with them now and then."""
+def fit(network: Network, seen: Seen, recipe: Recipe, report=print) -> None:
+    """Train both heads; leaves the averaged weights in the network."""
     matcher, aggregator = network.roi_heads.match_predictor, network.roi_heads.temporal_aggregator
     network.requires_grad_(False)
     # Batch norm stays at stage one's statistics: a batch of one clip's frames says little, and the
@@ -302,8 +302,6 @@ def fit(network: Network, seen: Seen, recipe: Recipe, report=print, keep=None) -
         schedule.step()
         averaged.update_parameters(heads)
         mean = [float(p.detach()) if step == 0 else 0.9 * m + 0.1 * float(p.detach()) for m, p in zip(mean, parts)]
-        if keep and step % 200 == 199:
-            keep(averaged.module)
         if step % 20 == 0 or step == recipe.steps - 1:
             report(f"adapt step {step} match {mean[0]:.3f} aggregation {mean[1]:.3f}")
     heads.load_state_dict(averaged.module.state_dict())

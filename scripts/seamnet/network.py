@@ -7,7 +7,6 @@ it; boxes are pixels of that tensor, clipped to the image.
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 from torchvision.ops import roi_align
 
@@ -79,11 +78,16 @@ class Network(nn.Module):
         return look(self.config, self, image.shape[-2:], size, levels, objectness, deltas)
 
 
-def look(config, heads, input_size, size, levels, objectness, deltas) -> Detections:
-    """From the trunk's outputs to garments; `heads` has `box` and `embed` (torch or exported)."""
+def find(config, heads, input_size, size, levels, objectness, deltas) -> Detections:
+    """From the trunk's outputs to garments, not embedded; `heads` has `box` (torch or exported)."""
     proposals, _ = propose(config, input_size, size, objectness, deltas)
     logits, box_deltas = heads.box(pool_rois(config, levels, proposals, 7, input_size))
-    found = detect(config, size, proposals, logits, box_deltas)
+    return detect(config, size, proposals, logits, box_deltas)
+
+
+def look(config, heads, input_size, size, levels, objectness, deltas) -> Detections:
+    """From the trunk's outputs to garments with both embeddings; `heads` has `box` and `embed`."""
+    found = find(config, heads, input_size, size, levels, objectness, deltas)
     rois = pool_rois(config, levels, found.boxes, 14, input_size)
     found.match, found.aggregation = heads.embed(rois)
     return found
