@@ -2,9 +2,8 @@
 
 The detector is frozen. A clip is known by its products alone: no box of it is annotated. In each
 frame the box with the highest match logit for the clip's product is taken to be the product; these
-boxes over the frames are the sequence that the aggregation learns from. Only the two match heads,
-the non-local block and the attention learn, so a picture passes through the trunk once and its
-RoI features are kept.
+boxes over the frames are the sequence that the aggregation learns from. Only the last layers of the
+two match heads, the non-local block and the attention learn, so that what lies before is computed once.
 
 What differs from the published recipe: AdamW in place of SGD; beside the pairwise cross-entropy a
 ranking loss against the shop pictures of all products, bounded (`CAP`); batch norm keeps stage one's
@@ -22,7 +21,9 @@ import torch
 from . import losses
 from .boxes import box_iou
 from .data import VISIBLE, Pictures
+from .matching import keep_distance
 from .network import Network, find, pool_rois
+from .rois import Garments
 
 LEAST_SCORE = 0.1
 """Detections below are not looked at (section 10)."""
@@ -36,10 +37,13 @@ MOST_BOXES = 5
 class Recipe:
     """All numbers of stage two."""
 
-    steps: int = 1200
-    products: int = 16
+    steps: int = 600
+    products: int = 48
     frames: int = 10
-    lr: float = 2.5e-4
+    lr: float = 1e-4
+    """Of the last layers, which begin well."""
+    join_lr: float = 1e-3
+    """Of the non-local block and the attention, which begin as the plain mean."""
     weight_decay: float = 1e-3
     start_aggregation: float = 0.15
     """Share of the run before the aggregation loss counts."""
@@ -51,8 +55,10 @@ class Recipe:
 
 @dataclass
 class Seen:
-    """RoI features (float16, n x C x 14 x 14) of a data set, and what they show.
+    """Features of the garments of a data set, and what they show.
 
+    `features`: of the RoIs (float16, n x C x 14 x 14), or what the heads' last layers see of them (n x width,
+    after `reduce`).
     `shop`: product -> RoIs of its shop pictures. `street`: (clip, product) -> frames, each the RoIs
     of one picture.
     """
@@ -181,7 +187,7 @@ class Gallery:
     @torch.no_grad()
     def renew(self, head) -> None:
         rows = torch.tensor([int(self.rng.choice(rows)) for rows in self.seen.shop.values()])
-        self.embeddings = torch.cat([head(self.seen.features[part].float()) for part in rows.split(128)])
+        self.embeddings = head.last_layer(self.seen.features[rows])
 
 
 def weak_choice(logits: torch.Tensor, frames: list[list[list[int]]]) -> list[list[int]]:
@@ -230,48 +236,56 @@ def aggregation_loss(head, street, shop, products, chosen, gallery: Gallery) -> 
     return pairs + against(head, queries, torch.tensor(products), shop, products, gallery)
 
 
-@torch.no_grad()
-def begin(network: Network, pictures: Pictures, seed: int) -> None:
-    """Fits the appearance channels to some of the pictures, their weights 0 in the heads.
-
-    The aggregator's head starts as a copy of the match predictor's (section 10), attention even.
-    """
-    if network.config.appearance:
-        rng = np.random.default_rng([seed, 43])
-        picks = rng.choice(len(pictures.images), size=min(96, len(pictures.images)), replace=False)
-        images = torch.stack([pictures.sample(int(i), network.config.input_size, rng).image for i in picks])
-        network.appearance.fit([network.backbone.body(part) for part in images.split(8)])
-        first = network.roi_heads.match_predictor.conv_seq[0]
-        first.weight[:, network.config.channels :] = 0
+def begin(network: Network) -> None:
+    """The aggregator's head starts as a copy of the match predictor's (section 10), attention even."""
     aggregator = network.roi_heads.temporal_aggregator
     aggregator.load_state_dict(network.roi_heads.match_predictor.state_dict(), strict=False)
     torch.nn.init.zeros_(aggregator.attention_scorer.weight)
     torch.nn.init.zeros_(aggregator.attention_scorer.bias)
 
 
-@torch.no_grad()
-def keep_distance(head) -> None:
-    """Hold every weight v of the score below 0: a difference never counts for a match.
+def annotated(garments: Garments) -> Seen:
+    """Annotated garments as clips of which only the products are known.
 
-    The published form lets v be positive; then a far outlier matches everything, and training jumps.
+    All frames of a product are one clip, be they of two scenes; each holds the garments that stand in it.
     """
-    weight = head.last.weight
-    weight[1] = torch.minimum(weight[1], weight[0] - 1e-3)
+    seen = Seen(torch.from_numpy(garments.features), defaultdict(list, garments.shop))
+    for product, clips in garments.street.items():
+        seen.street[product, product] = [garments.beside[row] for rows in clips.values() for row in rows]
+    return seen
+
+
+@torch.no_grad()
+def reduce(network: Network, seen: Seen) -> Seen:
+    """With what the last layer of the match predictor sees; `begin` lets the aggregator's see the same."""
+    head = network.roi_heads.match_predictor.eval()
+    inputs = torch.cat([head.features(part.float()) for part in seen.features.split(128)])
+    return Seen(inputs, seen.shop, seen.street)
 
 
 def fit(network: Network, seen: Seen, recipe: Recipe, report=print) -> None:
-    """Train both heads; leaves the averaged weights in the network."""
+    """Train the last layers of both heads and the aggregation; leaves the averaged weights in the network.
+
+    `seen`: reduced.
+    """
     matcher, aggregator = network.roi_heads.match_predictor, network.roi_heads.temporal_aggregator
     network.requires_grad_(False)
     # Batch norm stays at stage one's statistics: a batch of one clip's frames says little, and the
     # gallery is embedded apart from it.
-    heads = torch.nn.ModuleList([matcher, aggregator]).requires_grad_(True).eval()
+    heads = torch.nn.ModuleList([matcher, aggregator]).eval()
+    joins = [aggregator.newnlb, aggregator.attention_scorer]
+    last = [part for head in heads for part in (head.linear, head.last)]
+    groups = [[p for module in modules for p in module.parameters()] for modules in (last, joins)]
+    for parameter in [*groups[0], *groups[1]]:
+        parameter.requires_grad_(True)
     averaged = torch.optim.swa_utils.AveragedModel(
         heads, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(recipe.average), use_buffers=True
     )
-    parameters = list(heads.parameters())
-    optimiser = torch.optim.AdamW(parameters, lr=recipe.lr, weight_decay=recipe.weight_decay)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.lr, total_steps=recipe.steps, pct_start=0.1)
+    rates = [recipe.lr, recipe.join_lr]
+    optimiser = torch.optim.AdamW(
+        [{"params": group, "lr": rate} for group, rate in zip(groups, rates)], weight_decay=recipe.weight_decay
+    )
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rates, total_steps=recipe.steps, pct_start=0.1)
     batches = Batches(seen, recipe)
     galleries = [Gallery(seen, recipe.seed) for _ in heads]
     mean = [0.0, 0.0]
@@ -281,11 +295,11 @@ def fit(network: Network, seen: Seen, recipe: Recipe, report=print) -> None:
                 gallery.renew(head)
         products, shop_rows, frames = batches.draw()
         street_rows = [r for product in frames for frame in product for r in frame]
-        rois = seen.features[shop_rows + street_rows].float()
+        rows = seen.features[shop_rows + street_rows]
         count = len(products)
         parts = []
         for n, head in enumerate(heads):
-            embeddings = head(rois)
+            embeddings = head.last_layer(rows)
             shop, street = embeddings[:count], embeddings[count:]
             with torch.no_grad():
                 chosen = weak_choice(head.pair_logits(street, shop), frames)
@@ -295,7 +309,7 @@ def fit(network: Network, seen: Seen, recipe: Recipe, report=print) -> None:
             parts.append(loss)
         optimiser.zero_grad(set_to_none=True)
         sum(parts).backward()
-        torch.nn.utils.clip_grad_norm_(parameters, 5.0)
+        torch.nn.utils.clip_grad_norm_([*groups[0], *groups[1]], 5.0)
         optimiser.step()
         for head in heads:
             keep_distance(head)

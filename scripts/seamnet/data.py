@@ -62,14 +62,20 @@ class Pictures:
             raise FileNotFoundError(f"{path}: missing or not a picture")
         return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
 
-    def sample(self, index: int, box: tuple[int, int], rng: np.random.Generator | None) -> Sample:
-        """A picture in a letterbox of `box`; augmented when `rng` is given."""
+    def sample(
+        self, index: int, box: tuple[int, int], rng: np.random.Generator | None, change=None, light=None
+    ) -> Sample:
+        """A picture in a letterbox of `box`; augmented when `rng` is given.
+
+        `change` (picture -> picture) comes before all else; `light` (picture, rng -> picture) stands in for `jitter`.
+        """
         entry = self.images[index]
         garments = entry["garments"]
         boxes = np.array([g["box"] for g in garments], np.float32).reshape(-1, 4)
         visible = np.array([g["visible"] for g in garments], np.float32)
         picture = self.read(index)
-        image, size, placed = place(picture, boxes, box, rng)
+        picture = change(picture) if change else picture
+        image, size, placed = place(picture, boxes, box, rng, light or jitter)
         area = np.prod(np.maximum(placed[:, 2:] - placed[:, :2], 0), axis=1)
         whole = np.prod(np.maximum(boxes[:, 2:] - boxes[:, :2], 1e-3), axis=1)
         visible = visible * np.minimum(area / (whole * (image.scale**2)), 1)
@@ -106,13 +112,28 @@ def jitter(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.clip(x, 0, 255)
 
 
-def place(picture, boxes, box, rng) -> tuple[Placed, tuple[int, int], np.ndarray]:
+def in_another_light(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Large changes of exposure, gamma, contrast, white balance and saturation: a shop's studio is not the street."""
+    x = np.power(picture.astype(np.float32) / 255, np.exp(rng.uniform(-0.25, 0.25)))
+    gain = rng.uniform(0.72, 1.28) * rng.uniform(0.93, 1.07, size=3)
+    x = (x - 0.5) * rng.uniform(0.8, 1.15) + 0.5
+    x = x * gain.astype(np.float32) + rng.uniform(-0.05, 0.05)
+    grey = x.mean(axis=2, keepdims=True)
+    x = (grey + (x - grey) * rng.uniform(0.7, 1.2)).astype(np.float32) * 255
+    if rng.random() < 0.25:
+        x = cv2.GaussianBlur(x, (0, 0), rng.uniform(0.4, 1.2))
+    if rng.random() < 0.3:
+        x = x + rng.normal(0, rng.uniform(2, 9), size=x.shape)
+    return np.clip(x, 0, 255).astype(np.float32)
+
+
+def place(picture, boxes, box, rng, light=jitter) -> tuple[Placed, tuple[int, int], np.ndarray]:
     """Draw a picture and its boxes into H x W: top left, zeros elsewhere; scaled, cut, flipped by `rng`."""
     h, w = picture.shape[:2]
     fitted = fitted_size((h, w), box)
     zoom, flip = 1.0, False
     if rng is not None:
-        picture = jitter(picture, rng)
+        picture = light(picture, rng)
         flip = rng.random() < 0.5
         zoom = float(np.exp(rng.uniform(np.log(0.72), np.log(1.35)))) if rng.random() < 0.7 else 1.0
     scale = fitted[0] / h * zoom, fitted[1] / w * zoom

@@ -8,6 +8,10 @@ import torch.nn.functional as F
 from torch import nn
 
 
+PALETTE = 128
+"""Kinds of place that a match head with appearance channels counts."""
+
+
 class BoxHead(nn.Module):
     """Flatten, two fully connected layers with ReLU: N x C x 7 x 7 -> N x width."""
 
@@ -33,7 +37,12 @@ class BoxPredictor(nn.Module):
 
 
 class MatchHead(nn.Module):
-    """N x C x 14 x 14 -> N x embedding, and the weights of its match score. C = channels + extra."""
+    """N x C x 14 x 14 -> N x embedding, and the weights of its match score. C = channels + extra.
+
+    With `extra` channels (never in the published network) the last layer also sees the RoI plainly
+    pooled: over its upper, middle and lower part (`pooled`), and through `palette`, whose mean counts
+    how much of the garment looks like this or that: a learned colour histogram.
+    """
 
     def __init__(self, channels: int, extra: int, width: int, embedding: int):
         super().__init__()
@@ -43,12 +52,28 @@ class MatchHead(nn.Module):
             layers += [nn.Conv2d(inputs, outputs, 3), nn.ReLU()]
             inputs = channels
         self.conv_seq = nn.Sequential(*layers)
+        self.spatial = width
+        self.dropout = 0.2 if extra else 0.0
+        if extra:
+            self.palette = nn.Conv2d(channels + extra, PALETTE, 1)
+            width += PALETTE + 3 * (channels + extra)
         self.linear = nn.Sequential(nn.Linear(width, embedding), nn.BatchNorm1d(embedding))
         self.last = nn.Linear(embedding, 2)
 
+    def features(self, rois: torch.Tensor) -> torch.Tensor:
+        """What the last layer sees, N x width: first `spatial` values from the convolutions, then the pooled ones."""
+        parts = [F.relu(F.avg_pool2d(self.conv_seq(rois), 6)).flatten(1)]
+        if hasattr(self, "palette"):
+            parts.append(F.avg_pool2d(F.relu(self.palette(rois)), 14).flatten(1))
+            parts.append(F.avg_pool2d(rois, (6, 14), stride=(4, 14)).flatten(1))
+        return torch.cat(parts, dim=1)
+
     def forward(self, rois: torch.Tensor) -> torch.Tensor:
-        x = F.relu(F.avg_pool2d(self.conv_seq(rois), 6))
-        return self.linear(x.flatten(1))
+        return self.last_layer(self.features(rois))
+
+    def last_layer(self, features: torch.Tensor) -> torch.Tensor:
+        """What `features` gave -> embeddings."""
+        return self.linear(F.dropout(features, self.dropout, self.training))
 
     def score_weights(self) -> tuple[torch.Tensor, torch.Tensor]:
         """(v, d) of score = sigmoid(v . (a - b)^2 + d)."""

@@ -30,7 +30,7 @@ def test_decode_clamps_growth():
 
 def test_compact_shapes(compact):
     levels, objectness, deltas = compact.trunk(torch.zeros(1, 3, 128, 64))
-    assert [tuple(t.shape[1:]) for t in levels] == [(126, 16, 8), (126, 8, 4), (126, 4, 2)]
+    assert [tuple(t.shape[1:]) for t in levels] == [(214, 16, 8), (214, 8, 4), (214, 4, 2)]
     assert [tuple(t.shape[1:]) for t in objectness] == [(3, 16, 8), (3, 8, 4), (3, 4, 2), (3, 2, 1)]
     assert [t.shape[1] for t in deltas] == [12] * 4
 

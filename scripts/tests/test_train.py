@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from seamnet import adapt, checkpoint, evaluate, losses, stored, train
+from seamnet import adapt, checkpoint, evaluate, losses, matching, rois, stored, train
 from seamnet.data import BatchSpec, Pictures
 from seamnet.network import Network
 
@@ -26,13 +26,29 @@ def test_training_learns_resumes_and_measures(compact, tmp_path, monkeypatch):
     total = [entry["total"] for entry in log]
     assert np.mean(total[-5:]) < 0.8 * np.mean(total[:3])
 
-    adapt.begin(network, pictures, 1)
+    matching.fit_appearance(network, pictures, 1)
+    for workers in (1, 2):
+        rois.build(network, pictures, 3, tmp_path / f"rois-{workers}", workers)
+    garments, same = (rois.Garments.open(tmp_path / f"rois-{workers}") for workers in (1, 2))
+    assert np.array_equal(garments.features, same.features) and garments.street == same.street
+    assert any(p % rois.COLOURS for p in garments.products()), "no clip has a twin in another colour"
+    head = network.roi_heads.match_predictor
+    recipe = matching.Recipe(steps=30, products=4, warmup=2)
+    matching.begin(head, garments, recipe)
+    lines.clear()
+    matching.fit(head, garments, recipe, report=lines.append)
+    assert len(lines) == 1 and bool((head.score_weights()[0] < 0).all())
+
+    adapt.begin(network)
     before = network.roi_heads.temporal_aggregator.newnlb.W.weight.clone()
     monkeypatch.setattr(adapt, "LEAST_SCORE", 0.0)
+    monkeypatch.setattr(adapt, "MOST_BOXES", 100)
     seen = adapt.collect(network, pictures, 3)
     assert seen.features.shape[1:] == (network.config.channels + network.config.extra, 14, 14)
     assert all(len(frames) <= 3 for frames in seen.street.values())
-    adapt.fit(network, seen, adapt.Recipe(steps=4, products=4, refresh=2), report=lines.append)
+    both = adapt.join([adapt.reduce(network, part) for part in (seen, adapt.annotated(garments))])
+    assert len(both.features) == len(seen.features) + len(garments.features)
+    adapt.fit(network, both, adapt.Recipe(steps=4, products=4, refresh=2), report=lines.append)
     assert not torch.equal(before, network.roi_heads.temporal_aggregator.newnlb.W.weight)
     torch.save({"model_state_dict": network.state_dict()}, tmp_path / "final.pth")
     checkpoint.load(network, tmp_path / "final.pth")
@@ -62,6 +78,26 @@ def test_stored_features_stand_for_pictures(compact, tmp_path):
     assert trainer.step_number == 3
     with pytest.raises(ValueError, match="stored from other data"):
         stored.build(network, pictures, blocks, stored.Variants(street=2), 5, tmp_path / "store-1", 1)
+
+
+def test_discriminant_finds_what_differs_between_products():
+    generator = torch.Generator().manual_seed(1)
+    owners = torch.arange(40).repeat_interleave(5)
+    products = torch.randn(40, 1, generator=generator).repeat_interleave(5, dim=0)
+    x = torch.randn(200, 6, generator=generator).double()
+    x[:, 4:5] += 10 * products
+    weight, bias, gain = matching.discriminant(x, owners, 3, 0.05)
+    seen = x.float() @ weight.T + bias
+    assert weight[0].abs().argmax() == 4 and gain[0] > 10 > 3 > gain[1]
+    assert torch.allclose(seen.mean(dim=0), torch.zeros(3), atol=1e-4)
+    assert torch.allclose(seen.var(dim=0, unbiased=False), torch.ones(3), atol=0.1)
+
+
+def test_recoloured_products_keep_their_grey():
+    picture = np.array([[[200, 30, 30], [90, 90, 90]]], np.uint8)
+    assert np.array_equal(rois.recoloured(picture, 0), picture)
+    other = rois.recoloured(picture, 2)
+    assert other[0, 0].argmax() == 1 and np.array_equal(other[0, 1], picture[0, 1])
 
 
 def test_weak_choice_takes_the_best_box_of_each_frame():

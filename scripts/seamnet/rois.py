@@ -1,0 +1,194 @@
+"""Features of annotated garments, as the frozen trunk sees them, once each, in a file.
+
+With the detector frozen, a garment's RoI features never change; the match heads then learn from
+batches of hundreds of garments for the price of the heads alone.
+"""
+
+import json
+import multiprocessing
+import sys
+import time
+from collections import defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+from . import boxes
+from .data import VISIBLE, Pictures, in_another_light
+from .network import Network, pool_rois
+
+SHAKE = 0.06
+"""Share of a box by which each of its sides is moved, as a detector's would be."""
+TWINS = 0.45
+"""Share of the clips that are shown a second time, in another colour."""
+COLOURS = 6
+"""How many colours a product can have, its own among them."""
+
+
+def recoloured(picture: np.ndarray, colour: int) -> np.ndarray:
+    """h x w x 3 RGB with all hues turned by `colour` sixths; every second colour is stronger. 0: as it is."""
+    if colour == 0:
+        return picture
+    hsv = cv2.cvtColor(picture, cv2.COLOR_RGB2HSV)
+    hsv[..., 0] = (hsv[..., 0].astype(int) + 30 * colour) % 180
+    if colour % 2 == 0:
+        saturation = hsv[..., 1].astype(int)
+        hsv[..., 1] = np.clip(saturation * 1.4 + 25 * (saturation > 20), 0, 255).astype(np.uint8)
+    return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)
+
+
+Task = tuple[int, int]
+"""Picture, colour."""
+
+
+def plan(pictures: Pictures, seed: int, twins: float = TWINS) -> list[Task]:
+    """Every picture with a garment; some clips, and the shop pictures of what they show, in a second colour.
+
+    A recoloured product is another product: the same cut in another colour, which is what a shop has
+    most of and a network confuses first.
+    """
+    rng = np.random.default_rng([seed, 77])
+    tasks = [(i, 0) for i, image in enumerate(pictures.images) if image["garments"]]
+    clips: dict[int, list[int]] = defaultdict(list)
+    for i, image in enumerate(pictures.images):
+        if image["kind"] == "street":
+            clips[image["clip"]].append(i)
+    colours: dict[int, set[int]] = defaultdict(set)
+    for frames in clips.values():
+        if rng.random() < twins:
+            colour = int(rng.integers(1, COLOURS))
+            tasks += [(i, colour) for i in frames[::2]]
+            for i in frames:
+                for garment in pictures.images[i]["garments"]:
+                    colours[garment["product"]].add(colour)
+    for product, some in colours.items():
+        tasks += [(i, colour) for colour in sorted(some) for i in pictures.shop[product]]
+    return tasks
+
+
+_JOB = None
+
+
+def _start(job) -> None:
+    global _JOB
+    _JOB = job
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+
+
+def _seen(pictures: Pictures, index: int) -> int:
+    """Most garments that a picture can have rows for."""
+    return sum(g["visible"] >= VISIBLE for g in pictures.images[index]["garments"])
+
+
+@torch.no_grad()
+def _look(chunk: list[tuple[int, Task]]) -> list[dict]:
+    """Writes the RoIs of some pictures into the shared file, from each one's first row on; says what they show."""
+    network, pictures, seed, path = _JOB
+    config = network.config
+    features = np.lib.format.open_memmap(path, mode="r+")
+    samples = []
+    for _, (index, colour) in chunk:
+        street = pictures.images[index]["kind"] == "street"
+        rng = np.random.default_rng([seed, index, colour])
+        change = in_another_light if street else None
+        samples.append(pictures.sample(index, config.input_size, rng, lambda p, c=colour: recoloured(p, c), change))
+    images = torch.stack([s.image for s in samples]).contiguous(memory_format=torch.channels_last)
+    levels = [level.contiguous() for level in network.trunk(images)[0]]
+    rows = []
+    for k, ((first, (index, colour)), sample) in enumerate(zip(chunk, samples)):
+        keep = torch.nonzero(sample.visible >= VISIBLE).flatten()[: _seen(pictures, index)]
+        if len(keep) == 0:
+            continue
+        garments = sample.boxes[keep]
+        sides = (garments[:, 2:] - garments[:, :2]).repeat(1, 2)
+        moves = torch.rand(garments.shape, generator=torch.Generator().manual_seed(index * COLOURS + colour))
+        garments = boxes.clip(garments + sides * (moves * 2 - 1) * SHAKE, sample.size)
+        garments[:, 2:] = torch.maximum(garments[:, 2:], garments[:, :2] + 2)
+        found = pool_rois(config, [level[k : k + 1] for level in levels], garments, 14, config.input_size)
+        features[first : first + len(found)] = found.half().numpy()
+        image = pictures.images[index]
+        for n, row in enumerate(keep.tolist()):
+            rows.append(
+                {
+                    "row": first + n,
+                    "shop": image["kind"] == "shop",
+                    "product": int(sample.products[row]) * COLOURS + colour,
+                    "picture": index,
+                    "clip": -1 if image.get("clip") is None else image["clip"],
+                    "label": int(sample.labels[row]),
+                }
+            )
+    return rows
+
+
+def build(network: Network, pictures: Pictures, seed: int, out: Path, workers: int = 1) -> None:
+    """Fills the folder `out` (features.npy, rows.json); one that is complete is kept."""
+    if (out / "rows.json").exists():
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    tasks = plan(pictures, seed)
+    firsts = np.cumsum([0] + [_seen(pictures, index) for index, _ in tasks])
+    shape = (int(firsts[-1]), network.config.channels + network.config.extra, 14, 14)
+    path = out / "features.npy"
+    np.lib.format.open_memmap(path, mode="w+", dtype=np.float16, shape=shape).flush()
+    numbered = list(zip((int(f) for f in firsts), tasks))
+    chunks = [numbered[at : at + 8] for at in range(0, len(numbered), 8)]
+    job = (network.eval(), pictures, seed, path)
+    pool = multiprocessing.get_context("fork").Pool(workers, _start, (job,)) if workers > 1 else None
+    if pool is None:
+        _start(job)
+    rows, begun = [], time.monotonic()
+    for n, made in enumerate(pool.imap(_look, chunks) if pool else map(_look, chunks)):
+        rows += made
+        if n % 20 == 0 or n == len(chunks) - 1:
+            seen = min(8 * (n + 1), len(tasks))
+            pace = seen / (time.monotonic() - begun)
+            print(f"\rlooked at {seen} of {len(tasks)} pictures, {pace:.0f}/s", end="", file=sys.stderr, flush=True)
+    print(file=sys.stderr)
+    if pool:
+        pool.close()
+        pool.join()
+    (out / "rows.tmp").write_text(json.dumps(rows))
+    (out / "rows.tmp").replace(out / "rows.json")
+
+
+@dataclass
+class Garments:
+    """What `build` wrote: features n x C x 14 x 14 (float16), and rows by what they show.
+
+    `shop`: product -> rows; `street`: product -> clip -> rows; `label`: product -> class; `beside`: row ->
+    all rows of the same street picture in the same colour, itself among them.
+    """
+
+    features: np.ndarray
+    shop: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
+    street: dict[int, dict[int, list[int]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(list)))
+    label: dict[int, int] = field(default_factory=dict)
+    beside: dict[int, list[int]] = field(default_factory=dict)
+
+    @staticmethod
+    def open(folder: Path) -> "Garments":
+        out = Garments(np.load(folder / "features.npy", mmap_mode="c"))
+        pictures: dict[tuple[int, int], list[int]] = defaultdict(list)
+        for row in json.loads((folder / "rows.json").read_text()):
+            if row["shop"]:
+                out.shop[row["product"]].append(row["row"])
+            else:
+                out.street[row["product"]][row["clip"]].append(row["row"])
+                together = pictures[row["picture"], row["product"] % COLOURS]
+                together.append(row["row"])
+                out.beside[row["row"]] = together
+            out.label[row["product"]] = row["label"]
+        return out
+
+    def products(self) -> list[int]:
+        """Those that are both in the shop and worn."""
+        return sorted(p for p in self.street if p in self.shop)
+
+    def read(self, rows) -> torch.Tensor:
+        """RoIs in float32."""
+        return torch.from_numpy(self.features[np.asarray(rows)].astype(np.float32))
