@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Durations by stage name. `BTreeMap` over insertion order would sort the stages; the order of first use is kept instead.
@@ -48,13 +48,14 @@ impl StageTimes {
     }
 }
 
-/// Median and 95th percentile of a stage's durations.
+/// Median, 95th and 99th percentile of a stage's durations.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StageSummary {
     pub stage: &'static str,
     pub count: usize,
     pub median: Duration,
     pub p95: Duration,
+    pub p99: Duration,
 }
 
 impl StageSummary {
@@ -62,7 +63,7 @@ impl StageSummary {
         let mut sorted = samples.to_vec();
         sorted.sort_unstable();
         let at = |quantile: f64| sorted[((sorted.len() - 1) as f64 * quantile).round() as usize];
-        StageSummary { stage, count: sorted.len(), median: at(0.5), p95: at(0.95) }
+        StageSummary { stage, count: sorted.len(), median: at(0.5), p95: at(0.95), p99: at(0.99) }
     }
 }
 
@@ -135,24 +136,54 @@ impl Histogram {
 
 /// Histograms by stage, shared between threads. Adding takes a lock for less than a microsecond.
 #[derive(Debug, Default)]
-pub struct StageHistograms(Mutex<BTreeMap<&'static str, Histogram>>);
+pub struct StageHistograms(Mutex<Gathered>);
+
+#[derive(Debug, Default)]
+struct Gathered {
+    histograms: BTreeMap<&'static str, Histogram>,
+    /// The samples of some stages, where somebody asked for them.
+    kept: Option<(&'static [&'static str], StageTimes)>,
+}
+
+impl Gathered {
+    fn add(&mut self, stage: &'static str, duration: Duration) {
+        self.histograms.entry(stage).or_default().add(duration);
+        if let Some((_, times)) = self.kept.as_mut().filter(|(stages, _)| stages.contains(&stage)) {
+            times.add(stage, duration);
+        }
+    }
+}
 
 impl StageHistograms {
     pub fn add(&self, stage: &'static str, duration: Duration) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(stage).or_default().add(duration);
+        self.lock().add(stage, duration);
     }
 
     /// Takes in all samples of `times`.
     pub fn merge(&self, times: &StageTimes) {
-        let mut stages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut gathered = self.lock();
         for (stage, duration) in times.samples() {
-            stages.entry(stage).or_default().add(duration);
+            gathered.add(stage, duration);
         }
+    }
+
+    /// Keeps every sample of these stages from now on, besides the histograms: 16 bytes each.
+    pub fn keep(&self, stages: &'static [&'static str]) {
+        self.lock().kept = Some((stages, StageTimes::default()));
+    }
+
+    /// The samples kept so far; none are kept from now on.
+    pub fn take_kept(&self) -> StageTimes {
+        self.lock().kept.take().map(|(_, times)| times).unwrap_or_default()
     }
 
     /// A copy of everything, by stage.
     pub fn snapshot(&self) -> BTreeMap<&'static str, Histogram> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.lock().histograms.clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Gathered> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -171,6 +202,21 @@ mod tests {
         assert_eq!((trunk.count(), trunk.sum), (5, Duration::from_millis(60_034)));
         assert_eq!((trunk.quantile(0.5), trunk.quantile(1.0)), (Some(0.0025), Some(f64::INFINITY)));
         assert_eq!(Histogram::default().quantile(0.5), None);
+    }
+
+    #[test]
+    fn samples_are_kept_of_what_was_asked_for_since_it_was() {
+        let histograms = StageHistograms::default();
+        let add =
+            |stages: &[&'static str]| stages.iter().for_each(|stage| histograms.add(stage, Duration::from_millis(3)));
+        add(&["trunk", "draw"]);
+        histograms.keep(&["trunk", "search"]);
+        add(&["trunk", "draw", "trunk"]);
+        let kept = histograms.take_kept().summaries();
+        assert_eq!(kept.iter().map(|stage| (stage.stage, stage.count)).collect::<Vec<_>>(), [("trunk", 2)]);
+        assert_eq!(histograms.snapshot()["trunk"].count(), 3);
+        add(&["trunk"]);
+        assert!(histograms.take_kept().summaries().is_empty());
     }
 
     #[test]

@@ -47,6 +47,10 @@ impl Shop {
         fs::write(self.images().join(name), content).unwrap();
     }
 
+    fn find(&self, feed: &Feed) -> HashMap<String, images::Found> {
+        images::ImageFolder::open(&self.images()).unwrap().find_all(feed)
+    }
+
     fn open(&self) -> Catalogue {
         Catalogue::create_or_open(&self.db()).unwrap()
     }
@@ -99,7 +103,8 @@ fn import(
     options: ImportOptions,
 ) -> Result<ImportReport> {
     let feed = feed::parse(text.as_bytes())?;
-    let mut plan = catalogue.plan(&feed, images, stamp, options)?;
+    let found = images::ImageFolder::open(images)?.find_all(&feed);
+    let mut plan = catalogue.plan(&feed, &found, stamp, options)?;
     for (index, picture) in plan.pending().to_vec().iter().enumerate().rev() {
         plan.supply(index, picture.read().and_then(|bytes| embed(&bytes, &picture.path, picture.region)))?;
     }
@@ -222,7 +227,7 @@ fn a_second_import_computes_nothing_even_of_renamed_or_refused_pictures() {
     let text = text.replace("d.jpg", "moved.jpg");
     let mut catalogue = shop.open();
     let feed = feed::parse(text.as_bytes()).unwrap();
-    let plan = catalogue.plan(&feed, &shop.images(), &stamp("one"), LENIENT).unwrap();
+    let plan = catalogue.plan(&feed, &shop.find(&feed), &stamp("one"), LENIENT).unwrap();
     assert!(plan.pending().is_empty());
     let second = plan.finish().unwrap();
     assert_eq!((second.unchanged, second.updated, second.added, second.removed), (2, 2, 0, 0));
@@ -276,7 +281,7 @@ fn bad_rows_are_skipped_with_line_and_reason_or_refuse_all_when_strict() {
     // Known from the import above to show no garment: refused without looking again.
     let feed = feed::parse(b"id,title,image_link\n1,A,a.jpg\n2,B,f.jpg\n").unwrap();
     shop.import("id,title,image_link\n1,A,a.jpg\n2,B,f.jpg\n").unwrap();
-    assert!(shop.open().plan(&feed, &shop.images(), &stamp("one"), STRICT).is_err());
+    assert!(shop.open().plan(&feed, &shop.find(&feed), &stamp("one"), STRICT).is_err());
 }
 
 #[test]
@@ -292,7 +297,7 @@ fn an_import_that_fails_half_way_leaves_the_old_catalogue() {
     // Dropped before the end, as by a crash.
     let mut catalogue = shop.open();
     let feed = feed::parse(text.as_bytes()).unwrap();
-    let mut plan = catalogue.plan(&feed, &shop.images(), &stamp("two"), LENIENT).unwrap();
+    let mut plan = catalogue.plan(&feed, &shop.find(&feed), &stamp("two"), LENIENT).unwrap();
     plan.supply(0, embed(b"g", Path::new("g.jpg"), None)).unwrap();
     assert_eq!(shop.ids(), ["1", "2", "3"], "a reader sees the old one meanwhile");
     drop(plan);
@@ -310,9 +315,9 @@ fn a_plan_is_finished_only_with_all_its_pictures() {
     let shop = Shop::new();
     let mut catalogue = shop.open();
     let feed = feed::parse(FEED.as_bytes()).unwrap();
-    let plan = catalogue.plan(&feed, &shop.images(), &stamp("one"), LENIENT).unwrap();
+    let plan = catalogue.plan(&feed, &shop.find(&feed), &stamp("one"), LENIENT).unwrap();
     assert_eq!(plan.finish().unwrap_err().kind(), Kind::Internal);
-    let mut plan = catalogue.plan(&feed, &shop.images(), &stamp("one"), LENIENT).unwrap();
+    let mut plan = catalogue.plan(&feed, &shop.find(&feed), &stamp("one"), LENIENT).unwrap();
     let mut wrong = embed(b"a", Path::new("a.jpg"), None).unwrap();
     wrong.detection.match_embedding = Arc::from([1.0, f32::NAN, 0.0, 0.0]);
     assert_eq!(plan.supply(0, Ok(wrong)).unwrap_err().kind(), Kind::Model);

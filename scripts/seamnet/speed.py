@@ -1,10 +1,14 @@
-"""How long the graphs of a model folder take: torch, onnxruntime and the program's own runtime."""
+"""How long the graphs of a model folder take: torch, onnxruntime and the program's own runtime.
+
+The runtimes take turns, so that what else happens on the machine meets all of them.
+"""
 
 import dataclasses
 import json
 import statistics
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -68,14 +72,34 @@ def torch_ms(path: Path, weights: Path, which: str, threads: int, runs: int) -> 
     return out
 
 
-def vetrina_ms(binary: Path, path: Path, threads: int) -> dict[str, float]:
-    """Medians that `vetrina bench --json` reports, by stage name."""
-    command = [binary, "bench", "--model", path, "--json"]
-    environment = {"RAYON_NUM_THREADS": str(threads), "PATH": "/usr/bin:/bin"}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+def vetrina_ms(binary: Path, path: Path, picture: Path | None, runs: int) -> dict[str, float]:
+    """Medians that `vetrina bench --json` reports of its one-thread pass, by graph or stage name."""
+    command = [binary, "bench", "--model", path, "--json", "--frames", str(runs)]
+    command += ["--picture", picture] if picture else []
+    done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise OSError(f"{binary} bench failed: {done.stderr.strip()}")
-    return {stage["name"]: stage["median_ms"] for stage in json.loads(done.stdout)["stages"]}
+    stages = {stage["name"]: stage["median_ms"] for stage in json.loads(done.stdout)["stages"]}
+    if "aggregate" in stages:
+        stages["aggregator"] = stages.pop("aggregate")
+    return stages
+
+
+def in_turns(columns: dict[str, Callable[[], dict[str, float]]], rounds: int) -> dict[str, dict[str, float]]:
+    """Measures the columns one after the other, `rounds` times; the median of the rounds, by column and stage."""
+    seen: dict[str, dict[str, list[float]]] = {name: {} for name in columns}
+    for _ in range(rounds):
+        for name, measure in columns.items():
+            for stage, ms in measure().items():
+                seen[name].setdefault(stage, []).append(ms)
+    return {name: {stage: statistics.median(ms) for stage, ms in stages.items()} for name, stages in seen.items()}
+
+
+def cpu_name() -> str:
+    """The processor as Linux names it."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else "an unnamed processor"
 
 
 def table(columns: dict[str, dict[str, float]]) -> str:

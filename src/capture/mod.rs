@@ -55,6 +55,11 @@ pub trait Source: Send {
         Ok(self.next()?.map_or(Step::End, Step::Frame))
     }
 
+    /// How long the newest frame has been under way in here: decoding it, turning it. Its capture is so much earlier.
+    fn spent(&self) -> Duration {
+        Duration::ZERO
+    }
+
     /// Frames that came damaged and were dropped.
     fn corrupt(&self) -> u64 {
         0

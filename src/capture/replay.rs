@@ -8,7 +8,7 @@ use crate::frame::{Frame, Turn};
 use crate::shutdown::Token;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The times at which frames are due: `rate` a second, without drift. After a delay the count begins anew instead of hurrying.
 pub struct Pace {
@@ -47,13 +47,14 @@ pub struct Replay {
     looped: bool,
     pace: Option<Pace>,
     given: u64,
+    spent: Duration,
 }
 
 impl Replay {
     pub fn open(path: &Path, looped: bool, rate: Option<u32>, clock: Arc<dyn Clock>, token: Token) -> Result<Self> {
         let source = super::open_path(path, Some(RECORDED_RATE))?;
         let pace = rate.map(|rate| Pace::new(rate, clock, token));
-        Ok(Replay { path: path.into(), source, looped, pace, given: 0 })
+        Ok(Replay { path: path.into(), source, looped, pace, given: 0, spent: Duration::ZERO })
     }
 
     /// The next frame without regard to time; from the beginning again at the end.
@@ -84,10 +85,16 @@ impl Source for Replay {
         if self.pace.as_mut().is_some_and(|pace| !pace.wait()) {
             return Ok(Step::NotYet);
         }
+        let start = Instant::now();
         let Some(mut frame) = self.following()? else { return Ok(Step::End) };
+        self.spent = start.elapsed();
         frame.meta.sequence = self.given;
         self.given += 1;
         Ok(Step::Frame(frame))
+    }
+
+    fn spent(&self) -> Duration {
+        self.spent
     }
 }
 
@@ -96,22 +103,26 @@ pub struct Upright {
     source: Box<dyn Source>,
     turn: Turn,
     mirrored: bool,
+    turning: Duration,
 }
 
 impl Upright {
     pub fn new(source: Box<dyn Source>, turn: Turn, mirrored: bool) -> Self {
-        Upright { source, turn, mirrored }
+        Upright { source, turn, mirrored, turning: Duration::ZERO }
     }
 
-    fn upright(&self, frame: Frame) -> Frame {
+    fn upright(&mut self, frame: Frame) -> Frame {
+        let start = Instant::now();
         let picture = Arc::new(frame.picture.turned(self.turn, self.mirrored));
+        self.turning = start.elapsed();
         Frame { meta: frame.meta, picture }
     }
 }
 
 impl Source for Upright {
     fn next(&mut self) -> Result<Option<Frame>> {
-        Ok(self.source.next()?.map(|frame| self.upright(frame)))
+        let frame = self.source.next()?;
+        Ok(frame.map(|frame| self.upright(frame)))
     }
 
     fn step(&mut self) -> Result<Step> {
@@ -119,6 +130,10 @@ impl Source for Upright {
             Step::Frame(frame) => Step::Frame(self.upright(frame)),
             other => other,
         })
+    }
+
+    fn spent(&self) -> Duration {
+        self.source.spent() + self.turning
     }
 
     fn corrupt(&self) -> u64 {
@@ -172,7 +187,9 @@ mod tests {
         let (folder, clock, token) = (folder(), Arc::new(SimulatedClock::default()), Token::new());
         let replay = Replay::open(folder.path(), true, Some(4), clock, token.clone()).unwrap();
         let mut source = Upright::new(Box::new(replay), Turn::Quarter, true);
+        assert_eq!(source.spent(), Duration::ZERO);
         assert_eq!(source.next().unwrap().unwrap().picture.size(), Size::new(4, 8));
+        assert!(source.spent() > source.turning && source.turning > Duration::ZERO);
         token.cancel();
         assert!(matches!(source.step().unwrap(), Step::NotYet));
     }

@@ -16,7 +16,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Above this many pixels raw frames do not fit through USB 2 at 30 a second.
 const RAW_LIMIT: usize = 640 * 480;
@@ -49,6 +49,7 @@ pub struct V4l2 {
     stride: usize,
     given: u64,
     corrupt: u64,
+    spent: Duration,
 }
 
 impl V4l2 {
@@ -84,7 +85,7 @@ impl V4l2 {
         );
         let stream = device.into_stream().map_err(|error| fail("start", error))?;
         let stride = if stride == 0 { least_stride(format, size) } else { stride };
-        Ok(V4l2 { path: path.clone(), stream, format, size, stride, given: 0, corrupt: 0 })
+        Ok(V4l2 { path: path.clone(), stream, format, size, stride, given: 0, corrupt: 0, spent: Duration::ZERO })
     }
 
     /// The next buffer's bytes; `None` where the driver says that they are damaged.
@@ -116,13 +117,19 @@ impl Source for V4l2 {
             return Ok(Step::NotYet);
         }
         let bytes = self.dequeue().map_err(|error| device_fault("read from", &self.path, error))?;
+        let start = Instant::now();
         let Some(picture) = bytes.and_then(|bytes| self.decode(&bytes)) else {
             self.corrupt += 1;
             return Ok(Step::NotYet);
         };
+        self.spent = start.elapsed();
         let meta = FrameMeta { sequence: self.given, captured: Duration::ZERO };
         self.given += 1;
         Ok(Step::Frame(Frame { meta, picture: Arc::new(picture) }))
+    }
+
+    fn spent(&self) -> Duration {
+        self.spent
     }
 
     fn corrupt(&self) -> u64 {

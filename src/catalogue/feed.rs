@@ -151,6 +151,12 @@ impl Feed {
         parse(&bytes)
             .map_err(|fault| Fault::new(Kind::Input, format!("cannot read the feed {}", path.display())).cause(fault))
     }
+
+    /// The links of all pictures in order of first use, each once.
+    pub fn links(&self) -> Vec<&str> {
+        let mut seen = HashSet::new();
+        self.rows.iter().flat_map(|row| row.product.image_links()).filter(|link| seen.insert(*link)).collect()
+    }
 }
 
 /// Parses a feed: CSV (comma or semicolon) or TSV, in UTF-8, or UTF-16 with a byte order mark.

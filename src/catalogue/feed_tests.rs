@@ -106,3 +106,9 @@ proptest! {
         let _ = parse(&[b"id,title,image_link\n".as_slice(), &bytes].concat());
     }
 }
+
+#[test]
+fn links_are_named_once_in_order_of_use() {
+    let text = "id,title,image_link,additional_image_link\n1,Scarf,b.jpg,\"a.jpg,c.jpg\"\n2,Glove,a.jpg,d.jpg\n";
+    assert_eq!(parse(text.as_bytes()).unwrap().links(), ["b.jpg", "a.jpg", "c.jpg", "d.jpg"]);
+}

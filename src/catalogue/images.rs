@@ -1,7 +1,9 @@
 //! From a feed's link to a picture file under the picture folder, and never out of it.
 
+use super::feed::Feed;
 use crate::fault::{Fault, Kind, Result};
 use sha2::{Digest, Sha256};
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -11,6 +13,16 @@ pub const MOST_PICTURE: u64 = 64 << 20;
 
 /// SHA-256 of a file's bytes.
 pub type Sha = [u8; 32];
+
+/// A picture file and the hash of what is in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PictureFile {
+    pub path: PathBuf,
+    pub sha256: Sha,
+}
+
+/// What a link leads to; the error is the reason to report with the row.
+pub type Found = std::result::Result<PictureFile, String>;
 
 /// The picture folder, as an absolute path without links.
 #[derive(Clone, Debug)]
@@ -30,6 +42,18 @@ impl ImageFolder {
             Err(Fault::new(Kind::Input, format!("{} is not a folder of pictures", path.display()))
                 .cure("give the folder that the feed's image_link paths start from"))
         }
+    }
+
+    /// Reads and hashes the file that `link` means. Takes as long as the disk does: for many links, ask on several threads.
+    pub fn find(&self, link: &str) -> Found {
+        let path = self.resolve(link)?;
+        let (_, sha256) = read_picture(&path)?;
+        Ok(PictureFile { path, sha256 })
+    }
+
+    /// [`ImageFolder::find`] for all pictures of a feed, one after the other.
+    pub fn find_all(&self, feed: &Feed) -> HashMap<String, Found> {
+        feed.links().into_iter().map(|link| (link.to_owned(), self.find(link))).collect()
     }
 
     /// The file that `link` means: a path under the folder, a `file:` URL in it, or the last part of a web address.

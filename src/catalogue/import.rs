@@ -1,13 +1,14 @@
 //! A feed into the catalogue: all or nothing.
 //!
-//! Two phases, so that the caller, who owns network and decoder, may use as many threads as it likes:
-//! [`Catalogue::plan`] takes the write lock and finds the pictures that need the network; the caller embeds each of
+//! Three phases, so that the caller, who owns network and decoder, may use as many threads as it likes: the caller looks for
+//! the feed's pictures ([`ImageFolder::find`](super::images::ImageFolder::find)); [`Catalogue::plan`] takes the write lock and
+//! knows from their hashes which need the network; the caller embeds each of
 //! [`Plan::pending`] in any order and hands it to [`Plan::supply`]; [`Plan::finish`] writes the products and commits.
 //! A plan that is dropped before that, by an error or by a crash, leaves the old catalogue. Readers see the old one
 //! until the commit.
 
 use super::feed::{Feed, Problem, Row};
-use super::images::{ImageFolder, Sha, read_picture};
+use super::images::{Found, PictureFile, Sha, read_picture};
 use super::product::{ModelStamp, Product};
 use super::records::{PRODUCT_COLUMNS, drop_unused_contents, product_from};
 use super::report::{ImportReport, SkippedPicture};
@@ -17,7 +18,7 @@ use crate::fault::{Fault, Kind, Result};
 use crate::seam::{Detection, Region};
 use rusqlite::{Transaction, TransactionBehavior, params};
 use std::collections::{HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// What the caller made of one picture of the shop.
 #[derive(Clone, Debug)]
@@ -110,13 +111,18 @@ pub struct Plan<'c> {
 }
 
 impl Catalogue {
-    /// Begins the import of `feed`, whose links lead under the folder `images`, for the model `stamp`.
+    /// Begins the import of `feed` for the model `stamp`. `found` says for each of [`Feed::links`] what is there.
     ///
     /// # Errors
     /// [`Kind::Busy`] where another process writes; [`Kind::Input`] where no row can be used, or, with `strict`, where any
     /// row, picture or column cannot.
-    pub fn plan(&mut self, feed: &Feed, images: &Path, stamp: &ModelStamp, options: ImportOptions) -> Result<Plan<'_>> {
-        let folder = ImageFolder::open(images)?;
+    pub fn plan(
+        &mut self,
+        feed: &Feed,
+        found: &HashMap<String, Found>,
+        stamp: &ModelStamp,
+        options: ImportOptions,
+    ) -> Result<Plan<'_>> {
         let path = self.path.clone();
         let transaction = self
             .connection
@@ -140,7 +146,7 @@ impl Catalogue {
         };
         plan.load().map_err(|error| sql_fault(&plan.path, "read", error))?;
         for row in &feed.rows {
-            plan.add_row(row, &folder);
+            plan.add_row(row, found);
         }
         plan.report.pictures_reused =
             plan.seen.iter().filter(|wanted| matches!(plan.contents[*wanted], Content::Known(_))).count();
@@ -248,20 +254,20 @@ impl Plan<'_> {
         Ok(())
     }
 
-    fn add_row(&mut self, row: &Row, folder: &ImageFolder) {
+    fn add_row(&mut self, row: &Row, found: &HashMap<String, Found>) {
         let mut pictures: Vec<(usize, String, Sha)> = Vec::new();
         let mut skipped = Vec::new();
         let region = row.product.region();
         for (position, link) in row.product.image_links().enumerate() {
-            let found = folder.resolve(link).and_then(|path| Ok((read_picture(&path)?.1, path)));
+            let found = found.get(link).cloned().unwrap_or_else(|| Err(format!("{link} was not looked for")));
             match found {
                 // The same picture twice says nothing new.
-                Ok((sha, _)) if pictures.iter().any(|(_, _, other)| *other == sha) => {}
-                Ok((sha, path)) => {
-                    pictures.push((position, link.to_owned(), sha));
-                    self.seen.insert((sha, region));
-                    self.contents.entry((sha, region)).or_insert_with(|| {
-                        self.pending.push(PendingPicture { path, region, sha256: sha, line: row.line });
+                Ok(file) if pictures.iter().any(|(_, _, other)| *other == file.sha256) => {}
+                Ok(PictureFile { path, sha256 }) => {
+                    pictures.push((position, link.to_owned(), sha256));
+                    self.seen.insert((sha256, region));
+                    self.contents.entry((sha256, region)).or_insert_with(|| {
+                        self.pending.push(PendingPicture { path, region, sha256, line: row.line });
                         Content::Pending
                     });
                 }

@@ -26,6 +26,7 @@ pub mod store;
 pub use check::CheckReport;
 pub use feed::{Feed, parse as parse_feed};
 pub use gallery::{Gallery, Hit};
+pub use images::{Found, ImageFolder};
 pub use import::{ImportOptions, PendingPicture, Plan, ShopPicture};
 pub use index::{Head, Index};
 pub use product::{ContentId, ModelStamp, PictureDetail, Product, ProductDetail, ProductSummary};

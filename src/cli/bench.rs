@@ -1,8 +1,10 @@
 //! `vetrina bench`: what each stage of a frame costs on this machine.
 
+mod live;
+
 use super::places;
 use super::table::{Table, json, print};
-use crate::capture::{self, Source, decode_picture};
+use crate::capture::{self, RECORDED_RATE, Source, decode_picture};
 use crate::catalogue::Gallery;
 use crate::fault::{Fault, Kind, Result};
 use crate::frame::{Frame, FrameMeta, Picture};
@@ -25,7 +27,7 @@ pub struct BenchArgs {
     #[arg(long, value_name = "DIR")]
     pub model: Option<PathBuf>,
     /// Picture to measure with [default: four figures of the demo, eight garments]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "live")]
     pub picture: Option<PathBuf>,
     /// Frames to measure; a few more go before them, unmeasured
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=100_000))]
@@ -33,6 +35,18 @@ pub struct BenchArgs {
     /// Products in the gallery that is searched
     #[arg(long, default_value_t = 14_000, value_parser = clap::value_parser!(u32).range(1..=2_000_000))]
     pub products: u32,
+    /// Measure the running mirror instead, all its threads: how old is what a shopper sees
+    #[arg(long)]
+    pub live: bool,
+    /// With --live: the clip that is its camera [default: the demo's first]
+    #[arg(long, value_name = "FILE", requires = "live")]
+    pub clip: Option<PathBuf>,
+    /// With --live: the clip's frames a second
+    #[arg(long, default_value_t = RECORDED_RATE, value_parser = clap::value_parser!(u32).range(1..=240))]
+    pub rate: u32,
+    /// With --live: how long, after a few seconds that do not count
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub seconds: u32,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -93,6 +107,9 @@ struct Pass {
 }
 
 pub fn run(args: &BenchArgs) -> Result<()> {
+    if args.live {
+        return live::run(args);
+    }
     let jpeg = match &args.picture {
         Some(path) => std::fs::read(path).map_err(|error| Fault::io(Kind::Input, "read", path, error))?,
         None => four_figures(&places::shipped("demo/clips/1.mjpg")?)?,

@@ -3,17 +3,19 @@
 use super::progress::Progress;
 use super::table::{Table, done, json, print};
 use crate::catalogue::{
-    Catalogue, CheckReport, Feed, ImportOptions, ImportReport, ModelStamp, PendingPicture, Plan, ProductDetail,
-    ShopPicture,
+    Catalogue, CheckReport, Feed, Found, ImageFolder, ImportOptions, ImportReport, ModelStamp, PendingPicture, Plan,
+    ProductDetail, ShopPicture,
 };
 use crate::fault::{Fault, Kind, Result};
 use crate::seam::Region;
 use clap::{Args, Subcommand};
+use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::sync_channel;
+use std::thread::available_parallelism;
 
 /// Where the catalogue is, unless `--db` says otherwise.
 pub const DEFAULT_DB: &str = "/var/lib/vetrina/catalogue.db";
@@ -157,17 +159,34 @@ where
 {
     let feed = Feed::read(&args.feed)?;
     let mut catalogue = Catalogue::create_or_open(&args.db)?;
-    let mut plan = catalogue.plan(&feed, &args.images, stamp, ImportOptions { strict: args.strict })?;
+    let found = find_all(&feed, &ImageFolder::open(&args.images)?)?;
+    let mut plan = catalogue.plan(&feed, &found, stamp, ImportOptions { strict: args.strict })?;
     let pending = plan.pending().to_vec();
     if !pending.is_empty() {
-        let progress = Progress::new(pending.len() as u64, "pictures");
+        let progress = Progress::new(pending.len() as u64, "pictures recognised");
         embed_all(&mut plan, &pending, workers(pending.len())?, &progress)?;
         progress.finish();
     }
     plan.finish()
 }
 
-/// Runs the workers over the pending pictures, a thread each, and hands results to the plan in the order they come.
+/// Reads and hashes the feed's pictures, on a thread a core.
+fn find_all(feed: &Feed, folder: &ImageFolder) -> Result<HashMap<String, Found>> {
+    let links = feed.links();
+    let progress = Progress::new(links.len() as u64, "pictures read");
+    let cores = available_parallelism().map_or(1, usize::from);
+    let workers = vec![|index: usize| folder.find(links[index]); cores];
+    let mut found = HashMap::with_capacity(links.len());
+    side_by_side(links.len(), workers, |index, file| {
+        found.insert(links[index].to_owned(), file);
+        progress.step();
+        Ok(())
+    })?;
+    progress.finish();
+    Ok(found)
+}
+
+/// Runs the workers over the pending pictures and hands the results to the plan.
 fn embed_all<W>(plan: &mut Plan, pending: &[PendingPicture], workers: Vec<W>, progress: &Progress) -> Result<()>
 where
     W: FnMut(&[u8], &Path, Option<Region>) -> Result<ShopPicture> + Send,
@@ -175,6 +194,26 @@ where
     if workers.is_empty() {
         return Err(Fault::new(Kind::Internal, "an import needs at least one worker"));
     }
+    let embedder = |mut worker: W| {
+        move |index: usize| {
+            let picture: &PendingPicture = &pending[index];
+            picture.read().and_then(|bytes| worker(&bytes, &picture.path, picture.region))
+        }
+    };
+    side_by_side(pending.len(), workers.into_iter().map(embedder).collect(), |index, result| {
+        plan.supply(index, result)?;
+        progress.step();
+        Ok(())
+    })
+}
+
+/// Gives the numbers below `count` to the workers, a thread each, and their results to `take` in the order they come. The first
+/// fault of `take` ends it.
+fn side_by_side<T: Send>(
+    count: usize,
+    workers: Vec<impl FnMut(usize) -> T + Send>,
+    mut take: impl FnMut(usize, T) -> Result<()>,
+) -> Result<()> {
     let next = AtomicUsize::new(0);
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -185,9 +224,7 @@ where
             scope.spawn(move || {
                 while !stop.load(Ordering::Relaxed) {
                     let index = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(picture) = pending.get(index) else { break };
-                    let result = picture.read().and_then(|bytes| worker(&bytes, &picture.path, picture.region));
-                    if results.send((index, result)).is_err() {
+                    if index >= count || results.send((index, worker(index))).is_err() {
                         break;
                     }
                 }
@@ -195,11 +232,10 @@ where
         }
         drop(results);
         for (index, result) in received {
-            if let Err(fault) = plan.supply(index, result) {
+            if let Err(fault) = take(index, result) {
                 stop.store(true, Ordering::Relaxed);
                 return Err(fault);
             }
-            progress.step();
         }
         Ok(())
     })

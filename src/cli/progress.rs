@@ -1,7 +1,12 @@
-//! How far a long command is: a bar on a terminal, a line every tenth elsewhere; on stderr.
+//! How far a long command is: a bar on a terminal, a line every tenth elsewhere; on stderr. What takes a moment says nothing
+//! elsewhere.
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{self, IsTerminal};
+use std::time::Duration;
+
+/// Work that is shorter fills no log.
+const MOMENT: Duration = Duration::from_secs(1);
 
 /// Counts up to a number that is known beforehand.
 pub struct Progress {
@@ -25,9 +30,14 @@ impl Progress {
     pub fn step(&self) {
         self.bar.inc(1);
         let (done, all) = (self.bar.position(), self.bar.length().unwrap_or(1).max(1));
-        if self.plain && (10 * done / all) != (10 * (done - 1) / all) {
+        if self.plain && self.bar.elapsed() >= MOMENT && (10 * done / all) != (10 * (done - 1) / all) {
             eprintln!("{done} of {all} {}", self.what);
         }
+    }
+
+    /// What was counted so far.
+    pub fn done(&self) -> u64 {
+        self.bar.position()
     }
 
     /// A word that does not disturb the bar.

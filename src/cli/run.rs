@@ -27,7 +27,7 @@ pub fn run(args: &RunArgs) -> Result<()> {
     let live = Live::start(settings, Arc::new(reread))?;
     // Ends with this function, after the stages.
     let _server = config.web().map(|settings| Server::start(&settings, live.links())).transpose()?;
-    live.run(&mut signals)
+    live.run(|patience| signals.wait(patience))
 }
 
 fn reread(path: &Path) -> Result<LiveSettings> {

@@ -17,6 +17,8 @@ pub enum PanelKind {
     Png(PathBuf),
     /// Nothing is shown.
     None,
+    /// Everything is drawn and nobody sees it: to measure with.
+    Memory,
 }
 
 /// A panel as it is configured.
@@ -32,13 +34,15 @@ pub fn open(settings: &PanelSettings) -> Result<Box<dyn Panel>> {
     Ok(match &settings.kind {
         PanelKind::Window => Box::new(WindowPanel::open("vetrina", settings.size)?),
         PanelKind::Png(folder) => Box::new(NewestPng::create(folder, settings.size)?),
-        PanelKind::None => Box::new(NoPanel { size: settings.size }),
+        PanelKind::None => Box::new(NoPanel { size: settings.size, drawn: false }),
+        PanelKind::Memory => Box::new(NoPanel { size: settings.size, drawn: true }),
     })
 }
 
 /// Takes every canvas and shows none.
 struct NoPanel {
     size: Size,
+    drawn: bool,
 }
 
 impl Panel for NoPanel {
@@ -51,6 +55,6 @@ impl Panel for NoPanel {
     }
 
     fn is_seen(&self) -> bool {
-        false
+        self.drawn
     }
 }

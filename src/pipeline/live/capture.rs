@@ -72,7 +72,7 @@ fn stream(
             Ok(Step::Frame(frame)) => {
                 last = life.links.clock.now();
                 backoff.reset();
-                hand_on(life, settings, frame, *sequence);
+                hand_on(life, settings, frame, *sequence, source.spent());
                 *sequence += 1;
             }
             Ok(Step::NotYet) if life.links.clock.now().saturating_sub(last) > SILENCE => {
@@ -86,11 +86,11 @@ fn stream(
     }
 }
 
-fn hand_on(life: &Life, settings: &CameraSettings, mut frame: Frame, sequence: u64) {
+fn hand_on(life: &Life, settings: &CameraSettings, mut frame: Frame, sequence: u64, spent: Duration) {
     let links = &life.links;
     let now = links.clock.now();
     frame.meta.sequence = sequence;
-    frame.meta.captured = now;
+    frame.meta.captured = now.saturating_sub(spent);
     if links.status.camera_fault.get().is_some() || sequence == 0 {
         let size = frame.picture.size();
         let words = format!("{}: {}x{}", shown(&settings.source), size.width, size.height);

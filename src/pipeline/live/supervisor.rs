@@ -12,7 +12,7 @@ use crate::pipeline::core::status_text;
 use crate::pipeline::follow::Follower;
 use crate::pipeline::matcher::Matcher;
 use crate::pipeline::recognizer::Recognizer;
-use crate::shutdown::{Request, Signals};
+use crate::shutdown::Request;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
@@ -81,9 +81,10 @@ impl Live {
     }
 
     /// Runs until a signal, the end of a recording, a closed window, or a fault that a restart of a stage did not cure.
-    pub fn run(mut self, signals: &mut Signals) -> Result<()> {
+    /// `requests` waits at most so long for one.
+    pub fn run(mut self, mut requests: impl FnMut(Duration) -> Option<Request>) -> Result<()> {
         let result = loop {
-            match signals.wait(ROUND) {
+            match requests(ROUND) {
                 Some(Request::Stop) => break Ok(()),
                 Some(Request::Reload) => self.reload(self.reread.clone()),
                 None => {}

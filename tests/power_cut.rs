@@ -1,0 +1,238 @@
+//! A power cut during an import, imitated by SIGKILL on the real binary, again and again: the catalogue is sound every time,
+//! and holds wholly the old feed or wholly the new one.
+//!
+//! Moments are drawn from a seed, which is printed. `VETRINA_KILLS` sets how often (24 unless said), `VETRINA_SEED` the seed.
+
+#![allow(clippy::unwrap_used)]
+
+mod mirror;
+
+use mirror::{Shop, repository};
+use std::fs;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+const KILLS: u64 = 24;
+const SEED: u64 = 20_260_601;
+const SIGKILL: i32 = 9;
+/// The exit code for a catalogue that is missing, or was begun and never filled.
+const NO_CATALOGUE: i32 = 5;
+/// Products that share a few pictures, so that an import is all transaction.
+const ROWS: usize = 1500;
+
+/// A feed and what the catalogue exports once it holds it.
+struct Feed {
+    name: &'static str,
+    file: &'static str,
+    exported: String,
+    /// How long its import takes and how long its journal gets.
+    takes: Duration,
+    journal: u64,
+}
+
+/// When the import is killed.
+#[derive(Debug)]
+enum Moment {
+    /// After so long.
+    Time(Duration),
+    /// Once the journal has so many bytes: between two writes of the transaction, or while it is committed or moved into the
+    /// database.
+    Journal(u64),
+}
+
+/// xorshift64: any seed but 0.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % bound.max(1)
+    }
+}
+
+#[test]
+fn a_killed_import_leaves_the_old_catalogue_or_the_new_one() {
+    let (kills, mut random) = plan();
+    let seed = random.0;
+    let shop = Shop::empty();
+    let feeds = feeds(&shop);
+    let mut held = 0;
+    let (mut old, mut new, mut late) = (0, 0, 0);
+    for round in 0..kills {
+        // Another feed than the one that is held.
+        let next = (held + 1 + random.below(feeds.len() as u64 - 1) as usize) % feeds.len();
+        let feed = &feeds[next];
+        let moment = if random.below(2) == 0 {
+            Moment::Time(Duration::from_micros(random.below(feed.takes.as_micros() as u64)))
+        } else {
+            Moment::Journal(1 + random.below(feed.journal))
+        };
+        let status = cut(&shop, feed, &moment);
+        let said = format!("round {round} of seed {seed}, {} over {}, {moment:?}", feed.name, feeds[held].name);
+        let checked = ask(&shop, &["check"]);
+        let text = String::from_utf8_lossy(&checked.stdout).into_owned();
+        assert!(checked.status.success() && text.ends_with("sound\n"), "{said}: {text}");
+        let exported = export(&shop);
+        let after = [held, next].into_iter().find(|index| feeds[*index].exported == exported);
+        let after = after.unwrap_or_else(|| panic!("{said}: neither the old nor the new catalogue"));
+        if status.success() {
+            assert_eq!(after, next, "{said}: it said that it had imported");
+            late += 1;
+        } else {
+            assert_eq!(status.signal(), Some(SIGKILL), "{said}: {status}");
+            *if after == held { &mut old } else { &mut new } += 1;
+        }
+        held = after;
+    }
+    println!("killed: {old} left the old catalogue, {new} the new one; {late} had ended before");
+    assert_eq!(old + new + late, kills);
+    // A test that never hits an import proves nothing.
+    assert!(4 * (old + new) >= kills && old > 0, "only {} imports were hit", old + new);
+}
+
+#[test]
+fn a_killed_first_import_is_no_catalogue_or_the_new_one_and_can_be_repeated() {
+    let (kills, mut random) = plan();
+    let seed = random.0;
+    let demo = fs::read_to_string(repository("demo/feed.csv")).unwrap();
+    let few = demo.lines().take(3).collect::<Vec<_>>().join("\n");
+    let start = |shop: &Shop| {
+        shop.write("feed.csv", &few);
+        Instant::now()
+    };
+    let whole = Shop::empty();
+    let began = start(&whole);
+    assert!(import(&whole, "feed.csv").wait().unwrap().success());
+    let (takes, exported) = (began.elapsed(), export(&whole));
+    let mut without = 0;
+    for round in 0..kills.div_ceil(4) {
+        let shop = Shop::empty();
+        start(&shop);
+        // The file is made in the first moments.
+        let span = if random.below(2) == 0 { takes } else { takes / 20 };
+        let moment = Moment::Time(Duration::from_micros(random.below(span.as_micros() as u64)));
+        let said = format!("round {round} of seed {seed}, {moment:?}");
+        let feed = Feed { name: "", file: "feed.csv", exported: String::new(), takes, journal: 0 };
+        cut(&shop, &feed, &moment);
+        let found = ask(&shop, &["export"]);
+        let text = String::from_utf8_lossy(&found.stdout).into_owned();
+        if text != exported {
+            without += 1;
+            // Either there is none, and it is said so, or it is sound and empty.
+            let sound = found.status.success() && text.lines().count() <= 1 && ask(&shop, &["check"]).status.success();
+            assert!(sound || found.status.code() == Some(NO_CATALOGUE), "{said}: {found:?}");
+        }
+        assert!(import(&shop, "feed.csv").wait().unwrap().success(), "{said}: it cannot be repeated");
+        assert_eq!(export(&shop), exported, "{said}");
+        assert!(ask(&shop, &["check"]).status.success(), "{said}");
+    }
+    println!("{without} of {} were killed before the catalogue stood", kills.div_ceil(4));
+    assert!(without > 0, "no import was hit");
+}
+
+/// How many kills, and where their moments come from.
+fn plan() -> (u64, Random) {
+    let number = |name: &str, default| std::env::var(name).map_or(default, |text| text.parse().unwrap());
+    let (kills, seed) = (number("VETRINA_KILLS", KILLS), number("VETRINA_SEED", SEED).max(1));
+    println!("seed {seed}, {kills} kills");
+    (kills, Random(seed))
+}
+
+/// Makes the catalogue and learns what each feed leaves in it. The first feed is held at the end.
+fn feeds(shop: &Shop) -> Vec<Feed> {
+    let demo = fs::read_to_string(repository("demo/feed.csv")).unwrap();
+    let lines: Vec<&str> = demo.lines().collect();
+    let few = lines[..6].join("\n");
+    // Pictures that the others do not have: their import embeds them, every time.
+    let other = [&lines[..3], &lines[10..14]].concat().join("\n");
+    let mut feeds = Vec::new();
+    let texts = [
+        ("many", many(&lines, "first", 0)),
+        ("other pictures", other),
+        ("other texts", many(&lines, "second", 0)),
+        ("few", few),
+        ("another order", many(&lines, "first", ROWS / 2)),
+    ];
+    for (index, (name, text)) in texts.into_iter().enumerate() {
+        let file = ["0.csv", "1.csv", "2.csv", "3.csv", "4.csv"][index];
+        shop.write(file, &text);
+        let mut feed = Feed { name, file, exported: String::new(), takes: Duration::ZERO, journal: 0 };
+        let start = Instant::now();
+        let mut child = import(shop, file);
+        while child.try_wait().unwrap().is_none() {
+            feed.journal = feed.journal.max(journal(shop));
+            sleep(Duration::from_micros(200));
+        }
+        assert!(child.wait().unwrap().success(), "{name}");
+        feed.takes = start.elapsed();
+        feed.exported = export(shop);
+        println!("{name}: {:.0} ms, journal {} kB", feed.takes.as_secs_f64() * 1e3, feed.journal / 1024);
+        feeds.push(feed);
+    }
+    assert!(import(shop, feeds[0].file).wait().unwrap().success());
+    assert_eq!(export(shop), feeds[0].exported);
+    feeds
+}
+
+/// A feed of many products with the demo's first pictures; `word` is in every title, and the products stand `turned` round.
+fn many(lines: &[&str], word: &str, turned: usize) -> String {
+    let link = |line: &&str| line.split(',').find(|field| field.starts_with("pictures/")).unwrap().to_owned();
+    let links: Vec<String> = lines[1..6].iter().map(link).collect();
+    let row = |index: usize| {
+        let product = (index + turned) % ROWS;
+        format!("p{product:05},Jacket {word} {product},{}\n", links[product % links.len()])
+    };
+    format!("id,title,image_link\n{}", (0..ROWS).map(row).collect::<String>())
+}
+
+/// Starts an import and kills it at `moment`, unless it ends before.
+fn cut(shop: &Shop, feed: &Feed, moment: &Moment) -> ExitStatus {
+    let start = Instant::now();
+    let mut child = import(shop, feed.file);
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status;
+        }
+        let now = match moment {
+            Moment::Time(after) => start.elapsed() >= *after,
+            Moment::Journal(bytes) => journal(shop) >= *bytes,
+        };
+        if now {
+            child.kill().unwrap();
+            return child.wait().unwrap();
+        }
+        sleep(Duration::from_micros(200));
+    }
+}
+
+fn journal(shop: &Shop) -> u64 {
+    fs::metadata(shop.path("shop.db-wal")).map_or(0, |file| file.len())
+}
+
+fn import(shop: &Shop, feed: &str) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_vetrina"))
+        .args(["catalogue", "import", &shop.path(feed), "--db", &shop.path("shop.db"), "--images"])
+        .arg(repository("demo"))
+        .arg("--model")
+        .arg(repository("models/compact"))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+fn export(shop: &Shop) -> String {
+    let output = ask(shop, &["export"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn ask(shop: &Shop, command: &[&str]) -> Output {
+    let mut vetrina = Command::new(env!("CARGO_BIN_EXE_vetrina"));
+    vetrina.arg("catalogue").args(command).args(["--db", &shop.path("shop.db")]).output().unwrap()
+}
