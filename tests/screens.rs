@@ -49,6 +49,11 @@ fn camera_away() {
 }
 
 #[test]
+fn a_recording_is_announced_whoever_is_there() {
+    golden("recording", &Scene { recording: true, ..scene(vec![shirt(10)], vec![shirt_look()]) });
+}
+
+#[test]
 fn gathering() {
     golden("gathering", &scene(vec![shirt(6), trousers(3)], Vec::new()));
 }
@@ -303,12 +308,13 @@ fn any_scene() -> impl Strategy<Value = Scene> {
         prop::collection::vec(garment, 0..21),
         prop::collection::vec(look, 0..5),
         prop::option::of(".{0,90}"),
+        prop::bool::weighted(0.1),
     );
-    parts.prop_map(|(shop, away, garments, looks, warning)| {
+    parts.prop_map(|(shop, away, garments, looks, warning, recording)| {
         let camera = (!away || !garments.is_empty()).then(camera);
         let turned = garments.len() % 2 == 1;
         let status = Status { text: "compact on cpu".into(), frames_per_second: Some(9.0), warning };
-        let scene = Scene { shop, camera, garments, looks, status };
+        let scene = Scene { shop, camera, garments, looks, recording, status };
         if turned && scene.camera.is_some() { upright(scene) } else { scene }
     })
 }
