@@ -191,8 +191,8 @@ fn heat_is_a_reason_and_a_figure() {
     let zone = shop.path("sys/class/thermal/thermal_zone0");
     std::fs::create_dir_all(&zone).unwrap();
     std::fs::write(format!("{zone}/temp"), "71500\n").unwrap();
-    let web = "listen = \"127.0.0.1:0\"\n[heat]\nlimit = 70\nsysfs = \"sys\"\n";
-    let mut mirror = Mirror::start(&shop, &shop.config_with_web("1.mjpg?loop", web));
+    let config = shop.config_with_web("1.mjpg?loop", "listen = \"127.0.0.1:0\"\n");
+    let mut mirror = Mirror::start(&shop, &config.replace("[heat]\n", "[heat]\nlimit = 70\n"));
     let at = address(&mut mirror);
     mirror.wait_until("it says so", || get(&at, "/healthz").json()["status"] == "degraded");
     let reasons = get(&at, "/healthz").json()["reasons"].to_string();
