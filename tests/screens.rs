@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use vetrina::display::canvas::Canvas;
 use vetrina::display::draw::Painter;
-use vetrina::display::layout::{Body, Layout, SMALLEST, layout};
+use vetrina::display::layout::{Body, Layout, SMALLEST, Says, layout};
 use vetrina::display::scene::{Card, Garment, Look, Scene, Status};
 use vetrina::display::text::Fonts;
 use vetrina::display::{qr, theme};
@@ -50,7 +50,15 @@ fn camera_away() {
 
 #[test]
 fn a_recording_is_announced_whoever_is_there() {
-    golden("recording", &Scene { recording: true, ..scene(vec![shirt(10)], vec![shirt_look()]) });
+    let scene = Scene { recording: true, ..scene(vec![shirt(10)], vec![shirt_look()]) };
+    for size in [PORTRAIT, LANDSCAPE] {
+        let places = layout(&scene, size, fonts());
+        assert!(places.notice.is_some_and(|notice| notice.says == Says::Recording) && places.slots.is_empty());
+        let told = drawn(&scene, size).to_picture();
+        let promised = drawn(&Scene { recording: false, garments: Vec::new(), ..scene.clone() }, size).to_picture();
+        let warning = |picture: &Picture| picture.rgb().chunks(3).filter(|rgb| rgb[0] > 200 && rgb[2] < 110).count();
+        assert!(warning(&told) > 100 && warning(&promised) == 0, "the privacy line is a warning now");
+    }
 }
 
 #[test]
