@@ -1,4 +1,5 @@
-//! Time as a value that can be simulated: whoever waits or measures asks a [`Clock`], so that tests of waiting do not wait.
+//! Time as a value that can be simulated: whoever waits or measures asks a [`Clock`], so that tests of waiting do not wait. And the
+//! time of day, for what the shop's hours decide.
 
 use crate::shutdown::Token;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -16,6 +17,17 @@ pub trait Clock: Send + Sync {
     fn wait_until(&self, token: &Token, moment: Duration) -> bool {
         self.wait(token, moment.saturating_sub(self.now()))
     }
+}
+
+/// Minutes since midnight, as the clock on the wall has it: by the system's time zone, or that of `TZ`.
+pub fn minute_of_day() -> u16 {
+    let time = jiff::Zoned::now().time();
+    60 * time.hour() as u16 + time.minute() as u16
+}
+
+/// The time of day as people read it: `14:03:12`.
+pub fn time_of_day() -> String {
+    jiff::Zoned::now().strftime("%H:%M:%S").to_string()
 }
 
 /// The machine's steady clock.

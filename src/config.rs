@@ -6,7 +6,7 @@
 mod parse;
 mod values;
 
-pub use values::{Angle, Count, PanelName, PixelChoice, Secret};
+pub use values::{Angle, Count, PanelName, PixelChoice, Secret, TimeOfDay};
 
 use crate::capture::camera::CameraSettings;
 use crate::display::open::{PanelKind, PanelSettings};
@@ -14,6 +14,8 @@ use crate::fault::{Fault, Kind, Result};
 use crate::geometry::Size;
 use crate::pipeline::core::CoreSettings;
 use crate::pipeline::live::LiveSettings;
+use crate::pipeline::live::blank::{BlankSettings, Hours};
+use crate::pipeline::live::heat::HeatSettings;
 use crate::web::WebSettings;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -34,6 +36,7 @@ pub struct Config {
     pub catalogue: Catalogue,
     pub web: Web,
     pub watchdog: Watchdog,
+    pub heat: Heat,
 }
 
 /// What the screen says of the shop.
@@ -73,6 +76,11 @@ pub struct Screen {
     pub rate: Count<1, 120>,
     /// Where the panel `png` keeps the newest screen as `screen.png`.
     pub folder: PathBuf,
+    /// Local time from which and until which the screen is dark, `"21:00"` and `"08:00"`; a person wakes it all the same.
+    pub blank_from: Option<TimeOfDay>,
+    pub blank_until: Option<TimeOfDay>,
+    /// Dark when nobody was seen for so long, until somebody is; 0: never.
+    pub blank_after_seconds: Count<0, 86400>,
 }
 
 /// The network.
@@ -92,6 +100,8 @@ pub struct Model {
 #[serde(default, deny_unknown_fields)]
 pub struct Catalogue {
     pub file: PathBuf,
+    /// The shop's pictures and feeds: what the page may import from here; `None`: it imports nothing.
+    pub images: Option<PathBuf>,
     /// Products named for a garment.
     pub matches: Count<1, 50>,
     /// Garments that get an answer at one time.
@@ -115,6 +125,16 @@ pub struct Web {
 pub struct Watchdog {
     /// A stage that makes no progress for so long is started anew, once; then the program ends with an error.
     pub stall_seconds: Count<1, 600>,
+}
+
+/// When it works less, so that it keeps working.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Heat {
+    /// Degrees Celsius from which fewer frames are recognised; `None`: a little below where the board says it slows down itself.
+    pub limit: Option<Count<30, 120>>,
+    /// Where the system tells of heat and current.
+    pub sysfs: PathBuf,
 }
 
 impl Default for Shop {
@@ -145,6 +165,9 @@ impl Default for Screen {
             height: Count(1920),
             rate: Count(30),
             folder: "/run/vetrina".into(),
+            blank_from: None,
+            blank_until: None,
+            blank_after_seconds: Count(0),
         }
     }
 }
@@ -160,6 +183,7 @@ impl Default for Catalogue {
         let core = CoreSettings::default();
         Catalogue {
             file: "/var/lib/vetrina/catalogue.db".into(),
+            images: None,
             matches: Count(core.top as u32),
             garments: Count(core.looks as u32),
         }
@@ -175,6 +199,12 @@ impl Default for Web {
 impl Default for Watchdog {
     fn default() -> Self {
         Watchdog { stall_seconds: Count(15) }
+    }
+}
+
+impl Default for Heat {
+    fn default() -> Self {
+        Heat { limit: None, sysfs: "/sys".into() }
     }
 }
 
@@ -204,7 +234,8 @@ impl Config {
 
     /// Makes the paths independent of where the program was started.
     fn anchor(&mut self, folder: &Path) {
-        let paths = [&mut self.screen.folder, &mut self.catalogue.file].into_iter().chain(&mut self.model.folder);
+        let paths = [&mut self.screen.folder, &mut self.catalogue.file, &mut self.heat.sysfs];
+        let paths = paths.into_iter().chain(&mut self.model.folder).chain(&mut self.catalogue.images);
         for path in paths {
             *path = folder.join(&*path);
         }
@@ -234,10 +265,23 @@ impl Config {
         PanelSettings { kind, size: Size::new(screen.width.get(), screen.height.get()) }
     }
 
-    /// The page's settings; `None` where it is switched off.
-    pub fn web(&self) -> Option<WebSettings> {
+    /// When the screen is dark.
+    fn blank(&self) -> BlankSettings {
+        let screen = &self.screen;
+        let hours = screen.blank_from.zip(screen.blank_until);
+        let idle = Duration::from_secs(screen.blank_after_seconds.0.into());
+        BlankSettings {
+            hours: hours.map(|(from, until)| Hours { from: from.minute(), until: until.minute() }),
+            idle: Some(idle).filter(|idle| !idle.is_zero()),
+        }
+    }
+
+    /// The page's settings; `None` where it is switched off. `model` is the folder to use where none is configured.
+    pub fn web(&self, model: &Path) -> Option<WebSettings> {
         let password = self.web.password.as_ref().map(|password| password.reveal().to_owned());
-        self.web.enabled.then_some(WebSettings { listen: self.web.listen, password })
+        let model = self.model.folder.clone().unwrap_or_else(|| model.into());
+        let images = self.catalogue.images.clone();
+        self.web.enabled.then_some(WebSettings { listen: self.web.listen, password, images, model })
     }
 
     /// Everything that the live pipeline needs. `model` is the folder to use where none is configured.
@@ -256,6 +300,8 @@ impl Config {
                 looks: self.catalogue.garments.get(),
             },
             stall: Duration::from_secs(self.watchdog.stall_seconds.0.into()),
+            blank: self.blank(),
+            heat: HeatSettings { limit: self.heat.limit.map(|limit| limit.0), sysfs: self.heat.sysfs.clone() },
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Pictures in memory, and the frame: a picture that knows when it was taken.
 
 use crate::geometry::Size;
+use image::ExtendedColorType;
+use image::codecs::jpeg::JpegEncoder;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -61,6 +63,16 @@ pub enum Turn {
 }
 
 impl Picture {
+    /// The picture as JPEG, `quality` from 1 to 100; `None` where it is empty or too large for the format.
+    pub fn jpeg(&self, quality: u8) -> Option<Vec<u8>> {
+        let (width, height) = (u16::try_from(self.size.width).ok()?, u16::try_from(self.size.height).ok()?);
+        let mut bytes = Vec::new();
+        let encoder = JpegEncoder::new_with_quality(&mut bytes, quality);
+        let encoded = { encoder }.encode(&self.rgb, width.into(), height.into(), ExtendedColorType::Rgb8);
+        encoded.ok().filter(|()| self.size.width * self.size.height > 0)?;
+        Some(bytes)
+    }
+
     /// The picture turned, and mirrored left to right before that.
     pub fn turned(&self, turn: Turn, mirrored: bool) -> Picture {
         let Size { width, height } = self.size;

@@ -7,29 +7,28 @@
 //! ```
 //!
 //! Modules in reading order: the foundation ([`fault`], [`geometry`], [`frame`], [`tensor`], [`metrics`], [`clock`], [`latest`],
-//! [`shutdown`], [`machine`]), which knows no stage; the stages ([`capture`], [`network`], [`seam`], [`catalogue`], [`display`]), which hand
+//! [`shutdown`], [`machine`], [`tail`]), which knows no stage; the stages ([`capture`], [`network`], [`seam`], [`catalogue`], [`display`]), which hand
 //! each other plain values and otherwise do not know one another; [`evaluation`], which judges what they found; the [`pipeline`], which joins them; [`config`], which reads
 //! the appliance's settings; [`web`], which serves what the live pipeline says of itself; and [`cli`], the only place that prints.
 //! ARCHITECTURE.md says why.
 
+pub mod capture;
+pub mod catalogue;
+pub mod cli;
 pub mod clock;
+pub mod config;
+pub mod display;
+pub mod evaluation;
 pub mod fault;
 pub mod frame;
 pub mod geometry;
 pub mod latest;
 pub mod machine;
 pub mod metrics;
-pub mod shutdown;
-pub mod tensor;
-
-pub mod capture;
-pub mod catalogue;
-pub mod display;
-pub mod evaluation;
 pub mod network;
-pub mod seam;
-
-pub mod cli;
-pub mod config;
 pub mod pipeline;
+pub mod seam;
+pub mod shutdown;
+pub mod tail;
+pub mod tensor;
 pub mod web;

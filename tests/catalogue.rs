@@ -524,6 +524,7 @@ fn the_command_imports_on_several_threads() {
         model: PathBuf::new(),
         strict: false,
         json: false,
+        background: false,
     };
     let report = import_feed(&args, &stamp("one"), |pending| Ok(vec![embed; pending.min(3)])).unwrap();
     assert_eq!((report.products, report.pictures_embedded), (3, 5));

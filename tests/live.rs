@@ -9,7 +9,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 #[test]
 fn a_clip_becomes_pixels_and_sigterm_ends_it_in_order() {
@@ -155,6 +155,82 @@ fn a_configuration_is_checked_and_printed_with_its_defaults() {
     assert_eq!(output.status.code(), Some(2));
     let error = String::from_utf8(output.stderr).unwrap();
     assert!(error.contains("check.toml") && error.contains("line 3, camera.widht"), "{error}");
+}
+
+/// Whether nothing is on the screen.
+fn black(screen: &image::RgbImage) -> bool {
+    screen.pixels().all(|pixel| pixel.0 == [0; 3])
+}
+
+#[test]
+fn a_screen_that_nobody_looks_at_goes_dark_and_a_person_wakes_it() {
+    let shop = Shop::with_products(2);
+    let idle = |config: String| config.replace("panel = ", "blank_after_seconds = 1\npanel = ");
+    let environment = [("NOTIFY_SOCKET", shop.path("notify")), ("WATCHDOG_USEC", "500000".to_owned())];
+    let manager = UnixDatagram::bind(shop.path("notify")).unwrap();
+    let environment = environment.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let mut mirror = Mirror::start_with(&shop, &idle(shop.config_for("test://bars", "")), &environment);
+    mirror.wait_for_log("the screen is dark");
+    mirror.wait_until("it is black", || shop.screen().is_some_and(|screen| black(&screen)));
+    // A dark screen feeds the watchdog all the same.
+    manager.set_nonblocking(true).unwrap();
+    let mut bytes = [0; 256];
+    while manager.recv(&mut bytes).is_ok() {}
+    manager.set_nonblocking(false).unwrap();
+    manager.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let mut said = String::new();
+    while said != "WATCHDOG=1" {
+        let length = manager.recv(&mut bytes).unwrap();
+        said = String::from_utf8_lossy(&bytes[..length]).into_owned();
+    }
+    assert!(shop.screen().is_some_and(|screen| black(&screen)));
+    shop.write("vetrina.toml", &idle(shop.config("1.mjpg?loop", "")));
+    mirror.signal("HUP");
+    mirror.wait_for_log("the screen is lit");
+    mirror.wait_until("somebody is on it", || shop.screen().is_some_and(|screen| !black(&screen) && !plain(&screen)));
+    mirror.signal("TERM");
+    assert_eq!(mirror.wait_for_end(), Some(0), "{}", mirror.log());
+}
+
+/// `HH:MM` of UTC, so many minutes from now.
+fn utc(minutes: i64) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() as i64 / 60;
+    let minute = (now + minutes).rem_euclid(24 * 60);
+    format!("{:02}:{:02}", minute / 60, minute % 60)
+}
+
+#[test]
+fn a_closed_shop_has_a_dark_mirror_by_the_clock_of_its_place() {
+    let shop = Shop::with_products(2);
+    // Two hours around now, where the clock shows two hours more than UTC.
+    let hours = format!("blank_from = \"{}\"\nblank_until = \"{}\"\npanel = ", utc(60), utc(180));
+    let config = shop.config_for("test://bars", "").replace("panel = ", &hours);
+    let mut mirror = Mirror::start_with(&shop, &config, &[("TZ", "EAST-2")]);
+    mirror.wait_for_log("the screen is dark");
+    mirror.wait_until("it is black", || shop.screen().is_some_and(|screen| black(&screen)));
+    drop(mirror);
+    let mut mirror = Mirror::start_with(&shop, &config, &[("TZ", "UTC0")]);
+    mirror.wait_for_log("running");
+    mirror.wait_until("the camera is shown", || shop.screen().is_some_and(|screen| !black(&screen)));
+    assert!(!mirror.log().contains("dark"), "{}", mirror.log());
+}
+
+#[test]
+fn a_board_that_gets_hot_recognises_less_and_says_so_until_it_is_cool() {
+    let shop = Shop::with_products(2);
+    let zone = shop.path("sys/class/thermal/thermal_zone0");
+    fs::create_dir_all(&zone).unwrap();
+    let write = |name: &str, text: &str| fs::write(format!("{zone}/{name}"), text).unwrap();
+    write("type", "cpu-thermal\n");
+    write("temp", "97000\n");
+    write("trip_point_0_type", "passive\n");
+    write("trip_point_0_temp", "99000\n");
+    let mut mirror = Mirror::start(&shop, &shop.config("1.mjpg?loop", ""));
+    mirror.wait_for_log("cpu-thermal has 97 °C, the limit is 94 °C; recognition works 1/2 of the time");
+    write("temp", "60000\n");
+    mirror.wait_for_log("the board is cool again");
+    mirror.signal("TERM");
+    assert_eq!(mirror.wait_for_end(), Some(0), "{}", mirror.log());
 }
 
 /// A program in the place of ffmpeg that sends a light picture ten times a second, and writes its number down.

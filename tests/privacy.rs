@@ -8,6 +8,7 @@ use mirror::{Mirror, Shop};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 /// Looks at the open files so many times while frames go through.
 const LOOKS: usize = 40;
@@ -70,4 +71,31 @@ fn no_frame_is_written_and_nobody_is_called() {
     let left: BTreeSet<String> = names(&shop.path("."));
     let expected = ["feed.csv", "log", "shop.db", "shop.db-shm", "shop.db-wal", "vetrina.toml"];
     assert!(left.iter().all(|name| expected.contains(&name.as_str())), "{left:?}");
+}
+
+#[test]
+fn only_the_command_to_record_writes_pictures_and_the_screen_says_so() {
+    let shop = Shop::empty();
+    shop.write("vetrina.toml", &shop.config("1.mjpg?loop&rate=10", ""));
+    let record = || {
+        Command::new(env!("CARGO_BIN_EXE_vetrina"))
+            .args(["record", &shop.path("clip.mjpg"), "--seconds", "2", "--config", &shop.path("vetrina.toml")])
+            .output()
+            .unwrap()
+    };
+    let output = record();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(names(&shop.path(".")), BTreeSet::from(["clip.mjpg", "screen", "vetrina.toml"].map(String::from)));
+    let mut clip = vetrina::capture::open(&shop.path("clip.mjpg")).unwrap();
+    let first = clip.next().unwrap().unwrap().picture;
+    let mut demo = vetrina::capture::open(&mirror::repository("demo/clips/1.mjpg").display().to_string()).unwrap();
+    assert_eq!(first.size(), demo.next().unwrap().unwrap().picture.size());
+    assert!(clip.next().unwrap().is_some(), "one picture is no clip");
+    // In the place of "Nothing is recorded" stands a warning, in a colour that nothing else has here.
+    let screen = shop.screen().unwrap();
+    let warning = |pixel: &&image::Rgb<u8>| pixel.0[0] > 200 && pixel.0[2] < 110;
+    assert!(screen.pixels().filter(warning).count() > 20, "the screen does not announce the recording");
+    let before = fs::read(shop.path("clip.mjpg")).unwrap();
+    assert_eq!(record().status.code(), Some(2), "what is there is not overwritten");
+    assert_eq!(fs::read(shop.path("clip.mjpg")).unwrap(), before);
 }

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use vetrina::display::canvas::Canvas;
 use vetrina::display::draw::Painter;
-use vetrina::display::layout::{Body, Layout, SMALLEST, layout};
+use vetrina::display::layout::{Body, Layout, SMALLEST, Says, layout};
 use vetrina::display::scene::{Card, Garment, Look, Scene, Status};
 use vetrina::display::text::Fonts;
 use vetrina::display::{qr, theme};
@@ -46,6 +46,19 @@ fn camera_away() {
     let warning = Some("The camera is away: looking for it again every 2 seconds".to_owned());
     let status = Status { warning, ..Status::default() };
     golden("away", &Scene { camera: None, status, ..scene(Vec::new(), Vec::new()) });
+}
+
+#[test]
+fn a_recording_is_announced_whoever_is_there() {
+    let scene = Scene { recording: true, ..scene(vec![shirt(10)], vec![shirt_look()]) };
+    for size in [PORTRAIT, LANDSCAPE] {
+        let places = layout(&scene, size, fonts());
+        assert!(places.notice.is_some_and(|notice| notice.says == Says::Recording) && places.slots.is_empty());
+        let told = drawn(&scene, size).to_picture();
+        let promised = drawn(&Scene { recording: false, garments: Vec::new(), ..scene.clone() }, size).to_picture();
+        let warning = |picture: &Picture| picture.rgb().chunks(3).filter(|rgb| rgb[0] > 200 && rgb[2] < 110).count();
+        assert!(warning(&told) > 100 && warning(&promised) == 0, "the privacy line is a warning now");
+    }
 }
 
 #[test]
@@ -303,12 +316,13 @@ fn any_scene() -> impl Strategy<Value = Scene> {
         prop::collection::vec(garment, 0..21),
         prop::collection::vec(look, 0..5),
         prop::option::of(".{0,90}"),
+        prop::bool::weighted(0.1),
     );
-    parts.prop_map(|(shop, away, garments, looks, warning)| {
+    parts.prop_map(|(shop, away, garments, looks, warning, recording)| {
         let camera = (!away || !garments.is_empty()).then(camera);
         let turned = garments.len() % 2 == 1;
         let status = Status { text: "compact on cpu".into(), frames_per_second: Some(9.0), warning };
-        let scene = Scene { shop, camera, garments, looks, status };
+        let scene = Scene { shop, camera, garments, looks, recording, status };
         if turned && scene.camera.is_some() { upright(scene) } else { scene }
     })
 }

@@ -5,8 +5,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const FOUNDATION: [&str; 9] =
-    ["clock", "fault", "frame", "geometry", "latest", "machine", "metrics", "shutdown", "tensor"];
+const FOUNDATION: [&str; 10] =
+    ["clock", "fault", "frame", "geometry", "latest", "machine", "metrics", "shutdown", "tail", "tensor"];
 
 /// Which modules of ours each module may name, beyond itself and the foundation. Stages see of `seam` only its plain data.
 const MAY_USE: [(&str, &[&str]); 10] = [

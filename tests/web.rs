@@ -4,7 +4,7 @@
 
 mod mirror;
 
-use mirror::{Mirror, Shop};
+use mirror::{Mirror, Shop, repository};
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -44,8 +44,12 @@ fn connect(address: &str, path: &str, headers: &str) -> TcpStream {
 }
 
 fn get_with(address: &str, path: &str, headers: &str) -> Answer {
+    answer(connect(address, path, headers))
+}
+
+fn answer(mut stream: TcpStream) -> Answer {
     let mut bytes = Vec::new();
-    connect(address, path, headers).read_to_end(&mut bytes).unwrap();
+    stream.read_to_end(&mut bytes).unwrap();
     let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
     let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
@@ -128,6 +132,78 @@ fn a_password_is_asked_for_where_one_is_set() {
     // vetrina:correct horse, and vetrina:wrong horse
     assert_eq!(get_with(&at, "/", "Authorization: Basic dmV0cmluYTpjb3JyZWN0IGhvcnNl\r\n").status, 200);
     assert_eq!(get_with(&at, "/", "Authorization: Basic dmV0cmluYTp3cm9uZyBob3JzZQ==\r\n").status, 401);
+}
+
+const PASSWORD: &str = "Authorization: Basic dmV0cmluYTpjb3JyZWN0IGhvcnNl\r\n";
+
+/// Posts `body` as the page does, with these headers more.
+fn post(address: &str, path: &str, headers: &str, body: &str) -> Answer {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let length = body.len();
+    let head = format!("POST {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: {length}\r\n");
+    write!(stream, "{head}{headers}\r\n{body}").unwrap();
+    answer(stream)
+}
+
+#[test]
+fn a_feed_is_imported_from_the_page_and_the_mirror_takes_it_over() {
+    let shop = Shop::with_products(2);
+    let web = "listen = \"127.0.0.1:0\"\npassword = \"correct horse\"\n";
+    let config = shop.config_with_web("1.mjpg?loop", web);
+    let images = format!("[catalogue]\nimages = \"{}\"\n", repository("demo").display());
+    let mut mirror = Mirror::start(&shop, &config.replace("[catalogue]\n", &images));
+    let at = address(&mut mirror);
+    mirror.wait_for_log("running");
+    let now = || get_with(&at, "/import.json", PASSWORD).json();
+    assert_eq!((&now()["cannot"], &now()["feeds"]), (&Value::Null, &serde_json::json!(["feed.csv"])));
+    let from_page = format!("{PASSWORD}x-vetrina: 1\r\n");
+    assert_eq!(post(&at, "/import?feed=feed.csv", PASSWORD, "").status, 403, "another site's form");
+    assert_eq!(post(&at, "/import?feed=feed.csv", "x-vetrina: 1\r\n", "").status, 401);
+    assert_eq!(post(&at, "/import?feed=..%2Ffeed.csv", &from_page, "").status, 400);
+    // Four rows, and one whose picture is not there.
+    let feed = std::fs::read_to_string(repository("demo/feed.csv")).unwrap();
+    let mut rows: Vec<String> = feed.lines().take(5).map(str::to_owned).collect();
+    rows.push(rows[4].replace("pictures/", "nowhere/").replacen(',', "x,", 1));
+    assert_eq!(post(&at, "/import?feed=new.csv", &from_page, &rows.join("\n")).status, 202);
+    let second = post(&at, "/import?feed=feed.csv", &from_page, "");
+    assert_eq!(second.status, 409, "one at a time: {}", second.text());
+    mirror.wait_until("the import is over", || now()["import"]["state"] != "running");
+    let import = now()["import"].clone();
+    assert_eq!((&import["state"], &import["report"]["products"]), (&"done".into(), &4.into()), "{import}");
+    let skipped = import["report"]["skipped_rows"].as_array().unwrap();
+    assert!(skipped.len() == 1 && skipped[0]["line"] == 6, "{import}");
+    assert_eq!((&import["done"], &import["pictures"]), (&import["pictures"], &import["report"]["pictures_embedded"]));
+    mirror.wait_for_log("4 products");
+    // A broken feed leaves everything as it is, and says why.
+    assert_eq!(post(&at, "/import?feed=broken.csv", &from_page, "this is no feed").status, 202);
+    mirror.wait_until("it has failed", || now()["import"]["state"] == "failed");
+    assert!(now()["import"]["fault"].as_str().unwrap().contains("cannot read the feed"), "{}", now());
+    assert_eq!(get_with(&at, "/catalogue.json", PASSWORD).json()["found"], 4);
+    let log = get_with(&at, "/log.json", PASSWORD).json();
+    let lines: Vec<&str> = log["lines"].as_array().unwrap().iter().map(|line| line["text"].as_str().unwrap()).collect();
+    assert!(lines.contains(&"import of \"new.csv\" begins") && lines.contains(&"running"), "{lines:?}");
+}
+
+#[test]
+fn heat_is_a_reason_and_a_figure() {
+    let shop = Shop::with_products(2);
+    let zone = shop.path("sys/class/thermal/thermal_zone0");
+    std::fs::create_dir_all(&zone).unwrap();
+    std::fs::write(format!("{zone}/temp"), "71500\n").unwrap();
+    let config = shop.config_with_web("1.mjpg?loop", "listen = \"127.0.0.1:0\"\n");
+    let mut mirror = Mirror::start(&shop, &config.replace("[heat]\n", "[heat]\nlimit = 70\n"));
+    let at = address(&mut mirror);
+    mirror.wait_until("it says so", || get(&at, "/healthz").json()["status"] == "degraded");
+    let reasons = get(&at, "/healthz").json()["reasons"].to_string();
+    assert!(
+        reasons.contains("71 °C, the limit is 70 °C") || reasons.contains("72 °C, the limit is 70 °C"),
+        "{reasons}"
+    );
+    let metrics = get(&at, "/metrics").text();
+    assert_eq!(metric(&metrics, "vetrina_temperature_celsius"), Some(71.5), "{metrics}");
+    assert!(metric(&metrics, "vetrina_throttle_level").is_some_and(|level| level >= 1.0), "{metrics}");
+    assert_eq!(get(&at, "/import.json").json()["cannot"], "set web.password to import from this page");
 }
 
 #[test]

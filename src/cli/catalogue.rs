@@ -7,6 +7,7 @@ use crate::catalogue::{
     ProductDetail, ShopPicture,
 };
 use crate::fault::{Fault, Kind, Result};
+use crate::machine;
 use crate::seam::Region;
 use clap::{Args, Subcommand};
 use std::collections::HashMap;
@@ -62,6 +63,9 @@ pub struct ImportArgs {
     /// Print the report as JSON
     #[arg(long)]
     pub json: bool,
+    /// Let everything else on this machine go first, and say how far it is after each picture
+    #[arg(long)]
+    pub background: bool,
 }
 
 #[derive(Args, Clone, Debug)]
@@ -157,13 +161,16 @@ pub fn import_feed<W>(
 where
     W: FnMut(&[u8], &Path, Option<Region>) -> Result<ShopPicture> + Send,
 {
+    if args.background {
+        machine::step_back();
+    }
     let feed = Feed::read(&args.feed)?;
     let mut catalogue = Catalogue::create_or_open(&args.db)?;
     let found = find_all(&feed, &ImageFolder::open(&args.images)?)?;
     let mut plan = catalogue.plan(&feed, &found, stamp, ImportOptions { strict: args.strict })?;
     let pending = plan.pending().to_vec();
     if !pending.is_empty() {
-        let progress = Progress::new(pending.len() as u64, "pictures recognised");
+        let progress = Progress::new(pending.len() as u64, "pictures recognised").every_step(args.background);
         embed_all(&mut plan, &pending, workers(pending.len())?, &progress)?;
         progress.finish();
     }

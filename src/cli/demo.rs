@@ -86,6 +86,7 @@ pub fn run(args: &DemoArgs) -> Result<()> {
         model: model.clone(),
         strict: false,
         json: false,
+        background: false,
     };
     let report = import_feed(&import, &model_stamp(&model)?, |_| embedders(&model))?;
     print(&format!("{} products in {}", report.products, db.display()))?;

@@ -64,7 +64,7 @@ pub fn run(args: &DoctorArgs) -> Result<()> {
     findings.add("backend", Ok("tract, on the CPU".into()));
     findings.add("catalogue", catalogue(&config.catalogue.file, manifest.as_ref().ok()));
     findings.add("disk", disk(&config.catalogue.file));
-    findings.add("temperature", temperature());
+    findings.add("temperature", temperature(&config.heat.sysfs));
     print(&findings.lines.join("\n"))?;
     match findings.first {
         None => print("all is well"),
@@ -135,8 +135,8 @@ fn disk(catalogue: &Path) -> Result<String> {
     Ok(text)
 }
 
-fn temperature() -> Result<String> {
-    match machine::temperature() {
+fn temperature(sysfs: &Path) -> Result<String> {
+    match machine::temperature(sysfs) {
         None => Ok("this machine does not tell".into()),
         Some(degrees) if degrees > HOT => {
             Err(Fault::new(Kind::Unavailable, format!("{degrees:.0} °C is hot")).cure("see that air gets to the board"))

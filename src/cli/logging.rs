@@ -1,9 +1,12 @@
 //! Log lines on stderr, with the priorities that journald understands when it is listening.
 
+use crate::tail::Tail;
 use log::{Level, LevelFilter, Log, Metadata, Record};
+use std::sync::Arc;
 
 struct Stderr {
     journald: bool,
+    tail: Arc<Tail>,
 }
 
 impl Log for Stderr {
@@ -21,6 +24,7 @@ impl Log for Stderr {
             Level::Info => (6, "info"),
             Level::Debug | Level::Trace => (7, "debug"),
         };
+        self.tail.add(word, &record.args().to_string());
         if self.journald {
             eprintln!("<{priority}>{}", record.args());
         } else {
@@ -32,10 +36,13 @@ impl Log for Stderr {
 }
 
 /// Starts logging: `otherwise` and worse, or what `VETRINA_LOG` names (error, warn, info, debug).
-pub fn start(otherwise: LevelFilter) {
+/// The last lines can be read from what is given back.
+pub fn start(otherwise: LevelFilter) -> Arc<Tail> {
+    let tail = Arc::new(Tail::default());
     let level = std::env::var("VETRINA_LOG").ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise);
-    let logger = Stderr { journald: std::env::var_os("JOURNAL_STREAM").is_some() };
+    let logger = Stderr { journald: std::env::var_os("JOURNAL_STREAM").is_some(), tail: tail.clone() };
     if log::set_boxed_logger(Box::new(logger)).is_ok() {
         log::set_max_level(level);
     }
+    tail
 }

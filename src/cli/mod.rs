@@ -12,6 +12,7 @@ pub mod logging;
 pub mod places;
 pub mod progress;
 pub mod query;
+pub mod record;
 pub mod run;
 pub mod table;
 
@@ -23,10 +24,12 @@ use crate::pipeline::recognizer::Recognizer;
 use crate::pipeline::shop::shop_picture;
 use crate::pipeline::workers::frame_workers;
 use crate::seam::Region;
+use crate::tail::Tail;
 use clap::{Parser, Subcommand};
 use log::LevelFilter;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 /// The program inside an in-store smart mirror: it sees what a person wears and shows where it hangs.
 #[derive(Parser, Debug)]
@@ -44,6 +47,7 @@ enum Command {
     Inspect(inspect::InspectArgs),
     Bench(bench::BenchArgs),
     Run(run::RunArgs),
+    Record(record::RecordArgs),
     Cameras(cameras::CamerasArgs),
     Doctor(doctor::DoctorArgs),
     CheckConfig(check_config::CheckConfigArgs),
@@ -53,8 +57,9 @@ enum Command {
 /// Parses the command line, runs the command, prints a fault as one line and returns its exit code.
 pub fn main() -> ExitCode {
     let line = CommandLine::parse();
-    logging::start(if matches!(line.command, Command::Run(_)) { LevelFilter::Info } else { LevelFilter::Warn });
-    match run(&line.command) {
+    let tail =
+        logging::start(if matches!(line.command, Command::Run(_)) { LevelFilter::Info } else { LevelFilter::Warn });
+    match run(&line.command, tail) {
         Ok(()) => ExitCode::SUCCESS,
         Err(fault) => {
             eprintln!("vetrina: {fault}");
@@ -63,14 +68,15 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(command: &Command) -> Result<()> {
+fn run(command: &Command, tail: Arc<Tail>) -> Result<()> {
     match command {
         Command::Demo(args) => demo::run(args),
         Command::Match(args) => query::run(args),
         Command::Catalogue(args) => catalogue::run(args, model_stamp, |model, _| embedders(model)),
         Command::Inspect(args) => inspect::run(args),
         Command::Bench(args) => bench::run(args),
-        Command::Run(args) => run::run(args),
+        Command::Run(args) => run::run(args, tail),
+        Command::Record(args) => record::run(args),
         Command::Cameras(args) => cameras::run(args),
         Command::Doctor(args) => doctor::run(args),
         Command::CheckConfig(args) => check_config::run(args),

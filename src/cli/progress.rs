@@ -13,6 +13,8 @@ pub struct Progress {
     bar: ProgressBar,
     what: &'static str,
     plain: bool,
+    /// On a plain output, a line for every step.
+    every: bool,
 }
 
 impl Progress {
@@ -24,13 +26,23 @@ impl Progress {
         if let Ok(style) = ProgressStyle::with_template(&format!("{{wide_bar}} {{pos}}/{{len}} {what}, {{eta}} left")) {
             bar.set_style(style);
         }
-        Progress { bar, what, plain }
+        Progress { bar, what, plain, every: false }
+    }
+
+    /// A line for every step where there is no terminal: for a program that reads along.
+    pub fn every_step(mut self, every: bool) -> Self {
+        self.every = every;
+        if every && self.plain {
+            eprintln!("0 of {} {}", self.bar.length().unwrap_or(0), self.what);
+        }
+        self
     }
 
     pub fn step(&self) {
         self.bar.inc(1);
         let (done, all) = (self.bar.position(), self.bar.length().unwrap_or(1).max(1));
-        if self.plain && self.bar.elapsed() >= MOMENT && (10 * done / all) != (10 * (done - 1) / all) {
+        let tenth = 10 * done / all != 10 * (done - 1) / all && self.bar.elapsed() >= MOMENT;
+        if self.plain && (self.every || tenth) {
             eprintln!("{done} of {all} {}", self.what);
         }
     }

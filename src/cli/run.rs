@@ -5,6 +5,7 @@ use crate::config::{Config, DEFAULT_PATH};
 use crate::fault::Result;
 use crate::pipeline::live::{Live, LiveSettings};
 use crate::shutdown::Signals;
+use crate::tail::Tail;
 use crate::web::Server;
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -18,15 +19,17 @@ pub struct RunArgs {
     pub config: PathBuf,
 }
 
-pub fn run(args: &RunArgs) -> Result<()> {
+/// `tail`: the log's last lines, for the page.
+pub fn run(args: &RunArgs, tail: Arc<Tail>) -> Result<()> {
     let config = Config::load(&args.config)?;
     let settings = live_settings(&config)?;
+    let web = config.web(&settings.model);
     let mut signals = Signals::take_over()?;
     let path = args.config.clone();
     let reread = move || reread(&path);
     let live = Live::start(settings, Arc::new(reread))?;
     // Ends with this function, after the stages.
-    let _server = config.web().map(|settings| Server::start(&settings, live.links())).transpose()?;
+    let _server = web.map(|settings| Server::start(&settings, live.links(), tail)).transpose()?;
     live.run(|patience| signals.wait(patience))
 }
 

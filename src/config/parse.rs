@@ -30,6 +30,14 @@ impl Config {
         if self.catalogue.file.as_os_str().is_empty() {
             return Some(("catalogue.file", "the catalogue's path is empty".into()));
         }
+        match (self.screen.blank_from, self.screen.blank_until) {
+            (Some(_), None) => return Some(("screen.blank_from", "set screen.blank_until too".into())),
+            (None, Some(_)) => return Some(("screen.blank_until", "set screen.blank_from too".into())),
+            (from, until) if from.is_some() && from == until => {
+                return Some(("screen.blank_until", "the screen would be dark for no time or for ever".into()));
+            }
+            _ => {}
+        }
         let beyond = self.web.enabled && !self.web.listen.ip().is_loopback();
         if beyond && self.web.password.is_none() {
             let why = format!("{} can be reached from other machines: set web.password too", self.web.listen);
@@ -121,6 +129,10 @@ mod tests {
             ("[camera]\nrotate = 45\n", "line 2, camera.rotate", "0, 90, 180 or 270"),
             ("camera.source = \"ftp://x\"\n", "line 1, camera.source", "ftp"),
             ("[screen]\npanel = \"tv\"\n", "line 2, screen.panel", "tv"),
+            ("[screen]\nblank_from = \"24:00\"\n", "line 2, screen.blank_from", "21:00"),
+            ("[screen]\nblank_from = \"21:00\"\n", "line 2, screen.blank_from", "blank_until too"),
+            ("[screen]\nblank_from = \"8:00\"\nblank_until = \"08:00\"\n", "line 3, screen.blank_until", "for ever"),
+            ("[heat]\nlimit = 3\n", "line 2, heat.limit", "must lie from 30"),
             ("[web]\nlisten = \"0.0.0.0:80\"\n", "line 2, web.listen", "web.password"),
             ("[web]\nlisten = \"here\"\n", "line 2, web.listen", "address"),
             ("[web]\npassword = \"short\"\n", "line 2, web.password", "at least 8"),

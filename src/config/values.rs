@@ -146,3 +146,34 @@ impl Serialize for Secret {
         serializer.serialize_str("(hidden)")
     }
 }
+
+/// A time of day, `"21:00"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct TimeOfDay(u16);
+
+impl TimeOfDay {
+    /// Minutes since midnight.
+    pub fn minute(self) -> u16 {
+        self.0
+    }
+}
+
+impl TryFrom<String> for TimeOfDay {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let number = |text: &str, below: u16| {
+            let digits = (1..=2).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+            text.parse().ok().filter(|number: &u16| digits && *number < below)
+        };
+        let minute = text.split_once(':').and_then(|(hour, minute)| Some(60 * number(hour, 24)? + number(minute, 60)?));
+        minute.map(TimeOfDay).ok_or_else(|| format!("{text:?} is no time of day such as \"21:00\""))
+    }
+}
+
+impl From<TimeOfDay> for String {
+    fn from(time: TimeOfDay) -> String {
+        format!("{:02}:{:02}", time.0 / 60, time.0 % 60)
+    }
+}

@@ -158,7 +158,11 @@ impl Painter {
     fn edges(&mut self, scene: &Scene, layout: &Layout, canvas: &mut Canvas) {
         let unit = layout.unit;
         self.line(canvas, layout.shop, &scene.shop, theme::SHOP.at(unit), theme::BRASS, Align::Left);
-        self.paragraph(canvas, layout.privacy, layout::PRIVACY, theme::PRIVACY.at(unit), theme::MUTED);
+        let (privacy, colour) = match scene.recording {
+            true => (layout::RECORDED, theme::WARNING),
+            false => (layout::PRIVACY, theme::MUTED),
+        };
+        self.paragraph(canvas, layout.privacy, privacy, theme::PRIVACY.at(unit), colour);
         let status = &scene.status;
         let (text, colour) = match &status.warning {
             Some(warning) => (warning, theme::WARNING),

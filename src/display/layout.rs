@@ -33,6 +33,9 @@ const TALL: f32 = 0.8;
 /// The privacy line.
 pub const PRIVACY: &str = "Nothing is recorded. Pictures stay in this mirror’s memory and are gone at once.";
 
+/// What stands there while pictures are stored.
+pub const RECORDED: &str = "These pictures are kept. Whoever does not want that, step aside.";
+
 /// What measures lengths: the fonts, and the pixels in a unit.
 #[derive(Clone, Copy)]
 pub struct Ruler<'a> {
@@ -88,6 +91,8 @@ pub enum Says {
     Welcome,
     /// There is no picture yet.
     Waking,
+    /// Pictures are being stored.
+    Recording,
     /// There is no picture, and something is wrong.
     Away,
 }
@@ -98,6 +103,7 @@ impl Says {
         match self {
             Says::Welcome => "What are you wearing?",
             Says::Waking => "One moment.",
+            Says::Recording => "Recording.",
             Says::Away => "Back in a moment.",
         }
     }
@@ -107,6 +113,7 @@ impl Says {
         match self {
             Says::Welcome => "Step in front of the mirror and see where it hangs.",
             Says::Waking => "The mirror is opening its eyes.",
+            Says::Recording => "The pictures of this camera are being stored just now.",
             Says::Away => "The mirror cannot see just now.",
         }
     }
@@ -208,6 +215,9 @@ pub fn layout(scene: &Scene, size: Size, fonts: &Fonts) -> Layout {
     let panel = Rect::new(0.0, 0.0, size.width as f32, size.height as f32);
     let camera = scene.camera.as_ref().map(|picture| picture.size()).filter(|size| size.width * size.height > 0);
     match camera {
+        _ if scene.recording => {
+            notice(Says::Recording, size, camera.and_then(|camera| Mirror::cover(camera, panel)), ruler)
+        }
         Some(camera) if !scene.garments.is_empty() => live(scene, size, camera, ruler),
         Some(camera) => notice(Says::Welcome, size, Mirror::cover(camera, panel), ruler),
         None if scene.status.warning.is_some() => notice(Says::Away, size, None, ruler),

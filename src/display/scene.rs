@@ -15,6 +15,8 @@ pub struct Scene {
     pub garments: Vec<Garment>,
     /// What the most prominent garments were found to be, in the order of `garments`; at most a few are drawn.
     pub looks: Vec<Look>,
+    /// Pictures are being stored: nothing else is said, and that in large letters.
+    pub recording: bool,
     /// Plain words at the bottom: what the device is doing, what is wrong. Never more than a line.
     pub status: Status,
 }

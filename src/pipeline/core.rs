@@ -74,6 +74,7 @@ pub fn scene(
         camera,
         garments: followed.iter().map(|seen| seen.garment.clone()).collect(),
         looks: followed.iter().enumerate().filter_map(look).take(settings.looks).collect(),
+        recording: false,
         status,
     }
 }

@@ -37,7 +37,7 @@ fn health_of(report: &Report) -> (StatusCode, &'static str) {
 }
 
 pub async fn metrics(State(app): State<App>) -> Response {
-    let text = metrics::text(&app.links.report(), machine::resident_memory(), machine::temperature());
+    let text = metrics::text(&app.links.report(), machine::resident_memory());
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }
 
@@ -46,7 +46,6 @@ pub async fn status(State(app): State<App>) -> Response {
     let mut value = json!(report);
     value["status"] = health_of(&report).1.into();
     value["resident_memory_bytes"] = machine::resident_memory().into();
-    value["temperature_celsius"] = machine::temperature().into();
     let status = &app.links.status;
     let answers = status.newest_answers.get();
     let picture = status.newest_picture.get();
@@ -69,6 +68,11 @@ pub async fn status(State(app): State<App>) -> Response {
     });
     value["garments"] = garments.collect();
     json_response(StatusCode::OK, &value)
+}
+
+/// The last lines of the log.
+pub async fn log(State(app): State<App>) -> Response {
+    json_response(StatusCode::OK, &json!({ "lines": app.tail.lines() }))
 }
 
 /// What is searched for.

@@ -12,6 +12,9 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use std::net::IpAddr;
 
+/// The header that the page sends with what changes something.
+const FROM_PAGE: &str = "x-vetrina";
+
 /// What a request must bring.
 pub struct Guard {
     /// The whole `Authorization` header; `None` where no password is set.
@@ -31,6 +34,17 @@ impl Guard {
     pub fn new(password: Option<&str>) -> Self {
         let expected = password.map(|password| format!("Basic {}", base64(format!("{USER}:{password}").as_bytes())));
         Guard { expected }
+    }
+
+    /// Whether this request may change something: it knows the password, and it comes from the page. A form on another site can
+    /// make a browser send the password along, but not this header.
+    pub fn may_change(&self, headers: &HeaderMap) -> bool {
+        self.expected.is_some() && headers.contains_key(FROM_PAGE)
+    }
+
+    /// Whether there is a password at all.
+    pub fn has_password(&self) -> bool {
+        self.expected.is_some()
     }
 
     fn judge(&self, headers: &HeaderMap) -> Verdict {
@@ -102,6 +116,15 @@ mod tests {
 
     fn judge(guard: &Guard, name: axum::http::HeaderName, value: &str) -> Verdict {
         guard.judge(&HeaderMap::from_iter([(name, HeaderValue::from_str(value).unwrap())]))
+    }
+
+    #[test]
+    fn only_the_page_changes_anything_and_only_with_a_password() {
+        let page =
+            HeaderMap::from_iter([(axum::http::HeaderName::from_static(FROM_PAGE), HeaderValue::from_static("1"))]);
+        assert!(Guard::new(Some("correct horse")).may_change(&page));
+        assert!(!Guard::new(Some("correct horse")).may_change(&HeaderMap::new()));
+        assert!(!Guard::new(None).may_change(&page));
     }
 
     #[test]

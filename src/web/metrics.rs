@@ -4,8 +4,8 @@ use crate::metrics::{BOUNDS, Histogram};
 use crate::pipeline::live::Report;
 use std::fmt::{Display, Write};
 
-/// The whole text. `resident` in bytes and `temperature` in degrees where the system tells.
-pub fn text(report: &Report, resident: Option<u64>, temperature: Option<f64>) -> String {
+/// The whole text. `resident` in bytes where the system tells.
+pub fn text(report: &Report, resident: Option<u64>) -> String {
     let mut text = String::new();
     for (name, value) in &report.counters {
         metric(&mut text, &format!("{name}_total"), "counter", value);
@@ -15,6 +15,8 @@ pub fn text(report: &Report, resident: Option<u64>, temperature: Option<f64>) ->
     metric(&mut text, "recognised_frames_per_second", "gauge", report.frames_per_second);
     metric(&mut text, "catalogue_products", "gauge", report.products);
     metric(&mut text, "frames_in_work", "gauge", report.in_work);
+    metric(&mut text, "screen_dark", "gauge", u8::from(report.screen_dark));
+    metric(&mut text, "throttle_level", "gauge", report.throttle_level);
     metric(&mut text, "garments", "gauge", report.garments);
     if let Some(age) = report.last_present_age_seconds {
         metric(&mut text, "last_present_age_seconds", "gauge", age);
@@ -22,7 +24,7 @@ pub fn text(report: &Report, resident: Option<u64>, temperature: Option<f64>) ->
     if let Some(bytes) = resident {
         metric(&mut text, "resident_memory_bytes", "gauge", bytes);
     }
-    if let Some(degrees) = temperature {
+    if let Some(degrees) = report.temperature_celsius {
         metric(&mut text, "temperature_celsius", "gauge", degrees);
     }
     line(&mut text, "# TYPE vetrina_stage_seconds histogram");

@@ -1,20 +1,23 @@
 //! The page for whoever looks after the mirror, and what monitoring asks: health, metrics, status. HTTP on this machine only, unless
 //! a password is set.
 //!
-//! Everything here reads what [`crate::pipeline::live`] says of itself and changes nothing. Tokio lives here and nowhere else, on
-//! one thread.
+//! Everything here reads what [`crate::pipeline::live`] says of itself. One thing is changed from here, and only with a password: the
+//! catalogue, by a process of its own ([`import`]). Tokio lives here and nowhere else, on one thread.
 
 mod answers;
 mod guard;
+mod import;
 mod metrics;
 mod view;
 
 use crate::fault::{Fault, Kind, Result};
 use crate::pipeline::live::Links;
 use crate::shutdown::Token;
+use crate::tail::Tail;
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
-use axum::routing::get;
+use axum::routing::{get, post};
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -34,6 +37,10 @@ pub struct WebSettings {
     pub listen: SocketAddr,
     /// `None`: whoever is on this machine.
     pub password: Option<String>,
+    /// Where the feeds and pictures lie that may be imported; `None`: nothing may.
+    pub images: Option<PathBuf>,
+    /// Model folder, for an import.
+    pub model: PathBuf,
 }
 
 /// What the handlers read.
@@ -42,6 +49,8 @@ struct App {
     links: Arc<Links>,
     guard: Arc<guard::Guard>,
     viewers: Arc<tokio::sync::Semaphore>,
+    importer: Arc<import::Importer>,
+    tail: Arc<Tail>,
     token: Token,
 }
 
@@ -50,6 +59,7 @@ pub struct Server {
     token: Token,
     stop: Option<tokio::sync::oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
+    importer: Arc<import::Importer>,
     address: SocketAddr,
 }
 
@@ -58,16 +68,19 @@ impl Server {
     ///
     /// # Errors
     /// [`Kind::Busy`] where another program listens there.
-    pub fn start(settings: &WebSettings, links: Arc<Links>) -> Result<Self> {
+    pub fn start(settings: &WebSettings, links: Arc<Links>, tail: Arc<Tail>) -> Result<Self> {
         let listener = bind(settings.listen)?;
         let fail = |error| Fault::new(Kind::Unavailable, "cannot start the web server").cause(error);
         let address = listener.local_addr().map_err(fail)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(fail)?;
         let token = Token::new();
+        let importer = Arc::new(import::Importer::new(settings));
         let app = App {
             links,
             guard: Arc::new(guard::Guard::new(settings.password.as_deref())),
             viewers: Arc::new(tokio::sync::Semaphore::new(view::VIEWERS)),
+            importer: importer.clone(),
+            tail,
             token: token.clone(),
         };
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
@@ -84,7 +97,7 @@ impl Server {
         };
         let thread = Builder::new().name("web".into()).spawn(serve).map_err(fail)?;
         log::info!("the mirror's page: http://{address}/");
-        Ok(Server { token, stop: Some(stop), thread: Some(thread), address })
+        Ok(Server { token, stop: Some(stop), thread: Some(thread), importer, address })
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -100,6 +113,7 @@ fn runtime_ends(runtime: tokio::runtime::Runtime) {
 impl Drop for Server {
     fn drop(&mut self) {
         self.token.cancel();
+        self.importer.stop();
         drop(self.stop.take());
         let deadline = Instant::now() + FAREWELL;
         if let Some(thread) = self.thread.take() {
@@ -134,6 +148,9 @@ fn router(app: App) -> Router {
         .route("/metrics", get(answers::metrics))
         .route("/status.json", get(answers::status))
         .route("/catalogue.json", get(answers::catalogue))
+        .route("/log.json", get(answers::log))
+        .route("/import.json", get(import::status))
+        .route("/import", post(import::begin).layer(DefaultBodyLimit::max(import::MOST_BYTES)))
         .route("/frame.jpg", get(view::frame))
         .route("/live.mjpg", get(view::live))
         .layer(from_fn_with_state(app.clone(), guard::check))

@@ -69,9 +69,12 @@ function showFigures(status) {
     row("last screen, seconds ago", number(status.last_present_age_seconds, 2)),
     row("memory, MB", number(megabytes)),
     row("temperature, °C", number(status.temperature_celsius, 1)),
-    ...Object.entries(status.counters).map(([name, value]) => row(name.replaceAll("_", " "), value)),
+    row("recognition throttled", status.throttle_level === 0 ? "no" : `to 1/${2 ** status.throttle_level}`),
+    row("screen", status.screen_dark ? "dark" : "lit"),
   ];
   byId("figures").tBodies[0].replaceChildren(...rows);
+  byId("counters").tBodies[0].replaceChildren(
+    ...Object.entries(status.counters).map(([name, value]) => row(name.replaceAll("_", " "), value)));
 }
 
 function showState(word, reasons) {
@@ -81,6 +84,90 @@ function showState(word, reasons) {
   byId("reasons").replaceChildren(...reasons.map((reason) => make("li", reason)));
 }
 
+function showImport(answer) {
+  byId("cannot").hidden = !answer.cannot;
+  byId("cannot").textContent = answer.cannot ?? "";
+  byId("import").hidden = Boolean(answer.cannot);
+  const names = answer.feeds.join("\n");
+  // Only where it has changed, or a choice would be lost under the hand.
+  if (byId("feed").dataset.names !== names) {
+    byId("feed").dataset.names = names;
+    byId("feed").replaceChildren(...answer.feeds.map((name) => make("option", name)));
+  }
+  const now = answer.import;
+  byId("begin").disabled = now.state === "running";
+  const parts = [];
+  if (now.state === "running") {
+    const bar = make("progress", null);
+    if (now.pictures > 0) [bar.max, bar.value] = [now.pictures, now.done];
+    const words = now.pictures > 0 ? `${now.done} of ${now.pictures} new pictures` : "the feed is read";
+    parts.push(make("p", `${now.feed}: ${words}`), bar);
+  } else if (now.state === "failed") {
+    parts.push(make("p", `${now.feed} was not imported, the catalogue is as before: ${now.fault}`));
+    parts[0].className = "warning";
+  } else if (now.state === "done") {
+    parts.push(...importReport(now.feed, now.report));
+  }
+  const told = JSON.stringify(now);
+  if (byId("importing").dataset.told !== told) {
+    byId("importing").dataset.told = told;
+    byId("importing").replaceChildren(...parts);
+  }
+}
+
+function importReport(feed, report) {
+  const parts = [make("p", `${feed}: ${report.products} products (${report.added} added, ${report.updated} updated, ` +
+    `${report.unchanged} unchanged, ${report.removed} removed)`)];
+  const skipped = [
+    ...report.skipped_rows.map((row) => [row.line, `row left out: ${row.reason}`]),
+    ...report.skipped_pictures.map((picture) => [picture.line, `picture left out: ${picture.reason}`]),
+  ].sort((a, b) => a[0] - b[0]);
+  if (skipped.length > 0) {
+    const list = make("ul", null, ...skipped.slice(0, 200).map(([line, words]) => make("li", `line ${line}: ${words}`)));
+    list.className = "warning scroll";
+    parts.push(make("p", `${skipped.length} left out:`), list);
+  }
+  return [...parts, ...report.warnings.map((warning) => make("p", warning))];
+}
+
+async function beginImport(event) {
+  event.preventDefault();
+  const [file] = byId("file").files;
+  const feed = file ? file.name : byId("feed").value;
+  byId("begin").disabled = true;
+  const answer = await fetch(`import?${new URLSearchParams({ feed })}`, {
+    method: "POST", headers: { "x-vetrina": "1" }, body: file ?? null,
+  }).then((answer) => answer.json()).catch(() => ({ error: "the mirror does not answer" }));
+  if (answer.error) {
+    byId("importing").dataset.told = "";
+    const words = make("p", answer.error);
+    words.className = "warning";
+    byId("importing").replaceChildren(words);
+    byId("begin").disabled = false;
+  }
+  // The same file, changed, is chosen anew.
+  byId("file").value = "";
+}
+
+let logged = 0;
+
+function showLog(lines) {
+  const log = byId("log");
+  const newest = lines.at(-1)?.number ?? 0;
+  if (newest === logged) return;
+  logged = newest;
+  const atEnd = log.scrollTop + log.clientHeight >= log.scrollHeight - 8;
+  log.replaceChildren(...lines.map((line) => {
+    const made = make("p", null, make("time", line.time), make("span", ` ${line.text}`));
+    made.dataset.level = line.level;
+    return made;
+  }));
+  if (atEnd) log.scrollTop = log.scrollHeight;
+}
+
+const getJson = (path) => fetch(path).then((answer) => answer.json());
+
+let products = null;
 let away = false;
 
 async function refresh() {
@@ -94,6 +181,11 @@ async function refresh() {
     showBoxes(status);
     showGarments(status.garments);
     showFigures(status);
+    showImport(await getJson("import.json"));
+    showLog((await getJson("log.json")).lines);
+    // Another catalogue is being shown.
+    if (products !== null && products !== status.products) search();
+    products = status.products;
     // A broken stream does not begin again by itself.
     if (away) byId("live").src = `live.mjpg?${Date.now()}`;
     away = false;
@@ -120,6 +212,7 @@ async function search() {
 }
 
 byId("search").addEventListener("submit", (event) => { event.preventDefault(); search(); });
+byId("import").addEventListener("submit", beginImport);
 let typing = 0;
 byId("words").addEventListener("input", () => { clearTimeout(typing); typing = setTimeout(search, 250); });
 refresh();

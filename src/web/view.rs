@@ -1,15 +1,11 @@
 //! What people look at: the page, and the camera's picture as it is now.
 
 use super::App;
-use crate::frame::Picture;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
-use image::ExtendedColorType;
-use image::codecs::jpeg::JpegEncoder;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Who watches the live picture at one time.
@@ -67,13 +63,5 @@ pub async fn live(State(app): State<App>) -> Response {
 /// Encoded away from the thread that serves.
 async fn newest(app: &App) -> Option<Vec<u8>> {
     let picture = app.links.status.newest_picture.get()?;
-    tokio::task::spawn_blocking(move || encode(&picture)).await.ok()?
-}
-
-fn encode(picture: &Arc<Picture>) -> Option<Vec<u8>> {
-    let (mut jpeg, size) = (Vec::new(), picture.size());
-    JpegEncoder::new_with_quality(&mut jpeg, QUALITY)
-        .encode(picture.rgb(), size.width as u32, size.height as u32, ExtendedColorType::Rgb8)
-        .ok()?;
-    Some(jpeg)
+    tokio::task::spawn_blocking(move || picture.jpeg(QUALITY)).await.ok()?
 }

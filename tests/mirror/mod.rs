@@ -65,11 +65,11 @@ impl Shop {
         self.config(clip, "").replace("enabled = false\n", web)
     }
 
-    /// A configuration for any source. Paths are relative to the file.
+    /// A configuration for any source. Paths are relative to the file. The board that the tests run on is not hot: it is none.
     pub fn config_for(&self, source: &str, more: &str) -> String {
         format!(
             "[shop]\nname = \"Test\"\n[camera]\nsource = \"{source}\"\n[screen]\npanel = \"png\"\nfolder = \"screen\"\n\
-             width = 480\nheight = 640\nrate = 10\n[catalogue]\nfile = \"shop.db\"\n[web]\nenabled = false\n{more}"
+             width = 480\nheight = 640\nrate = 10\n[catalogue]\nfile = \"shop.db\"\n[heat]\nsysfs = \"sys\"\n[web]\nenabled = false\n{more}"
         )
     }
 

@@ -7,7 +7,7 @@ use vetrina::geometry::{Rect, Size};
 
 pub fn scene(garments: Vec<Garment>, looks: Vec<Look>) -> Scene {
     let status = Status { text: "compact on cpu, 72 products".into(), frames_per_second: Some(17.4), warning: None };
-    Scene { shop: "Sartoria Lucente".into(), camera: Some(camera()), garments, looks, status }
+    Scene { shop: "Sartoria Lucente".into(), camera: Some(camera()), garments, looks, recording: false, status }
 }
 
 pub fn shirt(gathered: usize) -> Garment {

@@ -144,6 +144,7 @@ fn settings(args: &BenchArgs, scratch: &Path) -> Result<LiveSettings> {
         model: model.clone(),
         strict: false,
         json: false,
+        background: false,
     };
     eprintln!("importing the demo shop's feed");
     import_feed(&import, &model_stamp(&model)?, |_| embedders(&model))?;

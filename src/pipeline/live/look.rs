@@ -1,6 +1,7 @@
 //! The look stage: frame workers take the newest frame whenever they are free; their results are taken back in the order in
 //! which the frames were taken, and followed.
 
+use super::heat::rest;
 use super::stage::{End, Life, no_thread, panicked};
 use super::{Links, Sight};
 use crate::fault::{Fault, Kind, Result};
@@ -24,6 +25,9 @@ const PATIENCE: Duration = Duration::from_millis(200);
 /// The rate that is shown is over so many frames, and no longer ago than so.
 const RATE_FRAMES: usize = 30;
 const RATE_SPAN: Duration = Duration::from_secs(10);
+
+/// A garment that was found so often is somebody: one false finding does not wake a dark screen.
+const PERSON: usize = 2;
 
 /// A frame that a worker is done with.
 struct Recognised {
@@ -81,11 +85,14 @@ fn work(mut recognizer: Recognizer, intake: &Intake, outbox: &SyncSender<Recogni
         let start = Instant::now();
         let recognise = AssertUnwindSafe(|| recognizer.recognize(&frame.picture, &mut times));
         let detections = catch_unwind(recognise).unwrap_or_else(|panic| Err(panicked("look", panic.as_ref())));
-        times.add("frame", start.elapsed());
+        let spent = start.elapsed();
+        times.add("frame", spent);
         let dead = matches!(&detections, Err(fault) if fault.kind() == Kind::Internal);
         if outbox.send(Recognised { ticket, frame, detections, times }).is_err() || dead {
             break;
         }
+        let status = &intake.links.status;
+        token.wait(rest(status.throttle.get() as u32, status.dark.get() > 0, spent));
     }
 }
 
@@ -121,6 +128,9 @@ fn follow(life: &Life, recognised: Recognised, follower: &mut Follower, rate: &m
     let found = Detections { meta: frame.meta, size: frame.picture.size(), detections };
     let queries = follower.follow(found, &mut times)?;
     let sight = Arc::new(Sight { meta: frame.meta, followed: follower.followed(frame.meta) });
+    if sight.followed.iter().any(|seen| seen.garment.gathered >= PERSON) {
+        links.status.seen(links.clock.now());
+    }
     links.status.newest_sight.set(Some(sight.clone()));
     links.sights.put(sight);
     for query in queries {

@@ -14,7 +14,9 @@
 
 pub mod answer;
 pub mod backoff;
+pub mod blank;
 pub mod capture;
+pub mod heat;
 pub mod load;
 pub mod look;
 pub mod notify;
@@ -60,6 +62,8 @@ pub struct LiveSettings {
     pub core: CoreSettings,
     /// A stage without progress for so long is stuck.
     pub stall: Duration,
+    pub blank: blank::BlankSettings,
+    pub heat: heat::HeatSettings,
 }
 
 impl LiveSettings {
@@ -101,11 +105,17 @@ struct Current {
     camera: CameraSettings,
     catalogue: PathBuf,
     core: CoreSettings,
+    blank: blank::BlankSettings,
 }
 
 impl Current {
     fn of(settings: &LiveSettings) -> Self {
-        Current { camera: settings.camera.clone(), catalogue: settings.catalogue.clone(), core: settings.core.clone() }
+        Current {
+            camera: settings.camera.clone(),
+            catalogue: settings.catalogue.clone(),
+            core: settings.core.clone(),
+            blank: settings.blank,
+        }
     }
 }
 
@@ -132,6 +142,11 @@ impl Links {
     /// The shop's name and the counts as they are configured now.
     pub fn core(&self) -> CoreSettings {
         self.current().core.clone()
+    }
+
+    /// When the screen is dark, as it is configured now.
+    pub fn blank(&self) -> blank::BlankSettings {
+        self.current().blank
     }
 
     /// The catalogue's file as it is configured now.

@@ -3,6 +3,7 @@
 use super::stage::{End, Life};
 use super::status::Phase;
 use super::{Links, Sight};
+use crate::clock;
 use crate::display::canvas::Canvas;
 use crate::display::draw::Painter;
 use crate::display::open::{PanelSettings, open};
@@ -10,6 +11,7 @@ use crate::display::scene::{Scene, Status as StatusLine};
 use crate::fault::Result;
 use crate::frame::Frame;
 use crate::pipeline::core::{Answers, scene};
+use embedded_graphics::pixelcolor::{Rgb888, RgbColor};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,11 +49,16 @@ pub fn run(life: &Life, settings: &PanelSettings, rate: u32) -> Result<End> {
         next = (next + tick).max(links.clock.now());
         shown.take_in(links, &mut news);
         let now = links.clock.now();
-        if !news.any && now.saturating_sub(last) < AT_LEAST {
+        let turned = set_dark(links, now);
+        let dark = links.status.dark.get() > 0;
+        let due = turned || news.any && !dark;
+        if !due && now.saturating_sub(last) < AT_LEAST {
             life.beat();
             continue;
         }
-        if panel.is_seen() {
+        if dark {
+            canvas.fill(Rgb888::BLACK);
+        } else if panel.is_seen() {
             painter.draw(&shown.scene(links, now), &mut canvas);
         }
         let drawn = links.clock.now();
@@ -67,12 +74,28 @@ pub fn run(life: &Life, settings: &PanelSettings, rate: u32) -> Result<End> {
     Ok(End::Told)
 }
 
+/// Sees whether it is time to be dark or lit. True where that has changed.
+fn set_dark(links: &Links, now: Duration) -> bool {
+    let (status, settings) = (&links.status, links.blank());
+    let minute = settings.hours.map_or(0, |_| clock::minute_of_day());
+    let sees = status.camera_fault.get().is_none();
+    // What is not running yet says so.
+    let running = status.phase.get() == Phase::Running;
+    let dark = running && settings.is_dark(minute, status.unseen(now), sees);
+    let turned = dark != (status.dark.get() > 0);
+    if turned {
+        status.dark.set(dark.into());
+        log::info!("the screen is {}", if dark { "dark" } else { "lit" });
+    }
+    turned
+}
+
 /// Counts the picture and its times: begun, drawn, presented.
 fn record(links: &Links, shown: &Shown, news: News, [begun, drawn, presented]: [Duration; 3]) {
     links.status.present(presented, news.frame);
     links.status.stages.add("draw", drawn.saturating_sub(begun));
     links.status.stages.add("present", presented.saturating_sub(drawn));
-    if let Some(frame) = shown.frame.as_ref().filter(|_| news.frame) {
+    if let Some(frame) = shown.frame.as_ref().filter(|_| news.frame && links.status.dark.get() == 0) {
         links.status.stages.add("capture to panel", presented.saturating_sub(frame.meta.captured));
     }
 }

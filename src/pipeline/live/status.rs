@@ -51,6 +51,8 @@ pub struct Status {
     pub camera: Shared<String>,
     /// Why the last reload was refused.
     pub reload_fault: Shared<Option<String>>,
+    /// Why less is recognised than could be: heat, current.
+    pub throttled: Shared<Option<String>>,
     /// "compact on the CPU, 72 products"
     pub summary: Shared<String>,
     /// Another process has changed the catalogue.
@@ -74,6 +76,13 @@ pub struct Status {
     pub in_work: Gauge,
     /// Recognised frames a second, thousandths.
     pub millirate: Gauge,
+    /// 1 while the screen is dark.
+    pub dark: Gauge,
+    /// Each level halves the recognised frames.
+    pub throttle: Gauge,
+    /// The hottest place, thousandths of a degree Celsius; 0: the machine does not tell.
+    pub millidegrees: Gauge,
+    last_seen: Gauge,
     last_frame: Gauge,
     last_present: Gauge,
     unshown_since: Gauge,
@@ -108,6 +117,16 @@ impl Status {
         }
     }
 
+    /// Somebody is there.
+    pub fn seen(&self, now: Duration) {
+        self.last_seen.set(millis(now));
+    }
+
+    /// How long nobody was seen; from the program's start on where nobody ever was.
+    pub fn unseen(&self, now: Duration) -> Duration {
+        now.saturating_sub(Duration::from_millis(self.last_seen.get()))
+    }
+
     pub fn last_frame(&self) -> Option<Duration> {
         moment(&self.last_frame)
     }
@@ -125,7 +144,7 @@ impl Status {
     pub fn reasons(&self) -> Vec<String> {
         let camera = self.camera_fault.get().map(|fault| format!("camera: {fault}"));
         let reload = self.reload_fault.get().map(|fault| format!("reload: {fault}"));
-        camera.into_iter().chain(reload).collect()
+        camera.into_iter().chain(reload).chain(self.throttled.get()).collect()
     }
 }
 
@@ -153,6 +172,11 @@ pub struct Report {
     pub last_present_age_seconds: Option<f64>,
     pub products: u64,
     pub in_work: u64,
+    pub screen_dark: bool,
+    /// Each level halves the recognised frames; 0 is all of them.
+    pub throttle_level: u64,
+    /// The hottest place, where the machine tells.
+    pub temperature_celsius: Option<f64>,
     /// By name, as in `/metrics`.
     pub counters: BTreeMap<&'static str, u64>,
     #[serde(skip)]
@@ -196,6 +220,9 @@ impl super::Links {
             last_present_age_seconds: status.last_present().map(|then| now.saturating_sub(then).as_secs_f64()),
             products: status.products.get(),
             in_work: status.in_work.get(),
+            screen_dark: status.dark.get() > 0,
+            throttle_level: status.throttle.get(),
+            temperature_celsius: Some(status.millidegrees.get()).filter(|heat| *heat > 0).map(|heat| heat as f64 / 1e3),
             counters: counters.into_iter().collect(),
             stages: status.stages.snapshot(),
         }

@@ -1,5 +1,6 @@
 //! Main's part: starts the stages, listens to signals, sees that frames become pixels, and ends everything in order.
 
+use super::heat::{Reading, Throttle};
 use super::load::{self, Loaded};
 use super::notify::Notifier;
 use super::stage::{End, Ended, Life, Running, Stage};
@@ -20,6 +21,8 @@ use std::time::{Duration, Instant};
 
 /// How often main looks round.
 const ROUND: Duration = Duration::from_millis(200);
+/// How often the board's heat is looked at.
+const HEAT: Duration = Duration::from_secs(2);
 /// All stages end within this.
 const FAREWELL: Duration = Duration::from_millis(1800);
 /// A stage that is stuck again within this is beyond help.
@@ -42,6 +45,8 @@ pub struct Live {
     reloading: Option<Receiver<Result<Reloaded>>>,
     notifier: Notifier,
     fed: Option<Duration>,
+    throttle: Throttle,
+    felt: Option<Duration>,
 }
 
 /// A configuration that can be used, and the catalogue that it names.
@@ -68,6 +73,8 @@ impl Live {
             reloading: None,
             notifier: Notifier::from_environment(),
             fed: None,
+            throttle: Throttle::default(),
+            felt: None,
             settings,
         };
         live.start_show()?;
@@ -118,8 +125,30 @@ impl Live {
             let text = format!("the stage {} is stuck: no progress for {:?}", stage.name(), self.settings.stall);
             self.restart(stage, Fault::new(Kind::Internal, text))?;
         }
+        self.feel_heat(pulse.now);
         self.report(&pulse);
         Ok(true)
+    }
+
+    /// Lets recognition work less while the board is too hot, and more again when it is not.
+    fn feel_heat(&mut self, now: Duration) {
+        if self.felt.is_some_and(|felt| now.saturating_sub(felt) < HEAT) {
+            return;
+        }
+        self.felt = Some(now);
+        let (status, settings) = (&self.links.status, &self.settings.heat);
+        let reading = Reading::take(&settings.sysfs);
+        status.millidegrees.set((1e3 * reading.hottest().unwrap_or(0.0).max(0.0)) as u64);
+        if !self.throttle.judge(now, &reading, settings.limit) {
+            return;
+        }
+        let reason = self.throttle.reason();
+        match &reason {
+            Some(reason) => log::warn!("{reason}"),
+            None => log::info!("the board is cool again: recognition works all the time"),
+        }
+        status.throttle.set(self.throttle.level().into());
+        status.throttled.set(reason);
     }
 
     /// Model and catalogue are there: recognition begins.
@@ -237,6 +266,8 @@ impl Live {
             camera: settings.camera,
             catalogue: settings.catalogue,
             core: settings.core,
+            blank: settings.blank,
+            heat: settings.heat,
             ..self.settings.clone()
         };
         if let Some(recognizer) = &self.recognizer {

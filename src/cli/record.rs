@@ -1,0 +1,159 @@
+//! `vetrina record`: some seconds of the camera as motion-JPEG. This is the only code that writes camera pictures to a disk, and the
+//! screen says so as long as it does.
+
+use super::table::print;
+use crate::capture::camera::{self, shown};
+use crate::capture::{Source, Step};
+use crate::clock::{Clock, SystemClock};
+use crate::config::{Config, DEFAULT_PATH};
+use crate::display::canvas::Canvas;
+use crate::display::draw::Painter;
+use crate::display::open::open;
+use crate::display::panel::Panel;
+use crate::display::scene::{Scene, Status};
+use crate::fault::{Fault, Kind, Result};
+use crate::frame::Picture;
+use crate::shutdown::{Request, Signals, Token};
+use clap::{Args, value_parser};
+use std::fs::{File, OpenOptions};
+use std::io::{BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Near what the camera gave.
+const QUALITY: u8 = 92;
+/// How often the screen is drawn: the camera's pictures come first.
+const SCREEN: Duration = Duration::from_millis(200);
+/// A camera that gives nothing for so long is away.
+const SILENCE: Duration = Duration::from_secs(8);
+
+/// Store some seconds of the camera as a clip (motion-JPEG), and say so on the screen meanwhile
+#[derive(Args, Clone, Debug)]
+pub struct RecordArgs {
+    /// File to make, `.mjpg`; one that exists is not overwritten
+    pub output: PathBuf,
+    /// Configuration file: camera and screen
+    #[arg(long, value_name = "FILE", default_value = DEFAULT_PATH)]
+    pub config: PathBuf,
+    /// How long
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = value_parser!(u64).range(1..=600))]
+    pub seconds: u64,
+}
+
+pub fn run(args: &RecordArgs) -> Result<()> {
+    let config = Config::load(&args.config)?;
+    if args.output.exists() {
+        let text = format!("{} is there already", args.output.display());
+        return Err(Fault::new(Kind::Usage, text).cure("name another file"));
+    }
+    let mut signals = Signals::take_over()?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
+    let mut announcement = Announcement::open(&config)?;
+    announcement.show(None, args.seconds)?;
+    let mut source = camera::open(&config.camera(), &clock, &Token::new())?;
+    let recorded = Recording { path: &args.output, wanted: Duration::from_secs(args.seconds) }.run(
+        source.as_mut(),
+        clock.as_ref(),
+        &mut signals,
+        &mut announcement,
+    )?;
+    let (count, seconds) = recorded;
+    let rate = (count as f64 / seconds.max(0.001)).round().max(1.0);
+    print(&format!(
+        "{}: {count} pictures of {} in {seconds:.1} s, {rate} a second",
+        args.output.display(),
+        shown(&config.camera.source)
+    ))
+}
+
+struct Recording<'a> {
+    path: &'a Path,
+    wanted: Duration,
+}
+
+impl Recording<'_> {
+    /// Writes every picture as it comes. Pictures, and seconds from the first to the last.
+    fn run(
+        &self,
+        source: &mut dyn Source,
+        clock: &dyn Clock,
+        signals: &mut Signals,
+        announcement: &mut Announcement,
+    ) -> Result<(u64, f64)> {
+        let (mut file, mut count) = (None, 0);
+        let (mut begun, mut last, mut drawn) = (clock.now(), clock.now(), clock.now());
+        while signals.wait(Duration::ZERO) != Some(Request::Stop) {
+            let step = source.step()?;
+            let now = clock.now();
+            match step {
+                Step::Frame(frame) => {
+                    if count == 0 {
+                        begun = now;
+                    }
+                    write_picture(self.path, &mut file, &frame.picture)?;
+                    (count, last) = (count + 1, now);
+                    if now.saturating_sub(drawn) >= SCREEN {
+                        announcement.show(Some(frame.picture), self.wanted.saturating_sub(now - begun).as_secs())?;
+                        drawn = now;
+                    }
+                }
+                Step::NotYet if now.saturating_sub(last) < SILENCE => {}
+                Step::NotYet if count == 0 => return Err(silent()),
+                Step::NotYet | Step::End => break,
+            }
+            if count > 0 && now.saturating_sub(begun) >= self.wanted {
+                break;
+            }
+        }
+        if let Some(mut file) = file {
+            file.flush().map_err(|error| Fault::io(Kind::Storage, "write", self.path, error))?;
+        }
+        Ok((count, last.saturating_sub(begun).as_secs_f64()))
+    }
+}
+
+fn silent() -> Fault {
+    Fault::new(Kind::Unavailable, "the camera opens but gives no frame").cure("plug it in again, at another port")
+}
+
+/// The file is made with its first picture, for its owner alone.
+fn write_picture(path: &Path, file: &mut Option<BufWriter<File>>, picture: &Picture) -> Result<()> {
+    let fail = |error| Fault::io(Kind::Storage, "write", path, error);
+    let jpeg = picture.jpeg(QUALITY).ok_or_else(|| Fault::new(Kind::Input, "the camera's picture is empty"))?;
+    if file.is_none() {
+        let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(fail)?;
+        *file = Some(BufWriter::new(made));
+    }
+    file.as_mut().map_or(Ok(()), |file| file.write_all(&jpeg)).map_err(fail)
+}
+
+/// What the screen says meanwhile.
+struct Announcement {
+    panel: Box<dyn Panel>,
+    painter: Painter,
+    canvas: Canvas,
+    shop: String,
+}
+
+impl Announcement {
+    fn open(config: &Config) -> Result<Self> {
+        let panel = open(&config.panel())?;
+        let canvas = Canvas::new(panel.size());
+        Ok(Announcement { panel, painter: Painter::new()?, canvas, shop: config.shop.name.clone() })
+    }
+
+    fn show(&mut self, camera: Option<Arc<Picture>>, left: u64) -> Result<()> {
+        let scene = Scene {
+            shop: self.shop.clone(),
+            camera,
+            garments: Vec::new(),
+            looks: Vec::new(),
+            recording: true,
+            status: Status { text: format!("recording, {left} s left"), ..Status::default() },
+        };
+        self.painter.draw(&scene, &mut self.canvas);
+        self.panel.present(&self.canvas)
+    }
+}

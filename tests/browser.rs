@@ -1,0 +1,203 @@
+//! The mirror's page in a real browser, as the shop's staff use it: Chromium without a window, driven through chromedriver. Skipped, with
+//! a word, where there is none (Debian: `apt install chromium chromium-driver`). The pictures are left under target/screens.
+
+#![allow(clippy::unwrap_used)]
+
+mod mirror;
+
+use mirror::{Mirror, Shop, repository};
+use serde_json::{Value, json};
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+/// No window, and no calls to the browser's makers.
+const FLAGS: [&str; 9] = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+];
+
+struct Browser {
+    driver: Child,
+    address: String,
+    session: String,
+}
+
+impl Browser {
+    /// `None` where there is no browser.
+    fn start() -> Option<Self> {
+        let mut driver =
+            Command::new("chromedriver").arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn().ok()?;
+        let lines = BufReader::new(driver.stdout.take().unwrap()).lines();
+        let port = lines.map_while(Result::ok).find_map(|line| {
+            let (_, port) = line.split_once("started successfully on port ")?;
+            Some(port.trim_end_matches('.').to_owned())
+        });
+        let mut browser = Browser { driver, address: format!("127.0.0.1:{}", port?), session: String::new() };
+        let wanted = json!({ "capabilities": { "alwaysMatch": { "goog:chromeOptions": { "args": FLAGS } } } });
+        let made = browser.ask("POST", "/session", &wanted);
+        browser.session = format!("/session/{}", made["sessionId"].as_str().unwrap());
+        Some(browser)
+    }
+
+    /// Asks the driver; what it answers under "value".
+    fn ask(&self, method: &str, path: &str, body: &Value) -> Value {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(120))).unwrap();
+        let body = if method == "GET" { String::new() } else { body.to_string() };
+        let (host, length) = (&self.address, body.len());
+        write!(stream, "{method} {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {length}\r\n\r\n{body}").unwrap();
+        let mut reader = BufReader::new(stream);
+        let mut length = 0;
+        loop {
+            let mut line = String::new();
+            reader.read_line(&mut line).unwrap();
+            match line.trim().to_lowercase().split_once(": ") {
+                Some(("content-length", value)) => length = value.parse().unwrap(),
+                _ if line.trim().is_empty() => break,
+                _ => {}
+            }
+        }
+        let mut bytes = vec![0; length];
+        reader.read_exact(&mut bytes).unwrap();
+        let answer: Value = serde_json::from_slice(&bytes).unwrap();
+        assert!(answer["value"]["error"].is_null(), "{path}: {}", answer["value"]);
+        answer["value"].clone()
+    }
+
+    fn command(&self, name: &str, body: &Value) -> Value {
+        self.ask("POST", &format!("{}/{name}", self.session), body)
+    }
+
+    fn open(&self, url: &str) {
+        self.command("url", &json!({ "url": url }));
+    }
+
+    fn resize(&self, width: u32, height: u32) {
+        self.command("window/rect", &json!({ "width": width, "height": height }));
+    }
+
+    /// What a script returns.
+    fn script(&self, script: &str) -> Value {
+        self.command("execute/sync", &json!({ "script": format!("return {script};"), "args": [] }))
+    }
+
+    /// The text that an element shows.
+    fn text(&self, id: &str) -> String {
+        self.script(&format!("document.getElementById('{id}').innerText")).as_str().unwrap().to_owned()
+    }
+
+    /// Keeps a picture of the page.
+    fn screenshot(&self, name: &str) -> image::RgbImage {
+        let picture = self.ask("GET", &format!("{}/screenshot", self.session), &Value::Null);
+        let png = base64(picture.as_str().unwrap());
+        let folder = repository("target/screens");
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join(name), &png).unwrap();
+        image::load_from_memory(&png).unwrap().into_rgb8()
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        // Ends the browser too, unless a test has failed in the middle of a question.
+        if !self.session.is_empty() && !std::thread::panicking() {
+            self.ask("DELETE", &self.session, &Value::Null);
+        }
+        let _ = self.driver.kill();
+        let _ = self.driver.wait();
+    }
+}
+
+fn base64(text: &str) -> Vec<u8> {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let value = |letter: u8| LETTERS.iter().position(|one| *one == letter);
+    let values: Vec<usize> = text.bytes().filter_map(value).collect();
+    let bytes = values.chunks(4).flat_map(|group| {
+        let bits = (0..4).fold(0, |bits, place| bits << 6 | group.get(place).copied().unwrap_or(0));
+        [(bits >> 16) as u8, (bits >> 8) as u8, bits as u8].into_iter().take(group.len() - 1)
+    });
+    bytes.collect()
+}
+
+/// A folder with four of the demo's products and a row whose picture is not there.
+fn write_images(shop: &Shop) {
+    let pictures = shop.path("images/pictures");
+    fs::create_dir_all(&pictures).unwrap();
+    let feed = fs::read_to_string(repository("demo/feed.csv")).unwrap();
+    let mut rows: Vec<String> = feed.lines().take(5).map(str::to_owned).collect();
+    for entry in fs::read_dir(repository("demo/pictures")).unwrap() {
+        let entry = entry.unwrap();
+        let name = entry.file_name().into_string().unwrap();
+        if ["V101", "V102", "V103", "V104"].iter().any(|id| name.starts_with(id)) {
+            fs::copy(entry.path(), format!("{pictures}/{name}")).unwrap();
+        }
+    }
+    rows.push(rows[4].replace("pictures/", "nowhere/").replacen("V104", "V999", 1));
+    shop.write("images/spring.csv", &rows.join("\n"));
+}
+
+#[test]
+fn the_staff_see_the_mirror_search_and_import() {
+    let Some(browser) = Browser::start() else {
+        eprintln!("skipped: there is no chromedriver with a Chromium on this machine");
+        return;
+    };
+    let shop = Shop::with_products(12);
+    write_images(&shop);
+    let config = shop.config_with_web("1.mjpg?loop", "listen = \"127.0.0.1:0\"\npassword = \"correct horse\"\n");
+    let mut mirror = Mirror::start(&shop, &config.replace("[catalogue]\n", "[catalogue]\nimages = \"images\"\n"));
+    let words = "the mirror's page: http://";
+    mirror.wait_for_log(words);
+    let log = mirror.log();
+    let at = log[log.find(words).unwrap() + words.len()..].split('/').next().unwrap().to_owned();
+    mirror.wait_for_log("running");
+    browser.resize(1440, 1750);
+    // The browser keeps the password; a page that was opened with it in its address may not fetch.
+    browser.open(&format!("http://vetrina:correct%20horse@{at}/"));
+    browser.open(&format!("http://{at}/"));
+
+    mirror.wait_until("the live picture moves", || {
+        browser.script("document.getElementById('live').naturalWidth > 100") == true
+    });
+    mirror.wait_until("garments are framed", || browser.script("document.querySelectorAll('#boxes rect').length") != 0);
+    mirror.wait_until("a garment has matches", || {
+        browser.script("document.querySelectorAll('#garments li').length") != 0
+    });
+    assert_eq!(browser.text("state"), "running");
+    assert!(browser.text("log").contains("running"), "{}", browser.text("log"));
+    assert_eq!(browser.text("found"), "12 products");
+    browser.script(
+        "((words) => { words.value = 'breton white'; words.dispatchEvent(new Event('input')); })(document.getElementById('words'))",
+    );
+    mirror.wait_until("the search has found", || browser.text("found") != "12 products");
+    assert!(browser.text("products").contains("Breton stripe tee, white"), "{}", browser.text("products"));
+
+    assert_eq!(browser.text("feed").trim(), "spring.csv");
+    browser.script("document.getElementById('begin').click()");
+    mirror.wait_until("the import is over", || browser.text("importing").contains("4 products"));
+    assert!(browser.text("importing").contains("line 6: row left out"), "{}", browser.text("importing"));
+    mirror.wait_until("the mirror has the new catalogue", || browser.text("summary").contains("4 products"));
+
+    let picture = browser.screenshot("page.png");
+    let ground = picture.pixels().filter(|pixel| pixel.0 == [0x14, 0x11, 0x0f]).count();
+    assert!(ground > 0 && 4 * ground < 3 * picture.pixels().len(), "the page is not drawn");
+    // Nothing sticks out at the side, on a telephone neither.
+    let fits = "document.documentElement.scrollWidth <= document.documentElement.clientWidth";
+    assert_eq!(browser.script(fits), true);
+    browser.resize(500, 1600);
+    mirror.wait_until("it is narrow", || browser.script("window.innerWidth <= 500") == true);
+    assert_eq!(browser.script(fits), true);
+    browser.screenshot("page-narrow.png");
+    mirror.signal("TERM");
+    assert_eq!(mirror.wait_for_end(), Some(0), "{}", mirror.log());
+}
