@@ -42,8 +42,10 @@ class Recipe:
     frames: int = 10
     lr: float = 1e-4
     """Of the last layers, which begin well."""
-    join_lr: float = 1e-3
-    """Of the non-local block and the attention, which begin as the plain mean."""
+    attention_lr: float = 2e-3
+    """Of the attention, which begins even and has few weights."""
+    block_lr: float = 1e-5
+    """Of the non-local block, which begins as nothing, sees only the query's side and learns the clips by heart soonest."""
     weight_decay: float = 1e-3
     start_aggregation: float = 0.15
     """Share of the run before the aggregation loss counts."""
@@ -273,15 +275,14 @@ def fit(network: Network, seen: Seen, recipe: Recipe, report=print) -> None:
     # Batch norm stays at stage one's statistics: a batch of one clip's frames says little, and the
     # gallery is embedded apart from it.
     heads = torch.nn.ModuleList([matcher, aggregator]).eval()
-    joins = [aggregator.newnlb, aggregator.attention_scorer]
     last = [part for head in heads for part in (head.linear, head.last)]
-    groups = [[p for module in modules for p in module.parameters()] for modules in (last, joins)]
-    for parameter in [*groups[0], *groups[1]]:
-        parameter.requires_grad_(True)
+    modules = [torch.nn.ModuleList(last), aggregator.attention_scorer, aggregator.newnlb]
+    groups = [list(module.parameters()) for module in modules]
+    learn = [parameter.requires_grad_(True) for group in groups for parameter in group]
     averaged = torch.optim.swa_utils.AveragedModel(
         heads, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(recipe.average), use_buffers=True
     )
-    rates = [recipe.lr, recipe.join_lr]
+    rates = [recipe.lr, recipe.attention_lr, recipe.block_lr]
     optimiser = torch.optim.AdamW(
         [{"params": group, "lr": rate} for group, rate in zip(groups, rates)], weight_decay=recipe.weight_decay
     )
@@ -309,7 +310,7 @@ def fit(network: Network, seen: Seen, recipe: Recipe, report=print) -> None:
             parts.append(loss)
         optimiser.zero_grad(set_to_none=True)
         sum(parts).backward()
-        torch.nn.utils.clip_grad_norm_([*groups[0], *groups[1]], 5.0)
+        torch.nn.utils.clip_grad_norm_(learn, 5.0)
         optimiser.step()
         for head in heads:
             keep_distance(head)
