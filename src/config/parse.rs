@@ -121,6 +121,7 @@ mod tests {
             ("[camera]\nrotate = 45\n", "line 2, camera.rotate", "0, 90, 180 or 270"),
             ("camera.source = \"ftp://x\"\n", "line 1, camera.source", "ftp"),
             ("[screen]\npanel = \"tv\"\n", "line 2, screen.panel", "tv"),
+            ("[screen]\nrotate = 1\n", "line 2, screen.rotate", "0, 90, 180 or 270"),
             ("[web]\nlisten = \"0.0.0.0:80\"\n", "line 2, web.listen", "web.password"),
             ("[web]\nlisten = \"here\"\n", "line 2, web.listen", "address"),
             ("[web]\npassword = \"short\"\n", "line 2, web.password", "at least 8"),
