@@ -10,11 +10,10 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-MODULES = ("vivid", "bochs", "virtio-gpu", "virtio_pci", "virtio_blk", "ext4")
+MODULES = ("vivid", "bochs", "virtio_pci", "virtio_blk", "ext4")
 
 INIT = r"""#!/bin/sh
 # The first process: what systemd and udev do on a real mirror, in short.
-busybox --install -s /bin
 export PATH=/bin:/usr/bin LANG=C.UTF-8
 mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev
 mkdir -p /tmp /run/vetrina /var/lib/vetrina
@@ -24,7 +23,8 @@ ip link set lo up
 mount -t ext4 /dev/vda /var/lib/vetrina
 chown -R vetrina:vetrina /var/lib/vetrina /run/vetrina
 mdev -d; mdev -s
-setsid sh -c 'stty -F /dev/SHELL raw -echo; exec sh < /dev/SHELL > /dev/SHELL 2>&1' &
+# Line by line: a shell on a terminal would talk as to a person.
+setsid sh -c 'exec < /dev/SHELL > /dev/SHELL; stty raw -echo; while read -r line; do eval "$line"; done' &
 echo "the mirror's computer is up"
 while :; do
     [ -e /tmp/hold ] && { sleep 0.2; continue; }
@@ -60,12 +60,13 @@ CONFIG = """
 [shop]
 name = "Bottega"
 [camera]
-width = 640
-height = 480
+width = 320
+height = 240
+rate = 5
 [screen]
 panel = "kms"
 rotate = {rotate}
-rate = 10
+rate = 5
 [model]
 folder = "/usr/share/vetrina/models/tiny"
 workers = 1
@@ -156,21 +157,22 @@ def libraries(program: Path, root: Path) -> None:
         shutil.copy(path, target)
 
 
-def initramfs(work: Path, kernel: Kernel, package: Path, model: Path, console: str, rotate: int) -> Path:
+def initramfs(work: Path, kernel: Kernel, contents: Path, model: Path, console: str, rotate: int) -> Path:
     """Everything but the catalogue, as one archive."""
     root = work / "root"
     shutil.rmtree(root, ignore_errors=True)
-    for name in ("bin", "dev", "proc", "sys", "etc"):
-        (root / name).mkdir(parents=True)
-    run("dpkg-deb", "-x", package, root)
     # The emulated processor is too slow for the shipped network and has no use for the demo's clips.
-    shutil.rmtree(root / "usr/share/vetrina/models")
-    shutil.rmtree(root / "usr/share/vetrina/demo/clips")
+    left_out = shutil.ignore_patterns("models", "clips")
+    shutil.copytree(contents, root, ignore=left_out)
+    for name in ("bin", "dev", "proc", "sys", "etc"):
+        (root / name).mkdir(exist_ok=True)
     shutil.copytree(model, root / "usr/share/vetrina/models/tiny")
     libraries(root / "usr/bin/vetrina", root)
     modules(kernel, root)
     shutil.copy(need("busybox", "busybox-static"), root / "bin/busybox")
-    (root / "bin/sh").symlink_to("busybox")
+    for applet in run("busybox", "--list").split():
+        if applet != "busybox":
+            (root / "bin" / applet).symlink_to("busybox")
     control = work / "control.c"
     control.write_text(CONTROL)
     run(need("cc", "gcc"), "-static", "-O1", "-o", root / "bin/control", control)

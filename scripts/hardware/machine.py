@@ -23,8 +23,9 @@ class Hardware:
     """What the computer is made of."""
 
     qemu: str = "qemu-system-x86_64"
+    accel: str = "tcg,thread=multi"
     console: str = "ttyS0"
-    panel: tuple[int, int] = (800, 600)
+    panel: tuple[int, int] = (640, 480)
     card: str = "VGA,vgamem_mb=64,edid=on,xres={0},yres={1}"
     more: tuple[str, ...] = ("-cpu", "max")
 
@@ -44,8 +45,8 @@ class Machine:
             (self.work / name).unlink(missing_ok=True)
         hardware = self.hardware
         command = [
-            hardware.qemu, "-accel", "kvm", "-accel", "tcg,thread=multi", *hardware.more,
-            "-m", "1024", "-smp", "2", "-nodefaults", "-no-reboot", "-display", "none",
+            hardware.qemu, "-accel", hardware.accel, *hardware.more,
+            "-m", "1024", "-smp", "1", "-nodefaults", "-no-reboot", "-display", "none",
             "-device", hardware.card.format(*hardware.panel),
             "-kernel", str(self.kernel), "-initrd", str(self.initramfs),
             "-append", f"console={hardware.console} quiet loglevel=4 panic=-1 vt.global_cursor_default=0 consoleblank=0",
@@ -57,7 +58,7 @@ class Machine:
         log = (self.work / "qemu.log").open("w")
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         self.qmp = Line(self.work / "qmp")
-        self.qmp.read_until(b'"QMP"')
+        self.qmp.read_until(b"\n")  # the greeting
         self.ask("qmp_capabilities")
         self.shell = Line(self.work / "shell")
 
@@ -78,7 +79,7 @@ class Machine:
 
     def run(self, command: str, patience: float = 60) -> str:
         """What a command inside prints; [Trouble] where it fails."""
-        self.shell.send(f"{{ {command}\n}} 2>&1; echo '{END}'$?")
+        self.shell.send(f"{{ {command}; }} < /dev/null 2>&1; echo '{END}'$?")
         text = self.shell.read_until(END.encode(), patience).decode(errors="replace")
         code = self.shell.read_until(b"\n", patience).decode().strip()
         text = text.removesuffix(END).strip()

@@ -42,8 +42,10 @@ class Screen:
         """A quarter turn counter-clockwise."""
         rows = []
         for x in range(self.width - 1, -1, -1):
-            column = [self.rgb[3 * (y * self.width + x) :][:3] for y in range(self.height)]
-            rows.append(b"".join(column))
+            row = bytearray(3 * self.height)
+            for channel in range(3):
+                row[channel::3] = self.rgb[3 * x + channel :: 3 * self.width]
+            rows.append(bytes(row))
         return Screen(self.height, self.width, b"".join(rows))
 
     def bars(self, y: int) -> list[str]:

@@ -190,7 +190,7 @@ def power_cut(mirror: Mirror, old: int, new: int, cuts: int) -> str:
     found = []
     for _ in range(cuts):
         machine = mirror.machine
-        machine.run(f"touch /tmp/hold; kill -TERM $(pidof vetrina); {IMPORT} > /tmp/import.log 2>&1 &")
+        machine.run(f"touch /tmp/hold; kill -TERM $(pidof vetrina); {IMPORT} > /tmp/import.log 2>&1 & true")
         time.sleep(mirror.chance.uniform(0.5, 12.0))
         machine.cut_power()
         boot(mirror)
