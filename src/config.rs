@@ -9,6 +9,7 @@ mod values;
 pub use values::{Angle, Count, PanelName, PixelChoice, Secret, TimeOfDay};
 
 use crate::capture::camera::CameraSettings;
+use crate::display::kms::KmsSettings;
 use crate::display::open::{PanelKind, PanelSettings};
 use crate::fault::{Fault, Kind, Result};
 use crate::geometry::Size;
@@ -69,7 +70,11 @@ pub struct Camera {
 #[serde(default, deny_unknown_fields)]
 pub struct Screen {
     pub panel: PanelName,
-    /// Of what is drawn, pixels.
+    /// Which card the panel `kms` uses, `/dev/dri/cardN`; `None`: the first that has a screen plugged in.
+    pub card: Option<PathBuf>,
+    /// Degrees clockwise that the panel `kms` turns what is drawn by, for a screen that hangs on its side.
+    pub rotate: Angle,
+    /// Of what is drawn, pixels. The panel `kms` takes the screen's own size.
     pub width: Count<160, 7680>,
     pub height: Count<160, 7680>,
     /// Pictures a second at most.
@@ -161,6 +166,8 @@ impl Default for Screen {
     fn default() -> Self {
         Screen {
             panel: PanelName::Window,
+            card: None,
+            rotate: Angle::None,
             width: Count(1080),
             height: Count(1920),
             rate: Count(30),
@@ -258,6 +265,7 @@ impl Config {
     pub fn panel(&self) -> PanelSettings {
         let screen = &self.screen;
         let kind = match screen.panel {
+            PanelName::Kms => PanelKind::Kms(KmsSettings { card: screen.card.clone(), turn: screen.rotate.turn() }),
             PanelName::Window => PanelKind::Window,
             PanelName::Png => PanelKind::Png(screen.folder.clone()),
             PanelName::None => PanelKind::None,

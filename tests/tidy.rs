@@ -23,12 +23,13 @@ const MAY_USE: [(&str, &[&str]); 10] = [
 ];
 
 /// What only some files may name: the words, and the beginnings of the paths that may.
-const ONLY_IN: [(&str, &[&str]); 14] = [
+const ONLY_IN: [(&str, &[&str]); 15] = [
     ("rusqlite", &["src/catalogue/"]),
     ("tract_onnx", &["src/network/"]),
     ("clap::", &["src/cli/"]),
     ("toml::", &["src/network/manifest.rs", "src/config"]),
     ("println!", &["src/cli/"]),
+    ("drm::", &["src/display/kms.rs"]),
     ("minifb", &["src/display/window.rs"]),
     ("thread::", &["src/pipeline/", "src/web/", "src/cli/catalogue.rs", "src/catalogue/gallery.rs"]),
     // The configuration names an address; it opens nothing.

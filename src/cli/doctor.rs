@@ -109,6 +109,9 @@ fn first_frame(source: &mut dyn Source, clock: &dyn Clock) -> Result<crate::geom
 fn screen(config: &Config) -> Result<String> {
     let settings = config.panel();
     let panel = open::open(&settings)?;
+    if let Some(fault) = panel.fault() {
+        return Err(copy(fault));
+    }
     Ok(format!("{:?}, {}x{}", config.screen.panel, panel.size().width, panel.size().height).to_lowercase())
 }
 

@@ -101,6 +101,8 @@ impl PixelChoice {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PanelName {
+    /// The screen itself, without a desktop: the kernel's mode setting.
+    Kms,
     /// A window on a desktop.
     Window,
     /// The newest screen as a PNG file, for tests.

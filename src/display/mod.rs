@@ -17,6 +17,7 @@
 
 pub mod canvas;
 pub mod draw;
+pub mod kms;
 pub mod layout;
 pub mod mirror;
 pub mod open;
@@ -27,4 +28,5 @@ pub mod scene;
 pub mod shapes;
 pub mod text;
 pub mod theme;
+mod turn;
 pub mod window;

@@ -1,6 +1,7 @@
 //! Which panel the screen is shown on, and opening it.
 
 use super::canvas::Canvas;
+use super::kms::{KmsPanel, KmsSettings};
 use super::panel::Panel;
 use super::png::NewestPng;
 use super::window::WindowPanel;
@@ -11,6 +12,8 @@ use std::path::PathBuf;
 /// The panels there are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PanelKind {
+    /// A screen of the mirror's own, without a desktop.
+    Kms(KmsSettings),
     /// A window on a desktop.
     Window,
     /// The newest screen, as `screen.png` in this folder.
@@ -25,13 +28,14 @@ pub enum PanelKind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PanelSettings {
     pub kind: PanelKind,
-    /// Of what is drawn, panel pixels.
+    /// Of what is drawn, panel pixels; a screen of its own says that itself.
     pub size: Size,
 }
 
 /// Opens the panel. It belongs to the thread that opened it.
 pub fn open(settings: &PanelSettings) -> Result<Box<dyn Panel>> {
     Ok(match &settings.kind {
+        PanelKind::Kms(screen) => Box::new(KmsPanel::open(screen, settings.size)?),
         PanelKind::Window => Box::new(WindowPanel::open("vetrina", settings.size)?),
         PanelKind::Png(folder) => Box::new(NewestPng::create(folder, settings.size)?),
         PanelKind::None => Box::new(NoPanel { size: settings.size, drawn: false }),

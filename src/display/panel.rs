@@ -1,15 +1,16 @@
 //! What shows a canvas: a screen, a window, a file.
 
 use super::canvas::Canvas;
-use crate::fault::Result;
+use crate::fault::{Fault, Result};
 use crate::geometry::Size;
 
-/// A place where finished canvases go. It is asked for its size once; a canvas of another size is the caller's mistake, reported as a fault.
+/// A place where finished canvases go. Its size may change with each [`Panel::present`]; a canvas of another size is the caller's
+/// mistake, reported as a fault.
 pub trait Panel {
     /// Size of the canvases that it takes.
     fn size(&self) -> Size;
 
-    /// Shows `canvas` and returns once it may be drawn on again.
+    /// Shows `canvas` and returns once it may be drawn on again. A panel that may come back is no error but a [`Panel::fault`].
     fn present(&mut self, canvas: &Canvas) -> Result<()>;
 
     /// False once somebody has closed it: then it is time to go.
@@ -20,5 +21,10 @@ pub trait Panel {
     /// False where nobody can see what is presented, so that it need not be drawn.
     fn is_seen(&self) -> bool {
         true
+    }
+
+    /// Why nothing is seen, while the panel is away and waited for.
+    fn fault(&self) -> Option<&Fault> {
+        None
     }
 }

@@ -8,7 +8,7 @@ use crate::display::canvas::Canvas;
 use crate::display::draw::Painter;
 use crate::display::open::{PanelSettings, open};
 use crate::display::scene::{Scene, Status as StatusLine};
-use crate::fault::Result;
+use crate::fault::{Fault, Result};
 use crate::frame::Frame;
 use crate::pipeline::core::{Answers, scene};
 use embedded_graphics::pixelcolor::{Rgb888, RgbColor};
@@ -56,6 +56,9 @@ pub fn run(life: &Life, settings: &PanelSettings, rate: u32) -> Result<End> {
             life.beat();
             continue;
         }
+        if canvas.size() != panel.size() {
+            canvas = Canvas::new(panel.size());
+        }
         if dark {
             canvas.fill(Rgb888::BLACK);
         } else if panel.is_seen() {
@@ -63,6 +66,7 @@ pub fn run(life: &Life, settings: &PanelSettings, rate: u32) -> Result<End> {
         }
         let drawn = links.clock.now();
         panel.present(&canvas)?;
+        links.status.screen_fault.set(panel.fault().map(Fault::to_string));
         last = links.clock.now();
         record(links, &shown, news, [now, drawn, last]);
         life.beat();

@@ -47,6 +47,8 @@ pub struct Status {
     pub phase: Shared<Phase>,
     /// Why there are no frames; `None` while they come.
     pub camera_fault: Shared<Option<String>>,
+    /// Why nobody sees the screen; `None` while it is there.
+    pub screen_fault: Shared<Option<String>>,
     /// What the camera is and what it gives: "clip.mjpg: 640x480".
     pub camera: Shared<String>,
     /// Why the last reload was refused.
@@ -143,8 +145,9 @@ impl Status {
     /// What is wrong, in words; empty when all is well.
     pub fn reasons(&self) -> Vec<String> {
         let camera = self.camera_fault.get().map(|fault| format!("camera: {fault}"));
+        let screen = self.screen_fault.get().map(|fault| format!("screen: {fault}"));
         let reload = self.reload_fault.get().map(|fault| format!("reload: {fault}"));
-        camera.into_iter().chain(reload).chain(self.throttled.get()).collect()
+        camera.into_iter().chain(screen).chain(reload).chain(self.throttled.get()).collect()
     }
 }
 

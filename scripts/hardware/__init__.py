@@ -1,0 +1,1 @@
+"""A mirror in a virtual computer: its parts, and what is tried on it."""

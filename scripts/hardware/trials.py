@@ -1,0 +1,227 @@
+"""What is tried on the mirror, one function each. A trial that fails raises [Trouble]."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .machine import Machine, Trouble
+from .screen import Screen
+
+CAMERA = "/dev/video0"
+DRIVER = "/sys/bus/platform/drivers/vivid"
+IMPORT = (
+    "su -s /bin/sh vetrina -c 'vetrina catalogue import /var/lib/vetrina/new.csv --images /usr/share/vetrina/demo"
+    " --db /var/lib/vetrina/catalogue.db --model /usr/share/vetrina/models/tiny'"
+)
+
+ALONE = "touch /tmp/hold; kill -TERM $(pidof vetrina)"
+"""The mirror ends and stays away: an emulated processor has no time for two."""
+
+
+@dataclass
+class Mirror:
+    """The mirror in its computer, with all that a trial asks it."""
+
+    machine: Machine
+    pictures: Path
+    rotate: int
+    patience: float
+    mark: int = 0
+    """How much of the log has been read."""
+    chance: random.Random = field(default_factory=lambda: random.Random(0))
+
+    def seen(self) -> Screen:
+        return self.machine.screen().turned_back(self.rotate)
+
+    def keep(self, name: str) -> None:
+        """The screen as a picture, for people."""
+        screen = self.machine.screen()
+        (self.pictures / f"{name}.png").write_bytes(screen.png())
+
+    def wait(self, what: str, happened: Callable[[], bool]) -> None:
+        until = time.monotonic() + self.patience
+        while not happened():
+            if time.monotonic() > until:
+                self.keep("trouble")
+                raise Trouble(f"waited {self.patience:.0f} s in vain: {what}\n{self.machine.log()[-3000:]}")
+            time.sleep(0.1)
+
+    def logs(self, words: str) -> None:
+        """Waits for `words` in what the log says from here on."""
+        self.wait(f"the log says {words!r}", lambda: words in self.machine.log()[self.mark :])
+        self.mark = self.machine.log().index(words, self.mark) + len(words)
+
+    def status(self) -> dict:
+        return json.loads(self.machine.run("wget -q -O - http://127.0.0.1:8080/status.json", self.patience))
+
+    def count(self, name: str) -> int:
+        return self.status()["counters"][name]
+
+    def do(self, command: str) -> None:
+        """Does something inside. What the log said before is no answer to it."""
+        self.mark = len(self.machine.log())
+        self.machine.run(command, self.patience)
+
+    def control(self, name: str, value: int = 1) -> None:
+        self.do(f"control {CAMERA} '{name}' {value}")
+
+    def is_live(self) -> bool:
+        """The camera's picture is on the panel, mirrored, and goes on: vivid writes the time into it."""
+        before = self.seen()
+        if not before.shows_camera():
+            return False
+        time.sleep(0.3)
+        return self.seen().rgb != before.rgb
+
+    def lives(self) -> None:
+        self.wait("the camera's picture is on the panel, mirrored, and moves", self.is_live)
+        self.wait("it says that all is well", lambda: self.status()["reasons"] == [])
+
+
+def picture(mirror: Mirror) -> None:
+    """The camera's picture is on the panel, mirrored, with the status line."""
+    mirror.logs("running")
+    mirror.lives()
+    mirror.keep("mirror")
+    seen = mirror.seen()
+    if seen.shows_camera(mirrored=False):
+        raise Trouble("the picture is not mirrored")
+    if seen.light(0.9, 1.0) < 100:
+        raise Trouble("there is no status line at the bottom")
+
+
+def disconnect(mirror: Mirror) -> None:
+    """The driver says that the camera is gone; it comes back when it is let go."""
+    mirror.control("Disconnect")
+    mirror.logs("the camera is away")
+    mirror.lives()
+
+
+def unplug(mirror: Mirror) -> None:
+    """The camera is pulled out, and put in again."""
+    mirror.do(f"echo vivid.0 > {DRIVER}/unbind")
+    mirror.logs("the camera is away")
+    mirror.wait("the screen shows no old picture", lambda: not mirror.seen().shows_camera())
+    mirror.keep("unplugged")
+    if not any("camera" in reason for reason in mirror.status()["reasons"]):
+        raise Trouble("the status does not say that the camera is away")
+    mirror.do(f"echo vivid.0 > {DRIVER}/bind")
+    mirror.lives()
+
+
+def damaged(mirror: Mirror) -> None:
+    """Damaged frames are dropped and counted."""
+    before = mirror.count("frames_corrupt")
+    for _ in range(3):
+        mirror.control("Inject V4L2_BUF_FLAG_ERROR")
+        time.sleep(0.5)
+    mirror.wait("they are counted", lambda: mirror.count("frames_corrupt") > before)
+    mirror.lives()
+
+
+def dropped(mirror: Mirror) -> None:
+    """Most frames are lost, then all, then none."""
+    mirror.control("Percentage of Dropped Buffers", 80)
+    mirror.lives()
+    mirror.control("Percentage of Dropped Buffers", 100)
+    mirror.logs("gives no frames")
+    mirror.control("Percentage of Dropped Buffers", 0)
+    mirror.lives()
+
+
+def broken_stream(mirror: Mirror) -> None:
+    """The stream breaks with EIO, and what is needed to begin a new one fails too."""
+    for also in ("REQBUFS", "QBUF", "STREAMON"):
+        mirror.control(f"Inject VIDIOC_{also} Error")
+        mirror.control("Inject Fatal Streaming Error")
+        mirror.logs("the camera is away")
+        mirror.logs("info: camera v4l2")
+        mirror.lives()
+
+
+def wrapped(mirror: Mirror) -> None:
+    """The driver's numbers and times begin anew."""
+    reconnects = mirror.count("camera_reconnects")
+    for name in ("Wrap Sequence Number", "Wrap Timestamp"):
+        mirror.control(name, 1)
+        # They take effect with the next stream.
+        mirror.control("Inject Fatal Streaming Error")
+        mirror.logs("the camera is away")
+        mirror.lives()
+        frames = mirror.count("frames")
+        mirror.wait("frames go on coming", lambda: mirror.count("frames") > frames + 20)
+        mirror.control(name, 0)
+    if mirror.count("camera_reconnects") > reconnects + 2:
+        raise Trouble("a wrap broke the stream")
+
+
+def screen_unplugged(mirror: Mirror) -> None:
+    """The screen is pulled out, and put in again."""
+    connector = mirror.machine.run("ls -d /sys/class/drm/card0-*").split()[0]
+    mirror.do(f"echo off > {connector}/status")
+    mirror.logs("no screen is plugged in")
+    mirror.wait("the status says so", lambda: any("screen" in reason for reason in mirror.status()["reasons"]))
+    mirror.do(f"echo on > {connector}/status")
+    mirror.lives()
+
+
+def killed(mirror: Mirror) -> None:
+    """The program is killed; what starts it again finds everything."""
+    mirror.do("kill -9 $(pidof vetrina)")
+    mirror.logs("the mirror ended with 137")
+    mirror.logs("running")
+    mirror.lives()
+
+
+def ended(mirror: Mirror) -> None:
+    """SIGTERM ends it in order."""
+    mirror.do("kill -TERM $(pidof vetrina)")
+    mirror.logs("stopped")
+    mirror.logs("the mirror ended with 0")
+    mirror.logs("running")
+    mirror.lives()
+
+
+def products(mirror: Mirror) -> int:
+    """How many products a whole catalogue has."""
+    place = "--db /var/lib/vetrina/catalogue.db"
+    mirror.machine.run(f"vetrina catalogue check {place} --model /usr/share/vetrina/models/tiny", mirror.patience)
+    return len(json.loads(mirror.machine.run(f"vetrina catalogue list {place} --json", mirror.patience)))
+
+
+def power_cut(mirror: Mirror, old: int, new: int, cuts: int) -> str:
+    """The power goes during an import: the catalogue is the old one or the new one."""
+    found = []
+    for _ in range(cuts):
+        machine = mirror.machine
+        machine.run(f"{ALONE}; {IMPORT} > /tmp/import.log 2>&1 & true")
+        time.sleep(mirror.chance.uniform(0.5, 12.0))
+        machine.cut_power()
+        boot(mirror)
+        found.append(products(mirror))
+        if found[-1] not in (old, new):
+            raise Trouble(f"the catalogue has {found[-1]} products, neither {old} nor {new}")
+    mirror.machine.run(f"{ALONE}; {IMPORT}", 10 * mirror.patience)
+    mirror.machine.cut_power()
+    boot(mirror)
+    if products(mirror) != new:
+        raise Trouble("an import that was finished is lost")
+    mirror.lives()
+    return f"{old} before, {new} after; found {found}"
+
+
+def boot(mirror: Mirror) -> None:
+    mirror.machine.start()
+    mirror.machine.wait_for_boot(mirror.patience)
+    mirror.mark = 0
+    mirror.logs("running")
+
+
+TRIALS = (
+    picture, disconnect, unplug, damaged, dropped, broken_stream, wrapped, screen_unplugged, killed, ended,
+)  # fmt: skip

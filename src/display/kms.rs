@@ -1,0 +1,369 @@
+//! A screen without a desktop: the kernel's mode setting, through the crate `drm`.
+//!
+//! Two buffers in the card's memory: the canvas is copied into the one that is not seen, and the screen changes over between two
+//! of its own pictures. A screen that is unplugged is looked for once a second; it may come back with another size.
+
+use super::canvas::Canvas;
+use super::panel::Panel;
+use super::turn::{copy_turned, turned_size};
+use crate::fault::{Fault, Kind, Result};
+use crate::frame::Turn;
+use crate::geometry::Size;
+use drm::buffer::{Buffer as _, DrmFourcc};
+use drm::control::dumbbuffer::{DumbBuffer, DumbMapping};
+use drm::control::{Device as ControlDevice, Mode, ModeFlags, ModeTypeFlags, PageFlipFlags};
+use drm::control::{ResourceHandles, connector, crtc, framebuffer};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How often a screen that is away is looked for, and one that is there is asked whether it still is.
+const LOOK: Duration = Duration::from_secs(1);
+/// A screen changes over within this, even at 10 pictures a second.
+const FLIP: Duration = Duration::from_millis(500);
+
+/// Which screen, and how it hangs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KmsSettings {
+    /// The card, `/dev/dri/cardN`; `None`: the first that has a screen plugged in.
+    pub card: Option<PathBuf>,
+    /// Clockwise, applied to what is drawn.
+    pub turn: Turn,
+}
+
+/// The screen at the card that has one.
+pub struct KmsPanel {
+    settings: KmsSettings,
+    screen: Option<Screen>,
+    fault: Option<Fault>,
+    looked: Instant,
+    /// Of the canvases, while no screen says otherwise.
+    size: Size,
+}
+
+impl KmsPanel {
+    /// `size`: of what is drawn until a screen is plugged in.
+    ///
+    /// # Errors
+    /// [`Kind::Unavailable`] where no card can be opened, [`Kind::Busy`] where another program holds the screen. A screen that is
+    /// not plugged in is waited for.
+    pub fn open(settings: &KmsSettings, size: Size) -> Result<Self> {
+        let screen = find(settings.card.as_deref())?;
+        let mut panel =
+            KmsPanel { settings: settings.clone(), screen: None, fault: None, looked: Instant::now(), size };
+        match screen {
+            Some(screen) => panel.take(screen),
+            None => panel.fault = Some(away()),
+        }
+        Ok(panel)
+    }
+
+    fn take(&mut self, screen: Screen) {
+        self.size = turned_size(screen.size(), self.settings.turn);
+        self.screen = Some(screen);
+        self.fault = None;
+    }
+
+    /// Once a second: is the screen still there, or there again?
+    fn look(&mut self) {
+        if self.looked.elapsed() < LOOK {
+            return;
+        }
+        self.looked = Instant::now();
+        match &self.screen {
+            Some(screen) if screen.is_connected() => {}
+            Some(_) => self.lose(away()),
+            None => match find(self.settings.card.as_deref()) {
+                Ok(Some(screen)) => self.take(screen),
+                Ok(None) => self.fault = Some(away()),
+                Err(fault) => self.fault = Some(fault),
+            },
+        }
+    }
+
+    fn lose(&mut self, fault: Fault) {
+        log::warn!("{fault}");
+        self.screen = None;
+        self.fault = Some(fault);
+    }
+}
+
+impl Panel for KmsPanel {
+    fn size(&self) -> Size {
+        self.size
+    }
+
+    fn present(&mut self, canvas: &Canvas) -> Result<()> {
+        canvas.expect_size(self.size)?;
+        let turn = self.settings.turn;
+        if let Some(screen) = &mut self.screen
+            && let Err(error) = screen.show(canvas, turn)
+        {
+            let fault = card_fault("draw on", &screen.path, error);
+            self.lose(fault);
+        }
+        self.look();
+        Ok(())
+    }
+
+    fn is_seen(&self) -> bool {
+        self.screen.is_some()
+    }
+
+    fn fault(&self) -> Option<&Fault> {
+        self.fault.as_ref()
+    }
+}
+
+/// A card of the system.
+struct Card(File);
+
+impl AsFd for Card {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl drm::Device for Card {}
+impl ControlDevice for Card {}
+
+/// A screen that shows our buffers.
+struct Screen {
+    path: PathBuf,
+    card: Card,
+    connector: connector::Handle,
+    crtc: crtc::Handle,
+    mode: Mode,
+    buffers: [Buffer; 2],
+    /// The one that is seen.
+    front: usize,
+}
+
+/// The first screen that is plugged in, at `card` or at any. `None`: there are connectors and nothing is plugged in.
+fn find(card: Option<&Path>) -> Result<Option<Screen>> {
+    let cards = card.map_or_else(cards, |card| vec![card.to_owned()]);
+    let (mut away, mut first) = (false, None);
+    for path in &cards {
+        match Screen::open(path) {
+            Ok(Opened::Screen(screen)) => return Ok(Some(*screen)),
+            Ok(Opened::NothingPluggedIn) => away = true,
+            Ok(Opened::NoConnector) => {}
+            Err(fault) => drop(first.get_or_insert(fault)),
+        }
+    }
+    match first {
+        Some(fault) => Err(fault),
+        None if away => Ok(None),
+        None => Err(no_card(card)),
+    }
+}
+
+/// What there is at a card.
+enum Opened {
+    Screen(Box<Screen>),
+    NothingPluggedIn,
+    /// It computes, or mode setting is off.
+    NoConnector,
+}
+
+/// The cards, by number.
+fn cards() -> Vec<PathBuf> {
+    let number = |path: &Path| path.file_name()?.to_str()?.strip_prefix("card")?.parse::<u32>().ok();
+    let entries = std::fs::read_dir("/dev/dri").into_iter().flatten();
+    let cards = entries.filter_map(|entry| Some(entry.ok()?.path()));
+    let mut cards: Vec<(u32, PathBuf)> = cards.filter_map(|path| Some((number(&path)?, path))).collect();
+    cards.sort();
+    cards.into_iter().map(|(_, path)| path).collect()
+}
+
+impl Screen {
+    fn open(path: &Path) -> Result<Opened> {
+        let fail = |verb: &str, error: io::Error| card_fault(verb, path, error);
+        let file = OpenOptions::new().read(true).write(true).open(path).map_err(|error| fail("open", error))?;
+        let card = Card(file);
+        // A card that only computes refuses the question.
+        let Some(resources) = card.resource_handles().ok().filter(|resources| !resources.connectors().is_empty())
+        else {
+            return Ok(Opened::NoConnector);
+        };
+        let Some((info, crtc)) = plugged_in(&card, &resources) else { return Ok(Opened::NothingPluggedIn) };
+        let offers: Vec<Offer> = info.modes().iter().map(Offer::of).collect();
+        let Some(mode) = best(&offers).map(|index| info.modes()[index]) else { return Ok(Opened::NothingPluggedIn) };
+        let buffer = || Buffer::new(&card, mode).map_err(|error| fail("get memory of", error));
+        let buffers = [buffer()?, buffer()?];
+        card.set_crtc(crtc, Some(buffers[0].frame), (0, 0), &[info.handle()], Some(mode))
+            .map_err(|error| fail("set the mode of", error))?;
+        let (width, height) = mode.size();
+        log::info!("screen {}, {info}: {width}x{height} at {} Hz", path.display(), mode.vrefresh());
+        let connector = info.handle();
+        Ok(Opened::Screen(Box::new(Screen { path: path.into(), card, connector, crtc, mode, buffers, front: 0 })))
+    }
+
+    fn size(&self) -> Size {
+        let (width, height) = self.mode.size();
+        Size::new(width.into(), height.into())
+    }
+
+    /// As the card last heard; it is not asked to look, which would hold up the picture.
+    fn is_connected(&self) -> bool {
+        let info = self.card.get_connector(self.connector, false);
+        info.is_ok_and(|info| info.state() != connector::State::Disconnected)
+    }
+
+    /// Copies the canvas into the buffer that is not seen, and changes over.
+    fn show(&mut self, canvas: &Canvas, turn: Turn) -> io::Result<()> {
+        let (back, size) = (1 - self.front, self.size());
+        let buffer = &mut self.buffers[back];
+        copy_turned(canvas, turn, size, buffer.memory.pitch() as usize, &mut buffer.pixels);
+        self.card.page_flip(self.crtc, buffer.frame, PageFlipFlags::EVENT, None)?;
+        self.front = back;
+        self.wait_for_flip()
+    }
+
+    fn wait_for_flip(&self) -> io::Result<()> {
+        let timeout = Timespec { tv_sec: 0, tv_nsec: FLIP.subsec_nanos().into() };
+        let mut files = [PollFd::new(&self.card, PollFlags::IN)];
+        match poll(&mut files, Some(&timeout)) {
+            Ok(0) => Err(io::Error::new(io::ErrorKind::TimedOut, "it does not change over")),
+            Ok(_) => self.card.receive_events().map(|events| events.for_each(drop)),
+            Err(rustix::io::Errno::INTR) => self.wait_for_flip(),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        for buffer in &self.buffers {
+            // The card may be gone.
+            let _ = self.card.destroy_framebuffer(buffer.frame);
+            let _ = self.card.destroy_dumb_buffer(buffer.memory);
+        }
+    }
+}
+
+/// A picture in the card's memory.
+struct Buffer {
+    memory: DumbBuffer,
+    frame: framebuffer::Handle,
+    /// Its bytes. They stay mapped: mapping 8 MB anew for every picture costs more than the copy.
+    pixels: DumbMapping<'static>,
+}
+
+impl Buffer {
+    fn new(card: &Card, mode: Mode) -> io::Result<Self> {
+        let (width, height) = mode.size();
+        let memory = card.create_dumb_buffer((width.into(), height.into()), DrmFourcc::Xrgb8888, 32)?;
+        let frame = card.add_framebuffer(&memory, 24, 32)?;
+        // The mapping borrows the buffer's description. 32 bytes for each screen that is plugged in are left behind for it.
+        let pixels = card.map_dumb_buffer(Box::leak(Box::new(memory)))?;
+        Ok(Buffer { memory, frame, pixels })
+    }
+}
+
+/// The first connector with a screen, and what can drive it.
+fn plugged_in(card: &Card, resources: &ResourceHandles) -> Option<(connector::Info, crtc::Handle)> {
+    resources.connectors().iter().find_map(|handle| {
+        let info = card.get_connector(*handle, true).ok()?;
+        if info.state() != connector::State::Connected || info.modes().is_empty() {
+            return None;
+        }
+        let encoders = info.encoders().iter().filter_map(|encoder| card.get_encoder(*encoder).ok());
+        let crtc = encoders.flat_map(|encoder| resources.filter_crtcs(encoder.possible_crtcs())).next()?;
+        Some((info, crtc))
+    })
+}
+
+/// What matters of a mode.
+#[derive(Clone, Copy, Debug)]
+struct Offer {
+    preferred: bool,
+    interlaced: bool,
+    pixels: u32,
+    rate: u32,
+}
+
+impl Offer {
+    fn of(mode: &Mode) -> Self {
+        let (width, height) = mode.size();
+        Offer {
+            preferred: mode.mode_type().contains(ModeTypeFlags::PREFERRED),
+            interlaced: mode.flags().contains(ModeFlags::INTERLACE),
+            pixels: u32::from(width) * u32::from(height),
+            rate: mode.vrefresh(),
+        }
+    }
+}
+
+/// The mode that the screen itself prefers, else the largest, else the fastest; the first of equals, as screens list them.
+fn best(offers: &[Offer]) -> Option<usize> {
+    let worth = |offer: &Offer| (offer.preferred, !offer.interlaced, offer.pixels, offer.rate);
+    (0..offers.len()).rev().max_by_key(|index| worth(&offers[*index]))
+}
+
+fn away() -> Fault {
+    Fault::new(Kind::Unavailable, "no screen is plugged in").cure("plug it in and switch it on")
+}
+
+fn no_card(card: Option<&Path>) -> Fault {
+    let place = card.map_or("/dev/dri".into(), |card| card.display().to_string());
+    Fault::new(Kind::Unavailable, format!("cannot find a screen: {place} has no card that drives one"))
+        .cure("switch mode setting on (on a Jetson: `modprobe nvidia_drm modeset=1`), or set another `panel`")
+}
+
+fn card_fault(verb: &str, path: &Path, error: io::Error) -> Fault {
+    let (kind, cure) = match error.kind() {
+        // Whoever opens a card may set its mode, unless somebody else is its master.
+        io::ErrorKind::PermissionDenied if verb != "open" => {
+            (Kind::Busy, "another program shows something: end the desktop (`systemctl isolate multi-user.target`)")
+        }
+        io::ErrorKind::ResourceBusy => (Kind::Busy, "end the other program that uses the screen"),
+        io::ErrorKind::PermissionDenied => (Kind::Unavailable, "add this user to the group video"),
+        io::ErrorKind::NotFound => (Kind::Unavailable, "see `ls /dev/dri`, or leave `card` out"),
+        _ => (Kind::Unavailable, "see that the screen is plugged in, and what `journalctl -k` says"),
+    };
+    Fault::new(kind, format!("cannot {verb} the screen at {}", path.display())).cause(error).cure(cure)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn offer(preferred: bool, interlaced: bool, pixels: u32, rate: u32) -> Offer {
+        Offer { preferred, interlaced, pixels, rate }
+    }
+
+    #[test]
+    fn the_mode_is_the_preferred_one_else_the_largest_else_the_fastest() {
+        let small = offer(false, false, 640 * 480, 75);
+        let full = offer(false, false, 1920 * 1080, 60);
+        assert_eq!(best(&[small, offer(true, false, 1280 * 720, 50), full]), Some(1));
+        assert_eq!(best(&[small, full, offer(false, false, 1920 * 1080, 30)]), Some(1));
+        assert_eq!(best(&[offer(false, true, 1920 * 1080, 60), small]), Some(1), "interlaced pictures flicker");
+        assert_eq!(best(&[full, full]), Some(0), "the screen lists its best first");
+        assert_eq!(best(&[]), None);
+    }
+
+    #[test]
+    fn who_is_in_the_way_is_told_from_the_error() {
+        let fault = |verb, code| card_fault(verb, Path::new("/dev/dri/card0"), io::Error::from_raw_os_error(code));
+        let denied = fault("open", 13);
+        assert!(denied.kind() == Kind::Unavailable && denied.to_string().contains("group video"), "{denied}");
+        let master = fault("set the mode of", 13);
+        assert!(master.kind() == Kind::Busy && master.to_string().contains("end the desktop"), "{master}");
+        assert_eq!(fault("draw on", 16).kind(), Kind::Busy);
+    }
+
+    #[test]
+    fn without_a_card_the_fault_says_what_to_do() {
+        let settings = |card: &str| KmsSettings { card: Some(card.into()), turn: Turn::None };
+        let open = |card| KmsPanel::open(&settings(card), Size::new(1920, 1080)).err().unwrap();
+        let missing = open("/dev/dri/card99");
+        assert!(missing.kind() == Kind::Unavailable && missing.to_string().contains("ls /dev/dri"), "{missing}");
+        let no_card = open("/dev/null");
+        assert!(no_card.to_string().contains("modeset"), "{no_card}");
+    }
+}
