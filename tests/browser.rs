@@ -53,7 +53,7 @@ impl Browser {
     fn ask(&self, method: &str, path: &str, body: &Value) -> Value {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(120))).unwrap();
-        let body = if method == "GET" { String::new() } else { body.to_string() };
+        let body = if body.is_null() { String::new() } else { body.to_string() };
         let (host, length) = (&self.address, body.len());
         write!(stream, "{method} {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {length}\r\n\r\n{body}").unwrap();
         let mut reader = BufReader::new(stream);
@@ -61,8 +61,8 @@ impl Browser {
         loop {
             let mut line = String::new();
             reader.read_line(&mut line).unwrap();
-            match line.trim().to_lowercase().split_once(": ") {
-                Some(("content-length", value)) => length = value.parse().unwrap(),
+            match line.trim().to_lowercase().split_once(':') {
+                Some(("content-length", value)) => length = value.trim().parse().unwrap(),
                 _ if line.trim().is_empty() => break,
                 _ => {}
             }

@@ -37,14 +37,16 @@ MOST_BOXES = 5
 class Recipe:
     """All numbers of stage two."""
 
-    steps: int = 600
+    steps: int = 300
     products: int = 48
     frames: int = 10
+    drawn: int = 4
+    """How many times as often as a photographed product a drawn one is chosen: there are fewer of them."""
     lr: float = 1e-4
     """Of the last layers, which begin well."""
-    attention_lr: float = 2e-3
+    attention_lr: float = 1e-2
     """Of the attention, which begins even and has few weights."""
-    block_lr: float = 1e-5
+    block_lr: float = 1e-6
     """Of the non-local block, which begins as nothing, sees only the query's side and learns the clips by heart soonest."""
     weight_decay: float = 1e-3
     start_aggregation: float = 0.15
@@ -62,12 +64,13 @@ class Seen:
     `features`: of the RoIs (float16, n x C x 14 x 14), or what the heads' last layers see of them (n x width,
     after `reduce`).
     `shop`: product -> RoIs of its shop pictures. `street`: (clip, product) -> frames, each the RoIs
-    of one picture.
+    of one picture. `drawn`: products that are not made from photos.
     """
 
     features: torch.Tensor
     shop: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
     street: dict[tuple[int, int], list[list[int]]] = field(default_factory=lambda: defaultdict(list))
+    drawn: set[int] = field(default_factory=set)
 
 
 _JOB: tuple[Network, Pictures, int] | None = None
@@ -134,6 +137,7 @@ def collect(network: Network, pictures: Pictures, seed: int, workers: int = 1, f
     if not seen.shop or not seen.street:
         raise ValueError(f"{pictures.root}: the detector finds no garments in it; train stage one further")
     seen.features = torch.cat(parts)
+    seen.drawn = {product for _, product in seen.street} - pictures.photographed
     return seen
 
 
@@ -145,6 +149,7 @@ def join(parts: list[Seen]) -> Seen:
             out.shop[product + products] += [row + rows for row in found]
         for (clip, product), frames in part.street.items():
             out.street[clip + clips, product + products] = [[row + rows for row in frame] for frame in frames]
+        out.drawn |= {product + products for product in part.drawn}
         rows += len(part.features)
         products += 1 + max([*part.shop, *(p for _, p in part.street)])
         clips += 1 + max(clip for clip, _ in part.street)
@@ -162,11 +167,13 @@ class Batches:
             if len(frames) >= 2 and key[1] in seen.shop:
                 self.clips[key[1]].append(key)
         self.products = sorted(self.clips)
+        weights = np.array([recipe.drawn if p in seen.drawn else 1 for p in self.products], float)
+        self.weights = weights / weights.sum()
 
     def draw(self) -> tuple[list[int], list[int], list[list[list[int]]]]:
         """Products, one shop RoI of each, and frames (lists of RoIs) of one clip of each."""
         count = min(self.recipe.products, len(self.products))
-        products = [int(p) for p in self.rng.choice(self.products, size=count, replace=False)]
+        products = [int(p) for p in self.rng.choice(self.products, size=count, replace=False, p=self.weights)]
         shop = [int(self.rng.choice(self.seen.shop[p])) for p in products]
         frames = []
         for p in products:
@@ -251,7 +258,7 @@ def annotated(garments: Garments) -> Seen:
 
     All frames of a product are one clip, be they of two scenes; each holds the garments that stand in it.
     """
-    seen = Seen(torch.from_numpy(garments.features), defaultdict(list, garments.shop))
+    seen = Seen(torch.from_numpy(garments.features), defaultdict(list, garments.shop), drawn=garments.drawn)
     for product, clips in garments.street.items():
         seen.street[product, product] = [garments.beside[row] for rows in clips.values() for row in rows]
     return seen
@@ -262,7 +269,7 @@ def reduce(network: Network, seen: Seen) -> Seen:
     """With what the last layer of the match predictor sees; `begin` lets the aggregator's see the same."""
     head = network.roi_heads.match_predictor.eval()
     inputs = torch.cat([head.features(part.float()) for part in seen.features.split(128)])
-    return Seen(inputs, seen.shop, seen.street)
+    return Seen(inputs, seen.shop, seen.street, seen.drawn)
 
 
 def fit(network: Network, seen: Seen, recipe: Recipe, report=print) -> None:

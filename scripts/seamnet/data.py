@@ -41,7 +41,10 @@ class Pictures:
 
     def __init__(self, root: str | Path):
         self.root = Path(root)
-        self.images = json.loads((self.root / "annotations.json").read_text())["images"]
+        annotations = json.loads((self.root / "annotations.json").read_text())
+        self.images = annotations["images"]
+        sources = annotations.get("products", {})
+        self.photographed = {int(p) for p, source in sources.items() if source["source"] == "photo"}
         self.empty, self.shop = [], defaultdict(list)
         self.street: dict[int, dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
         for i, image in enumerate(self.images):

@@ -40,8 +40,9 @@ class MatchHead(nn.Module):
     """N x C x 14 x 14 -> N x embedding, and the weights of its match score. C = channels + extra.
 
     With `extra` channels (never in the published network) the last layer also sees the RoI plainly
-    pooled: over its upper, middle and lower part (`pooled`), and through `palette`, whose mean counts
-    how much of the garment looks like this or that: a learned colour histogram.
+    pooled: over its upper, middle and lower part and its centre (what is worn under an open jacket shows
+    there), and through `palette`, whose mean counts how much of the garment looks like this or that: a
+    learned colour histogram.
     """
 
     def __init__(self, channels: int, extra: int, width: int, embedding: int):
@@ -56,7 +57,7 @@ class MatchHead(nn.Module):
         self.dropout = 0.2 if extra else 0.0
         if extra:
             self.palette = nn.Conv2d(channels + extra, PALETTE, 1)
-            width += PALETTE + 3 * (channels + extra)
+            width += PALETTE + 4 * (channels + extra)
         self.linear = nn.Sequential(nn.Linear(width, embedding), nn.BatchNorm1d(embedding))
         self.last = nn.Linear(embedding, 2)
 
@@ -66,6 +67,7 @@ class MatchHead(nn.Module):
         if hasattr(self, "palette"):
             parts.append(F.avg_pool2d(F.relu(self.palette(rois)), 14).flatten(1))
             parts.append(F.avg_pool2d(rois, (6, 14), stride=(4, 14)).flatten(1))
+            parts.append(F.avg_pool2d(rois[:, :, 3:11, 4:10], (8, 6)).flatten(1))
         return torch.cat(parts, dim=1)
 
     def forward(self, rois: torch.Tensor) -> torch.Tensor:

@@ -32,6 +32,8 @@ class Recipe:
     """It ends with whichever is first."""
     products: int = 40
     """In a batch, their twins not counted; each with a shop picture and two street frames."""
+    drawn: int = 4
+    """How many times as often as a photographed product a drawn one is chosen: there are fewer of them."""
     lr: float = 4e-4
     last_lr: float = 2e-4
     """Of the last layer, which begins well."""
@@ -139,9 +141,12 @@ class Batches:
         self.products = garments.products()
         self.kinds: dict[int, list[int]] = defaultdict(list)
         self.twins: dict[int, list[int]] = defaultdict(list)
-        for product in self.products:
+        often = [p for p in self.products for _ in range(recipe.drawn if p in garments.drawn else 1)]
+        for product in often:
             self.kinds[REGIONS[garments.label[product]]].append(product)
+        for product in self.products:
             self.twins[product // COLOURS].append(product)
+        self.products = often
 
     def draw(self) -> tuple[list[int], torch.Tensor, torch.Tensor]:
         """Rows, their products, and which of them are of the shop."""

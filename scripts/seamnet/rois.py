@@ -120,6 +120,7 @@ def _look(chunk: list[tuple[int, Task]]) -> list[dict]:
                     "picture": index,
                     "clip": -1 if image.get("clip") is None else image["clip"],
                     "label": int(sample.labels[row]),
+                    "drawn": int(sample.products[row]) not in pictures.photographed,
                 }
             )
     return rows
@@ -161,7 +162,7 @@ class Garments:
     """What `build` wrote: features n x C x 14 x 14 (float16), and rows by what they show.
 
     `shop`: product -> rows; `street`: product -> clip -> rows; `label`: product -> class; `beside`: row ->
-    all rows of the same street picture in the same colour, itself among them.
+    all rows of the same street picture in the same colour, itself among them; `drawn`: products not from photos.
     """
 
     features: np.ndarray
@@ -169,6 +170,7 @@ class Garments:
     street: dict[int, dict[int, list[int]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(list)))
     label: dict[int, int] = field(default_factory=dict)
     beside: dict[int, list[int]] = field(default_factory=dict)
+    drawn: set[int] = field(default_factory=set)
 
     @staticmethod
     def open(folder: Path) -> "Garments":
@@ -183,6 +185,8 @@ class Garments:
                 together.append(row["row"])
                 out.beside[row["row"]] = together
             out.label[row["product"]] = row["label"]
+            if row["drawn"]:
+                out.drawn.add(row["product"])
         return out
 
     def products(self) -> list[int]:
