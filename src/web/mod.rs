@@ -2,7 +2,7 @@
 //! a password is set.
 //!
 //! Everything here reads what [`crate::pipeline::live`] says of itself. One thing is changed from here, and only with a password: the
-//! catalogue, by a process of its own ([`import`]). Tokio lives here and nowhere else, on one thread.
+//! catalogue, by a process of its own (`import`). Tokio lives here and nowhere else, on one thread.
 
 mod answers;
 mod guard;
