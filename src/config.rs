@@ -284,12 +284,11 @@ impl Config {
         }
     }
 
-    /// The page's settings; `None` where it is switched off. `model` is the folder to use where none is configured.
+    /// The page's settings; `None` where it is switched off. `model` is the folder in use.
     pub fn web(&self, model: &Path) -> Option<WebSettings> {
         let password = self.web.password.as_ref().map(|password| password.reveal().to_owned());
-        let model = self.model.folder.clone().unwrap_or_else(|| model.into());
         let images = self.catalogue.images.clone();
-        self.web.enabled.then_some(WebSettings { listen: self.web.listen, password, images, model })
+        self.web.enabled.then_some(WebSettings { listen: self.web.listen, password, images, model: model.into() })
     }
 
     /// Everything that the live pipeline needs. `model` is the folder to use where none is configured.

@@ -62,6 +62,16 @@ pub enum Turn {
     ThreeQuarters,
 }
 
+impl Turn {
+    /// What has `size` before it is turned has this size after, and the other way round.
+    pub fn size(self, size: Size) -> Size {
+        match self {
+            Turn::None | Turn::Half => size,
+            Turn::Quarter | Turn::ThreeQuarters => Size::new(size.height, size.width),
+        }
+    }
+}
+
 impl Picture {
     /// The picture as JPEG, `quality` from 1 to 100; `None` where it is empty or too large for the format.
     pub fn jpeg(&self, quality: u8) -> Option<Vec<u8>> {
@@ -76,10 +86,7 @@ impl Picture {
     /// The picture turned, and mirrored left to right before that.
     pub fn turned(&self, turn: Turn, mirrored: bool) -> Picture {
         let Size { width, height } = self.size;
-        let size = match turn {
-            Turn::None | Turn::Half => self.size,
-            Turn::Quarter | Turn::ThreeQuarters => Size::new(height, width),
-        };
+        let size = turn.size(self.size);
         let mut rgb = Vec::with_capacity(self.rgb.len());
         for y in 0..size.height {
             for x in 0..size.width {

@@ -62,7 +62,12 @@ pub fn overcurrents(sysfs: &Path) -> u64 {
 
 /// The hottest place of the board, degrees Celsius; where Linux tells.
 pub fn temperature(sysfs: &Path) -> Option<f64> {
-    zones(sysfs).iter().map(|zone| zone.celsius).max_by(f64::total_cmp)
+    hottest(&zones(sysfs))
+}
+
+/// The temperature of the hottest of `zones`, degrees Celsius.
+pub fn hottest(zones: &[Zone]) -> Option<f64> {
+    zones.iter().map(|zone| zone.celsius).max_by(f64::total_cmp)
 }
 
 /// What lies in `folder` under a name that begins with `start`.

@@ -11,7 +11,6 @@ statistics; the score is held to be a distance (`keep_distance`); what is left i
 weights.
 """
 
-import multiprocessing
 from collections import defaultdict
 from dataclasses import dataclass, field
 
@@ -24,6 +23,7 @@ from .data import VISIBLE, Pictures
 from .matching import keep_distance
 from .network import Network, find, pool_rois
 from .rois import Garments
+from .spread import spread
 
 LEAST_SCORE = 0.1
 """Detections below are not looked at (section 10)."""
@@ -73,20 +73,13 @@ class Seen:
     drawn: set[int] = field(default_factory=set)
 
 
-_JOB: tuple[Network, Pictures, int] | None = None
-
-
-def _start(job) -> None:
-    global _JOB
-    _JOB = job
-    torch.set_num_threads(1)
-
-
 @torch.no_grad()
-def _look(task: tuple[int, int]):
-    """RoI features of a picture's detections; of a shop picture, the detection that is its product."""
-    network, pictures, seed = _JOB
-    index, variant = task
+def _look(job, tasks: list[tuple[int, int]]) -> list[np.ndarray | None]:
+    """RoI features of each picture's detections; of a shop picture, the detection that is its product."""
+    return [_look_at(*job, *task) for task in tasks]
+
+
+def _look_at(network: Network, pictures: Pictures, seed: int, index: int, variant: int) -> np.ndarray | None:
     config, entry = network.config, pictures.images[index]
     rng = np.random.default_rng([seed, index, variant]) if variant else None
     sample = pictures.sample(index, config.input_size, rng)
@@ -113,12 +106,7 @@ def collect(network: Network, pictures: Pictures, seed: int, workers: int = 1, f
             taken[image["clip"]] += 1
             tasks.append((i, 1))
     job = (network.eval(), pictures, seed)
-    if workers > 1:
-        with multiprocessing.get_context("fork").Pool(workers, _start, (job,)) as pool:
-            results = pool.map(_look, tasks, chunksize=8)
-    else:
-        _start(job)
-        results = [_look(task) for task in tasks]
+    results = [features for made in spread(_look, job, tasks, workers, "looked at") for features in made]
     parts, at = [], 0
     seen = Seen(torch.empty(0))
     for (index, _), features in zip(tasks, results):

@@ -5,7 +5,6 @@ that tell products apart best (`discriminant`), which needs no step of training.
 the head learns, on batches of many products of few kinds, their recoloured twins among them.
 """
 
-import math
 import time
 from collections import defaultdict
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from . import losses
+from . import losses, training
 from .data import Pictures
 from .heads import MatchHead
 from .network import Network
@@ -58,18 +57,10 @@ def fit_appearance(network: Network, pictures: Pictures, seed: int) -> None:
 
 
 @torch.no_grad()
-def even_out(head: MatchHead, rois: torch.Tensor) -> None:
-    """Scale the convolutions so that each gives values of mean 0 and deviation 1."""
-    x = rois
-    for layer in head.conv_seq:
-        if isinstance(layer, torch.nn.Conv2d):
-            x = layer(x)
-            mean, deviation = x.mean(dim=(0, 2, 3)), x.std()
-            layer.weight /= deviation
-            layer.bias.copy_((layer.bias - mean) / deviation)
-            x = (x - mean[None, :, None, None]) / deviation
-        else:
-            x = layer(x)
+def begin_even(head: MatchHead, rois: torch.Tensor) -> None:
+    """Evens out the convolutions, and the kinds of the palette one by one."""
+    convolutions = [layer for layer in head.conv_seq if isinstance(layer, torch.nn.Conv2d)]
+    training.even_out(convolutions, lambda: head.conv_seq(rois))
     x = head.palette(rois)
     mean, deviation = x.mean(dim=(0, 2, 3)), x.std(dim=(0, 2, 3))
     head.palette.weight /= deviation[:, None, None, None]
@@ -111,7 +102,7 @@ def begin(head: MatchHead, garments: Garments, recipe: Recipe) -> None:
         rows += [int(r) for r in rng.choice(worn, min(3, len(worn)), replace=False)]
         rows += [int(r) for r in rng.choice(shop, min(2, len(shop)), replace=False)]
         owners += [int(product)] * (len(rows) - len(owners))
-    even_out(head, garments.read(rows[:256]))
+    begin_even(head, garments.read(rows[:256]))
     pooled = [head.features(garments.read(rows[at : at + 128]))[:, head.spatial :] for at in range(0, len(rows), 128)]
     owners = torch.tensor(owners)
     embedding = head.last.in_features
@@ -209,9 +200,8 @@ def fit(head: MatchHead, garments: Garments, recipe: Recipe, report=print) -> No
         done = max((time.monotonic() - begun) / (60 * recipe.minutes), step / recipe.steps)
         if done >= 1:
             break
-        rate = min(1.0, (step + 1) / recipe.warmup) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * done)))
         for group in optimiser.param_groups:
-            group["lr"] = group["peak"] * rate
+            group["lr"] = group["peak"] * training.rate(step, recipe.warmup, done)
         rows, owners, shop = batches.draw()
         embeddings = head(hidden(garments.read(rows), rng))
         pairs, rank = losses.match_loss(head, embeddings, owners, shop, (bank, names))
@@ -224,10 +214,8 @@ def fit(head: MatchHead, garments: Garments, recipe: Recipe, report=print) -> No
         old = ~torch.isin(names, owners)
         bank = torch.cat([bank[old], embeddings[shop].detach()])[-recipe.bank :]
         names = torch.cat([names[old], owners[shop]])[-recipe.bank :]
+        training.follow(averaged, head, step, recipe.average)
         step += 1
-        decay = min(recipe.average, step / (9 + step))
-        for key, now in head.state_dict().items():
-            averaged[key].lerp_(now, 1 - decay) if now.is_floating_point() else averaged[key].copy_(now)
         values = np.array([float(pairs.detach()), float(rank.detach())])
         mean = values if mean is None else 0.97 * mean + 0.03 * values
         if step % 20 == 0:

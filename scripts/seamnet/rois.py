@@ -5,9 +5,6 @@ batches of hundreds of garments for the price of the heads alone.
 """
 
 import json
-import multiprocessing
-import sys
-import time
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,9 +13,10 @@ import cv2
 import numpy as np
 import torch
 
-from . import boxes
+from . import boxes, training
 from .data import VISIBLE, Pictures, in_another_light
 from .network import Network, pool_rois
+from .spread import spread
 
 SHAKE = 0.06
 """Share of a box by which each of its sides is moved, as a detector's would be."""
@@ -69,25 +67,15 @@ def plan(pictures: Pictures, seed: int, twins: float = TWINS) -> list[Task]:
     return tasks
 
 
-_JOB = None
-
-
-def _start(job) -> None:
-    global _JOB
-    _JOB = job
-    torch.set_num_threads(1)
-    cv2.setNumThreads(1)
-
-
 def _seen(pictures: Pictures, index: int) -> int:
     """Most garments that a picture can have rows for."""
     return sum(g["visible"] >= VISIBLE for g in pictures.images[index]["garments"])
 
 
 @torch.no_grad()
-def _look(chunk: list[tuple[int, Task]]) -> list[dict]:
+def _look(job, chunk: list[tuple[int, Task]]) -> list[dict]:
     """Writes the RoIs of some pictures into the shared file, from each one's first row on; says what they show."""
-    network, pictures, seed, path = _JOB
+    network, pictures, seed, path = job
     config = network.config
     features = np.lib.format.open_memmap(path, mode="r+")
     samples = []
@@ -103,10 +91,8 @@ def _look(chunk: list[tuple[int, Task]]) -> list[dict]:
         keep = torch.nonzero(sample.visible >= VISIBLE).flatten()[: _seen(pictures, index)]
         if len(keep) == 0:
             continue
-        garments = sample.boxes[keep]
-        sides = (garments[:, 2:] - garments[:, :2]).repeat(1, 2)
-        moves = torch.rand(garments.shape, generator=torch.Generator().manual_seed(index * COLOURS + colour))
-        garments = boxes.clip(garments + sides * (moves * 2 - 1) * SHAKE, sample.size)
+        generator = torch.Generator().manual_seed(index * COLOURS + colour)
+        garments = boxes.clip(training.shaken(sample.boxes[keep], SHAKE, generator), sample.size)
         garments[:, 2:] = torch.maximum(garments[:, 2:], garments[:, :2] + 2)
         found = pool_rois(config, [level[k : k + 1] for level in levels], garments, 14, config.input_size)
         features[first : first + len(found)] = found.half().numpy()
@@ -127,34 +113,22 @@ def _look(chunk: list[tuple[int, Task]]) -> list[dict]:
 
 
 def build(network: Network, pictures: Pictures, seed: int, out: Path, workers: int = 1) -> None:
-    """Fills the folder `out` (features.npy, rows.json); one that is complete is kept."""
-    if (out / "rows.json").exists():
-        return
-    out.mkdir(parents=True, exist_ok=True)
+    """Fills the folder `out` (features.npy, rows.json); one that is complete for the same plan is kept."""
     tasks = plan(pictures, seed)
     firsts = np.cumsum([0] + [_seen(pictures, index) for index, _ in tasks])
     shape = (int(firsts[-1]), network.config.channels + network.config.extra, 14, 14)
-    path = out / "features.npy"
+    path, done = out / "features.npy", out / "rows.json"
+    if done.exists():
+        if np.load(path, mmap_mode="r").shape != shape:
+            raise ValueError(f"{out}: made from other data; remove the folder or name another")
+        return
+    out.mkdir(parents=True, exist_ok=True)
     np.lib.format.open_memmap(path, mode="w+", dtype=np.float16, shape=shape).flush()
     numbered = list(zip((int(f) for f in firsts), tasks))
-    chunks = [numbered[at : at + 8] for at in range(0, len(numbered), 8)]
     job = (network.eval(), pictures, seed, path)
-    pool = multiprocessing.get_context("fork").Pool(workers, _start, (job,)) if workers > 1 else None
-    if pool is None:
-        _start(job)
-    rows, begun = [], time.monotonic()
-    for n, made in enumerate(pool.imap(_look, chunks) if pool else map(_look, chunks)):
-        rows += made
-        if n % 20 == 0 or n == len(chunks) - 1:
-            seen = min(8 * (n + 1), len(tasks))
-            pace = seen / (time.monotonic() - begun)
-            print(f"\rlooked at {seen} of {len(tasks)} pictures, {pace:.0f}/s", end="", file=sys.stderr, flush=True)
-    print(file=sys.stderr)
-    if pool:
-        pool.close()
-        pool.join()
-    (out / "rows.tmp").write_text(json.dumps(rows))
-    (out / "rows.tmp").replace(out / "rows.json")
+    rows = [row for made in spread(_look, job, numbered, workers, "looked at") for row in made]
+    done.with_suffix(".tmp").write_text(json.dumps(rows))
+    done.with_suffix(".tmp").replace(done)
 
 
 @dataclass

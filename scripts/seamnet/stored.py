@@ -5,9 +5,6 @@ disk a step costs a third. Augmentation happens before storing: a picture may be
 """
 
 import json
-import multiprocessing
-import sys
-import time
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +14,7 @@ import torch
 
 from .data import VISIBLE, Pictures, Sample, mosaic
 from .network import Network
+from .spread import spread
 
 
 @dataclass(frozen=True)
@@ -50,15 +48,6 @@ def plan(pictures: Pictures, variants: Variants, seed: int) -> list[Task]:
     return [(slot, indices, kind) for slot, (indices, kind) in enumerate(tasks)]
 
 
-_JOB = None
-
-
-def _start(job) -> None:
-    global _JOB
-    _JOB = job
-    torch.set_num_threads(1)
-
-
 def _sample(pictures: Pictures, task: Task, box: tuple[int, int], seed: int) -> Sample:
     slot, indices, _ = task
     rng = np.random.default_rng([seed, 37, slot])
@@ -69,9 +58,9 @@ def _sample(pictures: Pictures, task: Task, box: tuple[int, int], seed: int) -> 
 
 
 @torch.no_grad()
-def _store(tasks: list[Task]) -> list[dict]:
+def _store(job, tasks: list[Task]) -> list[dict]:
     """Computes some slots, writes their features into the shared file, returns their annotations."""
-    network, pictures, blocks, seed, path, shape = _JOB
+    network, pictures, blocks, seed, path, shape = job
     features = np.lib.format.open_memmap(path, mode="r+")
     assert features.shape == shape
     samples = [_sample(pictures, task, network.config.input_size, seed) for task in tasks]
@@ -111,20 +100,7 @@ def build(network: Network, pictures: Pictures, blocks: int, variants: Variants,
     path = out / "features.npy"
     np.lib.format.open_memmap(path, mode="w+", dtype=np.float16, shape=shape).flush()
     job = (network.eval(), pictures, blocks, seed, path, shape)
-    chunks = [tasks[at : at + 8] for at in range(0, len(tasks), 8)]
-    pool = multiprocessing.get_context("fork").Pool(workers, _start, (job,)) if workers > 1 else None
-    if pool is None:
-        _start(job)
-    slots, begun = [], time.monotonic()
-    for n, made in enumerate(pool.imap(_store, chunks) if pool else map(_store, chunks)):
-        slots += made
-        if n % 20 == 0 or n == len(chunks) - 1:
-            pace = len(slots) / (time.monotonic() - begun)
-            print(f"\rstored {len(slots)} of {len(tasks)} pictures, {pace:.0f}/s", end="", file=sys.stderr, flush=True)
-    print(file=sys.stderr)
-    if pool:
-        pool.close()
-        pool.join()
+    slots = [slot for made in spread(_store, job, tasks, workers, "stored") for slot in made]
     done.with_suffix(".tmp").write_text(json.dumps(slots))
     done.with_suffix(".tmp").replace(done)
 

@@ -7,7 +7,6 @@ of recent batches.
 """
 
 import json
-import math
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ import numpy as np
 import torch
 import torch.distributed as dist
 
-from . import boxes, checkpoint, losses, pretrained
+from . import boxes, checkpoint, losses, pretrained, training
 from .data import VISIBLE, BatchSpec, Pictures, Sample, batch
 from .network import Network, flat, level_anchors, pool_rois, propose
 from .stored import Stored
@@ -67,40 +66,24 @@ def start(network: Network) -> None:
 
 
 @torch.no_grad()
-def even_out(network: Network, samples: list[Sample], blocks: int) -> None:
-    """Scale every fresh layer so that its outputs have mean 0 and deviation 1 on `samples`.
-
-    Nothing normalises activations between pyramid and heads; unscaled, they start large, grow, and
-    most ReLUs die within a hundred steps.
-    """
-
-    def rescale(layer, _, out):
-        if layer.weight in done:
-            return None
-        done.add(layer.weight)
-        axes = [0, *range(2, out.dim())]
-        mean, deviation = out.mean(dim=axes), out.std()
-        layer.weight /= deviation
-        layer.bias.copy_((layer.bias - mean) / deviation)
-        shape = [1, -1] + [1] * (out.dim() - 2)
-        return (out - mean.view(shape)) / deviation
-
-    done: set = set()
+def begin_even(network: Network, samples: list[Sample], blocks: int) -> None:
+    """Evens out every fresh layer on `samples`."""
     heads = network.roi_heads
     fresh = [network.backbone.fpn, network.rpn.head.conv, heads.box_head, heads.match_predictor.conv_seq]
     fresh.append(heads.match_predictor.linear[0])
     layers = [m for f in fresh for m in f.modules() if isinstance(m, (torch.nn.Conv2d, torch.nn.Linear))]
-    hooks = [layer.register_forward_hook(rescale) for layer in layers]
-    levels = pyramid(network, samples, blocks)
-    network.rpn.head(levels)
-    levels = [level.contiguous() for level in levels[:-1]]
-    garments = torch.cat([s.boxes for s in samples])
-    image = torch.cat([torch.full((len(s.boxes),), i) for i, s in enumerate(samples)])
-    size = network.config.input_size
-    network.box(pool_rois(network.config, levels, garments, 7, size, image))
-    heads.match_predictor(without_appearance(network, pool_rois(network.config, levels, garments, 14, size, image)))
-    for hook in hooks:
-        hook.remove()
+
+    def run():
+        levels = pyramid(network, samples, blocks)
+        network.rpn.head(levels)
+        levels = [level.contiguous() for level in levels[:-1]]
+        garments = torch.cat([s.boxes for s in samples])
+        image = torch.cat([torch.full((len(s.boxes),), i) for i, s in enumerate(samples)])
+        seven, fourteen = (pool_rois(network.config, levels, garments, n, network.config.input_size, image) for n in (7, 14))
+        network.box(seven)
+        heads.match_predictor(without_appearance(network, fourteen))
+
+    training.even_out(layers, run)
 
 
 def pyramid(network: Network, samples: list[Sample], blocks: int) -> list[torch.Tensor]:
@@ -138,12 +121,6 @@ class Bank:
         return torch.stack(list(self.items.values())), torch.tensor(list(self.items))
 
 
-def shaken(garments: torch.Tensor, amount: float) -> torch.Tensor:
-    """Boxes with every side moved by up to `amount` of the box."""
-    sides = (garments[:, 2:] - garments[:, :2]).repeat(1, 2)
-    return garments + sides * (torch.rand_like(garments) * 2 - 1) * amount
-
-
 class Trainer:
     """A network, its optimiser, and one step."""
 
@@ -175,11 +152,9 @@ class Trainer:
         return min(done, 1.0)
 
     def set_rate(self) -> None:
-        """Linear warm-up, then cosine to 2 %."""
-        ramp = min(1.0, (self.step_number + 1) / self.recipe.warmup)
-        rate = 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * self.progress()))
+        rate = training.rate(self.step_number, self.recipe.warmup, self.progress())
         for group in self.optimiser.param_groups:
-            group["lr"] = group["peak"] * ramp * rate
+            group["lr"] = group["peak"] * rate
 
     def losses(self, samples: list[Sample]) -> dict[str, torch.Tensor]:
         """All losses of a batch."""
@@ -213,7 +188,7 @@ class Trainer:
     def match(self, samples, levels, size):
         """The match losses over every garment that shows enough."""
         seen = [s.visible >= VISIBLE for s in samples]
-        rois = torch.cat([boxes.clip(shaken(s.boxes[k], self.recipe.shake), s.size) for s, k in zip(samples, seen)])
+        rois = torch.cat([boxes.clip(training.shaken(s.boxes[k], self.recipe.shake), s.size) for s, k in zip(samples, seen)])
         image = torch.cat([torch.full((int(k.sum()),), i) for i, k in enumerate(seen)])
         products = torch.cat([s.products[k] for s, k in zip(samples, seen)])
         shop = torch.tensor([samples[i].shop for i in image.tolist()])
@@ -238,19 +213,8 @@ class Trainer:
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
         self.optimiser.step()
         self.step_number += 1
-        self.average()
+        training.follow(self.averaged, self.network, self.step_number, self.recipe.average)
         return {k: float(v.detach()) for k, v in values.items()} | {"total": float(total.detach())}
-
-    @torch.no_grad()
-    def average(self) -> None:
-        """Moves the averaged weights towards the present ones; quickly at first."""
-        decay = min(self.recipe.average, (1 + self.step_number) / (10 + self.step_number))
-        for key, now in self.network.state_dict().items():
-            mean = self.averaged[key]
-            if mean.is_floating_point():
-                mean.lerp_(now, 1 - decay)
-            else:
-                mean.copy_(now)
 
     def share(self) -> None:
         """Average gradients (and the time spent, so that all end together) over the workers."""
@@ -312,7 +276,7 @@ def train(network: Network, source: Pictures | Stored, recipe: Recipe, out: Path
     if weights:
         checkpoint.load(network, weights)
     else:
-        even_out(network.eval(), draw(np.random.default_rng(0)), recipe.frozen_blocks)
+        begin_even(network.eval(), draw(np.random.default_rng(0)), recipe.frozen_blocks)
     network.to(memory_format=torch.channels_last)
     trainer, last = Trainer(network, recipe), out / "detector.pth"
     if last.exists():

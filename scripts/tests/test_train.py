@@ -32,6 +32,9 @@ def test_training_learns_resumes_and_measures(compact, tmp_path, monkeypatch):
     garments, same = (rois.Garments.open(tmp_path / f"rois-{workers}") for workers in (1, 2))
     assert np.array_equal(garments.features, same.features) and garments.street == same.street
     assert any(p % rois.COLOURS for p in garments.products()), "no clip has a twin in another colour"
+    with monkeypatch.context() as other, pytest.raises(ValueError, match="made from other data"):
+        other.setattr(rois, "plan", lambda *_: [(0, 0)])
+        rois.build(network, pictures, 3, tmp_path / "rois-1")
     head = network.roi_heads.match_predictor
     recipe = matching.Recipe(steps=30, products=4, warmup=2)
     matching.begin(head, garments, recipe)

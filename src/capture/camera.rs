@@ -108,6 +108,11 @@ fn file_with_options(uri: &str, rest: &str) -> Result<Location> {
     Ok(Location::File { path: path.into(), looped, rate })
 }
 
+/// What is wrong with a camera that opens and then says nothing.
+pub fn silent() -> Fault {
+    Fault::new(Kind::Unavailable, "the camera opens but gives no frame").cure("plug it in again, at another port")
+}
+
 /// Opens what `settings` names. Waiting for a frame's time ends when `token` is cancelled.
 ///
 /// # Errors

@@ -103,7 +103,7 @@ fn first_frame(source: &mut dyn Source, clock: &dyn Clock) -> Result<crate::geom
             Step::End => break,
         }
     }
-    Err(Fault::new(Kind::Unavailable, "the camera opens but gives no frame").cure("plug it in again, at another port"))
+    Err(camera::silent())
 }
 
 fn screen(config: &Config) -> Result<String> {

@@ -100,7 +100,7 @@ impl Recording<'_> {
                     }
                 }
                 Step::NotYet if now.saturating_sub(last) < SILENCE => {}
-                Step::NotYet if count == 0 => return Err(silent()),
+                Step::NotYet if count == 0 => return Err(camera::silent()),
                 Step::NotYet | Step::End => break,
             }
             if count > 0 && now.saturating_sub(begun) >= self.wanted {
@@ -112,10 +112,6 @@ impl Recording<'_> {
         }
         Ok((count, last.saturating_sub(begun).as_secs_f64()))
     }
-}
-
-fn silent() -> Fault {
-    Fault::new(Kind::Unavailable, "the camera opens but gives no frame").cure("plug it in again, at another port")
 }
 
 /// The file is made with its first picture, for its owner alone.

@@ -5,7 +5,7 @@
 
 use super::canvas::Canvas;
 use super::panel::Panel;
-use super::turn::{copy_turned, turned_size};
+use super::turn::copy_turned;
 use crate::fault::{Fault, Kind, Result};
 use crate::frame::Turn;
 use crate::geometry::Size;
@@ -62,7 +62,7 @@ impl KmsPanel {
     }
 
     fn take(&mut self, screen: Screen) {
-        self.size = turned_size(screen.size(), self.settings.turn);
+        self.size = self.settings.turn.size(screen.size());
         self.screen = Some(screen);
         self.fault = None;
     }

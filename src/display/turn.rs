@@ -9,14 +9,6 @@ const BAND: usize = 16;
 /// Bytes a pixel.
 const PIXEL: usize = 4;
 
-/// The size of a canvas that fills a screen of `size`, and of a screen that a canvas of `size` fills.
-pub fn turned_size(size: Size, turn: Turn) -> Size {
-    match turn {
-        Turn::None | Turn::Half => size,
-        Turn::Quarter | Turn::ThreeQuarters => Size::new(size.height, size.width),
-    }
-}
-
 /// Copies the canvas, turned clockwise, into a screen of `size` whose rows are `pitch` bytes apart: XRGB8888, little-endian.
 /// `out` is written from the beginning to the end and never read: a card's memory is slow otherwise.
 pub fn copy_turned(canvas: &Canvas, turn: Turn, size: Size, pitch: usize, out: &mut [u8]) {
@@ -92,7 +84,7 @@ mod tests {
         let size = Size::new(37, 21);
         let canvas = numbered(size);
         for turn in [Turn::None, Turn::Quarter, Turn::Half, Turn::ThreeQuarters] {
-            let screen = turned_size(size, turn);
+            let screen = turn.size(size);
             let pitch = PIXEL * screen.width + 8;
             // A card's memory may be longer than its rows.
             let mut out = vec![0xee; pitch * screen.height + 100];

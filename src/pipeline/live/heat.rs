@@ -41,11 +41,6 @@ impl Reading {
     pub fn take(sysfs: &Path) -> Self {
         Reading { zones: machine::zones(sysfs), overcurrents: machine::overcurrents(sysfs) }
     }
-
-    /// The hottest place, degrees Celsius.
-    pub fn hottest(&self) -> Option<f64> {
-        self.zones.iter().map(|zone| zone.celsius).max_by(f64::total_cmp)
-    }
 }
 
 /// How much less is recognised, and why.

@@ -9,6 +9,7 @@ use super::watch::Pulse;
 use super::{Links, LiveSettings, answer, capture, look, show};
 use crate::clock::{Clock, SystemClock};
 use crate::fault::{Fault, Kind, Result};
+use crate::machine::hottest;
 use crate::pipeline::core::status_text;
 use crate::pipeline::follow::Follower;
 use crate::pipeline::matcher::Matcher;
@@ -138,7 +139,7 @@ impl Live {
         self.felt = Some(now);
         let (status, settings) = (&self.links.status, &self.settings.heat);
         let reading = Reading::take(&settings.sysfs);
-        status.millidegrees.set((1e3 * reading.hottest().unwrap_or(0.0).max(0.0)) as u64);
+        status.millidegrees.set((1e3 * hottest(&reading.zones).unwrap_or(0.0).max(0.0)) as u64);
         if !self.throttle.judge(now, &reading, settings.limit) {
             return;
         }
