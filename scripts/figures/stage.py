@@ -125,9 +125,10 @@ def build(play: Play, articles: dict[str, Article]) -> Set:
     number = 1
     for part in play.parts:
         garments = []
+        beneath = any(articles[sku].product.kind in ("upper", "dress") for sku in part.wears)
         for k, sku in enumerate(part.wears):
             product = articles[sku].product
-            garments.append(Worn(dress_up(product, 8.0, open=len(part.wears) > 1), number, fold=(number * 2 + k) % 6))
+            garments.append(Worn(dress_up(product, 8.0, open=beneath), number, fold=(number * 2 + k) % 6))
             stage.products[number], stage.skus[number] = product, sku
             number += 1
         stage.figures.append(Figure(part.body, garments))
