@@ -58,9 +58,14 @@ impl Moments {
         if scene.looks.is_empty() && half >= 1 {
             self.gathering.get_or_insert_with(|| scene.clone());
         }
-        let sure: f32 = scene.looks.iter().filter_map(|look| look.cards.first()).map(|card| 1.0 + card.sure).sum();
-        if sure > self.matches.as_ref().map_or(0.0, |(best, _)| *best) {
-            self.matches = Some((sure, scene.clone()));
+        let worth = scene.looks.iter().filter_map(|look| {
+            // An answer stays for a while: the moment is the one in which its garment is seen best.
+            let size = scene.garments[look.garment].bounds.area().sqrt();
+            Some(size * (1.0 + look.cards.first()?.sure))
+        });
+        let worth: f32 = worth.sum();
+        if worth > self.matches.as_ref().map_or(0.0, |(best, _)| *best) {
+            self.matches = Some((worth, scene.clone()));
         }
     }
 

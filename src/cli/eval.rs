@@ -5,6 +5,7 @@ mod look;
 mod pairs;
 mod plot;
 mod report;
+mod sheet;
 
 use super::places;
 use crate::evaluation::Cache;
@@ -53,6 +54,9 @@ pub struct EvalArgs {
     /// Draw the curves as PNG
     #[arg(long, value_name = "FILE")]
     pub plot: Option<PathBuf>,
+    /// Draw what was taken for what as PNG: each query of --pairs that was not first, its product, and those before it
+    #[arg(long, value_name = "FILE", requires = "pairs")]
+    pub errors: Option<PathBuf>,
 }
 
 /// What is done to a frame first.

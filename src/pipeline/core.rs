@@ -11,6 +11,7 @@ use crate::metrics::StageTimes;
 use crate::seam::{Detection, Detections, Track};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use super::follow::{label, new_tracker, tracker_from};
 
@@ -31,9 +32,14 @@ impl Default for CoreSettings {
     }
 }
 
+/// An answer stays for so long while only less sure ones come: who turns away or steps behind something still wears the same.
+const STAYS: Duration = Duration::from_secs(5);
+
 /// What one track was found to be.
 #[derive(Clone, Debug)]
 pub struct Answer {
+    /// When the frame was taken that completed the window.
+    pub since: Duration,
     pub class: usize,
     /// The class's name, for people.
     pub label: String,
@@ -44,17 +50,30 @@ pub struct Answer {
     pub cards: Vec<Card>,
 }
 
-/// The newest answer of every track, by track number.
+/// The answer of every track, by track number.
 pub type Answers = BTreeMap<u64, Answer>;
 
-/// Asks the catalogue, and puts the answer in the place of the track's last one.
+/// Asks the catalogue, and puts the answer in the place of the track's last one, unless that is surer and not old.
 pub fn answer(answers: &mut Answers, query: &Query, matcher: &mut Matcher, top: usize, times: &mut StageTimes) {
     let matches = times.time("search", || matcher.search_for(&query.embedding, query.class, top));
+    let since = query.meta.captured;
+    if let Some(last) = answers.get_mut(&query.track) {
+        last.asked += 1;
+        let sure = |matches: &[Match]| matches.first().map(|best| best.logit);
+        if stays(since.saturating_sub(last.since), sure(&last.matches), sure(&matches)) {
+            return;
+        }
+    }
     let accepted: Vec<Match> = matches.iter().filter(|found| matcher.accepts(found)).cloned().collect();
     let cards = accepted.iter().map(|found| matcher.card(found)).collect();
-    let asked = answers.get(&query.track).map_or(0, |answer| answer.asked) + 1;
-    let answer = Answer { class: query.class, label: query.label.clone(), asked, matches, cards };
+    let asked = answers.get(&query.track).map_or(1, |answer| answer.asked);
+    let answer = Answer { since, class: query.class, label: query.label.clone(), asked, matches, cards };
     answers.insert(query.track, answer);
+}
+
+/// Whether an answer of this age stands against a new one; both by the logit of their first product.
+fn stays(age: Duration, last: Option<f32>, new: Option<f32>) -> bool {
+    age <= STAYS && last > new
 }
 
 /// What the screen shows: the picture, the garments, and the answers for the first `settings.looks` of them.
@@ -104,7 +123,7 @@ impl Core {
         self.answers.clear();
     }
 
-    /// The newest answer of every track so far, the gone ones included, by track number.
+    /// The answer of every track so far, the gone ones included, by track number.
     pub fn answers(&self) -> &Answers {
         &self.answers
     }
@@ -123,5 +142,20 @@ impl Core {
         let status = Status { text, ..Status::default() };
         let followed = self.follower.followed(frame.meta);
         Ok(scene(&self.settings, Some(frame.picture.clone()), &followed, &self.answers, status))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_surer_answer_stays_until_it_is_old() {
+        let second = Duration::from_secs(1);
+        assert!(stays(second, Some(2.0), Some(1.0)));
+        assert!(stays(second, Some(2.0), None), "nothing was found any more");
+        assert!(!stays(second, Some(1.0), Some(2.0)));
+        assert!(!stays(second, Some(1.0), Some(1.0)), "of equals the newer");
+        assert!(!stays(6 * second, Some(2.0), Some(1.0)));
     }
 }

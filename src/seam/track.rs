@@ -26,6 +26,9 @@ pub struct TrackSettings {
     pub same_place: f32,
     /// Two boxes of one frame that overlap this much show one garment twice. IoU.
     pub double: f32,
+    /// So do two that look alike ([`Self::similarity`]) if this much of the smaller lies within the other: a dress
+    /// that was found as a top as well. Share of the smaller's area.
+    pub within: f32,
     /// Least detection score that begins a track.
     pub begin: f32,
     /// A track that was not seen for longer is over.
@@ -40,7 +43,8 @@ impl Default for TrackSettings {
             similarity: 0.3,
             return_similarity: 0.6,
             same_place: 0.6,
-            double: 0.75,
+            double: 0.6,
+            within: 0.7,
             begin: 0.5,
             gap: Duration::from_millis(2500),
         }
@@ -126,11 +130,20 @@ impl Tracker {
         detections.sort_by(|a, b| b.score.total_cmp(&a.score));
         let mut kept: Vec<Detection> = Vec::new();
         for detection in detections {
-            if kept.iter().all(|better| better.bounds.iou(&detection.bounds) <= self.settings.double) {
+            if !kept.iter().any(|better| self.are_one(better, &detection)) {
                 kept.push(detection);
             }
         }
         kept
+    }
+
+    /// Whether two detections of one frame show the same garment. One worn open over another is not the same: it reaches
+    /// far beyond it, and looks different.
+    fn are_one(&self, a: &Detection, b: &Detection) -> bool {
+        let smaller = a.bounds.area().min(b.bounds.area());
+        a.bounds.iou(&b.bounds) > self.settings.double
+            || (a.bounds.intersection(&b.bounds) > self.settings.within * smaller
+                && self.score_head.score(&a.match_embedding, &b.match_embedding) > self.settings.similarity)
     }
 
     /// Which track may take which detection: (how well, track, detection), best first.
@@ -292,5 +305,16 @@ mod tests {
         tracker.update(frame(0, vec![double, detection(10.0, 0, 0.0)]));
         assert_eq!(tracker.tracks().len(), 1);
         assert_eq!(tracker.tracks()[0].class, 0);
+    }
+
+    #[test]
+    fn a_part_that_looks_like_the_whole_is_no_garment_of_its_own_and_one_beneath_another_is() {
+        let part =
+            |look| Detection { bounds: Rect::new(15.0, 10.0, 45.0, 35.0), score: 0.7, ..detection(0.0, 4, look) };
+        for (look, tracks) in [(0.0, 1), (3.0, 2)] {
+            let mut tracker = tracker();
+            tracker.update(frame(0, vec![detection(10.0, 0, 0.0), part(look)]));
+            assert_eq!(tracker.tracks().len(), tracks);
+        }
     }
 }

@@ -200,8 +200,8 @@ fn choose_frames(path: &Path, count: usize, dice: &mut Dice) -> Result<Vec<Frame
     Ok(kept.into_sorted())
 }
 
-/// The picture of a query: a picture file, or a frame of a clip.
-fn still(query: &QueryRow) -> Result<Picture> {
+/// The whole picture of a query: a picture file, or a frame of a clip.
+pub fn still(query: &QueryRow) -> Result<Picture> {
     let Some(number) = query.frame else { return read_picture(&query.file) };
     let mut source = capture::open_every_frame(&query.file.display().to_string())?;
     while let Some(frame) = source.next()? {

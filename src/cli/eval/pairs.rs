@@ -2,7 +2,9 @@
 
 use super::look::{Eye, StillSeen};
 use super::plot::{Chart, Curve};
-use super::{EvalArgs, report, write_json, write_plot};
+use super::sheet::{self, Cell};
+use super::{EvalArgs, report, write, write_json, write_plot};
+use crate::capture::read_picture;
 use crate::catalogue::Product;
 use crate::cli::progress::Progress;
 use crate::cli::table::print;
@@ -11,6 +13,8 @@ use crate::evaluation::pairs::{GalleryRow, QueryRow, read_gallery, read_queries}
 use crate::evaluation::shop::View;
 use crate::evaluation::{Head, Seen, Share, Shop, Tally};
 use crate::fault::{Fault, Kind, Result};
+use crate::frame::Picture;
+use crate::geometry::{Camera, Rect, Size};
 use crate::seam::{Detection, Region};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -19,6 +23,8 @@ use std::path::Path;
 /// A mirror begins to follow a garment from this score on, `vetrina match` from the other.
 const MIRROR_SCORE: f32 = 0.5;
 const MATCH_SCORE: f32 = 0.2;
+/// Products beside a query on the sheet of errors.
+const SHOWN: usize = 5;
 
 /// The shop in both ways, and what is to be known of it.
 struct Gallery {
@@ -103,7 +109,70 @@ pub fn run(args: &EvalArgs, pairs: &Path, photos: &Path, eye: &mut Eye) -> Resul
     let tallies = tallies(&answers);
     print(&text(&answers, &skipped, &gallery, &tallies, eye))?;
     write_json(&args.json, &as_json(&answers, &skipped, &gallery, &tallies, eye))?;
+    if let Some(path) = &args.errors {
+        let rows = errors(&answers, &gallery, &first_photos(&photos), eye)?;
+        write(path, &sheet::draw(&rows)?.encode_png()?)?;
+    }
     write_plot(&args.plot, &[chart(&tallies)])
+}
+
+/// The garments' first photos.
+fn first_photos(photos: &[GalleryRow]) -> BTreeMap<&str, &Path> {
+    photos.iter().rev().map(|photo| (photo.garment.as_str(), photo.file.as_path())).collect()
+}
+
+/// A row for each query that is not first in its given box: what is worn, the right product, the products before all others.
+/// Worst first.
+fn errors(
+    answers: &[Answer],
+    gallery: &Gallery,
+    photos: &BTreeMap<&str, &Path>,
+    eye: &mut Eye,
+) -> Result<Vec<Vec<Cell>>> {
+    let place = Way::all().iter().position(|way| way.given && !way.regions && way.head == Head::Aggregation);
+    let rank = |answer: &Answer| place.and_then(|place| answer.ranks[place]).unwrap_or(usize::MAX);
+    let mut wrong: Vec<&Answer> = answers.iter().filter(|answer| rank(answer) > 1).collect();
+    wrong.sort_by_key(|answer| std::cmp::Reverse(rank(answer)));
+    let names: BTreeMap<usize, &str> = gallery.garments.iter().map(|(name, &number)| (number, name.as_str())).collect();
+    let photo = |name: &str| {
+        photos.get(name).map_or_else(|| Ok(Picture::filled(Size::new(1, 1), [0; 3])), |path| read_picture(path))
+    };
+    let mut rows = Vec::new();
+    for answer in wrong {
+        let query = answer.query;
+        let class = eye.manifest().classes.get(answer.seen.given.class).cloned().unwrap_or_default();
+        let found = answer.seen.found.as_ref().map_or("not found".into(), |found| format!("{:.2}", found.score));
+        let mut cells = vec![
+            Cell {
+                picture: cut(&super::look::still(query)?, query.bounds),
+                words: format!("{class}, {found}"),
+                right: false,
+            },
+            Cell {
+                picture: photo(&query.garment)?,
+                words: format!("{}: {}", rank(answer), query.garment),
+                right: true,
+            },
+        ];
+        let logits = gallery.plain.logits(Head::Aggregation, &answer.seen.given.aggregation_embedding);
+        let mut best: Vec<usize> = (0..logits.len()).collect();
+        best.sort_by(|&a, &b| logits[b].total_cmp(&logits[a]));
+        for (place, number) in best.into_iter().take(SHOWN).enumerate() {
+            let name = names.get(&number).copied().unwrap_or_default();
+            let words = format!("{}: {name}", place + 1);
+            cells.push(Cell { picture: photo(name)?, words, right: name == query.garment });
+        }
+        rows.push(cells);
+    }
+    Ok(rows)
+}
+
+/// The part of a picture in a box, cut to whole pixels.
+fn cut(picture: &Picture, bounds: Rect<Camera>) -> Picture {
+    let Size { width, height } = picture.size();
+    let inside = bounds.clip(width as f32, height as f32);
+    let (x, y) = (inside.x1 as usize, inside.y1 as usize);
+    picture.part(x, y, Size::new(inside.x2 as usize - x, inside.y2 as usize - y))
 }
 
 /// Looks at every photo of the shop.

@@ -1,0 +1,80 @@
+//! The pictures behind the figures: what was worn, what it is, and what the network took it for.
+
+use crate::display::canvas::Canvas;
+use crate::display::text::{Fonts, Glyphs, Line};
+use crate::display::theme;
+use crate::fault::{Fault, Kind, Result};
+use crate::frame::Picture;
+use crate::geometry::Size;
+use embedded_graphics::pixelcolor::Rgb888;
+use image::RgbImage;
+use image::imageops::{FilterType, resize};
+
+/// Pixels of one picture's place, and of the words below it.
+const CELL: (usize, usize) = (170, 210);
+const WORDS: f32 = 26.0;
+const GAP: usize = 10;
+
+/// A picture with what is to be said of it.
+pub struct Cell {
+    pub picture: Picture,
+    pub words: String,
+    /// Set off: the right product.
+    pub right: bool,
+}
+
+/// The rows below one another, a picture each cell, shrunk to its place.
+///
+/// # Errors
+/// [`Kind::Input`] for an empty picture.
+pub fn draw(rows: &[Vec<Cell>]) -> Result<Canvas> {
+    let (width, height) = (CELL.0 + GAP, CELL.1 + WORDS as usize + GAP);
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0).max(1);
+    let mut canvas = Canvas::new(Size::new(GAP + columns * width, GAP + rows.len().max(1) * height));
+    canvas.fill(theme::GROUND);
+    let (fonts, mut glyphs) = (Fonts::new()?, Glyphs::default());
+    for (row, cells) in rows.iter().enumerate() {
+        for (column, cell) in cells.iter().enumerate() {
+            let (x, y) = (GAP + column * width, GAP + row * height);
+            let small = shrunk(&cell.picture)?;
+            canvas.copy((x + (CELL.0 - small.size().width) / 2) as i32, y as i32, &small);
+            let colour = if cell.right { theme::BRASS } else { theme::MUTED };
+            let text = &fonts.ellipsize(&cell.words, theme::STATUS, CELL.0 as f32);
+            let (x, y) = (x as f32, (y + CELL.1) as f32);
+            glyphs.draw(&fonts, &mut canvas, Line { text, style: theme::STATUS, colour, x, y, height: WORDS });
+        }
+    }
+    Ok(canvas)
+}
+
+/// The whole picture, as large as its place allows.
+fn shrunk(picture: &Picture) -> Result<Canvas> {
+    let Size { width, height } = picture.size();
+    let image = RgbImage::from_raw(width as u32, height as u32, picture.rgb().to_vec());
+    let image = image.filter(|_| width > 0 && height > 0).ok_or_else(|| Fault::new(Kind::Input, "an empty picture"))?;
+    let scale = (CELL.0 as f32 / width as f32).min(CELL.1 as f32 / height as f32);
+    let side = |pixels: usize| ((pixels as f32 * scale).round() as u32).max(1);
+    let small = resize(&image, side(width), side(height), FilterType::Triangle);
+    let mut canvas = Canvas::new(Size::new(small.width() as usize, small.height() as usize));
+    for (x, y, pixel) in small.enumerate_pixels() {
+        canvas.blend(x as i32, y as i32, Rgb888::new(pixel[0], pixel[1], pixel[2]), 1.0);
+    }
+    Ok(canvas)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_picture_stands_whole_in_its_place() {
+        let cell = |size, colour| Cell { picture: Picture::filled(size, colour), words: "a".into(), right: true };
+        let rows = vec![vec![], vec![cell(Size::new(400, 100), [9; 3]), cell(Size::new(10, 90), [200, 0, 0])]];
+        let canvas = draw(&rows).unwrap();
+        let (x, y) = (GAP + CELL.0 + GAP + CELL.0 / 2, GAP + CELL.1 + WORDS as usize + GAP + 5);
+        assert_eq!(canvas.pixel(x, y), Rgb888::new(200, 0, 0));
+        assert_eq!(canvas.pixel(GAP + 2, y), Rgb888::new(9, 9, 9));
+        assert_eq!(canvas.pixel(GAP + 2, y + CELL.0 / 4), theme::GROUND, "a wide picture is not stretched");
+        assert!(draw(&[vec![cell(Size::new(0, 0), [0; 3])]]).is_err());
+    }
+}
