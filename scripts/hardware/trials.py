@@ -67,8 +67,9 @@ class Mirror:
         self.mark = len(self.machine.log())
         self.machine.run(command, self.patience)
 
-    def control(self, name: str, value: int = 1) -> None:
-        self.do(f"control {CAMERA} '{name}' {value}")
+    def control(self, *names: str, value: int = 1) -> None:
+        """Sets controls of the camera, one after the other: what follows from any of them comes after the mark."""
+        self.do(" && ".join(f"control {CAMERA} '{name}' {value}" for name in names))
 
     def is_live(self) -> bool:
         """The camera's picture is on the panel, mirrored, and goes on: vivid writes the time into it."""
@@ -126,19 +127,20 @@ def damaged(mirror: Mirror) -> None:
 
 def dropped(mirror: Mirror) -> None:
     """Most frames are lost, then all, then none."""
-    mirror.control("Percentage of Dropped Buffers", 80)
+    mirror.control("Percentage of Dropped Buffers", value=80)
     mirror.lives()
-    mirror.control("Percentage of Dropped Buffers", 100)
-    mirror.logs("gives no frames")
-    mirror.control("Percentage of Dropped Buffers", 0)
+    mirror.control("Percentage of Dropped Buffers", value=100)
+    # Asked of the status: a gap of some seconds before would have said the same words in the log, and they are said once.
+    mirror.wait("the status says so", lambda: any("gives no frames" in reason for reason in mirror.status()["reasons"]))
+    mirror.control("Percentage of Dropped Buffers", value=0)
     mirror.lives()
 
 
 def broken_stream(mirror: Mirror) -> None:
     """The stream breaks with EIO, and what is needed to begin a new one fails too."""
     for also in ("REQBUFS", "QBUF", "STREAMON"):
-        mirror.control(f"Inject VIDIOC_{also} Error")
-        mirror.control("Inject Fatal Streaming Error")
+        # Together: an error of QBUF may break the running stream by itself.
+        mirror.control(f"Inject VIDIOC_{also} Error", "Inject Fatal Streaming Error")
         mirror.logs("the camera is away")
         mirror.logs("info: camera v4l2")
         mirror.lives()
@@ -148,14 +150,14 @@ def wrapped(mirror: Mirror) -> None:
     """The driver's numbers and times begin anew."""
     reconnects = mirror.count("camera_reconnects")
     for name in ("Wrap Sequence Number", "Wrap Timestamp"):
-        mirror.control(name, 1)
+        mirror.control(name)
         # They take effect with the next stream.
         mirror.control("Inject Fatal Streaming Error")
         mirror.logs("the camera is away")
         mirror.lives()
         frames = mirror.count("frames")
         mirror.wait("frames go on coming", lambda: mirror.count("frames") > frames + 20)
-        mirror.control(name, 0)
+        mirror.control(name, value=0)
     if mirror.count("camera_reconnects") > reconnects + 2:
         raise Trouble("a wrap broke the stream")
 
