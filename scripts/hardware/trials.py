@@ -19,8 +19,9 @@ IMPORT = (
     " --db /var/lib/vetrina/catalogue.db --model /usr/share/vetrina/models/tiny'"
 )
 
-ALONE = "touch /tmp/hold; kill -TERM $(pidof vetrina)"
-"""The mirror ends and stays away: an emulated processor has no time for two."""
+OLD_AGAIN = "cd /var/lib/vetrina; rm -f catalogue.db*; cp -p old.db catalogue.db; sync"
+HOLD = "hold"
+"""A word for the kernel: the mirror does not start. An emulated processor has no time for it and an import."""
 
 
 @dataclass
@@ -94,6 +95,19 @@ def picture(mirror: Mirror) -> None:
         raise Trouble("the picture is not mirrored")
     if seen.light(0.9, 1.0) < 100:
         raise Trouble("there is no status line at the bottom")
+
+
+def recognition(mirror: Mirror) -> None:
+    """Frames are recognised, one after the other."""
+    before = mirror.count("frames_recognised")
+    mirror.wait("ten frames are recognised", lambda: mirror.count("frames_recognised") >= before + 10)
+
+
+def never_stuck(mirror: Mirror) -> None:
+    """In all this no stage stood still, and none failed."""
+    status = mirror.status()["counters"]
+    if "is stuck" in mirror.machine.log() or status["recognition_faults"] or status["stage_restarts"]:
+        raise Trouble(f"a stage stood still or failed: {status}\n{mirror.machine.log()[-3000:]}")
 
 
 def disconnect(mirror: Mirror) -> None:
@@ -198,32 +212,39 @@ def products(mirror: Mirror) -> int:
 
 def power_cut(mirror: Mirror, old: int, new: int, cuts: int) -> str:
     """The power goes during an import: the catalogue is the old one or the new one."""
+    machine = mirror.machine
+    again(mirror, HOLD)
+    begun = time.monotonic()
+    machine.run(IMPORT, mirror.patience)
+    took = time.monotonic() - begun
+    again(mirror, HOLD)
+    if products(mirror) != new:
+        raise Trouble("an import that was finished is lost")
     found = []
     for _ in range(cuts):
-        machine = mirror.machine
-        machine.run(f"{ALONE}; {IMPORT} > /tmp/import.log 2>&1 & true")
-        time.sleep(mirror.chance.uniform(0.5, 12.0))
-        machine.cut_power()
-        boot(mirror)
+        machine.run(OLD_AGAIN)
+        machine.run(f"{IMPORT} > /tmp/import.log 2>&1 & true")
+        time.sleep(mirror.chance.uniform(0.1, 1.1) * took)
+        again(mirror, HOLD)
         found.append(products(mirror))
         if found[-1] not in (old, new):
             raise Trouble(f"the catalogue has {found[-1]} products, neither {old} nor {new}")
-    mirror.machine.run(f"{ALONE}; {IMPORT}", 10 * mirror.patience)
-    mirror.machine.cut_power()
-    boot(mirror)
-    if products(mirror) != new:
-        raise Trouble("an import that was finished is lost")
+    again(mirror)
+    mirror.logs("running")
     mirror.lives()
-    return f"{old} before, {new} after; found {found}"
+    times = f"{found.count(old)} times the old, {found.count(new)} times the new"
+    return f"An import takes {took:.1f} s; {cuts} cuts: {times}"
 
 
-def boot(mirror: Mirror) -> None:
-    mirror.machine.start()
+def again(mirror: Mirror, words: str = "") -> None:
+    """The power goes, and comes back."""
+    mirror.machine.cut_power()
+    mirror.machine.start(words)
     mirror.machine.wait_for_boot(mirror.patience)
     mirror.mark = 0
-    mirror.logs("running")
 
 
 TRIALS = (
-    picture, disconnect, unplug, damaged, dropped, broken_stream, wrapped, screen_unplugged, killed, ended,
+    picture, recognition, disconnect, unplug, damaged, dropped, broken_stream, wrapped, screen_unplugged, recognition,
+    never_stuck, killed, ended,
 )  # fmt: skip
