@@ -23,11 +23,14 @@ ip link set lo up
 mount -t ext4 /dev/vda /var/lib/vetrina
 chown -R vetrina:vetrina /var/lib/vetrina /run/vetrina
 mdev -d; mdev -s
+# The mirror's lines are looked for in the log: the kernel's would break them in two.
+dmesg -n 1
 # Line by line: a shell on a terminal would talk as to a person.
-setsid sh -c 'exec < /dev/SHELL > /dev/SHELL; stty raw -echo; while read -r line; do eval "$line"; done' &
+setsid sh -c 'exec < /dev/SHELL > /dev/SHELL; stty raw -echo; touch /tmp/ready; while read -r line; do eval "$line"; done' &
+until [ -e /tmp/ready ]; do sleep 0.1; done
 echo "the mirror's computer is up"
+grep -qw hold /proc/cmdline && exec sleep 100000
 while :; do
-    [ -e /tmp/hold ] && { sleep 0.2; continue; }
     su -s /bin/sh vetrina -c 'exec vetrina run --config /etc/vetrina.toml'
     echo "the mirror ended with $?"
     sleep 0.5

@@ -1,6 +1,6 @@
-"""The numbers that make a network `full` (published) or `compact`; no layers here."""
+"""The numbers that make a network `full` (published), `compact` or `tiny` (for trials); no layers here."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 CLASSES = (
     "short_sleeved_shirt", "long_sleeved_shirt", "short_sleeved_outwear", "long_sleeved_outwear",
@@ -88,4 +88,20 @@ COMPACT = Config(
     match_batch=1,
     focus=dict(below=0.3, fill=0.7, score=0.1, looks=2),
 )
-NETWORKS = {"full": FULL, "compact": COMPACT}
+TINY = replace(
+    COMPACT,
+    name="tiny",
+    channels=16,
+    fc=32,
+    match_width=16,
+    appearance=(),
+    input_size=(64, 64),
+    per_level=8,
+    keep=4,
+    score=0.02,
+    max_detections=2,
+    focus=None,
+)
+"""What an emulated processor carries. It is never trained; with random weights it finds two garments in any picture, and is
+sure of none."""
+NETWORKS = {"full": FULL, "compact": COMPACT, "tiny": TINY}

@@ -3,6 +3,7 @@
 
 use super::follow::{Followed, Follower, Query};
 use super::matcher::{Match, Matcher};
+use super::once::{Found, once};
 use super::recognizer::Recognizer;
 use crate::display::scene::{Card, Look, Scene, Status};
 use crate::fault::Result;
@@ -76,7 +77,8 @@ fn stays(age: Duration, last: Option<f32>, new: Option<f32>) -> bool {
     age <= STAYS && last > new
 }
 
-/// What the screen shows: the picture, the garments, and the answers for the first `settings.looks` of them.
+/// What the screen shows: the picture, the garments, and the answers for the first `settings.looks` of them; no person sees
+/// a product twice.
 pub fn scene(
     settings: &CoreSettings,
     camera: Option<Arc<Picture>>,
@@ -84,18 +86,24 @@ pub fn scene(
     answers: &Answers,
     status: Status,
 ) -> Scene {
-    let look = |(garment, seen): (usize, &Followed)| {
-        let answer = answers.get(&seen.track)?;
-        Some(Look { label: answer.label.clone(), garment, cards: answer.cards.clone() })
-    };
-    Scene {
-        shop: settings.shop.clone(),
-        camera,
-        garments: followed.iter().map(|seen| seen.garment.clone()).collect(),
-        looks: followed.iter().enumerate().filter_map(look).take(settings.looks).collect(),
-        recording: false,
-        status,
+    let found: Vec<Found> = followed.iter().map(|seen| found(seen, answers.get(&seen.track))).collect();
+    let (mut garments, mut looks) = (Vec::new(), Vec::new());
+    for (seen, kept) in followed.iter().zip(once(&found)) {
+        let Some(kept) = kept else { continue };
+        if let Some(answer) = answers.get(&seen.track).filter(|_| looks.len() < settings.looks) {
+            let cards = kept.into_iter().map(|index| answer.cards[index].clone()).collect();
+            looks.push(Look { label: answer.label.clone(), garment: garments.len(), cards });
+        }
+        garments.push(seen.garment.clone());
     }
+    Scene { shop: settings.shop.clone(), camera, garments, looks, recording: false, status }
+}
+
+/// A garment and the products on its cards: these are the first of the matches, for both are ranked by logit.
+fn found<'a>(seen: &Followed, answer: Option<&'a Answer>) -> Found<'a> {
+    let shown = answer.into_iter().flat_map(|answer| answer.matches.iter().take(answer.cards.len()));
+    let products = shown.map(|found| (found.product.id.as_str(), found.logit)).collect();
+    Found { bounds: seen.garment.bounds, products }
 }
 
 /// "compact on the CPU, 72 products"

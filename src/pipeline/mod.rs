@@ -1,7 +1,7 @@
 //! The stages joined: a frame in, a scene out.
 //!
 //! Reading order: [`recognizer`] (a picture to its garments) with [`focus`] (a closer look), [`workers`] (many frames, several threads, in order),
-//! [`follow`] (detections to followed garments and questions), [`matcher`] (an embedding to products), [`core`] (one pure step,
+//! [`follow`] (detections to followed garments and questions), [`matcher`] (an embedding to products), [`once`] (no product twice), [`core`] (one pure step,
 //! frame in, scene out), [`live`] (the same on several threads, from camera to screen), [`record`] (what a whole clip came to),
 //! [`shop`] (a shop's pictures to descriptors, for the import).
 
@@ -10,6 +10,7 @@ pub mod focus;
 pub mod follow;
 pub mod live;
 pub mod matcher;
+pub mod once;
 pub mod recognizer;
 pub mod record;
 pub mod shop;

@@ -1,0 +1,106 @@
+//! A person sees a product once. Two tracks may follow one garment: trousers and the part of them beside a pillar. Where both
+//! were found to be the same product, the surer one keeps it, and the other is no garment of its own. Two people who wear the
+//! same product see it each.
+
+use crate::geometry::{Camera, Rect};
+
+/// Two boxes of one person touch when grown by this share of their sides.
+const GROWN: f32 = 0.25;
+/// And they stand over one another: at least this share of the narrower one's width is also the other's.
+const SHARED: f32 = 0.5;
+
+/// What one garment was found to be.
+#[derive(Clone, Debug)]
+pub struct Found<'a> {
+    pub bounds: Rect<Camera>,
+    /// Identifier and logit, best first.
+    pub products: Vec<(&'a str, f32)>,
+}
+
+/// Which products of each garment are shown, as indices. `None`: the garment is another one seen twice.
+pub fn once(found: &[Found]) -> Vec<Option<Vec<usize>>> {
+    let best = |index: &usize| found[*index].products.first().map_or(f32::NEG_INFINITY, |product| product.1);
+    let mut order: Vec<usize> = (0..found.len()).collect();
+    order.sort_by(|a, b| best(b).total_cmp(&best(a)));
+    let mut shown: Vec<(usize, &str)> = Vec::new();
+    let mut kept: Vec<Option<Vec<usize>>> = vec![Some(Vec::new()); found.len()];
+    let is_shown = |shown: &[(usize, &str)], garment: usize, product: &str| {
+        shown.iter().any(|(other, id)| *id == product && one_person(&found[garment].bounds, &found[*other].bounds))
+    };
+    // The best of all first: what one garment most likely is must not go to another that is only like it.
+    for &garment in &order {
+        let Some((product, _)) = found[garment].products.first() else { continue };
+        if is_shown(&shown, garment, product) {
+            kept[garment] = None;
+        } else {
+            shown.push((garment, product));
+            kept[garment] = Some(vec![0]);
+        }
+    }
+    for &garment in &order {
+        let Some(indices) = &mut kept[garment] else { continue };
+        for (index, (product, _)) in found[garment].products.iter().enumerate().skip(1) {
+            if !is_shown(&shown, garment, product) {
+                shown.push((garment, product));
+                indices.push(index);
+            }
+        }
+    }
+    kept
+}
+
+/// Whether one person wears what is in both boxes.
+fn one_person(a: &Rect<Camera>, b: &Rect<Camera>) -> bool {
+    let shared = a.x2.min(b.x2) - a.x1.max(b.x1);
+    shared >= SHARED * a.width().min(b.width()) && a.grown(GROWN).touches(&b.grown(GROWN))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TROUSERS: Rect<Camera> = Rect::new(100.0, 200.0, 160.0, 400.0);
+    /// What a pillar leaves of them.
+    const PART: Rect<Camera> = Rect::new(130.0, 210.0, 160.0, 400.0);
+    const SHIRT: Rect<Camera> = Rect::new(95.0, 90.0, 165.0, 205.0);
+    /// Of somebody close beside.
+    const OTHERS: Rect<Camera> = Rect::new(165.0, 200.0, 225.0, 400.0);
+
+    fn found<'a>(bounds: Rect<Camera>, products: &[(&'a str, f32)]) -> Found<'a> {
+        Found { bounds, products: products.to_vec() }
+    }
+
+    #[test]
+    fn the_surer_of_two_tracks_of_one_garment_keeps_the_product() {
+        let part = found(PART, &[("jeans", 3.0), ("skirt", 1.0)]);
+        let whole = found(TROUSERS, &[("jeans", 4.0), ("shorts", 0.0)]);
+        assert_eq!(once(&[part.clone(), whole.clone()]), [None, Some(vec![0, 1])]);
+        assert_eq!(once(&[whole, part]), [Some(vec![0, 1]), None]);
+    }
+
+    #[test]
+    fn of_equals_the_more_prominent_keeps_it() {
+        let jeans = [("jeans", 3.0)];
+        assert_eq!(once(&[found(PART, &jeans), found(TROUSERS, &jeans)]), [Some(vec![0]), None]);
+    }
+
+    #[test]
+    fn two_people_see_it_each() {
+        let jeans = [("jeans", 3.0)];
+        let all = once(&[found(TROUSERS, &jeans), found(OTHERS, &jeans)]);
+        assert_eq!(all, [Some(vec![0]), Some(vec![0])]);
+    }
+
+    #[test]
+    fn what_a_garment_most_likely_is_goes_to_no_other() {
+        let dress = found(SHIRT, &[("dress", 5.0), ("top", 4.0), ("vest", 1.0)]);
+        let top = found(TROUSERS, &[("top", 2.0), ("vest", 1.5), ("skirt", 1.0)]);
+        assert_eq!(once(&[dress, top]), [Some(vec![0, 2]), Some(vec![0, 2])]);
+    }
+
+    #[test]
+    fn who_was_not_found_yet_stays() {
+        assert_eq!(once(&[found(SHIRT, &[]), found(PART, &[])]), [Some(vec![]), Some(vec![])]);
+        assert!(once(&[]).is_empty());
+    }
+}
