@@ -70,7 +70,7 @@ def two_axes(model: onnx.ModelProto, rank_one: set[str]) -> None:
 def fit(model: onnx.ModelProto) -> None:
     """Changes what TensorRT does not take, and no value."""
     inferred = onnx.shape_inference.infer_shapes(model).graph
-    values = [*inferred.value_info, *inferred.output]
+    values = [*inferred.input, *inferred.value_info, *inferred.output]
     two_axes(model, {v.name for v in values if len(v.type.tensor_type.shape.dim) == 1})
 
 
@@ -196,7 +196,7 @@ def int8(source: Path, out: Path, values: list[np.ndarray]) -> None:
 def without(text: str, *precisions: str) -> str:
     """A manifest's text without the graphs of these precisions."""
     for precision in precisions:
-        text = re.sub(rf"\n\[graphs\.\w+\.{precision}\]\n[^\[]*", "", text)
+        text = re.sub(rf"\n\[graphs\.\w+\.{precision}\]\n(?:\w.*\n)*", "", text)
     return text
 
 

@@ -18,6 +18,7 @@ use crate::fault::{Fault, Kind, Result};
 use crate::tensor::Tensor;
 use engines::{EngineCache, build};
 use manifest::GraphName;
+use std::path::Path;
 use tensorrt::TensorRt;
 use tract::TractEngine;
 
@@ -61,7 +62,12 @@ impl RunsOn {
 impl Graphs {
     /// Loads every graph that the manifest names, on the CPU.
     pub fn load(manifest: &Manifest) -> Result<Self> {
-        Graphs::load_with(RunsOn::cpu(), |name| Ok(Box::new(TractEngine::load(&manifest.graph_path(name))?)))
+        Graphs::load_with(RunsOn::cpu(), |name| Graphs::load_graph(&manifest.graph_path(name)))
+    }
+
+    /// Loads one graph, on the CPU.
+    pub fn load_graph(path: &Path) -> Result<Box<dyn Engine>> {
+        Ok(Box::new(TractEngine::load(path)?))
     }
 
     /// Loads every graph on what the settings say. Nothing is built: a first build takes minutes.

@@ -1,6 +1,8 @@
 //! NVIDIA's libraries as they are: layouts always, the libraries themselves where somebody has them.
 
 use super::*;
+use crate::network::manifest::{GraphName, check_hash};
+use crate::network::{Manifest, Precision};
 
 #[test]
 fn only_versions_with_a_shim_have_one() {
@@ -70,4 +72,26 @@ fn without_a_driver_there_is_no_gpu_and_that_is_said() {
     let Err(fault) = Gpu::open() else { panic!("a GPU without a driver") };
     assert_eq!(fault.kind(), Kind::Unavailable);
     assert!(fault.to_string().contains("driver") && fault.to_string().contains("backend = \"cpu\""), "{fault}");
+}
+
+/// Every graph of the shipped model, and of those that `VETRINA_CONFORMANCE_MODELS` names, in every precision that they have.
+#[test]
+fn the_real_builder_takes_every_graph() {
+    let Some(path) = library("libtensorrt_rtx.so.1") else { return };
+    let nvinfer = Nvinfer::open_file(&path, &path.with_file_name("libtensorrt_onnxparser_rtx.so.1")).unwrap();
+    let named = std::env::var_os("VETRINA_CONFORMANCE_MODELS").unwrap_or_default();
+    let named = std::env::split_paths(&named).filter(|path| !path.as_os_str().is_empty());
+    let shipped = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("models/compact");
+    for model in named.chain([shipped]) {
+        let manifest = Manifest::load(&model).unwrap();
+        for (name, precision) in GraphName::ALL.into_iter().flat_map(|name| Precision::ALL.map(|of| (name, of))) {
+            let Some((graph, hash)) = manifest.typed_graph(name, precision) else { continue };
+            check_hash(&graph, hash).unwrap();
+            let begun = std::time::Instant::now();
+            let engine = nvinfer.build(&std::fs::read(&graph).unwrap(), &limits(), &mut |_| true);
+            let engine = engine.unwrap_or_else(|fault| panic!("{}: {fault}", graph.display()));
+            let (megabytes, seconds) = (engine.len() as f64 / 1e6, begun.elapsed().as_secs_f64());
+            eprintln!("{} {} in {precision}: {megabytes:.1} MB in {seconds:.1} s", manifest.name, name.name());
+        }
+    }
 }
