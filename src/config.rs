@@ -13,6 +13,8 @@ use crate::display::kms::KmsSettings;
 use crate::display::open::{PanelKind, PanelSettings};
 use crate::fault::{Fault, Kind, Result};
 use crate::geometry::Size;
+use crate::network::backend::ENGINES;
+use crate::network::{Backend, EngineSettings, Precision};
 use crate::pipeline::core::CoreSettings;
 use crate::pipeline::live::LiveSettings;
 use crate::pipeline::live::blank::{BlankSettings, Hours};
@@ -98,6 +100,12 @@ pub struct Model {
     pub garments: Count<1, 100>,
     /// Frames that are recognised side by side; 0 is one for each core, at most four.
     pub workers: Count<0, 64>,
+    /// What runs the network: `"cpu"`, `"tensorrt"` or `"auto"`, which is TensorRT where it is to be had.
+    pub backend: Backend,
+    /// Of TensorRT's engines: `"fp32"`, `"fp16"`, `"int8"`; `None`: fp16 where the model has it, else fp32.
+    pub precision: Option<Precision>,
+    /// Where TensorRT's engines are kept.
+    pub engines: PathBuf,
 }
 
 /// The products.
@@ -181,7 +189,14 @@ impl Default for Screen {
 
 impl Default for Model {
     fn default() -> Self {
-        Model { folder: None, garments: Count(8), workers: Count(0) }
+        Model {
+            folder: None,
+            garments: Count(8),
+            workers: Count(0),
+            backend: Backend::Auto,
+            precision: None,
+            engines: ENGINES.into(),
+        }
     }
 }
 
@@ -241,7 +256,7 @@ impl Config {
 
     /// Makes the paths independent of where the program was started.
     fn anchor(&mut self, folder: &Path) {
-        let paths = [&mut self.screen.folder, &mut self.catalogue.file, &mut self.heat.sysfs];
+        let paths = [&mut self.screen.folder, &mut self.catalogue.file, &mut self.heat.sysfs, &mut self.model.engines];
         let paths = paths.into_iter().chain(&mut self.model.folder).chain(&mut self.catalogue.images);
         for path in paths {
             *path = folder.join(&*path);
@@ -300,6 +315,11 @@ impl Config {
             model: self.model.folder.clone().unwrap_or_else(|| model.into()),
             detections: self.model.garments.get(),
             workers: self.model.workers.get(),
+            engines: EngineSettings {
+                backend: self.model.backend,
+                precision: self.model.precision,
+                engines: self.model.engines.clone(),
+            },
             catalogue: self.catalogue.file.clone(),
             core: CoreSettings {
                 shop: self.shop.name.clone(),

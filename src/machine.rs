@@ -11,6 +11,13 @@ pub fn resident_memory() -> Option<u64> {
     line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kb| 1024 * kb)
 }
 
+/// Memory that programs can still have, bytes; where Linux tells.
+pub fn available_memory() -> Option<u64> {
+    let memory = fs::read_to_string("/proc/meminfo").ok()?;
+    let line = memory.lines().find(|line| line.starts_with("MemAvailable:"))?;
+    line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kb| 1024 * kb)
+}
+
 /// A place of the board whose temperature is measured.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Zone {
@@ -89,6 +96,12 @@ fn degrees(path: &Path) -> Option<f64> {
 pub fn step_back() {
     // Who may not be nice works as before.
     let _ = rustix::process::nice(10);
+}
+
+/// Where memory runs out, this process is ended before any other: for work that can be done again.
+pub fn first_to_go() {
+    // A kernel without it ends whom it likes.
+    let _ = fs::write("/proc/self/oom_score_adj", "1000");
 }
 
 /// Bytes that may still be written to the disk on which `path` lies.

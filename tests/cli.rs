@@ -250,3 +250,32 @@ fn inspect_tells_all_that_the_network_sees() {
         }
     }
 }
+
+#[test]
+fn a_backend_that_was_asked_for_and_is_not_here_is_refused_with_the_cure() {
+    if cfg!(feature = "tensorrt") {
+        return eprintln!("skipped: with the feature tensorrt it may be here");
+    }
+    let picture = repository("demo/mirror.png").display().to_string();
+    refused(&["inspect", &picture, "--backend", "tensorrt"], 8, &["cannot use TensorRT", "backend = \"cpu\""]);
+    refused(&["engine", "build"], 8, &["cannot use TensorRT"]);
+    let seen = vetrina(&["inspect", &picture, "--backend", "gpu"]);
+    assert_eq!(seen.status.code(), Some(2));
+    let by_itself = json(&["inspect", &picture, "--json"]);
+    assert_eq!(by_itself, json(&["inspect", &picture, "--json", "--backend", "cpu"]));
+}
+
+#[test]
+fn damaged_engines_are_listed_and_pruned() {
+    let folder = tempfile::tempdir().unwrap();
+    let engines = folder.path().display().to_string();
+    assert_eq!(json(&["engine", "list", "--engines", &engines, "--json"])["engines"], Value::Array(vec![]));
+    fs::write(folder.path().join("trunk-fp16-00.engine"), [7; 900]).unwrap();
+    fs::write(folder.path().join("notes.txt"), "mine").unwrap();
+    let listed = json(&["engine", "list", "--engines", &engines, "--json"]);
+    assert_eq!(listed["engines"][0]["state"], "damaged");
+    assert!(vetrina(&["engine", "prune", "--engines", &engines]).status.success());
+    let left = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    let left: Vec<_> = left.filter(|name| name != ".lock").collect();
+    assert_eq!(left, ["notes.txt"]);
+}

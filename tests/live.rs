@@ -136,6 +136,10 @@ fn what_cannot_work_ends_with_its_code() {
     end("[camera]\ncolour = 1\n", 2, "line 2, camera.colour");
     end(&shop.config("1.mjpg", "").replace("shop.db", "none.db"), 5, "none.db");
     end(&shop.config("1.mjpg", "[model]\nfolder = \"nowhere\"\n"), 4, "nowhere");
+    if !cfg!(feature = "tensorrt") {
+        // What was asked for by name is never replaced.
+        end(&shop.config("1.mjpg", "[model]\nbackend = \"tensorrt\"\n"), 8, "--features tensorrt");
+    }
 }
 
 #[test]

@@ -18,14 +18,16 @@ const MAY_USE: [(&str, &[&str]); 10] = [
     ("evaluation", &["seam"]),
     ("pipeline", &["capture", "network", "seam", "catalogue", "display"]),
     ("web", &["catalogue", "pipeline"]),
-    ("config", &["capture", "display", "pipeline", "web"]),
+    ("config", &["capture", "network", "display", "pipeline", "web"]),
     ("cli", &["capture", "network", "seam", "catalogue", "display", "evaluation", "pipeline", "config", "web"]),
 ];
 
 /// What only some files may name: the words, and the beginnings of the paths that may.
-const ONLY_IN: [(&str, &[&str]); 15] = [
+const ONLY_IN: [(&str, &[&str]); 17] = [
     ("rusqlite", &["src/catalogue/"]),
     ("tract_onnx", &["src/network/"]),
+    ("libloading", &[UNSAFE_FILE.0]),
+    ("unsafe", &[UNSAFE_FILE.0]),
     ("clap::", &["src/cli/"]),
     ("toml::", &["src/network/manifest.rs", "src/config"]),
     ("println!", &["src/cli/"]),
@@ -43,6 +45,8 @@ const ONLY_IN: [(&str, &[&str]); 15] = [
 ];
 
 const LONGEST_FILE: usize = 500;
+/// All that is `unsafe` stands in one file, which may be longer.
+const UNSAFE_FILE: (&str, usize) = ("src/network/tensorrt/native.rs", 600);
 
 struct Source {
     path: String,
@@ -75,6 +79,9 @@ fn walk(folder: &Path, files: &mut Vec<Source>) {
 
 /// The code without comments and without what only tests see.
 fn code(source: &Source) -> String {
+    if source.path.ends_with("_tests.rs") {
+        return String::new();
+    }
     let text = source.text.split("#[cfg(test)]\nmod tests").next().unwrap_or("");
     text.lines().map(|line| line.split("//").next().unwrap_or("")).collect::<Vec<_>>().join("\n")
 }
@@ -130,7 +137,8 @@ fn files_say_what_they_hold_and_stay_short() {
     let mut wrong = Vec::new();
     for source in sources() {
         let lines = source.text.lines().count();
-        if lines > LONGEST_FILE {
+        let longest = if source.path == UNSAFE_FILE.0 { UNSAFE_FILE.1 } else { LONGEST_FILE };
+        if lines > longest {
             wrong.push(format!("{} has {lines} lines", source.path));
         }
         if !source.text.starts_with("//!") {

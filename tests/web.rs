@@ -71,7 +71,13 @@ fn the_page_and_its_figures_are_served_to_this_machine() {
     let mut mirror = Mirror::start(&shop, &shop.config_with_web("1.mjpg?loop", "listen = \"127.0.0.1:0\"\n"));
     let at = address(&mut mirror);
     mirror.wait_until("it runs", || get(&at, "/healthz").status == 200);
-    assert_eq!(get(&at, "/healthz").json()["status"], "running");
+    let health = get(&at, "/healthz").json();
+    assert_eq!(health["status"], "running");
+    // Left to itself it would rather have TensorRT, and says why it has not.
+    if !cfg!(feature = "tensorrt") {
+        assert_eq!(health["network"], "the CPU");
+        assert!(health["fallback"].as_str().unwrap().contains("--features tensorrt"), "{health}");
+    }
     mirror.wait_until("frames are recognised", || {
         metric(&get(&at, "/metrics").text(), "vetrina_frames_recognised_total").is_some_and(|count| count > 0.0)
     });

@@ -47,12 +47,12 @@ def program(binary: Path, model: Path, picture: Path, scale: torch.Tensor) -> De
     )
 
 
-def pairs(ours: Detections, theirs: Detections) -> list[tuple[int, int]]:
-    """Indices of the same detections, each used once."""
+def pairs(ours: Detections, theirs: Detections, same: float = SAME) -> list[tuple[int, int]]:
+    """Indices of the same detections (of one class, IoU above `same`), each used once."""
     iou = box_iou(ours.boxes, theirs.boxes)
     iou[ours.labels[:, None] != theirs.labels[None]] = 0
     matched = []
-    while iou.numel() and float(iou.max()) > SAME:
+    while iou.numel() and float(iou.max()) > same:
         a, b = divmod(int(iou.argmax()), iou.shape[1])
         matched.append((a, b))
         iou[a], iou[:, b] = 0, 0

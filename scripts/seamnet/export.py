@@ -9,7 +9,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
-from . import graphs, manifest
+from . import graphs, manifest, typed
 from .network import Network
 
 OPSET = 17
@@ -36,6 +36,7 @@ def write_graph(
         )
     model = onnx.load(path)
     del model.graph.value_info[:]
+    typed.fit(model)
     onnx.checker.check_model(model)
     onnx.save(model, path)
 

@@ -43,9 +43,10 @@ def config_of(m: dict) -> Config:
 
 
 class Folder:
-    """The graphs of a model folder, with the methods that `network.look` needs."""
+    """The graphs of a model folder, with the methods that `network.look` needs. `precision`: those
+    graphs that the folder has in it, the others in fp32."""
 
-    def __init__(self, folder: str | Path, threads: int = 1):
+    def __init__(self, folder: str | Path, threads: int = 1, precision: str = "fp32"):
         self.manifest = read_manifest(folder)
         self.config = config_of(self.manifest)
         options = onnxruntime.SessionOptions()
@@ -53,7 +54,7 @@ class Folder:
         options.inter_op_num_threads = 1
         self.sessions = {
             name: onnxruntime.InferenceSession(
-                str(Path(folder) / graph["file"]), options, providers=["CPUExecutionProvider"]
+                str(Path(folder) / graph.get(precision, graph)["file"]), options, providers=["CPUExecutionProvider"]
             )
             for name, graph in self.manifest["graphs"].items()
         }

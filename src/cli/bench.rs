@@ -2,6 +2,7 @@
 
 mod live;
 
+use super::backend::BackendArgs;
 use super::places;
 use super::table::{Table, json, print};
 use crate::capture::{self, RECORDED_RATE, Source, decode_picture};
@@ -26,6 +27,8 @@ pub struct BenchArgs {
     /// Model folder [default: the shipped one]
     #[arg(long, value_name = "DIR")]
     pub model: Option<PathBuf>,
+    #[command(flatten)]
+    pub backend: BackendArgs,
     /// Picture to measure with [default: four figures of the demo, eight garments]
     #[arg(long, value_name = "FILE", conflicts_with = "live")]
     pub picture: Option<PathBuf>,
@@ -112,16 +115,17 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     }
     let jpeg = match &args.picture {
         Some(path) => std::fs::read(path).map_err(|error| Fault::io(Kind::Input, "read", path, error))?,
-        None => four_figures(&places::shipped("demo/clips/1.mjpg")?)?,
+        None => four_figures()?,
     };
-    let recognizer = Recognizer::load(&places::model(&args.model)?)?.at_most(GARMENTS);
+    let recognizer = args.backend.load(&args.model)?.at_most(GARMENTS);
+    let runs_on = recognizer.runs_on().name.clone();
     let manifest = recognizer.manifest();
     let rows = args.products as usize;
     let length = manifest.matching.embedding;
     let settings = &manifest.aggregation;
     let gallery = Gallery::new(&settings.weight, settings.bias, noise(rows * length), (0..args.products).collect())
         .with_threads(1);
-    let name = manifest.name.clone();
+    let name = [manifest.name.clone(), runs_on];
     let mut rest = Rest { tracker: tracker_from(manifest, 0.0), aggregator: recognizer.share(), gallery, garments: 0 };
     let mut workers = frame_workers(recognizer);
     let one = pass(&jpeg, args.frames, &mut workers[..1], &mut rest)?;
@@ -166,8 +170,12 @@ fn one_after_the_other(source: &mut Again, worker: &mut Recognizer, rest: &mut R
     }
 }
 
-/// Two by two copies of a demo frame as one JPEG: a camera that sees four people.
-fn four_figures(clip: &Path) -> Result<Vec<u8>> {
+/// A frame of the demo in which somebody stands whole.
+pub fn demo_picture() -> Result<Arc<Picture>> {
+    shown(&places::shipped("demo/clips/1.mjpg")?)
+}
+
+fn shown(clip: &Path) -> Result<Arc<Picture>> {
     let mut source = capture::open(&clip.display().to_string())?;
     let mut shown: Option<Arc<Picture>> = None;
     while let Some(frame) = source.next()? {
@@ -176,8 +184,13 @@ fn four_figures(clip: &Path) -> Result<Vec<u8>> {
             break;
         }
     }
+    shown.ok_or_else(|| Fault::new(Kind::Input, format!("the clip {} is empty", clip.display())))
+}
+
+/// Two by two copies of a demo frame as one JPEG: a camera that sees four people.
+fn four_figures() -> Result<Vec<u8>> {
     let fault = |text: &str| Fault::new(Kind::Internal, format!("cannot make the frame to measure with: {text}"));
-    let picture = shown.ok_or_else(|| fault("the demo clip is empty"))?;
+    let picture = demo_picture()?;
     let (width, height) = (picture.size().width as u32, picture.size().height as u32);
     let one = RgbImage::from_raw(width, height, picture.rgb().to_vec()).ok_or_else(|| fault("sizes differ"))?;
     let mut four = RgbImage::new(2 * width, 2 * height);
@@ -202,7 +215,7 @@ fn noise(length: usize) -> Vec<f32> {
         .collect()
 }
 
-fn report(args: &BenchArgs, name: &str, one: &Pass, several: &Pass, workers: usize) -> Result<()> {
+fn report(args: &BenchArgs, [name, runs_on]: &[String; 2], one: &Pass, several: &Pass, workers: usize) -> Result<()> {
     let stages = one.times.summaries();
     let ms = |duration: Duration| duration.as_secs_f64() * 1e3;
     let whole = stages.iter().find(|stage| stage.stage == "whole frame").map_or(1.0, |stage| ms(stage.median));
@@ -216,7 +229,7 @@ fn report(args: &BenchArgs, name: &str, one: &Pass, several: &Pass, workers: usi
             })
             .collect();
         return print(&json(&json!({
-            "model": name, "frames": args.frames, "garments_per_frame": one.garments, "stages": stages,
+            "model": name, "backend": runs_on, "frames": args.frames, "garments_per_frame": one.garments, "stages": stages,
             "frames_per_second_one_thread": one.frames_per_second,
             "frames_per_second": several.frames_per_second, "frame_workers": workers,
             "products": args.products, "peak_memory_mb": peak_memory(),
@@ -234,7 +247,7 @@ fn report(args: &BenchArgs, name: &str, one: &Pass, several: &Pass, workers: usi
     }
     let memory = peak_memory().map_or("unknown".into(), |mb| format!("{mb:.0} MB"));
     print(&format!(
-        "model {name}, {} frames, {:.1} garments a frame, {} products, CPU\n{}\none thread: {:.1} frames/s; {workers} \
+        "model {name} on {runs_on}, {} frames, {:.1} garments a frame, {} products\n{}\none thread: {:.1} frames/s; {workers} \
          frame workers: {:.1} frames/s; peak memory {memory}",
         args.frames,
         one.garments,

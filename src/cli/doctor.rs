@@ -10,7 +10,10 @@ use crate::config::{Config, DEFAULT_PATH};
 use crate::display::open;
 use crate::fault::{Fault, Kind, Result};
 use crate::machine;
-use crate::network::Manifest;
+use crate::network::engines::EngineCache;
+use crate::network::engines::build::wanted;
+use crate::network::tensorrt::TensorRt;
+use crate::network::{Backend, Manifest};
 use crate::pipeline::matcher::stamp;
 use crate::shutdown::Token;
 use clap::Args;
@@ -61,7 +64,7 @@ pub fn run(args: &DoctorArgs) -> Result<()> {
     findings.add("screen", screen(&config));
     let manifest = places::model(&config.model.folder).and_then(|folder| Manifest::load(&folder));
     findings.add("model", manifest.as_ref().map(model_line).map_err(copy));
-    findings.add("backend", Ok("tract, on the CPU".into()));
+    findings.add("backend", manifest.as_ref().map_err(copy).and_then(|manifest| backend(&config, manifest)));
     findings.add("catalogue", catalogue(&config.catalogue.file, manifest.as_ref().ok()));
     findings.add("disk", disk(&config.catalogue.file));
     findings.add("temperature", temperature(&config.heat.sysfs));
@@ -75,6 +78,29 @@ pub fn run(args: &DoctorArgs) -> Result<()> {
 /// A fault's text and kind once more: a line shows it, and it may be the program's result.
 fn copy(fault: &Fault) -> Fault {
     Fault::new(fault.kind(), fault.to_string())
+}
+
+/// What the network would run on.
+fn backend(config: &Config, manifest: &Manifest) -> Result<String> {
+    let engines = config.live(Path::new("")).engines;
+    if engines.backend == Backend::Cpu {
+        return Ok("tract, on the CPU".into());
+    }
+    let host = match TensorRt::open() {
+        Ok(tensorrt) => tensorrt.host(),
+        Err(fault) if engines.backend == Backend::Auto => return Ok(format!("tract, on the CPU ({fault})")),
+        Err(fault) => return Err(fault),
+    };
+    let cache = EngineCache::new(&engines.engines);
+    let wanted = wanted(manifest, engines.precision, &host)?;
+    let built = wanted.iter().filter(|wanted| cache.find(&wanted.key).is_some()).count();
+    Ok(format!(
+        "TensorRT {}, driver {}, {}; {built} of {} engines are built, the mirror builds the rest",
+        host.tensorrt,
+        host.driver,
+        host.gpu,
+        wanted.len()
+    ))
 }
 
 /// Opens the camera and waits for a frame.

@@ -7,10 +7,10 @@ mod plot;
 mod report;
 mod sheet;
 
-use super::places;
+use super::backend::BackendArgs;
 use crate::evaluation::Cache;
 use crate::fault::{Fault, Kind, Result};
-use crate::pipeline::recognizer::Recognizer;
+use crate::network::RunsOn;
 use crate::pipeline::workers::frame_workers;
 use clap::{ArgGroup, Args, ValueEnum};
 use look::Eye;
@@ -36,6 +36,8 @@ pub struct EvalArgs {
     /// Model folder [default: the shipped one]
     #[arg(long, value_name = "DIR")]
     pub model: Option<PathBuf>,
+    #[command(flatten)]
+    pub backend: BackendArgs,
     /// What is done to the frames of videos before the network sees them
     #[arg(long, value_enum, default_value_t = Noise::Published)]
     pub noise: Noise,
@@ -78,9 +80,12 @@ impl Noise {
 }
 
 pub fn run(args: &EvalArgs) -> Result<()> {
-    let recognizer = Recognizer::load(&places::model(&args.model)?)?;
+    let recognizer = args.backend.load(&args.model)?;
+    // What another backend saw is not what this one sees.
+    let runs_on = Some(recognizer.runs_on()).filter(|runs_on| **runs_on != RunsOn::cpu());
+    let on = runs_on.map_or(String::new(), |runs_on| format!(" {}", runs_on.name));
     let cache = match &args.cache {
-        Some(folder) => Cache::open(folder, &recognizer.manifest().descriptor_hash)?,
+        Some(folder) => Cache::open(folder, &format!("{}{on}", recognizer.manifest().descriptor_hash))?,
         None => Cache::none(),
     };
     let mut eye = Eye::new(frame_workers(recognizer), cache);

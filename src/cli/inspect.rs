@@ -1,13 +1,12 @@
 //! `vetrina inspect`: all that the network sees in a picture.
 
-use super::places;
+use super::backend::BackendArgs;
 use super::table::{Table, json, print};
 use crate::capture::read_picture;
 use crate::fault::{Fault, Kind, Result};
 use crate::frame::Picture;
 use crate::metrics::StageTimes;
 use crate::pipeline::core::label;
-use crate::pipeline::recognizer::Recognizer;
 use crate::seam::Detection;
 use clap::Args;
 use image::{Rgb, RgbImage};
@@ -22,6 +21,8 @@ pub struct InspectArgs {
     /// Model folder [default: the shipped one]
     #[arg(long, value_name = "DIR")]
     pub model: Option<PathBuf>,
+    #[command(flatten)]
+    pub backend: BackendArgs,
     /// Print JSON: every detection with box (picture pixels), class, score and both embeddings
     #[arg(long)]
     pub json: bool,
@@ -32,7 +33,7 @@ pub struct InspectArgs {
 
 pub fn run(args: &InspectArgs) -> Result<()> {
     let picture = read_picture(&args.picture)?;
-    let mut recognizer = Recognizer::load(&places::model(&args.model)?)?;
+    let mut recognizer = args.backend.load(&args.model)?;
     let detections = recognizer.recognize(&picture, &mut StageTimes::default())?;
     if let Some(path) = &args.draw {
         draw(&picture, &detections, path)?;

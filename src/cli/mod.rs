@@ -1,11 +1,13 @@
 //! The command line: one file a command; the only place that prints to stdout.
 
+pub mod backend;
 pub mod bench;
 pub mod cameras;
 pub mod catalogue;
 pub mod check_config;
 pub mod demo;
 pub mod doctor;
+pub mod engine;
 pub mod eval;
 pub mod inspect;
 pub mod logging;
@@ -52,6 +54,7 @@ enum Command {
     Doctor(doctor::DoctorArgs),
     CheckConfig(check_config::CheckConfigArgs),
     Eval(eval::EvalArgs),
+    Engine(engine::EngineCommandArgs),
 }
 
 /// Parses the command line, runs the command, prints a fault as one line and returns its exit code.
@@ -81,6 +84,7 @@ fn run(command: &Command, tail: Arc<Tail>) -> Result<()> {
         Command::Doctor(args) => doctor::run(args),
         Command::CheckConfig(args) => check_config::run(args),
         Command::Eval(args) => eval::run(args),
+        Command::Engine(args) => engine::run(args),
     }
 }
 

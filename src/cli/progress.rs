@@ -11,7 +11,7 @@ const MOMENT: Duration = Duration::from_secs(1);
 /// Counts up to a number that is known beforehand.
 pub struct Progress {
     bar: ProgressBar,
-    what: &'static str,
+    what: String,
     plain: bool,
     /// On a plain output, a line for every step.
     every: bool,
@@ -19,14 +19,14 @@ pub struct Progress {
 
 impl Progress {
     /// `what` is counted: "pictures".
-    pub fn new(count: u64, what: &'static str) -> Self {
+    pub fn new(count: u64, what: &str) -> Self {
         let plain = !io::stderr().is_terminal();
         let target = if plain { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
         let bar = ProgressBar::with_draw_target(Some(count), target);
         if let Ok(style) = ProgressStyle::with_template(&format!("{{wide_bar}} {{pos}}/{{len}} {what}, {{eta}} left")) {
             bar.set_style(style);
         }
-        Progress { bar, what, plain, every: false }
+        Progress { bar, what: what.into(), plain, every: false }
     }
 
     /// A line for every step where there is no terminal: for a program that reads along.

@@ -1,7 +1,7 @@
 //! `vetrina match`: which products are worn in a picture, a folder of frames or a clip.
 
+use super::backend::BackendArgs;
 use super::catalogue::DEFAULT_DB;
-use super::places;
 use super::table::{Table, json, print};
 use crate::capture;
 use crate::catalogue::Catalogue;
@@ -30,6 +30,8 @@ pub struct MatchArgs {
     /// Model folder [default: the shipped one]
     #[arg(long, value_name = "DIR")]
     pub model: Option<PathBuf>,
+    #[command(flatten)]
+    pub backend: BackendArgs,
     /// Products named for a garment
     #[arg(long, value_name = "K", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub top: u16,
@@ -55,7 +57,7 @@ struct Answer<'r> {
 
 pub fn run(args: &MatchArgs) -> Result<()> {
     let catalogue = Catalogue::open(&args.catalogue)?;
-    let mut recognizers = frame_workers(Recognizer::load(&places::model(&args.model)?)?);
+    let mut recognizers = frame_workers(args.backend.load(&args.model)?);
     let matcher = Matcher::load(catalogue, recognizers[0].manifest())?;
     let mut objects = Vec::new();
     for input in &args.inputs {

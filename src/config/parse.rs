@@ -133,6 +133,8 @@ mod tests {
             ("[screen]\nblank_from = \"21:00\"\n", "line 2, screen.blank_from", "blank_until too"),
             ("[screen]\nblank_from = \"8:00\"\nblank_until = \"08:00\"\n", "line 3, screen.blank_until", "for ever"),
             ("[heat]\nlimit = 3\n", "line 2, heat.limit", "must lie from 30"),
+            ("[model]\nbackend = \"gpu\"\n", "line 2, model.backend", "tensorrt"),
+            ("[model]\nprecision = \"fp8\"\n", "line 2, model.precision", "int8"),
             ("[screen]\nrotate = 1\n", "line 2, screen.rotate", "0, 90, 180 or 270"),
             ("[web]\nlisten = \"0.0.0.0:80\"\n", "line 2, web.listen", "web.password"),
             ("[web]\nlisten = \"here\"\n", "line 2, web.listen", "address"),

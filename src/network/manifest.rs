@@ -1,5 +1,6 @@
 //! A model folder's manifest, `model.toml`: what the graphs are and how they are used.
 
+use super::backend::Precision;
 use crate::fault::{Fault, Kind, Result};
 use crate::seam::region::class_regions;
 use crate::seam::settings::{
@@ -70,6 +71,17 @@ struct GraphFiles {
 struct GraphFile {
     file: String,
     sha256: String,
+    /// The same graph typed for a GPU, where the model has it.
+    fp16: Option<TypedFile>,
+    int8: Option<TypedFile>,
+}
+
+/// A graph whose tensors have the types of a precision; what goes in and comes out are 32-bit floats still.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TypedFile {
+    file: String,
+    sha256: String,
 }
 
 /// The graphs that every model has.
@@ -79,6 +91,20 @@ pub enum GraphName {
     BoxHead,
     MatchHead,
     Aggregator,
+}
+
+impl GraphName {
+    pub const ALL: [GraphName; 4] = [GraphName::Trunk, GraphName::BoxHead, GraphName::MatchHead, GraphName::Aggregator];
+
+    /// As the manifest writes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            GraphName::Trunk => "trunk",
+            GraphName::BoxHead => "box_head",
+            GraphName::MatchHead => "match_head",
+            GraphName::Aggregator => "aggregator",
+        }
+    }
 }
 
 impl Manifest {
@@ -118,13 +144,27 @@ impl Manifest {
 
     /// Where a graph's file is.
     pub fn graph_path(&self, name: GraphName) -> PathBuf {
-        let graph = match name {
+        self.folder.join(&self.graph(name).file)
+    }
+
+    /// Where the graph of a precision is, and its hash; `None`: the model has none.
+    pub fn typed_graph(&self, name: GraphName, precision: Precision) -> Option<(PathBuf, &str)> {
+        let graph = self.graph(name);
+        let typed = |typed: &'_ TypedFile| self.folder.join(&typed.file);
+        match precision {
+            Precision::Fp32 => Some((self.folder.join(&graph.file), &graph.sha256)),
+            Precision::Fp16 => graph.fp16.as_ref().map(|file| (typed(file), file.sha256.as_str())),
+            Precision::Int8 => graph.int8.as_ref().map(|file| (typed(file), file.sha256.as_str())),
+        }
+    }
+
+    fn graph(&self, name: GraphName) -> &GraphFile {
+        match name {
             GraphName::Trunk => &self.graphs.trunk,
             GraphName::BoxHead => &self.graphs.box_head,
             GraphName::MatchHead => &self.graphs.match_head,
             GraphName::Aggregator => &self.graphs.aggregator,
-        };
-        self.folder.join(&graph.file)
+        }
     }
 
     /// How the single-image head's embeddings are compared.
@@ -229,8 +269,12 @@ impl Manifest {
 
     fn wrong_files(&self) -> Option<String> {
         let plain = |file: &str| !file.is_empty() && Path::new(file).file_name().is_some_and(|name| name == file);
-        let wrong = self.graphs.all().into_iter().find(|graph| !plain(&graph.file));
-        wrong.map(|graph| format!("the graph file {:?} must be a plain name in the model folder", graph.file))
+        let typed =
+            |graph: &GraphFile| [&graph.fp16, &graph.int8].map(|typed| typed.as_ref().map(|typed| typed.file.clone()));
+        let files = self.graphs.all().into_iter();
+        let mut files = files.flat_map(|graph| typed(graph).into_iter().flatten().chain([graph.file.clone()]));
+        let wrong = files.find(|file| !plain(file));
+        wrong.map(|file| format!("the graph file {file:?} must be a plain name in the model folder"))
     }
 }
 
@@ -242,7 +286,8 @@ impl GraphFiles {
     }
 }
 
-fn check_hash(path: &Path, expected: &str) -> Result<()> {
+/// Refuses a graph file that is not the one that its manifest means.
+pub fn check_hash(path: &Path, expected: &str) -> Result<()> {
     let unreadable = |error| Fault::io(Kind::Model, "read the graph", path, error).cure("export the model again");
     let mut file = std::fs::File::open(path).map_err(unreadable)?;
     let mut hasher = Sha256::new();

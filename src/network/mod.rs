@@ -1,17 +1,25 @@
 //! The networks: a model folder's manifest, and engines that run its graphs on whole tensors.
 //!
-//! What lies between the graphs is [`crate::seam`]'s. `tract` runs them on the CPU.
+//! What lies between the graphs is [`crate::seam`]'s. `tract` runs them on the CPU, `tensorrt` on an NVIDIA GPU, from the
+//! engines that the cache `engines` keeps.
 
+pub mod backend;
 mod depthwise;
+pub mod engines;
 pub mod manifest;
 mod rewrite;
+pub mod tensorrt;
 mod tract;
 
+pub use backend::{Backend, EngineSettings, Precision};
 pub use manifest::Manifest;
 
-use crate::fault::Result;
+use crate::fault::{Fault, Kind, Result};
 use crate::tensor::Tensor;
+use engines::{EngineCache, build};
 use manifest::GraphName;
+use std::path::Path;
+use tensorrt::TensorRt;
 use tract::TractEngine;
 
 /// A loaded graph.
@@ -33,19 +41,94 @@ pub struct Graphs {
     pub match_head: Box<dyn Engine>,
     /// sequence t x embedding -> query, attention
     pub aggregator: Box<dyn Engine>,
+    pub runs_on: RunsOn,
+}
+
+/// What the graphs of a model run on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunsOn {
+    /// "the CPU", "TensorRT 10.3.0 in fp16"
+    pub name: String,
+    /// Why it is the CPU although TensorRT was to be had first ([`Backend::Auto`]).
+    pub fallback: Option<String>,
+}
+
+impl RunsOn {
+    pub fn cpu() -> Self {
+        RunsOn { name: "the CPU".into(), fallback: None }
+    }
 }
 
 impl Graphs {
     /// Loads every graph that the manifest names, on the CPU.
     pub fn load(manifest: &Manifest) -> Result<Self> {
-        let engine = |name: GraphName| -> Result<Box<dyn Engine>> {
-            Ok(Box::new(TractEngine::load(&manifest.graph_path(name))?))
+        Graphs::load_with(RunsOn::cpu(), |name| Graphs::load_graph(&manifest.graph_path(name)))
+    }
+
+    /// Loads one graph, on the CPU.
+    pub fn load_graph(path: &Path) -> Result<Box<dyn Engine>> {
+        Ok(Box::new(TractEngine::load(path)?))
+    }
+
+    /// Loads every graph on what the settings say. Nothing is built: a first build takes minutes.
+    ///
+    /// # Errors
+    /// [`Kind::Unavailable`]: TensorRT was asked for and is not here, or its engines are not built.
+    pub fn load_on(manifest: &Manifest, settings: &EngineSettings) -> Result<Self> {
+        let unbuilt = || {
+            let text = format!("the engines of {} are not built for this machine", manifest.name);
+            Fault::new(Kind::Unavailable, text).cure("build them: vetrina engine build")
         };
+        let fault = match settings.backend {
+            Backend::Cpu => return Graphs::load(manifest),
+            Backend::TensorRt | Backend::Auto => match Graphs::load_tensorrt(manifest, settings) {
+                Ok(Some(graphs)) => return Ok(graphs),
+                Ok(None) => unbuilt(),
+                Err(fault) => fault,
+            },
+        };
+        if settings.backend == Backend::Auto { Graphs::load_instead(manifest, &fault) } else { Err(fault) }
+    }
+
+    /// Loads every graph on the CPU, since TensorRT is not to be had, and says so.
+    pub fn load_instead(manifest: &Manifest, why: &Fault) -> Result<Self> {
+        log::info!("the network runs on the CPU: {why}");
+        let mut graphs = Graphs::load(manifest)?;
+        graphs.runs_on.fallback = Some(why.to_string());
+        Ok(graphs)
+    }
+
+    /// Loads every graph on TensorRT. `None`: it is here, and an engine is not built for it yet.
+    ///
+    /// # Errors
+    /// [`Kind::Unavailable`]: no driver, no GPU, no library, or not enough memory.
+    pub fn load_tensorrt(manifest: &Manifest, settings: &EngineSettings) -> Result<Option<Self>> {
+        let tensorrt = TensorRt::open()?;
+        let host = tensorrt.host();
+        let wanted = build::wanted(manifest, settings.precision, &host)?;
+        let cache = EngineCache::new(&settings.engines);
+        let precision = wanted.iter().map(|wanted| wanted.key.precision).max().unwrap_or(Precision::Fp32);
+        let runs_on = RunsOn { name: format!("TensorRT {} in {precision}", host.tensorrt), fallback: None };
+        let mut engines = Vec::new();
+        for wanted in &wanted {
+            let Some((record, engine)) = cache.find(&wanted.key) else { return Ok(None) };
+            engines.push((wanted.graph, tensorrt.load(&engine, &record.outputs)?));
+        }
+        let graphs = Graphs::load_with(runs_on, |name| {
+            let place = engines.iter().position(|(graph, _)| *graph == name);
+            let missing = || Fault::new(Kind::Internal, format!("the {} has no engine", name.name()));
+            Ok(engines.swap_remove(place.ok_or_else(missing)?).1)
+        });
+        graphs.map(Some)
+    }
+
+    fn load_with(runs_on: RunsOn, mut engine: impl FnMut(GraphName) -> Result<Box<dyn Engine>>) -> Result<Self> {
         Ok(Graphs {
             trunk: engine(GraphName::Trunk)?,
             box_head: engine(GraphName::BoxHead)?,
             match_head: engine(GraphName::MatchHead)?,
             aggregator: engine(GraphName::Aggregator)?,
+            runs_on,
         })
     }
 
@@ -56,6 +139,7 @@ impl Graphs {
             box_head: self.box_head.share(),
             match_head: self.match_head.share(),
             aggregator: self.aggregator.share(),
+            runs_on: self.runs_on.clone(),
         }
     }
 }

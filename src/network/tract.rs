@@ -41,6 +41,15 @@ impl TractEngine {
     }
 }
 
+/// Names of a graph's outputs, in its order.
+pub fn output_names(path: &Path) -> Result<Vec<String>> {
+    let proto = tract_onnx::onnx().proto_model_for_path(path).map_err(|error| {
+        Fault::new(Kind::Model, format!("cannot read the graph {}", path.display())).cause(format!("{error:#}"))
+    })?;
+    let outputs = proto.graph.map(|graph| graph.output).unwrap_or_default();
+    Ok(outputs.into_iter().map(|output| output.name).collect())
+}
+
 impl Engine for TractEngine {
     fn run(&mut self, inputs: Vec<Tensor>) -> Result<Vec<Tensor>> {
         let mut values: TVec<TValue> = TVec::new();

@@ -107,8 +107,8 @@ fn found<'a>(seen: &Followed, answer: Option<&'a Answer>) -> Found<'a> {
 }
 
 /// "compact on the CPU, 72 products"
-pub fn status_text(model: &str, products: usize) -> String {
-    format!("{model} on the CPU, {products} products")
+pub fn status_text(model: &str, runs_on: &str, products: usize) -> String {
+    format!("{model} on {runs_on}, {products} products")
 }
 
 /// Tracker, windows and matches of one camera.
@@ -146,7 +146,8 @@ impl Core {
         for query in self.follower.follow(detections, times)? {
             answer(&mut self.answers, &query, &mut self.matcher, self.settings.top, times);
         }
-        let text = status_text(&self.follower.manifest().name, self.matcher.products());
+        let (model, runs_on) = (&self.follower.manifest().name, self.follower.runs_on());
+        let text = status_text(model, runs_on, self.matcher.products());
         let status = Status { text, ..Status::default() };
         let followed = self.follower.followed(frame.meta);
         Ok(scene(&self.settings, Some(frame.picture.clone()), &followed, &self.answers, status))

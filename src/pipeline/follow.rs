@@ -57,6 +57,11 @@ impl Follower {
         self.looks = looks;
     }
 
+    /// What the aggregation graph runs on, "the CPU".
+    pub fn runs_on(&self) -> &str {
+        &self.aggregator.runs_on().name
+    }
+
     pub fn manifest(&self) -> &Manifest {
         self.aggregator.manifest()
     }

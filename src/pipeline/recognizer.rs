@@ -5,7 +5,7 @@ use crate::fault::{Fault, Kind, Result};
 use crate::frame::Picture;
 use crate::geometry::{Camera, Letterbox, Network, Rect, Size};
 use crate::metrics::StageTimes;
-use crate::network::{Graphs, Manifest};
+use crate::network::{EngineSettings, Graphs, Manifest, RunsOn};
 use crate::seam::aggregate::{Sequence, sequence};
 use crate::seam::detect::{detect, likeliest};
 use crate::seam::letterbox::letterbox;
@@ -64,13 +64,35 @@ impl View {
 }
 
 impl Recognizer {
-    /// Loads a model folder.
+    /// Loads a model folder, on the CPU.
     pub fn load(folder: &Path) -> Result<Self> {
+        Recognizer::load_on(folder, &EngineSettings::cpu())
+    }
+
+    /// Loads a model folder, on what the settings say.
+    pub fn load_on(folder: &Path, settings: &EngineSettings) -> Result<Self> {
         let manifest = Manifest::load(folder)?;
-        let graphs = Graphs::load(&manifest)?;
+        let graphs = Graphs::load_on(&manifest, settings)?;
+        Ok(Recognizer::new(Arc::new(manifest), graphs))
+    }
+
+    /// Loads a model folder on TensorRT. `None`: it is here, and its engines are not built yet.
+    pub fn load_tensorrt(folder: &Path, settings: &EngineSettings) -> Result<Option<Self>> {
+        let manifest = Manifest::load(folder)?;
+        let graphs = Graphs::load_tensorrt(&manifest, settings)?;
+        Ok(graphs.map(|graphs| Recognizer::new(Arc::new(manifest), graphs)))
+    }
+
+    /// A model with its graphs.
+    pub fn new(manifest: Arc<Manifest>, graphs: Graphs) -> Self {
         let anchors = Arc::new(Anchors::new(&manifest.anchors));
         let most = manifest.detections.max;
-        Ok(Recognizer { manifest: Arc::new(manifest), anchors, graphs, most })
+        Recognizer { manifest, anchors, graphs, most }
+    }
+
+    /// What the graphs run on.
+    pub fn runs_on(&self) -> &RunsOn {
+        &self.graphs.runs_on
     }
 
     /// Embeds at most the `most` best detections of a picture: a mirror follows no more.

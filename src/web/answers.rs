@@ -24,7 +24,13 @@ pub fn json_response(status: StatusCode, value: &Value) -> Response {
 pub async fn health(State(app): State<App>) -> Response {
     let report = app.links.report();
     let (status, word) = health_of(&report);
-    json_response(status, &json!({ "status": word, "reasons": report.reasons }))
+    json_response(
+        status,
+        &json!({
+            "status": word, "reasons": report.reasons,
+            "network": report.network, "fallback": report.fallback, "building": report.building,
+        }),
+    )
 }
 
 fn health_of(report: &Report) -> (StatusCode, &'static str) {

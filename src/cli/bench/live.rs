@@ -155,6 +155,7 @@ fn settings(args: &BenchArgs, scratch: &Path) -> Result<LiveSettings> {
         camera: CameraSettings { source, ..settings.camera },
         panel: PanelSettings { kind: PanelKind::Memory, ..settings.panel },
         catalogue: import.db,
+        engines: args.backend.settings(),
         ..settings
     })
 }

@@ -16,6 +16,7 @@ pub mod answer;
 pub mod backoff;
 pub mod blank;
 pub mod capture;
+pub mod engines;
 pub mod heat;
 pub mod load;
 pub mod look;
@@ -37,6 +38,7 @@ use crate::clock::Clock;
 use crate::display::open::PanelSettings;
 use crate::frame::{Frame, FrameMeta};
 use crate::latest::Latest;
+use crate::network::EngineSettings;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -57,6 +59,8 @@ pub struct LiveSettings {
     pub detections: usize,
     /// Frame workers; 0 is one for each core, at most four.
     pub workers: usize,
+    /// What the network runs on.
+    pub engines: EngineSettings,
     /// Catalogue file.
     pub catalogue: PathBuf,
     pub core: CoreSettings,
@@ -71,7 +75,13 @@ impl LiveSettings {
     pub fn needs_restart(&self, new: &LiveSettings) -> Option<&'static str> {
         let changes = [
             ("screen", self.panel != new.panel || self.rate != new.rate),
-            ("model", self.model != new.model || self.detections != new.detections || self.workers != new.workers),
+            (
+                "model",
+                self.model != new.model
+                    || self.detections != new.detections
+                    || self.workers != new.workers
+                    || self.engines != new.engines,
+            ),
             ("watchdog", self.stall != new.stall),
         ];
         changes.into_iter().find_map(|(name, changed)| changed.then_some(name))

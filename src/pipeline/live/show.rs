@@ -127,7 +127,7 @@ impl Shown {
         let sight = self.sight.as_ref().filter(|sight| frame.is_some() && fresh(sight.meta.captured));
         let starting = status.phase.get() == Phase::Starting;
         let line = StatusLine {
-            text: status.summary.get(),
+            text: status.building.get().unwrap_or_else(|| status.summary.get()),
             frames_per_second: sight.map(|_| status.millirate.get() as f32 / 1e3),
             warning: status.reasons().into_iter().next().filter(|_| !starting || frame.is_none()),
         };

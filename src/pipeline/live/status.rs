@@ -55,6 +55,14 @@ pub struct Status {
     pub reload_fault: Shared<Option<String>>,
     /// Why less is recognised than could be: heat, current.
     pub throttled: Shared<Option<String>>,
+    /// What the network runs on.
+    pub network: Shared<String>,
+    /// Why it is the CPU although TensorRT was to be had first.
+    pub fallback: Shared<Option<String>>,
+    /// Why the engines that were asked for are not there.
+    pub engine_fault: Shared<Option<String>>,
+    /// How far the engines are that are being built.
+    pub building: Shared<Option<String>>,
     /// "compact on the CPU, 72 products"
     pub summary: Shared<String>,
     /// Another process has changed the catalogue.
@@ -147,7 +155,8 @@ impl Status {
         let camera = self.camera_fault.get().map(|fault| format!("camera: {fault}"));
         let screen = self.screen_fault.get().map(|fault| format!("screen: {fault}"));
         let reload = self.reload_fault.get().map(|fault| format!("reload: {fault}"));
-        camera.into_iter().chain(screen).chain(reload).chain(self.throttled.get()).collect()
+        let engine = self.engine_fault.get().map(|fault| format!("network: {fault}"));
+        camera.into_iter().chain(screen).chain(reload).chain(engine).chain(self.throttled.get()).collect()
     }
 }
 
@@ -168,6 +177,12 @@ pub struct Report {
     pub reasons: Vec<String>,
     pub uptime_seconds: f64,
     pub summary: String,
+    /// What the network runs on.
+    pub network: String,
+    /// Why it is the CPU although TensorRT was to be had first.
+    pub fallback: Option<String>,
+    /// How far the engines are that are being built.
+    pub building: Option<String>,
     pub camera: String,
     pub garments: usize,
     pub frames_per_second: f32,
@@ -217,6 +232,9 @@ impl super::Links {
             reasons: status.reasons(),
             uptime_seconds: now.as_secs_f64(),
             summary: status.summary.get(),
+            network: status.network.get(),
+            fallback: status.fallback.get(),
+            building: status.building.get(),
             camera: status.camera.get(),
             garments: status.newest_sight.get().map_or(0, |sight| sight.followed.len()),
             frames_per_second: status.millirate.get() as f32 / 1e3,

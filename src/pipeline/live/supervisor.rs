@@ -6,15 +6,16 @@ use super::notify::Notifier;
 use super::stage::{End, Ended, Life, Running, Stage};
 use super::status::Phase;
 use super::watch::Pulse;
-use super::{Links, LiveSettings, answer, capture, look, show};
+use super::{Links, LiveSettings, answer, capture, engines, look, show};
 use crate::clock::{Clock, SystemClock};
 use crate::fault::{Fault, Kind, Result};
 use crate::machine::hottest;
+use crate::network::Backend;
 use crate::pipeline::core::status_text;
 use crate::pipeline::follow::Follower;
 use crate::pipeline::matcher::Matcher;
 use crate::pipeline::recognizer::Recognizer;
-use crate::shutdown::Request;
+use crate::shutdown::{Request, Token};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
@@ -43,6 +44,10 @@ pub struct Live {
     ended: (Sender<Ended>, Receiver<Ended>),
     loading: Option<Receiver<Result<Loaded>>>,
     recognizer: Option<Recognizer>,
+    /// The model on the engines that are being built.
+    building: Option<Receiver<Result<Recognizer>>>,
+    /// Ends what is being built.
+    enough: Token,
     reloading: Option<Receiver<Result<Reloaded>>>,
     notifier: Notifier,
     fed: Option<Duration>,
@@ -71,6 +76,8 @@ impl Live {
             ended: channel(),
             loading: Some(load::in_background(move || load::everything(&wanted))?),
             recognizer: None,
+            building: None,
+            enough: Token::new(),
             reloading: None,
             notifier: Notifier::from_environment(),
             fed: None,
@@ -110,6 +117,7 @@ impl Live {
     /// Looks round once. False when there is nothing more to do.
     fn round(&mut self) -> Result<bool> {
         self.loaded()?;
+        self.built()?;
         self.reloaded();
         if self.links.status.catalogue_changed.set(false) && self.reloading.is_none() {
             log::info!("the catalogue has changed: it is loaded anew");
@@ -155,7 +163,7 @@ impl Live {
     /// Model and catalogue are there: recognition begins.
     fn loaded(&mut self) -> Result<()> {
         let Some(loading) = &self.loading else { return Ok(()) };
-        let Loaded { recognizer, matcher } = match loading.try_recv() {
+        let Loaded { recognizer, matcher, unbuilt } = match loading.try_recv() {
             Ok(result) => result?,
             Err(TryRecvError::Empty) => return Ok(()),
             Err(TryRecvError::Disconnected) => {
@@ -165,14 +173,46 @@ impl Live {
         self.loading = None;
         self.summarise(&recognizer, matcher.products());
         self.recognizer = Some(recognizer);
+        if unbuilt {
+            let (settings, links, token) = (self.settings.clone(), self.links.clone(), self.enough.clone());
+            self.building = Some(load::in_background(move || engines::build(&settings, &links, &token))?);
+        }
         self.start_look()?;
         self.run_stage(Stage::Match, move |life| answer::run(life, matcher))
     }
 
+    /// The engines are there: recognition goes over to them. Where they cannot be built it stays on the CPU, and that is said.
+    fn built(&mut self) -> Result<()> {
+        let Some(result) = self.building.as_ref().and_then(|building| building.try_recv().ok()) else { return Ok(()) };
+        self.building = None;
+        let recognizer = match result {
+            Ok(recognizer) => recognizer.at_most(self.settings.detections),
+            Err(fault) => {
+                log::error!("the network stays on the CPU: {fault}");
+                let status = &self.links.status;
+                match self.settings.engines.backend {
+                    Backend::TensorRt => status.engine_fault.set(Some(fault.to_string())),
+                    _ => status.fallback.set(Some(fault.to_string())),
+                };
+                return Ok(());
+            }
+        };
+        self.summarise(&recognizer, self.links.status.products.get() as usize);
+        self.recognizer = Some(recognizer);
+        if let Some(old) = self.running.remove(&Stage::Look) {
+            old.tell();
+        }
+        self.start_look()
+    }
+
     fn summarise(&self, recognizer: &Recognizer, products: usize) {
-        let text = status_text(&recognizer.manifest().name, products);
+        let runs_on = recognizer.runs_on();
+        let text = status_text(&recognizer.manifest().name, &runs_on.name, products);
         log::info!("{text}");
-        self.links.status.summary.set(text);
+        let status = &self.links.status;
+        status.network.set(runs_on.name.clone());
+        status.fallback.set(runs_on.fallback.clone());
+        status.summary.set(text);
     }
 
     fn run_stage(&mut self, stage: Stage, body: impl FnOnce(&Life) -> Result<End> + Send + 'static) -> Result<()> {
@@ -305,6 +345,7 @@ impl Live {
     /// Tells every stage to end, and waits for each in the way of a frame.
     fn stop(&mut self) {
         self.links.status.phase.set(Phase::Stopping);
+        self.enough.cancel();
         self.notifier.stopping();
         for running in self.running.values() {
             running.tell();

@@ -1,0 +1,41 @@
+//! In place of TensorRT where this program was built without it.
+
+use super::{BuildLimits, Watch};
+use crate::fault::{Fault, Kind, Result};
+use crate::network::Engine;
+use crate::network::engines::Host;
+use std::convert::Infallible;
+
+/// There is none.
+pub enum TensorRt {
+    Never(Infallible),
+}
+
+impl TensorRt {
+    pub fn open() -> Result<Self> {
+        Err(Fault::new(Kind::Unavailable, "cannot use TensorRT: this vetrina was built without it")
+            .cure("build it with --features tensorrt (docs/tensorrt.md), or say backend = \"cpu\""))
+    }
+
+    pub fn open_builder() -> Result<Self> {
+        TensorRt::open()
+    }
+
+    pub fn host(&self) -> Host {
+        match *self {
+            TensorRt::Never(never) => match never {},
+        }
+    }
+
+    pub fn build(&self, _onnx: &[u8], _limits: &BuildLimits, _watch: &mut Watch) -> Result<Vec<u8>> {
+        match *self {
+            TensorRt::Never(never) => match never {},
+        }
+    }
+
+    pub fn load(&self, _engine: &[u8], _outputs: &[String]) -> Result<Box<dyn Engine>> {
+        match *self {
+            TensorRt::Never(never) => match never {},
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Every graph of a model on every backend that is here: the same outputs as on the CPU, within what its precision costs.
+//!
+//! Without a GPU it runs the CPU beside itself on another thread's copy, so that at least sharing is held to it. The models are
+//! the shipped one, and those that `VETRINA_CONFORMANCE_MODELS` names, folders divided by colons.
+
+#![allow(clippy::unwrap_used)]
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use vetrina::frame::Picture;
+use vetrina::geometry::Size;
+use vetrina::network::engines::EngineCache;
+use vetrina::network::engines::build::{OPEN, build, wanted};
+use vetrina::network::engines::compare::{Figure, Tolerance, compare};
+use vetrina::network::manifest::GraphName;
+use vetrina::network::tensorrt::{BuildLimits, TensorRt};
+use vetrina::network::{Backend, Engine, EngineSettings, Graphs, Manifest, Precision};
+use vetrina::pipeline::samples::Samples;
+
+fn models() -> Vec<PathBuf> {
+    let named = std::env::var_os("VETRINA_CONFORMANCE_MODELS").unwrap_or_default();
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/compact");
+    std::env::split_paths(&named).filter(|path| !path.as_os_str().is_empty()).chain([shipped]).collect()
+}
+
+/// A frame of the demo.
+fn picture() -> Picture {
+    let clip = Path::new(env!("CARGO_MANIFEST_DIR")).join("demo/clips/1.mjpg");
+    let mut source = vetrina::capture::open(&clip.display().to_string()).unwrap();
+    let mut shown = Picture::new(Size::new(1, 1), vec![0; 3]);
+    while let Some(frame) = source.next().unwrap() {
+        shown = (*frame.picture).clone();
+        if frame.meta.sequence == 45 {
+            break;
+        }
+    }
+    shown
+}
+
+fn engine(graphs: &mut Graphs, name: GraphName) -> &mut Box<dyn Engine> {
+    match name {
+        GraphName::Trunk => &mut graphs.trunk,
+        GraphName::BoxHead => &mut graphs.box_head,
+        GraphName::MatchHead => &mut graphs.match_head,
+        GraphName::Aggregator => &mut graphs.aggregator,
+    }
+}
+
+/// Runs every graph on every sample, on the CPU and on `other`, and holds the differences to the tolerance of `precision`.
+fn hold(manifest: &Manifest, samples: &Samples, mut other: Graphs, precision: Precision) {
+    let mut cpu = Graphs::load(manifest).unwrap();
+    for graph in GraphName::ALL {
+        // A graph that the model lacks in this precision is run in a wider one, which it is then held to.
+        let has = |precision: &Precision| manifest.typed_graph(graph, *precision).is_some();
+        let held = Precision::ALL.into_iter().rev().filter(|narrower| *narrower <= precision).find(has).unwrap();
+        let inputs = samples.inputs(graph);
+        assert!(!inputs.is_empty(), "{}: nothing to run it on", graph.name());
+        for input in inputs {
+            let right = engine(&mut cpu, graph).run(vec![input.clone()]).unwrap();
+            let found = engine(&mut other, graph).run(vec![input]).unwrap();
+            let names: Vec<String> = (0..right.len()).map(|place| format!("{} output {place}", graph.name())).collect();
+            let figures = compare(&names, &right, &found).unwrap();
+            let beyond: Vec<&Figure> = figures.iter().filter(|figure| !Tolerance::of(held).allows(figure)).collect();
+            assert!(beyond.is_empty(), "{} on {} in {held}: {beyond:?}", manifest.name, other.runs_on.name);
+        }
+    }
+}
+
+#[test]
+fn copies_for_other_threads_compute_the_same_on_the_cpu() {
+    for model in models() {
+        let manifest = Arc::new(Manifest::load(&model).unwrap());
+        let samples = Samples::of(&manifest, &picture()).unwrap();
+        let shared = Graphs::load(&manifest).unwrap().share();
+        std::thread::scope(|scope| scope.spawn(|| hold(&manifest, &samples, shared, Precision::Fp32)).join().unwrap());
+    }
+}
+
+#[test]
+fn tensorrt_computes_what_the_cpu_computes() {
+    let tensorrt = match TensorRt::open() {
+        Ok(tensorrt) => tensorrt,
+        Err(fault) => return eprintln!("skipped: {fault}"),
+    };
+    let folder = tempfile::tempdir().unwrap();
+    for model in models() {
+        let manifest = Arc::new(Manifest::load(&model).unwrap());
+        let samples = Samples::of(&manifest, &picture()).unwrap();
+        for precision in Precision::ALL {
+            let Ok(engines) = wanted(&manifest, Some(precision), &tensorrt.host()) else { continue };
+            let cache = EngineCache::new(folder.path());
+            let limits = BuildLimits { memory: 2 << 30, open: OPEN, capability: None };
+            for engine in engines.iter().filter(|engine| cache.find(&engine.key).is_none()) {
+                let inputs = samples.inputs(engine.graph);
+                build(&tensorrt, &manifest, engine, &inputs, &limits, &cache, &mut |_| true).unwrap();
+            }
+            let settings = EngineSettings {
+                backend: Backend::TensorRt,
+                precision: Some(precision),
+                engines: folder.path().into(),
+            };
+            hold(&manifest, &samples, Graphs::load_on(&manifest, &settings).unwrap(), precision);
+        }
+    }
+}
+
+/// tract computes Q/DQ graphs as they are written, in fp32: an int8 graph is within its tolerance before any GPU sees it. (It
+/// loads no fp16 graphs: its Gemm adds the bias in fp32.)
+#[test]
+fn int8_graphs_are_within_their_tolerance_on_the_cpu() {
+    let mut ran = 0;
+    for model in models() {
+        let manifest = Arc::new(Manifest::load(&model).unwrap());
+        let typed = GraphName::ALL
+            .into_iter()
+            .filter_map(|graph| Some((graph, manifest.typed_graph(graph, Precision::Int8)?.0)));
+        let typed: Vec<_> = typed.collect();
+        if typed.is_empty() {
+            continue;
+        }
+        let samples = Samples::of(&manifest, &picture()).unwrap();
+        let mut cpu = Graphs::load(&manifest).unwrap();
+        for (graph, path) in typed {
+            let input = samples.inputs(graph).remove(0);
+            let right = engine(&mut cpu, graph).run(vec![input.clone()]).unwrap();
+            let found = Graphs::load_graph(&path).unwrap().run(vec![input]).unwrap();
+            let names: Vec<String> = (0..right.len()).map(|place| format!("output {place}")).collect();
+            let figures = compare(&names, &right, &found).unwrap();
+            let allowed = Tolerance::of(Precision::Int8);
+            assert!(figures.iter().all(|figure| allowed.allows(figure)), "{graph:?}: {figures:?}");
+            ran += 1;
+        }
+    }
+    if ran == 0 {
+        eprintln!("skipped: VETRINA_CONFORMANCE_MODELS names no model with graphs in int8");
+    }
+}
