@@ -66,11 +66,12 @@ class Pictures:
         return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
 
     def sample(
-        self, index: int, box: tuple[int, int], rng: np.random.Generator | None, change=None, light=None
+        self, index: int, box: tuple[int, int], rng: np.random.Generator | None, change=None, light=None, cut=None
     ) -> Sample:
         """A picture in a letterbox of `box`; augmented when `rng` is given.
 
-        `change` (picture -> picture) comes before all else; `light` (picture, rng -> picture) stands in for `jitter`.
+        `change` (picture -> picture) comes before all else, then `cut` (picture, boxes, rng -> picture, boxes); `light`
+        (picture, rng -> picture) stands in for `jitter`.
         """
         entry = self.images[index]
         garments = entry["garments"]
@@ -78,7 +79,8 @@ class Pictures:
         visible = np.array([g["visible"] for g in garments], np.float32)
         picture = self.read(index)
         picture = change(picture) if change else picture
-        image, size, placed = place(picture, boxes, box, rng, light or jitter)
+        picture, left = cut(picture, boxes, rng) if cut else (picture, boxes)
+        image, size, placed = place(picture, left, box, rng, light or jitter)
         area = np.prod(np.maximum(placed[:, 2:] - placed[:, :2], 0), axis=1)
         whole = np.prod(np.maximum(boxes[:, 2:] - boxes[:, :2], 1e-3), axis=1)
         visible = visible * np.minimum(area / (whole * (image.scale**2)), 1)

@@ -100,6 +100,18 @@ def without_appearance(network: Network, rois: torch.Tensor) -> torch.Tensor:
     return torch.nn.functional.pad(rois, (0, 0, 0, 0, 0, network.config.extra))
 
 
+@torch.no_grad()
+def box_batch(network: Network, samples: list[Sample], objectness, deltas, proposals: int, count: int):
+    """`count` RoIs of each picture, out of its best `proposals`: boxes, labels, garment boxes, picture index."""
+    parts = []
+    for i, sample in enumerate(samples):
+        raw = [t[i : i + 1] for t in objectness], [t[i : i + 1] for t in deltas]
+        found, _ = propose(network.config, network.config.input_size, sample.size, *raw)
+        chosen = losses.box_targets(found[:proposals], sample, count)
+        parts.append((*chosen, torch.full((len(chosen[0]),), i)))
+    return [torch.cat(column) for column in zip(*parts)]
+
+
 class Bank:
     """Embeddings of recent shop pictures, one a product, oldest out first."""
 
@@ -168,22 +180,11 @@ class Trainer:
         logits = torch.stack([torch.cat([pair[0] for pair in one]) for one in each])
         moves = torch.stack([torch.cat([pair[1] for pair in one]) for one in each])
         out = dict(zip(("objectness", "rpn_box"), losses.rpn_loss(logits, moves, anchors, samples)))
-        rois, labels, targets, image = self.box_batch(samples, size, objectness, deltas)
+        rois, labels, targets, image = box_batch(network, samples, objectness, deltas, self.recipe.proposals, self.recipe.rois)
         pooled = pool_rois(config, levels, rois, 7, size, image)
         out["class"], out["box"] = losses.box_loss(*network.box(pooled), rois, labels, targets)
         out["pairs"], out["rank"] = self.match(samples, levels, size)
         return out
-
-    @torch.no_grad()
-    def box_batch(self, samples, size, objectness, deltas):
-        """Sampled RoIs of all pictures: boxes, labels, garment boxes, picture index."""
-        parts = []
-        for i, sample in enumerate(samples):
-            raw = [t[i : i + 1] for t in objectness], [t[i : i + 1] for t in deltas]
-            proposals, _ = propose(self.network.config, size, sample.size, *raw)
-            chosen = losses.box_targets(proposals[: self.recipe.proposals], sample, self.recipe.rois)
-            parts.append((*chosen, torch.full((len(chosen[0]),), i)))
-        return [torch.cat(column) for column in zip(*parts)]
 
     def match(self, samples, levels, size):
         """The match losses over every garment that shows enough."""

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from seamnet import adapt, checkpoint, evaluate, losses, matching, rois, stored, train
+from seamnet import adapt, checkpoint, evaluate, losses, matching, refine, rois, stored, train
 from seamnet.data import BatchSpec, Pictures
 from seamnet.network import Network
 
@@ -57,6 +57,29 @@ def test_training_learns_resumes_and_measures(compact, tmp_path, monkeypatch):
     checkpoint.load(network, tmp_path / "final.pth")
     figures = evaluate.evaluate(network, pictures, clips=1)
     assert 0 <= figures["ap50"] <= 1 and figures["garments"] == 6
+
+
+def test_heads_learn_and_what_the_match_heads_see_stays(compact, tmp_path):
+    pictures = Pictures(drawn.write(tmp_path / "data"))
+    network = Network(compact.config)
+    train.start(network)
+    before = {k: v.clone() for k, v in network.state_dict().items()}
+    lines = []
+    refine.fit(network, pictures, refine.Recipe(steps=30, lr=2e-3, street=2, shop=1, empty=1), lines.append)
+    after = network.state_dict()
+    changed = {k.split(".")[0 if k.startswith("rpn") else 1] for k, v in after.items() if not torch.equal(v, before[k])}
+    assert changed == {"rpn", "box_head", "box_predictor"}
+    assert float(lines[-1].split("class ")[1].split()[0]) < 0.8 * np.log(14), "no better than chance"
+
+
+def test_a_closer_cut_keeps_boxes_on_their_garments():
+    rng = np.random.default_rng(2)
+    picture = np.zeros((120, 80, 3), np.uint8)
+    picture[30:70, 20:50] = 255
+    for _ in range(40):
+        cut, (box,) = refine.closer(picture, np.array([[20, 30, 50, 70]], np.float32), rng)
+        ys, xs = np.nonzero(cut[..., 0] > 127)
+        assert np.abs(box - [xs.min(), ys.min(), xs.max() + 1, ys.max() + 1]).max() <= 2
 
 
 def test_stored_features_stand_for_pictures(compact, tmp_path):

@@ -1,0 +1,118 @@
+"""The detector's heads once more, trunk and pyramid at rest, on pictures as unlike one another as can be made of them.
+
+The trunk learns from moderate changes, since what the match heads see must keep its colour. Where a garment is and of which
+class it is does not depend on light, on how close it stands, or on colour at all, so here all of that varies.
+"""
+
+import time
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+
+from . import losses, train, training
+from .data import Pictures, Sample, in_another_light
+from .network import Network, flat, level_anchors, pool_rois
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All numbers of the run."""
+
+    minutes: float = 60.0
+    steps: int = 1_000_000
+    """The run ends with its minutes or its steps, whichever is first."""
+    seed: int = 1
+    lr: float = 4e-4
+    warmup: int = 30
+    weight_decay: float = 1e-4
+    average: float = 0.995
+    """Decay of the moving average of the weights, which is what the run leaves."""
+    street: int = 12
+    shop: int = 2
+    empty: int = 2
+    """Pictures of each kind in a batch."""
+    rois: int = 64
+    proposals: int = 100
+
+
+def any_light(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Another light; now and then without colour, or coarsely compressed."""
+    picture = in_another_light(picture, rng)
+    if rng.random() < 0.15:
+        picture = np.repeat(picture.mean(axis=2, keepdims=True), 3, axis=2)
+    if rng.random() < 0.3:
+        quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 80))]
+        picture = cv2.imdecode(cv2.imencode(".jpg", picture.astype(np.uint8), quality)[1], cv2.IMREAD_COLOR)
+    return picture.astype(np.float32)
+
+
+def closer(picture: np.ndarray, boxes: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Every other picture cut to a part, down to a half, about some garment; one in four a little wider or narrower."""
+    height, width = picture.shape[:2]
+    if rng.random() < 0.5:
+        zoom = float(np.exp(rng.uniform(0, np.log(2))))
+        h, w = int(height / zoom), int(width / zoom)
+        box = boxes[rng.integers(len(boxes))] if len(boxes) else np.array([0, 0, width, height])
+        x = int(np.clip((box[0] + box[2]) / 2 - w * rng.uniform(0.25, 0.75), 0, width - w))
+        y = int(np.clip((box[1] + box[3]) / 2 - h * rng.uniform(0.25, 0.75), 0, height - h))
+        picture = np.ascontiguousarray(picture[y : y + h, x : x + w])
+        boxes = np.clip(boxes - np.array([x, y, x, y]), 0, np.array([w, h, w, h]))
+    if rng.random() < 0.25:
+        stretch = float(np.exp(rng.uniform(-0.2, 0.2)))
+        picture = cv2.resize(picture, (max(8, int(picture.shape[1] * stretch)), picture.shape[0]))
+        boxes = boxes * np.array([stretch, 1, stretch, 1])
+    return picture, boxes.astype(np.float32)
+
+
+def batch(pictures: Pictures, recipe: Recipe, size: tuple[int, int], rng: np.random.Generator) -> list[Sample]:
+    """Pictures of every kind."""
+    kinds = {kind: [i for i, image in enumerate(pictures.images) if image["kind"] == kind] for kind in ("street", "shop", "empty")}
+    counts = {"street": recipe.street, "shop": recipe.shop, "empty": recipe.empty}
+    chosen = [i for kind, ids in kinds.items() if ids for i in rng.choice(ids, counts[kind])]
+    return [pictures.sample(int(i), size, rng, light=any_light, cut=closer) for i in chosen]
+
+
+def fit(network: Network, pictures: Pictures, recipe: Recipe, report=print) -> None:
+    """Trains RPN and box head in place; what the match heads see stays as it was, bit by bit."""
+    torch.manual_seed(recipe.seed)
+    rng = np.random.default_rng(recipe.seed)
+    heads = [network.rpn, network.roi_heads.box_head, network.roi_heads.box_predictor]
+    learn = [p for head in heads for p in head.parameters()]
+    optimiser = torch.optim.AdamW(learn, lr=recipe.lr, weight_decay=recipe.weight_decay)
+    averaged = {k: v.clone() for k, v in network.state_dict().items()}
+    network.eval()
+    begun, step, done = time.monotonic(), 0, 0.0
+    while done < 1:
+        for group in optimiser.param_groups:
+            group["lr"] = recipe.lr * training.rate(step, recipe.warmup, done)
+        values = step_losses(network, recipe, batch(pictures, recipe, network.config.input_size, rng))
+        total = sum(train.WEIGHTS[name] * value for name, value in values.items())
+        optimiser.zero_grad(set_to_none=True)
+        total.backward()
+        torch.nn.utils.clip_grad_norm_(learn, 5.0)
+        optimiser.step()
+        step += 1
+        training.follow(averaged, network, step, recipe.average)
+        done = max(step / recipe.steps, (time.monotonic() - begun) / (60 * recipe.minutes))
+        if step % 20 == 0 or done >= 1:
+            report(f"step {step} " + " ".join(f"{name} {value.item():.4f}" for name, value in values.items()))
+    network.load_state_dict(averaged)
+
+
+def step_losses(network: Network, recipe: Recipe, samples: list[Sample]) -> dict[str, torch.Tensor]:
+    """The detector's losses of a batch."""
+    size = network.config.input_size
+    with torch.no_grad():
+        levels = [level.contiguous() for level in train.pyramid(network, samples, 0)]
+    objectness, deltas = network.rpn.head(levels)
+    anchors = torch.cat(level_anchors(network.config, size, [t.shape[-2:] for t in objectness]))
+    each = [[flat(o[i], d[i]) for o, d in zip(objectness, deltas)] for i in range(len(samples))]
+    logits = torch.stack([torch.cat([pair[0] for pair in one]) for one in each])
+    moves = torch.stack([torch.cat([pair[1] for pair in one]) for one in each])
+    out = dict(zip(("objectness", "rpn_box"), losses.rpn_loss(logits, moves, anchors, samples)))
+    rois, labels, wanted, image = train.box_batch(network, samples, objectness, deltas, recipe.proposals, recipe.rois)
+    pooled = pool_rois(network.config, levels[:-1], rois, 7, size, image)
+    out["class"], out["box"] = losses.box_loss(*network.box(pooled), rois, labels, wanted)
+    return out
