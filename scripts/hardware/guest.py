@@ -10,7 +10,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-MODULES = ("vivid", "bochs", "virtio_pci", "virtio_blk", "ext4")
+MODULES = ("vivid", "virtio_pci", "virtio_blk", "virtio_console", "ext4")
+SHELL = "hvc0"
 
 INIT = r"""#!/bin/sh
 # The first process: what systemd and udev do on a real mirror, in short.
@@ -85,6 +86,52 @@ class Missing(Exception):
 
 
 @dataclass(frozen=True)
+class Parts:
+    """Where the guest's programs come from, and which card it has."""
+
+    arch: str
+    """Debian's name of it."""
+    card: str
+    """The module of the screen's card."""
+    foreign: str = ""
+    """Before the names of the compiler and its tools, where this machine is of another architecture."""
+
+    def apt(self, folder: Path) -> list[str]:
+        """What apt is told in order to know the other architecture's packages and leave this machine as it is."""
+        if not self.foreign:
+            return []
+        options = [f"APT::Architecture={self.arch}", f"APT::Architectures::={self.arch}"]
+        options += [f"Dir::State::lists={folder / 'lists'}", f"Dir::Cache={folder}", "Dir::State::status=/dev/null"]
+        return [word for option in options for word in ("-o", option)]
+
+    def busybox(self, work: Path) -> Path:
+        if not self.foreign:
+            return Path(need("busybox", "busybox-static"))
+        folder = work / "busybox"
+        if not (folder / "bin/busybox").exists():
+            run("dpkg-deb", "-x", download(self, folder, "busybox-static"), folder)
+        return folder / "bin/busybox"
+
+    def libraries(self, program: Path, root: Path) -> None:
+        """The shared libraries of a program, where its loader looks for them."""
+        if self.foreign:
+            library = Path("/usr") / self.foreign.removesuffix("-") / "lib"
+            loader = re.findall(r"interpreter: /lib/(\S+)\]", run("readelf", "-l", program))
+            needed = re.findall(r"\(NEEDED\).*\[(\S+)\]", run("readelf", "-d", program))
+            found = {library / name: f"lib/{name}" for name in (*loader, *needed)}
+        else:
+            paths = re.findall(r"(?:=> )?(/\S+) \(0x", run("ldd", program))
+            found = {Path(path): path.lstrip("/") for path in paths}
+        for path, place in found.items():
+            (root / place).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, root / place)
+
+
+AMD64 = Parts("amd64", "bochs")
+ARM64 = Parts("arm64", "virtio_gpu", "aarch64-linux-gnu-")
+
+
+@dataclass(frozen=True)
 class Kernel:
     """An unpacked kernel package."""
 
@@ -110,10 +157,9 @@ def run(*command, **options) -> str:
     return done.stdout
 
 
-def kernel(folder: Path) -> Kernel:
+def kernel(parts: Parts, folder: Path) -> Kernel:
     """Debian's kernel, downloaded once and never installed."""
-    folder.mkdir(parents=True, exist_ok=True)
-    package = next(folder.glob("linux-image-*.deb"), None) or download(folder)
+    package = next(folder.glob("linux-image-*.deb"), None) or download(parts, folder, f"linux-image-{parts.arch}")
     unpacked = folder / "k"
     if not unpacked.exists():
         run("dpkg-deb", "-x", package, folder / "part")
@@ -123,22 +169,27 @@ def kernel(folder: Path) -> Kernel:
     return Kernel(unpacked, version)
 
 
-def download(folder: Path) -> Path:
+def download(parts: Parts, folder: Path, name: str) -> Path:
+    """A package from apt into `folder`. A kernel's name stands for the newest kernel."""
+    (folder / "lists/partial").mkdir(parents=True, exist_ok=True)
+    apt = parts.apt(folder)
     try:
-        depends = run(need("apt-cache", "apt"), "depends", "linux-image-amd64")
-        name = re.search(r"Depends: (linux-image-\S+)", depends)
-        run("apt-get", "download", name.group(1), cwd=folder)
-    except (RuntimeError, AttributeError) as error:
-        raise Missing(f"no kernel can be had from apt ({error})") from error
-    return next(folder.glob("linux-image-*.deb"))
+        if apt:
+            run(need("apt-get", "apt"), *apt, "update")
+        depends = run(need("apt-cache", "apt"), *apt, "depends", name)
+        newest = re.search(r"Depends: (linux-image-\S+)", depends)
+        run("apt-get", *apt, "download", newest.group(1) if newest else name, cwd=folder)
+        return next(folder.glob("*.deb"))
+    except (RuntimeError, StopIteration) as error:
+        raise Missing(f"{name} cannot be had from apt ({error})") from error
 
 
-def modules(kernel: Kernel, root: Path) -> None:
+def modules(parts: Parts, kernel: Kernel, root: Path) -> None:
     """The drivers, and the order in which they are loaded; `vivid` itself comes last, with its settings."""
     target = root / "modules"
     target.mkdir()
     order = []
-    for name in MODULES:
+    for name in (*MODULES, parts.card):
         wanted = run(need("modprobe", "kmod"), "-d", kernel.folder, "-S", kernel.version, "--show-depends", name)
         for line in wanted.splitlines():
             word, _, path = line.partition(" ")
@@ -152,15 +203,7 @@ def modules(kernel: Kernel, root: Path) -> None:
     (target / "order").write_text("".join(f"{name}\n" for name in order if name != "vivid.ko"))
 
 
-def libraries(program: Path, root: Path) -> None:
-    """The shared libraries of a program, where its loader looks for them."""
-    for path in re.findall(r"(?:=> )?(/\S+) \(0x", run("ldd", program)):
-        target = root / path.lstrip("/")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(path, target)
-
-
-def initramfs(work: Path, kernel: Kernel, contents: Path, model: Path, console: str, rotate: int) -> Path:
+def initramfs(parts: Parts, work: Path, kernel: Kernel, contents: Path, model: Path, rotate: int) -> Path:
     """Everything but the catalogue, as one archive."""
     root = work / "root"
     shutil.rmtree(root, ignore_errors=True)
@@ -170,17 +213,17 @@ def initramfs(work: Path, kernel: Kernel, contents: Path, model: Path, console: 
     for name in ("bin", "dev", "proc", "sys", "etc"):
         (root / name).mkdir(exist_ok=True)
     shutil.copytree(model, root / "usr/share/vetrina/models/tiny")
-    libraries(root / "usr/bin/vetrina", root)
-    modules(kernel, root)
-    shutil.copy(need("busybox", "busybox-static"), root / "bin/busybox")
-    for applet in run("busybox", "--list").split():
+    parts.libraries(root / "usr/bin/vetrina", root)
+    modules(parts, kernel, root)
+    shutil.copy(parts.busybox(work), root / "bin/busybox")
+    for applet in run(need("busybox", "busybox-static"), "--list").split():
         if applet != "busybox":
             (root / "bin" / applet).symlink_to("busybox")
     control = work / "control.c"
     control.write_text(CONTROL)
-    run(need("cc", "gcc"), "-static", "-O1", "-o", root / "bin/control", control)
-    shell = re.sub(r"\d+$", lambda number: str(int(number.group()) + 1), console)
-    (root / "init").write_text(INIT.replace("SHELL", shell))
+    compiler = need(f"{parts.foreign}gcc", f"gcc-{parts.foreign}".rstrip("-"))
+    run(compiler, "-static", "-O1", "-o", root / "bin/control", control)
+    (root / "init").write_text(INIT.replace("SHELL", SHELL))
     (root / "init").chmod(0o755)
     etc = {
         "passwd": "root:x:0:0::/:/bin/sh\nvetrina:x:900:900::/var/lib/vetrina:/bin/false\n",

@@ -1,4 +1,4 @@
-"""The virtual computer: started, asked, looked at, switched off. QEMU, its monitor (QMP), and a shell on a serial line."""
+"""The virtual computer: started, asked, looked at, switched off. QEMU, its monitor (QMP), and a shell on a console."""
 
 from __future__ import annotations
 
@@ -31,6 +31,15 @@ class Hardware:
     """A processor without AVX and FMA, which QEMU computes lane by lane in software: a network then takes many times as long."""
 
 
+AMD64 = Hardware()
+ARM64 = Hardware(
+    qemu="qemu-system-aarch64",
+    console="ttyAMA0",
+    card="virtio-gpu-pci,edid=off,xres={0},yres={1}",
+    more=("-machine", "virt", "-cpu", "cortex-a76"),
+)
+
+
 @dataclass
 class Machine:
     """One running computer. Its disk outlives it."""
@@ -55,7 +64,9 @@ class Machine:
             "-append", boot,
             "-drive", f"file={self.disk},format=raw,if=virtio",
             "-serial", f"file:{self.work / 'console.log'}",
-            "-serial", f"unix:{self.work / 'shell'},server=on,wait=off",
+            "-device", "virtio-serial-pci",
+            "-chardev", f"socket,id=shell,path={self.work / 'shell'},server=on,wait=off",
+            "-device", "virtconsole,chardev=shell",
             "-qmp", f"unix:{self.work / 'qmp'},server=on,wait=off",
         ]  # fmt: skip
         log = (self.work / "qemu.log").open("w")
