@@ -306,6 +306,12 @@ impl Config {
         self.web.enabled.then_some(WebSettings { listen: self.web.listen, password, images, model: model.into() })
     }
 
+    /// What the network is to run on.
+    pub fn engines(&self) -> EngineSettings {
+        let Model { backend, precision, .. } = self.model;
+        EngineSettings { backend, precision, engines: self.model.engines.clone() }
+    }
+
     /// Everything that the live pipeline needs. `model` is the folder to use where none is configured.
     pub fn live(&self, model: &Path) -> LiveSettings {
         LiveSettings {
@@ -315,11 +321,7 @@ impl Config {
             model: self.model.folder.clone().unwrap_or_else(|| model.into()),
             detections: self.model.garments.get(),
             workers: self.model.workers.get(),
-            engines: EngineSettings {
-                backend: self.model.backend,
-                precision: self.model.precision,
-                engines: self.model.engines.clone(),
-            },
+            engines: self.engines(),
             catalogue: self.catalogue.file.clone(),
             core: CoreSettings {
                 shop: self.shop.name.clone(),

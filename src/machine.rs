@@ -6,15 +6,23 @@ use std::path::{Path, PathBuf};
 
 /// Memory that the process holds, bytes; where Linux tells.
 pub fn resident_memory() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
-    line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kb| 1024 * kb)
+    figure("/proc/self/status", "VmRSS:")
+}
+
+/// The most memory that this process has held, bytes; where Linux tells.
+pub fn peak_memory() -> Option<u64> {
+    figure("/proc/self/status", "VmHWM:")
 }
 
 /// Memory that programs can still have, bytes; where Linux tells.
 pub fn available_memory() -> Option<u64> {
-    let memory = fs::read_to_string("/proc/meminfo").ok()?;
-    let line = memory.lines().find(|line| line.starts_with("MemAvailable:"))?;
+    figure("/proc/meminfo", "MemAvailable:")
+}
+
+/// What the kernel's table `path` says of `name`, which it counts in kB, in bytes.
+fn figure(path: &str, name: &str) -> Option<u64> {
+    let table = fs::read_to_string(path).ok()?;
+    let line = table.lines().find(|line| line.starts_with(name))?;
     line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kb| 1024 * kb)
 }
 

@@ -7,8 +7,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use vetrina::frame::Picture;
-use vetrina::geometry::Size;
+use vetrina::cli::bench::demo_picture;
 use vetrina::network::engines::EngineCache;
 use vetrina::network::engines::build::{OPEN, build, wanted};
 use vetrina::network::engines::compare::{Figure, Tolerance, compare};
@@ -21,20 +20,6 @@ fn models() -> Vec<PathBuf> {
     let named = std::env::var_os("VETRINA_CONFORMANCE_MODELS").unwrap_or_default();
     let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/compact");
     std::env::split_paths(&named).filter(|path| !path.as_os_str().is_empty()).chain([shipped]).collect()
-}
-
-/// A frame of the demo.
-fn picture() -> Picture {
-    let clip = Path::new(env!("CARGO_MANIFEST_DIR")).join("demo/clips/1.mjpg");
-    let mut source = vetrina::capture::open(&clip.display().to_string()).unwrap();
-    let mut shown = Picture::new(Size::new(1, 1), vec![0; 3]);
-    while let Some(frame) = source.next().unwrap() {
-        shown = (*frame.picture).clone();
-        if frame.meta.sequence == 45 {
-            break;
-        }
-    }
-    shown
 }
 
 fn engine(graphs: &mut Graphs, name: GraphName) -> &mut Box<dyn Engine> {
@@ -51,8 +36,7 @@ fn hold(manifest: &Manifest, samples: &Samples, mut other: Graphs, precision: Pr
     let mut cpu = Graphs::load(manifest).unwrap();
     for graph in GraphName::ALL {
         // A graph that the model lacks in this precision is run in a wider one, which it is then held to.
-        let has = |precision: &Precision| manifest.typed_graph(graph, *precision).is_some();
-        let held = Precision::ALL.into_iter().rev().filter(|narrower| *narrower <= precision).find(has).unwrap();
+        let (held, _, _) = manifest.typed_within(graph, precision);
         let inputs = samples.inputs(graph);
         assert!(!inputs.is_empty(), "{}: nothing to run it on", graph.name());
         for input in inputs {
@@ -70,7 +54,7 @@ fn hold(manifest: &Manifest, samples: &Samples, mut other: Graphs, precision: Pr
 fn copies_for_other_threads_compute_the_same_on_the_cpu() {
     for model in models() {
         let manifest = Arc::new(Manifest::load(&model).unwrap());
-        let samples = Samples::of(&manifest, &picture()).unwrap();
+        let samples = Samples::of(&manifest, &demo_picture().unwrap()).unwrap();
         let shared = Graphs::load(&manifest).unwrap().share();
         std::thread::scope(|scope| scope.spawn(|| hold(&manifest, &samples, shared, Precision::Fp32)).join().unwrap());
     }
@@ -85,7 +69,7 @@ fn tensorrt_computes_what_the_cpu_computes() {
     let folder = tempfile::tempdir().unwrap();
     for model in models() {
         let manifest = Arc::new(Manifest::load(&model).unwrap());
-        let samples = Samples::of(&manifest, &picture()).unwrap();
+        let samples = Samples::of(&manifest, &demo_picture().unwrap()).unwrap();
         for precision in Precision::ALL {
             let Ok(engines) = wanted(&manifest, Some(precision), &tensorrt.host()) else { continue };
             let cache = EngineCache::new(folder.path());
@@ -118,7 +102,7 @@ fn int8_graphs_are_within_their_tolerance_on_the_cpu() {
         if typed.is_empty() {
             continue;
         }
-        let samples = Samples::of(&manifest, &picture()).unwrap();
+        let samples = Samples::of(&manifest, &demo_picture().unwrap()).unwrap();
         let mut cpu = Graphs::load(&manifest).unwrap();
         for (graph, path) in typed {
             let input = samples.inputs(graph).remove(0);

@@ -1,6 +1,7 @@
 """What a model folder's graphs are fed with for given pictures: int8's scales come from it."""
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -30,17 +31,20 @@ class Recording(Folder):
         return super().run(graph, value)
 
 
-def inputs(folder: Path, pictures: Path) -> dict[str, list[np.ndarray]]:
-    """Inputs of every graph for the pictures in a folder (sub-folders too), in the order of their names."""
-    files = sorted(p for p in pictures.rglob("*") if p.suffix.lower() in PICTURES)
-    network = Recording(folder)
-    m = network.manifest
-    for file in files:
+def fitted(network: Folder, pictures: Path) -> Iterator[tuple[torch.Tensor, tuple[int, int]]]:
+    """The pictures of a folder (sub-folders too), in the order of their names, as the network takes them: image and size inside it."""
+    for file in sorted(p for p in pictures.rglob("*") if p.suffix.lower() in PICTURES):
         picture = cv2.imread(str(file), cv2.IMREAD_COLOR)
         if picture is None:
             raise ValueError(f"{file} is no picture")
         picture = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
-        image, size = preprocess.letterbox(picture, network.config.input_size, m["input"]["prefilter"])
+        yield preprocess.letterbox(picture, network.config.input_size, network.manifest["input"]["prefilter"])
+
+
+def inputs(folder: Path, pictures: Path) -> dict[str, list[np.ndarray]]:
+    """Inputs of every graph for the pictures in a folder."""
+    network = Recording(folder)
+    for image, size in fitted(network, pictures):
         network(image, size)
     missing = [name for name in typed.TYPED if not network.inputs[name]]
     if missing:

@@ -6,12 +6,11 @@ operators in fp32 and keeps some values wide between them, so what it says of fp
 
 from pathlib import Path
 
-import cv2
 import torch
 import torch.nn.functional as F
 
-from . import agree, preprocess
-from .calibrate import PICTURES, Recording
+from . import agree
+from .calibrate import Recording, fitted
 from .folder import Folder, read_manifest
 from .network import Detections
 
@@ -47,15 +46,10 @@ def measure(folder: Path, precision: str, pictures: Path) -> dict:
     if not any(precision in graph for graph in read_manifest(folder)["graphs"].values()):
         raise ValueError(f"{folder} has no graph in {precision}")
     wide, narrow = Recording(folder), Folder(folder, precision=precision)
-    files = sorted(p for p in pictures.rglob("*") if p.suffix.lower() in PICTURES)
     seen, gallery, queries = [], [], []
-    counts = [0, 0]
-    for file in files:
-        picture = cv2.imread(str(file), cv2.IMREAD_COLOR)
-        if picture is None:
-            raise ValueError(f"{file} is no picture")
-        rgb = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
-        image, size = preprocess.letterbox(rgb, wide.config.input_size, wide.manifest["input"]["prefilter"])
+    count, counts = 0, [0, 0]
+    for image, size in fitted(wide, pictures):
+        count += 1
         a, b = sure(wide(image, size)), sure(narrow(image, size))
         counts = [counts[0] + len(a.labels), counts[1] + len(b.labels)]
         for i, j in agree.pairs(a, b, 0.5):
@@ -66,7 +60,7 @@ def measure(folder: Path, precision: str, pictures: Path) -> dict:
     g, q = torch.stack(gallery), torch.stack(queries)
     nearest = torch.cdist(q, g).argmin(dim=1)
     return {
-        "pictures": len(files),
+        "pictures": count,
         "garments in fp32": counts[0],
         f"garments in {precision}": counts[1],
         "found by both": len(seen),

@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 import torch
 
-from . import losses, train, training
+from . import train, training
 from .data import Pictures, Sample, in_another_light
-from .network import Network, flat, level_anchors, pool_rois
+from .network import Network
 
 
 @dataclass(frozen=True)
@@ -66,11 +66,9 @@ def closer(picture: np.ndarray, boxes: np.ndarray, rng: np.random.Generator) -> 
     return picture, boxes.astype(np.float32)
 
 
-def batch(pictures: Pictures, recipe: Recipe, size: tuple[int, int], rng: np.random.Generator) -> list[Sample]:
-    """Pictures of every kind."""
-    kinds = {kind: [i for i, image in enumerate(pictures.images) if image["kind"] == kind] for kind in ("street", "shop", "empty")}
-    counts = {"street": recipe.street, "shop": recipe.shop, "empty": recipe.empty}
-    chosen = [i for kind, ids in kinds.items() if ids for i in rng.choice(ids, counts[kind])]
+def batch(pictures: Pictures, kinds: list[tuple[list[int], int]], size: tuple[int, int], rng: np.random.Generator) -> list[Sample]:
+    """From each of `kinds`, which are indices of pictures, as many as stands beside them."""
+    chosen = [i for ids, count in kinds if ids for i in rng.choice(ids, count)]
     return [pictures.sample(int(i), size, rng, light=any_light, cut=closer) for i in chosen]
 
 
@@ -82,12 +80,17 @@ def fit(network: Network, pictures: Pictures, recipe: Recipe, report=print) -> N
     learn = [p for head in heads for p in head.parameters()]
     optimiser = torch.optim.AdamW(learn, lr=recipe.lr, weight_decay=recipe.weight_decay)
     averaged = {k: v.clone() for k, v in network.state_dict().items()}
+    counts = {"street": recipe.street, "shop": recipe.shop, "empty": recipe.empty}
+    kinds = [([i for i, image in enumerate(pictures.images) if image["kind"] == kind], n) for kind, n in counts.items()]
     network.eval()
     begun, step, done = time.monotonic(), 0, 0.0
     while done < 1:
         for group in optimiser.param_groups:
             group["lr"] = recipe.lr * training.rate(step, recipe.warmup, done)
-        values = step_losses(network, recipe, batch(pictures, recipe, network.config.input_size, rng))
+        samples = batch(pictures, kinds, network.config.input_size, rng)
+        with torch.no_grad():
+            levels = train.pyramid(network, samples, 0)
+        values, _ = train.detector_losses(network, samples, levels, recipe.proposals, recipe.rois)
         total = sum(train.WEIGHTS[name] * value for name, value in values.items())
         optimiser.zero_grad(set_to_none=True)
         total.backward()
@@ -99,20 +102,3 @@ def fit(network: Network, pictures: Pictures, recipe: Recipe, report=print) -> N
         if step % 20 == 0 or done >= 1:
             report(f"step {step} " + " ".join(f"{name} {value.item():.4f}" for name, value in values.items()))
     network.load_state_dict(averaged)
-
-
-def step_losses(network: Network, recipe: Recipe, samples: list[Sample]) -> dict[str, torch.Tensor]:
-    """The detector's losses of a batch."""
-    size = network.config.input_size
-    with torch.no_grad():
-        levels = [level.contiguous() for level in train.pyramid(network, samples, 0)]
-    objectness, deltas = network.rpn.head(levels)
-    anchors = torch.cat(level_anchors(network.config, size, [t.shape[-2:] for t in objectness]))
-    each = [[flat(o[i], d[i]) for o, d in zip(objectness, deltas)] for i in range(len(samples))]
-    logits = torch.stack([torch.cat([pair[0] for pair in one]) for one in each])
-    moves = torch.stack([torch.cat([pair[1] for pair in one]) for one in each])
-    out = dict(zip(("objectness", "rpn_box"), losses.rpn_loss(logits, moves, anchors, samples)))
-    rois, labels, wanted, image = train.box_batch(network, samples, objectness, deltas, recipe.proposals, recipe.rois)
-    pooled = pool_rois(network.config, levels[:-1], rois, 7, size, image)
-    out["class"], out["box"] = losses.box_loss(*network.box(pooled), rois, labels, wanted)
-    return out

@@ -16,7 +16,6 @@ import onnxruntime
 from . import typed
 from .folder import read_manifest
 
-LAYERS = ("Conv", "Gemm", "MatMul", "ConvTranspose")
 BYTES = {"fp32": 4, "fp16": 2, "int8": 1}
 
 
@@ -84,7 +83,7 @@ def layers(path: Path, steps: int = 10) -> list[Layer]:
     count = lambda name: float(np.prod(shapes[name]))  # noqa: E731
     out = []
     for node in graph.node:
-        if node.op_type not in LAYERS:
+        if node.op_type not in typed.LAYERS:
             continue
         weight = shapes[node.input[1]]
         if node.op_type == "Conv":

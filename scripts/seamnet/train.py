@@ -112,6 +112,24 @@ def box_batch(network: Network, samples: list[Sample], objectness, deltas, propo
     return [torch.cat(column) for column in zip(*parts)]
 
 
+def detector_losses(
+    network: Network, samples: list[Sample], levels: list[torch.Tensor], proposals: int, count: int
+) -> tuple[dict[str, torch.Tensor], list[torch.Tensor]]:
+    """Losses of RPN and box head on what `pyramid` gave, and the levels of it that RoIs are pooled from; `proposals` and
+    `count` as in `box_batch`."""
+    config, size = network.config, network.config.input_size
+    objectness, deltas = network.rpn.head(levels)
+    anchors = torch.cat(level_anchors(config, size, [t.shape[-2:] for t in objectness]))
+    each = [[flat(o[i], d[i]) for o, d in zip(objectness, deltas)] for i in range(len(samples))]
+    logits = torch.stack([torch.cat([pair[0] for pair in one]) for one in each])
+    moves = torch.stack([torch.cat([pair[1] for pair in one]) for one in each])
+    out = dict(zip(("objectness", "rpn_box"), losses.rpn_loss(logits, moves, anchors, samples)))
+    rois, labels, targets, image = box_batch(network, samples, objectness, deltas, proposals, count)
+    levels = [level.contiguous() for level in levels[:-1]]
+    out["class"], out["box"] = losses.box_loss(*network.box(pool_rois(config, levels, rois, 7, size, image)), rois, labels, targets)
+    return out, levels
+
+
 class Bank:
     """Embeddings of recent shop pictures, one a product, oldest out first."""
 
@@ -171,19 +189,9 @@ class Trainer:
     def losses(self, samples: list[Sample]) -> dict[str, torch.Tensor]:
         """All losses of a batch."""
         network, config = self.network, self.network.config
-        size = config.input_size
         levels = pyramid(network, samples, self.recipe.frozen_blocks)
-        objectness, deltas = network.rpn.head(levels)
-        levels = [level.contiguous() for level in levels[:-1]]
-        anchors = torch.cat(level_anchors(config, size, [t.shape[-2:] for t in objectness]))
-        each = [[flat(o[i], d[i]) for o, d in zip(objectness, deltas)] for i in range(len(samples))]
-        logits = torch.stack([torch.cat([pair[0] for pair in one]) for one in each])
-        moves = torch.stack([torch.cat([pair[1] for pair in one]) for one in each])
-        out = dict(zip(("objectness", "rpn_box"), losses.rpn_loss(logits, moves, anchors, samples)))
-        rois, labels, targets, image = box_batch(network, samples, objectness, deltas, self.recipe.proposals, self.recipe.rois)
-        pooled = pool_rois(config, levels, rois, 7, size, image)
-        out["class"], out["box"] = losses.box_loss(*network.box(pooled), rois, labels, targets)
-        out["pairs"], out["rank"] = self.match(samples, levels, size)
+        out, levels = detector_losses(network, samples, levels, self.recipe.proposals, self.recipe.rois)
+        out["pairs"], out["rank"] = self.match(samples, levels, config.input_size)
         return out
 
     def match(self, samples, levels, size):

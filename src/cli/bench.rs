@@ -9,6 +9,7 @@ use crate::capture::{self, RECORDED_RATE, Source, decode_picture};
 use crate::catalogue::Gallery;
 use crate::fault::{Fault, Kind, Result};
 use crate::frame::{Frame, FrameMeta, Picture};
+use crate::machine;
 use crate::metrics::{StageSummary, StageTimes};
 use crate::pipeline::core::tracker_from;
 use crate::pipeline::recognizer::Recognizer;
@@ -17,7 +18,7 @@ use crate::seam::{Detections, Embedding, Tracker};
 use clap::Args;
 use image::{RgbImage, imageops};
 use serde_json::json;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -172,10 +173,7 @@ fn one_after_the_other(source: &mut Again, worker: &mut Recognizer, rest: &mut R
 
 /// A frame of the demo in which somebody stands whole.
 pub fn demo_picture() -> Result<Arc<Picture>> {
-    shown(&places::shipped("demo/clips/1.mjpg")?)
-}
-
-fn shown(clip: &Path) -> Result<Arc<Picture>> {
+    let clip = places::shipped("demo/clips/1.mjpg")?;
     let mut source = capture::open(&clip.display().to_string())?;
     let mut shown: Option<Arc<Picture>> = None;
     while let Some(frame) = source.next()? {
@@ -232,7 +230,7 @@ fn report(args: &BenchArgs, [name, runs_on]: &[String; 2], one: &Pass, several: 
             "model": name, "backend": runs_on, "frames": args.frames, "garments_per_frame": one.garments, "stages": stages,
             "frames_per_second_one_thread": one.frames_per_second,
             "frames_per_second": several.frames_per_second, "frame_workers": workers,
-            "products": args.products, "peak_memory_mb": peak_memory(),
+            "products": args.products, "peak_memory_mb": peak_memory_mb(),
         }))?);
     }
     let mut table = Table::new(&["stage", ">median ms", ">p95 ms", ">calls/frame", ">share"]);
@@ -245,7 +243,7 @@ fn report(args: &BenchArgs, [name, runs_on]: &[String; 2], one: &Pass, several: 
             format!("{:.1} %", 100.0 * per_frame(stage) / whole),
         ]);
     }
-    let memory = peak_memory().map_or("unknown".into(), |mb| format!("{mb:.0} MB"));
+    let memory = peak_memory_mb().map_or("unknown".into(), |mb| format!("{mb:.0} MB"));
     print(&format!(
         "model {name} on {runs_on}, {} frames, {:.1} garments a frame, {} products\n{}\none thread: {:.1} frames/s; {workers} \
          frame workers: {:.1} frames/s; peak memory {memory}",
@@ -258,9 +256,6 @@ fn report(args: &BenchArgs, [name, runs_on]: &[String; 2], one: &Pass, several: 
     ))
 }
 
-/// The most memory that this process has held, MB; where Linux tells.
-fn peak_memory() -> Option<f64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
-    line.split_whitespace().nth(1)?.parse::<f64>().ok().map(|kb| kb / 1024.0)
+fn peak_memory_mb() -> Option<f64> {
+    machine::peak_memory().map(|bytes| bytes as f64 / f64::from(1 << 20))
 }

@@ -82,7 +82,7 @@ fn copy(fault: &Fault) -> Fault {
 
 /// What the network would run on.
 fn backend(config: &Config, manifest: &Manifest) -> Result<String> {
-    let engines = config.live(Path::new("")).engines;
+    let engines = config.engines();
     if engines.backend == Backend::Cpu {
         return Ok("tract, on the CPU".into());
     }

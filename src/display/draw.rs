@@ -16,6 +16,7 @@ use embedded_graphics::pixelcolor::Rgb888;
 use embedded_graphics::prelude::{Drawable, Point, Primitive};
 use embedded_graphics::primitives::{PrimitiveStyle, Rectangle};
 use kept::Kept;
+pub use kept::fitted;
 
 /// Draws scenes, and keeps what is dear to make: glyphs, scaled product pictures, QR codes.
 pub struct Painter {

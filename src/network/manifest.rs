@@ -158,6 +158,14 @@ impl Manifest {
         }
     }
 
+    /// The graph in `most`, or in the next wider precision that the model has it in: which, where, and its hash.
+    pub fn typed_within(&self, name: GraphName, most: Precision) -> (Precision, PathBuf, &str) {
+        let narrower = [Precision::Int8, Precision::Fp16].into_iter().filter(|precision| *precision <= most);
+        let mut typed = narrower
+            .filter_map(|precision| self.typed_graph(name, precision).map(|(path, sha256)| (precision, path, sha256)));
+        typed.next().unwrap_or_else(|| (Precision::Fp32, self.graph_path(name), &self.graph(name).sha256))
+    }
+
     fn graph(&self, name: GraphName) -> &GraphFile {
         match name {
             GraphName::Trunk => &self.graphs.trunk,

@@ -75,27 +75,34 @@ impl Graphs {
     /// # Errors
     /// [`Kind::Unavailable`]: TensorRT was asked for and is not here, or its engines are not built.
     pub fn load_on(manifest: &Manifest, settings: &EngineSettings) -> Result<Self> {
-        let unbuilt = || {
-            let text = format!("the engines of {} are not built for this machine", manifest.name);
-            Fault::new(Kind::Unavailable, text).cure("build them: vetrina engine build")
-        };
-        let fault = match settings.backend {
-            Backend::Cpu => return Graphs::load(manifest),
-            Backend::TensorRt | Backend::Auto => match Graphs::load_tensorrt(manifest, settings) {
-                Ok(Some(graphs)) => return Ok(graphs),
-                Ok(None) => unbuilt(),
-                Err(fault) => fault,
-            },
-        };
-        if settings.backend == Backend::Auto { Graphs::load_instead(manifest, &fault) } else { Err(fault) }
+        let (graphs, unbuilt) = Graphs::load_meanwhile(manifest, settings)?;
+        if !unbuilt {
+            return Ok(graphs);
+        }
+        let text = format!("the engines of {} are not built for this machine", manifest.name);
+        let fault = Fault::new(Kind::Unavailable, text).cure("build them: vetrina engine build");
+        if settings.backend == Backend::Auto { Ok(graphs.instead(&fault)) } else { Err(fault) }
     }
 
-    /// Loads every graph on the CPU, since TensorRT is not to be had, and says so.
-    pub fn load_instead(manifest: &Manifest, why: &Fault) -> Result<Self> {
+    /// As [`Graphs::load_on`], but what is not built yet is no error: then the graphs run on the CPU meanwhile, and this says
+    /// that there is something to build.
+    pub fn load_meanwhile(manifest: &Manifest, settings: &EngineSettings) -> Result<(Self, bool)> {
+        if settings.backend == Backend::Cpu {
+            return Ok((Graphs::load(manifest)?, false));
+        }
+        match Graphs::load_tensorrt(manifest, settings) {
+            Ok(Some(graphs)) => Ok((graphs, false)),
+            Ok(None) => Ok((Graphs::load(manifest)?, true)),
+            Err(fault) if settings.backend == Backend::Auto => Ok((Graphs::load(manifest)?.instead(&fault), false)),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// They run on the CPU since TensorRT is not to be had, which is said.
+    fn instead(mut self, why: &Fault) -> Self {
         log::info!("the network runs on the CPU: {why}");
-        let mut graphs = Graphs::load(manifest)?;
-        graphs.runs_on.fallback = Some(why.to_string());
-        Ok(graphs)
+        self.runs_on.fallback = Some(why.to_string());
+        self
     }
 
     /// Loads every graph on TensorRT. `None`: it is here, and an engine is not built for it yet.

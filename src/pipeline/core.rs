@@ -58,8 +58,10 @@ pub type Answers = BTreeMap<u64, Answer>;
 pub fn answer(answers: &mut Answers, query: &Query, matcher: &mut Matcher, top: usize, times: &mut StageTimes) {
     let matches = times.time("search", || matcher.search_for(&query.embedding, query.class, top));
     let since = query.meta.captured;
+    let mut asked = 1;
     if let Some(last) = answers.get_mut(&query.track) {
         last.asked += 1;
+        asked = last.asked;
         let sure = |matches: &[Match]| matches.first().map(|best| best.logit);
         if stays(since.saturating_sub(last.since), sure(&last.matches), sure(&matches)) {
             return;
@@ -67,7 +69,6 @@ pub fn answer(answers: &mut Answers, query: &Query, matcher: &mut Matcher, top: 
     }
     let accepted: Vec<Match> = matches.iter().filter(|found| matcher.accepts(found)).cloned().collect();
     let cards = accepted.iter().map(|found| matcher.card(found)).collect();
-    let asked = answers.get(&query.track).map_or(1, |answer| answer.asked);
     let answer = Answer { since, class: query.class, label: query.label.clone(), asked, matches, cards };
     answers.insert(query.track, answer);
 }

@@ -76,6 +76,14 @@ impl Recognizer {
         Ok(Recognizer::new(Arc::new(manifest), graphs))
     }
 
+    /// Loads a model folder on what the settings say; where its engines are yet to be built, on the CPU meanwhile, and this
+    /// says so.
+    pub fn load_meanwhile(folder: &Path, settings: &EngineSettings) -> Result<(Self, bool)> {
+        let manifest = Manifest::load(folder)?;
+        let (graphs, unbuilt) = Graphs::load_meanwhile(&manifest, settings)?;
+        Ok((Recognizer::new(Arc::new(manifest), graphs), unbuilt))
+    }
+
     /// Loads a model folder on TensorRT. `None`: it is here, and its engines are not built yet.
     pub fn load_tensorrt(folder: &Path, settings: &EngineSettings) -> Result<Option<Self>> {
         let manifest = Manifest::load(folder)?;

@@ -1,14 +1,12 @@
 //! The pictures behind the figures: what was worn, what it is, and what the network took it for.
 
 use crate::display::canvas::Canvas;
+use crate::display::draw::fitted;
 use crate::display::text::{Fonts, Glyphs, Line};
 use crate::display::theme;
 use crate::fault::{Fault, Kind, Result};
 use crate::frame::Picture;
 use crate::geometry::Size;
-use embedded_graphics::pixelcolor::Rgb888;
-use image::RgbImage;
-use image::imageops::{FilterType, resize};
 
 /// Pixels of one picture's place, and of the words below it.
 const CELL: (usize, usize) = (170, 210);
@@ -36,7 +34,10 @@ pub fn draw(rows: &[Vec<Cell>]) -> Result<Canvas> {
     for (row, cells) in rows.iter().enumerate() {
         for (column, cell) in cells.iter().enumerate() {
             let (x, y) = (GAP + column * width, GAP + row * height);
-            let small = shrunk(&cell.picture)?;
+            if cell.picture.size().width * cell.picture.size().height == 0 {
+                return Err(Fault::new(Kind::Input, "an empty picture"));
+            }
+            let small = fitted(&cell.picture, Size::new(CELL.0, CELL.1));
             canvas.copy((x + (CELL.0 - small.size().width) / 2) as i32, y as i32, &small);
             let colour = if cell.right { theme::BRASS } else { theme::MUTED };
             let text = &fonts.ellipsize(&cell.words, theme::STATUS, CELL.0 as f32);
@@ -47,24 +48,10 @@ pub fn draw(rows: &[Vec<Cell>]) -> Result<Canvas> {
     Ok(canvas)
 }
 
-/// The whole picture, as large as its place allows.
-fn shrunk(picture: &Picture) -> Result<Canvas> {
-    let Size { width, height } = picture.size();
-    let image = RgbImage::from_raw(width as u32, height as u32, picture.rgb().to_vec());
-    let image = image.filter(|_| width > 0 && height > 0).ok_or_else(|| Fault::new(Kind::Input, "an empty picture"))?;
-    let scale = (CELL.0 as f32 / width as f32).min(CELL.1 as f32 / height as f32);
-    let side = |pixels: usize| ((pixels as f32 * scale).round() as u32).max(1);
-    let small = resize(&image, side(width), side(height), FilterType::Triangle);
-    let mut canvas = Canvas::new(Size::new(small.width() as usize, small.height() as usize));
-    for (x, y, pixel) in small.enumerate_pixels() {
-        canvas.blend(x as i32, y as i32, Rgb888::new(pixel[0], pixel[1], pixel[2]), 1.0);
-    }
-    Ok(canvas)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use embedded_graphics::pixelcolor::Rgb888;
 
     #[test]
     fn a_picture_stands_whole_in_its_place() {

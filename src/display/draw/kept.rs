@@ -75,24 +75,32 @@ fn forget<K, T>(kept: &mut HashMap<K, Entry<T>>, now: u64) {
 
 /// The whole picture as large as it goes in `size`; what is left takes the colour of the picture's corners.
 fn contain(picture: &Picture, size: Size) -> Canvas {
+    let small = fitted(picture, size);
+    let Size { width, height } = small.size();
+    let mut tile = Canvas::new(size);
+    tile.fill(corner_colour(picture));
+    tile.copy(((size.width - width) / 2) as i32, ((size.height - height) / 2) as i32, &small);
+    tile
+}
+
+/// The whole picture, which is not empty, as large as it goes in `size`.
+pub fn fitted(picture: &Picture, size: Size) -> Canvas {
     let from = picture.size();
     let scale = (size.width as f32 / from.width as f32).min(size.height as f32 / from.height as f32);
     let side = |length: usize, limit: usize| ((length as f32 * scale).round() as usize).clamp(1, limit);
     let (width, height) = (side(from.width, size.width), side(from.height, size.height));
-    let mut tile = Canvas::new(size);
-    tile.fill(corner_colour(picture));
-    let corner = Point::new(((size.width - width) / 2) as i32, ((size.height - height) / 2) as i32);
-    let area = Rectangle::new(corner, (width as u32, height as u32).into());
+    let mut small = Canvas::new(Size::new(width, height));
+    let area = Rectangle::new(Point::zero(), (width as u32, height as u32).into());
     let pixels = (0..height).flat_map(|y| (0..width).map(move |x| (x, y)));
     let span = |i: usize, count: usize, length: usize| {
         let start = i * length / count;
         start..((i + 1) * length).div_ceil(count).clamp(start + 1, length)
     };
-    let Ok(()) = tile.fill_contiguous(
+    let Ok(()) = small.fill_contiguous(
         &area,
         pixels.map(|(x, y)| mean(picture, span(x, width, from.width), span(y, height, from.height))),
     );
-    tile
+    small
 }
 
 /// A very small copy: stretched over the panel again it is all blur. From a coarse grid of samples, as it is made for every frame.

@@ -35,11 +35,9 @@ pub fn wanted(manifest: &Manifest, precision: Option<Precision>, host: &Host) ->
     let shapes = OPEN.map(|size| size.to_string()).join(" ");
     let all: Vec<Wanted> = GraphName::ALL
         .into_iter()
-        .filter_map(|graph| {
-            let narrower = Precision::ALL.into_iter().rev().filter(|precision| *precision <= most);
-            let found = narrower.filter_map(|precision| Some((precision, manifest.typed_graph(graph, precision)?)));
-            let (precision, (onnx, sha256)) = { found }.next()?;
-            Some(Wanted { graph, key: Key::new(graph, sha256, precision, &shapes, host), onnx })
+        .map(|graph| {
+            let (precision, onnx, sha256) = manifest.typed_within(graph, most);
+            Wanted { graph, key: Key::new(graph, sha256, precision, &shapes, host), onnx }
         })
         .collect();
     match precision {

@@ -53,7 +53,7 @@ pub fn read(path: &Path) -> Result<(Record, Vec<u8>)> {
     }
     let length = |at: usize| u64::from_le_bytes(std::array::from_fn(|byte| seal[at + byte])) as usize;
     let (engine, record) = (length(0), length(8));
-    if engine.checked_add(record) != Some(end) || seal[16..48] != digest(body, &seal[..16]) {
+    if engine.checked_add(record) != Some(end) || seal[16..48] != digest(&[body, &seal[..16]]) {
         return Err(damaged("its contents are not those that were written"));
     }
     let record = serde_json::from_slice(&body[engine..]).map_err(|error| damaged(&error.to_string()))?;
@@ -71,20 +71,18 @@ fn seal(engine: &[u8], record: &Record) -> Result<Vec<u8>> {
     let mut tail = serde_json::to_vec(record)
         .map_err(|error| Fault::new(Kind::Internal, "cannot write an engine's record").cause(error))?;
     let lengths = [engine.len() as u64, tail.len() as u64].map(u64::to_le_bytes).concat();
-    let mut hasher = Sha256::new();
-    for part in [engine, &tail, &lengths] {
-        hasher.update(part);
-    }
+    let digest = digest(&[engine, &tail, &lengths]);
     tail.extend(lengths);
-    tail.extend(hasher.finalize());
+    tail.extend(digest);
     tail.extend(MAGIC);
     Ok(tail)
 }
 
-fn digest(body: &[u8], lengths: &[u8]) -> [u8; 32] {
+fn digest(parts: &[&[u8]]) -> [u8; 32] {
     let mut hasher = Sha256::new();
-    hasher.update(body);
-    hasher.update(lengths);
+    for part in parts {
+        hasher.update(part);
+    }
     hasher.finalize().into()
 }
 

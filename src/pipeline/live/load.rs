@@ -4,11 +4,10 @@ use super::LiveSettings;
 use super::stage::{no_thread, panicked};
 use crate::catalogue::Catalogue;
 use crate::fault::Result;
-use crate::network::{Backend, Graphs, Manifest};
+use crate::network::Manifest;
 use crate::pipeline::matcher::Matcher;
 use crate::pipeline::recognizer::Recognizer;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread::{Builder, available_parallelism};
 
@@ -22,28 +21,10 @@ pub struct Loaded {
 
 /// Loads model and catalogue.
 pub fn everything(settings: &LiveSettings) -> Result<Loaded> {
-    let (recognizer, unbuilt) = recognizer(settings)?;
+    let (recognizer, unbuilt) = Recognizer::load_meanwhile(&settings.model, &settings.engines)?;
     let recognizer = recognizer.at_most(settings.detections);
     let matcher = matcher(settings, recognizer.manifest())?;
     Ok(Loaded { recognizer, matcher, unbuilt })
-}
-
-/// The model on what the settings say, and whether its engines are yet to be built.
-fn recognizer(settings: &LiveSettings) -> Result<(Recognizer, bool)> {
-    let (model, engines) = (&settings.model, &settings.engines);
-    if engines.backend == Backend::Cpu {
-        return Ok((Recognizer::load(model)?, false));
-    }
-    match Recognizer::load_tensorrt(model, engines) {
-        Ok(Some(recognizer)) => Ok((recognizer, false)),
-        Ok(None) => Ok((Recognizer::load(model)?, true)),
-        Err(fault) if engines.backend == Backend::Auto => {
-            let manifest = Manifest::load(model)?;
-            let graphs = Graphs::load_instead(&manifest, &fault)?;
-            Ok((Recognizer::new(Arc::new(manifest), graphs), false))
-        }
-        Err(fault) => Err(fault),
-    }
 }
 
 /// Opens the catalogue and loads its index.
