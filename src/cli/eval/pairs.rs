@@ -15,6 +15,7 @@ use crate::evaluation::{Head, Seen, Share, Shop, Tally};
 use crate::fault::{Fault, Kind, Result};
 use crate::frame::Picture;
 use crate::geometry::{Camera, Rect, Size};
+use crate::pipeline::core::label;
 use crate::seam::{Detection, Region};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -140,12 +141,12 @@ fn errors(
     let mut rows = Vec::new();
     for answer in wrong {
         let query = answer.query;
-        let class = eye.manifest().classes.get(answer.seen.given.class).cloned().unwrap_or_default();
+        let class = label(&eye.manifest().classes, answer.seen.given.class);
         let found = answer.seen.found.as_ref().map_or("not found".into(), |found| format!("{:.2}", found.score));
         let mut cells = vec![
             Cell {
                 picture: cut(&super::look::still(query)?, query.bounds),
-                words: format!("{class}, {found}"),
+                words: format!("{found}: {class}"),
                 right: false,
             },
             Cell {
