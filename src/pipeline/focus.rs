@@ -12,6 +12,8 @@ use std::borrow::Cow;
 
 /// Two boxes belong to one person where they touch when grown by this share of their sides.
 const GROWN: f32 = 0.25;
+/// A finding of this score is somebody.
+const SURE: f32 = 0.5;
 /// The first look saw the picture at this scale or more: there is nothing more to see.
 const ENOUGH: f32 = 0.8;
 /// A closer look stretches the picture's own pixels by no more than this: there is nothing between them.
@@ -70,16 +72,24 @@ fn span(centre: f32, length: f32, limit: usize) -> (usize, usize) {
     (start.min(limit.saturating_sub(length)), length)
 }
 
-/// The groups of `detections`, each one person or so, that are worth a closer look: largest first, camera pixels.
+/// The groups of `detections`, each one person or so, that are worth a closer look: largest first, camera pixels. None where
+/// somebody stands near: that is whom a mirror serves, and who may not wait for those behind.
 pub fn groups(detections: &[RawDetection], fit: &Letterbox, settings: &FocusSettings) -> Vec<Rect<Camera>> {
     let scale = fit.scaled.height as f32 / fit.source.height as f32;
     if settings.looks == 0 || scale >= ENOUGH {
         return Vec::new();
     }
-    let sure = detections.iter().filter(|detection| detection.score >= settings.score);
-    let mut groups = joined(sure.map(|detection| detection.bounds).collect());
+    let of_score = |least: f32| {
+        let sure = detections.iter().filter(|detection| detection.score >= least);
+        joined(sure.map(|detection| detection.bounds).collect())
+    };
     let (width, height) = (settings.below * fit.input.width as f32, settings.below * fit.input.height as f32);
-    groups.retain(|group| group.width() < width && group.height() < height);
+    let is_small = |group: &Rect<Network>| group.width() < width && group.height() < height;
+    if !of_score(SURE).iter().all(is_small) {
+        return Vec::new();
+    }
+    let mut groups = of_score(settings.score);
+    groups.retain(is_small);
     groups.sort_by(|a, b| b.area().total_cmp(&a.area()));
     groups.truncate(settings.looks);
     groups.into_iter().map(|group| fit.to_camera(group)).collect()
@@ -157,6 +167,15 @@ mod tests {
         assert_eq!((edge.x, edge.y + edge.size.height), (0, 1080));
         // Never more than twice the picture's own pixels.
         assert_eq!(Crop::around(Rect::new(5.0, 5.0, 15.0, 15.0), Size::new(640, 480), INPUT, 0.7).size.height, 192);
+    }
+
+    #[test]
+    fn where_somebody_stands_near_nobody_else_is_looked_at_again() {
+        let fit = Letterbox::fit(Size::new(1080, 1920), INPUT);
+        let small = found(200.0, 20.0, 20.0, 24.0, 0.8);
+        let near = |score| found(10.0, 10.0, 90.0, 250.0, score);
+        assert!(groups(&[small, near(0.9)], &fit, &settings()).is_empty());
+        assert_eq!(groups(&[small, near(0.3)], &fit, &settings()).len(), 1, "it may be nobody");
     }
 
     proptest! {
