@@ -7,6 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from .active import active_pose, close_fitting, part_of
 from .body import Body, Camera, random_body, random_pose
 from .camera import Sensor, encode, expose, random_sensor, wobble
 from .canvas import Canvas, Light
@@ -27,6 +28,9 @@ REAL_SIZES = {(256, 384): 5, (216, 384): 3.5, (384, 216): 2.2, (288, 384): 1.3, 
 
 AFAR = 0.15
 """Share of frames of such sets in which the person is far away."""
+
+PART = 0.2
+"""Share of frames of an active person that show a part of the body only."""
 
 LEAST_VISIBLE = 0.08
 """Garments showing less than this share of themselves are left out of the annotations."""
@@ -60,6 +64,8 @@ class Scene:
     prop_seed: int
     real: bool = False
     """Whether this is a set with real pictures."""
+    active: bool = False
+    """Whether the figure is somebody in motion (`active`)."""
 
 
 @lru_cache(maxsize=96)
@@ -83,15 +89,18 @@ def make_scene(
     others: list[Product],
     size: tuple[int, int] | None = None,
     places: tuple[str, ...] | None = None,
+    active: float = 0.0,
 ) -> Scene:
-    """`places`: panoramas to stand in, None for a set that is drawn throughout."""
+    """`places`: panoramas to stand in, None for a set that is drawn throughout. `active`: share of people in motion."""
+    moves = active > 0 and rng.random() < active
     real = places is not None
     width, height = size or weighted(rng, REAL_SIZES if real else SIZES)
     x = uniform(rng, -0.6, 0.6)
     hard = uniform(rng, 0.35, 0.7)
     light = Light(x=x, z=float(np.sqrt(1 - x * x)), ambient=1.06 - hard, direct=hard, crease=uniform(rng, 0.18, 0.42))
     ppc = 3.4 * max(width, height) / 384
-    figure = dressed(rng, random_body(rng), products, 1, ppc)
+    worn = [close_fitting(rng, p) for p in products] if moves else products
+    figure = dressed(rng, random_body(rng), worn, 1, ppc)
     passer = dressed(rng, random_body(rng), others, 1 + len(products), ppc) if others else None
     listed = {1 + i: p for i, p in enumerate(products + others)}
     prop = weighted(rng, {"none": 5, "pillar": 1, "rail": 1, "bag": 1.2})
@@ -108,6 +117,7 @@ def make_scene(
         np.asarray(rng.uniform(60, 235, 3)),
         int(rng.integers(1 << 31)),
         real,
+        moves,
     )
 
 
@@ -169,8 +179,10 @@ def render(scene: Scene, rng: Rng, phase: float) -> Frame:
     """One frame of the clip."""
     canvas = Canvas(_view(rng, scene))
     afar = scene.real and rng.random() < AFAR
-    camera = (_afar if afar else framing)(rng, scene.width, scene.height, scene.figure.body)
-    pose = random_pose(rng, phase)
+    partly = scene.active and not afar and rng.random() < PART
+    look = _afar if afar else part_of if partly else framing
+    camera = look(rng, scene.width, scene.height, scene.figure.body)
+    pose = (active_pose if scene.active else random_pose)(rng, phase)
     passing = scene.passer is not None and rng.random() < 0.6
     if passing:
         side = -1 if rng.random() < 0.5 else 1

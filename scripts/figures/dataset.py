@@ -38,6 +38,8 @@ class Spec:
     photos: Photos | None = None
     clips: int | None = None
     """Clips that each product is worn in; by default two, or one where the frames are few."""
+    active: float = 0.0
+    """Share of the clips whose figure is in motion, in clothes that fit close."""
 
     def places(self) -> tuple[str, ...] | None:
         """Panoramas for backgrounds; None when everything is drawn."""
@@ -81,7 +83,7 @@ def _street(
             others += [pick(rng, mates)] if mates else []
         if {p.id for p in others} & {products[i].id for i in worn}:
             others = []
-    scene = make_scene(rng, [products[i] for i in worn], others, spec.size, spec.places())
+    scene = make_scene(rng, [products[i] for i in worn], others, spec.size, spec.places(), spec.active)
     phase, seen = uniform(rng, 0, 6.28), Counter()
     files, entries = [], []
     for k in range(frames * 2):

@@ -66,13 +66,17 @@ def closer(picture: np.ndarray, boxes: np.ndarray, rng: np.random.Generator) -> 
     return picture, boxes.astype(np.float32)
 
 
-def batch(pictures: Pictures, kinds: list[tuple[list[int], int]], size: tuple[int, int], rng: np.random.Generator) -> list[Sample]:
-    """From each of `kinds`, which are indices of pictures, as many as stands beside them."""
-    chosen = [i for ids, count in kinds if ids for i in rng.choice(ids, count)]
-    return [pictures.sample(int(i), size, rng, light=any_light, cut=closer) for i in chosen]
+Place = tuple[Pictures, int]
+"""A data set and the number of a picture in it."""
 
 
-def fit(network: Network, pictures: Pictures, recipe: Recipe, report=print) -> None:
+def batch(kinds: list[tuple[list[Place], int]], size: tuple[int, int], rng: np.random.Generator) -> list[Sample]:
+    """From each of `kinds` as many pictures as stands beside them."""
+    chosen = [places[int(k)] for places, count in kinds if places for k in rng.integers(len(places), size=count)]
+    return [pictures.sample(i, size, rng, light=any_light, cut=closer) for pictures, i in chosen]
+
+
+def fit(network: Network, sets: list[Pictures], recipe: Recipe, report=print) -> None:
     """Trains RPN and box head in place; what the match heads see stays as it was, bit by bit."""
     torch.manual_seed(recipe.seed)
     rng = np.random.default_rng(recipe.seed)
@@ -81,13 +85,14 @@ def fit(network: Network, pictures: Pictures, recipe: Recipe, report=print) -> N
     optimiser = torch.optim.AdamW(learn, lr=recipe.lr, weight_decay=recipe.weight_decay)
     averaged = {k: v.clone() for k, v in network.state_dict().items()}
     counts = {"street": recipe.street, "shop": recipe.shop, "empty": recipe.empty}
-    kinds = [([i for i, image in enumerate(pictures.images) if image["kind"] == kind], n) for kind, n in counts.items()]
+    every = [(pictures, i) for pictures in sets for i in range(len(pictures.images))]
+    kinds = [([(p, i) for p, i in every if p.images[i]["kind"] == kind], n) for kind, n in counts.items()]
     network.eval()
     begun, step, done = time.monotonic(), 0, 0.0
     while done < 1:
         for group in optimiser.param_groups:
             group["lr"] = recipe.lr * training.rate(step, recipe.warmup, done)
-        samples = batch(pictures, kinds, network.config.input_size, rng)
+        samples = batch(kinds, network.config.input_size, rng)
         with torch.no_grad():
             levels = train.pyramid(network, samples, 0)
         values, _ = train.detector_losses(network, samples, levels, recipe.proposals, recipe.rois)

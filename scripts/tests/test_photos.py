@@ -14,9 +14,11 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from figures import dataset, panorama, sources  # noqa: E402
+from figures.active import close_fitting  # noqa: E402
 from figures.photo import Unusable  # noqa: E402
 from figures.photo_cloth import cloth_of  # noqa: E402
 from figures.photo_cut import find_sleeve, photo_product  # noqa: E402
+from figures.products import product_set  # noqa: E402
 from figures.util import rng_for  # noqa: E402
 
 GROUND, RED, BLUE, WHITE = (40, 170, 60), (190, 40, 50), (40, 60, 150), (240, 240, 240)
@@ -155,3 +157,30 @@ def test_a_drawn_set_is_what_it_always_was(tmp_path):
         for i in result["images"]
     ]
     assert hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16] == "f4183991a1524817"
+
+
+def test_people_in_motion_are_drawn_with_true_boxes_and_change_nothing_where_nobody_asks(folder, tmp_path):
+    photos = sources.Photos(folder, None, 0.5, "train")
+    plain = dataset.Spec(tmp_path / "plain", products=6, frames=2, empty=0, seed=5, photos=photos)
+    moved = replace(plain, out=tmp_path / "moved", active=1.0)
+    still, active = dataset.generate(plain), dataset.generate(moved)
+    shop = lambda result: [image for image in result["images"] if image["kind"] == "shop"]
+    street = lambda result: [image for image in result["images"] if image["kind"] == "street"]
+    assert shop(still) == shop(active)
+    assert street(still) != street(active)
+    garments = [(image, garment) for image in street(active) for garment in image["garments"]]
+    assert len(garments) > 10
+    for image, garment in garments:
+        x0, y0, x1, y1 = garment["box"]
+        assert 0 <= x0 < x1 <= image["width"] and 0 <= y0 < y1 <= image["height"]
+
+
+def test_close_clothes_are_no_wider_and_no_longer_than_they_may_be():
+    rng = rng_for(3)
+    worn = [(p, close_fitting(rng, p)) for p in product_set(3, 200)]
+    changed = [(p, close) for p, close in worn if close != p]
+    assert len(changed) > 30
+    assert {p.kind for p, _ in changed} == {"upper", "lower"}
+    for product, close in changed:
+        assert close.class_id == product.class_id and close.id == product.id
+        assert close.ease <= 0.4 and close.flare <= 0

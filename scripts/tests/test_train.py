@@ -65,7 +65,7 @@ def test_heads_learn_and_what_the_match_heads_see_stays(compact, tmp_path):
     train.start(network)
     before = {k: v.clone() for k, v in network.state_dict().items()}
     lines = []
-    refine.fit(network, pictures, refine.Recipe(steps=30, lr=2e-3, street=2, shop=1, empty=1), lines.append)
+    refine.fit(network, [pictures, pictures], refine.Recipe(steps=30, lr=2e-3, street=2, shop=1, empty=1), lines.append)
     after = network.state_dict()
     changed = {k.split(".")[0 if k.startswith("rpn") else 1] for k, v in after.items() if not torch.equal(v, before[k])}
     assert changed == {"rpn", "box_head", "box_predictor"}
