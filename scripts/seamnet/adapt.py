@@ -1,14 +1,15 @@
 """Stage two of training: image-to-video adaptation of the heads (section 10).
 
 The detector is frozen. A clip is known by its products alone: no box of it is annotated. In each
-frame the box with the highest match logit for the clip's product is taken to be the product; these
-boxes over the frames are the sequence that the aggregation learns from. Only the last layers of the
-two match heads, the non-local block and the attention learn, so that what lies before is computed once.
+frame the box with the highest match logit for the clip's product is taken to be the product. Only the
+last layers of the two match heads, the non-local block and the attention learn, so that what lies
+before is computed once. Here the single-image head learns; then, from the boxes it chooses, the
+aggregation (`window`).
 
-What differs from the published recipe: AdamW in place of SGD; beside the pairwise cross-entropy a
-ranking loss against the shop pictures of all products, bounded (`CAP`); batch norm keeps stage one's
-statistics; the score is held to be a distance (`keep_distance`); what is left is the average of the
-weights.
+What differs from the published recipe: the two heads learn one after the other; AdamW in place of SGD;
+beside the pairwise cross-entropy a ranking loss against the shop pictures of all products, bounded
+(`CAP`); batch norm keeps stage one's statistics; the score is held to be a distance (`keep_distance`);
+what is left is the average of the weights.
 """
 
 from collections import defaultdict
@@ -43,14 +44,8 @@ class Recipe:
     drawn: int = 4
     """How many times as often as a photographed product a drawn one is chosen: there are fewer of them."""
     lr: float = 1e-4
-    """Of the last layers, which begin well."""
-    attention_lr: float = 1e-2
-    """Of the attention, which begins even and has few weights."""
-    block_lr: float = 1e-6
-    """Of the non-local block, which begins as nothing, sees only the query's side and learns the clips by heart soonest."""
+    """Of the last layer, which begins well."""
     weight_decay: float = 1e-3
-    start_aggregation: float = 0.15
-    """Share of the run before the aggregation loss counts."""
     refresh: int = 25
     """Steps between two embeddings of the whole gallery."""
     seed: int = 1
@@ -222,17 +217,6 @@ def against(head, queries, names, shop, products, gallery: Gallery) -> torch.Ten
     return losses.rank_loss(head.pair_logits(queries, everything), names[:, None] == owners[None], CAP)
 
 
-def aggregation_loss(head, street, shop, products, chosen, gallery: Gallery) -> torch.Tensor:
-    """The same for the sequences of chosen boxes, pairs weighted 1 to 0.3 as published."""
-    queries = torch.stack([head.aggregate(street[rows])[0] for rows in chosen])
-    logits = head.pair_logits(queries, shop)
-    same = torch.eye(len(products), dtype=torch.bool)
-    weights = torch.where(same, 0.3, 1.0)
-    each = torch.nn.functional.binary_cross_entropy_with_logits(logits, same.float(), reduction="none")
-    pairs = (each * weights).sum() / weights.sum()
-    return pairs + against(head, queries, torch.tensor(products), shop, products, gallery)
-
-
 def begin(network: Network) -> None:
     """The aggregator's head starts as a copy of the match predictor's (section 10), attention even."""
     aggregator = network.roi_heads.temporal_aggregator
@@ -261,58 +245,41 @@ def reduce(network: Network, seen: Seen) -> Seen:
 
 
 def fit(network: Network, seen: Seen, recipe: Recipe, report=print) -> None:
-    """Train the last layers of both heads and the aggregation; leaves the averaged weights in the network.
+    """Train the last layer of the single-image head; leaves the averaged weights in it.
 
     `seen`: reduced.
     """
-    matcher, aggregator = network.roi_heads.match_predictor, network.roi_heads.temporal_aggregator
     network.requires_grad_(False)
     # Batch norm stays at stage one's statistics: a batch of one clip's frames says little, and the
     # gallery is embedded apart from it.
-    heads = torch.nn.ModuleList([matcher, aggregator]).eval()
-    last = [part for head in heads for part in (head.linear, head.last)]
-    modules = [torch.nn.ModuleList(last), aggregator.attention_scorer, aggregator.newnlb]
-    groups = [list(module.parameters()) for module in modules]
-    learn = [parameter.requires_grad_(True) for group in groups for parameter in group]
+    head = network.roi_heads.match_predictor.eval()
+    learn = [p.requires_grad_(True) for part in (head.linear, head.last) for p in part.parameters()]
     averaged = torch.optim.swa_utils.AveragedModel(
-        heads, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(recipe.average), use_buffers=True
+        head, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(recipe.average), use_buffers=True
     )
-    rates = [recipe.lr, recipe.attention_lr, recipe.block_lr]
-    optimiser = torch.optim.AdamW(
-        [{"params": group, "lr": rate} for group, rate in zip(groups, rates)], weight_decay=recipe.weight_decay
-    )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rates, total_steps=recipe.steps, pct_start=0.1)
-    batches = Batches(seen, recipe)
-    galleries = [Gallery(seen, recipe.seed) for _ in heads]
-    mean = [0.0, 0.0]
+    optimiser = torch.optim.AdamW(learn, lr=recipe.lr, weight_decay=recipe.weight_decay)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.lr, total_steps=recipe.steps, pct_start=0.1)
+    batches, gallery = Batches(seen, recipe), Gallery(seen, recipe.seed)
+    mean = None
     for step in range(recipe.steps):
         if step % recipe.refresh == 0:
-            for gallery, head in zip(galleries, heads):
-                gallery.renew(head)
+            gallery.renew(head)
         products, shop_rows, frames = batches.draw()
         street_rows = [r for product in frames for frame in product for r in frame]
-        rows = seen.features[shop_rows + street_rows]
-        count = len(products)
-        parts = []
-        for n, head in enumerate(heads):
-            embeddings = head.last_layer(rows)
-            shop, street = embeddings[:count], embeddings[count:]
-            with torch.no_grad():
-                chosen = weak_choice(head.pair_logits(street, shop), frames)
-            loss = match_losses(head, street, shop, products, chosen, galleries[n])
-            if n == 1 and step >= recipe.start_aggregation * recipe.steps:
-                loss = 0.5 * loss + aggregation_loss(head, street, shop, products, chosen, galleries[n])
-            parts.append(loss)
+        embeddings = head.last_layer(seen.features[shop_rows + street_rows])
+        shop, street = embeddings[: len(products)], embeddings[len(products) :]
+        with torch.no_grad():
+            chosen = weak_choice(head.pair_logits(street, shop), frames)
+        loss = match_losses(head, street, shop, products, chosen, gallery)
         optimiser.zero_grad(set_to_none=True)
-        sum(parts).backward()
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(learn, 5.0)
         optimiser.step()
-        for head in heads:
-            keep_distance(head)
+        keep_distance(head)
         schedule.step()
-        averaged.update_parameters(heads)
-        mean = [float(p.detach()) if step == 0 else 0.9 * m + 0.1 * float(p.detach()) for m, p in zip(mean, parts)]
+        averaged.update_parameters(head)
+        mean = loss.item() if mean is None else 0.9 * mean + 0.1 * loss.item()
         if step % 20 == 0 or step == recipe.steps - 1:
-            report(f"adapt step {step} match {mean[0]:.3f} aggregation {mean[1]:.3f}")
-    heads.load_state_dict(averaged.module.state_dict())
+            report(f"adapt step {step} match {mean:.3f}")
+    head.load_state_dict(averaged.module.state_dict())
     network.eval()

@@ -45,16 +45,24 @@ class Box(nn.Module):
 
 
 class Match(nn.Module):
-    """`rois` B x 14 x 14 x C -> embeddings of both match heads."""
+    """`rois` B x 14 x 14 x C -> embeddings of both match heads.
+
+    Heads whose last layers alone differ, which is how stage two leaves them, compute the rest once.
+    """
 
     def __init__(self, network: Network):
         super().__init__()
         self.match = network.roi_heads.match_predictor
         self.aggregation = network.roi_heads.temporal_aggregator
+        before = lambda head: {k: v for k, v in head.state_dict().items() if k.startswith(("conv_seq", "palette"))}
+        one, other = before(self.match), before(self.aggregation)
+        self.alike = one.keys() == other.keys() and all(torch.equal(one[k], other[k]) for k in one)
 
     def forward(self, rois):
         rois = rois.permute(0, 3, 1, 2)
-        return self.match(rois), self.aggregation(rois)
+        features = self.match.features(rois)
+        others = features if self.alike else self.aggregation.features(rois)
+        return self.match.last_layer(features), self.aggregation.last_layer(others)
 
 
 class Aggregate(nn.Module):

@@ -3,10 +3,11 @@
 import hashlib
 
 import numpy as np
+import onnx
 import pytest
 import torch
 
-from seamnet import export, manifest
+from seamnet import adapt, export, manifest
 from seamnet.folder import Folder
 from seamnet.network import look, pool_rois
 
@@ -46,6 +47,21 @@ def test_manifest_holds_hashes_and_weights(compact, tmp_path):
     assert np.array_equal(np.float32(m["match"]["weight"]), v.detach().numpy())
     assert np.float32(m["match"]["bias"]) == d.item()
     assert len(m["descriptor_hash"]) == 64
+
+
+def test_heads_that_differ_in_their_last_layer_alone_compute_the_rest_once(compact, tmp_path):
+    def convolutions(name: str) -> int:
+        folder = export.export(compact, tmp_path / name, HEAD)
+        return sum(node.op_type == "Conv" for node in onnx.load(folder / "match_head.onnx").graph.node)
+
+    apart = convolutions("apart")
+    adapt.begin(compact)
+    torch.nn.init.normal_(compact.roi_heads.temporal_aggregator.linear[0].weight)
+    assert convolutions("alike") == apart // 2 > 0
+    rois = torch.randn(compact.config.match_batch, compact.config.channels + compact.config.extra, 14, 14)
+    with torch.no_grad():
+        for wanted, got in zip(compact.embed(rois), Folder(tmp_path / "alike").embed(rois)):
+            assert float((wanted - got).abs().max()) <= 1e-4 * float(wanted.abs().max())
 
 
 def test_an_empty_scene_gives_empty_embeddings(compact, tmp_path):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from seamnet import adapt, checkpoint, evaluate, losses, matching, refine, rois, stored, train
+from seamnet import adapt, checkpoint, evaluate, losses, matching, refine, rois, stored, train, window
 from seamnet.data import BatchSpec, Pictures
 from seamnet.network import Network
 
@@ -42,8 +42,6 @@ def test_training_learns_resumes_and_measures(compact, tmp_path, monkeypatch):
     matching.fit(head, garments, recipe, report=lines.append)
     assert len(lines) == 1 and bool((head.score_weights()[0] < 0).all())
 
-    adapt.begin(network)
-    before = network.roi_heads.temporal_aggregator.newnlb.W.weight.clone()
     monkeypatch.setattr(adapt, "LEAST_SCORE", 0.0)
     monkeypatch.setattr(adapt, "MOST_BOXES", 100)
     seen = adapt.collect(network, pictures, 3)
@@ -51,8 +49,13 @@ def test_training_learns_resumes_and_measures(compact, tmp_path, monkeypatch):
     assert all(len(frames) <= 3 for frames in seen.street.values())
     both = adapt.join([adapt.reduce(network, part) for part in (seen, adapt.annotated(garments))])
     assert len(both.features) == len(seen.features) + len(garments.features)
+    before = network.roi_heads.match_predictor.linear[0].weight.clone()
     adapt.fit(network, both, adapt.Recipe(steps=4, products=4, refresh=2), report=lines.append)
-    assert not torch.equal(before, network.roi_heads.temporal_aggregator.newnlb.W.weight)
+    assert not torch.equal(before, network.roi_heads.match_predictor.linear[0].weight)
+    adapt.begin(network)
+    window.fit(network, both, window.Recipe(steps=4, attention_steps=4, products=4, others=6), lines.append)
+    aggregator = network.roi_heads.temporal_aggregator
+    assert bool(aggregator.newnlb.W.weight.any()) and bool(aggregator.attention_scorer.weight.any())
     torch.save({"model_state_dict": network.state_dict()}, tmp_path / "final.pth")
     checkpoint.load(network, tmp_path / "final.pth")
     figures = evaluate.evaluate(network, pictures, clips=1)
@@ -130,6 +133,54 @@ def test_weak_choice_takes_the_best_box_of_each_frame():
     logits = torch.tensor([[0.0, 9], [5, 9], [1, 9], [9, 0], [9, 1], [9, 2]])
     frames = [[[10, 11], [12]], [[13, 14, 15]]]
     assert adapt.weak_choice(logits, frames) == [[1, 2], [5]]
+
+
+def test_a_folded_norm_and_an_even_block_compute_the_same(compact):
+    torch.manual_seed(3)
+    head = Network(compact.config).roi_heads.temporal_aggregator.eval()
+    head.linear[1].running_mean.normal_()
+    head.linear[1].running_var.uniform_(0.5, 2)
+    x = torch.randn(7, head.linear[0].in_features)
+    before = head.last_layer(x)
+    window.fold(head)
+    assert torch.allclose(head.last_layer(x), before, atol=1e-4)
+    window.even_block(head)
+    torch.nn.init.zeros_(head.attention_scorer.weight)
+    assert torch.allclose(head.aggregate(before)[0], before.mean(dim=0), atol=1e-4)
+    # With f = 1 the block is a linear map of the mean.
+    torch.nn.init.normal_(head.newnlb.W.weight)
+    expected = head.newnlb.W.weight[:, :, 0] @ (head.newnlb.g.weight[:, :, 0] @ before.mean(0) + head.newnlb.g.bias)
+    assert torch.allclose(head.newnlb(before) - before, expected.expand(7, -1), atol=1e-3)
+
+
+def test_windows_teach_to_look_past_what_changes_from_frame_to_frame(compact):
+    generator = torch.Generator().manual_seed(4)
+    network = Network(compact.config)
+    head = network.roi_heads.match_predictor
+    width = head.linear[0].in_features
+    kinds = torch.randn(60, width, generator=generator)
+    kinds[:, width // 2 :] = 0
+    noise = torch.randn(60, 8, width, generator=generator) * 25
+    noise[..., : width // 2] *= 0.03
+    features = torch.cat([kinds, (kinds[:, None] + noise).flatten(0, 1)])
+    shop = {p: [p] for p in range(60)}
+    street = {(p, p): [[60 + 8 * p + k] for k in range(8)] for p in range(60)}
+    seen = adapt.Seen(features, shop, street)
+    torch.nn.init.normal_(head.last.weight, std=0.01, generator=generator)
+    matching.keep_distance(head)
+    network.eval()
+    adapt.begin(network)
+
+    @torch.no_grad()
+    def first() -> float:
+        aggregator = network.roi_heads.temporal_aggregator
+        embeddings = aggregator.last_layer(features)
+        queries = torch.stack([aggregator.aggregate(embeddings[60 + 8 * p : 68 + 8 * p])[0] for p in range(60)])
+        return float((aggregator.pair_logits(queries, embeddings[:60]).argmax(1) == torch.arange(60)).float().mean())
+
+    before = first()
+    window.fit(network, seen, window.Recipe(steps=60, attention_steps=30, products=30, others=60, back=0.0), lambda _: None)
+    assert first() > max(before + 0.1, 0.5), before
 
 
 def test_augmented_boxes_stay_in_the_picture(tmp_path):
