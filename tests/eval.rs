@@ -156,6 +156,16 @@ fn clips_are_measured_in_every_way_and_a_broken_run_goes_on() {
         windows.iter().map(|one| one["frames"].as_u64().unwrap()).collect::<Vec<_>>(),
         (1..=10).collect::<Vec<_>>()
     );
+    let open_set = &first["open_set"];
+    assert_eq!((&open_set["queries"], open_set["curve"].as_array().unwrap().len()), (&json!(3), 7));
+    let rejected = |row: &Value| row["wrong_rejections"]["share"].as_f64().unwrap();
+    let accepted = |row: &Value| row["wrong_acceptances"]["share"].as_f64().unwrap();
+    for pair in open_set["curve"].as_array().unwrap().windows(2) {
+        assert!(rejected(&pair[0]) <= rejected(&pair[1]) && accepted(&pair[0]) >= accepted(&pair[1]), "{open_set}");
+    }
+    let lead = of("oracle", "all")[0]["seam_ahead_top_1"].clone();
+    assert_eq!(lead, json!([0.0, 0.0, 0.0]), "SEAM is not ahead of itself");
+    assert!(text.contains("SEAM ahead, top-1") && text.contains("wrongly rejected"), "{text}");
     assert!(image::open(&plot).unwrap().width() > 500);
     // Broken off: one record is gone, another was cut.
     let model = fs::read_dir(&cache).unwrap().next().unwrap().unwrap().path();

@@ -1,6 +1,7 @@
 //! `vetrina eval`: how well a model finds what people wear, by the published protocol and as a shopper sees it.
 
 mod clips;
+mod clips_report;
 mod look;
 mod pairs;
 mod plot;

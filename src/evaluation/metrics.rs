@@ -57,11 +57,23 @@ impl Tally {
 
     /// The share of queries whose product is among the first k.
     pub fn top(&self, k: usize) -> Share {
-        let hits = self.queries.iter().map(|ranks| {
-            let within = ranks.iter().filter(|rank| rank.is_some_and(|rank| rank <= k)).count();
-            within as f64 / ranks.len() as f64
-        });
-        Share::new(hits.sum(), self.queries.len())
+        Share::new(self.queries.iter().map(|ranks| within(ranks, k)).sum(), self.queries.len())
+    }
+
+    /// How much larger the share within the first k is than `other`'s on the same queries, with the 95 % interval of that
+    /// difference: low, difference, high. Two methods err on the same queries, so this tells more than two intervals.
+    ///
+    /// # Panics
+    /// Where `other` has another number of queries.
+    pub fn lead(&self, other: &Tally, k: usize) -> [f64; 3] {
+        assert_eq!(self.queries(), other.queries(), "two methods on the same queries");
+        let apart: Vec<f64> =
+            self.queries.iter().zip(&other.queries).map(|(a, b)| within(a, k) - within(b, k)).collect();
+        let n = apart.len().max(1) as f64;
+        let mean = apart.iter().sum::<f64>() / n;
+        let variance = apart.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (n - 1.0).max(1.0);
+        let spread = Z * (variance / n).sqrt();
+        [mean - spread, mean, mean + spread]
     }
 
     /// The shares for [`CUTS`].
@@ -75,6 +87,11 @@ impl Tally {
         ranks.sort_unstable();
         ranks.get(ranks.len().saturating_sub(1) / 2).copied().filter(|rank| *rank != usize::MAX)
     }
+}
+
+/// The share of a query's ranks that are among the first k.
+fn within(ranks: &[Rank], k: usize) -> f64 {
+    ranks.iter().filter(|rank| rank.is_some_and(|rank| rank <= k)).count() as f64 / ranks.len() as f64
 }
 
 #[cfg(test)]
@@ -102,6 +119,19 @@ mod tests {
         assert_eq!(shares, [0.3, 0.3, 0.5, 0.5]);
         assert_eq!(tally.median(), Some(6));
         assert_eq!(Tally::default().median(), None);
+    }
+
+    #[test]
+    fn a_lead_counts_query_by_query() {
+        let (mut a, mut b) = (Tally::default(), Tally::default());
+        for (first, second) in [(1, 2), (1, 1), (3, 3), (1, 9)] {
+            a.add(&[Some(first)]);
+            b.add(&[Some(second)]);
+        }
+        let [low, lead, high] = a.lead(&b, 1);
+        // Differences 1, 0, 0, 1: mean .5, variance 1/3, standard error .2887.
+        assert!((lead - 0.5).abs() < 1e-9 && (low + 0.0658).abs() < 1e-3 && (high - 1.0658).abs() < 1e-3);
+        assert_eq!(a.lead(&a, 1), [0.0; 3]);
     }
 
     proptest! {

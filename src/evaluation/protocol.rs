@@ -99,9 +99,14 @@ pub fn seam_rank(
     region: Option<Region>,
     aggregate: &mut Aggregate,
 ) -> Result<Rank> {
+    Ok(shop.rank(&seam_logits(track, shop, aggregate)?, own, region))
+}
+
+/// The logit of each product by the aggregated embedding.
+pub fn seam_logits(track: &[Seen], shop: &Shop, aggregate: &mut Aggregate) -> Result<Vec<f32>> {
     let window: Vec<Embedding> = track.iter().map(|seen| seen.detection.aggregation_embedding.clone()).collect();
     let query = aggregate(&window)?;
-    Ok(shop.rank(&shop.logits(Head::Aggregation, &query), own, region))
+    Ok(shop.logits(Head::Aggregation, &query))
 }
 
 /// The rank by the mean of the single-image embeddings alone.

@@ -1,27 +1,27 @@
 //! `eval --data`: clips of people against the shop, SEAM beside the published baselines.
 
+use super::clips_report::{as_json, charts, text};
 use super::look::Eye;
-use super::plot::{Chart, Curve};
-use super::{EvalArgs, report, write_json, write_plot};
+use super::{EvalArgs, write_json, write_plot};
 use crate::cli::progress::Progress;
-use crate::cli::table::{Table, print};
+use crate::cli::table::print;
 use crate::evaluation::annotations::{Annotated, Tracklet, read};
 use crate::evaluation::choice::{Track, class_of, oracle, own_tracks, published_tracks};
 use crate::evaluation::metrics::Rank;
-use crate::evaluation::protocol::{Ranks, average_rank, ranks, seam_rank};
+use crate::evaluation::protocol::{Ranks, average_rank, ranks, seam_logits, seam_rank};
 use crate::evaluation::shop::View;
-use crate::evaluation::{Dice, Method, Record, Share, Shop, Tally};
+use crate::evaluation::{Dice, Method, OpenSet, Record, Shop, Tally};
 use crate::fault::{Fault, Kind, Result};
+use crate::seam::region::may_be;
 use crate::seam::{Embedding, Region, ScoreHead};
-use serde_json::{Value, json};
 use std::path::Path;
 
 /// Garments that a mirror shows at one time.
-const SHOWN: usize = 3;
+pub(super) const SHOWN: usize = 3;
 
 /// Who says which garment of a clip the query is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Choice {
+pub(super) enum Choice {
     /// The ground truth, as published.
     Oracle,
     /// The most prominent garment.
@@ -33,7 +33,7 @@ enum Choice {
 impl Choice {
     const ALL: [Choice; 3] = [Choice::Oracle, Choice::Own, Choice::OwnRegion];
 
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Choice::Oracle => "published choice: the track on the ground truth",
             Choice::Own => "own choice: the most prominent garment",
@@ -41,7 +41,7 @@ impl Choice {
         }
     }
 
-    fn key(self) -> &'static str {
+    pub(super) fn key(self) -> &'static str {
         match self {
             Choice::Oracle => "oracle",
             Choice::Own => "own",
@@ -62,25 +62,28 @@ struct Outcome {
     shown: Rank,
     /// SEAM and average descriptor by the first so many frames of the track, drawn at random.
     windows: Vec<(Rank, Rank)>,
+    /// The product's number, and SEAM's logits of all that the garment on the ground truth may be, by number.
+    answer: Option<(usize, Vec<f32>)>,
 }
 
 /// All figures of one choice and one group of products.
-struct Figures {
-    choice: Choice,
-    group: &'static str,
-    tallies: Vec<(Method, Tally)>,
+pub(super) struct Figures {
+    pub(super) choice: Choice,
+    pub(super) group: &'static str,
+    pub(super) tallies: Vec<(Method, Tally)>,
 }
 
 /// A whole run.
-struct Results {
-    products: usize,
-    queries: usize,
-    without_truth: usize,
-    left_out: Vec<String>,
-    figures: Vec<Figures>,
-    shown: Vec<(&'static str, Tally)>,
+pub(super) struct Results {
+    pub(super) products: usize,
+    pub(super) queries: usize,
+    pub(super) without_truth: usize,
+    pub(super) left_out: Vec<String>,
+    pub(super) figures: Vec<Figures>,
+    pub(super) shown: Vec<(&'static str, Tally)>,
     /// Length, SEAM, average descriptor.
-    windows: Vec<(usize, Tally, Tally)>,
+    pub(super) windows: Vec<(usize, Tally, Tally)>,
+    pub(super) open_set: OpenSet,
 }
 
 pub fn run(args: &EvalArgs, root: &Path, annotations: &Path, eye: &mut Eye) -> Result<()> {
@@ -178,7 +181,21 @@ impl Asked<'_> {
             shown = [shown, found].into_iter().flatten().min();
         }
         let windows = self.windows(on_truth.unwrap_or(first), record.frames.len(), dice, aggregate)?;
-        Ok(Outcome { hard, ranks: all, shown, windows })
+        let answer =
+            on_truth.filter(|track| !track.is_empty()).map(|track| self.answer(track, aggregate)).transpose()?;
+        Ok(Outcome { hard, ranks: all, shown, windows, answer: answer.map(|logits| (self.own, logits)) })
+    }
+
+    /// SEAM's logits, one a product; what the garment cannot be is infinitely unlike it.
+    fn answer(&self, track: &Track, aggregate: &mut crate::evaluation::protocol::Aggregate) -> Result<Vec<f32>> {
+        let region = self.region_of(track);
+        let mut logits = seam_logits(track, self.shop, aggregate)?;
+        for (product, logit) in logits.iter_mut().enumerate() {
+            if !may_be(region, self.shop.region(product)) {
+                *logit = f32::NEG_INFINITY;
+            }
+        }
+        Ok(logits)
     }
 
     /// The ranks by windows of growing length: frames of the track in random order, each window holding the one before.
@@ -244,7 +261,10 @@ fn results(products: usize, outcomes: Vec<Outcome>, left_out: Vec<String>) -> Re
         }
         (place + 1, seam, average)
     });
+    let mut open_set = OpenSet::default();
+    outcomes.iter().filter_map(|one| one.answer.as_ref()).for_each(|(own, logits)| open_set.add(logits, *own));
     Results {
+        open_set,
         products,
         queries: outcomes.len(),
         without_truth: outcomes.iter().filter(|outcome| outcome.ranks[0].is_none()).count(),
@@ -253,106 +273,4 @@ fn results(products: usize, outcomes: Vec<Outcome>, left_out: Vec<String>) -> Re
         windows: windows.collect(),
         figures,
     }
-}
-
-fn text(args: &EvalArgs, results: &Results, eye: &Eye) -> String {
-    let manifest = eye.manifest();
-    let mut text = format!(
-        "model {}; {} queries of {} frames, gallery of {} products; noise {}, seed {}; intervals are 95 %",
-        manifest.name,
-        results.queries,
-        manifest.aggregation.frames,
-        results.products,
-        args.noise.name(),
-        args.seed
-    );
-    if !results.left_out.is_empty() {
-        text += &format!("\n{} queries left out: their clips cannot be read", results.left_out.len());
-    }
-    if results.without_truth > 0 {
-        text += &format!("\n{} queries have no ground truth: not in the published choice", results.without_truth);
-    }
-    for figures in &results.figures {
-        let queries = figures.tallies[0].1.queries();
-        let rows: Vec<_> =
-            figures.tallies.iter().map(|(method, tally)| (vec![method.name().to_owned()], tally)).collect();
-        text += &format!("\n\n{} ({}, {queries} queries)\n", figures.choice.name(), figures.group);
-        text += &report::top_k(&["method"], &rows);
-    }
-    let shown: Vec<_> = results
-        .shown
-        .iter()
-        .filter(|(_, tally)| tally.queries() > 0)
-        .map(|(group, tally)| (vec![(*group).to_owned()], tally))
-        .collect();
-    text += &format!("\n\nany of the first {SHOWN} garments that a mirror shows, SEAM, products of their regions\n");
-    text += &report::top_k(&["products"], &shown);
-    if args.windows {
-        text += &format!("\n\naccuracy against window length\n{}", windows_text(results));
-    }
-    text
-}
-
-fn windows_text(results: &Results) -> String {
-    let mut table = Table::new(&[">frames", ">SEAM top-1", ">SEAM top-5", ">average descriptor top-1", ">top-5"]);
-    for (length, seam, average) in &results.windows {
-        let cells = [seam.top(1), seam.top(5), average.top(1), average.top(5)].map(|one: Share| report::share(&one));
-        table.row(std::iter::once(length.to_string()).chain(cells));
-    }
-    table.render()
-}
-
-fn as_json(args: &EvalArgs, results: &Results, eye: &Eye) -> Value {
-    let manifest = eye.manifest();
-    let figures: Vec<Value> = results
-        .figures
-        .iter()
-        .map(|figures| {
-            let methods: Vec<Value> = figures
-                .tallies
-                .iter()
-                .map(|(method, tally)| json!({ "method": method.name(), "figures": report::tally_json(tally) }))
-                .collect();
-            json!({ "choice": figures.choice.key(), "products": figures.group, "methods": methods })
-        })
-        .collect();
-    let shown: Vec<Value> = results
-        .shown
-        .iter()
-        .map(|(group, tally)| json!({ "products": group, "figures": report::tally_json(tally) }))
-        .collect();
-    let windows: Vec<Value> = results
-        .windows
-        .iter()
-        .filter(|_| args.windows)
-        .map(|(length, seam, average)| {
-            json!({ "frames": length, "seam": report::tally_json(seam), "average_descriptor": report::tally_json(average) })
-        })
-        .collect();
-    json!({
-        "kind": "clips", "model": manifest.name, "descriptor_hash": manifest.descriptor_hash,
-        "queries": results.queries, "frames": manifest.aggregation.frames, "gallery": results.products,
-        "noise": args.noise.name(), "seed": args.seed, "left_out": results.left_out,
-        "without_ground_truth": results.without_truth,
-        "results": figures, "any_shown": shown, "windows": windows,
-    })
-}
-
-/// Top-k of every method, and top-1 against window length.
-fn charts(results: &Results) -> Vec<Chart> {
-    let mut charts = Vec::new();
-    for figures in results.figures.iter().filter(|figures| figures.group == "all") {
-        let curves = figures.tallies.iter().map(|(method, tally)| Curve::of_ranks(method.name().into(), tally, 50));
-        let title = format!("Found among the first k; {}", figures.choice.name());
-        charts.push(Chart { title, across: "k".into(), curves: curves.collect() });
-    }
-    let points = |of: fn(&(usize, Tally, Tally)) -> Share| {
-        results.windows.iter().map(|window| (window.0 as f32, of(window))).collect::<Vec<_>>()
-    };
-    let curves = vec![
-        Curve { name: "SEAM".into(), points: points(|window| window.1.top(1)) },
-        Curve { name: "average descriptor".into(), points: points(|window| window.2.top(1)) },
-    ];
-    charts.push(Chart { title: "Found first, by window length".into(), across: "frames".into(), curves });
-    charts
 }
