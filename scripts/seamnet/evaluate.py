@@ -1,6 +1,6 @@
 """How good a network is on a data set that it has not seen: detection and search."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,7 +18,8 @@ class Tally:
 
     scores: list[float] = field(default_factory=list)
     correct: list[bool] = field(default_factory=list)
-    label_right: list[bool] = field(default_factory=list)
+    told: list[tuple[int, int]] = field(default_factory=list)
+    """Class and what it was told to be, of every garment found."""
     overlaps: list[float] = field(default_factory=list)
     garments: int = 0
     empty_scores: list[float] = field(default_factory=list)
@@ -54,7 +55,7 @@ def tally_street(network, pictures: Pictures, index: int, tally: Tally) -> None:
             if not clear[best]:
                 continue
             tally.overlaps.append(float(iou[d, best]))
-            tally.label_right.append(int(found.labels[d]) == known[best]["class"])
+            tally.told.append((known[best]["class"], int(found.labels[d])))
             key = (entry["clip"], known[best]["product"])
             tally.match[key].append(found.match[d])
             tally.aggregation[key].append(found.aggregation[d])
@@ -97,6 +98,17 @@ def average_precision(scores: list[float], correct: list[bool], total: int) -> f
     precision = np.cumsum(hits) / np.arange(1, len(hits) + 1)
     precision = np.maximum.accumulate(precision[::-1])[::-1]
     return float(np.sum(np.diff(recall, prepend=0) * precision))
+
+
+def confusion(told: list[tuple[int, int]], classes: tuple[str, ...]) -> dict[str, dict[str, float]]:
+    """Class -> what its garments were told to be, as shares, the most common first. Labels count from 1."""
+    of_class: dict[int, list[int]] = defaultdict(list)
+    for true, said in told:
+        of_class[true].append(said)
+    return {
+        classes[true - 1]: {classes[said - 1]: round(count / len(all_said), 3) for said, count in Counter(all_said).most_common()}
+        for true, all_said in sorted(of_class.items())
+    }
 
 
 def recall_at(ranks: list[int], name: str) -> dict[str, float]:
@@ -164,7 +176,8 @@ def evaluate(network, pictures: Pictures, clips: int | None = None, aggregate=No
         "recall_at_score_0.5": float(np.asarray(tally.correct)[shown].sum() / max(tally.garments, 1)),
         "median_iou": float(np.median(tally.overlaps)) if tally.overlaps else 0.0,
         "iou_above_0.7": float((np.asarray(tally.overlaps) > 0.7).mean()) if tally.overlaps else 0.0,
-        "class_accuracy": float(np.mean(tally.label_right)) if tally.label_right else 0.0,
+        "class_accuracy": float(np.mean([told == true for true, told in tally.told])) if tally.told else 0.0,
+        "confusion": confusion(tally.told, network.config.classes),
         "empty_scenes": tally.empty,
         "empty_with_score_0.5": float((np.asarray(tally.empty_scores) >= 0.5).mean()) if tally.empty else 0.0,
         "gallery_products": len(names.unique()),

@@ -207,6 +207,11 @@ def test_average_precision():
     assert evaluate.average_precision([0.9, 0.8, 0.7], [True, False, True], 2) == 0.5 + 0.5 * 2 / 3
 
 
+def test_confusion_counts_what_each_class_is_told_to_be():
+    told = [(1, 1), (1, 1), (1, 1), (1, 2), (2, 2)]
+    assert evaluate.confusion(told, ("shirt", "vest")) == {"shirt": {"shirt": 0.75, "vest": 0.25}, "vest": {"vest": 1.0}}
+
+
 def test_open_set_threshold_lies_between_own_and_others():
     found = evaluate.open_set([3.0, 4.0, 5.0, 6.0], [-2.0, -1.0, 0.0, 3.5])
     assert 0.0 < found["logit"] <= 4.0
