@@ -39,8 +39,8 @@ class Recipe:
     dropout: float = 0.2
     average: float = 0.98
     back: float = 0.7
-    """How far the last layer then goes back to where it began. Unseen generated products are told apart best half-way (0.5); on
-    photographs what it gains is gone there, and most is left at 0.7 to 0.85."""
+    """How far the last layer, and the non-local block's W, then go back to where they began. Unseen generated products are told
+    apart best half-way (0.5); on photographs what is gained is gone there, and most is left at 0.7 to 0.85."""
     missed: float = 0.125
     """Share of the windows whose own product scores less than one half."""
     seed: int = 1
@@ -143,7 +143,9 @@ def learn_last_layer(head: Aggregator, features: torch.Tensor, batches: Batches,
         training.follow(averaged, head, step + 1, recipe.average)
         if step % 50 == 0 or step == recipe.steps - 1:
             report(f"window step {step} rank {loss.item():.3f}")
-    head.load_state_dict({k: recipe.back * begun[k] + (1 - recipe.back) * v for k, v in averaged.items()})
+    # lerp leaves equal weights equal to the bit, so that what the heads share stays shared.
+    some = {k: v for k, v in averaged.items() if v.is_floating_point()}
+    head.load_state_dict({k: torch.lerp(v, begun[k], recipe.back) for k, v in some.items()}, strict=False)
     with torch.no_grad():
         linear.weight.div_(deviation)
         linear.bias.sub_(linear.weight @ mean)
@@ -167,6 +169,9 @@ def learn_attention(head: Aggregator, embeddings: torch.Tensor, batches: Batches
         if step % 50 == 0 or step == recipe.attention_steps - 1:
             report(f"attention step {step} rank {loss.item():.3f}")
     head.load_state_dict(averaged)
+    with torch.no_grad():
+        for parameter in head.newnlb.W.parameters():
+            parameter.mul_(1 - recipe.back)
 
 
 @torch.no_grad()

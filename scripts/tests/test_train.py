@@ -56,6 +56,8 @@ def test_training_learns_resumes_and_measures(compact, tmp_path, monkeypatch):
     window.fit(network, both, window.Recipe(steps=4, attention_steps=4, products=4, others=6), lines.append)
     aggregator = network.roi_heads.temporal_aggregator
     assert bool(aggregator.newnlb.W.weight.any()) and bool(aggregator.attention_scorer.weight.any())
+    shared = network.roi_heads.match_predictor.conv_seq.state_dict()
+    assert all(torch.equal(v, shared[k]) for k, v in aggregator.conv_seq.state_dict().items())
     torch.save({"model_state_dict": network.state_dict()}, tmp_path / "final.pth")
     checkpoint.load(network, tmp_path / "final.pth")
     figures = evaluate.evaluate(network, pictures, clips=1)
