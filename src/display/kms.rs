@@ -317,10 +317,13 @@ fn best(offers: &[Offer], wanted: Option<Size>) -> Option<usize> {
 
 /// The sizes that a screen offers, each once, in its order.
 fn sizes(offers: &[Offer]) -> String {
-    let mut sizes: Vec<String> =
-        offers.iter().map(|offer| format!("{}x{}", offer.size.width, offer.size.height)).collect();
-    sizes.dedup();
-    sizes.join(", ")
+    let mut sizes: Vec<Size> = Vec::new();
+    for offer in offers {
+        if !sizes.contains(&offer.size) {
+            sizes.push(offer.size);
+        }
+    }
+    sizes.iter().map(|size| format!("{}x{}", size.width, size.height)).collect::<Vec<_>>().join(", ")
 }
 
 fn away() -> Fault {
@@ -374,6 +377,7 @@ mod tests {
             offer(false, true, (1920, 1080), 60),
             offer(false, false, (1920, 1080), 50),
             offer(false, false, (1920, 1080), 60),
+            offer(false, false, (3840, 2160), 24),
         ];
         assert_eq!(best(&offers, Some(Size::new(1920, 1080))), Some(3));
         assert_eq!(best(&offers, Some(Size::new(1280, 720))), Some(0), "without it, what the screen prefers");
