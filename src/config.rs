@@ -6,7 +6,7 @@
 mod parse;
 mod values;
 
-pub use values::{Angle, Count, PanelName, PixelChoice, Secret, TimeOfDay};
+pub use values::{Angle, Count, PanelName, PixelChoice, ScreenMode, Secret, TimeOfDay};
 
 use crate::capture::camera::CameraSettings;
 use crate::display::kms::KmsSettings;
@@ -74,9 +74,12 @@ pub struct Screen {
     pub panel: PanelName,
     /// Which card the panel `kms` uses, `/dev/dri/cardN`; `None`: the first that has a screen plugged in.
     pub card: Option<PathBuf>,
+    /// Size that the panel `kms` sets, `"1920x1080"`, as the screen has it before it is turned; `None`, or where the screen has no
+    /// such mode: the size that the screen prefers.
+    pub mode: Option<ScreenMode>,
     /// Degrees clockwise that the panel `kms` turns what is drawn by, for a screen that hangs on its side.
     pub rotate: Angle,
-    /// Of what is drawn, pixels. The panel `kms` takes the screen's own size.
+    /// Of what is drawn, pixels. The panel `kms` takes the size of the screen's mode.
     pub width: Count<160, 7680>,
     pub height: Count<160, 7680>,
     /// Pictures a second at most.
@@ -175,6 +178,7 @@ impl Default for Screen {
         Screen {
             panel: PanelName::Window,
             card: None,
+            mode: None,
             rotate: Angle::None,
             width: Count(1080),
             height: Count(1920),
@@ -280,7 +284,11 @@ impl Config {
     pub fn panel(&self) -> PanelSettings {
         let screen = &self.screen;
         let kind = match screen.panel {
-            PanelName::Kms => PanelKind::Kms(KmsSettings { card: screen.card.clone(), turn: screen.rotate.turn() }),
+            PanelName::Kms => PanelKind::Kms(KmsSettings {
+                card: screen.card.clone(),
+                mode: screen.mode.map(ScreenMode::size),
+                turn: screen.rotate.turn(),
+            }),
             PanelName::Window => PanelKind::Window,
             PanelName::Png => PanelKind::Png(screen.folder.clone()),
             PanelName::None => PanelKind::None,

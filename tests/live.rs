@@ -232,9 +232,45 @@ fn a_board_that_gets_hot_recognises_less_and_says_so_until_it_is_cool() {
     let mut mirror = Mirror::start(&shop, &shop.config("1.mjpg?loop", ""));
     mirror.wait_for_log("cpu-thermal has 97 °C, the limit is 94 °C; recognition works 1/2 of the time");
     write("temp", "60000\n");
-    mirror.wait_for_log("the board is cool again");
+    mirror.wait_for_log("the board has recovered");
     mirror.signal("TERM");
     assert_eq!(mirror.wait_for_end(), Some(0), "{}", mirror.log());
+}
+
+#[test]
+fn a_board_without_power_recognises_less_and_the_doctor_finds_what_slows_it() {
+    let shop = Shop::with_products(2);
+    let write = |folder: &str, name: &str, text: &str| {
+        fs::create_dir_all(shop.path(folder)).unwrap();
+        fs::write(shop.path(&format!("{folder}/{name}")), text).unwrap();
+    };
+    write("sys/class/hwmon/hwmon3", "name", "soctherm_oc\n");
+    write("sys/class/hwmon/hwmon3", "oc3_event_cnt", "27\n");
+    let config = shop.config("1.mjpg?loop", "");
+    let mut mirror = Mirror::start(&shop, &config);
+    mirror.wait_for_log("running");
+    let mut events = 27;
+    let log = shop.path("log");
+    mirror.wait_until("it says that there is too little power", || {
+        // Once more at each look: the first reading may come before or after the first event.
+        events += 1;
+        write("sys/class/hwmon/hwmon3", "oc3_event_cnt", &format!("{events}\n"));
+        let words = "power: the board has drawn too much current; recognition works 1/2 of the time";
+        fs::read_to_string(&log).unwrap().contains(words)
+    });
+    mirror.signal("TERM");
+    assert_eq!(mirror.wait_for_end(), Some(0), "{}", mirror.log());
+    let doctor = || {
+        let path = shop.path("vetrina.toml");
+        let output = Command::new(env!("CARGO_BIN_EXE_vetrina")).args(["doctor", "--config", &path]).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (code, table) = doctor();
+    assert!(code == Some(0) && table.contains(&format!("{events} over-currents since the start")), "{table}");
+    write("sys/class/thermal/cooling_device1", "type", "cpu-throttle-alert\n");
+    write("sys/class/thermal/cooling_device1", "cur_state", "1\n");
+    let (code, table) = doctor();
+    assert!(code == Some(8) && table.contains("cpu-throttle-alert slows the board down"), "{table}");
 }
 
 /// A program in the place of ffmpeg that sends a light picture ten times a second, and writes its number down.

@@ -9,7 +9,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, DEFAULT_PATH};
 use crate::display::open;
 use crate::fault::{Fault, Kind, Result};
-use crate::machine;
+use crate::machine::{self, Board};
 use crate::network::engines::EngineCache;
 use crate::network::engines::build::wanted;
 use crate::network::tensorrt::TensorRt;
@@ -67,7 +67,9 @@ pub fn run(args: &DoctorArgs) -> Result<()> {
     findings.add("backend", manifest.as_ref().map_err(copy).and_then(|manifest| backend(&config, manifest)));
     findings.add("catalogue", catalogue(&config.catalogue.file, manifest.as_ref().ok()));
     findings.add("disk", disk(&config.catalogue.file));
-    findings.add("temperature", temperature(&config.heat.sysfs));
+    let board = Board::read(&config.heat.sysfs);
+    findings.add("temperature", temperature(&board));
+    findings.add("throttling", throttling(&board));
     print(&findings.lines.join("\n"))?;
     match findings.first {
         None => print("all is well"),
@@ -164,12 +166,31 @@ fn disk(catalogue: &Path) -> Result<String> {
     Ok(text)
 }
 
-fn temperature(sysfs: &Path) -> Result<String> {
-    match machine::temperature(sysfs) {
+fn temperature(board: &Board) -> Result<String> {
+    match board.hottest() {
         None => Ok("this machine does not tell".into()),
         Some(degrees) if degrees > HOT => {
             Err(Fault::new(Kind::Unavailable, format!("{degrees:.0} °C is hot")).cure("see that air gets to the board"))
         }
         Some(degrees) => Ok(format!("{degrees:.0} °C")),
     }
+}
+
+/// Whether the board slows itself down, and what it has counted.
+fn throttling(board: &Board) -> Result<String> {
+    if let Some(brake) = board.braking() {
+        let text = format!("{} slows the board down", brake.name);
+        return Err(Fault::new(Kind::Unavailable, text).cure("see that air gets to the board"));
+    }
+    if board.low_voltage == Some(true) {
+        let fault = Fault::new(Kind::Unavailable, "the voltage of the board is too low");
+        return Err(fault.cure("give it the power supply that its maker names, and a short cable"));
+    }
+    let brakes =
+        Some(board.brakes.len()).filter(|count| *count > 0).map(|count| format!("{count} brakes, none at work"));
+    let slowdowns = board.slowdowns.map(|count| format!("slowed down for heat {count} times"));
+    let overcurrents = board.overcurrents.map(|count| format!("{count} over-currents"));
+    let counted = [slowdowns, overcurrents].into_iter().flatten().map(|words| words + " since the start");
+    let told: Vec<String> = brakes.into_iter().chain(counted).collect();
+    Ok(if told.is_empty() { "this machine does not tell".into() } else { told.join(", ") })
 }

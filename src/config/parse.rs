@@ -107,6 +107,7 @@ fn key_of(line: &str) -> Option<&str> {
 mod tests {
     use super::*;
     use crate::config::{Angle, Count, PanelName};
+    use crate::geometry::Size;
 
     #[test]
     fn an_empty_file_is_the_defaults() {
@@ -115,6 +116,13 @@ mod tests {
         let config = Config::parse(text).unwrap();
         assert_eq!((config.camera.rotate, config.screen.panel), (Angle::Quarter, PanelName::None));
         assert_eq!(config.camera.width, Count(1280));
+    }
+
+    #[test]
+    fn a_mode_is_a_size() {
+        let config = Config::parse("[screen]\nmode = \"1920x1080\"\n").unwrap();
+        assert_eq!(config.screen.mode.map(|mode| mode.size()), Some(Size::new(1920, 1080)));
+        assert!(toml::to_string(&config).unwrap().contains("mode = \"1920x1080\""));
     }
 
     #[test]
@@ -129,6 +137,8 @@ mod tests {
             ("[camera]\nrotate = 45\n", "line 2, camera.rotate", "0, 90, 180 or 270"),
             ("camera.source = \"ftp://x\"\n", "line 1, camera.source", "ftp"),
             ("[screen]\npanel = \"tv\"\n", "line 2, screen.panel", "tv"),
+            ("[screen]\nmode = \"4K\"\n", "line 2, screen.mode", "1920x1080"),
+            ("[screen]\nmode = \"1920x9999\"\n", "line 2, screen.mode", "1920x1080"),
             ("[screen]\nblank_from = \"24:00\"\n", "line 2, screen.blank_from", "21:00"),
             ("[screen]\nblank_from = \"21:00\"\n", "line 2, screen.blank_from", "blank_until too"),
             ("[screen]\nblank_from = \"8:00\"\nblank_until = \"08:00\"\n", "line 3, screen.blank_until", "for ever"),

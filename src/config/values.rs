@@ -3,6 +3,7 @@
 
 use crate::capture::camera::PixelFormat;
 use crate::frame::Turn;
+use crate::geometry::Size;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -109,6 +110,33 @@ pub enum PanelName {
     Png,
     /// Nothing is shown.
     None,
+}
+
+/// A screen's size in pixels, `"1920x1080"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ScreenMode(Size);
+
+impl ScreenMode {
+    pub fn size(self) -> Size {
+        self.0
+    }
+}
+
+impl TryFrom<String> for ScreenMode {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let side = |text: &str| text.parse().ok().filter(|side: &usize| (160..=7680).contains(side));
+        let size = text.split_once('x').and_then(|(width, height)| Some(Size::new(side(width)?, side(height)?)));
+        size.map(ScreenMode).ok_or_else(|| format!("{text:?} is no size such as \"1920x1080\""))
+    }
+}
+
+impl From<ScreenMode> for String {
+    fn from(mode: ScreenMode) -> String {
+        format!("{}x{}", mode.0.width, mode.0.height)
+    }
 }
 
 /// A password. It is never printed.

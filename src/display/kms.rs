@@ -30,6 +30,8 @@ const FLIP: Duration = Duration::from_millis(500);
 pub struct KmsSettings {
     /// The card, `/dev/dri/cardN`; `None`: the first that has a screen plugged in.
     pub card: Option<PathBuf>,
+    /// Pixels, as the screen has them before it is turned; `None`, or where it has no such mode: those that it prefers.
+    pub mode: Option<Size>,
     /// Clockwise, applied to what is drawn.
     pub turn: Turn,
 }
@@ -51,7 +53,7 @@ impl KmsPanel {
     /// [`Kind::Unavailable`] where no card can be opened, [`Kind::Busy`] where another program holds the screen. A screen that is
     /// not plugged in is waited for.
     pub fn open(settings: &KmsSettings, size: Size) -> Result<Self> {
-        let screen = find(settings.card.as_deref())?;
+        let screen = find(settings)?;
         let mut panel =
             KmsPanel { settings: settings.clone(), screen: None, fault: None, looked: Instant::now(), size };
         match screen {
@@ -76,7 +78,7 @@ impl KmsPanel {
         match &self.screen {
             Some(screen) if screen.is_connected() => {}
             Some(_) => self.lose(away()),
-            None => match find(self.settings.card.as_deref()) {
+            None => match find(&self.settings) {
                 Ok(Some(screen)) => self.take(screen),
                 Ok(None) => self.fault = Some(away()),
                 Err(fault) => self.fault = Some(fault),
@@ -142,12 +144,13 @@ struct Screen {
     front: usize,
 }
 
-/// The first screen that is plugged in, at `card` or at any. `None`: there are connectors and nothing is plugged in.
-fn find(card: Option<&Path>) -> Result<Option<Screen>> {
+/// The first screen that is plugged in, at the configured card or at any. `None`: there are connectors and nothing is plugged in.
+fn find(settings: &KmsSettings) -> Result<Option<Screen>> {
+    let card = settings.card.as_deref();
     let cards = card.map_or_else(cards, |card| vec![card.to_owned()]);
     let (mut away, mut first) = (false, None);
     for path in &cards {
-        match Screen::open(path) {
+        match Screen::open(path, settings.mode) {
             Ok(Opened::Screen(screen)) => return Ok(Some(*screen)),
             Ok(Opened::NothingPluggedIn) => away = true,
             Ok(Opened::NoConnector) => {}
@@ -180,7 +183,7 @@ fn cards() -> Vec<PathBuf> {
 }
 
 impl Screen {
-    fn open(path: &Path) -> Result<Opened> {
+    fn open(path: &Path, wanted: Option<Size>) -> Result<Opened> {
         let fail = |verb: &str, error: io::Error| card_fault(verb, path, error);
         let file = OpenOptions::new().read(true).write(true).open(path).map_err(|error| fail("open", error))?;
         let card = Card(file);
@@ -191,13 +194,17 @@ impl Screen {
         };
         let Some((info, crtc)) = plugged_in(&card, &resources) else { return Ok(Opened::NothingPluggedIn) };
         let offers: Vec<Offer> = info.modes().iter().map(Offer::of).collect();
-        let Some(mode) = best(&offers).map(|index| info.modes()[index]) else { return Ok(Opened::NothingPluggedIn) };
+        let Some(index) = best(&offers, wanted) else { return Ok(Opened::NothingPluggedIn) };
+        let mode = info.modes()[index];
         let buffer = || Buffer::new(&card, mode).map_err(|error| fail("get memory of", error));
         let buffers = [buffer()?, buffer()?];
         card.set_crtc(crtc, Some(buffers[0].frame), (0, 0), &[info.handle()], Some(mode))
             .map_err(|error| fail("set the mode of", error))?;
-        let (width, height) = mode.size();
+        let Size { width, height } = offers[index].size;
         log::info!("screen {}, {info}: {width}x{height} at {} Hz", path.display(), mode.vrefresh());
+        if let Some(wanted) = wanted.filter(|wanted| *wanted != offers[index].size) {
+            log::warn!("the screen has no mode {}x{}; it has {}", wanted.width, wanted.height, sizes(&offers));
+        }
         let connector = info.handle();
         Ok(Opened::Screen(Box::new(Screen { path: path.into(), card, connector, crtc, mode, buffers, front: 0 })))
     }
@@ -282,7 +289,7 @@ fn plugged_in(card: &Card, resources: &ResourceHandles) -> Option<(connector::In
 struct Offer {
     preferred: bool,
     interlaced: bool,
-    pixels: u32,
+    size: Size,
     rate: u32,
 }
 
@@ -292,16 +299,31 @@ impl Offer {
         Offer {
             preferred: mode.mode_type().contains(ModeTypeFlags::PREFERRED),
             interlaced: mode.flags().contains(ModeFlags::INTERLACE),
-            pixels: u32::from(width) * u32::from(height),
+            size: Size::new(width.into(), height.into()),
             rate: mode.vrefresh(),
         }
     }
 }
 
-/// The mode that the screen itself prefers, else the largest, else the fastest; the first of equals, as screens list them.
-fn best(offers: &[Offer]) -> Option<usize> {
-    let worth = |offer: &Offer| (offer.preferred, !offer.interlaced, offer.pixels, offer.rate);
+/// The mode of the wanted size, else the one that the screen itself prefers, else the largest, else the fastest; the first of
+/// equals, as screens list them.
+fn best(offers: &[Offer], wanted: Option<Size>) -> Option<usize> {
+    let pixels = |size: Size| size.width * size.height;
+    let worth = |offer: &Offer| {
+        (wanted == Some(offer.size), offer.preferred, !offer.interlaced, pixels(offer.size), offer.rate)
+    };
     (0..offers.len()).rev().max_by_key(|index| worth(&offers[*index]))
+}
+
+/// The sizes that a screen offers, each once, in its order.
+fn sizes(offers: &[Offer]) -> String {
+    let mut sizes: Vec<Size> = Vec::new();
+    for offer in offers {
+        if !sizes.contains(&offer.size) {
+            sizes.push(offer.size);
+        }
+    }
+    sizes.iter().map(|size| format!("{}x{}", size.width, size.height)).collect::<Vec<_>>().join(", ")
 }
 
 fn away() -> Fault {
@@ -332,19 +354,34 @@ fn card_fault(verb: &str, path: &Path, error: io::Error) -> Fault {
 mod tests {
     use super::*;
 
-    fn offer(preferred: bool, interlaced: bool, pixels: u32, rate: u32) -> Offer {
-        Offer { preferred, interlaced, pixels, rate }
+    fn offer(preferred: bool, interlaced: bool, (width, height): (usize, usize), rate: u32) -> Offer {
+        Offer { preferred, interlaced, size: Size::new(width, height), rate }
     }
 
     #[test]
     fn the_mode_is_the_preferred_one_else_the_largest_else_the_fastest() {
-        let small = offer(false, false, 640 * 480, 75);
-        let full = offer(false, false, 1920 * 1080, 60);
-        assert_eq!(best(&[small, offer(true, false, 1280 * 720, 50), full]), Some(1));
-        assert_eq!(best(&[small, full, offer(false, false, 1920 * 1080, 30)]), Some(1));
-        assert_eq!(best(&[offer(false, true, 1920 * 1080, 60), small]), Some(1), "interlaced pictures flicker");
-        assert_eq!(best(&[full, full]), Some(0), "the screen lists its best first");
-        assert_eq!(best(&[]), None);
+        let small = offer(false, false, (640, 480), 75);
+        let full = offer(false, false, (1920, 1080), 60);
+        assert_eq!(best(&[small, offer(true, false, (1280, 720), 50), full], None), Some(1));
+        assert_eq!(best(&[small, full, offer(false, false, (1920, 1080), 30)], None), Some(1));
+        let flickers = offer(false, true, (1920, 1080), 60);
+        assert_eq!(best(&[flickers, small], None), Some(1), "interlaced pictures flicker");
+        assert_eq!(best(&[full, full], None), Some(0), "the screen lists its best first");
+        assert_eq!(best(&[], None), None);
+    }
+
+    #[test]
+    fn a_wanted_size_goes_before_the_preferred_one_where_the_screen_has_it() {
+        let offers = [
+            offer(true, false, (3840, 2160), 30),
+            offer(false, true, (1920, 1080), 60),
+            offer(false, false, (1920, 1080), 50),
+            offer(false, false, (1920, 1080), 60),
+            offer(false, false, (3840, 2160), 24),
+        ];
+        assert_eq!(best(&offers, Some(Size::new(1920, 1080))), Some(3));
+        assert_eq!(best(&offers, Some(Size::new(1280, 720))), Some(0), "without it, what the screen prefers");
+        assert_eq!(sizes(&offers), "3840x2160, 1920x1080");
     }
 
     #[test]
@@ -359,7 +396,7 @@ mod tests {
 
     #[test]
     fn without_a_card_the_fault_says_what_to_do() {
-        let settings = |card: &str| KmsSettings { card: Some(card.into()), turn: Turn::None };
+        let settings = |card: &str| KmsSettings { card: Some(card.into()), mode: None, turn: Turn::None };
         let open = |card| KmsPanel::open(&settings(card), Size::new(1920, 1080)).err().unwrap();
         let missing = open("/dev/dri/card99");
         assert!(missing.kind() == Kind::Unavailable && missing.to_string().contains("ls /dev/dri"), "{missing}");

@@ -1,10 +1,10 @@
-//! A board that gets too hot, or draws too much current, recognises fewer frames, before it slows everything down by itself: the
-//! mirror's picture goes on as before. Pure, save [`Reading::take`].
+//! A board that gets too hot, or draws too much current, recognises fewer frames, before it slows everything down by itself, or
+//! where it already does: the mirror's picture goes on as before. Pure.
 //!
 //! Recognition rests in proportion to its work, so that the same steps fit any board and any network.
 
-use crate::machine::{self, Zone};
-use std::path::{Path, PathBuf};
+use crate::machine::{Board, Zone};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// So far below the board's own limit it is time, degrees.
@@ -28,19 +28,11 @@ pub struct HeatSettings {
     pub sysfs: PathBuf,
 }
 
-/// What the system tells at one moment.
-#[derive(Clone, Debug, Default)]
-pub struct Reading {
-    pub zones: Vec<Zone>,
-    /// How often the board has drawn too much current since it was started.
-    pub overcurrents: u64,
-}
-
-impl Reading {
-    /// Reads sysfs.
-    pub fn take(sysfs: &Path) -> Self {
-        Reading { zones: machine::zones(sysfs), overcurrents: machine::overcurrents(sysfs) }
-    }
+/// What makes a board slow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    Heat,
+    Power,
 }
 
 /// How much less is recognised, and why.
@@ -48,41 +40,31 @@ impl Reading {
 pub struct Throttle {
     level: u32,
     moved: Option<Duration>,
-    overcurrents: Option<u64>,
-    reason: Option<String>,
+    before: Option<Board>,
+    reason: Option<(Cause, String)>,
 }
 
 impl Throttle {
-    /// Takes a reading in. True where the level has changed.
-    pub fn judge(&mut self, now: Duration, reading: &Reading, limit: Option<u32>) -> bool {
-        let before = self.overcurrents.replace(reading.overcurrents);
-        let current = before.is_some_and(|before| reading.overcurrents > before);
-        let limit = |zone: &Zone| limit.map(f64::from).or(zone.slows_at.map(|degrees| degrees - BEFORE));
-        let above = |zone: &Zone| limit(zone).map(|limit| zone.celsius - limit);
-        let worst = reading.zones.iter().max_by(|a, b| key(above(a)).total_cmp(&key(above(b))));
-        let excess = worst.and_then(above);
-        let hot = excess.is_some_and(|degrees| degrees >= 0.0);
-        let cool = excess.is_none_or(|degrees| degrees < -COOL) && !current;
+    /// Takes what the board tells in. True where the level has changed. `limit`: degrees Celsius, where one is configured.
+    pub fn judge(&mut self, now: Duration, board: &Board, limit: Option<u32>) -> bool {
         if self.moved.is_some_and(|moved| now.saturating_sub(moved) < STEP) {
-            // An event of current is not forgotten while a step takes effect.
-            self.overcurrents = before.or(self.overcurrents);
+            // What is counted while a step takes effect is seen after it.
             return false;
         }
-        let level = match () {
-            _ if hot || current => (self.level + 1).min(MOST),
-            _ if cool => self.level.saturating_sub(1),
-            _ => self.level,
+        let before = self.before.replace(board.clone()).unwrap_or_else(|| board.clone());
+        let (excess, hot) = hottest(board, limit);
+        let reason = hot.or_else(|| braked(board, &before));
+        let cool = excess.is_none_or(|degrees| degrees < -COOL);
+        let level = match &reason {
+            Some(_) => (self.level + 1).min(MOST),
+            None if cool => self.level.saturating_sub(1),
+            None => self.level,
         };
         if level == self.level {
             return false;
         }
-        if level > self.level {
-            self.reason = worst.filter(|_| hot).map(|zone| {
-                let limit = limit(zone).unwrap_or(zone.celsius);
-                format!("heat: {} has {:.0} °C, the limit is {limit:.0} °C", zone.name, zone.celsius)
-            });
-        }
         (self.level, self.moved) = (level, Some(now));
+        self.reason = reason.or(self.reason.take());
         true
     }
 
@@ -91,11 +73,48 @@ impl Throttle {
         self.level
     }
 
+    /// What has lowered the level to what it is; `None` where all is recognised.
+    pub fn cause(&self) -> Option<Cause> {
+        self.reason.as_ref().filter(|_| self.level > 0).map(|(cause, _)| *cause)
+    }
+
     /// Why less is recognised, in words.
     pub fn reason(&self) -> Option<String> {
-        let cause = self.reason.as_deref().unwrap_or("power: the board has drawn too much current");
-        (self.level > 0).then(|| format!("{cause}; recognition works 1/{} of the time", 1 << self.level))
+        let (cause, words) = self.reason.as_ref().filter(|_| self.level > 0)?;
+        let cause = match cause {
+            Cause::Heat => "heat",
+            Cause::Power => "power",
+        };
+        Some(format!("{cause}: {words}; recognition works 1/{} of the time", 1 << self.level))
     }
+}
+
+/// How far the worst place is above its limit, degrees, and what is to be said of it where it is.
+fn hottest(board: &Board, limit: Option<u32>) -> (Option<f64>, Option<(Cause, String)>) {
+    let limit = |zone: &Zone| limit.map(f64::from).or(zone.slows_at.map(|degrees| degrees - BEFORE));
+    let above = |zone: &Zone| limit(zone).map(|limit| zone.celsius - limit);
+    let worst = board.zones.iter().max_by(|a, b| key(above(a)).total_cmp(&key(above(b))));
+    let words = worst.filter(|zone| above(zone).is_some_and(|degrees| degrees >= 0.0)).map(|zone| {
+        let limit = limit(zone).unwrap_or(zone.celsius);
+        let words = format!("{} has {:.0} °C, the limit is {limit:.0} °C", zone.name, zone.celsius);
+        (Cause::Heat, words)
+    });
+    (worst.and_then(above), words)
+}
+
+/// Why the board slows itself down, if it does, or has since `before`.
+fn braked(board: &Board, before: &Board) -> Option<(Cause, String)> {
+    let rose = |now: Option<u64>, then: Option<u64>| now.zip(then).is_some_and(|(now, then)| now > then);
+    if let Some(brake) = board.braking() {
+        return Some((Cause::Heat, format!("{} slows the board down", brake.name)));
+    }
+    let (cause, words) = match () {
+        _ if rose(board.slowdowns, before.slowdowns) => (Cause::Heat, "the processor has slowed itself down"),
+        _ if board.low_voltage == Some(true) => (Cause::Power, "the voltage of the board is too low"),
+        _ if rose(board.overcurrents, before.overcurrents) => (Cause::Power, "the board has drawn too much current"),
+        _ => return None,
+    };
+    Some((cause, words.into()))
 }
 
 fn key(above: Option<f64>) -> f64 {
@@ -111,11 +130,12 @@ pub fn rest(level: u32, dark: bool, spent: Duration) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::machine::Brake;
 
-    fn reading(celsius: f64, overcurrents: u64) -> Reading {
+    fn board(celsius: f64, overcurrents: u64) -> Board {
         let zone = Zone { name: "cpu-thermal".into(), celsius, slows_at: Some(99.0) };
         let lukewarm = Zone { name: "board".into(), celsius: 60.0, slows_at: None };
-        Reading { zones: vec![lukewarm, zone], overcurrents }
+        Board { zones: vec![lukewarm, zone], overcurrents: Some(overcurrents), ..Board::default() }
     }
 
     /// The levels after these temperatures, `apart` seconds from each other.
@@ -124,7 +144,7 @@ mod tests {
         let steps = degrees.iter().zip(1..);
         steps
             .map(|(degrees, step)| {
-                throttle.judge(Duration::from_secs(apart * step), &reading(*degrees, 0), None);
+                throttle.judge(Duration::from_secs(apart * step), &board(*degrees, 0), None);
                 throttle.level()
             })
             .collect()
@@ -140,25 +160,52 @@ mod tests {
     #[test]
     fn the_reason_names_place_and_limit() {
         let mut throttle = Throttle::default();
-        assert!(throttle.judge(Duration::ZERO, &reading(95.0, 0), None));
+        assert!(throttle.judge(Duration::ZERO, &board(95.0, 0), None));
         let words = "heat: cpu-thermal has 95 °C, the limit is 94 °C; recognition works 1/2 of the time";
         assert_eq!(throttle.reason().as_deref(), Some(words));
         let mut throttle = Throttle::default();
-        assert!(throttle.judge(Duration::ZERO, &reading(70.0, 0), Some(65)), "the configured limit goes first");
+        assert!(throttle.judge(Duration::ZERO, &board(70.0, 0), Some(65)), "the configured limit goes first");
         assert!(throttle.reason().unwrap().contains("limit is 65"));
     }
 
     #[test]
     fn too_much_current_counts_from_the_first_reading_on() {
         let mut throttle = Throttle::default();
-        assert!(!throttle.judge(Duration::from_secs(1), &reading(50.0, 7), None));
-        assert!(throttle.judge(Duration::from_secs(2), &reading(50.0, 8), None));
+        assert!(!throttle.judge(Duration::from_secs(1), &board(50.0, 7), None));
+        assert!(throttle.judge(Duration::from_secs(2), &board(50.0, 8), None));
         assert!(throttle.reason().unwrap().starts_with("power: "));
-        assert!(!throttle.judge(Duration::from_secs(5), &reading(50.0, 9), None), "a step needs time to show");
-        assert!(throttle.judge(Duration::from_secs(12), &reading(50.0, 9), None), "what happened meanwhile counts");
+        assert!(!throttle.judge(Duration::from_secs(5), &board(50.0, 9), None), "a step needs time to show");
+        assert!(throttle.judge(Duration::from_secs(12), &board(50.0, 9), None), "what happened meanwhile counts");
         assert_eq!(throttle.level(), 2);
-        assert!(throttle.judge(Duration::from_secs(22), &reading(50.0, 9), None));
+        assert!(throttle.judge(Duration::from_secs(22), &board(50.0, 9), None));
         assert_eq!(throttle.level(), 1);
+    }
+
+    #[test]
+    fn what_slows_the_board_down_lowers_the_rate_until_it_lets_go() {
+        let braked =
+            |steps| Board { brakes: vec![Brake { name: "gpu-throttle-alert".into(), steps }], ..board(50.0, 0) };
+        let mut throttle = Throttle::default();
+        assert!(!throttle.judge(Duration::from_secs(1), &braked(0), None));
+        assert!(throttle.judge(Duration::from_secs(2), &braked(1), None));
+        let words = "heat: gpu-throttle-alert slows the board down; recognition works 1/2 of the time";
+        assert_eq!((throttle.cause(), throttle.reason().as_deref()), (Some(Cause::Heat), Some(words)));
+        assert!(throttle.judge(Duration::from_secs(12), &braked(0), None), "it has let go");
+        assert_eq!((throttle.level(), throttle.cause(), throttle.reason()), (0, None, None));
+    }
+
+    #[test]
+    fn slow_cores_are_heat_and_low_voltage_is_power() {
+        let mut throttle = Throttle::default();
+        let slow = |slowdowns| Board { slowdowns: Some(slowdowns), ..Board::default() };
+        assert!(!throttle.judge(Duration::from_secs(1), &slow(40), None), "what was before does not count");
+        assert!(throttle.judge(Duration::from_secs(2), &slow(41), None));
+        assert!(throttle.reason().unwrap().starts_with("heat: the processor has slowed itself down"));
+        let mut throttle = Throttle::default();
+        let low = Board { low_voltage: Some(true), ..Board::default() };
+        assert!(throttle.judge(Duration::from_secs(1), &low, None));
+        assert!(throttle.reason().unwrap().starts_with("power: the voltage of the board is too low"));
+        assert_eq!(throttle.cause(), Some(Cause::Power));
     }
 
     #[test]

@@ -30,6 +30,11 @@ impl Stage {
             Stage::Show => "show",
         }
     }
+
+    /// Whether a thread of this name works for it.
+    pub fn owns(self, thread: &str) -> bool {
+        thread == self.name() || self == Stage::Look && thread.starts_with("frame-")
+    }
 }
 
 /// One life of a stage: what its thread is given.

@@ -53,6 +53,8 @@ pub struct Status {
     pub camera: Shared<String>,
     /// Why the last reload was refused.
     pub reload_fault: Shared<Option<String>>,
+    /// Which stage stands still because other programs have the processor, in words.
+    pub starved: Shared<Option<String>>,
     /// Why less is recognised than could be: heat, current.
     pub throttled: Shared<Option<String>>,
     /// What the network runs on.
@@ -81,6 +83,9 @@ pub struct Status {
     pub presented: Counter,
     pub restarts: Counter,
     pub reloads: Counter,
+    /// Steps by which less was recognised, by what made them.
+    pub throttled_by_heat: Counter,
+    pub throttled_by_power: Counter,
     pub products: Gauge,
     /// Frames that are being recognised.
     pub in_work: Gauge,
@@ -156,7 +161,8 @@ impl Status {
         let screen = self.screen_fault.get().map(|fault| format!("screen: {fault}"));
         let reload = self.reload_fault.get().map(|fault| format!("reload: {fault}"));
         let engine = self.engine_fault.get().map(|fault| format!("network: {fault}"));
-        camera.into_iter().chain(screen).chain(reload).chain(engine).chain(self.throttled.get()).collect()
+        let board = self.starved.get().into_iter().chain(self.throttled.get());
+        camera.into_iter().chain(screen).chain(reload).chain(engine).chain(board).collect()
     }
 }
 
@@ -226,6 +232,8 @@ impl super::Links {
             ("screens_presented", status.presented.get()),
             ("stage_restarts", status.restarts.get()),
             ("reloads", status.reloads.get()),
+            ("throttled_by_heat", status.throttled_by_heat.get()),
+            ("throttled_by_power", status.throttled_by_power.get()),
         ];
         Report {
             phase: status.phase.get(),

@@ -1,15 +1,15 @@
 //! Main's part: starts the stages, listens to signals, sees that frames become pixels, and ends everything in order.
 
-use super::heat::{Reading, Throttle};
+use super::heat::{Cause, Throttle};
 use super::load::{self, Loaded};
 use super::notify::Notifier;
 use super::stage::{End, Ended, Life, Running, Stage};
 use super::status::Phase;
-use super::watch::Pulse;
+use super::watch::{Pulse, Suspicion, Verdict};
 use super::{Links, LiveSettings, answer, capture, engines, look, show};
 use crate::clock::{Clock, SystemClock};
 use crate::fault::{Fault, Kind, Result};
-use crate::machine::hottest;
+use crate::machine::{self, Board};
 use crate::network::Backend;
 use crate::pipeline::core::status_text;
 use crate::pipeline::follow::Follower;
@@ -51,6 +51,7 @@ pub struct Live {
     reloading: Option<Receiver<Result<Reloaded>>>,
     notifier: Notifier,
     fed: Option<Duration>,
+    suspicion: Suspicion,
     throttle: Throttle,
     felt: Option<Duration>,
 }
@@ -81,6 +82,7 @@ impl Live {
             reloading: None,
             notifier: Notifier::from_environment(),
             fed: None,
+            suspicion: Suspicion::default(),
             throttle: Throttle::default(),
             felt: None,
             settings,
@@ -130,31 +132,54 @@ impl Live {
             }
         }
         let pulse = Pulse::feel(&self.links, |stage| self.running.contains_key(&stage));
-        if let Some(stage) = pulse.stalled(self.settings.stall) {
-            let text = format!("the stage {} is stuck: no progress for {:?}", stage.name(), self.settings.stall);
-            self.restart(stage, Fault::new(Kind::Internal, text))?;
+        match self.suspicion.judge(&pulse, self.settings.stall, machine::threads) {
+            Verdict::Well => self.feel_hunger(None),
+            Verdict::Starved(stage) => self.feel_hunger(Some(stage)),
+            Verdict::Stuck(stage) => {
+                let text = format!("the stage {} is stuck: no progress for {:?}", stage.name(), self.settings.stall);
+                self.restart(stage, Fault::new(Kind::Internal, text))?;
+            }
         }
         self.feel_heat(pulse.now);
         self.report(&pulse);
         Ok(true)
     }
 
-    /// Lets recognition work less while the board is too hot, and more again when it is not.
+    /// Says which stage waits for the processor, while one does.
+    fn feel_hunger(&self, stage: Option<Stage>) {
+        let words = stage.map(|stage| {
+            format!("starved: the stage {} waits for the processor, which other programs have; end them", stage.name())
+        });
+        let before = self.links.status.starved.set(words.clone());
+        match words {
+            Some(words) if before.as_ref() != Some(&words) => log::warn!("{words}"),
+            None if before.is_some() => log::info!("no stage waits for the processor any more"),
+            _ => {}
+        }
+    }
+
+    /// Lets recognition work less while the board is too hot or slow, and more again when it is not.
     fn feel_heat(&mut self, now: Duration) {
         if self.felt.is_some_and(|felt| now.saturating_sub(felt) < HEAT) {
             return;
         }
         self.felt = Some(now);
         let (status, settings) = (&self.links.status, &self.settings.heat);
-        let reading = Reading::take(&settings.sysfs);
-        status.millidegrees.set((1e3 * hottest(&reading.zones).unwrap_or(0.0).max(0.0)) as u64);
-        if !self.throttle.judge(now, &reading, settings.limit) {
+        let board = Board::read(&settings.sysfs);
+        status.millidegrees.set((1e3 * board.hottest().unwrap_or(0.0).max(0.0)) as u64);
+        let level = self.throttle.level();
+        if !self.throttle.judge(now, &board, settings.limit) {
             return;
+        }
+        match self.throttle.cause().filter(|_| self.throttle.level() > level) {
+            Some(Cause::Heat) => status.throttled_by_heat.count(),
+            Some(Cause::Power) => status.throttled_by_power.count(),
+            None => {}
         }
         let reason = self.throttle.reason();
         match &reason {
             Some(reason) => log::warn!("{reason}"),
-            None => log::info!("the board is cool again: recognition works all the time"),
+            None => log::info!("the board has recovered: recognition works all the time"),
         }
         status.throttle.set(self.throttle.level().into());
         status.throttled.set(reason);

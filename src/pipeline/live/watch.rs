@@ -3,7 +3,12 @@
 
 use super::Links;
 use super::stage::Stage;
+use crate::machine::Thread;
+use std::collections::BTreeMap;
 use std::time::Duration;
+
+/// However starved, a stage that stands still for so many times the limit is stuck.
+const LONGEST: u32 = 4;
 
 /// The signs of life at one moment. All times are the program's clock.
 #[derive(Clone, Copy, Debug)]
@@ -32,9 +37,13 @@ impl Pulse {
     /// The stage that has not got on for longer than `limit`, if one has not. Where several stand still, the first in the way
     /// of a frame holds up the others.
     pub fn stalled(&self, limit: Duration) -> Option<Stage> {
+        Stage::ALL.into_iter().find(|stage| self.stands_still(*stage, limit))
+    }
+
+    fn stands_still(&self, stage: Stage, limit: Duration) -> bool {
         let old = |then: Duration| self.now.saturating_sub(then) > limit;
-        let still = Stage::ALL.into_iter().find(|stage| self.beats[*stage as usize].is_some_and(old));
-        still.or_else(|| self.unshown_since.filter(|since| old(*since)).map(|_| Stage::Show))
+        let unshown = self.unshown_since.filter(|_| stage == Stage::Show);
+        self.beats[stage as usize].is_some_and(old) || unshown.is_some_and(old)
     }
 
     /// Whether frames become pixels, or, while there are none, the screen says so. This and nothing less feeds the system's
@@ -43,6 +52,53 @@ impl Pulse {
         let recent = |then: Duration| self.now.saturating_sub(then) <= limit;
         self.last_present.is_some_and(recent) && self.unshown_since.is_none_or(recent)
     }
+}
+
+/// What is to be thought of the stages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// They get on, or it is too early to say.
+    Well,
+    /// This one stands still because other programs have the processor: to start it anew would not help.
+    Starved(Stage),
+    /// This one does not get on, though it could.
+    Stuck(Stage),
+}
+
+/// Tells a stage that waits for the processor from one that hangs.
+#[derive(Debug, Default)]
+pub struct Suspicion {
+    /// Of each stage that stands still: when that was noticed, and what its threads had waited by then.
+    noticed: BTreeMap<Stage, (Duration, Vec<Thread>)>,
+}
+
+impl Suspicion {
+    /// `threads` are asked only where a stage stands still. It is watched for half of `limit` at least before it is judged, so
+    /// that a main thread that was starved itself does not judge by what it slept through.
+    pub fn judge(&mut self, pulse: &Pulse, limit: Duration, threads: impl Fn() -> Vec<Thread>) -> Verdict {
+        self.noticed.retain(|stage, _| pulse.stands_still(*stage, limit / 2));
+        for stage in Stage::ALL.into_iter().filter(|stage| pulse.stands_still(*stage, limit / 2)) {
+            self.noticed.entry(stage).or_insert_with(|| (pulse.now, threads()));
+        }
+        let Some(stage) = pulse.stalled(limit) else { return Verdict::Well };
+        let Some((since, before)) = self.noticed.get(&stage) else { return Verdict::Well };
+        let watched = pulse.now.saturating_sub(*since);
+        match () {
+            _ if watched < limit / 2 => Verdict::Well,
+            _ if pulse.stands_still(stage, LONGEST * limit) => Verdict::Stuck(stage),
+            _ if 2 * waited(stage, before, &threads()) >= watched => Verdict::Starved(stage),
+            _ => Verdict::Stuck(stage),
+        }
+    }
+}
+
+/// How long a thread of the stage has waited for a processor since `before`: of several, the one that waited longest.
+fn waited(stage: Stage, before: &[Thread], now: &[Thread]) -> Duration {
+    let growth = now.iter().filter(|thread| stage.owns(&thread.name)).map(|thread| {
+        let then = before.iter().find(|old| old.id == thread.id).map_or(Duration::ZERO, |old| old.waited);
+        thread.waited.saturating_sub(then)
+    });
+    growth.max().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -91,5 +147,57 @@ mod tests {
     fn a_screen_that_is_never_drawn_is_no_progress() {
         assert!(!Pulse { last_present: None, ..well() }.progresses(LIMIT));
         assert!(!Pulse { last_present: Some(at(80)), ..well() }.progresses(LIMIT));
+    }
+
+    /// Of a stage that beat last at second 80, what is thought second by second while its thread waits for `share` of the time.
+    fn verdicts(stage: Stage, thread: &str, share: f64, seconds: impl IntoIterator<Item = u64>) -> Vec<Verdict> {
+        let mut suspicion = Suspicion::default();
+        let judge = |second: u64| {
+            let mut pulse = Pulse { now: at(second), beats: [Some(at(second)); 4], ..well() };
+            pulse.beats[stage as usize] = Some(at(80));
+            let waited = at(1000) + at(second).mul_f64(share);
+            let threads = [Thread { id: 7, name: thread.into(), waited }, Thread { id: 8, ..thread_of_main(second) }];
+            suspicion.judge(&pulse, LIMIT, || threads.to_vec())
+        };
+        seconds.into_iter().map(judge).collect()
+    }
+
+    /// It has no stage, and its waiting excuses none.
+    fn thread_of_main(second: u64) -> Thread {
+        Thread { id: 0, name: "vetrina".into(), waited: at(second) }
+    }
+
+    #[test]
+    fn a_stage_that_waits_for_the_processor_is_starved_and_one_that_does_not_is_stuck() {
+        let starved = verdicts(Stage::Capture, "capture", 0.9, 81..=110);
+        assert!(starved[..15].iter().all(|verdict| *verdict == Verdict::Well), "{starved:?}");
+        assert!(starved[15..].iter().all(|verdict| *verdict == Verdict::Starved(Stage::Capture)), "{starved:?}");
+        let stuck = verdicts(Stage::Capture, "capture", 0.2, 81..=96);
+        assert_eq!((stuck[14], stuck[15]), (Verdict::Well, Verdict::Stuck(Stage::Capture)));
+        let others = verdicts(Stage::Show, "capture", 0.9, 81..=96);
+        assert_eq!(others[15], Verdict::Stuck(Stage::Show), "another stage's waiting excuses nothing");
+        let worker = verdicts(Stage::Look, "frame-3", 0.9, 81..=96);
+        assert_eq!(worker[15], Verdict::Starved(Stage::Look));
+    }
+
+    #[test]
+    fn even_the_starved_are_stuck_some_time() {
+        let verdicts = verdicts(Stage::Match, "match", 1.0, 81..=141);
+        assert_eq!(verdicts[59], Verdict::Starved(Stage::Match));
+        assert_eq!(verdicts[60], Verdict::Stuck(Stage::Match));
+    }
+
+    #[test]
+    fn what_main_slept_through_is_not_judged_at_once() {
+        let verdicts = verdicts(Stage::Show, "show", 0.0, [81, 130, 134, 138]);
+        assert_eq!(verdicts, [Verdict::Well, Verdict::Well, Verdict::Well, Verdict::Stuck(Stage::Show)]);
+    }
+
+    #[test]
+    fn where_the_kernel_does_not_count_a_stage_that_stands_still_is_stuck() {
+        let mut suspicion = Suspicion::default();
+        let pulse = |second| Pulse { now: at(second), beats: [Some(at(80)); 4], ..well() };
+        assert_eq!(suspicion.judge(&pulse(88), LIMIT, Vec::new), Verdict::Well);
+        assert_eq!(suspicion.judge(&pulse(96), LIMIT, Vec::new), Verdict::Stuck(Stage::Capture));
     }
 }

@@ -1,0 +1,236 @@
+//! What the system tells of the board's heat and current, under a root that is `/sys`, or a folder of a test.
+//!
+//! A Jetson counts over-currents and low voltage in `soctherm_oc` and has cooling devices for each processor; a Raspberry Pi
+//! has an alarm for its voltage; an x86 counts how often each of its cores slowed down.
+
+use super::{entries, word};
+use std::path::Path;
+
+/// A place of the board whose temperature is measured.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Zone {
+    /// As the board has it: "cpu-thermal".
+    pub name: String,
+    pub celsius: f64,
+    /// From here on the board slows itself down, degrees Celsius; where it says so.
+    pub slows_at: Option<f64>,
+}
+
+/// What can slow a processor down against heat.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Brake {
+    /// As the kernel has it: "gpu-throttle-alert".
+    pub name: String,
+    /// Steps that it slows down by now; 0: not at all.
+    pub steps: u64,
+}
+
+/// What the board tells at one moment. What it does not tell is empty.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Board {
+    pub zones: Vec<Zone>,
+    pub brakes: Vec<Brake>,
+    /// How often its processors have slowed down for heat since it was started.
+    pub slowdowns: Option<u64>,
+    /// How often it drew too much current, or its voltage was too low for that, since it was started.
+    pub overcurrents: Option<u64>,
+    /// Whether its voltage is too low now.
+    pub low_voltage: Option<bool>,
+}
+
+/// Trip points below are placeholders of firmware, degrees Celsius.
+const LEAST_TRIP: f64 = 40.0;
+/// A board that only says where it stops is slow by so much before, degrees.
+const BEFORE_STOP: f64 = 10.0;
+
+impl Board {
+    /// Reads what lies under `sysfs`. What is not there or cannot be read is left out.
+    pub fn read(sysfs: &Path) -> Self {
+        let thermal = sysfs.join("class/thermal");
+        Board {
+            zones: entries(&thermal, "thermal_zone").iter().filter_map(|folder| zone(folder)).collect(),
+            brakes: entries(&thermal, "cooling_device").iter().filter_map(|folder| brake(folder)).collect(),
+            slowdowns: slowdowns(sysfs),
+            overcurrents: overcurrents(sysfs),
+            low_voltage: low_voltage(sysfs),
+        }
+    }
+
+    /// The temperature of its hottest place, degrees Celsius.
+    pub fn hottest(&self) -> Option<f64> {
+        self.zones.iter().map(|zone| zone.celsius).max_by(f64::total_cmp)
+    }
+
+    /// What slows a processor down now, the strongest first.
+    pub fn braking(&self) -> Option<&Brake> {
+        self.brakes.iter().filter(|brake| brake.steps > 0).max_by_key(|brake| brake.steps)
+    }
+}
+
+fn zone(folder: &Path) -> Option<Zone> {
+    let celsius = degrees(&folder.join("temp"))?;
+    let name = word(&folder.join("type")).unwrap_or_else(|| "a thermal zone".into());
+    let (mut slow, mut stop) = (None, None);
+    for index in 0.. {
+        let Some(kind) = word(&folder.join(format!("trip_point_{index}_type"))) else { break };
+        let trip = degrees(&folder.join(format!("trip_point_{index}_temp"))).filter(|trip| *trip >= LEAST_TRIP);
+        let lowest = match kind.as_str() {
+            "passive" => &mut slow,
+            "hot" | "critical" => &mut stop,
+            _ => continue,
+        };
+        *lowest = match (*lowest, trip) {
+            (Some(a), Some(b)) => Some(f64::min(a, b)),
+            (a, b) => a.or(b),
+        };
+    }
+    Some(Zone { name, celsius, slows_at: slow.or(stop.map(|degrees| degrees - BEFORE_STOP)) })
+}
+
+/// A cooling device, if it is one that slows a processor down: a fan costs nothing, and a dimmed screen is no brake.
+fn brake(folder: &Path) -> Option<Brake> {
+    let name = word(&folder.join("type"))?;
+    let clock = ["cpufreq-", "devfreq-", "thermal-cpufreq-", "thermal-devfreq-"];
+    let slows = name == "Processor" || name.ends_with("-throttle-alert") || clock.iter().any(|it| name.starts_with(it));
+    slows.then_some(Brake { name, steps: number(&folder.join("cur_state"))? })
+}
+
+fn slowdowns(sysfs: &Path) -> Option<u64> {
+    let cores = entries(&sysfs.join("devices/system/cpu"), "cpu");
+    let counters = cores.iter().map(|core| core.join("thermal_throttle/core_throttle_count"));
+    sum(counters.filter_map(|path| number(&path)))
+}
+
+fn overcurrents(sysfs: &Path) -> Option<u64> {
+    let monitors = entries(&sysfs.join("class/hwmon"), "hwmon");
+    let counters = monitors.iter().flat_map(|folder| entries(folder, "oc"));
+    // Since the Orin, and before.
+    let counts = |name: &str| name.ends_with("_event_cnt") || name.ends_with("_irq_cnt");
+    let counters = counters.filter(|path| counts(&path.to_string_lossy()));
+    sum(counters.filter_map(|path| number(&path)))
+}
+
+fn low_voltage(sysfs: &Path) -> Option<bool> {
+    let monitors = entries(&sysfs.join("class/hwmon"), "hwmon");
+    let monitor = monitors.iter().find(|folder| word(&folder.join("name")).as_deref() == Some("rpi_volt"))?;
+    number(&monitor.join("in0_lcrit_alarm")).map(|alarm| alarm > 0)
+}
+
+/// `None` where there is nothing to add up.
+fn sum(numbers: impl Iterator<Item = u64>) -> Option<u64> {
+    numbers.reduce(u64::saturating_add)
+}
+
+fn number(path: &Path) -> Option<u64> {
+    word(path)?.parse().ok()
+}
+
+/// Sysfs counts thousandths.
+fn degrees(path: &Path) -> Option<f64> {
+    word(path)?.parse::<f64>().ok().map(|millidegrees| millidegrees / 1e3)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    /// Writes files under `root/folder`.
+    fn write(root: &Path, folder: &str, files: &[(&str, &str)]) {
+        fs::create_dir_all(root.join(folder)).unwrap();
+        for (name, text) in files {
+            fs::write(root.join(folder).join(name), format!("{text}\n")).unwrap();
+        }
+    }
+
+    /// A zone as sysfs has it: its temperature, and kinds and temperatures of its trip points.
+    fn write_zone(root: &Path, index: usize, celsius: i64, trips: &[(&str, i64)]) {
+        let folder = format!("class/thermal/thermal_zone{index}");
+        write(root, &folder, &[("type", &format!("zone-{index}")), ("temp", &format!("{}", 1000 * celsius))]);
+        for (place, (kind, celsius)) in trips.iter().enumerate() {
+            let (kind_name, temp_name) = (format!("trip_point_{place}_type"), format!("trip_point_{place}_temp"));
+            write(root, &folder, &[(&kind_name, kind), (&temp_name, &format!("{}", 1000 * celsius))]);
+        }
+    }
+
+    #[test]
+    fn a_zone_slows_at_its_lowest_passive_point_or_before_it_stops() {
+        let folder = tempfile::tempdir().unwrap();
+        write_zone(folder.path(), 0, 51, &[("active", 45), ("passive", 0), ("passive", 99), ("critical", 104)]);
+        write_zone(folder.path(), 1, 48, &[("critical", 105), ("hot", 100)]);
+        write_zone(folder.path(), 2, 70, &[]);
+        fs::create_dir_all(folder.path().join("class/thermal/cooling_device0")).unwrap();
+        let mut board = Board::read(folder.path());
+        board.zones.sort_by(|a, b| a.name.cmp(&b.name));
+        let found: Vec<_> = board.zones.iter().map(|zone| (zone.name.as_str(), zone.celsius, zone.slows_at)).collect();
+        assert_eq!(found, [("zone-0", 51.0, Some(99.0)), ("zone-1", 48.0, Some(90.0)), ("zone-2", 70.0, None)]);
+        assert_eq!(board.hottest(), Some(70.0));
+        assert!(board.brakes.is_empty(), "a cooling device without a type is none");
+    }
+
+    #[test]
+    fn a_board_that_tells_nothing_is_empty() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(Board::read(folder.path()), Board::default());
+        assert_eq!(Board::read(&folder.path().join("nowhere")).hottest(), None);
+    }
+
+    #[test]
+    fn events_of_current_add_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let monitor = [("name", "soctherm_oc"), ("oc1_event_cnt", "2"), ("oc3_event_cnt", "5"), ("oc1_throt_en", "1")];
+        write(folder.path(), "class/hwmon/hwmon3", &monitor);
+        assert_eq!(Board::read(folder.path()).overcurrents, Some(7));
+        // A Xavier's names.
+        write(
+            folder.path(),
+            "class/hwmon/hwmon4",
+            &[("name", "soctherm_oc"), ("oc1_irq_cnt", "4"), ("oc1_priority", "9")],
+        );
+        assert_eq!(Board::read(folder.path()).overcurrents, Some(11));
+    }
+
+    #[test]
+    fn what_slows_a_processor_is_a_brake_and_a_fan_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let devices = [
+            ("pwm-fan", "3"),
+            ("hot-surface-alert", "1"),
+            ("TCC Offset", "10"),
+            ("cpu-throttle-alert", "0"),
+            ("gpu-throttle-alert", "1"),
+            ("devfreq-gpu-gpc-0", "18"),
+            ("cpufreq-cpu0", "0"),
+            ("Processor", "0"),
+        ];
+        for (index, (kind, state)) in devices.iter().enumerate() {
+            write(
+                folder.path(),
+                &format!("class/thermal/cooling_device{index}"),
+                &[("type", kind), ("cur_state", state)],
+            );
+        }
+        let board = Board::read(folder.path());
+        assert_eq!(board.brakes.len(), 5);
+        assert_eq!(board.braking().map(|brake| (brake.name.as_str(), brake.steps)), Some(("devfreq-gpu-gpc-0", 18)));
+        write(folder.path(), "class/thermal/cooling_device5", &[("cur_state", "0")]);
+        write(folder.path(), "class/thermal/cooling_device4", &[("cur_state", "0")]);
+        assert_eq!(Board::read(folder.path()).braking(), None);
+    }
+
+    #[test]
+    fn cores_that_slowed_down_and_a_low_voltage_are_told() {
+        let folder = tempfile::tempdir().unwrap();
+        for (core, count) in [("cpu0", "3"), ("cpu1", "4")] {
+            let place = format!("devices/system/cpu/{core}/thermal_throttle");
+            write(folder.path(), &place, &[("core_throttle_count", count), ("package_throttle_count", "90")]);
+        }
+        fs::create_dir_all(folder.path().join("devices/system/cpu/cpuidle")).unwrap();
+        // Another monitor's alarm says nothing of the board's own supply.
+        write(folder.path(), "class/hwmon/hwmon0", &[("name", "nct6775"), ("in0_lcrit_alarm", "1")]);
+        let board = Board::read(folder.path());
+        assert_eq!((board.slowdowns, board.low_voltage), (Some(7), None));
+        write(folder.path(), "class/hwmon/hwmon1", &[("name", "rpi_volt"), ("in0_lcrit_alarm", "1")]);
+        assert_eq!(Board::read(folder.path()).low_voltage, Some(true));
+    }
+}

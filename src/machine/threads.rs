@@ -1,0 +1,53 @@
+//! How long the threads of this process have waited for a processor.
+
+use super::{entries, word};
+use std::path::Path;
+use std::time::Duration;
+
+/// A thread of this process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Thread {
+    pub id: u32,
+    pub name: String,
+    /// How long it could have run and did not, because others did, since it began.
+    pub waited: Duration,
+}
+
+/// The threads of this process; empty where the kernel does not count their waiting.
+pub fn threads() -> Vec<Thread> {
+    entries(Path::new("/proc/self/task"), "").iter().filter_map(|folder| thread(folder)).collect()
+}
+
+fn thread(folder: &Path) -> Option<Thread> {
+    let id = folder.file_name()?.to_str()?.parse().ok()?;
+    // Time on a processor, time waited for one, turns; nanoseconds.
+    let waited = word(&folder.join("schedstat"))?.split_whitespace().nth(1)?.parse().ok()?;
+    Some(Thread { id, name: word(&folder.join("comm"))?, waited: Duration::from_nanos(waited) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_thread_is_among_them_by_its_name() {
+        let find = || threads().into_iter().find(|thread| thread.name == "by-its-name");
+        let inside = std::thread::Builder::new().name("by-its-name".into()).spawn(find).unwrap();
+        let found = inside.join().unwrap();
+        // A kernel that does not count tells nothing of any.
+        assert!(found.is_some() || threads().is_empty());
+    }
+
+    #[test]
+    fn the_second_figure_of_schedstat_is_the_wait() {
+        let folder = tempfile::tempdir().unwrap();
+        let task = folder.path().join("4711");
+        std::fs::create_dir(&task).unwrap();
+        std::fs::write(task.join("comm"), "frame-0\n").unwrap();
+        std::fs::write(task.join("schedstat"), "1852168 47388289 2\n").unwrap();
+        let found = thread(&task);
+        assert_eq!(found, Some(Thread { id: 4711, name: "frame-0".into(), waited: Duration::from_nanos(47_388_289) }));
+        std::fs::write(task.join("schedstat"), "").unwrap();
+        assert_eq!(thread(&task), None);
+    }
+}
