@@ -11,6 +11,19 @@ pub enum TensorRt {
     Never(Infallible),
 }
 
+/// There are none.
+pub enum DeviceMaps {
+    Never(Infallible),
+}
+
+impl DeviceMaps {
+    pub fn shapes(&self) -> Vec<&[usize]> {
+        match *self {
+            DeviceMaps::Never(never) => match never {},
+        }
+    }
+}
+
 impl TensorRt {
     pub fn open() -> Result<Self> {
         Err(Fault::new(Kind::Unavailable, "cannot use TensorRT: this vetrina was built without it")

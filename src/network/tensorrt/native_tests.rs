@@ -1,8 +1,12 @@
 //! NVIDIA's libraries as they are: layouts always, the libraries themselves where somebody has them.
 
 use super::*;
+use crate::geometry::{Rect, Size};
 use crate::network::manifest::{GraphName, check_hash};
 use crate::network::{Manifest, Precision};
+use crate::seam::settings::{FeatureSettings, RoiSettings};
+use crate::seam::{Levels, Pyramid};
+use proptest::prelude::*;
 
 #[test]
 fn only_versions_with_a_shim_have_one() {
@@ -12,8 +16,79 @@ fn only_versions_with_a_shim_have_one() {
 
 #[test]
 fn the_layouts_are_those_of_the_shim() {
-    // Counted by hand from shim.cpp, for 64-bit machines.
+    // Counted by hand from shim.cpp and roi_align.cu, for 64-bit machines.
     assert_eq!((size_of::<Factories>(), size_of::<BuildOptions>(), size_of::<RawInfo>()), (40, 64, 16));
+    assert_eq!((size_of::<Roi>(), align_of::<Roi>()), (32, 8));
+}
+
+unsafe extern "C" {
+    /// `roi_align.cu` as a C++ compiler reads it.
+    pub fn vetrina_roi_align_on_the_cpu(
+        rois: *const Roi,
+        count: i32,
+        padded: i32,
+        channels: i32,
+        side: i32,
+        samples: i32,
+        out: *mut f32,
+    );
+}
+
+/// The kernel's arithmetic, on the CPU, as `Gpu::roi_align` would have it done.
+fn align(maps: &[Tensor], grids: &[RoiGrid], samples: usize, shape: &[usize]) -> Result<Vec<f32>> {
+    let place = |map: &Tensor| roi_align::Place {
+        address: map.data().as_ptr() as u64,
+        channels: map.shape()[1],
+        height: map.shape()[2],
+        width: map.shape()[3],
+    };
+    let places: Vec<_> = maps.iter().map(place).collect();
+    let mut rois = vec![];
+    let job = roi_align::Job::new(shape, &places, grids, samples, &mut rois)?;
+    let mut out = vec![f32::NAN; job.bytes() / 4];
+    let [count, channels, side, samples] = job.numbers;
+    // SAFETY: maps, RoIs and result are as large as the job says.
+    unsafe {
+        let (rois, padded) = (rois.as_ptr(), shape[0] as i32);
+        vetrina_roi_align_on_the_cpu(rois, count, padded, channels, side, samples, out.as_mut_ptr());
+    }
+    Ok(out)
+}
+
+#[test]
+fn the_kernel_passes_the_check_that_every_gpu_has_to_pass() {
+    roi_align::check(align).unwrap();
+}
+
+proptest! {
+    /// Boxes anywhere, of any size, also outside of the maps: what the CPU's RoIAlign gives, to the last digits.
+    #[test]
+    fn the_kernel_is_the_cpus_roi_align(
+        boxes in prop::collection::vec((-40f32..300.0, -40f32..200.0, 0f32..320.0, 0f32..220.0), 0..4),
+        seed in prop::collection::vec(-4f32..4.0, 97),
+        side in prop::sample::select(vec![7usize, 14]),
+        channels in 1usize..40,
+        samples in 1usize..=4,
+    ) {
+        let features = FeatureSettings { channels, levels: vec![3, 4, 5] };
+        let settings = RoiSettings { canonical_size: 224.0, canonical_level: 4, sampling_ratio: samples };
+        let input = Size::new(256, 160);
+        let map = |stride: usize| {
+            let (height, width) = (input.height / stride, input.width / stride);
+            let values = (0..channels * height * width).map(|at| seed[at * at % 97]).collect();
+            Tensor::new([1, channels, height, width], values)
+        };
+        let maps = [8, 16, 32].map(map);
+        let boxes: Vec<_> = boxes.into_iter().map(|(x, y, w, h)| Rect::new(x, y, x + w, y + h)).collect();
+        let wanted = Pyramid::new(&maps, &features, input).roi_align(&boxes, side, 4, &settings);
+        let grids = maps.iter().map(|map| [map.shape()[2], map.shape()[3]]);
+        let levels = Levels::new(grids, &features, input);
+        let grids: Vec<_> = boxes.iter().map(|bounds| levels.grid(bounds, side, &settings)).collect();
+        let found = align(&maps, &grids, samples, wanted.shape()).unwrap();
+        for (place, (found, wanted)) in found.iter().zip(wanted.data()).enumerate() {
+            prop_assert!((found - wanted).abs() < 2e-4, "{place}: {found} instead of {wanted}");
+        }
+    }
 }
 
 /// NVIDIA's own libraries where somebody has them (`scripts/check-tensorrt` fetches and names them).
