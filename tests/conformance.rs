@@ -11,7 +11,7 @@ use vetrina::cli::bench::demo_picture;
 use vetrina::geometry::{Camera, Rect};
 use vetrina::metrics::StageTimes;
 use vetrina::network::engines::EngineCache;
-use vetrina::network::engines::build::{OPEN, build, wanted};
+use vetrina::network::engines::build::{build, wanted};
 use vetrina::network::engines::compare::{Figure, Tolerance, compare};
 use vetrina::network::manifest::GraphName;
 use vetrina::network::tensorrt::{BuildLimits, TensorRt};
@@ -100,7 +100,7 @@ fn tensorrt_computes_what_the_cpu_computes() {
         for precision in Precision::ALL {
             let Ok(engines) = wanted(&manifest, Some(precision), &tensorrt.host()) else { continue };
             let cache = EngineCache::new(folder.path());
-            let limits = BuildLimits { memory: 2 << 30, open: OPEN, capability: None };
+            let limits = BuildLimits { memory: 2 << 30, capability: None };
             for engine in engines.iter().filter(|engine| cache.find(&engine.key).is_none()) {
                 let inputs = samples.inputs(engine.graph);
                 build(&tensorrt, &manifest, engine, &inputs, &limits, &cache, &mut |_| true).unwrap();

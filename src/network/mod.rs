@@ -35,8 +35,8 @@ pub trait Engine: Send {
         Ok((FeatureMaps::Host(outputs), rest))
     }
 
-    /// Runs a head on RoIs of maps that a trunk kept on the device, `samples` x `samples` a bin; beyond the last RoI its input
-    /// is zero.
+    /// Runs a head on RoIs of maps that a trunk kept on the device, `samples` x `samples` a bin. Without a RoI, and beyond the last
+    /// where its batch is fixed, its input is zero.
     ///
     /// # Errors
     /// [`Kind::Internal`]: the engine is not on the device.

@@ -243,7 +243,7 @@ impl Recognizer {
         Ok(Look { features, fit, objectness, deltas })
     }
 
-    /// Class logits and box deltas of at most `proposals.keep` boxes; the rows beyond them are padding.
+    /// Class logits and box deltas of at most `proposals.keep` boxes; rows beyond them are padding.
     fn run_box_head(
         &mut self,
         features: &Features,
@@ -255,10 +255,10 @@ impl Recognizer {
         let heads = features.run_head(&BOX_HEAD, engine, boxes, keep, &self.manifest.rois, times)?;
         let columns = self.manifest.classes.len() + 1;
         let Ok([logits, deltas]) = <[Tensor; 2]>::try_from(heads) else { return Err(self.shape_fault("box_head")) };
-        if logits.shape() != [keep, columns] || deltas.shape() != [keep, 4 * columns] {
-            return Err(self.shape_fault("box_head"));
+        if has_rows(&logits, boxes.len(), columns) && has_rows(&deltas, boxes.len(), 4 * columns) {
+            return Ok((logits, deltas));
         }
-        Ok((logits, deltas))
+        Err(self.shape_fault("box_head"))
     }
 
     /// The graph gives what the manifest promises: feature maps, and then objectness and deltas, of the right ranks and grids.
@@ -279,16 +279,16 @@ impl Recognizer {
     /// Both embeddings of each sighting, in their order; in batches as large as the graph takes.
     fn embed(&mut self, views: &[View], chosen: &[Sighting], times: &mut StageTimes) -> Result<Vec<Detection>> {
         let manifest = self.manifest.clone();
-        let (batch, length) = (manifest.matching.batch, manifest.matching.embedding);
+        let (fixed, length) = (manifest.matching.batch, manifest.matching.embedding);
         let mut embedded: Vec<(usize, Detection)> = Vec::with_capacity(chosen.len());
         for (number, view) in views.iter().enumerate() {
             let places: Vec<usize> = (0..chosen.len()).filter(|&place| chosen[place].view == number).collect();
-            for places in places.chunks(batch) {
+            for places in places.chunks(view.features.batch(fixed)) {
                 let boxes: Vec<_> = places.iter().map(|&place| chosen[place].inside).collect();
                 let engine = self.graphs.match_head.as_mut();
-                let outputs = view.features.run_head(&MATCH_HEAD, engine, &boxes, batch, &manifest.rois, times)?;
+                let outputs = view.features.run_head(&MATCH_HEAD, engine, &boxes, fixed, &manifest.rois, times)?;
                 let [matching, aggregation] = &outputs[..] else { return Err(self.shape_fault("match_head")) };
-                if matching.shape() != [batch, length] || aggregation.shape() != [batch, length] {
+                if ![matching, aggregation].iter().all(|rows| has_rows(rows, boxes.len(), length)) {
                     return Err(self.shape_fault("match_head"));
                 }
                 for (row, &place) in places.iter().enumerate() {
@@ -305,6 +305,11 @@ impl Recognizer {
         let text = format!("the {graph} of the model {} gives other shapes than its manifest says", self.manifest.name);
         Fault::new(Kind::Model, text).cure("export the model again")
     }
+}
+
+/// Whether a tensor has `count` rows of `length` values, or more.
+fn has_rows(tensor: &Tensor, count: usize, length: usize) -> bool {
+    matches!(*tensor.shape(), [rows, columns] if rows >= count && columns == length)
 }
 
 fn detection(seen: &Sighting, match_embedding: Embedding, aggregation_embedding: Embedding) -> Detection {

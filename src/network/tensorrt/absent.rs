@@ -40,7 +40,7 @@ impl TensorRt {
         }
     }
 
-    pub fn build(&self, _onnx: &[u8], _limits: &BuildLimits, _watch: &mut Watch) -> Result<Vec<u8>> {
+    pub fn build(&self, _onnx: &[u8], _open: [i64; 3], _limits: &BuildLimits, _watch: &mut Watch) -> Result<Vec<u8>> {
         match *self {
             TensorRt::Never(never) => match never {},
         }

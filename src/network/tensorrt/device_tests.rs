@@ -1,6 +1,8 @@
 //! What runs engines, on a stand-in for the GPU: a driver whose memory is main memory and whose only kernel is `roi_align.cu` as a
 //! C++ compiler reads it, and a library whose engines are two functions. It says nothing of TensorRT; it says that buffers,
 //! launches, orders and lifetimes are what they should be.
+//!
+//! SAFETY: all pointers here come from native.rs, which gives each function what NVIDIA's is given.
 
 use super::super::engine::TensorRt;
 use super::tests::vetrina_roi_align_on_the_cpu;
@@ -17,8 +19,9 @@ const INVALID_VALUE: i32 = 1;
 const STREAM: usize = 0x57;
 const CHANNELS: usize = 40;
 const INPUT: Size = Size::new(192, 128);
-/// RoIs x side x side x channels.
+/// RoIs x side x side x channels; 0 is open.
 const ROIS: [usize; 4] = [3, 7, 7, CHANNELS];
+const OPEN_ROIS: [usize; 4] = [0, 7, 7, CHANNELS];
 
 thread_local! {
     /// The GPU's memory: allocations by address.
@@ -155,6 +158,8 @@ struct Function {
 struct Addresses {
     function: &'static Function,
     of: Vec<u64>,
+    /// Size of the open dimension, where one was said.
+    rows: Option<usize>,
 }
 
 impl Addresses {
@@ -171,7 +176,13 @@ impl Addresses {
 
     fn place(&self, name: &CStr) -> (usize, usize) {
         let place = self.function.tensors.iter().position(|(known, _, _)| *known == name).unwrap();
-        (place, self.function.tensors[place].2.iter().product())
+        (place, self.shape(place).into_iter().product::<i64>() as usize)
+    }
+
+    /// -1: not known yet.
+    fn shape(&self, place: usize) -> Vec<i64> {
+        let open = self.rows.map_or(-1, |rows| rows as i64);
+        self.function.tensors[place].2.iter().map(|&size| if size == 0 { open } else { size as i64 }).collect()
     }
 }
 
@@ -204,6 +215,9 @@ static HEAD: Function = Function {
     },
 };
 
+static OPEN_HEAD: Function =
+    Function { tensors: &[(c"rois", true, &OPEN_ROIS), (c"same", false, &OPEN_ROIS)], compute: HEAD.compute };
+
 unsafe extern "C" fn build(_: *const Factories, _: *const c_void, _: usize, _: *const BuildOptions) -> Ptr {
     null_mut()
 }
@@ -213,7 +227,11 @@ unsafe extern "C" fn blob_data(_: Ptr, _: *mut usize) -> *const c_void {
 unsafe extern "C" fn drop_nothing(_: Ptr) {}
 unsafe extern "C" fn load(_: *const Factories, engine: *const c_void, size: usize) -> Ptr {
     let name = unsafe { std::slice::from_raw_parts(engine.cast::<u8>(), size) };
-    let function: &'static Function = if name == b"trunk" { &TRUNK } else { &HEAD };
+    let function: &'static Function = match name {
+        b"trunk" => &TRUNK,
+        b"head" => &HEAD,
+        _ => &OPEN_HEAD,
+    };
     std::ptr::from_ref(function).cast_mut().cast()
 }
 unsafe fn function_of(plan: Ptr) -> &'static Function {
@@ -223,36 +241,41 @@ unsafe extern "C" fn tensor_count(plan: Ptr) -> i32 {
     unsafe { function_of(plan) }.tensors.len() as i32
 }
 unsafe extern "C" fn tensor_info(plan: Ptr, index: i32, info: *mut RawInfo) {
-    let (name, input, _) = unsafe { function_of(plan) }.tensors[index as usize];
-    unsafe { *info = RawInfo { name: name.as_ptr(), input: input.into(), is_float: 1 } };
+    let (name, input, shape) = unsafe { function_of(plan) }.tensors[index as usize];
+    let open = i32::from(shape[0] == 0);
+    unsafe { *info = RawInfo { name: name.as_ptr(), input: input.into(), is_float: 1, open } };
 }
 unsafe extern "C" fn new_context(plan: Ptr) -> Ptr {
     let function = unsafe { function_of(plan) };
-    Box::into_raw(Box::new(Addresses { function, of: vec![0; function.tensors.len()] })).cast()
+    Box::into_raw(Box::new(Addresses { function, of: vec![0; function.tensors.len()], rows: None })).cast()
 }
 unsafe extern "C" fn free_context(context: Ptr) {
     drop(unsafe { Box::from_raw(context.cast::<Addresses>()) });
 }
-unsafe fn place_of(context: Ptr, name: *const c_char) -> (usize, &'static [usize]) {
-    let at = unsafe { &*context.cast::<Addresses>() };
+unsafe fn place_of(context: Ptr, name: *const c_char) -> (&'static mut Addresses, usize) {
+    let at = unsafe { &mut *context.cast::<Addresses>() };
     let place = at.place(unsafe { CStr::from_ptr(name) }).0;
-    (place, at.function.tensors[place].2)
+    (at, place)
 }
 unsafe extern "C" fn set_input_shape(context: Ptr, name: *const c_char, sizes: *const i64, rank: i32) -> i32 {
     let sizes = unsafe { std::slice::from_raw_parts(sizes, rank as usize) };
-    let shape = unsafe { place_of(context, name) }.1;
-    shape.iter().map(|size| *size as i64).eq(sizes.iter().copied()).into()
+    let (at, place) = unsafe { place_of(context, name) };
+    if at.function.tensors[place].2[0] == 0 {
+        at.rows = Some(sizes[0] as usize);
+    }
+    (at.shape(place) == sizes).into()
 }
 unsafe extern "C" fn tensor_shape(context: Ptr, name: *const c_char, sizes: *mut i64) -> i32 {
-    let shape = unsafe { place_of(context, name) }.1;
+    let (at, place) = unsafe { place_of(context, name) };
+    let shape = at.shape(place);
     for (axis, size) in shape.iter().enumerate() {
-        unsafe { *sizes.add(axis) = *size as i64 };
+        unsafe { *sizes.add(axis) = *size };
     }
     shape.len() as i32
 }
 unsafe extern "C" fn set_address(context: Ptr, name: *const c_char, device: u64) -> i32 {
-    let place = unsafe { place_of(context, name) }.0;
-    unsafe { &mut *context.cast::<Addresses>() }.of[place] = device;
+    let (at, place) = unsafe { place_of(context, name) };
+    at.of[place] = device;
     1
 }
 unsafe extern "C" fn enqueue(context: Ptr, stream: Ptr) -> i32 {
@@ -315,8 +338,9 @@ fn maps(trunk: &mut dyn Engine, picture: f32) -> Maps {
     }
 }
 
-/// The head on RoIs of `maps`, which are those of `picture`: it is given what the CPU's RoIAlign makes of them.
-fn hold(head: &mut dyn Engine, maps: &Maps, picture: f32, boxes: &[Rect<Network>]) {
+/// The head on RoIs of `maps`, which are those of `picture`: it is given what the CPU's RoIAlign makes of them, and zeros up to
+/// `rows`.
+fn hold(head: &mut dyn Engine, rows: usize, maps: &Maps, picture: f32, boxes: &[Rect<Network>]) {
     let settings = RoiSettings { canonical_size: 60.0, canonical_level: 4, sampling_ratio: 2 };
     let features = FeatureSettings { channels: CHANNELS, levels: vec![3, 4] };
     let map = |level: usize, [height, width]: [usize; 2]| {
@@ -325,7 +349,7 @@ fn hold(head: &mut dyn Engine, maps: &Maps, picture: f32, boxes: &[Rect<Network>
     };
     let grids = [[16, 24], [8, 12]];
     let pyramid = Pyramid::new(&[map(0, grids[0]), map(1, grids[1])], &features, INPUT);
-    let wanted = pyramid.roi_align(boxes, ROIS[1], ROIS[0], &settings);
+    let wanted = pyramid.roi_align(boxes, ROIS[1], rows, &settings);
     let levels = Levels::new(grids, &features, INPUT);
     let grids: Vec<_> = boxes.iter().map(|bounds| levels.grid(bounds, ROIS[1], &settings)).collect();
     let found = head.run_head(maps, &grids, 2).unwrap().remove(0);
@@ -341,9 +365,26 @@ fn heads_read_the_maps_that_the_trunk_left_on_the_gpu() {
     // A second look while the first is held must not write over it.
     let (first, second) = (maps(trunk.as_mut(), 1.0), maps(trunk.as_mut(), -2.0));
     let (near, far) = (Rect::new(10.0, 5.0, 150.0, 120.0), Rect::new(100.0, 90.0, 190.0, 127.0));
-    hold(head.as_mut(), &second, -2.0, &[near, far, near]);
-    hold(head.as_mut(), &first, 1.0, &[far]);
-    hold(head.as_mut(), &first, 1.0, &[]);
+    hold(head.as_mut(), 3, &second, -2.0, &[near, far, near]);
+    hold(head.as_mut(), 3, &first, 1.0, &[far]);
+    hold(head.as_mut(), 3, &first, 1.0, &[]);
+    assert!(
+        head.run_head(&first, &[RoiGrid { level: 0, x: 0.0, y: 0.0, bin_width: 1.0, bin_height: 1.0 }; 4], 2).is_err()
+    );
+}
+
+#[test]
+fn a_head_with_an_open_batch_gets_as_many_rois_as_there_are() {
+    let tensorrt = tensorrt();
+    let (mut trunk, mut head) = (trunk(&tensorrt), engine(&tensorrt, "open head", &["same"]));
+    let maps = maps(trunk.as_mut(), 1.0);
+    let bounds = Rect::new(10.0, 5.0, 150.0, 120.0);
+    for count in [2, 5, 1] {
+        hold(head.as_mut(), count, &maps, 1.0, &vec![bounds; count]);
+    }
+    // There is no run of nothing.
+    hold(head.as_mut(), 1, &maps, 1.0, &[]);
+    assert_eq!(head.run(vec![Tensor::zeros([4, 7, 7, CHANNELS])]).unwrap()[0].shape(), [4, 7, 7, CHANNELS]);
 }
 
 #[test]
@@ -353,8 +394,8 @@ fn nothing_is_allocated_from_frame_to_frame_and_all_is_freed_in_the_end() {
     let bounds = Rect::new(10.0, 5.0, 150.0, 120.0);
     let mut frame = |picture: f32| {
         let (first, second) = (maps(trunk.as_mut(), picture), maps(trunk.as_mut(), picture + 1.0));
-        hold(head.as_mut(), &first, picture, &[bounds]);
-        hold(head.as_mut(), &second, picture + 1.0, &[bounds, bounds]);
+        hold(head.as_mut(), 3, &first, picture, &[bounds]);
+        hold(head.as_mut(), 3, &second, picture + 1.0, &[bounds, bounds]);
     };
     frame(0.0);
     frame(1.0);
@@ -374,7 +415,7 @@ fn outputs_come_in_the_graphs_order_and_copies_share_nothing_but_the_engine() {
     let outputs = trunk.run(vec![image(3.0)]).unwrap();
     let firsts: Vec<f32> = outputs.iter().map(|output| output.data()[1]).collect();
     assert_eq!(firsts, [feature(3.0, 0, 1), feature(3.0, 1, 1), 3.0]);
-    hold(engine(&tensorrt, "head", &["same"]).as_mut(), &held, 5.0, &[Rect::new(0.0, 0.0, 50.0, 60.0)]);
+    hold(engine(&tensorrt, "head", &["same"]).as_mut(), 3, &held, 5.0, &[Rect::new(0.0, 0.0, 50.0, 60.0)]);
     assert!(trunk.run(vec![Tensor::zeros([1, 1, 2, 2])]).is_err());
     assert!(tensorrt.load(b"trunk", &["p9".into()]).is_err());
 }

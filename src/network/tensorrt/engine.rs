@@ -44,9 +44,9 @@ impl TensorRt {
         Host { tensorrt: self.library.version.clone(), gpu, driver }
     }
 
-    /// An ONNX graph to a serialised engine.
-    pub fn build(&self, onnx: &[u8], limits: &BuildLimits, watch: &mut Watch) -> Result<Vec<u8>> {
-        self.library.build(onnx, limits, watch)
+    /// An ONNX graph to a serialised engine. `open`: least, usual and greatest size of every dimension that it leaves open.
+    pub fn build(&self, onnx: &[u8], open: [i64; 3], limits: &BuildLimits, watch: &mut Watch) -> Result<Vec<u8>> {
+        self.library.build(onnx, open, limits, watch)
     }
 
     /// A serialised engine onto the GPU; its outputs will come in the order of `outputs`.

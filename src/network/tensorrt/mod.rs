@@ -25,8 +25,6 @@ pub use engine::{DeviceMaps, TensorRt};
 pub struct BuildLimits {
     /// Bytes that the builder may use while it tries kernels; a layer may have a quarter of it.
     pub memory: u64,
-    /// Least, usual and greatest size of a dimension that the graph leaves open.
-    pub open: [i64; 3],
     /// Compute capability to build for where no GPU is asked, 86 for 8.6; TensorRT-RTX only.
     pub capability: Option<i32>,
 }

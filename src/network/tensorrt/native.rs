@@ -104,6 +104,7 @@ struct RawInfo {
     name: *const c_char,
     input: i32,
     is_float: i32,
+    open: i32,
 }
 
 #[repr(C)]
@@ -341,7 +342,7 @@ impl Nvinfer {
     }
 
     /// An ONNX graph to a serialised engine. The caller has opened a [`Gpu`], or the library is TensorRT-RTX.
-    pub fn build(&self, onnx: &[u8], limits: &BuildLimits, watch: &mut Watch) -> Result<Vec<u8>> {
+    pub fn build(&self, onnx: &[u8], open: [i64; 3], limits: &BuildLimits, watch: &mut Watch) -> Result<Vec<u8>> {
         if self.make.builder.is_none() || self.make.parser.is_none() {
             let text =
                 format!("cannot build an engine: TensorRT {} has no builder or no ONNX parser here", self.version);
@@ -353,9 +354,9 @@ impl Nvinfer {
         let options = BuildOptions {
             workspace: limits.memory / 4,
             dram: limits.memory,
-            least: limits.open[0],
-            usual: limits.open[1],
-            most: limits.open[2],
+            least: open[0],
+            usual: open[1],
+            most: open[2],
             capability: limits.capability.unwrap_or(0),
             user: (&raw const watch).cast_mut().cast(),
             progress: progress_hook,
@@ -393,10 +394,11 @@ impl Nvinfer {
         // SAFETY: the handle is the shim's, and it fills in one info a tensor.
         unsafe {
             for index in 0..(self.shim.tensor_count)(handle) {
-                let mut raw = RawInfo { name: null(), input: 0, is_float: 0 };
+                let mut raw = RawInfo { name: null(), input: 0, is_float: 0, open: 0 };
                 (self.shim.tensor_info)(handle, index, &mut raw);
                 let name = CStr::from_ptr(raw.name).to_owned();
-                plan.tensors.push(TensorInfo { name, input: raw.input != 0, is_float: raw.is_float != 0 });
+                let [input, is_float, open] = [raw.input, raw.is_float, raw.open].map(|flag| flag != 0);
+                plan.tensors.push(TensorInfo { name, input, is_float, open });
             }
         }
         Ok(Arc::new(plan))
@@ -441,6 +443,8 @@ pub struct TensorInfo {
     pub input: bool,
     /// 32-bit floats; nothing else is exchanged.
     pub is_float: bool,
+    /// Its first dimension is as large as a run wants it.
+    open: bool,
 }
 
 /// An engine on the GPU: its weights, which any number of contexts share.
@@ -651,15 +655,10 @@ impl Context {
     fn queue_inputs(&mut self, inputs: &[(&[usize], &[f32])]) -> Result<()> {
         let plan = self.plan.clone();
         let mut given = inputs.iter();
-        for (index, info) in plan.tensors.iter().enumerate().filter(|(_, info)| info.input) {
+        for index in (0..plan.tensors.len()).filter(|index| plan.tensors[*index].input) {
             let (shape, values) = given.next().ok_or_else(|| plan.library.fault("run without all inputs"))?;
             let sizes: Vec<i64> = shape.iter().map(|size| *size as i64).collect();
-            let (name, rank) = (info.name.as_ptr(), sizes.len() as i32);
-            // SAFETY: name and sizes live during the call.
-            let fits = unsafe { (plan.library.shim.set_input_shape)(self.handle, name, sizes.as_ptr(), rank) };
-            if fits == 0 {
-                return Err(plan.library.fault(&format!("run an engine on an input of shape {shape:?}")));
-            }
+            self.set_shape(index, &sizes)?;
             let device = self.buffers[index].upload(values, self.stream)?;
             self.bind(index, device)?;
         }
@@ -669,6 +668,11 @@ impl Context {
     /// RoIAlign into the engine's input.
     fn queue_rois(&mut self, maps: &Maps, grids: &[RoiGrid], samples: usize) -> Result<()> {
         let input = self.plan.tensors.iter().position(|tensor| tensor.input).unwrap_or_default();
+        if self.plan.tensors[input].open {
+            let mut sizes = self.sizes(input)?;
+            sizes[0] = grids.len().max(1) as i64;
+            self.set_shape(input, &sizes)?;
+        }
         let shape = self.shape(input)?;
         let job = roi_align::Job::new(&shape, &maps.places(), grids, samples, &mut self.rois)?;
         let out = self.buffers[input].reserve(job.bytes())?;
@@ -697,16 +701,27 @@ impl Context {
 
     /// The shape that a tensor has in this run.
     fn shape(&self, index: usize) -> Result<Vec<usize>> {
+        let known = |size: i64| usize::try_from(size).map_err(|_| self.plan.library.fault("say how large a tensor is"));
+        self.sizes(index)?.into_iter().map(known).collect()
+    }
+
+    /// As [`Context::shape`]; -1 where it is not known yet.
+    fn sizes(&self, index: usize) -> Result<Vec<i64>> {
         let library = &self.plan.library;
         let mut sizes = [0; MAX_RANK];
         let name = self.plan.tensors[index].name.as_ptr();
         // SAFETY: `sizes` has room for every rank.
         let rank = unsafe { (library.shim.tensor_shape)(self.handle, name, sizes.as_mut_ptr()) };
-        let known = usize::try_from(rank).ok().map(|rank| &sizes[..rank]);
-        let Some(sizes) = known.filter(|sizes| sizes.iter().all(|size| *size >= 0)) else {
-            return Err(library.fault("say how large a tensor is"));
-        };
-        Ok(sizes.iter().map(|size| *size as usize).collect())
+        let rank = usize::try_from(rank).ok().filter(|rank| *rank > 0);
+        rank.map(|rank| sizes[..rank].to_vec()).ok_or_else(|| library.fault("say how many dimensions a tensor has"))
+    }
+
+    fn set_shape(&self, index: usize, sizes: &[i64]) -> Result<()> {
+        let library = &self.plan.library;
+        let (name, rank) = (self.plan.tensors[index].name.as_ptr(), sizes.len() as i32);
+        // SAFETY: name and sizes live during the call.
+        let fits = unsafe { (library.shim.set_input_shape)(self.handle, name, sizes.as_ptr(), rank) } != 0;
+        if fits { Ok(()) } else { Err(library.fault(&format!("run an engine on an input of shape {sizes:?}"))) }
     }
 
     /// Tells the engine where a tensor is.

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::geometry::{Rect, Size};
+use crate::network::engines::open;
 use crate::network::manifest::{GraphName, check_hash};
 use crate::network::{Manifest, Precision};
 use crate::seam::settings::{FeatureSettings, RoiSettings};
@@ -17,7 +18,7 @@ fn only_versions_with_a_shim_have_one() {
 #[test]
 fn the_layouts_are_those_of_the_shim() {
     // Counted by hand from shim.cpp and roi_align.cu, for 64-bit machines.
-    assert_eq!((size_of::<Factories>(), size_of::<BuildOptions>(), size_of::<RawInfo>()), (40, 64, 16));
+    assert_eq!((size_of::<Factories>(), size_of::<BuildOptions>(), size_of::<RawInfo>()), (40, 64, 24));
     assert_eq!((size_of::<Roi>(), align_of::<Roi>()), (32, 8));
 }
 
@@ -102,8 +103,11 @@ fn library(name: &str) -> Option<std::path::PathBuf> {
     Some(path)
 }
 
+/// The aggregator's.
+const OPEN: [i64; 3] = [2, 10, 100];
+
 fn limits() -> BuildLimits {
-    BuildLimits { memory: 1 << 30, open: [2, 10, 100], capability: Some(86) }
+    BuildLimits { memory: 1 << 30, capability: Some(86) }
 }
 
 #[test]
@@ -112,7 +116,7 @@ fn the_lean_runtimes_are_taken_for_what_they_are_and_build_nothing() {
         let Some(path) = library(name) else { return };
         let nvinfer = Nvinfer::open_file(&path, std::path::Path::new("none")).unwrap();
         assert!(nvinfer.version.starts_with(version) && !nvinfer.rtx, "{}", nvinfer.version);
-        let fault = nvinfer.build(b"", &limits(), &mut |_| true).unwrap_err().to_string();
+        let fault = nvinfer.build(b"", OPEN, &limits(), &mut |_| true).unwrap_err().to_string();
         assert!(fault.contains("no builder") && fault.contains("lean"), "{fault}");
     }
 }
@@ -124,18 +128,18 @@ fn the_real_builder_refuses_what_is_no_graph_and_can_be_stopped() {
     let nvinfer = Nvinfer::open_file(&path, &parser).unwrap();
     assert!(nvinfer.rtx && nvinfer.version.starts_with("RTX 1."), "{}", nvinfer.version);
     for bad in [&b""[..], b"no graph at all", &[0xff; 4096]] {
-        let fault = nvinfer.build(bad, &limits(), &mut |_| true).unwrap_err();
+        let fault = nvinfer.build(bad, OPEN, &limits(), &mut |_| true).unwrap_err();
         assert_eq!(fault.kind(), Kind::Unavailable);
     }
     let graph = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("models/compact/aggregator.onnx");
     let graph = std::fs::read(graph).unwrap();
     let mut steps = 0;
-    let engine = nvinfer.build(&graph, &limits(), &mut |event| {
+    let engine = nvinfer.build(&graph, OPEN, &limits(), &mut |event| {
         steps += u32::from(matches!(event, BuildEvent::Step { .. }));
         true
     });
     assert!(engine.unwrap().len() > 1000 && steps > 0, "{steps} steps");
-    assert!(nvinfer.build(&graph, &limits(), &mut |_| false).is_err());
+    assert!(nvinfer.build(&graph, OPEN, &limits(), &mut |_| false).is_err());
 }
 
 #[test]
@@ -162,8 +166,9 @@ fn the_real_builder_takes_every_graph() {
         for (name, precision) in GraphName::ALL.into_iter().flat_map(|name| Precision::ALL.map(|of| (name, of))) {
             let Some((graph, hash)) = manifest.typed_graph(name, precision) else { continue };
             check_hash(&graph, hash).unwrap();
+            let onnx = open::with_open_batch(name, std::fs::read(&graph).unwrap()).unwrap();
             let begun = std::time::Instant::now();
-            let engine = nvinfer.build(&std::fs::read(&graph).unwrap(), &limits(), &mut |_| true);
+            let engine = nvinfer.build(&onnx, open::sizes(name, &manifest), &limits(), &mut |_| true);
             let engine = engine.unwrap_or_else(|fault| panic!("{}: {fault}", graph.display()));
             let (megabytes, seconds) = (engine.len() as f64 / 1e6, begun.elapsed().as_secs_f64());
             eprintln!("{} {} in {precision}: {megabytes:.1} MB in {seconds:.1} s", manifest.name, name.name());
