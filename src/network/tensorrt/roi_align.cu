@@ -43,15 +43,17 @@ static ON_GPU float sample(float const* plane, int height, int width, float y, f
 // One row of bins of one channel; `out` is side x side x channels.
 static ON_GPU void align_row(Roi const& roi, int channels, int channel, int side, int row, int samples, float* out) {
     float const* plane = roi.map + static_cast<size_t>(channel) * roi.height * roi.width;
+    float const step_y = roi.bin_height / samples;
+    float const step_x = roi.bin_width / samples;
     ROLLED
     for (int column = 0; column < side; ++column) {
         float sum = 0.0f;
         ROLLED
         for (int i = 0; i < samples; ++i) {
-            float const y = roi.y + row * roi.bin_height + (i + 0.5f) * roi.bin_height / samples;
+            float const y = roi.y + row * roi.bin_height + (i + 0.5f) * step_y;
             ROLLED
             for (int k = 0; k < samples; ++k) {
-                float const x = roi.x + column * roi.bin_width + (k + 0.5f) * roi.bin_width / samples;
+                float const x = roi.x + column * roi.bin_width + (k + 0.5f) * step_x;
                 sum += sample(plane, roi.height, roi.width, y, x);
             }
         }
