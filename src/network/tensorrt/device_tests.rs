@@ -8,9 +8,11 @@ use super::super::engine::TensorRt;
 use super::tests::vetrina_roi_align_on_the_cpu;
 use super::*;
 use crate::geometry::{Network, Rect, Size};
+use crate::metrics::StageTimes;
 use crate::network::{Engine, FeatureMaps};
+use crate::pipeline::features::{Features, Head};
+use crate::seam::Pyramid;
 use crate::seam::settings::{FeatureSettings, RoiSettings};
-use crate::seam::{Levels, Pyramid};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
@@ -350,9 +352,11 @@ fn hold(head: &mut dyn Engine, rows: usize, maps: &Maps, picture: f32, boxes: &[
     let grids = [[16, 24], [8, 12]];
     let pyramid = Pyramid::new(&[map(0, grids[0]), map(1, grids[1])], &features, INPUT);
     let wanted = pyramid.roi_align(boxes, ROIS[1], rows, &settings);
-    let levels = Levels::new(grids, &features, INPUT);
-    let grids: Vec<_> = boxes.iter().map(|bounds| levels.grid(bounds, ROIS[1], &settings)).collect();
-    let found = head.run_head(maps, &grids, 2).unwrap().remove(0);
+    let times = &mut StageTimes::default();
+    let features = Features::new(FeatureMaps::Device(maps.clone()), &features, INPUT, times);
+    let of = Head { name: "head", rois: "rois", side: ROIS[1] };
+    let found = features.run_head(&of, head, boxes, rows, &settings, times).unwrap().remove(0);
+    assert_eq!(times.summaries().len(), 1, "RoIAlign has no time of its own");
     assert_eq!(found.shape(), wanted.shape());
     let differs = found.data().iter().zip(wanted.data()).filter(|(a, b)| (*a - *b).abs() > 1e-4).count();
     assert_eq!(differs, 0, "of {} values", wanted.data().len());
