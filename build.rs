@@ -1,4 +1,5 @@
-//! Compiles the shim to TensorRT, once for each set of NVIDIA's headers that is here, where the feature `tensorrt` is on.
+//! Compiles the shim to TensorRT, once for each set of NVIDIA's headers that is here, and the GPU's RoIAlign for the CPU, where
+//! tests try it: both where the feature `tensorrt` is on.
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
@@ -15,6 +16,7 @@ mod shim {
     use std::{env, fs};
 
     const SOURCE: &str = "src/network/tensorrt/shim.cpp";
+    const KERNEL: &str = "src/network/tensorrt/roi_align.cu";
     /// All that TensorRT's headers want of CUDA's.
     const CUDA: &str =
         "#pragma once\ntypedef struct CUstream_st* cudaStream_t;\ntypedef struct CUevent_st* cudaEvent_t;\n";
@@ -39,6 +41,15 @@ mod shim {
             object(set, headers, &cuda);
             println!("cargo::rustc-cfg=tensorrt_{set}");
         }
+        kernel();
+    }
+
+    /// Only tests call it, so that no program has it in it.
+    fn kernel() {
+        println!("cargo::rerun-if-changed={KERNEL}");
+        let mut build = cc::Build::new();
+        build.cpp(true).std("c++17").flag("-x").flag("c++").file(KERNEL).warnings_into_errors(true);
+        build.compile("vetrina_roi_align");
     }
 
     fn object(set: &str, headers: &Path, cuda: &Path) {

@@ -279,3 +279,27 @@ fn damaged_engines_are_listed_and_pruned() {
     let left: Vec<_> = left.filter(|name| name != ".lock").collect();
     assert_eq!(left, ["notes.txt"]);
 }
+
+#[test]
+fn bench_prints_the_table_that_the_documentation_asks_a_board_for() {
+    let output = vetrina(&["bench", "--frames", "1", "--backend", "cpu", "--products", "10"]);
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let documented = fs::read_to_string(repository("docs/tensorrt.md")).unwrap();
+    let begins = |line: &&str| !line.trim_start().starts_with("model compact on ");
+    let ends = |line: &&str| !line.trim_start().starts_with("one thread: ");
+    // Rows by their names, which stand in a column as wide as the widest; the header by its words.
+    let table = |text: &str| -> (Vec<String>, Vec<String>) {
+        let mut lines = text.lines().skip_while(begins).skip(1).take_while(ends).map(str::trim_start);
+        let header = lines.next().unwrap();
+        let words = header.split_whitespace().map(str::to_owned).collect();
+        let rows = lines.map(|line| line.chars().take("roi_align 14x14".len()).collect::<String>().trim().to_owned());
+        (words, rows.collect())
+    };
+    let (header, rows) = table(&documented);
+    assert!(header.len() >= 5 && rows.len() >= 14, "{header:?} {rows:?}");
+    assert_eq!(table(&printed), (header, rows));
+    // Pasted, it fills the documentation's lines: what is not a figure is the same.
+    let words =
+        |text: &str| text.lines().find(|line| !ends(line)).map(|line| line.replace(|c: char| !c.is_alphabetic(), ""));
+    assert_eq!(words(&printed), words(&documented));
+}

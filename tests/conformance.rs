@@ -8,12 +8,15 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use vetrina::cli::bench::demo_picture;
+use vetrina::geometry::{Camera, Rect};
+use vetrina::metrics::StageTimes;
 use vetrina::network::engines::EngineCache;
-use vetrina::network::engines::build::{OPEN, build, wanted};
+use vetrina::network::engines::build::{build, wanted};
 use vetrina::network::engines::compare::{Figure, Tolerance, compare};
 use vetrina::network::manifest::GraphName;
 use vetrina::network::tensorrt::{BuildLimits, TensorRt};
 use vetrina::network::{Backend, Engine, EngineSettings, Graphs, Manifest, Precision};
+use vetrina::pipeline::recognizer::Recognizer;
 use vetrina::pipeline::samples::Samples;
 
 fn models() -> Vec<PathBuf> {
@@ -50,12 +53,36 @@ fn hold(manifest: &Manifest, samples: &Samples, mut other: Graphs, precision: Pr
     }
 }
 
+/// A garment in a box that is given, on the CPU and on `other`: nothing that stays on a GPU on its way is another than here.
+fn hold_whole(manifest: &Arc<Manifest>, other: Graphs, precision: Precision) {
+    let picture = demo_picture().unwrap();
+    let (width, height) = (picture.size().width as f32, picture.size().height as f32);
+    let bounds = Rect::<Camera>::new(0.3 * width, 0.15 * height, 0.7 * width, 0.55 * height);
+    let [cpu, found] = [Graphs::load(manifest).unwrap(), other].map(|graphs| {
+        let mut recognizer = Recognizer::new(manifest.clone(), graphs);
+        recognizer.recognize_in(&picture, bounds, &mut StageTimes::default()).unwrap()
+    });
+    let least = match precision {
+        Precision::Fp32 => 0.9999,
+        Precision::Fp16 => 0.999,
+        Precision::Int8 => 0.9,
+    };
+    for (cpu, found) in
+        [(cpu.match_embedding, found.match_embedding), (cpu.aggregation_embedding, found.aggregation_embedding)]
+    {
+        let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(a * b)).sum::<f64>();
+        let cosine = dot(&cpu, &found) / (dot(&cpu, &cpu) * dot(&found, &found)).sqrt();
+        assert!(cosine >= least, "{} in {precision}: cosine {cosine}", manifest.name);
+    }
+}
+
 #[test]
 fn copies_for_other_threads_compute_the_same_on_the_cpu() {
     for model in models() {
         let manifest = Arc::new(Manifest::load(&model).unwrap());
         let samples = Samples::of(&manifest, &demo_picture().unwrap()).unwrap();
         let shared = Graphs::load(&manifest).unwrap().share();
+        hold_whole(&manifest, shared.share(), Precision::Fp32);
         std::thread::scope(|scope| scope.spawn(|| hold(&manifest, &samples, shared, Precision::Fp32)).join().unwrap());
     }
 }
@@ -73,7 +100,7 @@ fn tensorrt_computes_what_the_cpu_computes() {
         for precision in Precision::ALL {
             let Ok(engines) = wanted(&manifest, Some(precision), &tensorrt.host()) else { continue };
             let cache = EngineCache::new(folder.path());
-            let limits = BuildLimits { memory: 2 << 30, open: OPEN, capability: None };
+            let limits = BuildLimits { memory: 2 << 30, capability: None };
             for engine in engines.iter().filter(|engine| cache.find(&engine.key).is_none()) {
                 let inputs = samples.inputs(engine.graph);
                 build(&tensorrt, &manifest, engine, &inputs, &limits, &cache, &mut |_| true).unwrap();
@@ -83,7 +110,9 @@ fn tensorrt_computes_what_the_cpu_computes() {
                 precision: Some(precision),
                 engines: folder.path().into(),
             };
-            hold(&manifest, &samples, Graphs::load_on(&manifest, &settings).unwrap(), precision);
+            let graphs = Graphs::load_on(&manifest, &settings).unwrap();
+            hold_whole(&manifest, graphs.share(), precision);
+            hold(&manifest, &samples, graphs, precision);
         }
     }
 }

@@ -24,7 +24,7 @@ use vetrina::seam::proposals::proposals;
 use vetrina::seam::settings::{
     AnchorSettings, FeatureSettings, InputSettings, Prefilter, ProposalSettings, RoiSettings,
 };
-use vetrina::seam::{Anchors, Detection, Embedding, Pyramid, ScoreHead};
+use vetrina::seam::{Anchors, Detection, Embedding, Levels, Pyramid, ScoreHead};
 use vetrina::tensor::Tensor;
 
 const INPUT: Size = Size::new(320, 320);
@@ -131,7 +131,10 @@ fn rois_are_the_published_ones() {
     let Some(folder) = fixtures() else { return };
     let path = folder.join("case-320x320/frame.npz");
     let features: Vec<Tensor> = (2..6).map(|level| tensor(&path, &format!("p{level}"))).collect();
-    let pyramid = Pyramid::new(&features, &FeatureSettings { channels: 256, levels: vec![2, 3, 4, 5] }, INPUT);
+    let feature_settings = FeatureSettings { channels: 256, levels: vec![2, 3, 4, 5] };
+    let pyramid = Pyramid::new(&features, &feature_settings, INPUT);
+    let grids = features.iter().map(|feature| [feature.shape()[2], feature.shape()[3]]);
+    let pyramid_levels = Levels::new(grids, &feature_settings, INPUT);
     let settings = RoiSettings { canonical_size: 224.0, canonical_level: 4, sampling_ratio: 2 };
     let boxes = |name: &str| -> Vec<Rect<Network>> {
         rows(&path, name, 4).iter().map(|b| Rect::new(b[0], b[1], b[2], b[3])).collect()
@@ -139,7 +142,7 @@ fn rois_are_the_published_ones() {
     let proposals = boxes("proposals");
     let levels = floats(&path, "roi_levels");
     for (bounds, level) in proposals.iter().zip(&levels) {
-        assert_eq!(pyramid.level_of(bounds, &settings) as f32, *level, "{bounds:?}");
+        assert_eq!(pyramid_levels.grid(bounds, 7, &settings).level as f32, *level, "{bounds:?}");
     }
     for (name, boxes, side) in [("roi7_head", &proposals[..32], 7), ("roi14", &boxes("det_boxes")[..], 14)] {
         let expected = tensor(&path, name);

@@ -105,6 +105,8 @@ def test_a_layer_takes_what_arithmetic_or_bytes_take(tmp_path):
     onnx.save(model, tmp_path / "g.onnx")
     [layer] = roofline.layers(tmp_path / "g.onnx")
     assert layer.macs == 8 * 100 * 4 * 9 and layer.values == 400 + 288 + 800
+    [of_three] = roofline.layers(tmp_path / "g.onnx", batch=3)
+    assert of_three.macs == 3 * layer.macs and of_three.values == 3 * (400 + 800) + 288
     slow = roofline.Board("b", {"fp16": 1e-6}, 1e3)
     thin = roofline.Board("b", {"fp16": 1e3}, 1e-3)
     assert roofline.milliseconds([layer], slow, "fp16") == pytest.approx(28.8)

@@ -59,6 +59,24 @@ pub struct BenchArgs {
 /// Garments of a frame that are embedded and matched.
 const GARMENTS: usize = 8;
 const WARM_UP: u32 = 3;
+/// The stages of a frame, in its way: the rows of the table, here and in docs/tensorrt.md. What a backend does not do by itself
+/// has a row all the same, so that tables of several can be laid side by side.
+const ROWS: [&str; 14] = [
+    "decode",
+    "letterbox",
+    "trunk",
+    "pyramid",
+    "proposals",
+    "roi_align 7x7",
+    "box_head",
+    "detect",
+    "roi_align 14x14",
+    "match_head",
+    "track",
+    "aggregate",
+    "search",
+    "whole frame",
+];
 /// The frame of the demo's first clip that shows its figure whole.
 const SHOWN: u64 = 45;
 
@@ -234,9 +252,14 @@ fn report(args: &BenchArgs, [name, runs_on]: &[String; 2], one: &Pass, several: 
         }))?);
     }
     let mut table = Table::new(&["stage", ">median ms", ">p95 ms", ">calls/frame", ">share"]);
-    for stage in &stages {
+    let others = stages.iter().map(|stage| stage.stage).filter(|name| !ROWS.contains(name));
+    for name in ROWS.into_iter().chain(others) {
+        let Some(stage) = stages.iter().find(|stage| stage.stage == name) else {
+            table.row([name, "-", "-", "-", "-"]);
+            continue;
+        };
         table.row([
-            stage.stage.to_owned(),
+            name.to_owned(),
             format!("{:.2}", ms(stage.median)),
             format!("{:.2}", ms(stage.p95)),
             format!("{:.1}", stage.count as f64 / f64::from(args.frames)),

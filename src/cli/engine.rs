@@ -8,7 +8,7 @@ use super::table::{Table, json, print};
 use crate::capture::read_picture;
 use crate::fault::{Fault, Kind, Result};
 use crate::machine;
-use crate::network::engines::build::{OPEN, Wanted, build, graph, verify, wanted};
+use crate::network::engines::build::{Wanted, build, graph, verify, wanted};
 use crate::network::engines::compare::{Figure, Tolerance};
 use crate::network::engines::{EngineCache, Entry, Host};
 use crate::network::tensorrt::{BuildLimits, BuildProgress, TensorRt};
@@ -181,7 +181,8 @@ fn dry_run(args: &BuildArgs) -> Result<()> {
     for (number, wanted) in all.iter().enumerate() {
         let steps = Steps::new(format!("engine {} of {}, {}", number + 1, all.len(), name(wanted)));
         let begun = std::time::Instant::now();
-        let engine = tensorrt.build(&graph(wanted)?, &limits(args, without_gpu), &mut |event| steps.take(event))?;
+        let engine =
+            tensorrt.build(&graph(wanted)?, wanted.open, &limits(args, without_gpu), &mut |event| steps.take(event))?;
         steps.finish();
         let (size, seconds) = (engine.len() as f64 / 1e6, begun.elapsed().as_secs_f64());
         print(&format!("{}: TensorRT {} builds it, {size:.1} MB in {seconds:.1} s", name(wanted), host.tensorrt))?;
@@ -191,7 +192,7 @@ fn dry_run(args: &BuildArgs) -> Result<()> {
 
 fn limits(args: &BuildArgs, capability: Option<i32>) -> BuildLimits {
     let free = machine::available_memory().map_or(MEMORY, |free| (free / 2).min(MEMORY));
-    BuildLimits { memory: args.memory.map_or(free, |mb| mb << 20), open: OPEN, capability }
+    BuildLimits { memory: args.memory.map_or(free, |mb| mb << 20), capability }
 }
 
 fn list(args: &ListArgs) -> Result<()> {

@@ -15,11 +15,12 @@ pub use backend::{Backend, EngineSettings, Precision};
 pub use manifest::Manifest;
 
 use crate::fault::{Fault, Kind, Result};
+use crate::seam::RoiGrid;
 use crate::tensor::Tensor;
 use engines::{EngineCache, build};
 use manifest::GraphName;
 use std::path::Path;
-use tensorrt::TensorRt;
+use tensorrt::{DeviceMaps, TensorRt};
 use tract::TractEngine;
 
 /// A loaded graph.
@@ -27,8 +28,41 @@ pub trait Engine: Send {
     /// Runs the graph: inputs and outputs in the graph's order.
     fn run(&mut self, inputs: Vec<Tensor>) -> Result<Vec<Tensor>>;
 
+    /// Runs a trunk on `image`. Its first `levels` outputs, the feature maps, stay where it ran; the others come back.
+    fn run_trunk(&mut self, image: Tensor, levels: usize) -> Result<(FeatureMaps, Vec<Tensor>)> {
+        let mut outputs = self.run(vec![image])?;
+        let rest = outputs.split_off(levels.min(outputs.len()));
+        Ok((FeatureMaps::Host(outputs), rest))
+    }
+
+    /// Runs a head on RoIs of maps that a trunk kept on the device, `samples` x `samples` a bin. Without a RoI, and beyond the last
+    /// where its batch is fixed, its input is zero.
+    ///
+    /// # Errors
+    /// [`Kind::Internal`]: the engine is not on the device.
+    fn run_head(&mut self, _maps: &DeviceMaps, _grids: &[RoiGrid], _samples: usize) -> Result<Vec<Tensor>> {
+        Err(Fault::new(Kind::Internal, "a head on the CPU was given feature maps on the GPU"))
+    }
+
     /// Another engine on the same weights, for another thread.
     fn share(&self) -> Box<dyn Engine>;
+}
+
+/// The feature maps of one picture, 1 x channels x height x width each, where the trunk ran.
+pub enum FeatureMaps {
+    /// In main memory.
+    Host(Vec<Tensor>),
+    /// On the GPU, which they do not leave.
+    Device(DeviceMaps),
+}
+
+impl FeatureMaps {
+    pub fn shapes(&self) -> Vec<&[usize]> {
+        match self {
+            FeatureMaps::Host(maps) => maps.iter().map(Tensor::shape).collect(),
+            FeatureMaps::Device(maps) => maps.shapes(),
+        }
+    }
 }
 
 /// The graphs of one model.

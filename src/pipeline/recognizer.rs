@@ -1,5 +1,6 @@
 //! One picture to its garments: the graphs, and what `seam` puts between them.
 
+use super::features::{Features, Head};
 use super::focus::{self, Crop};
 use crate::fault::{Fault, Kind, Result};
 use crate::frame::Picture;
@@ -10,14 +11,14 @@ use crate::seam::aggregate::{Sequence, sequence};
 use crate::seam::detect::{detect, likeliest};
 use crate::seam::letterbox::letterbox;
 use crate::seam::proposals::proposals;
-use crate::seam::{Anchors, Detection, Embedding, Pyramid, RawDetection, Region};
+use crate::seam::{Anchors, Detection, Embedding, RawDetection, Region};
 use crate::tensor::Tensor;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Grid of a RoI for the box head, and for the match heads (seam-spec sections 4 and 5).
-const BOX_SIDE: usize = 7;
-const MATCH_SIDE: usize = 14;
+/// What RoIs are for the box head, and for the match heads (seam-spec sections 4 and 5).
+const BOX_HEAD: Head = Head { name: "box_head", rois: "roi_align 7x7", side: 7 };
+const MATCH_HEAD: Head = Head { name: "match_head", rois: "roi_align 14x14", side: 14 };
 /// The share of the input that a given box fills, where the model takes closer looks.
 const GIVEN_FILL: f32 = 0.6;
 
@@ -43,7 +44,7 @@ pub struct Sighting {
 
 /// One look at a picture or a part of it, as the trunk sees it.
 struct Look {
-    pyramid: Pyramid,
+    features: Features,
     fit: Letterbox,
     objectness: Vec<Tensor>,
     deltas: Vec<Tensor>,
@@ -51,7 +52,7 @@ struct Look {
 
 /// A look with its detections.
 struct View {
-    pyramid: Pyramid,
+    features: Features,
     fit: Letterbox,
     crop: Crop,
     detections: Vec<RawDetection>,
@@ -172,9 +173,9 @@ impl Recognizer {
         };
         let look = self.run_trunk(&crop.of(picture), times)?;
         let inside = look.fit.to_network(crop.to_part(bounds));
-        let (logits, _) = self.run_box_head(&look.pyramid, &[inside], times)?;
+        let (logits, _) = self.run_box_head(&look.features, &[inside], times)?;
         let (class, score) = likeliest(&logits.data()[..self.manifest.classes.len() + 1]);
-        let view = View { pyramid: look.pyramid, fit: look.fit, crop, detections: Vec::new() };
+        let view = View { features: look.features, fit: look.fit, crop, detections: Vec::new() };
         let given = Sighting { bounds, class, score, view: 0, inside };
         let found = self.embed(&[view], &[given], times)?.pop();
         found.ok_or_else(|| Fault::new(Kind::Internal, "a given box was not embedded"))
@@ -220,57 +221,56 @@ impl Recognizer {
     /// Everything that is found in one part of a picture.
     fn find(&mut self, picture: &Picture, crop: Crop, times: &mut StageTimes) -> Result<View> {
         let manifest = self.manifest.clone();
-        let Look { pyramid, fit, objectness, deltas } = self.run_trunk(&crop.of(picture), times)?;
+        let Look { features, fit, objectness, deltas } = self.run_trunk(&crop.of(picture), times)?;
         let boxes: Vec<Rect<Network>> = times.time("proposals", || {
             let proposals = proposals(&objectness, &deltas, &self.anchors, &manifest.proposals, fit.scaled);
             proposals.into_iter().map(|proposal| proposal.bounds).collect()
         });
-        let (logits, deltas) = self.run_box_head(&pyramid, &boxes, times)?;
+        let (logits, deltas) = self.run_box_head(&features, &boxes, times)?;
         let settings = &manifest.detections;
         let detections = times.time("detect", || detect(&boxes, &logits, &deltas, settings, fit.scaled));
-        Ok(View { pyramid, fit, crop, detections })
+        Ok(View { features, fit, crop, detections })
     }
 
     fn run_trunk(&mut self, picture: &Picture, times: &mut StageTimes) -> Result<Look> {
         let manifest = self.manifest.clone();
         let (input, fit) = times.time("letterbox", || letterbox(picture, &manifest.input));
-        let mut outputs = times.time("trunk", || self.graphs.trunk.run(vec![input]))?;
-        let (features, levels) = (manifest.features.levels.len(), self.anchors.len());
-        self.check_trunk(&outputs)?;
-        let deltas = outputs.split_off(features + levels);
-        let objectness = outputs.split_off(features);
-        let pyramid = times.time("pyramid", || Pyramid::new(&outputs, &manifest.features, fit.input));
-        Ok(Look { pyramid, fit, objectness, deltas })
+        let levels = manifest.features.levels.len();
+        let (maps, mut objectness) = times.time("trunk", || self.graphs.trunk.run_trunk(input, levels))?;
+        self.check_trunk(&maps.shapes(), &objectness)?;
+        let deltas = objectness.split_off(self.anchors.len());
+        let features = Features::new(maps, &manifest.features, fit.input, times);
+        Ok(Look { features, fit, objectness, deltas })
     }
 
-    /// Class logits and box deltas of at most `proposals.keep` boxes; the rows beyond them are padding.
+    /// Class logits and box deltas of at most `proposals.keep` boxes; rows beyond them are padding.
     fn run_box_head(
         &mut self,
-        pyramid: &Pyramid,
+        features: &Features,
         boxes: &[Rect<Network>],
         times: &mut StageTimes,
     ) -> Result<(Tensor, Tensor)> {
         let keep = self.manifest.proposals.keep;
-        let rois = times.time("roi_align 7x7", || pyramid.roi_align(boxes, BOX_SIDE, keep, &self.manifest.rois));
-        let heads = times.time("box_head", || self.graphs.box_head.run(vec![rois]))?;
+        let engine = self.graphs.box_head.as_mut();
+        let heads = features.run_head(&BOX_HEAD, engine, boxes, keep, &self.manifest.rois, times)?;
         let columns = self.manifest.classes.len() + 1;
         let Ok([logits, deltas]) = <[Tensor; 2]>::try_from(heads) else { return Err(self.shape_fault("box_head")) };
-        if logits.shape() != [keep, columns] || deltas.shape() != [keep, 4 * columns] {
-            return Err(self.shape_fault("box_head"));
+        if has_rows(&logits, boxes.len(), columns) && has_rows(&deltas, boxes.len(), 4 * columns) {
+            return Ok((logits, deltas));
         }
-        Ok((logits, deltas))
+        Err(self.shape_fault("box_head"))
     }
 
-    /// The graph gives what the manifest promises: features, objectness and deltas of the right ranks and grids.
-    fn check_trunk(&self, outputs: &[Tensor]) -> Result<()> {
-        let (features, levels) = (self.manifest.features.levels.len(), self.anchors.len());
+    /// The graph gives what the manifest promises: feature maps, and then objectness and deltas, of the right ranks and grids.
+    fn check_trunk(&self, maps: &[&[usize]], rest: &[Tensor]) -> Result<()> {
+        let levels = self.anchors.len();
         let ratios = self.manifest.anchors.ratios.len();
-        let right = outputs.len() == features + 2 * levels
-            && outputs.iter().all(|output| output.shape().len() == 4)
-            && outputs[..features].iter().all(|feature| feature.shape()[1] == self.manifest.features.channels)
+        let right = maps.len() == self.manifest.features.levels.len()
+            && rest.len() == 2 * levels
+            && rest.iter().map(Tensor::shape).chain(maps.iter().copied()).all(|shape| shape.len() == 4)
+            && maps.iter().all(|map| map[1] == self.manifest.features.channels)
             && (0..levels).all(|level| {
-                let (objectness, deltas) =
-                    (outputs[features + level].shape(), outputs[features + levels + level].shape());
+                let (objectness, deltas) = (rest[level].shape(), rest[levels + level].shape());
                 objectness[1] == ratios && deltas[1] == 4 * ratios && objectness[2..] == deltas[2..]
             });
         if right { Ok(()) } else { Err(self.shape_fault("trunk")) }
@@ -279,17 +279,16 @@ impl Recognizer {
     /// Both embeddings of each sighting, in their order; in batches as large as the graph takes.
     fn embed(&mut self, views: &[View], chosen: &[Sighting], times: &mut StageTimes) -> Result<Vec<Detection>> {
         let manifest = self.manifest.clone();
-        let (batch, length) = (manifest.matching.batch, manifest.matching.embedding);
+        let (fixed, length) = (manifest.matching.batch, manifest.matching.embedding);
         let mut embedded: Vec<(usize, Detection)> = Vec::with_capacity(chosen.len());
         for (number, view) in views.iter().enumerate() {
             let places: Vec<usize> = (0..chosen.len()).filter(|&place| chosen[place].view == number).collect();
-            for places in places.chunks(batch) {
+            for places in places.chunks(view.features.batch(fixed)) {
                 let boxes: Vec<_> = places.iter().map(|&place| chosen[place].inside).collect();
-                let rois =
-                    times.time("roi_align 14x14", || view.pyramid.roi_align(&boxes, MATCH_SIDE, batch, &manifest.rois));
-                let outputs = times.time("match_head", || self.graphs.match_head.run(vec![rois]))?;
+                let engine = self.graphs.match_head.as_mut();
+                let outputs = view.features.run_head(&MATCH_HEAD, engine, &boxes, fixed, &manifest.rois, times)?;
                 let [matching, aggregation] = &outputs[..] else { return Err(self.shape_fault("match_head")) };
-                if matching.shape() != [batch, length] || aggregation.shape() != [batch, length] {
+                if ![matching, aggregation].iter().all(|rows| has_rows(rows, boxes.len(), length)) {
                     return Err(self.shape_fault("match_head"));
                 }
                 for (row, &place) in places.iter().enumerate() {
@@ -306,6 +305,11 @@ impl Recognizer {
         let text = format!("the {graph} of the model {} gives other shapes than its manifest says", self.manifest.name);
         Fault::new(Kind::Model, text).cure("export the model again")
     }
+}
+
+/// Whether a tensor has `count` rows of `length` values, or more.
+fn has_rows(tensor: &Tensor, count: usize, length: usize) -> bool {
+    matches!(*tensor.shape(), [rows, columns] if rows >= count && columns == length)
 }
 
 fn detection(seen: &Sighting, match_embedding: Embedding, aggregation_embedding: Embedding) -> Detection {

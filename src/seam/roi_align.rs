@@ -7,19 +7,72 @@ use super::settings::{FeatureSettings, RoiSettings};
 use crate::geometry::{Network, Rect, Size};
 use crate::tensor::Tensor;
 
-/// The feature pyramid of one picture, channels last.
-pub struct Pyramid {
-    channels: usize,
+/// The sizes of a feature pyramid's levels: which of them a box is read from, and where.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Levels {
     first: i32,
-    levels: Vec<Level>,
+    sizes: Vec<LevelSize>,
 }
 
-struct Level {
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct LevelSize {
     height: usize,
     width: usize,
     /// Feature pixels to one input pixel: a power of two.
     scale: f32,
-    data: Vec<f32>,
+}
+
+/// Where a RoI's bins lie: all that is left of a box when its features are read.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RoiGrid {
+    /// Place among the pyramid's levels.
+    pub level: usize,
+    /// Upper left corner, and the size of one bin, in pixels of that level.
+    pub x: f32,
+    pub y: f32,
+    pub bin_width: f32,
+    pub bin_height: f32,
+}
+
+impl Levels {
+    /// `grids`: height and width of each level of the manifest's; `input`: the network input's size.
+    pub fn new(grids: impl IntoIterator<Item = [usize; 2]>, settings: &FeatureSettings, input: Size) -> Self {
+        let size = |[height, width]: [usize; 2]| {
+            let scale = (height as f32 / input.height as f32).log2().round().exp2();
+            LevelSize { height, width, scale }
+        };
+        Levels { first: settings.levels[0], sizes: grids.into_iter().map(size).collect() }
+    }
+
+    /// Where `side` x `side` bins of a box lie.
+    pub fn grid(&self, bounds: &Rect<Network>, side: usize, settings: &RoiSettings) -> RoiGrid {
+        let level = self.level_of(bounds, settings);
+        let scale = self.sizes[level].scale;
+        let bin = |start: f32, end: f32| (end * scale - start * scale).max(1.0) / side as f32;
+        RoiGrid {
+            level,
+            x: bounds.x1 * scale,
+            y: bounds.y1 * scale,
+            bin_width: bin(bounds.x1, bounds.x2),
+            bin_height: bin(bounds.y1, bounds.y2),
+        }
+    }
+
+    /// Which of the levels a box is read from.
+    fn level_of(&self, bounds: &Rect<Network>, settings: &RoiSettings) -> usize {
+        let size = (bounds.width() * bounds.height()).sqrt() / settings.canonical_size;
+        let level = (settings.canonical_level as f32 + size.log2() + 1e-6).floor();
+        let last = self.first + self.sizes.len() as i32 - 1;
+        (level.clamp(self.first as f32, last as f32) as i32 - self.first) as usize
+    }
+}
+
+/// The feature pyramid of one picture, channels last.
+pub struct Pyramid {
+    channels: usize,
+    levels: Levels,
+    /// One a level, height x width x channels.
+    maps: Vec<Vec<f32>>,
 }
 
 /// The places that one bin reads along one axis, with their weights.
@@ -35,16 +88,9 @@ const MOST_TAPS: usize = 8;
 impl Pyramid {
     /// `features`: 1 x channels x h x w, one a level of the manifest's; `input`: the network input's size.
     pub fn new(features: &[Tensor], settings: &FeatureSettings, input: Size) -> Self {
-        let levels = features.iter().map(|feature| Level::new(feature, input)).collect();
-        Pyramid { channels: settings.channels, first: settings.levels[0], levels }
-    }
-
-    /// Which of the pyramid's levels a box is read from.
-    pub fn level_of(&self, bounds: &Rect<Network>, settings: &RoiSettings) -> usize {
-        let size = (bounds.width() * bounds.height()).sqrt() / settings.canonical_size;
-        let level = (settings.canonical_level as f32 + size.log2() + 1e-6).floor();
-        let last = self.first + self.levels.len() as i32 - 1;
-        (level.clamp(self.first as f32, last as f32) as i32 - self.first) as usize
+        let grids = features.iter().map(|feature| [feature.shape()[2], feature.shape()[3]]);
+        let levels = Levels::new(grids, settings, input);
+        Pyramid { channels: settings.channels, levels, maps: features.iter().map(channels_last).collect() }
     }
 
     /// The features of `boxes`, `count` x side x side x channels; beyond the last box zeros.
@@ -52,43 +98,22 @@ impl Pyramid {
         let length = side * side * self.channels;
         let mut rois = Tensor::zeros([count, side, side, self.channels]);
         for (bounds, roi) in boxes.iter().zip(rois.data_mut().chunks_exact_mut(length)) {
-            self.levels[self.level_of(bounds, settings)].align(bounds, side, self.channels, settings, roi);
+            self.align(&self.levels.grid(bounds, side, settings), side, settings.sampling_ratio, roi);
         }
         rois
     }
-}
 
-impl Level {
-    fn new(feature: &Tensor, input: Size) -> Self {
-        let [channels, height, width] = [1, 2, 3].map(|axis| feature.shape()[axis]);
-        let plane = height * width;
-        let mut data = vec![0f32; channels * plane];
-        // In blocks of places, so that both sides stay in the cache.
-        const BLOCK: usize = 64;
-        for start in (0..plane).step_by(BLOCK) {
-            let end = (start + BLOCK).min(plane);
-            for channel in 0..channels {
-                let source = &feature.data()[channel * plane + start..channel * plane + end];
-                for (offset, value) in source.iter().enumerate() {
-                    data[(start + offset) * channels + channel] = *value;
-                }
-            }
-        }
-        let scale = (height as f32 / input.height as f32).log2().round().exp2();
-        Level { height, width, scale, data }
-    }
-
-    fn align(&self, bounds: &Rect<Network>, side: usize, channels: usize, settings: &RoiSettings, roi: &mut [f32]) {
-        let samples = settings.sampling_ratio;
-        let columns = axis_taps(bounds.x1 * self.scale, bounds.x2 * self.scale, side, samples, self.width);
-        let rows = axis_taps(bounds.y1 * self.scale, bounds.y2 * self.scale, side, samples, self.height);
-        for (bin, out) in roi.chunks_exact_mut(channels).enumerate() {
+    fn align(&self, grid: &RoiGrid, side: usize, samples: usize, roi: &mut [f32]) {
+        let (LevelSize { height, width, .. }, map) = (self.levels.sizes[grid.level], &self.maps[grid.level]);
+        let columns = axis_taps(grid.x, grid.bin_width, side, samples, width);
+        let rows = axis_taps(grid.y, grid.bin_height, side, samples, height);
+        for (bin, out) in roi.chunks_exact_mut(self.channels).enumerate() {
             let (row_taps, column_taps) = (&rows[bin / side], &columns[bin % side]);
             for &(y, y_weight) in &row_taps.places[..row_taps.count] {
                 for &(x, x_weight) in &column_taps.places[..column_taps.count] {
                     let weight = y_weight * x_weight;
-                    let start = (y * self.width + x) * channels;
-                    for (sum, value) in out.iter_mut().zip(&self.data[start..start + channels]) {
+                    let start = (y * width + x) * self.channels;
+                    for (sum, value) in out.iter_mut().zip(&map[start..start + self.channels]) {
                         *sum += weight * value;
                     }
                 }
@@ -97,9 +122,27 @@ impl Level {
     }
 }
 
-/// Merged taps of every bin along one axis: `side` bins from `start` to `end` (feature pixels) of `length` places.
-fn axis_taps(start: f32, end: f32, side: usize, samples: usize, length: usize) -> Vec<Taps> {
-    let bin = (end - start).max(1.0) / side as f32;
+/// 1 x channels x h x w as h x w x channels.
+fn channels_last(feature: &Tensor) -> Vec<f32> {
+    let [channels, height, width] = [1, 2, 3].map(|axis| feature.shape()[axis]);
+    let plane = height * width;
+    let mut data = vec![0f32; channels * plane];
+    // In blocks of places, so that both sides stay in the cache.
+    const BLOCK: usize = 64;
+    for start in (0..plane).step_by(BLOCK) {
+        let end = (start + BLOCK).min(plane);
+        for channel in 0..channels {
+            let source = &feature.data()[channel * plane + start..channel * plane + end];
+            for (offset, value) in source.iter().enumerate() {
+                data[(start + offset) * channels + channel] = *value;
+            }
+        }
+    }
+    data
+}
+
+/// Merged taps of every bin along one axis: `side` bins of `bin` feature pixels from `start` on, of `length` places.
+fn axis_taps(start: f32, bin: f32, side: usize, samples: usize, length: usize) -> Vec<Taps> {
     let share = 1.0 / samples as f32;
     (0..side)
         .map(|place| {

@@ -1,7 +1,7 @@
 //! From a model's graphs to engines that agree with the CPU.
 
 use super::compare::{Figure, Tolerance, compare, worst_of};
-use super::{EngineCache, Host, Key, Record};
+use super::{EngineCache, Host, Key, Record, open};
 use crate::fault::{Fault, Kind, Result};
 use crate::network::Engine;
 use crate::network::backend::Precision;
@@ -12,10 +12,6 @@ use crate::tensor::Tensor;
 use std::path::PathBuf;
 use std::time::Instant;
 
-/// Least, usual and greatest length of the aggregator's sequence, the one dimension that graphs leave open. A single
-/// observation does not reach it.
-pub const OPEN: [i64; 3] = [2, 10, 100];
-
 /// An engine that a model wants on this machine.
 #[derive(Clone, Debug)]
 pub struct Wanted {
@@ -23,6 +19,8 @@ pub struct Wanted {
     pub key: Key,
     /// The graph that it is built from.
     pub onnx: PathBuf,
+    /// Least, usual and greatest size of its open dimension.
+    pub open: [i64; 3],
 }
 
 /// The engines of a model, in the graphs' order. A graph that the model lacks in `precision` is taken in the next wider one;
@@ -32,12 +30,13 @@ pub struct Wanted {
 /// [`Kind::Model`]: no graph of the model has the precision that was asked for.
 pub fn wanted(manifest: &Manifest, precision: Option<Precision>, host: &Host) -> Result<Vec<Wanted>> {
     let most = precision.unwrap_or(Precision::Fp16);
-    let shapes = OPEN.map(|size| size.to_string()).join(" ");
     let all: Vec<Wanted> = GraphName::ALL
         .into_iter()
         .map(|graph| {
             let (precision, onnx, sha256) = manifest.typed_within(graph, most);
-            Wanted { graph, key: Key::new(graph, sha256, precision, &shapes, host), onnx }
+            let open = open::sizes(graph, manifest);
+            let shapes = open.map(|size| size.to_string()).join(" ");
+            Wanted { graph, key: Key::new(graph, sha256, precision, &shapes, host), onnx, open }
         })
         .collect();
     match precision {
@@ -63,7 +62,7 @@ pub fn build(
     watch: &mut Watch,
 ) -> Result<Record> {
     let begun = Instant::now();
-    let engine = tensorrt.build(&graph(wanted)?, limits, watch)?;
+    let engine = tensorrt.build(&graph(wanted)?, wanted.open, limits, watch)?;
     let build_seconds = begun.elapsed().as_secs_f64();
     let outputs = output_names(&wanted.onnx)?;
     let figures = verify(tensorrt, manifest, wanted, &engine, &outputs, samples)?;
@@ -72,10 +71,12 @@ pub fn build(
     Ok(record)
 }
 
-/// The bytes of the graph that an engine is built from, which are those that the manifest means.
+/// The graph that an engine is built from: the one that the manifest means, a head's with an open batch.
 pub fn graph(wanted: &Wanted) -> Result<Vec<u8>> {
     check_hash(&wanted.onnx, &wanted.key.sha256)?;
-    std::fs::read(&wanted.onnx).map_err(|error| Fault::io(Kind::Model, "read the graph", &wanted.onnx, error))
+    let onnx =
+        std::fs::read(&wanted.onnx).map_err(|error| Fault::io(Kind::Model, "read the graph", &wanted.onnx, error));
+    open::with_open_batch(wanted.graph, onnx?)
 }
 
 /// How an engine compares with the CPU.
@@ -112,9 +113,17 @@ fn agree(
         return Err(refuse("there was nothing to compare it with the CPU on".into()));
     }
     let mut runs = Vec::new();
+    let mut rights = Vec::new();
     for sample in samples {
         let right = cpu.run(vec![sample.clone()])?;
         runs.push(compare(outputs, &right, &other.run(vec![sample.clone()])?).map_err(refuse)?);
+        rights.push(right);
+    }
+    if wanted.graph == GraphName::MatchHead {
+        // Garments of a frame go through it together.
+        let right: Vec<Tensor> =
+            (0..outputs.len()).map(|output| stacked(rights.iter().filter_map(|right| right.get(output)))).collect();
+        runs.push(compare(outputs, &right, &other.run(vec![stacked(samples)])?).map_err(refuse)?);
     }
     let figures = worst_of(runs);
     let allowed = Tolerance::of(precision);
@@ -126,6 +135,20 @@ fn agree(
             allowed.worst, allowed.typical
         ))),
     }
+}
+
+/// Tensors of one shape as one, along their first axis.
+fn stacked<'a>(parts: impl IntoIterator<Item = &'a Tensor>) -> Tensor {
+    let mut shape = Vec::new();
+    let mut data = Vec::new();
+    for part in parts {
+        match shape.first_mut() {
+            Some(rows) => *rows += part.shape().first().copied().unwrap_or_default(),
+            None => shape = part.shape().to_vec(),
+        }
+        data.extend_from_slice(part.data());
+    }
+    Tensor::new(shape, data)
 }
 
 #[cfg(test)]
@@ -144,6 +167,20 @@ mod tests {
 
         fn share(&self) -> Box<dyn Engine> {
             Box::new(Add(self.0))
+        }
+    }
+
+    /// Its input where that is one row, else zeros.
+    struct OneByOne;
+
+    impl Engine for OneByOne {
+        fn run(&mut self, inputs: Vec<Tensor>) -> Result<Vec<Tensor>> {
+            let input = &inputs[0];
+            Ok(vec![if input.shape()[0] == 1 { input.clone() } else { Tensor::zeros(input.shape()) }])
+        }
+
+        fn share(&self) -> Box<dyn Engine> {
+            Box::new(OneByOne)
         }
     }
 
@@ -174,5 +211,17 @@ mod tests {
         let fault = agree(0.0, 0.1, &samples).unwrap_err().to_string();
         assert!(fault.contains("sum differs") && fault.contains("2.00e-2"), "{fault}");
         assert!(agree(0.0, 0.0, &[]).is_err());
+    }
+
+    #[test]
+    fn a_match_head_that_is_wrong_on_several_garments_at_once_is_refused() {
+        let engines = wanted(&shipped(), Some(Precision::Fp32), &host()).unwrap();
+        let samples = [Tensor::new([1, 2], vec![1.0, -10.0]), Tensor::new([1, 2], vec![5.0, 3.0])];
+        let refused = |graph: GraphName, samples: &[Tensor]| {
+            let engine = engines.iter().find(|wanted| wanted.graph == graph).unwrap();
+            agree(engine, &["sum".into()], &mut Add(0.0), &mut OneByOne, samples).is_err()
+        };
+        assert!(refused(GraphName::MatchHead, &samples) && !refused(GraphName::MatchHead, &samples[..1]));
+        assert!(!refused(GraphName::BoxHead, &samples));
     }
 }

@@ -6,6 +6,7 @@
 pub mod build;
 pub mod compare;
 pub mod file;
+pub mod open;
 
 use super::backend::Precision;
 use super::manifest::GraphName;

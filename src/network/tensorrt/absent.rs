@@ -11,6 +11,19 @@ pub enum TensorRt {
     Never(Infallible),
 }
 
+/// There are none.
+pub enum DeviceMaps {
+    Never(Infallible),
+}
+
+impl DeviceMaps {
+    pub fn shapes(&self) -> Vec<&[usize]> {
+        match *self {
+            DeviceMaps::Never(never) => match never {},
+        }
+    }
+}
+
 impl TensorRt {
     pub fn open() -> Result<Self> {
         Err(Fault::new(Kind::Unavailable, "cannot use TensorRT: this vetrina was built without it")
@@ -27,7 +40,7 @@ impl TensorRt {
         }
     }
 
-    pub fn build(&self, _onnx: &[u8], _limits: &BuildLimits, _watch: &mut Watch) -> Result<Vec<u8>> {
+    pub fn build(&self, _onnx: &[u8], _open: [i64; 3], _limits: &BuildLimits, _watch: &mut Watch) -> Result<Vec<u8>> {
         match *self {
             TensorRt::Never(never) => match never {},
         }

@@ -1,25 +1,30 @@
 //! Graphs on an NVIDIA GPU.
 
-use super::native::{Context, Gpu, Nvinfer, Plan};
-use super::{BuildLimits, Watch};
+use super::native::{Context, Given, Gpu, Nvinfer, Plan};
+use super::{BuildLimits, Watch, roi_align};
 use crate::fault::{Fault, Kind, Result};
-use crate::network::Engine;
 use crate::network::engines::Host;
+use crate::network::{Engine, FeatureMaps};
+use crate::seam::RoiGrid;
 use crate::tensor::Tensor;
 use std::sync::Arc;
 
+pub use super::native::Maps as DeviceMaps;
+
 /// TensorRT and the GPU that it works on.
 pub struct TensorRt {
-    library: Arc<Nvinfer>,
+    pub(super) library: Arc<Nvinfer>,
     /// `None`: it can build, and nothing else.
-    gpu: Option<Arc<Gpu>>,
+    pub(super) gpu: Option<Arc<Gpu>>,
 }
 
 impl TensorRt {
     /// # Errors
-    /// [`Kind::Unavailable`]: no driver, no GPU, no library, or one of a version that is not known.
+    /// [`Kind::Unavailable`]: no driver, no GPU, no library, or one of a version that is not known; or RoIAlign is not RoIAlign
+    /// there.
     pub fn open() -> Result<Self> {
         let gpu = Gpu::open()?;
+        roi_align::check(|maps, grids, samples, shape| gpu.roi_align(maps, grids, samples, shape))?;
         Ok(TensorRt { library: Nvinfer::open()?, gpu: Some(gpu) })
     }
 
@@ -39,9 +44,9 @@ impl TensorRt {
         Host { tensorrt: self.library.version.clone(), gpu, driver }
     }
 
-    /// An ONNX graph to a serialised engine.
-    pub fn build(&self, onnx: &[u8], limits: &BuildLimits, watch: &mut Watch) -> Result<Vec<u8>> {
-        self.library.build(onnx, limits, watch)
+    /// An ONNX graph to a serialised engine. `open`: least, usual and greatest size of every dimension that it leaves open.
+    pub fn build(&self, onnx: &[u8], open: [i64; 3], limits: &BuildLimits, watch: &mut Watch) -> Result<Vec<u8>> {
+        self.library.build(onnx, open, limits, watch)
     }
 
     /// A serialised engine onto the GPU; its outputs will come in the order of `outputs`.
@@ -57,7 +62,7 @@ impl TensorRt {
     }
 }
 
-/// Where each of `outputs` stands among the engine's.
+/// Where each of `outputs` stands among the engine's tensors.
 fn output_order(plan: &Plan, outputs: &[String]) -> Result<Vec<usize>> {
     let refuse = |why: String| {
         Fault::new(Kind::Model, format!("cannot use an engine: {why}")).cure("build it again: vetrina engine build")
@@ -65,8 +70,9 @@ fn output_order(plan: &Plan, outputs: &[String]) -> Result<Vec<usize>> {
     if let Some(odd) = plan.tensors.iter().find(|tensor| !tensor.is_float) {
         return Err(refuse(format!("{:?} is not of 32-bit floats", odd.name)));
     }
-    let names: Vec<_> = plan.tensors.iter().filter(|tensor| !tensor.input).map(|tensor| &tensor.name).collect();
-    let place = |output: &String| names.iter().position(|name| name.as_bytes() == output.as_bytes());
+    let place = |output: &String| {
+        plan.tensors.iter().position(|tensor| !tensor.input && tensor.name.as_bytes() == output.as_bytes())
+    };
     outputs.iter().map(|output| place(output).ok_or_else(|| refuse(format!("it has no output {output}")))).collect()
 }
 
@@ -77,16 +83,32 @@ struct TensorRtEngine {
     context: Option<Context>,
 }
 
-impl Engine for TensorRtEngine {
-    fn run(&mut self, inputs: Vec<Tensor>) -> Result<Vec<Tensor>> {
+impl TensorRtEngine {
+    /// The first `kept` outputs stay on the GPU; the others come back, in the graph's order.
+    fn run_on(&mut self, given: Given, kept: usize) -> Result<(DeviceMaps, Vec<Tensor>)> {
         let context = match &mut self.context {
             Some(context) => context,
             None => self.context.insert(Context::new(&self.plan)?),
         };
+        let (keep, back) = self.order.split_at(kept.min(self.order.len()));
+        let (maps, outputs) = context.run(given, keep, back)?;
+        Ok((maps, outputs.into_iter().map(|(shape, data)| Tensor::new(shape, data)).collect()))
+    }
+}
+
+impl Engine for TensorRtEngine {
+    fn run(&mut self, inputs: Vec<Tensor>) -> Result<Vec<Tensor>> {
         let given: Vec<_> = inputs.iter().map(|input| (input.shape(), input.data())).collect();
-        let mut outputs: Vec<_> = context.run(&given)?.into_iter().map(Some).collect();
-        let in_order = self.order.iter().filter_map(|place| outputs.get_mut(*place).and_then(Option::take));
-        Ok(in_order.map(|(shape, data)| Tensor::new(shape, data)).collect())
+        Ok(self.run_on(Given::Values(&given), 0)?.1)
+    }
+
+    fn run_trunk(&mut self, image: Tensor, levels: usize) -> Result<(FeatureMaps, Vec<Tensor>)> {
+        let (maps, rest) = self.run_on(Given::Values(&[(image.shape(), image.data())]), levels)?;
+        Ok((FeatureMaps::Device(maps), rest))
+    }
+
+    fn run_head(&mut self, maps: &DeviceMaps, grids: &[RoiGrid], samples: usize) -> Result<Vec<Tensor>> {
+        Ok(self.run_on(Given::Rois { maps, grids, samples }, 0)?.1)
     }
 
     fn share(&self) -> Box<dyn Engine> {

@@ -1,7 +1,8 @@
 //! NVIDIA's TensorRT: builds an engine from a graph, and runs it. Where the feature `tensorrt` is off, opening it is an error
 //! that says so.
 //!
-//! `shim.cpp` is TensorRT's C++ behind a C ABI, `native.rs` what is safe to use of it, `engine.rs` the [`Engine`](super::Engine).
+//! `shim.cpp` is TensorRT's C++ behind a C ABI, `roi_align.cu` what a GPU does between two graphs, `native.rs` what is safe to
+//! use of both, `engine.rs` the [`Engine`](super::Engine).
 
 #[cfg(not(feature = "tensorrt"))]
 mod absent;
@@ -10,20 +11,20 @@ mod engine;
 #[cfg(feature = "tensorrt")]
 mod native;
 #[cfg(feature = "tensorrt")]
+mod roi_align;
+#[cfg(feature = "tensorrt")]
 mod version;
 
 #[cfg(not(feature = "tensorrt"))]
-pub use absent::TensorRt;
+pub use absent::{DeviceMaps, TensorRt};
 #[cfg(feature = "tensorrt")]
-pub use engine::TensorRt;
+pub use engine::{DeviceMaps, TensorRt};
 
 /// How a build may use the machine, and what it is for.
 #[derive(Clone, Copy, Debug)]
 pub struct BuildLimits {
     /// Bytes that the builder may use while it tries kernels; a layer may have a quarter of it.
     pub memory: u64,
-    /// Least, usual and greatest size of a dimension that the graph leaves open.
-    pub open: [i64; 3],
     /// Compute capability to build for where no GPU is asked, 86 for 8.6; TensorRT-RTX only.
     pub capability: Option<i32>,
 }

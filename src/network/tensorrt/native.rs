@@ -5,9 +5,12 @@
 
 #![allow(unsafe_code)]
 
+use super::roi_align::{self, Roi};
 use super::version::{unknown_version, version_text};
 use super::{BuildEvent, BuildLimits, Watch};
 use crate::fault::{Fault, Kind, Result};
+use crate::seam::RoiGrid;
+use crate::tensor::Tensor;
 use libloading::Library;
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::ptr::{null, null_mut};
@@ -66,6 +69,9 @@ symbols!(Driver {
     new_stream: b"cuStreamCreate\0" fn(*mut Ptr, u32);
     free_stream: b"cuStreamDestroy_v2\0" fn(Ptr);
     synchronize: b"cuStreamSynchronize\0" fn(Ptr);
+    load_module: b"cuModuleLoadData\0" fn(*mut Ptr, *const c_void);
+    function: b"cuModuleGetFunction\0" fn(*mut Ptr, Ptr, *const c_char);
+    launch: b"cuLaunchKernel\0" fn(Ptr, u32, u32, u32, u32, u32, u32, u32, Ptr, *mut *const c_void, *mut Ptr);
 });
 
 type Factory = unsafe extern "C" fn(Ptr, i32) -> Ptr;
@@ -98,6 +104,7 @@ struct RawInfo {
     name: *const c_char,
     input: i32,
     is_float: i32,
+    open: i32,
 }
 
 #[repr(C)]
@@ -153,6 +160,8 @@ extern "C" fn log_hook(severity: i32, text: *const c_char) {
 pub struct Gpu {
     driver: Driver,
     context: Ptr,
+    /// The kernel of `roi_align.cu`, compiled for this GPU by its driver.
+    roi_align: Ptr,
     /// "Orin, compute capability 8.7, 8 multiprocessors"
     pub name: String,
     /// CUDA version of the driver, "12.6".
@@ -179,8 +188,13 @@ impl Gpu {
                 .cause(error)
                 .cure("install it (a Jetson's system image brings it), or say backend = \"cpu\"")
         };
-        let driver = Driver::resolve(open(DRIVER).map_err(missing)?).map_err(missing)?;
-        let mut gpu = Gpu { driver, context: null_mut(), name: String::new(), driver_version: String::new() };
+        Gpu::with(Driver::resolve(open(DRIVER).map_err(missing)?).map_err(missing)?)
+    }
+
+    /// The first GPU of this driver.
+    fn with(driver: Driver) -> Result<Arc<Self>> {
+        let (context, roi_align) = (null_mut(), null_mut());
+        let mut gpu = Gpu { driver, context, roi_align, name: String::new(), driver_version: String::new() };
         // SAFETY: every pointer leads to a value of the type that the function writes, and the name's length is told.
         unsafe {
             gpu.check((gpu.driver.init)(0), "start the NVIDIA driver")?;
@@ -202,7 +216,22 @@ impl Gpu {
             gpu.name = format!("{name}, compute capability {major}.{minor}, {multiprocessors} multiprocessors");
             gpu.driver_version = format!("{}.{}", version / 1000, version % 1000 / 10);
         }
+        gpu.compile_roi_align()?;
         Ok(Arc::new(gpu))
+    }
+
+    fn compile_roi_align(&mut self) -> Result<()> {
+        self.make_current()?;
+        let (mut module, mut function) = (null_mut(), null_mut());
+        // SAFETY: text and name end in NUL; the module, which is never unloaded, is written before it is read.
+        unsafe {
+            let code = (self.driver.load_module)(&mut module, roi_align::PTX.as_ptr().cast());
+            self.check(code, "have the NVIDIA driver compile RoIAlign")?;
+            let code = (self.driver.function)(&mut function, module, c"roi_align".as_ptr());
+            self.check(code, "find RoIAlign among the GPU's kernels")?;
+        }
+        self.roi_align = function;
+        Ok(())
     }
 
     /// What the driver answered, as a fault where it is one.
@@ -313,7 +342,7 @@ impl Nvinfer {
     }
 
     /// An ONNX graph to a serialised engine. The caller has opened a [`Gpu`], or the library is TensorRT-RTX.
-    pub fn build(&self, onnx: &[u8], limits: &BuildLimits, watch: &mut Watch) -> Result<Vec<u8>> {
+    pub fn build(&self, onnx: &[u8], open: [i64; 3], limits: &BuildLimits, watch: &mut Watch) -> Result<Vec<u8>> {
         if self.make.builder.is_none() || self.make.parser.is_none() {
             let text =
                 format!("cannot build an engine: TensorRT {} has no builder or no ONNX parser here", self.version);
@@ -325,9 +354,9 @@ impl Nvinfer {
         let options = BuildOptions {
             workspace: limits.memory / 4,
             dram: limits.memory,
-            least: limits.open[0],
-            usual: limits.open[1],
-            most: limits.open[2],
+            least: open[0],
+            usual: open[1],
+            most: open[2],
             capability: limits.capability.unwrap_or(0),
             user: (&raw const watch).cast_mut().cast(),
             progress: progress_hook,
@@ -365,10 +394,11 @@ impl Nvinfer {
         // SAFETY: the handle is the shim's, and it fills in one info a tensor.
         unsafe {
             for index in 0..(self.shim.tensor_count)(handle) {
-                let mut raw = RawInfo { name: null(), input: 0, is_float: 0 };
+                let mut raw = RawInfo { name: null(), input: 0, is_float: 0, open: 0 };
                 (self.shim.tensor_info)(handle, index, &mut raw);
                 let name = CStr::from_ptr(raw.name).to_owned();
-                plan.tensors.push(TensorInfo { name, input: raw.input != 0, is_float: raw.is_float != 0 });
+                let [input, is_float, open] = [raw.input, raw.is_float, raw.open].map(|flag| flag != 0);
+                plan.tensors.push(TensorInfo { name, input, is_float, open });
             }
         }
         Ok(Arc::new(plan))
@@ -413,6 +443,8 @@ pub struct TensorInfo {
     pub input: bool,
     /// 32-bit floats; nothing else is exchanged.
     pub is_float: bool,
+    /// Its first dimension is as large as a run wants it.
+    open: bool,
 }
 
 /// An engine on the GPU: its weights, which any number of contexts share.
@@ -437,13 +469,122 @@ impl Drop for Plan {
     }
 }
 
+/// Memory on the GPU, which only grows.
+struct Buffer {
+    gpu: Arc<Gpu>,
+    /// 0: none yet.
+    device: u64,
+    /// Bytes.
+    room: usize,
+}
+
+impl Buffer {
+    fn new(gpu: &Arc<Gpu>) -> Self {
+        Buffer { gpu: gpu.clone(), device: 0, room: 0 }
+    }
+
+    /// Its address, with room for so many bytes. Nothing that uses the old place may be queued: every run ends with a
+    /// synchronisation.
+    fn reserve(&mut self, bytes: usize) -> Result<u64> {
+        if bytes > self.room || self.device == 0 {
+            self.free()?;
+            let mut device = 0;
+            // SAFETY: the function writes an address.
+            let code = unsafe { (self.gpu.driver.alloc)(&mut device, bytes.max(1)) };
+            self.gpu.check(code, "get memory on the GPU")?;
+            (self.device, self.room) = (device, bytes);
+        }
+        Ok(self.device)
+    }
+
+    /// Queues a copy of `values`, which must live until the stream is synchronised; the address of what they become.
+    fn upload<T: Copy>(&mut self, values: &[T], stream: Ptr) -> Result<u64> {
+        let bytes = size_of_val(values);
+        let device = self.reserve(bytes)?;
+        // SAFETY: there is room for as many bytes, and the caller keeps `values`.
+        let code = unsafe { (self.gpu.driver.to_device)(device, values.as_ptr().cast(), bytes, stream) };
+        self.gpu.check(code, "copy to the GPU").map(|()| device)
+    }
+
+    /// Queues a copy into `values`, which must live untouched until the stream is synchronised.
+    fn download(&self, values: &mut [f32], stream: Ptr) -> Result<()> {
+        let bytes = size_of_val(values).min(self.room);
+        // SAFETY: both have as many bytes, and the caller keeps `values`.
+        let code = unsafe { (self.gpu.driver.to_host)(values.as_mut_ptr().cast(), self.device, bytes, stream) };
+        self.gpu.check(code, "copy from the GPU")
+    }
+
+    fn free(&mut self) -> Result<()> {
+        let device = std::mem::take(&mut self.device);
+        // SAFETY: the memory is this one's own, and nobody uses it any longer.
+        if device == 0 { Ok(()) } else { self.gpu.check(unsafe { (self.gpu.driver.free)(device) }, "free memory") }
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        // What cannot be freed is gone with the process; there is nobody to tell.
+        let _ = self.gpu.make_current().and_then(|()| self.free());
+    }
+}
+
+/// A feature map on the GPU.
+struct Map {
+    buffer: Buffer,
+    /// 1 x channels x height x width
+    shape: Vec<usize>,
+}
+
+/// Feature maps of one picture on the GPU: they stay what they are for as long as somebody holds them.
+#[derive(Clone)]
+pub struct Maps(Arc<Vec<Map>>);
+
+impl Maps {
+    /// 1 x channels x height x width, each.
+    pub fn shapes(&self) -> Vec<&[usize]> {
+        self.0.iter().map(|map| &map.shape[..]).collect()
+    }
+
+    /// Whether nobody else holds them.
+    fn is_free(&mut self) -> bool {
+        Arc::get_mut(&mut self.0).is_some()
+    }
+
+    /// Where each is, for the kernel.
+    fn places(&self) -> Vec<roi_align::Place> {
+        let place = |map: &Map| roi_align::Place {
+            address: map.buffer.device,
+            channels: map.shape[1],
+            height: map.shape[2],
+            width: map.shape[3],
+        };
+        self.0.iter().filter(|map| map.shape.len() == 4).map(place).collect()
+    }
+}
+
+/// What an engine is run on.
+pub enum Given<'a> {
+    /// Shape and values of each input, in the engine's order.
+    Values(&'a [(&'a [usize], &'a [f32])]),
+    /// Its one input is made on the GPU: RoIs of maps there, `samples` x `samples` a bin, filled up with zeros.
+    Rois { maps: &'a Maps, grids: &'a [RoiGrid], samples: usize },
+}
+
+/// Shape and values.
+pub type Output = (Vec<usize>, Vec<f32>);
+
 /// What one thread runs an engine with: a stream, and device buffers that stay from frame to frame.
 pub struct Context {
     plan: Arc<Plan>,
     handle: Ptr,
     stream: Ptr,
-    /// One a tensor: address and size in bytes; 0: none yet.
-    buffers: Vec<(u64, usize)>,
+    /// One a tensor.
+    buffers: Vec<Buffer>,
+    /// What was handed out as [`Maps`]: as many as were ever held at once.
+    kept: Vec<Maps>,
+    /// The kernel's input, here and on the GPU.
+    rois: Vec<Roi>,
+    rois_there: Buffer,
 }
 
 // SAFETY: a context is used by one thread at a time, which `&mut` sees to, and sets the GPU's context itself.
@@ -458,9 +599,10 @@ impl Context {
         let mut stream = null_mut();
         // SAFETY: the function writes a stream.
         gpu.check(unsafe { (gpu.driver.new_stream)(&mut stream, NON_BLOCKING) }, "make a CUDA stream")?;
-        let buffers = vec![(0, 0); plan.tensors.len()];
+        let buffers = plan.tensors.iter().map(|_| Buffer::new(gpu)).collect();
+        let (kept, rois, rois_there) = (Vec::new(), Vec::new(), Buffer::new(gpu));
         // From here on, dropping frees what there is.
-        let mut context = Context { plan: plan.clone(), handle: null_mut(), stream, buffers };
+        let mut context = Context { plan: plan.clone(), handle: null_mut(), stream, buffers, kept, rois, rois_there };
         let one_at_a_time = plan.making.lock().unwrap_or_else(PoisonError::into_inner);
         errors().clear();
         // SAFETY: the plan's handle lives as long as the plan.
@@ -472,86 +614,123 @@ impl Context {
         Ok(context)
     }
 
-    /// Runs the engine: `inputs` in the engine's order, shape and values; outputs likewise.
-    pub fn run(&mut self, inputs: &[(&[usize], &[f32])]) -> Result<Vec<(Vec<usize>, Vec<f32>)>> {
+    /// Runs the engine. Of its outputs, given by their places among its tensors, `keep` stay on the GPU and `back` come back.
+    pub fn run(&mut self, given: Given, keep: &[usize], back: &[usize]) -> Result<(Maps, Vec<Output>)> {
         self.plan.gpu.make_current()?;
         errors().clear();
         let mut outputs = Vec::new();
-        let queued = self.queue(inputs, &mut outputs);
+        let queued = self.queue(&given, keep, back, &mut outputs);
         let gpu = &self.plan.gpu;
-        // SAFETY: the stream is this context's. Whatever was queued reads `inputs` and writes `outputs` until here.
+        // SAFETY: the stream is this context's. Whatever was queued reads what was given and writes `outputs` until here.
         let done = gpu.check(unsafe { (gpu.driver.synchronize)(self.stream) }, "run an engine on the GPU");
-        queued.and(done).map(|()| outputs)
+        let maps = queued?;
+        done.map(|()| (maps, outputs))
     }
 
     /// Queues copies and kernels. What is pushed to `outputs` is written to until the stream is synchronised.
-    fn queue(&mut self, inputs: &[(&[usize], &[f32])], outputs: &mut Vec<(Vec<usize>, Vec<f32>)>) -> Result<()> {
+    fn queue(&mut self, given: &Given, keep: &[usize], back: &[usize], outputs: &mut Vec<Output>) -> Result<Maps> {
         let plan = self.plan.clone();
-        let (gpu, shim) = (&plan.gpu, plan.library.shim);
-        let mut given = inputs.iter();
-        for (index, info) in plan.tensors.iter().enumerate().filter(|(_, info)| info.input) {
-            let (shape, values) = given.next().ok_or_else(|| plan.library.fault("run without all inputs"))?;
-            let sizes: Vec<i64> = shape.iter().map(|size| *size as i64).collect();
-            // SAFETY: name and sizes live during the call.
-            let fits =
-                unsafe { (shim.set_input_shape)(self.handle, info.name.as_ptr(), sizes.as_ptr(), sizes.len() as i32) };
-            if fits == 0 {
-                return Err(plan.library.fault(&format!("run an engine on an input of shape {shape:?}")));
-            }
-            let device = self.buffer(index, size_of_val(*values))?;
-            // SAFETY: the buffer has room for as many bytes, and the caller keeps `values` until it has synchronised.
-            let code =
-                unsafe { (gpu.driver.to_device)(device, values.as_ptr().cast(), size_of_val(*values), self.stream) };
-            gpu.check(code, "copy to the GPU")?;
+        match given {
+            Given::Values(inputs) => self.queue_inputs(inputs)?,
+            Given::Rois { maps, grids, samples } => self.queue_rois(maps, grids, *samples)?,
         }
-        let mut places = Vec::new();
-        for (index, info) in plan.tensors.iter().enumerate().filter(|(_, info)| !info.input) {
-            let mut sizes = [0; MAX_RANK];
-            // SAFETY: `sizes` has room for every rank.
-            let rank = unsafe { (shim.tensor_shape)(self.handle, info.name.as_ptr(), sizes.as_mut_ptr()) };
-            let known = usize::try_from(rank).ok().map(|rank| &sizes[..rank]);
-            let Some(sizes) = known.filter(|sizes| sizes.iter().all(|size| *size >= 0)) else {
-                return Err(plan.library.fault("say how large an output is"));
-            };
-            let shape: Vec<usize> = sizes.iter().map(|size| *size as usize).collect();
+        let maps = self.maps(keep)?;
+        for &index in back {
+            let shape = self.shape(index)?;
             let values = vec![0.0; shape.iter().product()];
-            places.push(self.buffer(index, size_of_val(&values[..]))?);
+            let device = self.buffers[index].reserve(size_of_val(&values[..]))?;
+            self.bind(index, device)?;
             outputs.push((shape, values));
         }
         // SAFETY: context and stream are this one's.
-        if unsafe { (shim.enqueue)(self.handle, self.stream) } == 0 {
+        if unsafe { (plan.library.shim.enqueue)(self.handle, self.stream) } == 0 {
             return Err(plan.library.fault("run an engine"));
         }
-        for (device, (_, values)) in places.into_iter().zip(outputs.iter_mut()) {
-            let bytes = size_of_val(&values[..]);
-            // SAFETY: both have room for as many bytes; the vector is not touched before the stream is synchronised.
-            let code = unsafe { (gpu.driver.to_host)(values.as_mut_ptr().cast(), device, bytes, self.stream) };
-            gpu.check(code, "copy from the GPU")?;
+        for (&index, (_, values)) in back.iter().zip(outputs.iter_mut()) {
+            self.buffers[index].download(values, self.stream)?;
+        }
+        Ok(maps)
+    }
+
+    fn queue_inputs(&mut self, inputs: &[(&[usize], &[f32])]) -> Result<()> {
+        let plan = self.plan.clone();
+        let mut given = inputs.iter();
+        for index in (0..plan.tensors.len()).filter(|index| plan.tensors[*index].input) {
+            let (shape, values) = given.next().ok_or_else(|| plan.library.fault("run without all inputs"))?;
+            let sizes: Vec<i64> = shape.iter().map(|size| *size as i64).collect();
+            self.set_shape(index, &sizes)?;
+            let device = self.buffers[index].upload(values, self.stream)?;
+            self.bind(index, device)?;
         }
         Ok(())
     }
 
-    /// The device buffer of a tensor, made anew only where it has grown, and known to the engine.
-    fn buffer(&mut self, index: usize, bytes: usize) -> Result<u64> {
-        let (gpu, shim) = (&self.plan.gpu, self.plan.library.shim);
-        let (mut device, room) = self.buffers[index];
-        if bytes > room || device == 0 {
-            // SAFETY: nothing is queued that uses the old buffer, since every run ends with a synchronisation.
-            unsafe {
-                if device != 0 {
-                    self.buffers[index] = (0, 0);
-                    gpu.check((gpu.driver.free)(device), "free memory on the GPU")?;
-                }
-                gpu.check((gpu.driver.alloc)(&mut device, bytes.max(1)), "get memory on the GPU")?;
-            }
-            self.buffers[index] = (device, bytes);
+    /// RoIAlign into the engine's input.
+    fn queue_rois(&mut self, maps: &Maps, grids: &[RoiGrid], samples: usize) -> Result<()> {
+        let input = self.plan.tensors.iter().position(|tensor| tensor.input).unwrap_or_default();
+        if self.plan.tensors[input].open {
+            let mut sizes = self.sizes(input)?;
+            sizes[0] = grids.len().max(1) as i64;
+            self.set_shape(input, &sizes)?;
         }
+        let shape = self.shape(input)?;
+        let job = roi_align::Job::new(&shape, &maps.places(), grids, samples, &mut self.rois)?;
+        let out = self.buffers[input].reserve(job.bytes())?;
+        self.bind(input, out)?;
+        let rois = self.rois_there.upload(&self.rois, self.stream)?;
+        self.plan.gpu.launch_roi_align(&job, rois, out, self.stream)
+    }
+
+    /// Maps that nobody holds, as the places of the outputs `keep`.
+    fn maps(&mut self, keep: &[usize]) -> Result<Maps> {
+        if keep.is_empty() {
+            return Ok(Maps(Arc::default()));
+        }
+        let free = self.kept.iter_mut().position(Maps::is_free);
+        let mut maps = free.map_or_else(|| Maps(Arc::default()), |free| self.kept.swap_remove(free));
+        let list = Arc::get_mut(&mut maps.0).ok_or_else(|| Fault::new(Kind::Internal, "maps are in use"))?;
+        list.resize_with(keep.len(), || Map { buffer: Buffer::new(&self.plan.gpu), shape: Vec::new() });
+        for (map, &index) in list.iter_mut().zip(keep) {
+            map.shape = self.shape(index)?;
+            let device = map.buffer.reserve(map.shape.iter().product::<usize>() * size_of::<f32>())?;
+            self.bind(index, device)?;
+        }
+        self.kept.push(maps.clone());
+        Ok(maps)
+    }
+
+    /// The shape that a tensor has in this run.
+    fn shape(&self, index: usize) -> Result<Vec<usize>> {
+        let known = |size: i64| usize::try_from(size).map_err(|_| self.plan.library.fault("say how large a tensor is"));
+        self.sizes(index)?.into_iter().map(known).collect()
+    }
+
+    /// As [`Context::shape`]; -1 where it is not known yet.
+    fn sizes(&self, index: usize) -> Result<Vec<i64>> {
+        let library = &self.plan.library;
+        let mut sizes = [0; MAX_RANK];
         let name = self.plan.tensors[index].name.as_ptr();
-        // SAFETY: the name lives as long as the plan, the buffer until it is replaced here.
-        if unsafe { (shim.set_address)(self.handle, name, device) } == 0 {
-            return Err(self.plan.library.fault("take a buffer"));
-        }
-        Ok(device)
+        // SAFETY: `sizes` has room for every rank.
+        let rank = unsafe { (library.shim.tensor_shape)(self.handle, name, sizes.as_mut_ptr()) };
+        let rank = usize::try_from(rank).ok().filter(|rank| *rank > 0);
+        rank.map(|rank| sizes[..rank].to_vec()).ok_or_else(|| library.fault("say how many dimensions a tensor has"))
+    }
+
+    fn set_shape(&self, index: usize, sizes: &[i64]) -> Result<()> {
+        let library = &self.plan.library;
+        let (name, rank) = (self.plan.tensors[index].name.as_ptr(), sizes.len() as i32);
+        // SAFETY: name and sizes live during the call.
+        let fits = unsafe { (library.shim.set_input_shape)(self.handle, name, sizes.as_ptr(), rank) } != 0;
+        if fits { Ok(()) } else { Err(library.fault(&format!("run an engine on an input of shape {sizes:?}"))) }
+    }
+
+    /// Tells the engine where a tensor is.
+    fn bind(&self, index: usize, device: u64) -> Result<()> {
+        let library = &self.plan.library;
+        let name = self.plan.tensors[index].name.as_ptr();
+        // SAFETY: the name lives as long as the plan; buffers are freed or moved between runs only.
+        let taken = unsafe { (library.shim.set_address)(self.handle, name, device) } != 0;
+        if taken { Ok(()) } else { Err(library.fault("take a buffer")) }
     }
 }
 
@@ -561,19 +740,73 @@ impl Drop for Context {
         if gpu.make_current().is_err() {
             return;
         }
-        // SAFETY: all is this context's own, and nothing is queued any longer.
+        // SAFETY: both are this context's own, and nothing is queued any longer.
         unsafe {
             if !self.handle.is_null() {
                 (shim.free_context)(self.handle);
-            }
-            for (device, _) in self.buffers.iter().filter(|(device, _)| *device != 0) {
-                (gpu.driver.free)(*device);
             }
             (gpu.driver.free_stream)(self.stream);
         }
     }
 }
 
+impl Gpu {
+    /// Queues RoIAlign: `rois` and `out` are addresses on the GPU with room for what the job says.
+    fn launch_roi_align(&self, job: &roi_align::Job, rois: u64, out: u64, stream: Ptr) -> Result<()> {
+        let [count, channels, side, samples] = job.numbers;
+        let mut arguments: [*const c_void; 6] = [
+            (&raw const rois).cast(),
+            (&raw const count).cast(),
+            (&raw const channels).cast(),
+            (&raw const side).cast(),
+            (&raw const samples).cast(),
+            (&raw const out).cast(),
+        ];
+        let [grid_x, grid_y] = job.grid;
+        let [block_x, block_y] = job.block;
+        // SAFETY: the arguments are those of the kernel, by type and order, and are read during the call.
+        let code = unsafe {
+            let (kernel, list) = (self.roi_align, arguments.as_mut_ptr());
+            (self.driver.launch)(kernel, grid_x, grid_y, 1, block_x, block_y, 1, 0, stream, list, null_mut())
+        };
+        self.check(code, "queue RoIAlign on the GPU")
+    }
+
+    /// RoIAlign of maps that come from main memory, each 1 x channels x height x width, into `shape`; to try the kernel.
+    pub fn roi_align(
+        self: &Arc<Self>,
+        maps: &[Tensor],
+        grids: &[RoiGrid],
+        samples: usize,
+        shape: &[usize],
+    ) -> Result<Vec<f32>> {
+        self.make_current()?;
+        // The default stream, which is slow and simple.
+        let stream = null_mut();
+        let mut list = Vec::new();
+        for map in maps {
+            let mut buffer = Buffer::new(self);
+            buffer.upload(map.data(), stream)?;
+            list.push(Map { buffer, shape: map.shape().to_vec() });
+        }
+        let maps = Maps(Arc::new(list));
+        let mut rois = Vec::new();
+        let job = roi_align::Job::new(shape, &maps.places(), grids, samples, &mut rois)?;
+        let (mut rois_there, mut out) = (Buffer::new(self), Buffer::new(self));
+        let (rois, device) = (rois_there.upload(&rois, stream)?, out.reserve(job.bytes())?);
+        let mut values = vec![0.0; shape.iter().product()];
+        let launched = self.launch_roi_align(&job, rois, device, stream);
+        let queued = launched.and_then(|()| out.download(&mut values, stream));
+        // SAFETY: the default stream is always there; what was queued uses `rois` and `values` until here.
+        let done = self.check(unsafe { (self.driver.synchronize)(stream) }, "run RoIAlign on the GPU");
+        queued.and(done).map(|()| values)
+    }
+}
+
 #[cfg(test)]
 #[path = "native_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "device_tests.rs"]
+mod device_tests;

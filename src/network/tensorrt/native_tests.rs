@@ -1,8 +1,13 @@
 //! NVIDIA's libraries as they are: layouts always, the libraries themselves where somebody has them.
 
 use super::*;
+use crate::geometry::{Rect, Size};
+use crate::network::engines::open;
 use crate::network::manifest::{GraphName, check_hash};
 use crate::network::{Manifest, Precision};
+use crate::seam::settings::{FeatureSettings, RoiSettings};
+use crate::seam::{Levels, Pyramid};
+use proptest::prelude::*;
 
 #[test]
 fn only_versions_with_a_shim_have_one() {
@@ -12,8 +17,79 @@ fn only_versions_with_a_shim_have_one() {
 
 #[test]
 fn the_layouts_are_those_of_the_shim() {
-    // Counted by hand from shim.cpp, for 64-bit machines.
-    assert_eq!((size_of::<Factories>(), size_of::<BuildOptions>(), size_of::<RawInfo>()), (40, 64, 16));
+    // Counted by hand from shim.cpp and roi_align.cu, for 64-bit machines.
+    assert_eq!((size_of::<Factories>(), size_of::<BuildOptions>(), size_of::<RawInfo>()), (40, 64, 24));
+    assert_eq!((size_of::<Roi>(), align_of::<Roi>()), (32, 8));
+}
+
+unsafe extern "C" {
+    /// `roi_align.cu` as a C++ compiler reads it.
+    pub fn vetrina_roi_align_on_the_cpu(
+        rois: *const Roi,
+        count: i32,
+        padded: i32,
+        channels: i32,
+        side: i32,
+        samples: i32,
+        out: *mut f32,
+    );
+}
+
+/// The kernel's arithmetic, on the CPU, as `Gpu::roi_align` would have it done.
+fn align(maps: &[Tensor], grids: &[RoiGrid], samples: usize, shape: &[usize]) -> Result<Vec<f32>> {
+    let place = |map: &Tensor| roi_align::Place {
+        address: map.data().as_ptr() as u64,
+        channels: map.shape()[1],
+        height: map.shape()[2],
+        width: map.shape()[3],
+    };
+    let places: Vec<_> = maps.iter().map(place).collect();
+    let mut rois = vec![];
+    let job = roi_align::Job::new(shape, &places, grids, samples, &mut rois)?;
+    let mut out = vec![f32::NAN; job.bytes() / 4];
+    let [count, channels, side, samples] = job.numbers;
+    // SAFETY: maps, RoIs and result are as large as the job says.
+    unsafe {
+        let (rois, padded) = (rois.as_ptr(), shape[0] as i32);
+        vetrina_roi_align_on_the_cpu(rois, count, padded, channels, side, samples, out.as_mut_ptr());
+    }
+    Ok(out)
+}
+
+#[test]
+fn the_kernel_passes_the_check_that_every_gpu_has_to_pass() {
+    roi_align::check(align).unwrap();
+}
+
+proptest! {
+    /// Boxes anywhere, of any size, also outside of the maps: what the CPU's RoIAlign gives, to the last digits.
+    #[test]
+    fn the_kernel_is_the_cpus_roi_align(
+        boxes in prop::collection::vec((-40f32..300.0, -40f32..200.0, 0f32..320.0, 0f32..220.0), 0..4),
+        seed in prop::collection::vec(-4f32..4.0, 97),
+        side in prop::sample::select(vec![7usize, 14]),
+        channels in 1usize..40,
+        samples in 1usize..=4,
+    ) {
+        let features = FeatureSettings { channels, levels: vec![3, 4, 5] };
+        let settings = RoiSettings { canonical_size: 224.0, canonical_level: 4, sampling_ratio: samples };
+        let input = Size::new(256, 160);
+        let map = |stride: usize| {
+            let (height, width) = (input.height / stride, input.width / stride);
+            let values = (0..channels * height * width).map(|at| seed[at * at % 97]).collect();
+            Tensor::new([1, channels, height, width], values)
+        };
+        let maps = [8, 16, 32].map(map);
+        let boxes: Vec<_> = boxes.into_iter().map(|(x, y, w, h)| Rect::new(x, y, x + w, y + h)).collect();
+        let wanted = Pyramid::new(&maps, &features, input).roi_align(&boxes, side, 4, &settings);
+        let grids = maps.iter().map(|map| [map.shape()[2], map.shape()[3]]);
+        let levels = Levels::new(grids, &features, input);
+        let grids: Vec<_> = boxes.iter().map(|bounds| levels.grid(bounds, side, &settings)).collect();
+        let found = align(&maps, &grids, samples, wanted.shape()).unwrap();
+        for (place, (found, wanted)) in found.iter().zip(wanted.data()).enumerate() {
+            prop_assert!((found - wanted).abs() < 2e-4, "{place}: {found} instead of {wanted}");
+        }
+    }
 }
 
 /// NVIDIA's own libraries where somebody has them (`scripts/check-tensorrt` fetches and names them).
@@ -27,8 +103,11 @@ fn library(name: &str) -> Option<std::path::PathBuf> {
     Some(path)
 }
 
+/// The aggregator's.
+const OPEN: [i64; 3] = [2, 10, 100];
+
 fn limits() -> BuildLimits {
-    BuildLimits { memory: 1 << 30, open: [2, 10, 100], capability: Some(86) }
+    BuildLimits { memory: 1 << 30, capability: Some(86) }
 }
 
 #[test]
@@ -37,7 +116,7 @@ fn the_lean_runtimes_are_taken_for_what_they_are_and_build_nothing() {
         let Some(path) = library(name) else { return };
         let nvinfer = Nvinfer::open_file(&path, std::path::Path::new("none")).unwrap();
         assert!(nvinfer.version.starts_with(version) && !nvinfer.rtx, "{}", nvinfer.version);
-        let fault = nvinfer.build(b"", &limits(), &mut |_| true).unwrap_err().to_string();
+        let fault = nvinfer.build(b"", OPEN, &limits(), &mut |_| true).unwrap_err().to_string();
         assert!(fault.contains("no builder") && fault.contains("lean"), "{fault}");
     }
 }
@@ -49,18 +128,18 @@ fn the_real_builder_refuses_what_is_no_graph_and_can_be_stopped() {
     let nvinfer = Nvinfer::open_file(&path, &parser).unwrap();
     assert!(nvinfer.rtx && nvinfer.version.starts_with("RTX 1."), "{}", nvinfer.version);
     for bad in [&b""[..], b"no graph at all", &[0xff; 4096]] {
-        let fault = nvinfer.build(bad, &limits(), &mut |_| true).unwrap_err();
+        let fault = nvinfer.build(bad, OPEN, &limits(), &mut |_| true).unwrap_err();
         assert_eq!(fault.kind(), Kind::Unavailable);
     }
     let graph = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("models/compact/aggregator.onnx");
     let graph = std::fs::read(graph).unwrap();
     let mut steps = 0;
-    let engine = nvinfer.build(&graph, &limits(), &mut |event| {
+    let engine = nvinfer.build(&graph, OPEN, &limits(), &mut |event| {
         steps += u32::from(matches!(event, BuildEvent::Step { .. }));
         true
     });
     assert!(engine.unwrap().len() > 1000 && steps > 0, "{steps} steps");
-    assert!(nvinfer.build(&graph, &limits(), &mut |_| false).is_err());
+    assert!(nvinfer.build(&graph, OPEN, &limits(), &mut |_| false).is_err());
 }
 
 #[test]
@@ -87,8 +166,9 @@ fn the_real_builder_takes_every_graph() {
         for (name, precision) in GraphName::ALL.into_iter().flat_map(|name| Precision::ALL.map(|of| (name, of))) {
             let Some((graph, hash)) = manifest.typed_graph(name, precision) else { continue };
             check_hash(&graph, hash).unwrap();
+            let onnx = open::with_open_batch(name, std::fs::read(&graph).unwrap()).unwrap();
             let begun = std::time::Instant::now();
-            let engine = nvinfer.build(&std::fs::read(&graph).unwrap(), &limits(), &mut |_| true);
+            let engine = nvinfer.build(&onnx, open::sizes(name, &manifest), &limits(), &mut |_| true);
             let engine = engine.unwrap_or_else(|fault| panic!("{}: {fault}", graph.display()));
             let (megabytes, seconds) = (engine.len() as f64 / 1e6, begun.elapsed().as_secs_f64());
             eprintln!("{} {} in {precision}: {megabytes:.1} MB in {seconds:.1} s", manifest.name, name.name());

@@ -45,6 +45,7 @@ struct TensorInfo {
     char const* name; // lives as long as the engine
     int32_t input;    // 1: an input
     int32_t is_float; // 1: 32-bit floats
+    int32_t open;     // 1: the first dimension is as large as a run wants it
 };
 
 } // extern "C"
@@ -203,6 +204,8 @@ void tensorInfo(void* handle, int32_t index, TensorInfo* info) {
     info->name = engine.getIOTensorName(index);
     info->input = engine.getTensorIOMode(info->name) == TensorIOMode::kINPUT ? 1 : 0;
     info->is_float = engine.getTensorDataType(info->name) == DataType::kFLOAT ? 1 : 0;
+    Dims const dims = engine.getTensorShape(info->name);
+    info->open = dims.nbDims > 0 && dims.d[0] < 0 ? 1 : 0;
 }
 
 void* newContext(void* handle) { return static_cast<Plan*>(handle)->engine->createExecutionContext(); }

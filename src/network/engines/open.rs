@@ -1,0 +1,99 @@
+//! What a graph for TensorRT leaves open, and how far: the heads take as many RoIs as there are, where the CPU, which is faster on
+//! a fixed batch, fills it up; the aggregator's sequence is open everywhere.
+
+use crate::fault::{Fault, Kind, Result};
+use crate::network::manifest::{GraphName, Manifest};
+use prost::Message;
+use tract_onnx::pb::ModelProto;
+use tract_onnx::pb::tensor_shape_proto::dimension::Value;
+
+/// Most RoIs that match heads get in one run.
+pub const MOST_ROIS: usize = 100;
+
+/// Least, usual and greatest size of a graph's open dimension. A single observation does not reach the aggregator; the trunk has
+/// no open dimension.
+pub fn sizes(graph: GraphName, manifest: &Manifest) -> [i64; 3] {
+    let keep = manifest.proposals.keep as i64;
+    match graph {
+        GraphName::Trunk => [1, 1, 1],
+        GraphName::BoxHead => [1, keep, keep],
+        GraphName::MatchHead => [1, 8, MOST_ROIS as i64],
+        GraphName::Aggregator => [2, 10, 100],
+    }
+}
+
+/// The graph with an open batch, if it is a head's. Nothing in a head depends on the batch; whoever builds an engine of it tries
+/// that.
+///
+/// # Errors
+/// [`Kind::Model`]: not an ONNX graph.
+pub fn with_open_batch(graph: GraphName, onnx: Vec<u8>) -> Result<Vec<u8>> {
+    if !matches!(graph, GraphName::BoxHead | GraphName::MatchHead) {
+        return Ok(onnx);
+    }
+    let mut model = ModelProto::decode(&onnx[..]).map_err(|error| {
+        Fault::new(Kind::Model, format!("cannot read the graph of the {}", graph.name()))
+            .cause(error)
+            .cure("export it again")
+    })?;
+    let graph = model.graph.get_or_insert_default();
+    graph.value_info.clear();
+    for value in graph.input.iter_mut().chain(&mut graph.output) {
+        let Some(tract_onnx::pb::type_proto::Value::TensorType(tensor)) =
+            value.r#type.as_mut().and_then(|of| of.value.as_mut())
+        else {
+            continue;
+        };
+        if let Some(batch) = tensor.shape.as_mut().and_then(|shape| shape.dim.first_mut()) {
+            batch.value = Some(Value::DimParam("N".into()));
+        }
+    }
+    Ok(model.encode_to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::Graphs;
+    use crate::tensor::Tensor;
+    use std::path::Path;
+
+    fn shipped() -> Manifest {
+        Manifest::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("models/compact")).unwrap()
+    }
+
+    /// tract takes open graphs, too: rows of one run are those of a run each.
+    #[test]
+    fn a_head_with_an_open_batch_computes_each_row_as_before() {
+        let manifest = shipped();
+        let folder = tempfile::tempdir().unwrap();
+        for (graph, side, fixed) in [(GraphName::BoxHead, 7, manifest.proposals.keep), (GraphName::MatchHead, 14, 1)] {
+            let path = manifest.graph_path(graph);
+            let opened = folder.path().join("opened.onnx");
+            std::fs::write(&opened, with_open_batch(graph, std::fs::read(&path).unwrap()).unwrap()).unwrap();
+            let length = side * side * manifest.features.channels;
+            let rois: Vec<f32> = (0..3 * length).map(|at| (at * at % 1009) as f32 / 1009.0).collect();
+            let shape = |rows| [rows, side, side, manifest.features.channels];
+            let together = Graphs::load_graph(&opened).unwrap().run(vec![Tensor::new(shape(3), rois.clone())]).unwrap();
+            let mut one = Graphs::load_graph(&path).unwrap();
+            for (row, roi) in rois.chunks(length).enumerate() {
+                let padded = [roi, &vec![0.0; (fixed - 1) * length]].concat();
+                let alone = one.run(vec![Tensor::new(shape(fixed), padded)]).unwrap();
+                for (together, alone) in together.iter().zip(&alone) {
+                    let columns = together.shape()[1];
+                    let pairs = together.data()[row * columns..].iter().zip(&alone.data()[..columns]);
+                    let worst = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+                    assert!(together.shape()[0] == 3 && worst < 1e-4, "{graph:?}: {worst}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn other_graphs_stay_as_they_are_and_rubbish_is_refused() {
+        for graph in [GraphName::Trunk, GraphName::Aggregator] {
+            assert_eq!(with_open_batch(graph, vec![1, 2, 3]).unwrap(), [1, 2, 3]);
+        }
+        assert_eq!(with_open_batch(GraphName::BoxHead, vec![0xff; 9]).unwrap_err().kind(), Kind::Model);
+    }
+}

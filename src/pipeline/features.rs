@@ -1,0 +1,70 @@
+//! A picture's feature maps and the heads that read RoIs of them, wherever both are: RoIAlign runs where the trunk ran.
+
+use crate::fault::Result;
+use crate::geometry::{Network, Rect, Size};
+use crate::metrics::StageTimes;
+use crate::network::engines::open::MOST_ROIS;
+use crate::network::tensorrt::DeviceMaps;
+use crate::network::{Engine, FeatureMaps};
+use crate::seam::settings::{FeatureSettings, RoiSettings};
+use crate::seam::{Levels, Pyramid};
+use crate::tensor::Tensor;
+
+/// The feature maps of one look at a picture.
+pub enum Features {
+    /// In main memory.
+    Host(Pyramid),
+    /// On the GPU.
+    Device(DeviceMaps, Levels),
+}
+
+/// What a head reads: RoIs of `side` x `side` bins. Its time stands under `name`, that of RoIAlign on the CPU under `rois`; on
+/// the GPU both are one run.
+pub struct Head {
+    pub name: &'static str,
+    pub rois: &'static str,
+    pub side: usize,
+}
+
+impl Features {
+    /// `maps`: 1 x channels x height x width, one a level of the manifest's; `input`: the network input's size.
+    pub fn new(maps: FeatureMaps, settings: &FeatureSettings, input: Size, times: &mut StageTimes) -> Self {
+        match maps {
+            FeatureMaps::Host(maps) => Features::Host(times.time("pyramid", || Pyramid::new(&maps, settings, input))),
+            FeatureMaps::Device(maps) => {
+                let grids: Vec<[usize; 2]> = maps.shapes().iter().map(|shape| [shape[2], shape[3]]).collect();
+                Features::Device(maps, Levels::new(grids, settings, input))
+            }
+        }
+    }
+
+    /// RoIs that a head takes at once, where the CPU's graph has a batch of `fixed`.
+    pub fn batch(&self, fixed: usize) -> usize {
+        match self {
+            Features::Host(_) => fixed,
+            Features::Device(..) => MOST_ROIS,
+        }
+    }
+
+    /// Runs a head on the RoIs of `boxes`: a row each, and then rows of padding on the CPU, whose graph has a batch of `fixed`.
+    pub fn run_head(
+        &self,
+        head: &Head,
+        engine: &mut dyn Engine,
+        boxes: &[Rect<Network>],
+        fixed: usize,
+        settings: &RoiSettings,
+        times: &mut StageTimes,
+    ) -> Result<Vec<Tensor>> {
+        match self {
+            Features::Host(pyramid) => {
+                let rois = times.time(head.rois, || pyramid.roi_align(boxes, head.side, fixed, settings));
+                times.time(head.name, || engine.run(vec![rois]))
+            }
+            Features::Device(maps, levels) => times.time(head.name, || {
+                let grids: Vec<_> = boxes.iter().map(|bounds| levels.grid(bounds, head.side, settings)).collect();
+                engine.run_head(maps, &grids, settings.sampling_ratio)
+            }),
+        }
+    }
+}
