@@ -39,8 +39,11 @@ class Recipe:
     dropout: float = 0.2
     average: float = 0.98
     back: float = 0.7
-    """How far the last layer, and the non-local block's W, then go back to where they began. Unseen generated products are told
-    apart best half-way (0.5); on photographs what is gained is gone there, and most is left at 0.7 to 0.85."""
+    """How far the last layer then goes back to where it began. Unseen generated products are told apart best half-way (0.5); on
+    photographs what is gained is gone there, and most is left at 0.7 to 0.85."""
+    block_back: float = 1.0
+    """The same of the non-local block's W, which learns along so that attention need not: it fits the generator, and is better
+    away wherever pictures are of another kind."""
     missed: float = 0.125
     """Share of the windows whose own product scores less than one half."""
     seed: int = 1
@@ -171,7 +174,7 @@ def learn_attention(head: Aggregator, embeddings: torch.Tensor, batches: Batches
     head.load_state_dict(averaged)
     with torch.no_grad():
         for parameter in head.newnlb.W.parameters():
-            parameter.mul_(1 - recipe.back)
+            parameter.mul_(1 - recipe.block_back)
 
 
 @torch.no_grad()

@@ -53,7 +53,7 @@ def test_training_learns_resumes_and_measures(compact, tmp_path, monkeypatch):
     adapt.fit(network, both, adapt.Recipe(steps=4, products=4, refresh=2), report=lines.append)
     assert not torch.equal(before, network.roi_heads.match_predictor.linear[0].weight)
     adapt.begin(network)
-    window.fit(network, both, window.Recipe(steps=4, attention_steps=4, products=4, others=6), lines.append)
+    window.fit(network, both, window.Recipe(steps=4, attention_steps=4, products=4, others=6, block_back=0.5), lines.append)
     aggregator = network.roi_heads.temporal_aggregator
     assert bool(aggregator.newnlb.W.weight.any()) and bool(aggregator.attention_scorer.weight.any())
     shared = network.roi_heads.match_predictor.conv_seq.state_dict()
