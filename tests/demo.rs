@@ -1,5 +1,5 @@
-//! The shipped model in the demo shop, by the real binary and against the known truth: worn products stand first or
-//! second, and boxes sit on the garments. The demo's people and products are none that the model was trained on.
+//! The shipped model in the demo shop, by the real binary and against the known truth: worn products stand first,
+//! and boxes sit on the garments. The demo's people and products are none that the model was trained on.
 
 #![allow(clippy::unwrap_used)]
 
@@ -15,7 +15,7 @@ const STEP: usize = 5;
 const FOUND: f64 = 0.9;
 const OVERLAP: f64 = 0.75;
 /// Places among which a worn product must stand.
-const PLACES: usize = 2;
+const PLACES: usize = 1;
 
 fn demo(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("demo").join(name)
@@ -33,7 +33,7 @@ fn truth() -> Vec<Value> {
 }
 
 #[test]
-fn every_worn_product_stands_first_or_second() {
+fn every_worn_product_stands_first() {
     let folder = tempfile::tempdir().unwrap();
     let db = folder.path().join("shop.db").display().to_string();
     let (feed, pictures) = (demo("feed.csv").display().to_string(), demo("").display().to_string());

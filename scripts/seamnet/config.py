@@ -9,6 +9,16 @@ CLASSES = (
 )  # fmt: skip
 """Class names in the order of DeepFashion2; the network's label is the index + 1, 0 is background."""
 
+LOWER = {"shorts", "trousers", "skirt"}
+
+
+def region(name: str) -> str:
+    """The part of the body that a class covers; the class itself where it is none of DeepFashion2's."""
+    if name not in CLASSES:
+        return name
+    return "dress" if name.endswith("_dress") else "lower" if name in LOWER else "upper"
+
+
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 """RGB normalisation of values in [0, 1] (section 1)."""
@@ -45,6 +55,8 @@ class Config:
     nms: float = 0.5
     max_detections: int = 100
     min_side: float = 1e-2
+    per: str = "class"
+    """What a garment is looked for as: each "class" for itself, as published, or the classes of a "region" of the body together."""
     match_batch: int = 8
     frames: int = 10
     ratios: tuple[float, ...] = (0.5, 1.0, 2.0)
@@ -55,6 +67,16 @@ class Config:
     sampling_ratio: int = 2
     focus: dict[str, float] | None = None
     """A second, closer look at people who are small in the input; None looks once, as published."""
+
+    @property
+    def groups(self) -> list[list[int]]:
+        """The labels that are found together."""
+        if self.per == "class":
+            return [[label + 1] for label in range(len(self.classes))]
+        found: dict[str, list[int]] = {name: [] for name in ("upper", "lower", "dress")}
+        for label, name in enumerate(self.classes, start=1):
+            found.setdefault(region(name), []).append(label)
+        return [labels for labels in found.values() if labels]
 
     @property
     def extra(self) -> int:
@@ -85,6 +107,7 @@ COMPACT = Config(
     input_size=(384, 256),
     per_level=300,
     keep=100,
+    per="region",
     match_batch=1,
     focus=dict(below=0.3, fill=0.7, score=0.1, looks=2),
 )
@@ -100,6 +123,7 @@ TINY = replace(
     keep=4,
     score=0.02,
     max_detections=2,
+    per="class",
     focus=None,
 )
 """What an emulated processor carries. It is never trained; with random weights it finds two garments in any picture, and is

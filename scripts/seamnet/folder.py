@@ -35,6 +35,7 @@ def config_of(m: dict) -> Config:
         score=m["detections"]["score"],
         nms=m["detections"]["nms"],
         max_detections=m["detections"]["max"],
+        per=m["detections"].get("per", "class"),
         match_batch=m["match"]["batch"],
         embedding=m["match"]["embedding"],
         frames=m["aggregation"]["frames"],

@@ -153,17 +153,24 @@ def pool_rois(config: Config, levels, rois: torch.Tensor, out: int, input_size, 
 
 
 def detect(config: Config, size, proposals, logits, deltas) -> Detections:
-    """Class logits and deltas of the proposals -> final boxes, best first (section 4)."""
+    """Class logits and deltas of the proposals -> final boxes, best first (section 4). Labels that are found together make one
+    garment: as sure as all of them, of the likeliest one, its box the mean of theirs by their probabilities."""
     labels = logits.shape[1]
-    found = boxes.decode(deltas.view(-1, labels, 4), proposals[:, None], boxes.BOX_WEIGHTS)
-    found = boxes.clip(found, size)
+    moved = boxes.decode(deltas.view(-1, labels, 4), proposals[:, None], boxes.BOX_WEIGHTS)
+    moved = boxes.clip(moved, size)
     scores = logits.softmax(dim=1)
     parts = []
-    for label in range(1, labels):
-        ok = (scores[:, label] > config.score) & boxes.large(found[:, label], config.min_side)
-        b, s = found[ok, label], scores[ok, label]
+    for group in config.groups:
+        group = torch.tensor(group)
+        s = scores[:, group].sum(dim=1)
+        # Taken from the first one on, so that a label alone keeps its box to the bit.
+        first = moved[:, group[0]]
+        b = first + ((moved[:, group] - first[:, None]) * scores[:, group, None]).sum(dim=1) / s[:, None]
+        k = group[scores[:, group].argmax(dim=1)]
+        ok = (s > config.score) & boxes.large(b, config.min_side)
+        b, s, k = b[ok], s[ok], k[ok]
         keep = boxes.nms(b, s, config.nms)
-        parts.append((b[keep], s[keep], torch.full((len(keep),), label)))
+        parts.append((b[keep], s[keep], k[keep]))
     b, s, k = (torch.cat(column) for column in zip(*parts))
     order = s.argsort(descending=True, stable=True)[: config.max_detections]
     return Detections(b[order], s[order], k[order])

@@ -34,6 +34,9 @@ class Recipe:
     """Of the longest window."""
     lr: float = 2e-3
     """For features of deviation 1."""
+    rare: float = 0.1
+    """Features whose deviation is less than this share of the median one keep their weights: divided by next to nothing, chance
+    made weights of hundreds of them, which a picture of another kind then meets."""
     attention_lr: float = 1e-3
     weight_decay: float = 0.01
     dropout: float = 0.2
@@ -122,7 +125,9 @@ def rank(logits: torch.Tensor, own: torch.Tensor) -> torch.Tensor:
 
 def learn_last_layer(head: Aggregator, features: torch.Tensor, batches: Batches, recipe: Recipe, report) -> None:
     """The last layer and the score's weights, on the means of windows; `features` are what the last layer sees, n x width."""
-    mean, deviation = features.mean(dim=0), features.std(dim=0) + 1e-6
+    mean, deviation = features.mean(dim=0), features.std(dim=0)
+    floor = recipe.rare * float(deviation.median())
+    learns, deviation = deviation >= floor, deviation.clamp(min=floor)
     linear = head.linear[0]
     with torch.no_grad():
         linear.bias.add_(linear.weight @ mean)
@@ -141,6 +146,8 @@ def learn_last_layer(head: Aggregator, features: torch.Tensor, batches: Batches,
         loss = rank(head.pair_logits(linear(street), linear(gallery)), own)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
+        # The optimiser moves a weight by the sign of its gradient, however small: none at all leaves it.
+        linear.weight.grad.mul_(learns)
         optimiser.step()
         keep_distance(head)
         training.follow(averaged, head, step + 1, recipe.average)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from seamnet import anchors, boxes, checkpoint, config, preprocess, tracking
+from seamnet import anchors, boxes, checkpoint, config, network, preprocess, tracking
 from seamnet.network import Network
 
 
@@ -138,3 +138,19 @@ def test_letterbox_fills_with_zeros():
     assert size == (384, 213)
     assert float(out[..., 213:].abs().max()) == 0
     assert out[0, 0, 100, 100].item() == pytest.approx((1 - 0.485) / 0.229, abs=1e-5)
+
+
+def test_labels_of_a_region_are_one_garment():
+    compact = dataclasses.replace(config.COMPACT, per="region")
+    assert compact.groups == [[1, 2, 3, 4, 5, 6], [7, 8, 9], [10, 11, 12, 13]]
+    proposals = torch.tensor([[20.0, 20.0, 60.0, 60.0]])
+    chances = torch.full((1, 14), 1e-9)
+    chances[0, [0, 7, 8]] = torch.tensor([0.1, 0.36, 0.54])
+    deltas = torch.zeros(1, 56)
+    deltas[0, 4 * 8] = 1.0  # label 8 lies 4 pixels further right
+    found = network.detect(compact, (100, 100), proposals, chances.log(), deltas)
+    assert found.labels.tolist() == [8]
+    assert torch.allclose(found.scores, torch.tensor([0.9]), atol=1e-6)
+    assert torch.allclose(found.boxes, torch.tensor([[22.4, 20.0, 62.4, 60.0]]), atol=1e-3)
+    apart = network.detect(dataclasses.replace(compact, per="class"), (100, 100), proposals, chances.log(), deltas)
+    assert apart.labels.tolist() == [8, 7] and apart.boxes[1].tolist() == [20, 20, 60, 60]

@@ -2,10 +2,10 @@
 
 use super::backend::Precision;
 use crate::fault::{Fault, Kind, Result};
-use crate::seam::region::class_regions;
+use crate::seam::region::{by_region, class_regions};
 use crate::seam::settings::{
     AggregationSettings, AnchorSettings, DetectionSettings, FeatureSettings, FocusSettings, InputSettings,
-    MatchSettings, OpenSetSettings, ProposalSettings, RoiSettings,
+    MatchSettings, OpenSetSettings, Per, ProposalSettings, RoiSettings,
 };
 use crate::seam::{Region, ScoreHead};
 use serde::Deserialize;
@@ -190,6 +190,14 @@ impl Manifest {
         class_regions(&self.classes, &self.regions)
     }
 
+    /// The classes that are found together (`detections.per`), as places in the classes' order.
+    pub fn class_groups(&self) -> Vec<Vec<usize>> {
+        match self.detections.per {
+            Per::Class => (0..self.classes.len()).map(|class| vec![class]).collect(),
+            Per::Region => by_region(&self.class_regions()),
+        }
+    }
+
     /// What cannot be, in words.
     fn wrong(&self) -> Option<String> {
         let counts = [
@@ -368,6 +376,15 @@ mod tests {
             let fault = Manifest::parse(&(text() + &focus.replace(from, to))).unwrap_err().to_string();
             assert!(fault.contains(named), "{to}: {fault}");
         }
+    }
+
+    #[test]
+    fn classes_are_found_alone_unless_the_manifest_says_together() {
+        let two = text().replace("[\"vest\"]", "[\"vest\", \"sling\"]");
+        assert_eq!(Manifest::parse(&two).unwrap().class_groups(), [[0], [1]]);
+        let together = two.replace("min_side = 0.01\n", "min_side = 0.01\nper = \"region\"\n");
+        assert_eq!(Manifest::parse(&together).unwrap().class_groups(), [[0, 1]]);
+        assert!(Manifest::parse(&together.replace("\"region\"", "\"shop\"")).unwrap_err().to_string().contains("shop"));
     }
 
     #[test]

@@ -26,9 +26,14 @@ const GIVEN_FILL: f32 = 0.6;
 pub struct Recognizer {
     manifest: Arc<Manifest>,
     anchors: Arc<Anchors>,
+    /// The classes that are found together.
+    groups: Arc<[Vec<usize>]>,
     graphs: Graphs,
     most: usize,
 }
+
+/// Of the surest garment's score: a shop's picture may show less sure ones, and the largest of them is the product.
+const AS_SURE: f32 = 0.5;
 
 /// A garment that was found and not yet embedded.
 #[derive(Clone, Copy, Debug)]
@@ -95,8 +100,8 @@ impl Recognizer {
     /// A model with its graphs.
     pub fn new(manifest: Arc<Manifest>, graphs: Graphs) -> Self {
         let anchors = Arc::new(Anchors::new(&manifest.anchors));
-        let most = manifest.detections.max;
-        Recognizer { manifest, anchors, graphs, most }
+        let (groups, most) = (manifest.class_groups().into(), manifest.detections.max);
+        Recognizer { manifest, anchors, groups, graphs, most }
     }
 
     /// What the graphs run on.
@@ -115,6 +120,7 @@ impl Recognizer {
         Recognizer {
             manifest: self.manifest.clone(),
             anchors: self.anchors.clone(),
+            groups: self.groups.clone(),
             graphs: self.graphs.share(),
             most: self.most,
         }
@@ -143,8 +149,9 @@ impl Recognizer {
         self.embed(&views, &chosen, times)
     }
 
-    /// The product of a shop's picture: the garment with the largest box (seam-spec section 9), of those that may be of
-    /// `region` where that is known and there are any.
+    /// The product of a shop's picture: the garment with the largest box (seam-spec section 9), of those that are of `region`
+    /// where that is known and there are any, and that are nearly as sure as the surest of them: what the network hardly
+    /// believes in, shorts with all of the legs, does not count for its size.
     pub fn recognize_product(
         &mut self,
         picture: &Picture,
@@ -174,7 +181,7 @@ impl Recognizer {
         let look = self.run_trunk(&crop.of(picture), times)?;
         let inside = look.fit.to_network(crop.to_part(bounds));
         let (logits, _) = self.run_box_head(&look.features, &[inside], times)?;
-        let (class, score) = likeliest(&logits.data()[..self.manifest.classes.len() + 1]);
+        let (class, score) = likeliest(&logits.data()[..self.manifest.classes.len() + 1], &self.groups);
         let view = View { features: look.features, fit: look.fit, crop, detections: Vec::new() };
         let given = Sighting { bounds, class, score, view: 0, inside };
         let found = self.embed(&[view], &[given], times)?.pop();
@@ -228,7 +235,7 @@ impl Recognizer {
         });
         let (logits, deltas) = self.run_box_head(&features, &boxes, times)?;
         let settings = &manifest.detections;
-        let detections = times.time("detect", || detect(&boxes, &logits, &deltas, settings, fit.scaled));
+        let detections = times.time("detect", || detect(&boxes, &logits, &deltas, &self.groups, settings, fit.scaled));
         Ok(View { features, fit, crop, detections })
     }
 
@@ -334,12 +341,20 @@ fn sightings(views: &[View]) -> Vec<Sighting> {
     all
 }
 
+/// The place of the largest box: what a shop's picture shows by the published rule (seam-spec section 9).
+pub fn largest(found: &[Sighting]) -> Option<usize> {
+    largest_of(found, |_| true)
+}
+
 /// The place of the product among what a shop's picture shows: see [`Recognizer::recognize_product`].
 pub fn product_of(found: &[Sighting], regions: &[Option<Region>], region: Option<Region>) -> Option<usize> {
-    let of_region = |sighting: &Sighting| region.is_none() || regions.get(sighting.class).copied().flatten() == region;
-    let largest = |wanted: &dyn Fn(&Sighting) -> bool| {
-        let places = (0..found.len()).filter(|&place| wanted(&found[place]));
-        places.max_by(|&a, &b| found[a].bounds.area().total_cmp(&found[b].bounds.area()))
-    };
-    largest(&of_region).or_else(|| largest(&|_| true))
+    let of_region = |seen: &Sighting| region.is_none() || regions.get(seen.class).copied().flatten() == region;
+    let in_question = |seen: &Sighting| of_region(seen) || !found.iter().any(of_region);
+    let surest = found.iter().filter(|seen| in_question(seen)).map(|seen| seen.score).fold(0.0, f32::max);
+    largest_of(found, |seen| in_question(seen) && seen.score >= AS_SURE * surest)
+}
+
+fn largest_of(found: &[Sighting], wanted: impl Fn(&Sighting) -> bool) -> Option<usize> {
+    let places = (0..found.len()).filter(|&place| wanted(&found[place]));
+    places.max_by(|&a, &b| found[a].bounds.area().total_cmp(&found[b].bounds.area()))
 }

@@ -18,29 +18,30 @@ pub struct RawDetection {
 }
 
 /// Detections, best score first. `logits` (n x classes + 1) and `deltas` (n x 4 (classes + 1)) may hold more rows than there
-/// are `proposals`: the rest is padding.
+/// are `proposals`: the rest is padding. `groups`: the classes that are found together; as published, each alone.
 pub fn detect(
     proposals: &[Rect<Network>],
     logits: &Tensor,
     deltas: &Tensor,
+    groups: &[Vec<usize>],
     settings: &DetectionSettings,
     scaled: Size,
 ) -> Vec<RawDetection> {
     let columns = logits.shape()[1];
-    let probabilities: Vec<f32> = logits.data().chunks_exact(columns).take(proposals.len()).flat_map(softmax).collect();
+    let rows = logits.data().chunks_exact(columns).take(proposals.len());
+    let probabilities: Vec<Vec<f32>> = rows.map(softmax).collect();
+    let deltas: Vec<&[f32]> = deltas.data().chunks_exact(4 * columns).collect();
     let mut all = Vec::new();
-    for column in 1..columns {
+    for group in groups {
         let mut found = Vec::new();
         for (row, proposal) in proposals.iter().enumerate() {
-            let score = probabilities[row * columns + column];
+            let (class, score) = together(&probabilities[row], group);
             if score <= settings.score {
                 continue;
             }
-            let start = 4 * (row * columns + column);
-            let deltas = std::array::from_fn(|axis| deltas.data()[start + axis]);
-            let bounds = decode(proposal.corners(), deltas, WEIGHTS).clip(scaled.width as f32, scaled.height as f32);
+            let bounds = mean_box(proposal, &probabilities[row], deltas[row], group, scaled);
             if bounds.width() >= settings.min_side && bounds.height() >= settings.min_side {
-                found.push(RawDetection { bounds, class: column - 1, score });
+                found.push(RawDetection { bounds, class, score });
             }
         }
         found.sort_by(best_first);
@@ -52,12 +53,47 @@ pub fn detect(
     all
 }
 
-/// The likeliest class of one box, background aside, and its probability. `logits`: classes + 1 of one row.
-pub fn likeliest(logits: &[f32]) -> (usize, f32) {
+/// The likeliest class of the likeliest group for one box, background aside, and the group's probability. `logits`:
+/// classes + 1 of one row.
+pub fn likeliest(logits: &[f32], groups: &[Vec<usize>]) -> (usize, f32) {
     let probabilities = softmax(logits);
-    let classes = probabilities.iter().copied().enumerate().skip(1);
-    let best = classes.max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.cmp(&a.0)));
-    best.map_or((0, 0.0), |(column, probability)| (column - 1, probability))
+    let found = groups.iter().map(|group| together(&probabilities, group));
+    found.max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.cmp(&a.0))).unwrap_or((0, 0.0))
+}
+
+/// The likeliest class of a group, and the probability of all its classes. `probabilities`: background first.
+fn together(probabilities: &[f32], group: &[usize]) -> (usize, f32) {
+    let of = |class: usize| probabilities[class + 1];
+    let class = group.iter().copied().max_by(|a, b| of(*a).total_cmp(&of(*b)).then(b.cmp(a)));
+    (class.unwrap_or(0), group.iter().map(|&class| of(class)).sum())
+}
+
+/// Each class has moved the proposal in its own way: the mean of what a group's classes make of it, by their probabilities.
+fn mean_box(
+    proposal: &Rect<Network>,
+    probabilities: &[f32],
+    deltas: &[f32],
+    group: &[usize],
+    scaled: Size,
+) -> Rect<Network> {
+    let moved = |class: usize| {
+        let start = 4 * (class + 1);
+        let bounds: Rect<Network> =
+            decode(proposal.corners(), std::array::from_fn(|axis| deltas[start + axis]), WEIGHTS);
+        bounds.clip(scaled.width as f32, scaled.height as f32).corners()
+    };
+    // Taken from the first one on, so that a class alone keeps its box to the bit.
+    let first = moved(group[0]);
+    let (mut sum, mut weight) = ([0.0; 4], probabilities[group[0] + 1]);
+    for &class in &group[1..] {
+        let share = probabilities[class + 1];
+        weight += share;
+        for (sum, (corner, first)) in sum.iter_mut().zip(moved(class).into_iter().zip(first)) {
+            *sum += share * (corner - first);
+        }
+    }
+    let [x1, y1, x2, y2] = std::array::from_fn(|axis| first[axis] + sum[axis] / weight);
+    Rect::new(x1, y1, x2, y2)
 }
 
 fn best_first(a: &RawDetection, b: &RawDetection) -> std::cmp::Ordering {
@@ -74,24 +110,42 @@ fn softmax(logits: &[f32]) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::seam::settings::Per;
 
     #[test]
     fn a_given_boxs_class_is_the_likeliest_garment_even_where_background_is_likelier() {
-        let (class, score) = likeliest(&[2.0, 0.0, 1.0]);
+        let (class, score) = likeliest(&[2.0, 0.0, 1.0], &[vec![0], vec![1]]);
         assert_eq!(class, 1);
         assert!((score - 1f32.exp() / (2f32.exp() + 1.0 + 1f32.exp())).abs() < 1e-6);
     }
 
     #[test]
     fn background_and_doubles_are_dropped() {
-        let settings = DetectionSettings { score: 0.05, nms: 0.5, max: 100, min_side: 0.01 };
+        let settings = DetectionSettings { score: 0.05, nms: 0.5, max: 100, min_side: 0.01, per: Per::Class };
         let proposals = [[0.0, 0.0, 50.0, 50.0], [2.0, 0.0, 52.0, 50.0], [60.0, 60.0, 90.0, 90.0]];
         let proposals = proposals.map(|[a, b, c, d]| Rect::new(a, b, c, d));
         let logits = Tensor::new([4, 3], vec![0., 9., 0., 0., 8., 0., 9., 0., 0., 0., 99., 0.]);
         let deltas = Tensor::zeros([4, 12]);
-        let found = detect(&proposals, &logits, &deltas, &settings, Size::new(100, 100));
+        let found = detect(&proposals, &logits, &deltas, &[vec![0], vec![1]], &settings, Size::new(100, 100));
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].class, 0);
         assert_eq!(found[0].bounds, proposals[0]);
+    }
+
+    #[test]
+    fn classes_of_a_group_are_one_garment() {
+        let settings = DetectionSettings { score: 0.05, nms: 0.5, max: 100, min_side: 0.01, per: Per::Region };
+        let proposals = [Rect::new(20.0, 20.0, 60.0, 60.0)];
+        // Background 0.1, classes 0.36, 0.54 and nothing; the second one's box lies 4 pixels further right.
+        let logits = Tensor::new([1, 4], [0.1f32, 0.36, 0.54, 1e-9].map(f32::ln).to_vec());
+        let mut deltas = Tensor::zeros([1, 16]);
+        deltas.data_mut()[8] = 1.0;
+        let size = Size::new(100, 100);
+        let found = detect(&proposals, &logits, &deltas, &[vec![0, 1], vec![2]], &settings, size);
+        assert_eq!(found.len(), 1);
+        assert!(found[0].class == 1 && (found[0].score - 0.9).abs() < 1e-6, "{found:?}");
+        assert!((found[0].bounds.x1 - 22.4).abs() < 1e-4 && (found[0].bounds.y2 - 60.0).abs() < 1e-4, "{found:?}");
+        assert_eq!(detect(&proposals, &logits, &deltas, &[vec![0], vec![1], vec![2]], &settings, size).len(), 2);
+        assert_eq!(likeliest(logits.data(), &[vec![0, 2], vec![1]]).0, 1);
     }
 }

@@ -58,6 +58,13 @@ pub fn class_regions(classes: &[String], named: &BTreeMap<String, Region>) -> Ve
     classes.iter().map(|class| named.get(class).copied().or_else(|| Region::of_class(class))).collect()
 }
 
+/// The classes that are found together: those of each region, and each class alone that has none.
+pub fn by_region(regions: &[Option<Region>]) -> Vec<Vec<usize>> {
+    let of = |wanted: Region| (0..regions.len()).filter(|&class| regions[class] == Some(wanted)).collect();
+    let alone = (0..regions.len()).filter(|&class| regions[class].is_none()).map(|class| vec![class]);
+    Region::ALL.into_iter().map(of).filter(|classes: &Vec<usize>| !classes.is_empty()).chain(alone).collect()
+}
+
 /// Whether a garment of region `query` may be a product of region `product`; what is not known is not kept apart.
 pub fn may_be(query: Option<Region>, product: Option<Region>) -> bool {
     match (query, product) {
@@ -85,6 +92,11 @@ mod tests {
         let classes = ["vest", "shorts", "hat"].map(str::to_owned);
         let named = BTreeMap::from([("vest".to_owned(), Region::Dress)]);
         assert_eq!(class_regions(&classes, &named), [Some(Region::Dress), Some(Region::Lower), None]);
+        assert_eq!(by_region(&class_regions(&classes, &named)), [vec![1], vec![0], vec![2]]);
+        assert_eq!(
+            by_region(&class_regions(&["sling", "skirt", "vest"].map(str::to_owned), &BTreeMap::new())),
+            [vec![0, 2], vec![1]]
+        );
         for region in Region::ALL {
             assert_eq!(Region::named(region.name()), Some(region));
         }

@@ -79,6 +79,19 @@ pub struct DetectionSettings {
     pub max: usize,
     /// Shortest side, input pixels.
     pub min_side: f32,
+    #[serde(default)]
+    pub per: Per,
+}
+
+/// What a garment is looked for as.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Per {
+    /// Each class for itself, as published: what might be two classes is found twice, half as sure each time.
+    #[default]
+    Class,
+    /// The classes of one region of the body together: a garment is as sure as all of them, and of the likeliest one.
+    Region,
 }
 
 /// The single-image match head (seam-spec sections 5 and 6).

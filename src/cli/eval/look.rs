@@ -11,7 +11,7 @@ use crate::frame::{Frame, Picture};
 use crate::geometry::{Camera, Rect, Size};
 use crate::metrics::StageTimes;
 use crate::network::Manifest;
-use crate::pipeline::recognizer::{Recognizer, Sighting, product_of};
+use crate::pipeline::recognizer::{Recognizer, Sighting, largest, product_of};
 use crate::pipeline::workers::recognise_in_order;
 use crate::seam::{Detection, Embedding, Region};
 use std::collections::VecDeque;
@@ -90,8 +90,8 @@ impl Eye {
     fn see_shop_picture(&mut self, picture: &Picture, region: Option<Region>) -> Result<Record> {
         let regions = self.manifest().class_regions();
         let choose = |found: &[Sighting]| {
-            let mut places: Vec<usize> =
-                [None, region].into_iter().filter_map(|region| product_of(found, &regions, region)).collect();
+            let of_region = region.and_then(|region| product_of(found, &regions, Some(region)));
+            let mut places: Vec<usize> = largest(found).into_iter().chain(of_region).collect();
             places.dedup();
             places
         };
