@@ -108,6 +108,11 @@ fn file_with_options(uri: &str, rest: &str) -> Result<Location> {
     Ok(Location::File { path: path.into(), looped, rate })
 }
 
+/// Whether a source is a camera in the network.
+pub fn is_network(source: &str) -> bool {
+    matches!(Location::parse(source), Ok(Location::Rtsp))
+}
+
 /// What is wrong with a camera that opens and then says nothing.
 pub fn silent() -> Fault {
     Fault::new(Kind::Unavailable, "the camera opens but gives no frame").cure("plug it in again, at another port")
@@ -150,6 +155,7 @@ mod tests {
         assert_eq!(Location::parse("/dev/video0").unwrap(), camera);
         assert_eq!(Location::parse("csi://1").unwrap(), Location::Csi(1));
         assert_eq!(Location::parse("rtsp://camera/1").unwrap(), Location::Rtsp);
+        assert!(is_network("rtsps://camera/1") && !is_network("v4l2:///dev/video0") && !is_network("rtsp://"));
         for wrong in [
             "",
             "ftp://x",

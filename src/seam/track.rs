@@ -45,7 +45,7 @@ impl Default for TrackSettings {
             same_place: 0.6,
             double: 0.6,
             within: 0.7,
-            begin: 0.6,
+            begin: 0.65,
             gap: Duration::from_millis(2500),
         }
     }

@@ -14,6 +14,8 @@ const FIRST_WAIT: Duration = Duration::from_millis(250);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 /// A camera that gives nothing for so long is opened anew.
 const SILENCE: Duration = Duration::from_secs(4);
+/// A network camera shows nothing before its next key frame, which "smart" encoders send every ten seconds or so.
+const NETWORK_SILENCE: Duration = Duration::from_secs(20);
 /// How often a wait is interrupted for a heartbeat.
 const SLICE: Duration = Duration::from_millis(500);
 
@@ -59,6 +61,7 @@ fn stream(
     backoff: &mut Backoff,
 ) -> Outcome {
     let mut last = life.links.clock.now();
+    let mut silence = if camera::is_network(&settings.source) { NETWORK_SILENCE } else { SILENCE };
     let mut corrupt = 0;
     loop {
         if life.is_over() || life.links.camera() != *settings {
@@ -70,12 +73,12 @@ fn stream(
         corrupt = source.corrupt();
         match step {
             Ok(Step::Frame(frame)) => {
-                last = life.links.clock.now();
+                (last, silence) = (life.links.clock.now(), SILENCE);
                 backoff.reset();
                 hand_on(life, settings, frame, *sequence, source.spent());
                 *sequence += 1;
             }
-            Ok(Step::NotYet) if life.links.clock.now().saturating_sub(last) > SILENCE => {
+            Ok(Step::NotYet) if life.links.clock.now().saturating_sub(last) > silence => {
                 let text = format!("{} gives no frames", shown(&settings.source));
                 return Outcome::Lost(Fault::new(Kind::Unavailable, text));
             }
