@@ -37,8 +37,7 @@ fn every_worn_product_stands_first() {
     let folder = tempfile::tempdir().unwrap();
     let db = folder.path().join("shop.db").display().to_string();
     let (feed, pictures) = (demo("feed.csv").display().to_string(), demo("").display().to_string());
-    let model = demo("../models/compact").display().to_string();
-    vetrina(&["catalogue", "import", &feed, "--images", &pictures, "--db", &db, "--model", &model]);
+    vetrina(&["catalogue", "import", &feed, "--images", &pictures, "--db", &db]);
     let (mut missed, mut all) = (Vec::new(), 0);
     for clip in truth() {
         let path = demo(clip["clip"].as_str().unwrap()).display().to_string();

@@ -6,8 +6,12 @@ mod mirror;
 
 use mirror::{Mirror, Shop, repository};
 use serde_json::Value;
+use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 /// The address that the log names.
@@ -220,4 +224,41 @@ fn an_address_in_use_is_said_to_be() {
     let mut mirror = Mirror::start(&shop, &shop.config_with_web("1.mjpg?loop", &web));
     assert_eq!(mirror.wait_for_end(), Some(6), "{}", mirror.log());
     assert!(mirror.log().contains("web.listen"), "{}", mirror.log());
+}
+
+/// In the place of systemd's: the unit runs, and was never started anew.
+const SYSTEMCTL: &str = "#!/bin/sh\n[ \"$1\" = show ] && echo 0\nexit 0\n";
+
+#[test]
+fn an_update_is_marked_good_when_the_mirror_is_one_and_not_before() {
+    if Command::new("curl").arg("--version").output().is_err() {
+        return eprintln!("skipped: there is no curl");
+    }
+    let shop = Shop::with_products(3);
+    fs::create_dir(shop.path("bin")).unwrap();
+    shop.write("bin/systemctl", SYSTEMCTL);
+    fs::set_permissions(shop.path("bin/systemctl"), fs::Permissions::from_mode(0o755)).unwrap();
+    let program = Path::new(env!("CARGO_BIN_EXE_vetrina")).parent().unwrap().display().to_string();
+    let path = format!("{}:{program}:{}", shop.path("bin"), std::env::var("PATH").unwrap());
+    let mark_good = |at: &str, catalogue: &str| {
+        let done = Command::new(repository("firmware/rauc/mark-good"))
+            .args([&shop.path(catalogue), &format!("http://{at}")])
+            .env("PATH", &path)
+            .envs([("WELL", "0"), ("MARK", "echo marked")])
+            .output()
+            .unwrap();
+        (done.status.code(), String::from_utf8([done.stdout, done.stderr].concat()).unwrap())
+    };
+    let mut mirror = Mirror::start(&shop, &shop.config_with_web("1.mjpg?loop", "listen = \"127.0.0.1:0\"\n"));
+    let at = address(&mut mirror);
+    mirror.wait_until("it runs", || get(&at, "/healthz").json()["status"] == "running");
+    let (code, said) = mark_good(&at, "shop.db");
+    assert!(code == Some(0) && said.ends_with("marked\n"), "{said}");
+    shop.write("torn.db", "no catalogue");
+    let (code, said) = mark_good(&at, "torn.db");
+    assert!(code == Some(1) && said.contains("the catalogue is not whole"), "{said}");
+    mirror.signal("TERM");
+    mirror.wait_for_end();
+    let (code, said) = mark_good(&at, "shop.db");
+    assert!(code == Some(1) && said.contains("does not answer"), "{said}");
 }

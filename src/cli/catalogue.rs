@@ -1,5 +1,6 @@
 //! `vetrina catalogue`: import, list, show, remove, check, export.
 
+use super::places;
 use super::progress::Progress;
 use super::table::{Table, done, json, print};
 use crate::catalogue::{
@@ -54,9 +55,9 @@ pub struct ImportArgs {
     /// Catalogue file; made where there is none
     #[arg(long, value_name = "FILE", default_value = DEFAULT_DB)]
     pub db: PathBuf,
-    /// Model folder
+    /// Model folder [default: the shipped one]
     #[arg(long, value_name = "DIR")]
-    pub model: PathBuf,
+    pub model: Option<PathBuf>,
     /// Refuse the feed where any row, picture or column of it cannot be used
     #[arg(long)]
     pub strict: bool,
@@ -117,8 +118,9 @@ where
 {
     match &args.command {
         CatalogueCommand::Import(args) => {
-            let stamp = stamp(&args.model)?;
-            import(args, &stamp, |pending| workers(&args.model, pending))
+            let model = places::model(&args.model)?;
+            let stamp = stamp(&model)?;
+            import(args, &stamp, |pending| workers(&model, pending))
         }
         CatalogueCommand::List(args) => list(args),
         CatalogueCommand::Show(args) => show(args),

@@ -88,7 +88,7 @@ pub fn run(args: &DemoArgs) -> Result<()> {
         feed: demo.join("feed.csv"),
         images: demo.clone(),
         db: db.clone(),
-        model: model.clone(),
+        model: Some(model.clone()),
         strict: false,
         json: false,
         background: false,

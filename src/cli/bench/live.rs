@@ -141,7 +141,7 @@ fn settings(args: &BenchArgs, scratch: &Path) -> Result<LiveSettings> {
         feed: demo.join("feed.csv"),
         images: demo.clone(),
         db: scratch.join("catalogue.db"),
-        model: model.clone(),
+        model: Some(model.clone()),
         strict: false,
         json: false,
         background: false,

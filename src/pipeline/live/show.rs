@@ -6,9 +6,10 @@ use super::{Links, Sight};
 use crate::clock;
 use crate::display::canvas::Canvas;
 use crate::display::draw::Painter;
-use crate::display::open::{PanelSettings, open};
+use crate::display::open::{PanelKind, PanelSettings, open};
+use crate::display::panel::Panel;
 use crate::display::scene::{Scene, Status as StatusLine};
-use crate::fault::{Fault, Result};
+use crate::fault::{Fault, Kind, Result};
 use crate::frame::Frame;
 use crate::pipeline::core::{Answers, scene};
 use embedded_graphics::pixelcolor::{Rgb888, RgbColor};
@@ -19,6 +20,10 @@ use std::time::Duration;
 const STALE: Duration = Duration::from_secs(2);
 /// Without anything new the screen is drawn again after so long: the clockwork is seen to run, and a window answers.
 const AT_LEAST: Duration = Duration::from_millis(500);
+
+/// When the power comes, the mirror may be up before the driver of its screen is.
+const SCREEN_COMES: Duration = Duration::from_secs(10);
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
 /// What is on the screen, or will be with the next picture.
 #[derive(Default)]
@@ -38,7 +43,7 @@ struct News {
 /// Runs until it is told to end, or the panel was closed.
 pub fn run(life: &Life, settings: &PanelSettings, rate: u32) -> Result<End> {
     let (links, tick) = (&life.links, Duration::from_secs(1) / rate.max(1));
-    let mut panel = open(settings)?;
+    let mut panel = open_in_time(life, settings)?;
     let mut painter = Painter::new()?;
     let mut canvas = Canvas::new(panel.size());
     let mut shown = Shown::default();
@@ -76,6 +81,27 @@ pub fn run(life: &Life, settings: &PanelSettings, rate: u32) -> Result<End> {
         }
     }
     Ok(End::Told)
+}
+
+/// Opens the panel; for a screen of its own that is not there, it looks again for a while.
+fn open_in_time(life: &Life, settings: &PanelSettings) -> Result<Box<dyn Panel>> {
+    let links = &life.links;
+    let until = links.clock.now() + SCREEN_COMES;
+    loop {
+        let fault = match open(settings) {
+            Ok(panel) => {
+                links.status.screen_fault.set(None);
+                return Ok(panel);
+            }
+            Err(fault) => fault,
+        };
+        let may_come = matches!(settings.kind, PanelKind::Kms(_)) && fault.kind() == Kind::Unavailable;
+        links.status.screen_fault.set(Some(fault.to_string()));
+        life.beat();
+        if !may_come || links.clock.now() >= until || links.clock.wait(life.token(), LOOK_AGAIN) {
+            return Err(fault);
+        }
+    }
 }
 
 /// Sees whether it is time to be dark or lit. True where that has changed.
