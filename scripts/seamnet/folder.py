@@ -53,6 +53,8 @@ class Folder:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
+        # Q/DQ are computed as they are written: sums of 8-bit products overflow in some processors' instructions.
+        options.add_session_config_entry("session.disable_quant_qdq", "1")
         self.sessions = {
             name: onnxruntime.InferenceSession(
                 str(Path(folder) / graph.get(precision, graph)["file"]), options, providers=["CPUExecutionProvider"]
