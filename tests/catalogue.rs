@@ -521,7 +521,7 @@ fn the_command_imports_on_several_threads() {
         feed: path.clone(),
         images: shop.images(),
         db: shop.folder.path().join("new/folder/shop.db"),
-        model: PathBuf::new(),
+        model: None,
         strict: false,
         json: false,
         background: false,
