@@ -6,7 +6,6 @@ mod mirror;
 
 use mirror::{Mirror, Shop, repository};
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -282,10 +281,7 @@ while printf 'P6\\n64 48\\n255\\n' && head -c 9216 /dev/zero | tr '\\0' '\\310';
 #[test]
 fn a_network_camera_is_read_by_a_program_that_is_started_anew_and_ended() {
     let shop = Shop::with_products(2);
-    fs::create_dir(shop.path("bin")).unwrap();
-    shop.write("bin/ffmpeg", CAMERA_PROGRAM);
-    fs::set_permissions(shop.path("bin/ffmpeg"), fs::Permissions::from_mode(0o755)).unwrap();
-    let path = format!("{}:{}", shop.path("bin"), std::env::var("PATH").unwrap());
+    let path = shop.program("ffmpeg", CAMERA_PROGRAM);
     let config = shop.config_for("rtsp://user:secret@camera/1", "");
     let mut mirror = Mirror::start_with(&shop, &config, &[("PATH", path.as_str())]);
     mirror.wait_for_log("info: camera rtsp://camera/1: 64x48");

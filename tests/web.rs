@@ -6,10 +6,8 @@ mod mirror;
 
 use mirror::{Mirror, Shop, repository};
 use serde_json::Value;
-use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -235,11 +233,8 @@ fn an_update_is_marked_good_when_the_mirror_is_one_and_not_before() {
         return eprintln!("skipped: there is no curl");
     }
     let shop = Shop::with_products(3);
-    fs::create_dir(shop.path("bin")).unwrap();
-    shop.write("bin/systemctl", SYSTEMCTL);
-    fs::set_permissions(shop.path("bin/systemctl"), fs::Permissions::from_mode(0o755)).unwrap();
-    let program = Path::new(env!("CARGO_BIN_EXE_vetrina")).parent().unwrap().display().to_string();
-    let path = format!("{}:{program}:{}", shop.path("bin"), std::env::var("PATH").unwrap());
+    let vetrina = Path::new(env!("CARGO_BIN_EXE_vetrina")).parent().unwrap().display().to_string();
+    let path = format!("{vetrina}:{}", shop.program("systemctl", SYSTEMCTL));
     let mark_good = |at: &str, catalogue: &str| {
         let done = Command::new(repository("firmware/rauc/mark-good"))
             .args([&shop.path(catalogue), &format!("http://{at}")])

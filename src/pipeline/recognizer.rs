@@ -349,7 +349,8 @@ pub fn largest(found: &[Sighting]) -> Option<usize> {
 /// The place of the product among what a shop's picture shows: see [`Recognizer::recognize_product`].
 pub fn product_of(found: &[Sighting], regions: &[Option<Region>], region: Option<Region>) -> Option<usize> {
     let of_region = |seen: &Sighting| region.is_none() || regions.get(seen.class).copied().flatten() == region;
-    let in_question = |seen: &Sighting| of_region(seen) || !found.iter().any(of_region);
+    let any = found.iter().any(of_region);
+    let in_question = |seen: &Sighting| of_region(seen) || !any;
     let surest = found.iter().filter(|seen| in_question(seen)).map(|seen| seen.score).fold(0.0, f32::max);
     largest_of(found, |seen| in_question(seen) && seen.score >= AS_SURE * surest)
 }

@@ -28,18 +28,17 @@ pub fn detect(
     scaled: Size,
 ) -> Vec<RawDetection> {
     let columns = logits.shape()[1];
-    let rows = logits.data().chunks_exact(columns).take(proposals.len());
-    let probabilities: Vec<Vec<f32>> = rows.map(softmax).collect();
-    let deltas: Vec<&[f32]> = deltas.data().chunks_exact(4 * columns).collect();
+    let probabilities: Vec<f32> = logits.data().chunks_exact(columns).take(proposals.len()).flat_map(softmax).collect();
     let mut all = Vec::new();
     for group in groups {
         let mut found = Vec::new();
-        for (row, proposal) in proposals.iter().enumerate() {
-            let (class, score) = together(&probabilities[row], group);
+        let rows = probabilities.chunks_exact(columns).zip(deltas.data().chunks_exact(4 * columns));
+        for (proposal, (probabilities, deltas)) in proposals.iter().zip(rows) {
+            let (class, score) = together(probabilities, group);
             if score <= settings.score {
                 continue;
             }
-            let bounds = mean_box(proposal, &probabilities[row], deltas[row], group, scaled);
+            let bounds = mean_box(proposal, probabilities, deltas, group, scaled);
             if bounds.width() >= settings.min_side && bounds.height() >= settings.min_side {
                 found.push(RawDetection { bounds, class, score });
             }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, dead_code)]
 
 use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -38,6 +39,15 @@ impl Shop {
 
     pub fn write(&self, name: &str, text: &str) {
         fs::write(self.path(name), text).unwrap();
+    }
+
+    /// Puts a program in the place of the machine's own: the search path where it comes first.
+    pub fn program(&self, name: &str, text: &str) -> String {
+        fs::create_dir_all(self.path("bin")).unwrap();
+        let file = format!("bin/{name}");
+        self.write(&file, text);
+        fs::set_permissions(self.path(&file), fs::Permissions::from_mode(0o755)).unwrap();
+        format!("{}:{}", self.path("bin"), std::env::var("PATH").unwrap())
     }
 
     /// Imports the first `count` products of the demo shop, with the real binary.
