@@ -101,8 +101,8 @@ def close_fitting(rng: Rng, product: Product) -> Product:
 
 
 def part_of(rng: Rng, width: int, height: int, body: Body) -> Camera:
-    """The legs alone, or the trunk alone."""
-    span, top = (uniform(rng, 70, 130), uniform(rng, -75, -40)) if rng.random() < 0.5 else (uniform(rng, 60, 95), uniform(rng, -25, 0))
+    """The legs alone, or less often the trunk alone."""
+    span, top = (uniform(rng, 70, 130), uniform(rng, -75, -40)) if rng.random() < 0.65 else (uniform(rng, 60, 95), uniform(rng, -25, 0))
     scale = height / span
     return Camera(
         scale,

@@ -16,7 +16,8 @@ from .garment import Worn
 from .panorama import view
 from .photo_cloth import cloth_of
 from .products import Product
-from .scenery import background, bag, front_rail, pillar
+from .scenery import background, bag, front_rail, pillar, sneaker
+from .things import put
 from .util import Rng, pick, rng_for, uniform, weighted
 from .worn import Figure, draw_figure
 
@@ -29,8 +30,14 @@ REAL_SIZES = {(256, 384): 5, (216, 384): 3.5, (384, 216): 2.2, (288, 384): 1.3, 
 AFAR = 0.15
 """Share of frames of such sets in which the person is far away."""
 
-PART = 0.2
+PART = 0.35
 """Share of frames of an active person that show a part of the body only."""
+
+OBJECTS, OBJECTS_ALONE = 0.4, 0.85
+"""Share of scenes with and without people in which things stand, where a set has any."""
+
+SPORTY = 0.6
+"""Share of people in sports shoes, in sets with objects."""
 
 LEAST_VISIBLE = 0.08
 """Garments showing less than this share of themselves are left out of the annotations."""
@@ -44,6 +51,14 @@ class Frame:
     width: int
     height: int
     garments: list[dict]
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a set with real pictures has beside clothes: paths of panoramas, and of cut-outs of things."""
+
+    places: tuple[str, ...] = ()
+    objects: tuple[str, ...] = ()
 
 
 @dataclass
@@ -66,6 +81,8 @@ class Scene:
     """Whether this is a set with real pictures."""
     active: bool = False
     """Whether the figure is somebody in motion (`active`)."""
+    sporty: bool = False
+    """Whether the figure wears sports shoes."""
 
 
 @lru_cache(maxsize=96)
@@ -88,12 +105,12 @@ def make_scene(
     products: list[Product],
     others: list[Product],
     size: tuple[int, int] | None = None,
-    places: tuple[str, ...] | None = None,
+    around: Surroundings | None = None,
     active: float = 0.0,
 ) -> Scene:
-    """`places`: panoramas to stand in, None for a set that is drawn throughout. `active`: share of people in motion."""
+    """`around`: None for a set that is drawn throughout. `active`: share of people in motion."""
     moves = active > 0 and rng.random() < active
-    real = places is not None
+    real = around is not None
     width, height = size or weighted(rng, REAL_SIZES if real else SIZES)
     x = uniform(rng, -0.6, 0.6)
     hard = uniform(rng, 0.35, 0.7)
@@ -107,7 +124,7 @@ def make_scene(
     return Scene(
         width,
         height,
-        _backdrop(rng, int(width * 1.25), int(height * 1.25), places),
+        _backdrop(rng, int(width * 1.25), int(height * 1.25), around, OBJECTS),
         figure,
         passer,
         listed,
@@ -118,14 +135,19 @@ def make_scene(
         int(rng.integers(1 << 31)),
         real,
         moves,
+        sporty=real and bool(around.objects) and rng.random() < SPORTY,
     )
 
 
-def _backdrop(rng: Rng, width: int, height: int, places: tuple[str, ...] | None) -> np.ndarray:
-    """Drawn, or with places about every other time a view of one."""
-    if places and rng.random() < 0.5:
-        return view(rng, places, width, height)
-    return background(rng, width, height)
+def _backdrop(rng: Rng, width: int, height: int, around: Surroundings | None, furnished: float) -> np.ndarray:
+    """Drawn, or with places about every other time a view of one; `furnished`: the share in which things stand."""
+    if around is None:
+        return background(rng, width, height)
+    real = around.places and rng.random() < 0.5
+    image = view(rng, around.places, width, height) if real else background(rng, width, height)
+    if around.objects and rng.random() < furnished:
+        put(rng, image, around.objects, int(rng.integers(1, 7)))
+    return image
 
 
 def _afar(rng: Rng, width: int, height: int, body: Body) -> Camera:
@@ -203,6 +225,9 @@ def render(scene: Scene, rng: Rng, phase: float) -> Frame:
     if passing and nearer:
         draw_figure(canvas, scene.passer, walk, other, scene.light)
     _prop(canvas, scene, rng, sk, camera)
+    if scene.sporty:
+        for side in sorted("lr", key=lambda side: sk.depth[f"ankle_{side}"]):
+            sneaker(canvas, rng_for(scene.prop_seed), sk.at[f"ankle_{side}"], sk.at[f"toe_{side}"], sk.scale[f"ankle_{side}"])
     sensor = wobble(rng, scene.sensor)
     image = expose(canvas.rgb, sensor, rng)
     return Frame(encode(image, sensor.quality), scene.width, scene.height, annotate(canvas, scene.products))
@@ -255,10 +280,10 @@ def annotate(canvas: Canvas, products: dict[int, Product], least: float = LEAST_
     return out
 
 
-def empty_frame(rng: Rng, places: tuple[str, ...] | None = None) -> Frame:
+def empty_frame(rng: Rng, around: Surroundings | None = None) -> Frame:
     """A scene without people."""
-    width, height = weighted(rng, SIZES if places is None else REAL_SIZES)
-    canvas = Canvas(_backdrop(rng, width, height, places))
+    width, height = weighted(rng, SIZES if around is None else REAL_SIZES)
+    canvas = Canvas(_backdrop(rng, width, height, around, OBJECTS_ALONE))
     if rng.random() < 0.2:
         front_rail(
             canvas,

@@ -12,13 +12,14 @@ from pathlib import Path
 
 from . import CLASSES
 from .camera import encode
-from .clip import empty_frame, make_scene, render
+from .clip import Surroundings, empty_frame, make_scene, render
 from .flat import shop_picture
 from .panorama import panoramas
 from .photo_cut import PhotoProduct
 from .photo_shop import shop_pictures
 from .products import Product
 from .sources import Photos, described, products_of
+from .things import cutouts
 from .util import Rng, pick, rng_for, uniform
 
 TRAINING_SEEDS = range(0, 1_000_000)
@@ -41,11 +42,12 @@ class Spec:
     active: float = 0.0
     """Share of the clips whose figure is in motion, in clothes that fit close."""
 
-    def places(self) -> tuple[str, ...] | None:
-        """Panoramas for backgrounds; None when everything is drawn."""
+    def surroundings(self) -> Surroundings | None:
+        """None when everything is drawn."""
         if self.photos is None:
             return None
-        return panoramas(self.photos.backgrounds) if self.photos.backgrounds else ()
+        places, objects = self.photos.backgrounds, self.photos.objects
+        return Surroundings(panoramas(places) if places else (), cutouts(objects) if objects else ())
 
 
 def outfits(rng: Rng, products: list[Product], rounds: int) -> list[list[int]]:
@@ -83,7 +85,7 @@ def _street(
             others += [pick(rng, mates)] if mates else []
         if {p.id for p in others} & {products[i].id for i in worn}:
             others = []
-    scene = make_scene(rng, [products[i] for i in worn], others, spec.size, spec.places(), spec.active)
+    scene = make_scene(rng, [products[i] for i in worn], others, spec.size, spec.surroundings(), spec.active)
     phase, seen = uniform(rng, 0, 6.28), Counter()
     files, entries = [], []
     for k in range(frames * 2):
@@ -144,7 +146,7 @@ def _shop(spec: Spec, product: Product) -> tuple[list[tuple[str, bytes]], list[d
 
 
 def _empty(spec: Spec, number: int) -> tuple[list[tuple[str, bytes]], list[dict]]:
-    frame = empty_frame(rng_for(spec.seed, 4, number), spec.places())
+    frame = empty_frame(rng_for(spec.seed, 4, number), spec.surroundings())
     name = f"e{number:05d}.jpg"
     entry = {
         "file": f"images/{name}",

@@ -386,3 +386,30 @@ def bag(canvas: Canvas, rng: Rng, at: np.ndarray, scale: float) -> None:
             cv2.LINE_AA,
         )
     stick_on(canvas, layer, cover)
+
+
+def sneaker(canvas: Canvas, rng: Rng, heel: np.ndarray, tip: np.ndarray, scale: float) -> None:
+    """A sports shoe over the foot from `heel` to `tip`: sole, cap, stripes and laces, which close up look like no plain shoe."""
+    along = tip - heel
+    if abs(along[0]) < 10 * scale:  # seen from the front it is as wide as it is high
+        along = np.array([10 * scale * (1 if along[0] >= 0 else -1), along[1]])
+    along, up = along * 1.15, np.array([0.0, -uniform(rng, 10, 13) * scale])
+    start = heel - along * 0.1 + (0, 2.5 * scale)
+    at = lambda points: start + np.asarray(points)[:, :1] * along + np.asarray(points)[:, 1:] * up
+    upper, sole = _cloth_colour(rng), np.full(3, uniform(rng, 150, 250)) if rng.random() < 0.7 else _cloth_colour(rng)
+    high = uniform(rng, 0.85, 1.5)
+    whole = [(-0.04, 0), (-0.02, 0.7), (0.0, high), (0.36, high), (0.5, 0.75), (0.85, 0.45), (1.02, 0.3), (1.04, 0)]
+    layer = np.zeros((canvas.height, canvas.width, 3), np.uint8)
+    cover = np.zeros((canvas.height, canvas.width), np.uint8)
+    _poly(cover, at(whole), (255, 255, 255))
+    _poly(layer, at(whole), upper)
+    _poly(layer, at([(0.78, 0.1), (0.8, 0.5), (1.02, 0.32), (1.05, 0.1)]), upper * uniform(rng, 0.6, 1.0) + uniform(rng, 0, 90))
+    for k in range(int(rng.integers(0, 4))):
+        left = 0.3 + 0.12 * k
+        _poly(layer, at([(left, 0.15), (left + 0.06, 0.15), (left + 0.12, 0.8), (left + 0.06, 0.8)]), np.clip(255 - upper, 0, 255))
+    lace = tuple(float(v) for v in np.full(3, uniform(rng, 40, 250)))
+    for k in range(5):
+        a, b = at([(0.42 + 0.08 * k, 0.82 - 0.08 * k), (0.5 + 0.08 * k, 0.58 - 0.06 * k)]).astype(int)
+        cv2.line(layer, tuple(map(int, a)), tuple(map(int, b)), lace, max(1, int(0.8 * scale)), cv2.LINE_AA)
+    _poly(layer, at([(-0.05, -0.02), (-0.05, 0.22), (1.05, 0.2), (1.05, -0.02)]), sole)
+    stick_on(canvas, layer, cover)

@@ -26,6 +26,8 @@ class Photos:
     share: float = 0.7
     """Share of photographed products among all."""
     split: str = "train"
+    objects: Path | None = None
+    """Cut-outs of things that are not clothes."""
 
 
 def split_of(sender: str) -> str:

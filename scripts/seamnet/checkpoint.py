@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 
+from . import restore
 from .network import Network
 
 OLD_NAMES = (
@@ -35,7 +36,9 @@ def current_name(key: str) -> str:
 
 
 def read(path: str | Path) -> dict[str, torch.Tensor]:
-    """The state of a checkpoint file under current names; weights only, no code is run."""
+    """The state of a checkpoint file, or of a compact model folder, under current names; weights only, no code is run."""
+    if Path(path).is_dir():
+        return _restored(path)
     try:
         stored = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
@@ -46,6 +49,15 @@ def read(path: str | Path) -> dict[str, torch.Tensor]:
     if not state or not all(isinstance(t, torch.Tensor) for t in state.values()):
         raise CheckpointError(f'{path}: holds no "model_state_dict" of tensors')
     return {current_name(k): v for k, v in state.items() if not k.endswith("num_batches_tracked")}
+
+
+def _restored(folder: str | Path) -> dict[str, torch.Tensor]:
+    try:
+        return restore.state(folder)
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{folder}: not a model folder, {error.filename} is missing") from None
+    except KeyError as error:
+        raise CheckpointError(f"{folder}: not the compact network's graphs, {error.args[0]} is missing") from None
 
 
 def complaints(wanted: dict[str, torch.Tensor], given: dict[str, torch.Tensor]) -> list[str]:

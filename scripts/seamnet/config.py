@@ -43,6 +43,8 @@ class Config:
     """Channels of a match head's last convolution."""
     appearance: tuple[int, ...] = ()
     """Channels of C3, C4 and C5 that the match heads get beside the pyramid's; none in the published network."""
+    box_appearance: bool = False
+    """Whether the box head gets them too."""
     masks: bool = False
     prefilter: str = "none"
     input_size: tuple[int, int] = (320, 320)

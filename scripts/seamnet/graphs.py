@@ -7,6 +7,7 @@ is folded into the layer before it; RoIs are channels-last.
 import copy
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 from torch.nn.utils.fusion import fuse_linear_bn_eval
 from torchvision.ops import FrozenBatchNorm2d
@@ -34,14 +35,19 @@ class Box(nn.Module):
         super().__init__()
         self.head = copy.deepcopy(network.roi_heads.box_head)
         self.predictor = network.roi_heads.box_predictor
-        self.channels = network.config.channels
+        # Laid out as it is multiplied, so that it keeps its name.
+        self.mix = nn.Parameter(self.head.mix.weight.T.contiguous()) if hasattr(self.head, "mix") else None
         self.cut = network.config.extra > 0
         weight = self.head.fc6.weight
         columns = weight.view(weight.shape[0], -1, 7, 7).permute(0, 2, 3, 1).flatten(1)
         self.head.fc6.weight = nn.Parameter(columns.contiguous())
 
     def forward(self, rois):
-        return self.predictor(self.head(rois[..., : self.channels] if self.cut else rois))
+        if self.mix is not None:
+            rois = rois @ self.mix
+        elif self.cut:
+            rois = rois[..., : self.head.channels]
+        return self.predictor(F.relu(self.head.fc7(F.relu(self.head.fc6(rois.flatten(1))))))
 
 
 class Match(nn.Module):

@@ -13,14 +13,27 @@ PALETTE = 128
 
 
 class BoxHead(nn.Module):
-    """Flatten, two fully connected layers with ReLU: N x C x 7 x 7 -> N x width."""
+    """Flatten, two fully connected layers with ReLU: N x C x 7 x 7 -> N x width. C = channels + extra.
 
-    def __init__(self, channels: int, width: int):
+    With `extra` channels (never in the published network) each place of the RoI is first mixed down to `channels`; at the
+    beginning that is the pyramid's alone. RoIs of the pyramid alone pass as if the others were 0.
+    """
+
+    def __init__(self, channels: int, width: int, extra: int = 0):
         super().__init__()
+        self.channels = channels
+        if extra:
+            self.mix = nn.Linear(channels + extra, channels, bias=False)
+            with torch.no_grad():
+                self.mix.weight.copy_(torch.eye(channels, channels + extra))
         self.fc6 = nn.Linear(channels * 49, width)
         self.fc7 = nn.Linear(width, width)
 
     def forward(self, rois: torch.Tensor) -> torch.Tensor:
+        if hasattr(self, "mix"):
+            rois = torch.einsum("ncyx,oc->noyx", rois, self.mix.weight[:, : rois.shape[1]])
+        else:
+            rois = rois[:, : self.channels]
         return F.relu(self.fc7(F.relu(self.fc6(rois.flatten(1)))))
 
 

@@ -40,7 +40,7 @@ class Network(nn.Module):
         self.rpn = nn.Module()
         self.rpn.head = RpnHead(config.channels, len(config.ratios))
         heads = self.roi_heads = nn.Module()
-        heads.box_head = BoxHead(config.channels, config.fc)
+        heads.box_head = BoxHead(config.channels, config.fc, config.extra if config.box_appearance else 0)
         heads.box_predictor = BoxPredictor(config.fc, labels)
         if config.masks:
             heads.mask_head = MaskHead(config.channels)
@@ -60,8 +60,8 @@ class Network(nn.Module):
         return levels, objectness, deltas
 
     def box(self, rois: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """N x C x 7 x 7 -> class logits, deltas; of the channels only the pyramid's."""
-        return self.roi_heads.box_predictor(self.roi_heads.box_head(rois[:, : self.config.channels]))
+        """N x C x 7 x 7 -> class logits, deltas."""
+        return self.roi_heads.box_predictor(self.roi_heads.box_head(rois))
 
     def embed(self, rois: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """N x C x 14 x 14 -> embeddings of the SFMR head and of the aggregator's head."""

@@ -113,10 +113,10 @@ def box_batch(network: Network, samples: list[Sample], objectness, deltas, propo
 
 
 def detector_losses(
-    network: Network, samples: list[Sample], levels: list[torch.Tensor], proposals: int, count: int
+    network: Network, samples: list[Sample], levels: list[torch.Tensor], proposals: int, count: int, beside=None
 ) -> tuple[dict[str, torch.Tensor], list[torch.Tensor]]:
     """Losses of RPN and box head on what `pyramid` gave, and the levels of it that RoIs are pooled from; `proposals` and
-    `count` as in `box_batch`."""
+    `count` as in `box_batch`; `beside`: channels for the box head beside the pyramid's, a level."""
     config, size = network.config, network.config.input_size
     objectness, deltas = network.rpn.head(levels)
     anchors = torch.cat(level_anchors(config, size, [t.shape[-2:] for t in objectness]))
@@ -126,7 +126,8 @@ def detector_losses(
     out = dict(zip(("objectness", "rpn_box"), losses.rpn_loss(logits, moves, anchors, samples)))
     rois, labels, targets, image = box_batch(network, samples, objectness, deltas, proposals, count)
     levels = [level.contiguous() for level in levels[:-1]]
-    out["class"], out["box"] = losses.box_loss(*network.box(pool_rois(config, levels, rois, 7, size, image)), rois, labels, targets)
+    seen = [torch.cat(pair, dim=1) for pair in zip(levels, beside)] if beside else levels
+    out["class"], out["box"] = losses.box_loss(*network.box(pool_rois(config, seen, rois, 7, size, image)), rois, labels, targets)
     return out, levels
 
 

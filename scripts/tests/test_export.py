@@ -1,5 +1,6 @@
 """Model folders: graphs that give what the network gives, and a manifest that says what they are."""
 
+import dataclasses
 import hashlib
 
 import numpy as np
@@ -7,9 +8,9 @@ import onnx
 import pytest
 import torch
 
-from seamnet import adapt, export, manifest
+from seamnet import adapt, checkpoint, config, export, manifest, train
 from seamnet.folder import Folder
-from seamnet.network import look, pool_rois
+from seamnet.network import Network, look, pool_rois
 
 HEAD = dict(name="test", description='a "quoted" one', licence="none", provenance="random")
 
@@ -74,3 +75,41 @@ def test_an_empty_scene_gives_empty_embeddings(compact, tmp_path):
 @pytest.mark.parametrize("value", [1e-8, 0.1, -3.4e30, 0.0, 1.0])
 def test_numbers_read_back(value):
     assert np.float32(float(manifest.number(np.float32(value)))) == np.float32(value)
+
+
+@pytest.mark.parametrize("alike", (False, True))
+@pytest.mark.parametrize("box_appearance", (False, True))
+def test_a_model_folder_comes_back_as_the_network_it_was(compact, tmp_path, alike, box_appearance):
+    network = Network(dataclasses.replace(compact.config, box_appearance=box_appearance)).eval()
+    train.start(network)
+    heads = network.roi_heads
+    if box_appearance:
+        torch.nn.init.normal_(heads.box_head.mix.weight)
+    if alike:
+        adapt.begin(network)
+    else:
+        torch.nn.init.normal_(heads.temporal_aggregator.newnlb.W.weight)
+    for head in (heads.match_predictor, heads.temporal_aggregator):
+        head.linear[1].running_mean.normal_()
+        head.linear[1].running_var.uniform_(0.5, 2)
+    again = Network(network.config).eval()
+    checkpoint.load(again, export.export(network, tmp_path, HEAD))
+    image, sequence = torch.randn(1, 3, 128, 64), torch.randn(5, 256)
+    with torch.no_grad():
+        levels = network.trunk(image)[0]
+        rois = [pool_rois(network.config, levels, torch.tensor([[3.0, 4, 60, 90]]), n, (128, 64)) for n in (7, 14)]
+        answers = [
+            [*n.trunk(image)[0], *n.trunk(image)[1], *n.box(rois[0]), *n.embed(rois[1]), *n.roi_heads.temporal_aggregator.aggregate(sequence)]
+            for n in (network, again)
+        ]
+    for a, b in zip(*answers):
+        assert float((a - b).abs().max()) <= 1e-4 * max(1.0, float(a.abs().max()))
+    assert torch.equal(heads.match_predictor.score_weights()[0], again.roi_heads.match_predictor.score_weights()[0])
+
+
+def test_a_folder_that_is_no_compact_network_is_refused(tmp_path):
+    with pytest.raises(checkpoint.CheckpointError, match="not a model folder"):
+        checkpoint.read(tmp_path)
+    export.export(Network(config.TINY), tmp_path / "tiny", HEAD)
+    with pytest.raises(checkpoint.CheckpointError, match="does not fit the compact network"):
+        checkpoint.load(Network(config.COMPACT), tmp_path / "tiny")

@@ -13,7 +13,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from figures import dataset, panorama, sources  # noqa: E402
+from figures import dataset, panorama, sources, things  # noqa: E402
 from figures.active import close_fitting  # noqa: E402
 from figures.photo import Unusable  # noqa: E402
 from figures.photo_cloth import cloth_of  # noqa: E402
@@ -55,6 +55,10 @@ def folder(tmp_path_factory) -> Path:
     (root / "masks.csv").write_text("\n".join(lines) + "\n")
     (root / "places").mkdir()
     cv2.imwrite(str(root / "places" / "a.png"), np.random.default_rng(0).integers(0, 255, (64, 128, 3), np.uint8))
+    (root / "objects" / "chairs").mkdir(parents=True)
+    chair = np.zeros((40, 30, 4), np.uint8)
+    chair[5:35, 10:20] = (0, 0, 250, 255)
+    cv2.imwrite(str(root / "objects" / "chairs" / "red.png"), chair)
     return root
 
 
@@ -184,3 +188,34 @@ def test_close_clothes_are_no_wider_and_no_longer_than_they_may_be():
     for product, close in changed:
         assert close.class_id == product.class_id and close.id == product.id
         assert close.ease <= 0.4 and close.flare <= 0
+
+
+def test_things_stand_behind_people_and_in_empty_scenes(folder, tmp_path):
+    photos = sources.Photos(folder, None, 0.5, "train")
+    plain = dataset.Spec(tmp_path / "plain", products=4, frames=2, empty=6, seed=5, photos=photos)
+    among = replace(plain, out=tmp_path / "among", photos=replace(photos, objects=folder / "objects"))
+    bare, furnished = dataset.generate(plain), dataset.generate(among)
+    shop = lambda result: [image for image in result["images"] if image["kind"] == "shop"]
+    assert shop(bare) == shop(furnished)
+    empty = [image for image in furnished["images"] if image["kind"] == "empty"]
+    assert len(empty) == 6 and not any(image["garments"] for image in empty)
+
+
+def test_a_thing_is_cut_to_what_shows_of_it_and_covers_the_ground(folder, tmp_path):
+    paths = things.cutouts(folder / "objects")
+    ground = np.full((120, 90, 3), 128, np.float32)
+    for seed in range(20):
+        image = ground.copy()
+        things.put(rng_for(seed), image, paths, 3)
+        assert np.isfinite(image).all() and 0 <= image.min() and image.max() <= 255.01
+        if (image[..., 0] - image[..., 1]).max() > 40:
+            break
+    else:
+        raise AssertionError("no red thing in twenty pictures")
+    assert np.abs(image - ground).max(axis=2).mean() > 1
+    cv2.imwrite(str(tmp_path / "solid.png"), np.zeros((8, 8, 3), np.uint8))
+    with pytest.raises(ValueError, match="solid.png: not a picture with transparency"):
+        things.put(rng_for(1), ground, things.cutouts(tmp_path), 1)
+    (tmp_path / "none").mkdir()
+    with pytest.raises(FileNotFoundError, match="no cut-outs"):
+        things.cutouts(tmp_path / "none")
