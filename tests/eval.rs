@@ -104,6 +104,7 @@ fn clips_are_measured_in_every_way_and_a_broken_run_goes_on() {
     let list = data.write("test.json", &annotations(&truth()).to_string());
     let root = demo("").display().to_string();
     let (cache, json, plot) = (data.path("cache"), data.path("out.json"), data.path("out.png"));
+    let errors = data.path("errors.png");
     let args = [
         "eval",
         "--data",
@@ -121,6 +122,8 @@ fn clips_are_measured_in_every_way_and_a_broken_run_goes_on() {
         &json,
         "--plot",
         &plot,
+        "--errors",
+        &errors,
     ];
     let output = vetrina(&args);
     let text = String::from_utf8(output.stdout).unwrap();
@@ -167,6 +170,9 @@ fn clips_are_measured_in_every_way_and_a_broken_run_goes_on() {
     assert_eq!(lead, json!([0.0, 0.0, 0.0]), "SEAM is not ahead of itself");
     assert!(text.contains("SEAM ahead, top-1") && text.contains("wrongly rejected"), "{text}");
     assert!(image::open(&plot).unwrap().width() > 500);
+    // A row of 246 pixels for each of at most three queries with a ground truth.
+    let sheet = image::open(&errors).unwrap();
+    assert!([256, 502, 748].contains(&sheet.height()), "{} pixels high", sheet.height());
     // Broken off: one record is gone, another was cut.
     let model = fs::read_dir(&cache).unwrap().next().unwrap().unwrap().path();
     let mut records: Vec<PathBuf> = fs::read_dir(model).unwrap().map(|entry| entry.unwrap().path()).collect();

@@ -1,6 +1,7 @@
 //! `vetrina eval`: how well a model finds what people wear, by the published protocol and as a shopper sees it.
 
 mod clips;
+mod clips_errors;
 mod clips_report;
 mod look;
 mod pairs;
@@ -57,8 +58,8 @@ pub struct EvalArgs {
     /// Draw the curves as PNG
     #[arg(long, value_name = "FILE")]
     pub plot: Option<PathBuf>,
-    /// Draw what was taken for what as PNG: each query of --pairs that was not first, its product, and those before it
-    #[arg(long, value_name = "FILE", requires = "pairs")]
+    /// Draw what was taken for what as PNG: queries whose product was not first, that product, and those before it
+    #[arg(long, value_name = "FILE")]
     pub errors: Option<PathBuf>,
 }
 

@@ -1,8 +1,9 @@
 //! `eval --data`: clips of people against the shop, SEAM beside the published baselines.
 
+use super::clips_errors::{self, Answer};
 use super::clips_report::{as_json, charts, text};
 use super::look::Eye;
-use super::{EvalArgs, write_json, write_plot};
+use super::{EvalArgs, sheet, write, write_json, write_plot};
 use crate::cli::progress::Progress;
 use crate::cli::table::print;
 use crate::evaluation::annotations::{Annotated, Tracklet, read};
@@ -62,8 +63,7 @@ struct Outcome {
     shown: Rank,
     /// SEAM and average descriptor by the first so many frames of the track, drawn at random.
     windows: Vec<(Rank, Rank)>,
-    /// The product's number, and SEAM's logits of all that the garment on the ground truth may be, by number.
-    answer: Option<(usize, Vec<f32>)>,
+    answer: Option<Answer>,
 }
 
 /// All figures of one choice and one group of products.
@@ -104,6 +104,11 @@ pub fn run(args: &EvalArgs, root: &Path, annotations: &Path, eye: &mut Eye) -> R
         progress.step();
     }
     progress.finish();
+    if let Some(path) = &args.errors {
+        let answers: Vec<&Answer> = outcomes.iter().filter_map(|outcome| outcome.answer.as_ref()).collect();
+        let rows = clips_errors::rows(&answers, &products, root, &eye.manifest().classes)?;
+        write(path, &sheet::draw(&rows)?.encode_png()?)?;
+    }
     let results = results(products.len(), outcomes, left_out);
     print(&text(args, &results, eye))?;
     write_json(&args.json, &as_json(args, &results, eye))?;
@@ -143,7 +148,7 @@ fn query(args: &EvalArgs, root: &Path, product: &Annotated, own: usize, shop: &S
     let head = eye.manifest().match_score();
     let regions = eye.manifest().class_regions();
     let mut aggregate = |window: &[Embedding]| eye.aggregate(window);
-    let asked = Asked { own, shop, regions: &regions };
+    let asked = Asked { own, shop, regions: &regions, video: &path };
     asked.outcome(product.hard, &record, truth, &head, &mut dice, &mut aggregate)
 }
 
@@ -152,6 +157,7 @@ struct Asked<'a> {
     own: usize,
     shop: &'a Shop,
     regions: &'a [Option<Region>],
+    video: &'a Path,
 }
 
 impl Asked<'_> {
@@ -181,13 +187,14 @@ impl Asked<'_> {
             shown = [shown, found].into_iter().flatten().min();
         }
         let windows = self.windows(on_truth.unwrap_or(first), record.frames.len(), dice, aggregate)?;
-        let answer =
-            on_truth.filter(|track| !track.is_empty()).map(|track| self.answer(track, aggregate)).transpose()?;
-        Ok(Outcome { hard, ranks: all, shown, windows, answer: answer.map(|logits| (self.own, logits)) })
+        let answer = on_truth.map(|track| self.answer(track, aggregate)).transpose()?.flatten();
+        Ok(Outcome { hard, ranks: all, shown, windows, answer })
     }
 
-    /// SEAM's logits, one a product; what the garment cannot be is infinitely unlike it.
-    fn answer(&self, track: &Track, aggregate: &mut crate::evaluation::protocol::Aggregate) -> Result<Vec<f32>> {
+    /// What SEAM makes of a track; nothing of an empty one.
+    fn answer(&self, track: &Track, aggregate: &mut crate::evaluation::protocol::Aggregate) -> Result<Option<Answer>> {
+        let surest = track.iter().max_by(|a, b| a.detection.score.total_cmp(&b.detection.score));
+        let Some(surest) = surest.cloned() else { return Ok(None) };
         let region = self.region_of(track);
         let mut logits = seam_logits(track, self.shop, aggregate)?;
         for (product, logit) in logits.iter_mut().enumerate() {
@@ -195,7 +202,7 @@ impl Asked<'_> {
                 *logit = f32::NEG_INFINITY;
             }
         }
-        Ok(logits)
+        Ok(Some(Answer { own: self.own, logits, surest, video: self.video.to_owned() }))
     }
 
     /// The ranks by windows of growing length: frames of the track in random order, each window holding the one before.
@@ -262,7 +269,7 @@ fn results(products: usize, outcomes: Vec<Outcome>, left_out: Vec<String>) -> Re
         (place + 1, seam, average)
     });
     let mut open_set = OpenSet::default();
-    outcomes.iter().filter_map(|one| one.answer.as_ref()).for_each(|(own, logits)| open_set.add(logits, *own));
+    outcomes.iter().filter_map(|one| one.answer.as_ref()).for_each(|answer| open_set.add(&answer.logits, answer.own));
     Results {
         open_set,
         products,

@@ -202,14 +202,18 @@ fn choose_frames(path: &Path, count: usize, dice: &mut Dice) -> Result<Vec<Frame
 
 /// The whole picture of a query: a picture file, or a frame of a clip.
 pub fn still(query: &QueryRow) -> Result<Picture> {
-    let Some(number) = query.frame else { return read_picture(&query.file) };
-    let mut source = capture::open_every_frame(&query.file.display().to_string())?;
+    query.frame.map_or_else(|| read_picture(&query.file), |number| frame(&query.file, number))
+}
+
+/// A frame of a clip, counted from 0.
+pub fn frame(clip: &Path, number: u64) -> Result<Picture> {
+    let mut source = capture::open_every_frame(&clip.display().to_string())?;
     while let Some(frame) = source.next()? {
         if frame.meta.sequence == number {
             return Ok(Arc::unwrap_or_clone(frame.picture));
         }
     }
-    let text = format!("the query {} is frame {number} of {}, which ends before", query.id, query.file.display());
+    let text = format!("there is no frame {number} in {}, which ends before", clip.display());
     Err(Fault::new(Kind::Input, text).cure("count the frames from 0"))
 }
 

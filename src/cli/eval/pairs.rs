@@ -2,7 +2,7 @@
 
 use super::look::{Eye, StillSeen};
 use super::plot::{Chart, Curve};
-use super::sheet::{self, Cell};
+use super::sheet::{self, Cell, Row, best, cut};
 use super::{EvalArgs, report, write, write_json, write_plot};
 use crate::capture::read_picture;
 use crate::catalogue::Product;
@@ -14,7 +14,7 @@ use crate::evaluation::shop::View;
 use crate::evaluation::{Head, Seen, Share, Shop, Tally};
 use crate::fault::{Fault, Kind, Result};
 use crate::frame::Picture;
-use crate::geometry::{Camera, Rect, Size};
+use crate::geometry::Size;
 use crate::pipeline::core::label;
 use crate::seam::{Detection, Region};
 use serde_json::{Value, json};
@@ -24,8 +24,6 @@ use std::path::Path;
 /// A mirror begins to follow a garment from this score on, `vetrina match` from the other.
 const MIRROR_SCORE: f32 = 0.5;
 const MATCH_SCORE: f32 = 0.2;
-/// Products beside a query on the sheet of errors.
-const SHOWN: usize = 5;
 
 /// The shop in both ways, and what is to be known of it.
 struct Gallery {
@@ -124,12 +122,7 @@ fn first_photos(photos: &[GalleryRow]) -> BTreeMap<&str, &Path> {
 
 /// A row for each query that is not first in its given box: what is worn, the right product, the products before all others.
 /// Worst first.
-fn errors(
-    answers: &[Answer],
-    gallery: &Gallery,
-    photos: &BTreeMap<&str, &Path>,
-    eye: &mut Eye,
-) -> Result<Vec<Vec<Cell>>> {
+fn errors(answers: &[Answer], gallery: &Gallery, photos: &BTreeMap<&str, &Path>, eye: &mut Eye) -> Result<Vec<Row>> {
     let place = Way::all().iter().position(|way| way.given && !way.regions && way.head == Head::Aggregation);
     let rank = |answer: &Answer| place.and_then(|place| answer.ranks[place]).unwrap_or(usize::MAX);
     let mut wrong: Vec<&Answer> = answers.iter().filter(|answer| rank(answer) > 1).collect();
@@ -156,9 +149,7 @@ fn errors(
             },
         ];
         let logits = gallery.plain.logits(Head::Aggregation, &answer.seen.given.aggregation_embedding);
-        let mut best: Vec<usize> = (0..logits.len()).collect();
-        best.sort_by(|&a, &b| logits[b].total_cmp(&logits[a]));
-        for (place, number) in best.into_iter().take(SHOWN).enumerate() {
+        for (place, number) in best(&logits).enumerate() {
             let name = names.get(&number).copied().unwrap_or_default();
             let words = format!("{}: {name}", place + 1);
             cells.push(Cell { picture: photo(name)?, words, right: name == query.garment });
@@ -166,14 +157,6 @@ fn errors(
         rows.push(cells);
     }
     Ok(rows)
-}
-
-/// The part of a picture in a box, cut to whole pixels.
-fn cut(picture: &Picture, bounds: Rect<Camera>) -> Picture {
-    let Size { width, height } = picture.size();
-    let inside = bounds.clip(width as f32, height as f32);
-    let (x, y) = (inside.x1 as usize, inside.y1 as usize);
-    picture.part(x, y, Size::new(inside.x2 as usize - x, inside.y2 as usize - y))
 }
 
 /// Looks at every photo of the shop.
