@@ -8,6 +8,7 @@ import sys
 import time
 from collections import Counter
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from . import CLASSES
@@ -42,6 +43,7 @@ class Spec:
     active: float = 0.0
     """Share of the clips whose figure is in motion, in clothes that fit close."""
 
+    @cached_property
     def surroundings(self) -> Surroundings | None:
         """None when everything is drawn."""
         if self.photos is None:
@@ -85,7 +87,7 @@ def _street(
             others += [pick(rng, mates)] if mates else []
         if {p.id for p in others} & {products[i].id for i in worn}:
             others = []
-    scene = make_scene(rng, [products[i] for i in worn], others, spec.size, spec.surroundings(), spec.active)
+    scene = make_scene(rng, [products[i] for i in worn], others, spec.size, spec.surroundings, spec.active)
     phase, seen = uniform(rng, 0, 6.28), Counter()
     files, entries = [], []
     for k in range(frames * 2):
@@ -146,7 +148,7 @@ def _shop(spec: Spec, product: Product) -> tuple[list[tuple[str, bytes]], list[d
 
 
 def _empty(spec: Spec, number: int) -> tuple[list[tuple[str, bytes]], list[dict]]:
-    frame = empty_frame(rng_for(spec.seed, 4, number), spec.surroundings())
+    frame = empty_frame(rng_for(spec.seed, 4, number), spec.surroundings)
     name = f"e{number:05d}.jpg"
     entry = {
         "file": f"images/{name}",

@@ -202,7 +202,8 @@ impl Asked<'_> {
                 *logit = f32::NEG_INFINITY;
             }
         }
-        Ok(Some(Answer { own: self.own, logits, surest, video: self.video.to_owned() }))
+        let rank = self.shop.rank(&logits, self.own, None).unwrap_or(self.shop.len());
+        Ok(Some(Answer { own: self.own, logits, rank, surest, video: self.video.to_owned() }))
     }
 
     /// The ranks by windows of growing length: frames of the track in random order, each window holding the one before.

@@ -18,22 +18,17 @@ pub(super) struct Answer {
     pub(super) own: usize,
     /// By product; what the garment cannot be is infinitely unlike it.
     pub(super) logits: Vec<f32>,
+    /// Of the product by these.
+    pub(super) rank: usize,
     /// Its surest sighting, in `video`.
     pub(super) surest: Seen,
     pub(super) video: PathBuf,
 }
 
-impl Answer {
-    fn rank(&self) -> usize {
-        let own = self.logits[self.own];
-        1 + self.logits.iter().enumerate().filter(|&(other, logit)| other != self.own && *logit >= own).count()
-    }
-}
-
 /// Rows for [`super::sheet::draw`], worst first.
 pub(super) fn rows(answers: &[&Answer], products: &[Annotated], root: &Path, classes: &[String]) -> Result<Vec<Row>> {
-    let mut wrong: Vec<&Answer> = answers.iter().copied().filter(|answer| answer.rank() > 1).collect();
-    wrong.sort_by_key(|answer| std::cmp::Reverse(answer.rank()));
+    let mut wrong: Vec<&Answer> = answers.iter().copied().filter(|answer| answer.rank > 1).collect();
+    wrong.sort_by_key(|answer| std::cmp::Reverse(answer.rank));
     let shown = wrong.len().min(ROWS);
     (0..shown).map(|row| draw(wrong[row * wrong.len() / shown], products, root, classes)).collect()
 }
@@ -47,7 +42,7 @@ fn draw(answer: &Answer, products: &[Annotated], root: &Path, classes: &[String]
     };
     let picture = cut(&look::frame(&answer.video, seen.frame)?, seen.detection.bounds);
     let words = format!("{:.2}: {}", seen.detection.score, label(classes, seen.detection.class));
-    let mut row = vec![Cell { picture, words, right: false }, product(answer.own, answer.rank())?];
+    let mut row = vec![Cell { picture, words, right: false }, product(answer.own, answer.rank)?];
     for (place, number) in best(&answer.logits).enumerate() {
         row.push(product(number, place + 1)?);
     }
