@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from .active import active_pose, close_fitting, part_of
-from .body import Body, Camera, random_body, random_pose
+from .body import Body, Camera, Pose, Skeleton, random_body, random_pose
 from .camera import Sensor, encode, expose, random_sensor, wobble
 from .canvas import Canvas, Light
 from .flat import box_of
@@ -17,6 +17,7 @@ from .panorama import view
 from .photo_cloth import cloth_of
 from .products import Product
 from .scenery import background, bag, front_rail, pillar, sneaker
+from .solid import Mesh, draw_solid, falls
 from .things import put
 from .util import Rng, pick, rng_for, uniform, weighted
 from .worn import Figure, draw_figure
@@ -59,6 +60,8 @@ class Surroundings:
 
     places: tuple[str, ...] = ()
     objects: tuple[str, ...] = ()
+    bodies: tuple[Mesh, ...] = ()
+    """Bodies of three dimensions that people may have instead of drawn ones."""
 
 
 @dataclass
@@ -83,6 +86,13 @@ class Scene:
     """Whether the figure is somebody in motion (`active`)."""
     sporty: bool = False
     """Whether the figure wears sports shoes."""
+    bodies: tuple[Mesh, Mesh] | None = None
+    """Those of the figure and of the passer-by; None for drawn ones."""
+
+    def draw(self, canvas: Canvas, figure: Figure, pose: Pose, camera: Camera) -> Skeleton:
+        if self.bodies is None:
+            return draw_figure(canvas, figure, pose, camera, self.light)
+        return draw_solid(canvas, figure, self.bodies[figure is self.passer], pose, camera, self.light)
 
 
 @lru_cache(maxsize=96)
@@ -107,8 +117,10 @@ def make_scene(
     size: tuple[int, int] | None = None,
     around: Surroundings | None = None,
     active: float = 0.0,
+    solid: float = 0.0,
 ) -> Scene:
-    """`around`: None for a set that is drawn throughout. `active`: share of people in motion."""
+    """`around`: None for a set that is drawn throughout. `active`: share of people in motion, `solid`: of those with
+    a body of three dimensions."""
     moves = active > 0 and rng.random() < active
     real = around is not None
     width, height = size or weighted(rng, REAL_SIZES if real else SIZES)
@@ -136,6 +148,7 @@ def make_scene(
         real,
         moves,
         sporty=real and bool(around.objects) and rng.random() < SPORTY,
+        bodies=(pick(rng, around.bodies), pick(rng, around.bodies)) if solid > 0 and rng.random() < solid else None,
     )
 
 
@@ -204,7 +217,9 @@ def render(scene: Scene, rng: Rng, phase: float) -> Frame:
     partly = scene.active and not afar and rng.random() < PART
     look = _afar if afar else part_of if partly else framing
     camera = look(rng, scene.width, scene.height, scene.figure.body)
-    pose = (active_pose if scene.active else random_pose)(rng, phase)
+    # Nothing that hangs from the hips follows a body of three dimensions onto a chair.
+    hangs = scene.bodies is not None and any(falls(w.cloth.product) for w in scene.figure.garments)
+    pose = (active_pose if scene.active and not hangs else random_pose)(rng, phase)
     passing = scene.passer is not None and rng.random() < 0.6
     if passing:
         side = -1 if rng.random() < 0.5 else 1
@@ -220,12 +235,12 @@ def render(scene: Scene, rng: Rng, phase: float) -> Frame:
         )
         walk = random_pose(rng, phase + 1)
         if not nearer:
-            draw_figure(canvas, scene.passer, walk, other, scene.light)
-    sk = draw_figure(canvas, scene.figure, pose, camera, scene.light)
+            scene.draw(canvas, scene.passer, walk, other)
+    sk = scene.draw(canvas, scene.figure, pose, camera)
     if passing and nearer:
-        draw_figure(canvas, scene.passer, walk, other, scene.light)
+        scene.draw(canvas, scene.passer, walk, other)
     _prop(canvas, scene, rng, sk, camera)
-    if scene.sporty:
+    if scene.sporty and scene.bodies is None:
         for side in sorted("lr", key=lambda side: sk.depth[f"ankle_{side}"]):
             sneaker(canvas, rng_for(scene.prop_seed), sk.at[f"ankle_{side}"], sk.at[f"toe_{side}"], sk.scale[f"ankle_{side}"])
     sensor = wobble(rng, scene.sensor)

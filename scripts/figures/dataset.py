@@ -19,6 +19,7 @@ from .panorama import panoramas
 from .photo_cut import PhotoProduct
 from .photo_shop import shop_pictures
 from .products import Product
+from .solid import bank
 from .sources import Photos, described, products_of
 from .things import cutouts
 from .util import Rng, pick, rng_for, uniform
@@ -42,6 +43,8 @@ class Spec:
     """Clips that each product is worn in; by default two, or one where the frames are few."""
     active: float = 0.0
     """Share of the clips whose figure is in motion, in clothes that fit close."""
+    solid: float = 0.0
+    """Share of the clips whose people have bodies of three dimensions; needs Anny, and `photos`."""
 
     @cached_property
     def surroundings(self) -> Surroundings | None:
@@ -49,7 +52,11 @@ class Spec:
         if self.photos is None:
             return None
         places, objects = self.photos.backgrounds, self.photos.objects
-        return Surroundings(panoramas(places) if places else (), cutouts(objects) if objects else ())
+        return Surroundings(
+            panoramas(places) if places else (),
+            cutouts(objects) if objects else (),
+            bank(self.seed) if self.solid else (),
+        )
 
 
 def outfits(rng: Rng, products: list[Product], rounds: int) -> list[list[int]]:
@@ -87,7 +94,7 @@ def _street(
             others += [pick(rng, mates)] if mates else []
         if {p.id for p in others} & {products[i].id for i in worn}:
             others = []
-    scene = make_scene(rng, [products[i] for i in worn], others, spec.size, spec.surroundings, spec.active)
+    scene = make_scene(rng, [products[i] for i in worn], others, spec.size, spec.surroundings, spec.active, spec.solid)
     phase, seen = uniform(rng, 0, 6.28), Counter()
     files, entries = [], []
     for k in range(frames * 2):
@@ -207,6 +214,7 @@ def generate(spec: Spec, workers: int = 1) -> dict:
     products = products_of(spec.seed, spec.products, spec.photos)
     todo, images = tasks(spec, products), []
     begun = time.monotonic()
+    spec.surroundings  # read once, before the workers are forked
     pool = multiprocessing.get_context("fork").Pool(workers, _start, (spec, products)) if workers > 1 else None
     if pool is None:
         _start(spec, products)

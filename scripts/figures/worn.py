@@ -40,7 +40,7 @@ def draw_figure(canvas: Canvas, figure: Figure, pose: Pose, camera: Camera, ligh
     """Paints the figure over the canvas and returns its skeleton."""
     canvas.begin_figure()
     sk = skeleton(figure.body, pose, camera)
-    _ground_shadow(canvas, sk, light)
+    ground_shadow(canvas, sk, light)
     facing = math.cos(pose.yaw) > 0
     behind = [s for s in ("l", "r") if _arm_depth(sk, s) < -5.0]
     front = [s for s in ("l", "r") if s not in behind]
@@ -60,7 +60,7 @@ def draw_figure(canvas: Canvas, figure: Figure, pose: Pose, camera: Camera, ligh
     return sk
 
 
-def _ground_shadow(canvas: Canvas, sk: Skeleton, light: Light) -> None:
+def ground_shadow(canvas: Canvas, sk: Skeleton, light: Light) -> None:
     """The dark of the floor around the feet."""
     k = sk.scale["pelvis"]
     feet = (sk.at["ankle_l"] + sk.at["ankle_r"]) / 2 + (-light.x * 10 * k, 5 * k)
