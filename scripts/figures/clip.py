@@ -210,6 +210,14 @@ def _view(rng: Rng, scene: Scene) -> np.ndarray:
     return scene.backdrop[y : y + scene.height, x : x + scene.width].copy()
 
 
+def _may_move(scene: Scene, rng: Rng) -> bool:
+    """Of people with a body of three dimensions, those in clothes for sport stand still every other time; and nothing that
+    hangs from their hips follows them onto a chair."""
+    if scene.bodies is None:
+        return True
+    return rng.random() < 0.5 and not any(falls(w.cloth.product) for w in scene.figure.garments)
+
+
 def render(scene: Scene, rng: Rng, phase: float) -> Frame:
     """One frame of the clip."""
     canvas = Canvas(_view(rng, scene))
@@ -217,9 +225,7 @@ def render(scene: Scene, rng: Rng, phase: float) -> Frame:
     partly = scene.active and not afar and rng.random() < PART
     look = _afar if afar else part_of if partly else framing
     camera = look(rng, scene.width, scene.height, scene.figure.body)
-    # Nothing that hangs from the hips follows a body of three dimensions onto a chair.
-    hangs = scene.bodies is not None and any(falls(w.cloth.product) for w in scene.figure.garments)
-    pose = (active_pose if scene.active and not hangs else random_pose)(rng, phase)
+    pose = (active_pose if scene.active and _may_move(scene, rng) else random_pose)(rng, phase)
     passing = scene.passer is not None and rng.random() < 0.6
     if passing:
         side = -1 if rng.random() < 0.5 else 1
