@@ -13,11 +13,12 @@ from .camera import Sensor, encode, expose, random_sensor, wobble
 from .canvas import Canvas, Light
 from .flat import box_of
 from .garment import Worn
+from .mesh import Mesh
 from .panorama import view
 from .photo_cloth import cloth_of
 from .products import Product
 from .scenery import background, bag, front_rail, pillar, sneaker
-from .solid import Mesh, draw_solid, falls
+from .solid import draw_solid, falls
 from .things import put
 from .util import Rng, pick, rng_for, uniform, weighted
 from .worn import Figure, draw_figure

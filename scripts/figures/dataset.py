@@ -15,11 +15,11 @@ from . import CLASSES
 from .camera import encode
 from .clip import Surroundings, empty_frame, make_scene, render
 from .flat import shop_picture
+from .mesh import bank
 from .panorama import panoramas
 from .photo_cut import PhotoProduct
 from .photo_shop import shop_pictures
 from .products import Product
-from .solid import bank
 from .sources import Photos, described, products_of
 from .things import cutouts
 from .util import Rng, pick, rng_for, uniform

@@ -9,7 +9,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from figures import clip, cut, raster, solid  # noqa: E402
+from figures import clip, cut, mesh, raster, solid  # noqa: E402
 from figures.body import Body, Camera, Pose, joints  # noqa: E402
 from figures.canvas import Canvas, Light  # noqa: E402
 from figures.garment import Worn  # noqa: E402
@@ -26,7 +26,7 @@ MIDDLE = {"neck01": (0, 0, 0.56), "head": (0, -0.02, 0.66), "spine04": (0, 0, 0.
 
 
 @pytest.fixture(scope="module")
-def doll() -> solid.Mesh:
+def doll() -> mesh.Mesh:
     """Tubes of twelve sides along the bones, in Anny's axes (x to the body's left, y backwards, z up, m)."""
     heads = {name: np.array(p, float) for name, p in MIDDLE.items()}
     for name, (x, y, z) in BONES.items():
@@ -48,13 +48,13 @@ def doll() -> solid.Mesh:
         t, angle = np.meshgrid(np.linspace(0, 1, 9), np.linspace(0, 2 * np.pi, 13), indexing="ij")
         ring = u * np.cos(angle)[..., None] + w * np.sin(angle)[..., None]
         points.append((a + (b - a) * t[..., None] + ring * (r0 + (r1 - r0) * t)[..., None]).reshape(-1, 3))
-        faces.append(solid._grid(9, 13)[:, ::-1] + at)
-        weights.append(np.tile(np.eye(len(solid.GROUPS), dtype=np.float32)[solid.GROUPS.index(group)], (9 * 13, 1)))
+        faces.append(mesh.grid(9, 13)[:, ::-1] + at)
+        weights.append(np.tile(np.eye(len(mesh.GROUPS), dtype=np.float32)[mesh.GROUPS.index(group)], (9 * 13, 1)))
         at += 9 * 13
-    return solid._mesh(np.concatenate(points), np.concatenate(faces), np.concatenate(weights), heads)
+    return mesh._mesh(np.concatenate(points), np.concatenate(faces), np.concatenate(weights), heads)
 
 
-def drawn(doll: solid.Mesh, pose: Pose, *classes: int, scale: float = 1.9) -> tuple[Canvas, dict[int, dict], object]:
+def drawn(doll: mesh.Mesh, pose: Pose, *classes: int, scale: float = 1.9) -> tuple[Canvas, dict[int, dict], object]:
     canvas = Canvas(np.full((384, 256, 3), 128, np.float32))
     products = [random_product(rng_for(5, c), c, k + 1) for k, c in enumerate(classes)]
     figure = Figure(Body(hair_style="long"), [Worn(dress_up(p, 3.0), k + 1) for k, p in enumerate(products)])
@@ -87,7 +87,7 @@ def test_what_lies_outside_the_picture_is_left_out():
 
 @pytest.mark.parametrize("pose", [Pose(), Pose(yaw=1.2, thigh=(0.6, -0.3), knee=(0.9, 0.1), arm_out=(1.4, 0.2), fore=(0.9, 0.4))])
 def test_limbs_point_as_the_drawn_figure_does_and_keep_their_length(doll, pose):
-    at, turns, _ = solid.posed(doll, Body(), pose)
+    at, turns, _ = mesh.posed(doll, Body(), pose)
     wanted = joints(Body(), pose)
     for a, b in (("hip", "knee"), ("knee", "ankle"), ("shoulder", "elbow"), ("elbow", "wrist")):
         for side in "lr":
@@ -129,17 +129,17 @@ def test_what_falls_outside_the_picture_counts_as_hidden(doll):
 
 def test_without_anny_the_cure_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "anny", None)
-    solid._model.cache_clear()
+    mesh._model.cache_clear()
     with pytest.raises(ModuleNotFoundError, match="pip install anny"):
-        solid.bank(1, 1)
+        mesh.bank(1, 1)
 
 
 def test_annys_bodies_are_people(tmp_path):
     pytest.importorskip("anny", reason="Anny is not installed")
-    first, again = solid.bank(3, 2), solid.bank(3, 2)
+    first, again = mesh.bank(3, 2), mesh.bank(3, 2)
     assert all(np.array_equal(a.points, b.points) for a, b in zip(first, again))
-    for mesh in first:
-        assert abs(np.ptp(mesh.points[:, 1]) - 173) < 1
-        assert np.allclose(mesh.weights.sum(1), 1, atol=1e-3)
-        assert mesh.at["neck"][1] < mesh.at["shoulder_l"][1] < 0 < mesh.at["knee_l"][1] < mesh.at["ankle_l"][1]
-        assert 10 < np.interp(cut.WAIST_V, mesh.half[0], mesh.half[1]) < 25
+    for body in first:
+        assert abs(np.ptp(body.points[:, 1]) - 173) < 1
+        assert np.allclose(body.weights.sum(1), 1, atol=1e-3)
+        assert body.at["neck"][1] < body.at["shoulder_l"][1] < 0 < body.at["knee_l"][1] < body.at["ankle_l"][1]
+        assert 10 < np.interp(cut.WAIST_V, body.half[0], body.half[1]) < 25
