@@ -229,7 +229,8 @@ def smooth(values: np.ndarray, edges: np.ndarray, times: int) -> np.ndarray:
     for _ in range(times):
         total = np.stack(
             [
-                np.bincount(edges[:, 0], values[edges[:, 1], d], len(values)) + np.bincount(edges[:, 1], values[edges[:, 0], d], len(values))
+                np.bincount(edges[:, 0], values[edges[:, 1], d], len(values))
+                + np.bincount(edges[:, 1], values[edges[:, 0], d], len(values))
                 for d in range(values.shape[1])
             ],
             1,

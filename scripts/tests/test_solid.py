@@ -37,7 +37,8 @@ def doll() -> mesh.Mesh:
     chain = (("thigh", "upperleg01", "lowerleg01", 0.08), ("shin", "lowerleg01", "foot", 0.055), ("foot", "foot", "toe2-1", 0.045),
              ("arm", "upperarm01", "lowerarm01", 0.045), ("fore", "lowerarm01", "wrist", 0.038), ("hand", "wrist", "finger3-1", 0.03))  # fmt: skip
     for group, a, b, r in chain:
-        tubes += [(f"{group}_{ours}", heads[f"{a}.{side}"], heads[f"{b}.{side}"], r, r * 0.8) for ours, side in (("l", "R"), ("r", "L"))]
+        for ours, side in (("l", "R"), ("r", "L")):
+            tubes.append((f"{group}_{ours}", heads[f"{a}.{side}"], heads[f"{b}.{side}"], r, r * 0.8))
     points, faces, weights, at = [], [], [], 0
     for group, a, b, r0, r1 in tubes:
         a, b = np.array(a, float), np.array(b, float)
