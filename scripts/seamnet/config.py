@@ -112,7 +112,7 @@ COMPACT = Config(
     keep=100,
     per="region",
     match_batch=1,
-    focus=dict(below=0.3, fill=0.7, score=0.1, looks=2),
+    focus=dict(below=0.3, fill=0.7, score=0.2, looks=2),
 )
 TINY = replace(
     COMPACT,
