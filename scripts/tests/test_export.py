@@ -41,7 +41,7 @@ def test_manifest_holds_hashes_and_weights(compact, tmp_path):
     assert m["format"] == 1 and m["description"] == 'a "quoted" one' and len(m["classes"]) == 13
     assert m["anchors"]["strides"] == [[8, 8], [16, 16], [32, 32], [64, 64]]
     assert m["open_set"]["logit"] == -1.5
-    assert m["focus"] == {"below": 0.3, "fill": 0.7, "score": 0.1, "looks": 2}
+    assert m["focus"] == {"below": 0.3, "fill": 0.7, "score": 0.2, "looks": 2}
     for graph in m["graphs"].values():
         assert hashlib.sha256((tmp_path / graph["file"]).read_bytes()).hexdigest() == graph["sha256"]
     v, d = compact.roi_heads.match_predictor.score_weights()
