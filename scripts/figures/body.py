@@ -164,10 +164,11 @@ class Camera:
     level: float = -30.0
     """Height of the lens against the hip joints (cm, negative is above)."""
 
-    def project(self, p: np.ndarray) -> tuple[np.ndarray, float]:
-        k = self.distance / max(self.distance - float(p[2]), 40.0)
-        y = (p[1] - self.level) * k + self.level
-        return np.array([self.cx + p[0] * k * self.scale, self.cy + y * self.scale]), self.scale * k
+    def project(self, p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(place on the picture, px per cm there) of a point, or of each of n x 3."""
+        k = self.distance / np.maximum(self.distance - p[..., 2], 40.0)
+        y = (p[..., 1] - self.level) * k + self.level
+        return np.stack([self.cx + p[..., 0] * k * self.scale, self.cy + y * self.scale], -1), self.scale * k
 
 
 @dataclass
@@ -229,8 +230,13 @@ def joints(body: Body, pose: Pose) -> dict[str, np.ndarray]:
 
 
 def skeleton(body: Body, pose: Pose, camera: Camera) -> Skeleton:
+    return seen(joints(body, pose), body, pose, camera)
+
+
+def seen(places: dict[str, np.ndarray], body: Body, pose: Pose, camera: Camera) -> Skeleton:
+    """Joints at `places` (3-d, cm) on the picture."""
     at, scale, depth = {}, {}, {}
-    for name, p in joints(body, pose).items():
+    for name, p in places.items():
         at[name], k = camera.project(p)
         scale[name], depth[name] = float(k * body.size), float(p[2])
     return Skeleton(at, scale, depth, pose, body, camera)

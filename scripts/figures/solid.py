@@ -9,15 +9,14 @@ import cv2
 import numpy as np
 
 from . import cut
-from .body import Body, Camera, Pose, Skeleton
-from .canvas import WRAP, Canvas, Light
+from .body import Body, Camera, Pose, Skeleton, seen
+from .canvas import Canvas, Light, Wrap, around, texels
 from .garment import Worn
 from .mesh import ARM, FOOT, GROUPS, Mesh, grid, normals, posed, skin, smooth
 from .products import Product
 from .raster import facing, fill
 from .sheet import Panel
-from .util import folds
-from .worn import Figure, ground_shadow
+from .worn import Figure, ground_shadow, layers
 
 FINE = 2
 """Samples of a pixel along each side."""
@@ -33,12 +32,11 @@ def draw_solid(canvas: Canvas, figure: Figure, mesh: Mesh, pose: Pose, camera: C
     """Paints the figure over the canvas as `worn.draw_figure` does, and returns its skeleton."""
     picture = _Picture(canvas, camera, light)
     person = _Person(picture, figure.body, mesh, pose)
-    sk = person.skeleton(pose, camera)
+    sk = seen(person.at, figure.body, pose, camera)
     canvas.begin_figure()
     ground_shadow(canvas, sk, light)
     person.bare()
-    order = {"lower": 1, "upper": 2, "dress": 2, "outer": 3}
-    for worn in sorted(figure.garments, key=lambda g: 0.5 if g.tucked else order[g.cloth.product.kind]):
+    for worn in layers(figure):
         person.wear(worn, sum(g.instance < worn.instance for g in figure.garments))
     picture.finish()
     return sk
@@ -70,26 +68,15 @@ def _along(p: np.ndarray, a, b, c, upper: float, lower: float) -> tuple[np.ndarr
     return v.astype(np.float32), np.arctan2(off @ side, off @ front).astype(np.float32)
 
 
-def _wrap(angle: np.ndarray, width: np.ndarray) -> np.ndarray:
-    index = np.mod(angle * np.float32(512 / (2 * np.pi)) + 256, 512)
-    low = index.astype(np.int32)
-    t = index - low
-    return ((WRAP[low] * (1 - t) + WRAP[np.minimum(low + 1, 512)] * t) * width).astype(np.float32)
+def _texel(panel: Panel, wrap: Wrap, angle: np.ndarray, v: np.ndarray, scale: float, side: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """(RGBA, bump) of a panel at n places: angle round the body, v cm down; `side` -1 for its mirror image.
 
-
-def _texel(panel: Panel, x: np.ndarray, v: np.ndarray, scale: float, fold: int) -> tuple[np.ndarray, np.ndarray]:
-    """(RGBA, bump) of a panel at x, v cm."""
-    at = (17.0 * fold, 31.0 * fold)
-    sample = lambda image, px, py, border: cv2.remap(
-        image, px[None].astype(np.float32), py[None].astype(np.float32), cv2.INTER_LINEAR, borderMode=border
-    )[0]
-    rows = lambda image, px, py, border: np.concatenate(
-        [sample(image, px[i : i + 30000], py[i : i + 30000], border) for i in range(0, len(px), 30000)]
-    )
-    bump = rows(folds(fold), x * 4 + at[0], v * 4 + at[1], cv2.BORDER_WRAP)
-    image, ppc = panel.level(scale)
-    px, py = (x - panel.x0) * ppc - 0.5 + bump[:, 0] * 0.22 * ppc, (v - panel.y0) * ppc - 0.5 + bump[:, 1] * 0.22 * ppc
-    return rows(image, px, py, cv2.BORDER_REPLICATE).astype(np.float32), bump
+    cv2 takes rows of less than 32768 places."""
+    x = (side * around(angle, np.interp(v, *wrap.width))).astype(np.float32)[None]
+    v = v.astype(np.float32)[None]
+    parts = [texels(panel, wrap, x[:, i : i + 30000], v[:, i : i + 30000], scale) for i in range(0, x.shape[1], 30000)]
+    rgba, bump = (np.concatenate(column, axis=1)[0] for column in zip(*parts))
+    return rgba.astype(np.float32), bump
 
 
 class _Picture:
@@ -103,17 +90,10 @@ class _Picture:
         self.owner = np.full(self.height * self.width, -1, np.int16)
         self.normal = np.zeros((self.height * self.width, 3), np.float32)
 
-    def project(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        c = self.camera
-        k = c.distance / np.maximum(c.distance - points[:, 2], 40.0)
-        x = c.cx + points[:, 0] * k * c.scale
-        y = c.cy + ((points[:, 1] - c.level) * k + c.level) * c.scale
-        return np.stack([x, y], 1) * FINE, points[:, 2]
-
     def add(self, points: np.ndarray, faces: np.ndarray, given: np.ndarray, colour, instance: int) -> None:
         """Paints a surface. `given`: values of its points; `colour` makes of them (RGB, cover 0..1, bump or None)."""
-        flat, depth = self.project(points)
-        found = fill(flat, depth, faces, self.width, self.height)
+        flat = self.camera.project(points)[0] * FINE
+        found = fill(flat, points[:, 2], faces, self.width, self.height)
         if instance:
             self._lost(flat, faces, instance)
         if not len(found.pixel):
@@ -179,13 +159,6 @@ class _Person:
         self.normals = normals(self.points, mesh.faces)
         self.given = np.concatenate([mesh.points, mesh.weights[:, ARM].sum(1)[:, None]], 1)
         """Of every point: where it is at rest, and how much it belongs to an arm."""
-
-    def skeleton(self, pose: Pose, camera: Camera) -> Skeleton:
-        sk = Skeleton({}, {}, {}, pose, self.body, camera)
-        for name, p in self.at.items():
-            sk.at[name], k = camera.project(p)
-            sk.scale[name], sk.depth[name] = float(k * self.body.size), float(p[2])
-        return sk
 
     def bare(self) -> None:
         """Skin, face, hair and shoes."""
@@ -327,12 +300,13 @@ class _Person:
 def _clothing(mesh: Mesh, worn: Worn, width, limb, top: float, end: float, scale: float):
     """What the garment's panels show at points at rest."""
     p, cloth = worn.cloth.product, worn.cloth
+    wrap = lambda half, fold: Wrap(half, fold=fold, fold_at=(17.0 * fold, 31.0 * fold))
 
     def colour(values):
         rest, arm = values[:, :3].astype(np.float32), values[:, 3]
         v = mesh.down(rest[:, 1])
         angle = np.arctan2(rest[:, 0], (rest[:, 2] - mesh.middle(v)) / mesh.depth(v))
-        rgba, bump = _texel(cloth.trunk, _wrap(angle, np.interp(v, *width)), v, scale, worn.fold)
+        rgba, bump = _texel(cloth.trunk, wrap(width, worn.fold), angle, v, scale)
         cover = rgba[:, 3] / 255 * ((v > top) & (v < end + 1.0))
         limbs = (v > cut.CROTCH_V) if p.has_legs else (arm > 0.5)
         cover[limbs] = 0
@@ -345,8 +319,8 @@ def _clothing(mesh: Mesh, worn: Worn, width, limb, top: float, end: float, scale
                 if not len(own):
                     continue
                 along, round_ = _along(rest[own], *(mesh.at[f"{j}_{side}"] for j in ends), *spans)
-                x = _wrap(round_, np.interp(along, *limb)) * (-1 if side == "l" else 1)
-                part, bumps = _texel(cloth.limb, x, along, scale, worn.fold + (1 if side == "l" else 2))
+                fold, sign = (1, -1) if side == "l" else (2, 1)
+                part, bumps = _texel(cloth.limb, wrap(limb, worn.fold + fold), round_, along, scale, sign)
                 rgba[own], bump[own] = part, bumps
                 cover[own] = part[:, 3] / 255 * (along < stop)
         return rgba[:, :3], cover, bump

@@ -60,6 +60,12 @@ def draw_figure(canvas: Canvas, figure: Figure, pose: Pose, camera: Camera, ligh
     return sk
 
 
+def layers(figure: Figure) -> list[Worn]:
+    """The garments from the innermost one outwards."""
+    order = {"lower": 1, "upper": 2, "dress": 2, "outer": 3}
+    return sorted(figure.garments, key=lambda g: 0.5 if g.tucked else order[g.cloth.product.kind])
+
+
 def ground_shadow(canvas: Canvas, sk: Skeleton, light: Light) -> None:
     """The dark of the floor around the feet."""
     k = sk.scale["pelvis"]
@@ -167,9 +173,7 @@ def _trunk(canvas: Canvas, sk: Skeleton, figure: Figure, light: Light) -> None:
     end = 26.0 if closed else cut.CROTCH_V - 2
     paint_plain(canvas, Trunk(points[:4], v[:4], bare, k, -5.0, end), sk.body.skin, light)
     _neck(canvas, sk, light)
-    order = {"lower": 1, "upper": 2, "dress": 2, "outer": 3}
-    layers = sorted(figure.garments, key=lambda g: 0.5 if g.tucked else order[g.cloth.product.kind])
-    for worn in layers:
+    for worn in layers(figure):
         paint_trunk(canvas, sk, worn, light)
 
 

@@ -130,12 +130,11 @@ def test_what_falls_outside_the_picture_counts_as_hidden(doll):
 
 def test_without_anny_the_cure_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "anny", None)
-    mesh._model.cache_clear()
     with pytest.raises(ModuleNotFoundError, match="pip install anny"):
         mesh.bank(1, 1)
 
 
-def test_annys_bodies_are_people(tmp_path):
+def test_annys_bodies_are_people():
     pytest.importorskip("anny", reason="Anny is not installed")
     first, again = mesh.bank(3, 2), mesh.bank(3, 2)
     assert all(np.array_equal(a.points, b.points) for a, b in zip(first, again))
