@@ -74,7 +74,7 @@ fn boxes_and_rois(criterion: &mut Criterion) {
         ratios: vec![0.5, 1.0, 2.0],
         strides: STRIDES.map(|stride| [stride, stride]).to_vec(),
     });
-    let settings = ProposalSettings { per_level: 300, keep: 100, nms: 0.7, min_side: 1e-3 };
+    let settings = ProposalSettings { per_level: 300, keep: 100, nms: 0.7, min_side: 1e-3, context: None };
     let (objectness, deltas) = (maps(3, &STRIDES), maps(12, &STRIDES));
     criterion.bench_function("proposals", |bench| {
         bench.iter(|| proposals(black_box(&objectness), &deltas, &anchors, &settings, INPUT));

@@ -115,7 +115,7 @@ fn proposals_are_the_published_ones() {
     let path = folder.join("case-320x320/frame.npz");
     let objectness: Vec<Tensor> = (0..5).map(|level| tensor(&path, &format!("obj{level}"))).collect();
     let deltas: Vec<Tensor> = (0..5).map(|level| tensor(&path, &format!("delta{level}"))).collect();
-    let settings = ProposalSettings { per_level: 1000, keep: 1000, nms: 0.7, min_side: 1e-3 };
+    let settings = ProposalSettings { per_level: 1000, keep: 1000, nms: 0.7, min_side: 1e-3, context: None };
     let ours = proposals(&objectness, &deltas, &published_anchors(), &settings, INPUT);
     let expected = rows(&path, "proposals", 4);
     assert_eq!(ours.len(), expected.len());

@@ -45,6 +45,9 @@ class Config:
     """Channels of C3, C4 and C5 that the match heads get beside the pyramid's; none in the published network."""
     box_appearance: bool = False
     """Whether the box head gets them too."""
+    context: float = 0.0
+    """How many times as wide and high as a box the part of the picture about it is that the box head sees too; 0: none, as
+    published."""
     masks: bool = False
     prefilter: str = "none"
     input_size: tuple[int, int] = (320, 320)

@@ -5,13 +5,16 @@ pictures of everything that shows in them, and empty scenes.
 """
 
 import json
+import sys
 from collections import defaultdict
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
+from torch.utils.data import DataLoader, Dataset
 
 from .config import MEAN, STD
 from .preprocess import fitted_size
@@ -34,6 +37,11 @@ class Sample:
     shop: bool
     features: torch.Tensor | None = None
     """The frozen blocks' output in place of the image, where it is stored (`stored`)."""
+
+    def to(self, device: torch.device | str) -> "Sample":
+        """The same with all tensors on `device`."""
+        moved = {k: v.to(device, non_blocking=True) for k, v in vars(self).items() if isinstance(v, torch.Tensor)}
+        return replace(self, **moved)
 
 
 class Pictures:
@@ -162,6 +170,27 @@ def place(picture, boxes, box, rng, light=jitter) -> tuple[Placed, tuple[int, in
     normal = (np.asarray(picture, np.float32) / 255 - np.float32(MEAN)) / np.float32(STD)
     values[:, : size[0], : size[1]] = normal.transpose(2, 0, 1)
     return Placed(values, float(np.sqrt(scale[0] * scale[1]))), size, np.ascontiguousarray(moved, np.float32)
+
+
+class Draws(Dataset):
+    """Batch n of a run, drawn by a generator of its own: the same whichever process makes it, and when."""
+
+    def __init__(self, make, seed: tuple[int, ...]):
+        self.make, self.seed = make, seed
+
+    def __getitem__(self, n: int) -> list[Sample]:
+        return self.make(np.random.default_rng([*self.seed, n]))
+
+
+def draws(make, seed: tuple[int, ...], first: int = 0, loaders: int = 0) -> Iterator[list[Sample]]:
+    """`make(generator)` for batch `first`, `first` + 1 and so on without an end; ahead of time in `loaders` processes, if any."""
+    ahead = {"prefetch_factor": 3, "worker_init_fn": _one_thread} if loaders else {}
+    numbers = range(first, sys.maxsize)
+    yield from DataLoader(Draws(make, seed), batch_size=None, sampler=numbers, num_workers=loaders, collate_fn=list, **ahead)
+
+
+def _one_thread(_) -> None:
+    cv2.setNumThreads(1)
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ def config_of(m: dict) -> Config:
         per_level=m["proposals"]["per_level"],
         keep=m["proposals"]["keep"],
         proposal_nms=m["proposals"]["nms"],
+        context=m["proposals"].get("context", 0.0),
         score=m["detections"]["score"],
         nms=m["detections"]["nms"],
         max_detections=m["detections"]["max"],
@@ -68,14 +69,14 @@ class Folder:
         given = {session.get_inputs()[0].name: np.ascontiguousarray(value.numpy())}
         return [torch.from_numpy(v) for v in session.run(None, given)]
 
-    def batched(self, graph: str, rois: torch.Tensor, batch: int) -> list[torch.Tensor]:
-        """RoIs (channels first) through a graph of fixed batch, the last batch filled with zeros."""
+    def batched(self, graph: str, rois: torch.Tensor, batch: int, each: int = 1) -> list[torch.Tensor]:
+        """RoIs (channels first), `each` to a row of the result, through a graph of fixed batch, the last filled with zeros."""
         rois = rois.permute(0, 2, 3, 1)
         padded = torch.cat([rois, rois.new_zeros(-len(rois) % batch, *rois.shape[1:])])
         if len(padded) == 0:
             padded = rois.new_zeros(batch, *rois.shape[1:])
         parts = [self.run(graph, part) for part in padded.split(batch)]
-        return [torch.cat(column)[: len(rois)] for column in zip(*parts)]
+        return [torch.cat(column)[: len(rois) // each] for column in zip(*parts)]
 
     def trunk(self, image: torch.Tensor):
         """As `Network.trunk`, for one picture."""
@@ -85,7 +86,8 @@ class Folder:
 
     def box(self, rois: torch.Tensor):
         """As `Network.box`."""
-        return self.batched("box_head", rois, self.config.keep)
+        each = 2 if self.config.context else 1
+        return self.batched("box_head", rois, each * self.config.keep, each)
 
     def embed(self, rois: torch.Tensor):
         """As `Network.embed`."""

@@ -29,7 +29,8 @@ class Trunk(nn.Module):
 
 
 class Box(nn.Module):
-    """`rois` N x 7 x 7 x C -> class logits, deltas; fc6's columns are permuted instead of the RoIs."""
+    """`rois` N x 7 x 7 x C (2 N with context, as `pool_boxes` gives them) -> class logits, deltas; fc6's columns are permuted
+    instead of the RoIs."""
 
     def __init__(self, network: Network):
         super().__init__()
@@ -38,16 +39,24 @@ class Box(nn.Module):
         # Laid out as it is multiplied, so that it keeps its name.
         self.mix = nn.Parameter(self.head.mix.weight.T.contiguous()) if hasattr(self.head, "mix") else None
         self.cut = network.config.extra > 0
-        weight = self.head.fc6.weight
-        columns = weight.view(weight.shape[0], -1, 7, 7).permute(0, 2, 3, 1).flatten(1)
-        self.head.fc6.weight = nn.Parameter(columns.contiguous())
+        self.context = network.config.context > 0
+        channels_last = lambda w: w.view(len(w), -1, 7, 7).permute(0, 2, 3, 1).flatten(1).contiguous()  # noqa: E731
+        self.head.fc6.weight = nn.Parameter(channels_last(self.head.fc6.weight))
+        if self.context:
+            self.mix_context = nn.Parameter(self.head.mix_context.weight.T.contiguous())
+            self.fc6_context = nn.Parameter(channels_last(self.head.fc6_context.weight).T.contiguous())
 
     def forward(self, rois):
+        if self.context:
+            rois, around = rois.reshape(-1, 2, *rois.shape[1:]).unbind(dim=1)
         if self.mix is not None:
             rois = rois @ self.mix
         elif self.cut:
             rois = rois[..., : self.head.channels]
-        return self.predictor(F.relu(self.head.fc7(F.relu(self.head.fc6(rois.flatten(1))))))
+        hidden = self.head.fc6(rois.flatten(1))
+        if self.context:
+            hidden = hidden + (around @ self.mix_context).flatten(1) @ self.fc6_context
+        return self.predictor(F.relu(self.head.fc7(F.relu(hidden))))
 
 
 class Match(nn.Module):

@@ -16,10 +16,12 @@ class BoxHead(nn.Module):
     """Flatten, two fully connected layers with ReLU: N x C x 7 x 7 -> N x width. C = channels + extra.
 
     With `extra` channels (never in the published network) each place of the RoI is first mixed down to `channels`; at the
-    beginning that is the pyramid's alone. RoIs of the pyramid alone pass as if the others were 0.
+    beginning that is the pyramid's alone. RoIs of the pyramid alone pass as if the others were 0. With `context` (never in the
+    published network) every other RoI is of a box's surroundings, 2 N in all, and is mixed down to half as many; at the
+    beginning they count nothing.
     """
 
-    def __init__(self, channels: int, width: int, extra: int = 0):
+    def __init__(self, channels: int, width: int, extra: int = 0, context: bool = False):
         super().__init__()
         self.channels = channels
         if extra:
@@ -28,13 +30,22 @@ class BoxHead(nn.Module):
                 self.mix.weight.copy_(torch.eye(channels, channels + extra))
         self.fc6 = nn.Linear(channels * 49, width)
         self.fc7 = nn.Linear(width, width)
+        if context:
+            self.mix_context = nn.Linear(channels + extra, channels // 2, bias=False)
+            self.fc6_context = nn.Linear(channels // 2 * 49, width, bias=False)
+            nn.init.zeros_(self.fc6_context.weight)
 
     def forward(self, rois: torch.Tensor) -> torch.Tensor:
-        if hasattr(self, "mix"):
-            rois = torch.einsum("ncyx,oc->noyx", rois, self.mix.weight[:, : rois.shape[1]])
-        else:
-            rois = rois[:, : self.channels]
-        return F.relu(self.fc7(F.relu(self.fc6(rois.flatten(1)))))
+        context = 0.0
+        if hasattr(self, "mix_context"):
+            rois, around = rois.unflatten(0, (-1, 2)).unbind(dim=1)
+            context = F.linear(_mixed(around, self.mix_context).flatten(1), self.fc6_context.weight)
+        rois = _mixed(rois, self.mix) if hasattr(self, "mix") else rois[:, : self.channels]
+        return F.relu(self.fc7(F.relu(self.fc6(rois.flatten(1)) + context)))
+
+
+def _mixed(rois: torch.Tensor, mix: nn.Linear) -> torch.Tensor:
+    return torch.einsum("ncyx,oc->noyx", rois, mix.weight[:, : rois.shape[1]])
 
 
 class BoxPredictor(nn.Module):

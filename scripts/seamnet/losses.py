@@ -1,6 +1,7 @@
 """Losses: region proposals, boxes and classes, and the match of street and shop garments."""
 
 import math
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -12,66 +13,86 @@ SMOOTH = 1 / 9
 """Where the smooth L1 loss turns linear, in deltas."""
 
 
-def assign(candidates, sample: Sample, high: float, low: float, rescue: bool):
-    """Label n candidate boxes: (1 garment, 0 background, -1 neither; index of the nearest garment).
+@dataclass
+class Truth:
+    """The garments of B pictures, padded to the same count M: boxes B x M x 4, labels B x M; which of them are there and show
+    enough to be learnt (`known`), and which hardly show (`blurred`), both B x M."""
+
+    boxes: torch.Tensor
+    labels: torch.Tensor
+    known: torch.Tensor
+    blurred: torch.Tensor
+
+    @staticmethod
+    def of(samples: list[Sample]) -> "Truth":
+        most = max(1, *(len(s.labels) for s in samples)) if samples else 1
+        fill = lambda values, rest: F.pad(values, (0,) * (2 * values.dim() - 1) + (most - len(values),), value=rest)  # noqa: E731
+        visible = torch.stack([fill(s.visible, -1.0) for s in samples])
+        return Truth(
+            boxes=torch.stack([fill(s.boxes, 0.0) for s in samples]),
+            labels=torch.stack([fill(s.labels, 0) for s in samples]),
+            known=visible >= VISIBLE,
+            blurred=(visible >= 0) & (visible < VISIBLE),
+        )
+
+
+def assign(candidates: torch.Tensor, truth: Truth, high: float, low: float, rescue: bool) -> tuple[torch.Tensor, torch.Tensor]:
+    """Label candidate boxes, B x n x 4: (1 garment, 0 background, -1 neither; index of the nearest garment), both B x n.
 
     `rescue`: a garment's best candidates count even below `high`. Candidates on barely visible
     garments are neither.
     """
-    known = sample.visible >= VISIBLE
-    status = torch.zeros(len(candidates), dtype=torch.long)
-    nearest = torch.zeros(len(candidates), dtype=torch.long)
-    if known.any():
-        ids = torch.nonzero(known).flatten()
-        iou = boxes.box_iou(sample.boxes[ids], candidates)
-        best, which = iou.max(dim=0)
-        nearest = ids[which]
-        status[best >= low] = -1
-        status[best >= high] = 1
-        if rescue:
-            top = iou.max(dim=1, keepdim=True).values
-            lucky = ((iou >= top - 1e-4) & (top > 0.2)).any(dim=0)
-            status[lucky] = 1
-    if (~known).any():
-        blurred = boxes.box_iou(sample.boxes[~known], candidates).max(dim=0).values >= 0.3
-        status[blurred & (status == 0)] = -1
+    overlap = boxes.iou(truth.boxes, candidates)
+    known = overlap.masked_fill(~truth.known[..., None], -1.0)
+    best, nearest = known.max(dim=1)
+    status = torch.zeros_like(nearest)
+    status[best >= low] = -1
+    status[best >= high] = 1
+    if rescue:
+        top = known.amax(dim=2, keepdim=True)
+        status[((known >= top - 1e-4) & (top > 0.2)).any(dim=1)] = 1
+    blurred = overlap.masked_fill(~truth.blurred[..., None], -1.0).amax(dim=1) >= 0.3
+    status[blurred & (status == 0)] = -1
     return status, nearest
 
 
 def draw(status: torch.Tensor, count: int, share: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """Random indices of positives (at most `share` of `count`) and of negatives to fill up."""
-    positive, negative = torch.nonzero(status == 1).flatten(), torch.nonzero(status == 0).flatten()
-    positive = positive[torch.randperm(len(positive))[: int(count * share)]]
-    negative = negative[torch.randperm(len(negative))[: count - len(positive)]]
-    return positive, negative
+    """Of each row of B x n some positives at random (at most `share` of `count`) and negatives to fill up: two masks."""
+    chance = torch.rand(status.shape, device=status.device)
+
+    def some(of: torch.Tensor, most) -> torch.Tensor:
+        place = chance.masked_fill(~of, 2.0).argsort(dim=1).argsort(dim=1)
+        return of & (place < most)
+
+    positive = some(status == 1, int(count * share))
+    return positive, some(status == 0, count - positive.sum(dim=1, keepdim=True))
 
 
-def rpn_loss(logits, deltas, anchors, samples: list[Sample]) -> tuple[torch.Tensor, torch.Tensor]:
+def rpn_loss(logits, deltas, anchors, truth: Truth) -> tuple[torch.Tensor, torch.Tensor]:
     """Objectness and box losses; logits B x n, deltas B x n x 4 in the anchors' order."""
-    objectness, box, count = logits.new_zeros(()), logits.new_zeros(()), 0
-    for i, sample in enumerate(samples):
-        status, nearest = assign(anchors, sample, 0.6, 0.3, rescue=True)
-        positive, negative = draw(status, 96, 0.5)
-        some = torch.cat([positive, negative])
-        target = (status[some] == 1).float()
-        objectness = objectness + F.binary_cross_entropy_with_logits(logits[i, some], target, reduction="sum")
-        count += len(some)
-        if len(positive):
-            wanted = boxes.encode(sample.boxes[nearest[positive]], anchors[positive], boxes.RPN_WEIGHTS)
-            box = box + F.smooth_l1_loss(deltas[i, positive], wanted, beta=SMOOTH, reduction="sum")
-    return objectness / max(count, 1), box / max(count, 1)
+    anchors = anchors.expand(len(logits), -1, -1)
+    status, nearest = assign(anchors, truth, 0.6, 0.3, rescue=True)
+    positive, negative = draw(status, 96, 0.5)
+    some = positive | negative
+    count = some.sum().clamp(min=1)
+    objectness = F.binary_cross_entropy_with_logits(logits[some], positive[some].float(), reduction="sum")
+    image, place = torch.nonzero(positive, as_tuple=True)
+    wanted = boxes.encode(truth.boxes[image, nearest[image, place]], anchors[image, place], boxes.RPN_WEIGHTS)
+    box = F.smooth_l1_loss(deltas[image, place], wanted, beta=SMOOTH, reduction="sum")
+    return objectness / count, box / count
 
 
-def box_targets(proposals: torch.Tensor, sample: Sample, count: int):
-    """Some of a picture's proposals (with its garments added): boxes, labels, garment boxes."""
-    proposals = torch.cat([proposals, sample.boxes[sample.visible >= VISIBLE]])
-    status, nearest = assign(proposals, sample, 0.5, 0.5, rescue=False)
+def box_targets(proposals: torch.Tensor, valid: torch.Tensor, truth: Truth, count: int):
+    """Some of each picture's proposals, B x n x 4 where `valid`, with its garments added: boxes, labels, garment boxes and the
+    pictures they are of, in a row."""
+    candidates = torch.cat([proposals, truth.boxes], dim=1)
+    status, nearest = assign(candidates, truth, 0.5, 0.5, rescue=False)
+    status[~torch.cat([valid, truth.known], dim=1)] = -1
     positive, negative = draw(status, count, 0.35)
-    some = torch.cat([positive, negative])
-    labels = torch.zeros(len(some), dtype=torch.long)
-    labels[: len(positive)] = sample.labels[nearest[positive]]
-    targets = sample.boxes[nearest[some]] if len(sample.boxes) else proposals[some]
-    return proposals[some], labels, targets
+    image, place = torch.nonzero(positive | negative, as_tuple=True)
+    mine = nearest[image, place]
+    labels = truth.labels[image, mine] * positive[image, place]
+    return candidates[image, place], labels, truth.boxes[image, mine], image
 
 
 def box_loss(logits, deltas, proposals, labels, targets) -> tuple[torch.Tensor, torch.Tensor]:
@@ -112,7 +133,7 @@ def match_loss(head, embeddings, products, shop, bank=None) -> tuple[torch.Tenso
     """(pairwise, ranking) loss of n garments. `shop`: mask; `bank`: older shop embeddings, products."""
     logits = head.pair_logits(embeddings, embeddings)
     same = products[:, None] == products[None]
-    other = ~torch.eye(len(products), dtype=torch.bool)
+    other = ~torch.eye(len(products), dtype=torch.bool, device=products.device)
     pairs = pair_loss(logits[other], same[other])
     street = ~shop
     if not shop.any() or not street.any():

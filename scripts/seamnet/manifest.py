@@ -80,6 +80,8 @@ def sections(network: Network, input_size: tuple[int, int], open_set: float | No
             frames=c.frames, weight=scores["aggregation"][0], bias=scores["aggregation"][1]
         ),
     }
+    if c.context:
+        out["proposals"]["context"] = c.context
     if c.per != "class":
         out["detections"]["per"] = c.per
     if c.focus is not None:

@@ -45,6 +45,7 @@ class Recipe:
     sharpness: float = 0.03
     """Mean weight of a difference in the score, at the beginning."""
     seed: int = 1
+    device: str = "cpu"
 
 
 @torch.no_grad()
@@ -189,12 +190,13 @@ def fit(head: MatchHead, garments: Garments, recipe: Recipe, report=print) -> No
     """Trains the head; leaves its averaged weights in it."""
     rng = np.random.default_rng([recipe.seed, 57])
     batches = Batches(garments, recipe)
-    head.requires_grad_(True).train()
+    head.requires_grad_(True).train().to(recipe.device)
     averaged = {k: v.clone() for k, v in head.state_dict().items()}
     rest = [p for name, p in head.named_parameters() if not name.startswith("linear.0")]
     groups = [{"params": rest, "peak": recipe.lr}, {"params": list(head.linear[0].parameters()), "peak": recipe.last_lr}]
     optimiser = torch.optim.AdamW(groups, lr=recipe.lr, weight_decay=recipe.weight_decay)
-    bank, names = torch.zeros(0, head.last.in_features), torch.zeros(0, dtype=torch.long)
+    bank = torch.zeros(0, head.last.in_features, device=recipe.device)
+    names = torch.zeros(0, dtype=torch.long, device=recipe.device)
     begun, step, mean = time.monotonic(), 0, None
     while True:
         done = max((time.monotonic() - begun) / (60 * recipe.minutes), step / recipe.steps)
@@ -203,7 +205,8 @@ def fit(head: MatchHead, garments: Garments, recipe: Recipe, report=print) -> No
         for group in optimiser.param_groups:
             group["lr"] = group["peak"] * training.rate(step, recipe.warmup, done)
         rows, owners, shop = batches.draw()
-        embeddings = head(hidden(garments.read(rows), rng))
+        owners, shop = owners.to(recipe.device), shop.to(recipe.device)
+        embeddings = head(hidden(garments.read(rows), rng).to(recipe.device))
         pairs, rank = losses.match_loss(head, embeddings, owners, shop, (bank, names))
         loss = 0.3 * pairs + rank
         optimiser.zero_grad(set_to_none=True)
@@ -221,4 +224,4 @@ def fit(head: MatchHead, garments: Garments, recipe: Recipe, report=print) -> No
         if step % 20 == 0:
             report(f"match step {step} pairs {mean[0]:.3f} rank {mean[1]:.3f}")
     head.load_state_dict(averaged)
-    head.eval()
+    head.eval().to("cpu")

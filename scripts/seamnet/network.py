@@ -40,7 +40,7 @@ class Network(nn.Module):
         self.rpn = nn.Module()
         self.rpn.head = RpnHead(config.channels, len(config.ratios))
         heads = self.roi_heads = nn.Module()
-        heads.box_head = BoxHead(config.channels, config.fc, config.extra if config.box_appearance else 0)
+        heads.box_head = BoxHead(config.channels, config.fc, config.extra if config.box_appearance else 0, config.context > 0)
         heads.box_predictor = BoxPredictor(config.fc, labels)
         if config.masks:
             heads.mask_head = MaskHead(config.channels)
@@ -60,7 +60,7 @@ class Network(nn.Module):
         return levels, objectness, deltas
 
     def box(self, rois: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """N x C x 7 x 7 -> class logits, deltas."""
+        """What `pool_boxes` gives of N boxes -> class logits, deltas."""
         return self.roi_heads.box_predictor(self.roi_heads.box_head(rois))
 
     def embed(self, rois: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -81,7 +81,7 @@ class Network(nn.Module):
 def find(config, heads, input_size, size, levels, objectness, deltas) -> Detections:
     """From the trunk's outputs to garments, not embedded; `heads` has `box` (torch or exported)."""
     proposals, _ = propose(config, input_size, size, objectness, deltas)
-    logits, box_deltas = heads.box(pool_rois(config, levels, proposals, 7, input_size))
+    logits, box_deltas = heads.box(pool_boxes(config, levels, proposals, input_size))
     return detect(config, size, proposals, logits, box_deltas)
 
 
@@ -102,11 +102,11 @@ def level_anchors(config: Config, input_size, grids) -> list[torch.Tensor]:
 
 
 def flat(objectness: torch.Tensor, deltas: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """A x h x w and 4A x h x w -> n logits and n x 4 deltas in the anchors' order."""
-    a, h, w = objectness.shape
+    """B x A x h x w and B x 4A x h x w -> B x n logits and B x n x 4 deltas in the anchors' order."""
+    b, a, h, w = objectness.shape
     return (
-        objectness.permute(1, 2, 0).reshape(-1),
-        deltas.view(a, 4, h, w).permute(2, 3, 0, 1).reshape(-1, 4),
+        objectness.permute(0, 2, 3, 1).reshape(b, -1),
+        deltas.view(b, a, 4, h, w).permute(0, 3, 4, 1, 2).reshape(b, -1, 4),
     )
 
 
@@ -115,7 +115,7 @@ def propose(config, input_size, size, objectness, deltas) -> tuple[torch.Tensor,
     kept_boxes, kept_scores = [], []
     all_anchors = level_anchors(config, input_size, [t.shape[-2:] for t in objectness])
     for logits, level_deltas, level in zip(objectness, deltas, all_anchors):
-        logits, level_deltas = flat(logits[0], level_deltas[0])
+        logits, level_deltas = (column[0] for column in flat(logits, level_deltas))
         top = logits.topk(min(config.per_level, len(logits))).indices
         found = boxes.clip(boxes.decode(level_deltas[top], level[top], boxes.RPN_WEIGHTS), size)
         scores = logits[top].sigmoid()
@@ -150,6 +150,14 @@ def pool_rois(config: Config, levels, rois: torch.Tensor, out: int, input_size, 
         pooled = roi_align(level, given, out, scale, config.sampling_ratio, aligned=False)
         result = result.index_put((mine,), pooled)
     return result
+
+
+def pool_boxes(config: Config, levels, rois: torch.Tensor, input_size, image=None) -> torch.Tensor:
+    """What the box head sees of n boxes: n x C x 7 x 7; 2 n with `context`, behind each box's RoI that of its surroundings."""
+    if config.context:
+        rois = boxes.with_context(rois, config.context)
+        image = None if image is None else image.repeat_interleave(2)
+    return pool_rois(config, levels, rois, 7, input_size, image)
 
 
 def detect(config: Config, size, proposals, logits, deltas) -> Detections:

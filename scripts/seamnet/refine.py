@@ -1,7 +1,8 @@
-"""The detector's heads once more, trunk and pyramid at rest, on pictures as unlike one another as can be made of them.
+"""The detector alone once more, on pictures as unlike one another as can be made of them.
 
-The trunk learns from moderate changes, since what the match heads see must keep its colour. Where a garment is and of which
-class it is does not depend on light, on how close it stands, or on colour at all, so here all of that varies.
+Together with a match head it learns from moderate changes, since what that sees must keep its colour. Where a garment is and of
+which class it is does not depend on light, on how close it stands, or on colour at all, so here all of that varies. Trunk and
+pyramid rest, unless they are thawed: the match heads, which see what those make, must then learn again.
 """
 
 import time
@@ -12,7 +13,7 @@ import numpy as np
 import torch
 
 from . import train, training
-from .data import Pictures, Sample, in_another_light
+from .data import Pictures, Sample, draws, in_another_light
 from .network import Network
 
 
@@ -35,6 +36,13 @@ class Recipe:
     """Pictures of each kind in a batch."""
     rois: int = 64
     proposals: int = 100
+    loaders: int = 0
+    """Processes that make batches ahead of time; none: the training's own process."""
+    device: str = "cpu"
+    thaw: bool = False
+    """Whether the pyramid and the body behind its frozen blocks learn too, the slower the deeper."""
+    back: float = 0.0
+    """How far the result goes back to the weights that the run began with: on photographs a mean is better than the end."""
 
 
 def any_light(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -84,26 +92,35 @@ def batch(kinds: list[tuple[list[Place], int]], size: tuple[int, int], rng: np.r
 
 
 def fit(network: Network, sets: list[Pictures], recipe: Recipe, report=print) -> None:
-    """Trains RPN and box head in place; what the match heads see stays as it was, bit by bit."""
+    """Trains RPN and box head in place; what the match heads see stays as it was, bit by bit, unless it is thawed."""
     torch.manual_seed(recipe.seed)
-    rng = np.random.default_rng(recipe.seed)
-    heads = [network.rpn, network.roi_heads.box_head, network.roi_heads.box_predictor]
-    learn = [p for head in heads for p in head.parameters()]
-    optimiser = torch.optim.AdamW(learn, lr=recipe.lr, weight_decay=recipe.weight_decay)
-    averaged = {k: v.clone() for k, v in network.state_dict().items()}
+    network.to(recipe.device)
+    body, pyramid, frozen = network.backbone.body, network.backbone.fpn, train.Recipe().frozen_blocks
+    parts = [(1.0, [network.rpn, network.roi_heads.box_head, network.roi_heads.box_predictor])]
+    if recipe.thaw:
+        parts += [(0.6, [pyramid]), (0.3, body.blocks[frozen:])]
+    groups = [{"params": [p for m in modules for p in m.parameters()], "peak": recipe.lr * share} for share, modules in parts]
+    learn = [p for group in groups for p in group["params"]]
+    optimiser = torch.optim.AdamW(groups, lr=recipe.lr, weight_decay=recipe.weight_decay)
+    begun_with = {k: v.clone() for k, v in network.state_dict().items()}
+    averaged = {k: v.clone() for k, v in begun_with.items()}
     counts = {"street": recipe.street, "shop": recipe.shop, "empty": recipe.empty}
     every = [(pictures, i) for pictures in sets for i in range(len(pictures.images))]
     kinds = [([(p, i) for p, i in every if p.images[i]["kind"] == kind], n) for kind, n in counts.items()]
     network.eval()
+    size = network.config.input_size
+    batches = draws(lambda rng: batch(kinds, size, rng), (recipe.seed,), loaders=recipe.loaders)
     begun, step, done = time.monotonic(), 0, 0.0
     while done < 1:
         for group in optimiser.param_groups:
-            group["lr"] = recipe.lr * training.rate(step, recipe.warmup, done)
-        samples = batch(kinds, network.config.input_size, rng)
+            group["lr"] = group["peak"] * training.rate(step, recipe.warmup, done)
+        samples = [sample.to(recipe.device) for sample in next(batches)]
+        images = torch.stack([s.image for s in samples]).contiguous(memory_format=torch.channels_last)
         with torch.no_grad():
-            images = torch.stack([s.image for s in samples])
-            features = network.backbone.body(images.contiguous(memory_format=torch.channels_last))
-            levels = network.backbone.fpn(features)
+            blocks = body.begin(images, frozen)
+        with torch.set_grad_enabled(recipe.thaw):
+            features = body.finish(blocks, frozen)
+            levels = pyramid(features)
             beside = network.appearance(images, features) if network.config.box_appearance else None
         values, _ = train.detector_losses(network, samples, levels, recipe.proposals, recipe.rois, beside)
         total = sum(train.WEIGHTS[name] * value for name, value in values.items())
@@ -116,4 +133,6 @@ def fit(network: Network, sets: list[Pictures], recipe: Recipe, report=print) ->
         done = max(step / recipe.steps, (time.monotonic() - begun) / (60 * recipe.minutes))
         if step % 20 == 0 or done >= 1:
             report(f"step {step} " + " ".join(f"{name} {value.item():.4f}" for name, value in values.items()))
-    network.load_state_dict(averaged)
+    some = {k: v for k, v in averaged.items() if v.is_floating_point()}
+    network.load_state_dict({k: torch.lerp(v, begun_with[k], recipe.back) for k, v in some.items()}, strict=False)
+    network.to("cpu")

@@ -55,10 +55,14 @@ def state(folder: str | Path) -> dict[str, torch.Tensor]:
     out = {}
     for graph, given, wanted in PARTS:
         out |= {wanted + k.removeprefix(given): v for k, v in weights[graph].items() if k.startswith(given)}
-    fc6 = out["roi_heads.box_head.fc6.weight"]
-    out["roi_heads.box_head.fc6.weight"] = fc6.reshape(len(fc6), 7, 7, -1).transpose(0, 3, 1, 2).reshape(len(fc6), -1)
-    if "mix" in weights["box_head"]:
-        out["roi_heads.box_head.mix.weight"] = weights["box_head"]["mix"].T
+    box = "roi_heads.box_head."
+    for name in ("mix", "mix_context", "fc6_context"):
+        if name in weights["box_head"]:
+            out[f"{box}{name}.weight"] = weights["box_head"][name].T
+    for name in (box + "fc6.weight", box + "fc6_context.weight"):
+        if name in out:
+            columns = out[name].reshape(len(out[name]), 7, 7, -1).transpose(0, 3, 1, 2)
+            out[name] = columns.reshape(len(columns), -1)
     # Heads that are alike up to their last layer are written once.
     first, second = (f"roi_heads.{name}." for name in HEADS)
     shared = {k: v for k, v in out.items() if k.startswith((first + "conv_seq", first + "palette"))}

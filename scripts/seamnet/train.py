@@ -14,10 +14,11 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.distributed as dist
+from torchvision.ops import batched_nms
 
 from . import boxes, checkpoint, losses, pretrained, training
-from .data import VISIBLE, BatchSpec, Pictures, Sample, batch
-from .network import Network, flat, level_anchors, pool_rois, propose
+from .data import VISIBLE, BatchSpec, Pictures, Sample, batch, draws
+from .network import Network, flat, level_anchors, pool_boxes, pool_rois
 from .stored import Stored
 
 
@@ -48,6 +49,9 @@ class Recipe:
     shake: float = 0.06
     batch: BatchSpec = BatchSpec()
     threads: int = 1
+    loaders: int = 0
+    """Processes that make batches ahead of time; none: the training's own process."""
+    device: str = "cpu"
     save_every: float = 120.0
     """Seconds between checkpoints."""
 
@@ -78,9 +82,10 @@ def begin_even(network: Network, samples: list[Sample], blocks: int) -> None:
         network.rpn.head(levels)
         levels = [level.contiguous() for level in levels[:-1]]
         garments = torch.cat([s.boxes for s in samples])
-        image = torch.cat([torch.full((len(s.boxes),), i) for i, s in enumerate(samples)])
-        seven, fourteen = (pool_rois(network.config, levels, garments, n, network.config.input_size, image) for n in (7, 14))
-        network.box(seven)
+        image = picture_of([s.labels > 0 for s in samples])
+        config, size = network.config, network.config.input_size
+        network.box(pool_boxes(config, levels, garments, size, image))
+        fourteen = pool_rois(config, levels, garments, 14, size, image)
         heads.match_predictor(without_appearance(network, fourteen))
 
     training.even_out(layers, run)
@@ -101,34 +106,52 @@ def without_appearance(network: Network, rois: torch.Tensor) -> torch.Tensor:
 
 
 @torch.no_grad()
-def box_batch(network: Network, samples: list[Sample], objectness, deltas, proposals: int, count: int):
-    """`count` RoIs of each picture, out of its best `proposals`: boxes, labels, garment boxes, picture index."""
-    parts = []
-    for i, sample in enumerate(samples):
-        raw = [t[i : i + 1] for t in objectness], [t[i : i + 1] for t in deltas]
-        found, _ = propose(network.config, network.config.input_size, sample.size, *raw)
-        chosen = losses.box_targets(found[:proposals], sample, count)
-        parts.append((*chosen, torch.full((len(chosen[0]),), i)))
-    return [torch.cat(column) for column in zip(*parts)]
+def proposals_of(network: Network, sizes: torch.Tensor, objectness, deltas, anchors, count: int):
+    """`propose` for B pictures of `sizes` (B x 2: height, width) at once -> their best `count` boxes B x count x 4, and which
+    of them are there, B x count."""
+    config = network.config
+    corner = sizes.flip(1).repeat(1, 2)[:, None].float()
+    found, scores = [], []
+    for logits, moves, level in zip(objectness, deltas, anchors):
+        logits, moves = flat(logits, moves)
+        score, top = logits.topk(min(config.per_level, logits.shape[1]), dim=1)
+        moved = boxes.decode(moves.gather(1, top[..., None].expand(-1, -1, 4)), level[top], boxes.RPN_WEIGHTS)
+        moved = torch.minimum(moved.clamp(min=0), corner)
+        large = boxes.large(moved.flatten(0, 1), config.proposal_min_side)
+        image = torch.arange(len(moved), device=moved.device).repeat_interleave(moved.shape[1])
+        places = torch.nonzero(large).flatten()
+        places = places[batched_nms(moved.flatten(0, 1)[places], score.flatten()[places], image[places], config.proposal_nms)]
+        kept = torch.full_like(score, -torch.inf).flatten()
+        kept[places] = score.flatten()[places]
+        found.append(moved)
+        scores.append(kept.view_as(score))
+    best, top = torch.cat(scores, dim=1).topk(count, dim=1)
+    return torch.cat(found, dim=1).gather(1, top[..., None].expand(-1, -1, 4)), best > -torch.inf
 
 
 def detector_losses(
     network: Network, samples: list[Sample], levels: list[torch.Tensor], proposals: int, count: int, beside=None
 ) -> tuple[dict[str, torch.Tensor], list[torch.Tensor]]:
-    """Losses of RPN and box head on what `pyramid` gave, and the levels of it that RoIs are pooled from; `proposals` and
-    `count` as in `box_batch`; `beside`: channels for the box head beside the pyramid's, a level."""
+    """Losses of RPN and box head on what `pyramid` gave, and the levels of it that RoIs are pooled from. The box head learns on
+    `count` RoIs of each picture, out of its best `proposals`; `beside`: channels for it beside the pyramid's, a level."""
     config, size = network.config, network.config.input_size
     objectness, deltas = network.rpn.head(levels)
-    anchors = torch.cat(level_anchors(config, size, [t.shape[-2:] for t in objectness]))
-    each = [[flat(o[i], d[i]) for o, d in zip(objectness, deltas)] for i in range(len(samples))]
-    logits = torch.stack([torch.cat([pair[0] for pair in one]) for one in each])
-    moves = torch.stack([torch.cat([pair[1] for pair in one]) for one in each])
-    out = dict(zip(("objectness", "rpn_box"), losses.rpn_loss(logits, moves, anchors, samples)))
-    rois, labels, targets, image = box_batch(network, samples, objectness, deltas, proposals, count)
+    anchors = [a.to(levels[0].device) for a in level_anchors(config, size, [t.shape[-2:] for t in objectness])]
+    truth = losses.Truth.of(samples)
+    logits, moves = (torch.cat(column, dim=1) for column in zip(*map(flat, objectness, deltas)))
+    out = dict(zip(("objectness", "rpn_box"), losses.rpn_loss(logits, moves, torch.cat(anchors), truth)))
+    sizes = torch.tensor([s.size for s in samples], device=logits.device)
+    found = proposals_of(network, sizes, objectness, deltas, anchors, proposals)
+    rois, labels, targets, image = losses.box_targets(*found, truth, count)
     levels = [level.contiguous() for level in levels[:-1]]
     seen = [torch.cat(pair, dim=1) for pair in zip(levels, beside)] if beside else levels
-    out["class"], out["box"] = losses.box_loss(*network.box(pool_rois(config, seen, rois, 7, size, image)), rois, labels, targets)
+    out["class"], out["box"] = losses.box_loss(*network.box(pool_boxes(config, seen, rois, size, image)), rois, labels, targets)
     return out, levels
+
+
+def picture_of(chosen: list[torch.Tensor]) -> torch.Tensor:
+    """Masks over the garments of each picture -> the picture that each chosen garment is of."""
+    return torch.cat([torch.full((len(mask),), i, device=mask.device)[mask] for i, mask in enumerate(chosen)])
 
 
 class Bank:
@@ -149,7 +172,8 @@ class Bank:
         """(n x E, n) or None."""
         if not self.items:
             return None
-        return torch.stack(list(self.items.values())), torch.tensor(list(self.items))
+        held = torch.stack(list(self.items.values()))
+        return held, torch.tensor(list(self.items), device=held.device)
 
 
 class Trainer:
@@ -159,7 +183,6 @@ class Trainer:
         self.network, self.recipe = network, recipe
         self.bank = Bank(recipe.bank)
         self.rank = dist.get_rank() if dist.is_initialized() else 0
-        self.rng = np.random.default_rng([recipe.seed, self.rank])
         self.step_number, self.spent = 0, 0.0
         self.averaged = {k: v.clone() for k, v in network.state_dict().items()}
         body = network.backbone.body
@@ -199,9 +222,9 @@ class Trainer:
         """The match losses over every garment that shows enough."""
         seen = [s.visible >= VISIBLE for s in samples]
         rois = torch.cat([boxes.clip(training.shaken(s.boxes[k], self.recipe.shake), s.size) for s, k in zip(samples, seen)])
-        image = torch.cat([torch.full((int(k.sum()),), i) for i, k in enumerate(seen)])
+        image = picture_of(seen)
         products = torch.cat([s.products[k] for s, k in zip(samples, seen)])
-        shop = torch.tensor([samples[i].shop for i in image.tolist()])
+        shop = torch.tensor([s.shop for s in samples], device=image.device)[image]
         head = self.network.roi_heads.match_predictor
         pooled = pool_rois(self.network.config, levels, rois, 14, size, image)
         embeddings = head(without_appearance(self.network, pooled))
@@ -231,7 +254,7 @@ class Trainer:
         if not dist.is_initialized():
             return
         gradients = [p.grad for g in self.optimiser.param_groups for p in g["params"] if p.grad is not None]
-        flat_all = torch.cat([*(g.flatten() for g in gradients), torch.tensor([self.spent])])
+        flat_all = torch.cat([*(g.flatten() for g in gradients), torch.tensor([self.spent], device=gradients[0].device)])
         dist.all_reduce(flat_all)
         flat_all /= dist.get_world_size()
         parts = flat_all[:-1].split([g.numel() for g in gradients])
@@ -247,7 +270,6 @@ class Trainer:
             "optimiser": self.optimiser.state_dict(),
             "step": self.step_number,
             "spent": self.spent,
-            "rng": self.rng.bit_generator.state,
             "recipe": asdict(self.recipe),
         }
         torch.save(state, path.with_suffix(".tmp"))
@@ -255,14 +277,11 @@ class Trainer:
 
     def resume(self, path: Path) -> None:
         """Go on where `save` left (the bank refills by itself)."""
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = torch.load(path, map_location=self.recipe.device, weights_only=True)
         self.network.load_state_dict(state["present"])
         self.averaged = state["model_state_dict"]
         self.optimiser.load_state_dict(state["optimiser"])
         self.step_number, self.spent = state["step"], state["spent"]
-        self.rng.bit_generator.state = state["rng"]
-        if self.rank > 0:
-            self.rng = np.random.default_rng([self.recipe.seed, self.rank, self.step_number])
 
 
 def train(network: Network, source: Pictures | Stored, recipe: Recipe, out: Path, init=None, weights=None, report=print) -> Trainer:
@@ -287,15 +306,16 @@ def train(network: Network, source: Pictures | Stored, recipe: Recipe, out: Path
         checkpoint.load(network, weights)
     else:
         begin_even(network.eval(), draw(np.random.default_rng(0)), recipe.frozen_blocks)
-    network.to(memory_format=torch.channels_last)
+    network.to(recipe.device, memory_format=torch.channels_last)
     trainer, last = Trainer(network, recipe), out / "detector.pth"
     if last.exists():
         trainer.resume(last)
         report(f"resumed at step {trainer.step_number}")
+    batches = draws(draw, (recipe.seed, trainer.rank), trainer.step_number, recipe.loaders)
     saved = clock = time.monotonic()
     with (out / f"detector-{trainer.rank}.log").open("a") as log:
         while trainer.progress() < 1:
-            values = trainer.step(draw(trainer.rng))
+            values = trainer.step([sample.to(recipe.device) for sample in next(batches)])
             trainer.spent += time.monotonic() - clock
             clock = time.monotonic()
             line = {"step": trainer.step_number, "s": round(trainer.spent)}
@@ -310,4 +330,5 @@ def train(network: Network, source: Pictures | Stored, recipe: Recipe, out: Path
     if trainer.rank == 0:
         trainer.save(last)
     network.load_state_dict(trainer.averaged)
+    network.to("cpu")
     return trainer

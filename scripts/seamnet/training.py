@@ -50,4 +50,4 @@ def even_out(layers: list[nn.Module], run) -> None:
 def shaken(boxes: torch.Tensor, amount: float, generator: torch.Generator | None = None) -> torch.Tensor:
     """Boxes with every side moved by up to `amount` of the box."""
     sides = (boxes[:, 2:] - boxes[:, :2]).repeat(1, 2)
-    return boxes + sides * (torch.rand(boxes.shape, generator=generator) * 2 - 1) * amount
+    return boxes + sides * (torch.rand(boxes.shape, generator=generator, device=boxes.device) * 2 - 1) * amount

@@ -10,7 +10,7 @@ import torch
 
 from seamnet import adapt, checkpoint, config, export, manifest, train
 from seamnet.folder import Folder
-from seamnet.network import Network, look, pool_rois
+from seamnet.network import Network, look, pool_boxes, pool_rois
 
 HEAD = dict(name="test", description='a "quoted" one', licence="none", provenance="random")
 
@@ -78,13 +78,15 @@ def test_numbers_read_back(value):
 
 
 @pytest.mark.parametrize("alike", (False, True))
-@pytest.mark.parametrize("box_appearance", (False, True))
-def test_a_model_folder_comes_back_as_the_network_it_was(compact, tmp_path, alike, box_appearance):
-    network = Network(dataclasses.replace(compact.config, box_appearance=box_appearance)).eval()
+@pytest.mark.parametrize("box_appearance,context", ((False, 0.0), (True, 0.0), (True, 2.0)))
+def test_a_model_folder_comes_back_as_the_network_it_was(compact, tmp_path, alike, box_appearance, context):
+    network = Network(dataclasses.replace(compact.config, box_appearance=box_appearance, context=context)).eval()
     train.start(network)
     heads = network.roi_heads
     if box_appearance:
         torch.nn.init.normal_(heads.box_head.mix.weight)
+    if context:
+        torch.nn.init.normal_(heads.box_head.fc6_context.weight, std=0.01)
     if alike:
         adapt.begin(network)
     else:
@@ -97,13 +99,18 @@ def test_a_model_folder_comes_back_as_the_network_it_was(compact, tmp_path, alik
     image, sequence = torch.randn(1, 3, 128, 64), torch.randn(5, 256)
     with torch.no_grad():
         levels = network.trunk(image)[0]
-        rois = [pool_rois(network.config, levels, torch.tensor([[3.0, 4, 60, 90]]), n, (128, 64)) for n in (7, 14)]
+        box = torch.tensor([[3.0, 4, 60, 90]])
+        rois = [pool_boxes(network.config, levels, box, (128, 64)), pool_rois(network.config, levels, box, 14, (128, 64))]
         answers = [
             [*n.trunk(image)[0], *n.trunk(image)[1], *n.box(rois[0]), *n.embed(rois[1]), *n.roi_heads.temporal_aggregator.aggregate(sequence)]
             for n in (network, again)
         ]
     for a, b in zip(*answers):
         assert float((a - b).abs().max()) <= 1e-4 * max(1.0, float(a.abs().max()))
+    folder = Folder(tmp_path)
+    assert folder.config.context == context
+    for a, b in zip(folder.box(rois[0]), network.box(rois[0])):
+        assert a.shape == b.shape and float((a - b).abs().max()) <= 1e-4 * max(1.0, float(b.abs().max()))
     assert torch.equal(heads.match_predictor.score_weights()[0], again.roi_heads.match_predictor.score_weights()[0])
 
 

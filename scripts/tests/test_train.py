@@ -1,6 +1,7 @@
 """A tiny training run on drawn rectangles: losses fall, checkpoints resume, figures come out."""
 
 import dataclasses
+import itertools
 import json
 
 import drawn
@@ -9,8 +10,8 @@ import pytest
 import torch
 
 from seamnet import adapt, checkpoint, evaluate, losses, matching, refine, rois, stored, train, window
-from seamnet.data import BatchSpec, Pictures
-from seamnet.network import Network
+from seamnet.data import BatchSpec, Pictures, Sample, batch, draws
+from seamnet.network import Network, level_anchors, pool_boxes, propose
 
 TINY = train.Recipe(steps=24, warmup=2, lr=2e-3, body_lr=1e-3, frozen_blocks=2, batch=BatchSpec(2, 4, 1))
 
@@ -64,6 +65,24 @@ def test_training_learns_resumes_and_measures(compact, tmp_path, monkeypatch):
     assert 0 <= figures["ap50"] <= 1 and figures["garments"] == 6
 
 
+def test_a_thawed_trunk_learns_behind_its_frozen_blocks_and_goes_part_of_the_way_back(compact, tmp_path):
+    pictures = Pictures(drawn.write(tmp_path / "data"))
+    ends = []
+    before = {k: v.clone() for k, v in compact.state_dict().items()}
+    for back in (0.0, 0.5):
+        network = Network(compact.config)
+        network.load_state_dict(before)
+        recipe = refine.Recipe(steps=3, lr=2e-3, street=2, shop=1, empty=1, thaw=True, back=back)
+        refine.fit(network, [pictures], recipe, lambda _: None)
+        ends.append(network.state_dict())
+    changed = {k for k, v in ends[0].items() if not torch.equal(v, before[k])}
+    assert any(k.startswith("backbone.fpn") for k in changed) and "backbone.body.blocks.6.project.weight" in changed
+    still = ("backbone.body.stem", "backbone.body.blocks.5", "appearance", "roi_heads.match", "roi_heads.temporal")
+    assert not any(k.startswith(still) for k in changed)
+    for k in changed:
+        assert torch.allclose(ends[1][k], (ends[0][k] + before[k]) / 2, atol=1e-6), k
+
+
 def test_heads_learn_and_what_the_match_heads_see_stays(compact, tmp_path):
     pictures = Pictures(drawn.write(tmp_path / "data"))
     network = Network(compact.config)
@@ -75,6 +94,60 @@ def test_heads_learn_and_what_the_match_heads_see_stays(compact, tmp_path):
     changed = {k.split(".")[0 if k.startswith("rpn") else 1] for k, v in after.items() if not torch.equal(v, before[k])}
     assert changed == {"rpn", "box_head", "box_predictor"}
     assert float(lines[-1].split("class ")[1].split()[0]) < 0.8 * np.log(14), "no better than chance"
+
+
+def test_batches_are_the_same_whoever_makes_them(tmp_path):
+    pictures = Pictures(drawn.write(tmp_path / "data"))
+
+    def some(first: int, loaders: int, count: int) -> list[torch.Tensor]:
+        made = draws(lambda rng: batch(pictures, BatchSpec(2, 2, 1), (128, 64), rng), (3, 0), first, loaders)
+        return [torch.stack([sample.image for sample in samples]) for samples in itertools.islice(made, count)]
+
+    one, other, resumed = some(0, 0, 4), some(0, 2, 4), some(2, 0, 2)
+    assert all(map(torch.equal, one, other)) and all(map(torch.equal, one[2:], resumed))
+    assert not torch.equal(one[0], one[1][: len(one[0])])
+
+
+def test_proposals_of_a_batch_are_those_of_each_picture(compact):
+    sizes = [(128, 64), (90, 64), (128, 31)]
+    _, objectness, deltas = compact.trunk(torch.randn(3, 3, 128, 64))
+    deltas = [t * 20 for t in deltas]
+    anchors = level_anchors(compact.config, (128, 64), [t.shape[-2:] for t in objectness])
+    found, valid = train.proposals_of(compact, torch.tensor(sizes), objectness, deltas, anchors, 15)
+    for i, size in enumerate(sizes):
+        alone, _ = propose(compact.config, (128, 64), size, [t[i : i + 1] for t in objectness], [t[i : i + 1] for t in deltas])
+        assert torch.allclose(found[i][valid[i]], alone[: int(valid[i].sum())], atol=1e-4) and int(valid[i].sum()) == 15
+
+
+def test_boxes_are_assigned_to_garments_that_show(compact):
+    def sample(boxes: list, visible: list) -> Sample:
+        n, placed = len(boxes), torch.tensor(boxes).float().reshape(-1, 4)
+        return Sample(None, (100, 100), placed, torch.arange(1, n + 1), torch.arange(n), torch.tensor(visible), False)
+
+    truth = losses.Truth.of([sample([[0, 0, 40, 40], [60, 60, 90, 90]], [1.0, 0.1]), sample([], [])])
+    candidates = torch.tensor([[0, 0, 40, 38], [0, 0, 20, 40], [60, 60, 90, 80], [0, 60, 20, 90]]).float().expand(2, 4, 4)
+    status, nearest = losses.assign(candidates, truth, 0.6, 0.3, rescue=False)
+    assert status.tolist() == [[1, -1, -1, 0], [0, 0, 0, 0]] and nearest[0, 0] == 0
+    rois, labels, targets, image = losses.box_targets(candidates, torch.ones(2, 4, dtype=torch.bool), truth, 8)
+    # The garment itself is a candidate, too, and half a garment is neither: at 0.5 it is one.
+    assert sorted(zip(image.tolist(), labels.tolist())) == [(0, 0), (0, 1), (0, 1), *[(1, 0)] * 4]
+    assert bool((targets[labels > 0] == torch.tensor([0.0, 0, 40, 40])).all())
+    positive, negative = losses.draw(torch.tensor([[1, 1, 1, 0, 0, 0, 0, -1]]), 4, 0.5)
+    assert positive.sum() == 2 and negative.sum() == 2 and not bool((positive & negative)[0, 7])
+
+
+def test_context_counts_nothing_at_first_and_is_of_the_box_before_it(compact):
+    network = Network(dataclasses.replace(compact.config, context=2.0)).eval()
+    network.load_state_dict(compact.state_dict(), strict=False)
+    levels = compact.trunk(torch.randn(1, 3, 128, 64))[0]
+    rois = torch.tensor([[10.0, 20, 30, 60], [0, 0, 64, 100]])
+    plain, both = (pool_boxes(n.config, levels, rois, (128, 64)) for n in (compact, network))
+    assert torch.equal(both[::2], plain)
+    grown = torch.tensor([[0.0, 0, 40, 80], [-32, -50, 96, 150]])
+    assert torch.allclose(both[1::2], pool_boxes(compact.config, levels, grown, (128, 64)))
+    assert all(map(torch.equal, network.box(both), compact.box(plain)))
+    torch.nn.init.normal_(network.roi_heads.box_head.fc6_context.weight)
+    assert not torch.equal(network.box(both)[0], compact.box(plain)[0])
 
 
 def test_a_closer_cut_keeps_boxes_on_their_garments():

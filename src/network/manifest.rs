@@ -255,6 +255,7 @@ impl Manifest {
             ("match.bias", self.matching.bias, -1e6, 1e6),
             ("aggregation.bias", self.aggregation.bias, -1e6, 1e6),
         ];
+        numbers.extend(self.proposals.context.map(|times| ("proposals.context", times, 1.0, 16.0)));
         numbers.extend(self.input.mean.map(|value| ("input.mean", value, -1e3, 1e3)));
         numbers.extend(self.input.std.map(|value| ("input.std", value, 1e-6, 1e3)));
         numbers.extend(self.anchors.sizes.iter().map(|size| ("anchors.sizes", *size, 1.0, 1e4)));
@@ -385,6 +386,20 @@ mod tests {
         let together = two.replace("min_side = 0.01\n", "min_side = 0.01\nper = \"region\"\n");
         assert_eq!(Manifest::parse(&together).unwrap().class_groups(), [[0, 1]]);
         assert!(Manifest::parse(&together.replace("\"region\"", "\"shop\"")).unwrap_err().to_string().contains("shop"));
+    }
+
+    #[test]
+    fn a_box_is_seen_with_what_is_about_it_where_the_manifest_says_so() {
+        use crate::geometry::{Network, Rect};
+        let bounds: Rect<Network> = Rect::new(10.0, 20.0, 30.0, 60.0);
+        let alone = Manifest::parse(&text()).unwrap().proposals;
+        assert_eq!((alone.rois_each(), alone.seen(&[bounds])), (1, vec![bounds]));
+        let twice = text().replace("min_side = 0.001\n", "min_side = 0.001\ncontext = 2.0\n");
+        let settings = Manifest::parse(&twice).unwrap().proposals;
+        let about = Rect::new(0.0, 0.0, 40.0, 80.0);
+        assert_eq!((settings.rois_each(), settings.seen(&[bounds; 2])), (2, vec![bounds, about, bounds, about]));
+        let fault = Manifest::parse(&twice.replace("context = 2.0", "context = 0.5")).unwrap_err().to_string();
+        assert!(fault.contains("proposals.context"), "{fault}");
     }
 
     #[test]

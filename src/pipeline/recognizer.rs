@@ -257,9 +257,10 @@ impl Recognizer {
         boxes: &[Rect<Network>],
         times: &mut StageTimes,
     ) -> Result<(Tensor, Tensor)> {
-        let keep = self.manifest.proposals.keep;
+        let settings = &self.manifest.proposals;
+        let (seen, fixed) = (settings.seen(boxes), settings.keep * settings.rois_each());
         let engine = self.graphs.box_head.as_mut();
-        let heads = features.run_head(&BOX_HEAD, engine, boxes, keep, &self.manifest.rois, times)?;
+        let heads = features.run_head(&BOX_HEAD, engine, &seen, fixed, &self.manifest.rois, times)?;
         let columns = self.manifest.classes.len() + 1;
         let Ok([logits, deltas]) = <[Tensor; 2]>::try_from(heads) else { return Err(self.shape_fault("box_head")) };
         if has_rows(&logits, boxes.len(), columns) && has_rows(&deltas, boxes.len(), 4 * columns) {

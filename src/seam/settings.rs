@@ -1,5 +1,6 @@
 //! What a model's manifest says about each step, as plain values.
 
+use crate::geometry::Rect;
 use serde::Deserialize;
 
 /// How a picture becomes the network's input (seam-spec section 1).
@@ -56,6 +57,22 @@ pub struct ProposalSettings {
     pub nms: f32,
     /// Shortest side, input pixels.
     pub min_side: f32,
+    /// How many times as wide and high as a proposal the part of the picture about it is that the box head sees too, in a RoI of
+    /// its own behind the proposal's. Absent: the box head sees the proposal alone, as published.
+    pub context: Option<f32>,
+}
+
+impl ProposalSettings {
+    /// RoIs that the box head gets for each proposal.
+    pub fn rois_each(&self) -> usize {
+        if self.context.is_some() { 2 } else { 1 }
+    }
+
+    /// What the box head sees of `boxes`: [`Self::rois_each`] RoIs of each, one after the other.
+    pub fn seen<S>(&self, boxes: &[Rect<S>]) -> Vec<Rect<S>> {
+        let Some(times) = self.context else { return boxes.to_vec() };
+        boxes.iter().flat_map(|bounds| [*bounds, bounds.grown(times - 1.0)]).collect()
+    }
 }
 
 /// Which pyramid level a RoI is taken from, and how (seam-spec section 4).

@@ -13,10 +13,10 @@ pub const MOST_ROIS: usize = 100;
 /// Least, usual and greatest size of a graph's open dimension. A single observation does not reach the aggregator; the trunk has
 /// no open dimension.
 pub fn sizes(graph: GraphName, manifest: &Manifest) -> [i64; 3] {
-    let keep = manifest.proposals.keep as i64;
+    let (keep, each) = (manifest.proposals.keep as i64, manifest.proposals.rois_each() as i64);
     match graph {
         GraphName::Trunk => [1, 1, 1],
-        GraphName::BoxHead => [1, keep, keep],
+        GraphName::BoxHead => [each, each * keep, each * keep],
         GraphName::MatchHead => [1, 8, MOST_ROIS as i64],
         GraphName::Aggregator => [2, 10, 100],
     }
@@ -67,13 +67,14 @@ mod tests {
     fn a_head_with_an_open_batch_computes_each_row_as_before() {
         let manifest = shipped();
         let folder = tempfile::tempdir().unwrap();
-        for (graph, side, fixed) in [(GraphName::BoxHead, 7, manifest.proposals.keep), (GraphName::MatchHead, 14, 1)] {
+        let (keep, each) = (manifest.proposals.keep, manifest.proposals.rois_each());
+        for (graph, side, fixed, each) in [(GraphName::BoxHead, 7, keep, each), (GraphName::MatchHead, 14, 1, 1)] {
             let path = manifest.graph_path(graph);
             let opened = folder.path().join("opened.onnx");
             std::fs::write(&opened, with_open_batch(graph, std::fs::read(&path).unwrap()).unwrap()).unwrap();
-            let length = side * side * manifest.features.channels;
+            let length = each * side * side * manifest.features.channels;
             let rois: Vec<f32> = (0..3 * length).map(|at| (at * at % 1009) as f32 / 1009.0).collect();
-            let shape = |rows| [rows, side, side, manifest.features.channels];
+            let shape = |rows| [each * rows, side, side, manifest.features.channels];
             let together = Graphs::load_graph(&opened).unwrap().run(vec![Tensor::new(shape(3), rois.clone())]).unwrap();
             let mut one = Graphs::load_graph(&path).unwrap();
             for (row, roi) in rois.chunks(length).enumerate() {
