@@ -48,14 +48,14 @@ fn frame() -> (Arc<Picture>, Vec<Rect<Camera>>) {
     (frame.picture, boxes.collect())
 }
 
-/// The frame as part of a landscape picture; the boxes go along.
+/// The frame as part of a large landscape picture, which the network sees it in 85 pixels high; the boxes go along.
 fn far_away(picture: &Picture, boxes: &[Rect<Camera>]) -> (Picture, Vec<Rect<Camera>>) {
     let (width, height) = (picture.size().width as u32, picture.size().height as u32);
     let near = RgbImage::from_raw(width, height, picture.rgb().to_vec()).unwrap();
-    let mut wide = RgbImage::from_pixel(1920, 1080, image::Rgb([128, 126, 120]));
-    imageops::replace(&mut wide, &near, 1100, 60);
-    let boxes = boxes.iter().map(|bounds| bounds.shifted(1100.0, 60.0)).collect();
-    (Picture::new(Size::new(1920, 1080), wide.into_raw()), boxes)
+    let mut wide = RgbImage::from_pixel(2880, 1620, image::Rgb([128, 126, 120]));
+    imageops::replace(&mut wide, &near, 1650, 90);
+    let boxes = boxes.iter().map(|bounds| bounds.shifted(1650.0, 90.0)).collect();
+    (Picture::new(Size::new(2880, 1620), wide.into_raw()), boxes)
 }
 
 /// The best overlap of any detection with `bounds`, of at least this score.
@@ -89,7 +89,7 @@ fn a_second_look_finds_small_people_better_and_changes_nothing_else() {
     let sum = |found: &[Detection]| boxes.iter().map(|bounds| best(found, bounds, 0.3)).sum::<f32>();
     assert!(sum(&focused) > sum(&small), "{} against {}", sum(&focused), sum(&small));
     assert!(focused.is_sorted_by(|a, b| a.score >= b.score));
-    let inside = Rect::<Camera>::new(0.0, 0.0, 1920.0, 1080.0);
+    let inside = Rect::<Camera>::new(0.0, 0.0, 2880.0, 1620.0);
     assert!(focused.iter().all(|found| inside.intersection(&found.bounds) >= 0.999 * found.bounds.area()));
 }
 

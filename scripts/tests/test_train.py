@@ -137,8 +137,9 @@ def test_boxes_are_assigned_to_garments_that_show(compact):
 
 
 def test_context_counts_nothing_at_first_and_is_of_the_box_before_it(compact):
-    network = Network(dataclasses.replace(compact.config, context=2.0)).eval()
-    network.load_state_dict(compact.state_dict(), strict=False)
+    network = compact
+    compact = Network(dataclasses.replace(compact.config, context=0.0)).eval()
+    compact.load_state_dict(network.state_dict(), strict=False)
     levels = compact.trunk(torch.randn(1, 3, 128, 64))[0]
     rois = torch.tensor([[10.0, 20, 30, 60], [0, 0, 64, 100]])
     plain, both = (pool_boxes(n.config, levels, rois, (128, 64)) for n in (compact, network))

@@ -4,8 +4,9 @@
 use crate::fault::{Fault, Kind, Result};
 use crate::network::manifest::{GraphName, Manifest};
 use prost::Message;
-use tract_onnx::pb::ModelProto;
+use tract_onnx::pb::tensor_shape_proto::Dimension;
 use tract_onnx::pb::tensor_shape_proto::dimension::Value;
+use tract_onnx::pb::{ModelProto, ValueInfoProto};
 
 /// Most RoIs that match heads get in one run.
 pub const MOST_ROIS: usize = 100;
@@ -22,8 +23,8 @@ pub fn sizes(graph: GraphName, manifest: &Manifest) -> [i64; 3] {
     }
 }
 
-/// The graph with an open batch, if it is a head's. Nothing in a head depends on the batch; whoever builds an engine of it tries
-/// that.
+/// The graph with an open batch, if it is a head's; where a row of its result takes several RoIs, theirs is as many times that.
+/// Nothing in a head depends on the batch; whoever builds an engine of it tries that.
 ///
 /// # Errors
 /// [`Kind::Model`]: not an ONNX graph.
@@ -38,17 +39,23 @@ pub fn with_open_batch(graph: GraphName, onnx: Vec<u8>) -> Result<Vec<u8>> {
     })?;
     let graph = model.graph.get_or_insert_default();
     graph.value_info.clear();
+    let rows = graph.output.first_mut().and_then(batch).and_then(|batch| batch.value.clone());
     for value in graph.input.iter_mut().chain(&mut graph.output) {
-        let Some(tract_onnx::pb::type_proto::Value::TensorType(tensor)) =
-            value.r#type.as_mut().and_then(|of| of.value.as_mut())
-        else {
-            continue;
+        let Some(batch) = batch(value) else { continue };
+        let each = match (&batch.value, &rows) {
+            (Some(Value::DimValue(rois)), Some(Value::DimValue(rows))) if *rows > 0 => rois / rows,
+            _ => 1,
         };
-        if let Some(batch) = tensor.shape.as_mut().and_then(|shape| shape.dim.first_mut()) {
-            batch.value = Some(Value::DimParam("N".into()));
-        }
+        let open = if each > 1 { format!("{each}*N") } else { "N".into() };
+        batch.value = Some(Value::DimParam(open));
     }
     Ok(model.encode_to_vec())
+}
+
+/// The first dimension of a graph's input or output.
+fn batch(value: &mut ValueInfoProto) -> Option<&mut Dimension> {
+    let tract_onnx::pb::type_proto::Value::TensorType(tensor) = value.r#type.as_mut()?.value.as_mut()?;
+    tensor.shape.as_mut()?.dim.first_mut()
 }
 
 #[cfg(test)]
