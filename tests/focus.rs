@@ -48,7 +48,7 @@ fn frame() -> (Arc<Picture>, Vec<Rect<Camera>>) {
     (frame.picture, boxes.collect())
 }
 
-/// The frame as part of a large landscape picture, which the network sees it in 85 pixels high; the boxes go along.
+/// The frame as part of a large landscape picture, in which the network sees it 85 pixels high; the boxes go along.
 fn far_away(picture: &Picture, boxes: &[Rect<Camera>]) -> (Picture, Vec<Rect<Camera>>) {
     let (width, height) = (picture.size().width as u32, picture.size().height as u32);
     let near = RgbImage::from_raw(width, height, picture.rgb().to_vec()).unwrap();

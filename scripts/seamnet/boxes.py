@@ -10,7 +10,7 @@ BOX_WEIGHTS = (10.0, 10.0, 5.0, 5.0)
 MAX_LOG_SCALE = math.log(1000.0 / 16)
 """Upper clamp of dw and dh before the exponential (section 3)."""
 
-__all__ = ["RPN_WEIGHTS", "BOX_WEIGHTS", "area", "box_iou", "clip", "decode", "encode", "iou", "large", "nms", "with_context"]
+__all__ = ["RPN_WEIGHTS", "BOX_WEIGHTS", "area", "box_iou", "clip", "decode", "encode", "large", "nms", "with_context"]
 
 
 def area(boxes: torch.Tensor) -> torch.Tensor:
@@ -42,14 +42,6 @@ def encode(boxes: torch.Tensor, anchors: torch.Tensor, weights: tuple[float, ...
     return torch.stack([p * k for p, k in zip(parts, weights)], dim=-1)
 
 
-def iou(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """B x n x 4 and B x m x 4 -> B x n x m: `box_iou` for each entry of a batch; 0 where both boxes are empty."""
-    corner = torch.maximum(a[:, :, None, :2], b[:, None, :, :2])
-    inner = (torch.minimum(a[:, :, None, 2:], b[:, None, :, 2:]) - corner).clamp(min=0).prod(dim=-1)
-    areas = [(t[..., 2] - t[..., 0]) * (t[..., 3] - t[..., 1]) for t in (a, b)]
-    return inner / (areas[0][:, :, None] + areas[1][:, None] - inner).clamp(min=1e-9)
-
-
 def clip(boxes: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
     """Boxes cut to an image of `size` (height, width)."""
     x = boxes[..., 0::2].clamp(0, size[1])
@@ -59,8 +51,9 @@ def clip(boxes: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
 
 def with_context(boxes: torch.Tensor, times: float) -> torch.Tensor:
     """N x 4 -> 2 N x 4: behind each box the one about the same centre that is `times` as wide and high."""
-    cx, cy, w, h = (t[:, None] * 0.5 * times if i > 1 else t[:, None] for i, t in enumerate(_centres(boxes)))
-    around = torch.cat([cx - w, cy - h, cx + w, cy + h], dim=1)
+    cx, cy, w, h = _centres(boxes)
+    half_w, half_h = 0.5 * times * w, 0.5 * times * h
+    around = torch.stack([cx - half_w, cy - half_h, cx + half_w, cy + half_h], dim=1)
     return torch.stack([boxes, around], dim=1).flatten(0, 1)
 
 

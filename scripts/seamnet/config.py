@@ -84,6 +84,11 @@ class Config:
         return [labels for labels in found.values() if labels]
 
     @property
+    def rois_each(self) -> int:
+        """RoIs that the box head gets of each box."""
+        return 2 if self.context else 1
+
+    @property
     def extra(self) -> int:
         """Channels of a RoI behind the pyramid's: six of colour, and those of the body."""
         return 6 + sum(self.appearance) if self.appearance else 0

@@ -76,7 +76,7 @@ def export(
     out.mkdir(parents=True, exist_ok=True)
     network = graphs.folded(network)
     c = network.config
-    rois7 = torch.rand(c.keep * (2 if c.context else 1), 7, 7, c.channels + c.extra)
+    rois7 = torch.rand(c.keep * c.rois_each, 7, 7, c.channels + c.extra)
     rois14 = torch.rand(c.match_batch, 14, 14, c.channels + c.extra)
     parts = {
         "trunk": (graphs.Trunk, torch.rand(1, 3, *c.input_size), "image", graphs.trunk_outputs(network)),

@@ -86,7 +86,7 @@ class Folder:
 
     def box(self, rois: torch.Tensor):
         """As `Network.box`."""
-        each = 2 if self.config.context else 1
+        each = self.config.rois_each
         return self.batched("box_head", rois, each * self.config.keep, each)
 
     def embed(self, rois: torch.Tensor):

@@ -25,7 +25,7 @@ class Truth:
 
     @staticmethod
     def of(samples: list[Sample]) -> "Truth":
-        most = max(1, *(len(s.labels) for s in samples)) if samples else 1
+        most = max(1, *(len(s.labels) for s in samples))
         fill = lambda values, rest: F.pad(values, (0,) * (2 * values.dim() - 1) + (most - len(values),), value=rest)  # noqa: E731
         visible = torch.stack([fill(s.visible, -1.0) for s in samples])
         return Truth(
@@ -42,7 +42,8 @@ def assign(candidates: torch.Tensor, truth: Truth, high: float, low: float, resc
     `rescue`: a garment's best candidates count even below `high`. Candidates on barely visible
     garments are neither.
     """
-    overlap = boxes.iou(truth.boxes, candidates)
+    # Not a number where both boxes are padding, which is neither known nor blurred.
+    overlap = boxes.box_iou(truth.boxes, candidates)
     known = overlap.masked_fill(~truth.known[..., None], -1.0)
     best, nearest = known.max(dim=1)
     status = torch.zeros_like(nearest)

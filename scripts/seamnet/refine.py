@@ -102,8 +102,8 @@ def fit(network: Network, sets: list[Pictures], recipe: Recipe, report=print) ->
     groups = [{"params": [p for m in modules for p in m.parameters()], "peak": recipe.lr * share} for share, modules in parts]
     learn = [p for group in groups for p in group["params"]]
     optimiser = torch.optim.AdamW(groups, lr=recipe.lr, weight_decay=recipe.weight_decay)
-    begun_with = {k: v.clone() for k, v in network.state_dict().items()}
-    averaged = {k: v.clone() for k, v in begun_with.items()}
+    before = {k: v.clone() for k, v in network.state_dict().items()}
+    averaged = {k: v.clone() for k, v in before.items()}
     counts = {"street": recipe.street, "shop": recipe.shop, "empty": recipe.empty}
     every = [(pictures, i) for pictures in sets for i in range(len(pictures.images))]
     kinds = [([(p, i) for p, i in every if p.images[i]["kind"] == kind], n) for kind, n in counts.items()]
@@ -133,6 +133,5 @@ def fit(network: Network, sets: list[Pictures], recipe: Recipe, report=print) ->
         done = max(step / recipe.steps, (time.monotonic() - begun) / (60 * recipe.minutes))
         if step % 20 == 0 or done >= 1:
             report(f"step {step} " + " ".join(f"{name} {value.item():.4f}" for name, value in values.items()))
-    some = {k: v for k, v in averaged.items() if v.is_floating_point()}
-    network.load_state_dict({k: torch.lerp(v, begun_with[k], recipe.back) for k, v in some.items()}, strict=False)
+    training.come_back(network, averaged, before, recipe.back)
     network.to("cpu")

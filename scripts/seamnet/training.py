@@ -23,6 +23,13 @@ def follow(averaged: dict[str, torch.Tensor], module: nn.Module, step: int, most
             averaged[key].copy_(now)
 
 
+def come_back(module: nn.Module, averaged: dict[str, torch.Tensor], begun: dict[str, torch.Tensor], back: float) -> None:
+    """Gives `module` the averaged weights, taken the share `back` of the way to those that it began with."""
+    # lerp leaves equal weights equal to the bit: what did not learn stays as it was.
+    some = {k: v for k, v in averaged.items() if v.is_floating_point()}
+    module.load_state_dict({k: torch.lerp(v, begun[k], back) for k, v in some.items()}, strict=False)
+
+
 @torch.no_grad()
 def even_out(layers: list[nn.Module], run) -> None:
     """Scales every layer so that, while `run()` passes data through it, its outputs have mean 0 and deviation 1.

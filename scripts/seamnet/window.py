@@ -153,9 +153,7 @@ def learn_last_layer(head: Aggregator, features: torch.Tensor, batches: Batches,
         training.follow(averaged, head, step + 1, recipe.average)
         if step % 50 == 0 or step == recipe.steps - 1:
             report(f"window step {step} rank {loss.item():.3f}")
-    # lerp leaves equal weights equal to the bit, so that what the heads share stays shared.
-    some = {k: v for k, v in averaged.items() if v.is_floating_point()}
-    head.load_state_dict({k: torch.lerp(v, begun[k], recipe.back) for k, v in some.items()}, strict=False)
+    training.come_back(head, averaged, begun, recipe.back)
     with torch.no_grad():
         linear.weight.div_(deviation)
         linear.bias.sub_(linear.weight @ mean)
