@@ -46,6 +46,8 @@ pub struct Answer {
     pub label: String,
     /// How often the catalogue was asked: once a frame since the window was full.
     pub asked: usize,
+    /// How surely a garment was seen in the window: [`Query::seen`].
+    pub seen: f32,
     pub matches: Vec<Match>,
     /// The matches that are good enough to be shown.
     pub cards: Vec<Card>,
@@ -62,18 +64,25 @@ pub fn answer(answers: &mut Answers, query: &Query, matcher: &mut Matcher, top: 
     if let Some(last) = answers.get_mut(&query.track) {
         last.asked += 1;
         asked = last.asked;
-        let sure = |matches: &[Match]| matches.first().map(|best| best.logit);
-        if stays(since.saturating_sub(last.since), sure(&last.matches), sure(&matches)) {
+        let sure = |matches: &[Match], seen| matches.first().map(|best| sureness(best.logit, seen));
+        if stays(since.saturating_sub(last.since), sure(&last.matches, last.seen), sure(&matches, query.seen)) {
             return;
         }
     }
     let accepted: Vec<Match> = matches.iter().filter(|found| matcher.accepts(found)).cloned().collect();
     let cards = accepted.iter().map(|found| matcher.card(found)).collect();
-    let answer = Answer { since, class: query.class, label: query.label.clone(), asked, matches, cards };
+    let answer =
+        Answer { since, class: query.class, label: query.label.clone(), asked, seen: query.seen, matches, cards };
     answers.insert(query.track, answer);
 }
 
-/// Whether an answer of this age stands against a new one; both by the logit of their first product.
+/// The logarithm of the probability that there is a garment and that it is this product. Where a track has slid from who
+/// went behind a rail to what hangs on it, the catalogue may know that well, but the detector hardly takes it for worn.
+fn sureness(logit: f32, seen: f32) -> f32 {
+    seen.ln() - (-logit).exp().ln_1p()
+}
+
+/// Whether an answer of this age stands against a new one; both by the sureness of their first product.
 fn stays(age: Duration, last: Option<f32>, new: Option<f32>) -> bool {
     age <= STAYS && last > new
 }
@@ -158,6 +167,14 @@ impl Core {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_hardly_seen_is_hardly_sure() {
+        let odds = 3.0_f32.ln();
+        assert!((sureness(odds, 0.5).exp() - 0.75 * 0.5).abs() < 1e-6);
+        assert!(sureness(1.0, 0.95) > sureness(1.2, 0.4) && sureness(1.2, 0.95) > sureness(1.0, 0.95));
+        assert!(sureness(-200.0, 0.9) == f32::NEG_INFINITY && sureness(5.0, 0.0) == f32::NEG_INFINITY);
+    }
 
     #[test]
     fn a_surer_answer_stays_until_it_is_old() {

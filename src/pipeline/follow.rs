@@ -31,6 +31,8 @@ pub struct Query {
     pub meta: FrameMeta,
     /// By the aggregator.
     pub embedding: Embedding,
+    /// How surely the window's frames show a garment: the mean of their detections' scores, 0 to 1.
+    pub seen: f32,
 }
 
 /// Tracker, windows and aggregator of one camera.
@@ -84,7 +86,8 @@ impl Follower {
             }
             let embedding = self.aggregator.aggregate(&window, times)?;
             let label = label(&self.aggregator.manifest().classes, track.class);
-            queries.push(Query { track: track.id, class: track.class, label, meta, embedding });
+            let seen = track.observations.mean_score();
+            queries.push(Query { track: track.id, class: track.class, label, meta, embedding, seen });
         }
         Ok(queries)
     }

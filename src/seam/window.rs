@@ -57,6 +57,11 @@ impl Window {
     pub fn embeddings(&self) -> Vec<Embedding> {
         self.iter().map(|observation| observation.detection.aggregation_embedding.clone()).collect()
     }
+
+    /// The mean of the detections' scores; 0 of none.
+    pub fn mean_score(&self) -> f32 {
+        self.iter().map(|observation| observation.detection.score).sum::<f32>() / self.len().max(1) as f32
+    }
 }
 
 #[cfg(test)]
