@@ -47,7 +47,7 @@ LEAST_VISIBLE = 0.08
 
 @dataclass
 class Frame:
-    """An encoded picture and its garments: dicts with product, class, box, visible."""
+    """An encoded picture and its garments: dicts with product, class, box, visible, mask (h x w, bool)."""
 
     jpeg: bytes
     width: int
@@ -281,7 +281,7 @@ def _prop(canvas: Canvas, scene: Scene, rng: Rng, sk, camera: Camera) -> None:
 
 
 def annotate(canvas: Canvas, products: dict[int, Product], least: float = LEAST_VISIBLE) -> list[dict]:
-    """Tight boxes of the visible pixels, and the share of each garment that shows."""
+    """The visible pixels of each garment, their tight box, and the share of it that shows."""
     out = []
     for instance, product in products.items():
         if instance not in canvas.amodal:
@@ -297,6 +297,7 @@ def annotate(canvas: Canvas, products: dict[int, Product], least: float = LEAST_
                 "class": product.class_id,
                 "box": list(box_of(mine)),
                 "visible": round(min(share, 1.0), 3),
+                "mask": mine,
             }
         )
     return out

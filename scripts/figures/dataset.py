@@ -1,4 +1,8 @@
-"""A training set on disk: OUT/images/*.jpg and OUT/annotations.json."""
+"""A training set on disk: OUT/images/*.jpg, OUT/masks/*.png and OUT/annotations.json.
+
+A mask has the size of its picture; a pixel's value is the place, from 1 on, that the garment it shows has in the picture's list
+of garments, and 0 where it shows none.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +15,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import cv2
+import numpy as np
+
 from . import CLASSES
 from .camera import encode
-from .clip import Surroundings, empty_frame, make_scene, render
+from .clip import Frame, Surroundings, empty_frame, make_scene, render
 from .flat import shop_picture
 from .mesh import bank
 from .panorama import panoramas
@@ -59,6 +66,30 @@ class Spec:
         )
 
 
+Picture = tuple[dict, dict[str, bytes]]
+"""An annotation, and the files that belong to it."""
+
+
+def _picture(name: str, kind: str, frame: Frame, clip: int | None = None, number: int | None = None) -> Picture:
+    entry = {
+        "file": f"images/{name}.jpg",
+        "kind": kind,
+        "clip": clip,
+        "frame": number,
+        "width": frame.width,
+        "height": frame.height,
+        "garments": [{key: value for key, value in g.items() if key != "mask"} for g in frame.garments],
+    }
+    files = {entry["file"]: frame.jpeg}
+    if frame.garments:
+        places = np.zeros((frame.height, frame.width), np.uint8)
+        for place, garment in enumerate(frame.garments, start=1):
+            places[garment["mask"]] = place
+        entry["mask"] = f"masks/{name}.png"
+        files[entry["mask"]] = cv2.imencode(".png", places)[1].tobytes()
+    return entry, files
+
+
 def outfits(rng: Rng, products: list[Product], rounds: int) -> list[list[int]]:
     """Who is worn with whom: lists of product indices, each product in about `rounds` of them."""
     by = {kind: [i for i, p in enumerate(products) if p.kind == kind] for kind in ("upper", "outer", "lower", "dress")}
@@ -80,9 +111,7 @@ def outfits(rng: Rng, products: list[Product], rounds: int) -> list[list[int]]:
     return out
 
 
-def _street(
-    spec: Spec, products: list[Product], number: int, worn: list[int], frames: int
-) -> tuple[list[tuple[str, bytes]], list[dict]]:
+def _street(spec: Spec, products: list[Product], number: int, worn: list[int], frames: int) -> list[Picture]:
     """One clip. Frames in which a garment hardly shows do not count towards `frames` for it."""
     rng = rng_for(spec.seed, 2, number)
     others: list[Product] = []
@@ -96,77 +125,40 @@ def _street(
             others = []
     scene = make_scene(rng, [products[i] for i in worn], others, spec.size, spec.surroundings, spec.active, spec.solid)
     phase, seen = uniform(rng, 0, 6.28), Counter()
-    files, entries = [], []
+    pictures = []
     for k in range(frames * 2):
         frame = render(scene, rng, phase)
         phase += uniform(rng, 0.9, 2.2)
-        name = f"c{number:05d}-{k:02d}.jpg"
-        files.append((name, frame.jpeg))
-        entries.append(
-            {
-                "file": f"images/{name}",
-                "kind": "street",
-                "clip": number,
-                "frame": k,
-                "width": frame.width,
-                "height": frame.height,
-                "garments": frame.garments,
-            }
-        )
+        pictures.append(_picture(f"c{number:05d}-{k:02d}", "street", frame, number, k))
         seen.update(g["product"] for g in frame.garments if g["visible"] >= 0.25)
         if k + 1 >= frames and all(seen[products[i].id] >= frames for i in worn):
             break
-    return files, entries
+    return pictures
 
 
-def _shop_entry(name: str, width: int, height: int, garments: list[dict]) -> dict:
-    return {
-        "file": f"images/{name}",
-        "kind": "shop",
-        "clip": None,
-        "frame": None,
-        "width": width,
-        "height": height,
-        "garments": garments,
-    }
-
-
-def _photo_shop(spec: Spec, product: PhotoProduct, products: list[Product]) -> tuple[list, list[dict]]:
+def _photo_shop(spec: Spec, product: PhotoProduct, products: list[Product]) -> list[Picture]:
     """Two pictures of a photographed product; a model wears some other product with it."""
     rng = rng_for(spec.seed, 3, product.id)
     mates = [products[int(i)] for i in rng.integers(len(products), size=24)]
     frames = shop_pictures(product, rng, mates)
-    names = [f"p{product.id:05d}-{k}.jpg" for k in range(len(frames))]
-    entries = [_shop_entry(n, f.width, f.height, f.garments) for n, f in zip(names, frames)]
-    return [(n, f.jpeg) for n, f in zip(names, frames)], entries
+    return [_picture(f"p{product.id:05d}-{k}", "shop", frame) for k, frame in enumerate(frames)]
 
 
-def _shop(spec: Spec, product: Product) -> tuple[list[tuple[str, bytes]], list[dict]]:
-    files, entries = [], []
+def _shop(spec: Spec, product: Product) -> list[Picture]:
+    pictures = []
     rng = rng_for(spec.seed, 3, product.id)
     for k in range(1 + int(rng.random() < 0.5)):
         width, height = int(uniform(rng, 208, 304)), int(uniform(rng, 272, 352))
         shot = shop_picture(product, rng, width, height)
-        name = f"p{product.id:05d}-{k}.jpg"
-        files.append((name, encode(shot.image, int(rng.integers(75, 95)))))
-        garment = {"product": product.id, "class": product.class_id, "box": list(shot.box), "visible": 1.0}
-        entries.append(_shop_entry(name, width, height, [garment]))
-    return files, entries
+        box = list(shot.box)
+        garment = {"product": product.id, "class": product.class_id, "box": box, "visible": 1.0, "mask": shot.mask}
+        frame = Frame(encode(shot.image, int(rng.integers(75, 95))), width, height, [garment])
+        pictures.append(_picture(f"p{product.id:05d}-{k}", "shop", frame))
+    return pictures
 
 
-def _empty(spec: Spec, number: int) -> tuple[list[tuple[str, bytes]], list[dict]]:
-    frame = empty_frame(rng_for(spec.seed, 4, number), spec.surroundings)
-    name = f"e{number:05d}.jpg"
-    entry = {
-        "file": f"images/{name}",
-        "kind": "empty",
-        "clip": None,
-        "frame": None,
-        "width": frame.width,
-        "height": frame.height,
-        "garments": [],
-    }
-    return [(name, frame.jpeg)], [entry]
+def _empty(spec: Spec, number: int) -> list[Picture]:
+    return [_picture(f"e{number:05d}", "empty", empty_frame(rng_for(spec.seed, 4, number), spec.surroundings))]
 
 
 _JOB: tuple[Spec, list[Product]] | None = None
@@ -182,18 +174,19 @@ def _work(task: tuple) -> list[dict]:
     spec, products = _JOB
     kind = task[0]
     if kind == "street":
-        files, entries = _street(spec, products, *task[1:])
+        pictures = _street(spec, products, *task[1:])
     elif kind == "shop":
         product = products[task[1]]
         if isinstance(product, PhotoProduct):
-            files, entries = _photo_shop(spec, product, products)
+            pictures = _photo_shop(spec, product, products)
         else:
-            files, entries = _shop(spec, product)
+            pictures = _shop(spec, product)
     else:
-        files, entries = _empty(spec, task[1])
-    for name, data in files:
-        (spec.out / "images" / name).write_bytes(data)
-    return entries
+        pictures = _empty(spec, task[1])
+    for entry, files in pictures:
+        for name, data in files.items():
+            (spec.out / name).write_bytes(data)
+    return [entry for entry, _ in pictures]
 
 
 def tasks(spec: Spec, products: list[Product]) -> list[tuple]:
@@ -210,7 +203,8 @@ def tasks(spec: Spec, products: list[Product]) -> list[tuple]:
 
 def generate(spec: Spec, workers: int = 1) -> dict:
     """Draws the data set and returns its annotations."""
-    (spec.out / "images").mkdir(parents=True, exist_ok=True)
+    for folder in ("images", "masks"):
+        (spec.out / folder).mkdir(parents=True, exist_ok=True)
     products = products_of(spec.seed, spec.products, spec.photos)
     todo, images = tasks(spec, products), []
     begun = time.monotonic()

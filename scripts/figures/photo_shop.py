@@ -30,8 +30,9 @@ def _frame(rng: Rng, image: np.ndarray, garments: list[dict]) -> Frame:
     return Frame(encode(image, int(rng.integers(75, 95))), image.shape[1], image.shape[0], garments)
 
 
-def _garment(product: Product, box) -> dict:
-    return {"product": product.id, "class": product.class_id, "box": [float(v) for v in box], "visible": 1.0}
+def _garment(product: Product, box, mask: np.ndarray) -> dict:
+    box = [float(v) for v in box]
+    return {"product": product.id, "class": product.class_id, "box": box, "visible": 1.0, "mask": mask}
 
 
 def as_taken(product: PhotoProduct, rng: Rng) -> Frame:
@@ -47,7 +48,8 @@ def as_taken(product: PhotoProduct, rng: Rng) -> Frame:
     image = cv2.resize(part, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
     kx, ky = size[0] / part.shape[1], size[1] / part.shape[0]
     box = (x0 - left) * kx, (y0 - top) * ky, (x1 - left) * kx, (y1 - top) * ky
-    return _frame(rng, image, [_garment(product, box)])
+    mask = cv2.resize(photo.mask[top:low, left:right], size, interpolation=cv2.INTER_NEAREST) > 0
+    return _frame(rng, image, [_garment(product, box, mask)])
 
 
 def cut_out(product: PhotoProduct, rng: Rng) -> Frame:
@@ -66,7 +68,7 @@ def cut_out(product: PhotoProduct, rng: Rng) -> Frame:
     canvas = Canvas(ground(rng, width, height))
     canvas.blend((0, 0, width, height), rgb.astype(np.float32) * uniform(rng, 0.95, 1.12), alpha, 1)
     shot = finish(canvas, rng, scale * photo.shape.width / 46)
-    return _frame(rng, shot.image, [_garment(product, shot.box)])
+    return _frame(rng, shot.image, [_garment(product, shot.box, shot.mask)])
 
 
 def _mate(rng: Rng, product: Product, mates: list[Product]) -> list[Product]:

@@ -45,8 +45,8 @@ def test_the_files_depend_on_the_seed_alone(small, tmp_path):
     spec, first = small
     again = dataset.generate(replace(spec, out=tmp_path), workers=2)
     assert again == first
-    names = [Path(i["file"]).name for i in first["images"]]
-    same, different, missing = filecmp.cmpfiles(spec.out / "images", tmp_path / "images", names, shallow=False)
+    names = [i[kind] for i in first["images"] for kind in ("file", "mask") if kind in i]
+    same, different, missing = filecmp.cmpfiles(spec.out, tmp_path, names, shallow=False)
     assert not different and not missing and len(same) == len(names)
 
 
@@ -60,8 +60,11 @@ def test_annotations_are_complete_and_inside_the_pictures(small):
         picture = cv2.imread(str(spec.out / image["file"]))
         assert picture.shape[:2] == (image["height"], image["width"])
         assert (image["kind"] == "empty") <= (not image["garments"])
-        for g in image["garments"]:
+        assert ("mask" in image) == bool(image["garments"])
+        mask = cv2.imread(str(spec.out / image["mask"]), cv2.IMREAD_GRAYSCALE) if image["garments"] else None
+        for place, g in enumerate(image["garments"], start=1):
             x1, y1, x2, y2 = g["box"]
+            assert mask.shape == picture.shape[:2] and list(flat.box_of(mask == place)) == g["box"]
             assert 0 <= x1 < x2 <= image["width"] and 0 <= y1 < y2 <= image["height"]
             assert 1 <= g["class"] <= 13 and 0 < g["visible"] <= 1
             if image["kind"] == "street":

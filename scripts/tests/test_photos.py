@@ -95,7 +95,7 @@ def test_products_say_where_they_come_from(made):
         assert kinds.count("shop") >= 2 and kinds.count("street") >= 2
 
 
-def test_a_shop_picture_is_annotated_with_its_product_first(made):
+def test_a_shop_picture_is_annotated_with_its_product_first_and_a_true_mask(made):
     spec, result = made
     real = {int(k): p for k, p in result["products"].items() if p["source"] == "photo"}
     for image in result["images"]:
@@ -108,6 +108,8 @@ def test_a_shop_picture_is_annotated_with_its_product_first(made):
         picture = cv2.imread(str(spec.out / image["file"]))[:, :, ::-1].astype(int)
         colour = RED if real[product]["label"] == "T-Shirt" else BLUE
         near = np.abs(picture - np.array(colour)).sum(2) < 90
+        mask = cv2.imread(str(spec.out / image["mask"]), cv2.IMREAD_GRAYSCALE)
+        assert near[mask == 1].mean() > 0.85 and near[mask == 0].mean() < 0.02
         rows, cols = np.nonzero(near)
         seen = *(np.percentile(a, q) for q in (0.1, 99.9) for a in (cols, rows)),
         assert np.abs(np.array(seen) - image["garments"][0]["box"]).max() < 16
