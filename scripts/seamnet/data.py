@@ -37,6 +37,8 @@ class Sample:
     shop: bool
     features: torch.Tensor | None = None
     """The frozen blocks' output in place of the image, where it is stored (`stored`)."""
+    masks: torch.Tensor | None = None
+    """n x H x W, bool: where each garment shows; only where they were asked for."""
 
     def to(self, device: torch.device | str) -> "Sample":
         """The same with all tensors on `device`."""
@@ -73,13 +75,28 @@ class Pictures:
             raise FileNotFoundError(f"{path}: missing or not a picture")
         return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
 
+    def places(self, index: int) -> np.ndarray:
+        """h x w: the place, from 1 on, of the garment that shows, 0 where none does."""
+        path = self.root / self.images[index].get("mask", "masks")
+        picture = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+        if picture is None:
+            raise FileNotFoundError(f"{path}: no mask of {self.images[index]['file']}; draw the set again with scripts/generate")
+        return picture
+
     def sample(
-        self, index: int, box: tuple[int, int], rng: np.random.Generator | None, change=None, light=None, cut=None
+        self,
+        index: int,
+        box: tuple[int, int],
+        rng: np.random.Generator | None,
+        change=None,
+        light=None,
+        cut=None,
+        masks: bool = False,
     ) -> Sample:
         """A picture in a letterbox of `box`; augmented when `rng` is given.
 
         `change` (picture -> picture) comes before all else, then `cut` (picture, boxes, rng -> picture, boxes); `light`
-        (picture, rng -> picture) stands in for `jitter`.
+        (picture, rng -> picture) stands in for `jitter`. With `masks`, which go with no `cut`, the garments' own are read.
         """
         entry = self.images[index]
         garments = entry["garments"]
@@ -88,7 +105,7 @@ class Pictures:
         picture = self.read(index)
         picture = change(picture) if change else picture
         picture, left = cut(picture, boxes, rng) if cut else (picture, boxes)
-        image, size, placed = place(picture, left, box, rng, light or jitter)
+        image, size, placed = place(picture, left, box, rng, light or jitter, self.places(index) if masks else None)
         area = np.prod(np.maximum(placed[:, 2:] - placed[:, :2], 0), axis=1)
         whole = np.prod(np.maximum(boxes[:, 2:] - boxes[:, :2], 1e-3), axis=1)
         visible = visible * np.minimum(area / (whole * (image.scale**2)), 1)
@@ -101,6 +118,7 @@ class Pictures:
             products=torch.tensor([g["product"] for g in garments], dtype=torch.long)[ok],
             visible=torch.from_numpy(visible[ok]),
             shop=entry["kind"] == "shop",
+            masks=torch.from_numpy(image.places[None] == 1 + np.flatnonzero(ok)[:, None, None]) if masks else None,
         )
 
 
@@ -110,6 +128,8 @@ class Placed:
 
     values: np.ndarray
     scale: float
+    places: np.ndarray | None = None
+    """H x W: which garment shows, where that was asked."""
 
 
 def jitter(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -140,8 +160,8 @@ def in_another_light(picture: np.ndarray, rng: np.random.Generator) -> np.ndarra
     return np.clip(x, 0, 255).astype(np.float32)
 
 
-def place(picture, boxes, box, rng, light=jitter) -> tuple[Placed, tuple[int, int], np.ndarray]:
-    """Draw a picture and its boxes into H x W: top left, zeros elsewhere; scaled, cut, flipped by `rng`."""
+def place(picture, boxes, box, rng, light=jitter, places=None) -> tuple[Placed, tuple[int, int], np.ndarray]:
+    """Draw a picture, its boxes and its garments' `places` into H x W: top left, zeros elsewhere; scaled, cut, flipped by `rng`."""
     h, w = picture.shape[:2]
     fitted = fitted_size((h, w), box)
     zoom, flip = 1.0, False
@@ -159,7 +179,8 @@ def place(picture, boxes, box, rng, light=jitter) -> tuple[Placed, tuple[int, in
         picture = cv2.resize(picture, (full[1], full[0]), interpolation=cv2.INTER_AREA)
     else:
         picture = cv2.resize(picture, (full[1], full[0]), interpolation=cv2.INTER_LINEAR)
-    picture = picture[offset[0] : offset[0] + size[0], offset[1] : offset[1] + size[1]]
+    part = np.s_[offset[0] : offset[0] + size[0], offset[1] : offset[1] + size[1]]
+    picture = picture[part]
     moved = boxes * np.array([scale[1], scale[0]] * 2, np.float32)
     moved = moved - np.array([offset[1], offset[0]] * 2, np.float32)
     moved = np.clip(moved, 0, np.array([size[1], size[0]] * 2, np.float32))
@@ -169,7 +190,12 @@ def place(picture, boxes, box, rng, light=jitter) -> tuple[Placed, tuple[int, in
     values = np.zeros((3, *box), np.float32)
     normal = (np.asarray(picture, np.float32) / 255 - np.float32(MEAN)) / np.float32(STD)
     values[:, : size[0], : size[1]] = normal.transpose(2, 0, 1)
-    return Placed(values, float(np.sqrt(scale[0] * scale[1]))), size, np.ascontiguousarray(moved, np.float32)
+    shown = None
+    if places is not None:
+        shown = np.zeros(box, np.uint8)
+        scaled = cv2.resize(places, (full[1], full[0]), interpolation=cv2.INTER_NEAREST)[part]
+        shown[: size[0], : size[1]] = scaled[:, ::-1] if flip else scaled
+    return Placed(values, float(np.sqrt(scale[0] * scale[1])), shown), size, np.ascontiguousarray(moved, np.float32)
 
 
 class Draws(Dataset):

@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_linear_bn_eval
 from torchvision.ops import FrozenBatchNorm2d
 
-from .heads import MatchHead
+from .heads import BEFORE_LAST, MatchHead
 from .network import Network
 
 
@@ -69,7 +69,7 @@ class Match(nn.Module):
         super().__init__()
         self.match = network.roi_heads.match_predictor
         self.aggregation = network.roi_heads.temporal_aggregator
-        before = lambda head: {k: v for k, v in head.state_dict().items() if k.startswith(("conv_seq", "palette"))}
+        before = lambda head: {k: v for k, v in head.state_dict().items() if k.startswith(BEFORE_LAST)}  # noqa: E731
         one, other = before(self.match), before(self.aggregation)
         self.alike = one.keys() == other.keys() and all(torch.equal(one[k], other[k]) for k in one)
 

@@ -12,6 +12,20 @@ PALETTE = 128
 """Kinds of place that a match head with appearance channels counts."""
 
 
+WHERE = 32
+"""Channels by which such a head tells the garment from what else is in its box."""
+
+LEAST_SHARE = 1e-3
+"""What every place counts: a part of a box in which nothing is taken for the garment has a mean too."""
+
+LEAST_SPREAD = 1e-4
+"""Added to a variance before its root is taken."""
+
+
+BEFORE_LAST = ("conv_seq", "where", "palette")
+"""The parts of a match head that its last layer sees through."""
+
+
 class BoxHead(nn.Module):
     """Flatten, two fully connected layers with ReLU: N x C x 7 x 7 -> N x width. C = channels + extra.
 
@@ -63,10 +77,11 @@ class BoxPredictor(nn.Module):
 class MatchHead(nn.Module):
     """N x C x 14 x 14 -> N x embedding, and the weights of its match score. C = channels + extra.
 
-    With `extra` channels (never in the published network) the last layer also sees the RoI plainly
-    pooled: over its upper, middle and lower part and its centre (what is worn under an open jacket shows
-    there), and through `palette`, whose mean counts how much of the garment looks like this or that: a
-    learned colour histogram.
+    With `extra` channels (never in the published network) the last layer also sees the RoI pooled over
+    the garment alone, each place by how much of it `where` takes for the garment and not for skin, ground
+    or what is worn beside: its upper, middle and lower part and its centre (what is worn under an open
+    jacket shows there), how much its places differ, and `palette`, whose mean counts how much of the
+    garment looks like this or that: a learned colour histogram.
     """
 
     def __init__(self, channels: int, extra: int, width: int, embedding: int):
@@ -80,18 +95,31 @@ class MatchHead(nn.Module):
         self.spatial = width
         self.dropout = 0.2 if extra else 0.0
         if extra:
+            self.where = nn.Sequential(
+                nn.Conv2d(channels + extra, WHERE, 1),
+                nn.ReLU(),
+                nn.Conv2d(WHERE, WHERE, 3, padding=1),
+                nn.ReLU(),
+                nn.Conv2d(WHERE, 1, 3, padding=1),
+            )
             self.palette = nn.Conv2d(channels + extra, PALETTE, 1)
-            width += PALETTE + 4 * (channels + extra)
+            width += PALETTE + 5 * (channels + extra)
         self.linear = nn.Sequential(nn.Linear(width, embedding), nn.BatchNorm1d(embedding))
         self.last = nn.Linear(embedding, 2)
 
     def features(self, rois: torch.Tensor) -> torch.Tensor:
         """What the last layer sees, N x width: first `spatial` values from the convolutions, then the pooled ones."""
         parts = [F.relu(F.avg_pool2d(self.conv_seq(rois), 6)).flatten(1)]
-        if hasattr(self, "palette"):
-            parts.append(F.avg_pool2d(F.relu(self.palette(rois)), 14).flatten(1))
-            parts.append(F.avg_pool2d(rois, (6, 14), stride=(4, 14)).flatten(1))
-            parts.append(F.avg_pool2d(rois[:, :, 3:11, 4:10], (8, 6)).flatten(1))
+        if hasattr(self, "where"):
+            share = torch.sigmoid(self.where(rois)).reshape(-1, 1, 196) + LEAST_SHARE
+            share = share * WINDOWS.to(rois.device)
+            share = (share / share.sum(dim=2, keepdim=True)).transpose(1, 2)
+            places = rois.reshape(-1, rois.shape[1], 196)
+            pooled = places @ share
+            whole, mean = share[:, :, :1], pooled[:, :, :1]
+            parts.append((F.relu(self.palette(rois)).reshape(-1, PALETTE, 196) @ whole).flatten(1))
+            parts.append(pooled[:, :, 1:].flatten(1))
+            parts.append(torch.sqrt((places - mean).square() @ whole + LEAST_SPREAD).flatten(1))
         return torch.cat(parts, dim=1)
 
     def forward(self, rois: torch.Tensor) -> torch.Tensor:
@@ -110,6 +138,20 @@ class MatchHead(nn.Module):
         v, d = self.score_weights()
         bias = (street.square() @ v)[:, None] + shop.square() @ v + d
         return bias - 2 * (street * v) @ shop.T
+
+
+def _windows() -> torch.Tensor:
+    """5 x 196: all of a RoI, its upper, middle and lower part, its centre."""
+    windows = torch.zeros(5, 14, 14)
+    windows[0] = 1
+    for part in range(3):
+        windows[1 + part, 4 * part : 4 * part + 6] = 1
+    windows[4, 3:11, 4:10] = 1
+    return windows.flatten(1)
+
+
+WINDOWS = _windows()
+"""What a match head pools over."""
 
 
 class NonLocal(nn.Module):

@@ -1,8 +1,9 @@
 """The match head on annotated garments, the detector frozen: the second half of stage one.
 
-It begins where linear algebra ends: the last layer reads the pooled features through the directions
-that tell products apart best (`discriminant`), which needs no step of training. From there all of
-the head learns, on batches of many products of few kinds, their recoloured twins among them.
+First it learns where in its box a garment is (`learn_where`), from masks; that stays. Then it begins where
+linear algebra ends: the last layer reads the pooled features through the directions that tell products
+apart best (`discriminant`), which needs no step of training. From there the rest of the head learns, on
+batches of many products of few kinds, their recoloured twins among them.
 """
 
 import time
@@ -40,7 +41,11 @@ class Recipe:
     warmup: int = 50
     average: float = 0.998
     bank: int = 1500
-    shrink: float = 0.05
+    where_steps: int = 900
+    """Of learning where a garment is, first."""
+    where_batch: int = 96
+    where_lr: float = 2e-3
+    shrink: float = 0.2
     """How far the scatter within products is drawn towards an even one before it is inverted."""
     sharpness: float = 0.03
     """Mean weight of a difference in the score, at the beginning."""
@@ -91,13 +96,33 @@ def discriminant(x: torch.Tensor, owners: torch.Tensor, count: int, shrink: floa
     return weight.float(), -(weight @ mean).float(), total.float()
 
 
+def learn_where(head: MatchHead, garments: Garments, recipe: Recipe, report=print) -> None:
+    """Teaches the head which places of a RoI are the garment, by its masks."""
+    rng = np.random.default_rng([recipe.seed, 59])
+    rows = np.array(sorted(row for product in garments.products() for row in garments.rows(product)))
+    some = garments.read(rng.choice(rows, min(len(rows), 256), replace=False))
+    training.even_out([layer for layer in head.where if isinstance(layer, torch.nn.Conv2d)], lambda: head.where(some))
+    optimiser = torch.optim.AdamW(head.where.parameters(), lr=recipe.where_lr, weight_decay=1e-3)
+    for step in range(recipe.where_steps):
+        for group in optimiser.param_groups:
+            group["lr"] = recipe.where_lr * training.rate(step, recipe.warmup, step / recipe.where_steps)
+        picks = np.sort(rng.choice(rows, min(recipe.where_batch, len(rows)), replace=False))
+        logits = head.where(garments.read(picks))[:, 0]
+        loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, garments.covered(picks))
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+        if step % 100 == 0 or step == recipe.where_steps - 1:
+            report(f"where step {step} loss {loss.item():.3f}")
+
+
 @torch.no_grad()
 def begin(head: MatchHead, garments: Garments, recipe: Recipe) -> None:
     """Sets the head to the discriminant of its pooled features; what the convolutions see counts nothing yet."""
     rng = np.random.default_rng([recipe.seed, 51])
     products = garments.products()
     rows, owners = [], []
-    for product in rng.permutation(products)[:1800]:
+    for product in rng.permutation(products)[:3000]:
         worn = [r for clip in garments.street[int(product)].values() for r in clip]
         shop = garments.shop[int(product)]
         rows += [int(r) for r in rng.choice(worn, min(3, len(worn)), replace=False)]
@@ -191,8 +216,9 @@ def fit(head: MatchHead, garments: Garments, recipe: Recipe, report=print) -> No
     rng = np.random.default_rng([recipe.seed, 57])
     batches = Batches(garments, recipe)
     head.requires_grad_(True).train().to(recipe.device)
+    head.where.requires_grad_(False)
     averaged = {k: v.clone() for k, v in head.state_dict().items()}
-    rest = [p for name, p in head.named_parameters() if not name.startswith("linear.0")]
+    rest = [p for name, p in head.named_parameters() if p.requires_grad and not name.startswith("linear.0")]
     groups = [{"params": rest, "peak": recipe.lr}, {"params": list(head.linear[0].parameters()), "peak": recipe.last_lr}]
     optimiser = torch.optim.AdamW(groups, lr=recipe.lr, weight_decay=recipe.weight_decay)
     bank = torch.zeros(0, head.last.in_features, device=recipe.device)

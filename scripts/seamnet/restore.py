@@ -12,6 +12,7 @@ import torch
 from onnx import numpy_helper
 
 from .folder import read_manifest
+from .heads import BEFORE_LAST
 
 HEADS = ("match_predictor", "temporal_aggregator")
 PARTS = (
@@ -65,7 +66,7 @@ def state(folder: str | Path) -> dict[str, torch.Tensor]:
             out[name] = columns.reshape(len(columns), -1)
     # Heads that are alike up to their last layer are written once.
     first, second = (f"roi_heads.{name}." for name in HEADS)
-    shared = {k: v for k, v in out.items() if k.startswith((first + "conv_seq", first + "palette"))}
+    shared = {k: v for k, v in out.items() if k.startswith(tuple(first + part for part in BEFORE_LAST))}
     for name, value in shared.items():
         out.setdefault(name.replace(first, second), value)
     for name, section in zip(HEADS, (manifest["match"], manifest["aggregation"])):

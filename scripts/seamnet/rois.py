@@ -1,4 +1,4 @@
-"""Features of annotated garments, as the frozen trunk sees them, once each, in a file.
+"""Features of annotated garments, as the frozen trunk sees them, and their masks, once each, in files.
 
 With the detector frozen, a garment's RoI features never change; the match heads then learn from
 batches of hundreds of garments for the price of the heads alone.
@@ -12,11 +12,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+from torchvision.ops import roi_align
 
 from . import boxes, training
 from .data import VISIBLE, Pictures, in_another_light
 from .network import Network, pool_rois
 from .spread import spread
+
+FEATURES, SHARES = "features.npy", "shares.npy"
 
 SHAKE = 0.06
 """Share of a box by which each of its sides is moved, as a detector's would be."""
@@ -74,16 +77,17 @@ def _seen(pictures: Pictures, index: int) -> int:
 
 @torch.no_grad()
 def _look(job, chunk: list[tuple[int, Task]]) -> list[dict]:
-    """Writes the RoIs of some pictures into the shared file, from each one's first row on; says what they show."""
-    network, pictures, seed, path = job
+    """Writes the RoIs of some pictures into the shared files, from each one's first row on; says what they show."""
+    network, pictures, seed, out = job
     config = network.config
-    features = np.lib.format.open_memmap(path, mode="r+")
+    features, shares = (np.lib.format.open_memmap(out / name, mode="r+") for name in (FEATURES, SHARES))
     samples = []
     for _, (index, colour) in chunk:
         street = pictures.images[index]["kind"] == "street"
         rng = np.random.default_rng([seed, index, colour])
         change = in_another_light if street else None
-        samples.append(pictures.sample(index, config.input_size, rng, lambda p, c=colour: recoloured(p, c), change))
+        recolour = lambda p, c=colour: recoloured(p, c)  # noqa: E731
+        samples.append(pictures.sample(index, config.input_size, rng, recolour, change, masks=True))
     images = torch.stack([s.image for s in samples]).contiguous(memory_format=torch.channels_last)
     levels = [level.contiguous() for level in network.trunk(images)[0]]
     rows = []
@@ -96,6 +100,7 @@ def _look(job, chunk: list[tuple[int, Task]]) -> list[dict]:
         garments[:, 2:] = torch.maximum(garments[:, 2:], garments[:, :2] + 2)
         found = pool_rois(config, [level[k : k + 1] for level in levels], garments, 14, config.input_size)
         features[first : first + len(found)] = found.half().numpy()
+        shares[first : first + len(found)] = _shares(sample.masks[keep], garments).numpy()
         image = pictures.images[index]
         for n, row in enumerate(keep.tolist()):
             rows.append(
@@ -112,20 +117,27 @@ def _look(job, chunk: list[tuple[int, Task]]) -> list[dict]:
     return rows
 
 
+def _shares(masks: torch.Tensor, garments: torch.Tensor) -> torch.Tensor:
+    """How much of each place of n RoIs its garment covers, n x 14 x 14, 0 to 255."""
+    each = torch.cat([torch.arange(len(garments))[:, None], garments], dim=1)
+    return (roi_align(masks[:, None].float(), each, 14, sampling_ratio=4)[:, 0] * 255).round().byte()
+
+
 def build(network: Network, pictures: Pictures, seed: int, out: Path, workers: int = 1) -> None:
-    """Fills the folder `out` (features.npy, rows.json); one that is complete for the same plan is kept."""
+    """Fills the folder `out` (features.npy, shares.npy, rows.json); one that is complete for the same plan is kept."""
     tasks = plan(pictures, seed)
     firsts = np.cumsum([0] + [_seen(pictures, index) for index, _ in tasks])
     shape = (int(firsts[-1]), network.config.channels + network.config.extra, 14, 14)
-    path, done = out / "features.npy", out / "rows.json"
+    done = out / "rows.json"
     if done.exists():
-        if np.load(path, mmap_mode="r").shape != shape:
+        if np.load(out / FEATURES, mmap_mode="r").shape != shape:
             raise ValueError(f"{out}: made from other data; remove the folder or name another")
         return
     out.mkdir(parents=True, exist_ok=True)
-    np.lib.format.open_memmap(path, mode="w+", dtype=np.float16, shape=shape).flush()
+    np.lib.format.open_memmap(out / FEATURES, mode="w+", dtype=np.float16, shape=shape).flush()
+    np.lib.format.open_memmap(out / SHARES, mode="w+", dtype=np.uint8, shape=(shape[0], 14, 14)).flush()
     numbered = list(zip((int(f) for f in firsts), tasks))
-    job = (network.eval(), pictures, seed, path)
+    job = (network.eval(), pictures, seed, out)
     rows = [row for made in spread(_look, job, numbered, workers, "looked at") for row in made]
     done.with_suffix(".tmp").write_text(json.dumps(rows))
     done.with_suffix(".tmp").replace(done)
@@ -133,13 +145,15 @@ def build(network: Network, pictures: Pictures, seed: int, out: Path, workers: i
 
 @dataclass
 class Garments:
-    """What `build` wrote: features n x C x 14 x 14 (float16), and rows by what they show.
+    """What `build` wrote: features n x C x 14 x 14 (float16), shares n x 14 x 14 (0 to 255: how much of a place the garment
+    covers), and rows by what they show.
 
     `shop`: product -> rows; `street`: product -> clip -> rows; `label`: product -> class; `beside`: row ->
     all rows of the same street picture in the same colour, itself among them; `drawn`: products not from photos.
     """
 
     features: np.ndarray
+    shares: np.ndarray
     shop: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
     street: dict[int, dict[int, list[int]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(list)))
     label: dict[int, int] = field(default_factory=dict)
@@ -148,7 +162,7 @@ class Garments:
 
     @staticmethod
     def open(folder: Path) -> "Garments":
-        out = Garments(np.load(folder / "features.npy", mmap_mode="c"))
+        out = Garments(np.load(folder / FEATURES, mmap_mode="c"), np.load(folder / SHARES, mmap_mode="c"))
         pictures: dict[tuple[int, int], list[int]] = defaultdict(list)
         for row in json.loads((folder / "rows.json").read_text()):
             if row["shop"]:
@@ -167,6 +181,14 @@ class Garments:
         """Those that are both in the shop and worn."""
         return sorted(p for p in self.street if p in self.shop)
 
+    def rows(self, product: int) -> list[int]:
+        """Of the shop, and worn."""
+        return self.shop[product] + [row for clip in self.street[product].values() for row in clip]
+
     def read(self, rows) -> torch.Tensor:
         """RoIs in float32."""
         return torch.from_numpy(self.features[np.asarray(rows)].astype(np.float32))
+
+    def covered(self, rows) -> torch.Tensor:
+        """How much of each place of these RoIs the garment covers, 0 to 1."""
+        return torch.from_numpy(self.shares[np.asarray(rows)].astype(np.float32) / 255)

@@ -41,7 +41,7 @@ class Recipe:
     weight_decay: float = 0.01
     dropout: float = 0.2
     average: float = 0.98
-    back: float = 0.7
+    back: float = 0.8
     """How far the last layer then goes back to where it began. Unseen generated products are told apart best half-way (0.5); on
     photographs what is gained is gone there, and most is left at 0.7 to 0.85."""
     block_back: float = 1.0

@@ -37,10 +37,13 @@ def test_training_learns_resumes_and_measures(compact, tmp_path, monkeypatch):
         other.setattr(rois, "plan", lambda *_: [(0, 0)])
         rois.build(network, pictures, 3, tmp_path / "rois-1")
     head = network.roi_heads.match_predictor
-    recipe = matching.Recipe(steps=30, products=4, warmup=2)
+    recipe = matching.Recipe(steps=30, where_steps=3, products=4, warmup=2)
+    matching.learn_where(head, garments, recipe, report=lines.append)
+    where = {k: v.clone() for k, v in head.where.state_dict().items()}
     matching.begin(head, garments, recipe)
     lines.clear()
     matching.fit(head, garments, recipe, report=lines.append)
+    assert all(torch.equal(v, where[k]) for k, v in head.where.state_dict().items())
     assert len(lines) == 1 and bool((head.score_weights()[0] < 0).all())
 
     monkeypatch.setattr(adapt, "LEAST_SCORE", 0.0)
@@ -63,6 +66,49 @@ def test_training_learns_resumes_and_measures(compact, tmp_path, monkeypatch):
     checkpoint.load(network, tmp_path / "final.pth")
     figures = evaluate.evaluate(network, pictures, clips=1)
     assert 0 <= figures["ap50"] <= 1 and figures["garments"] == 6
+
+
+def test_a_garments_mask_goes_where_its_box_goes(tmp_path):
+    pictures = Pictures(drawn.write(tmp_path / "data"))
+    for index, image in enumerate(pictures.images):
+        if not image["garments"]:
+            continue
+        sample = pictures.sample(index, (96, 64), np.random.default_rng(index), masks=True)
+        assert len(sample.masks) == len(sample.boxes)
+        for mask, box in zip(sample.masks, sample.boxes):
+            rows, cols = torch.nonzero(mask, as_tuple=True)
+            tight = torch.tensor([cols.min(), rows.min(), cols.max() + 1, rows.max() + 1])
+            assert bool(((tight - box).abs() <= 1).all()), (image["file"], tight, box)
+    (tmp_path / "data" / pictures.images[0]["mask"]).unlink()
+    with pytest.raises(FileNotFoundError, match="draw the set again"):
+        pictures.sample(0, (96, 64), None, masks=True)
+
+
+def test_the_match_head_learns_where_the_garment_is(compact):
+    rng = np.random.default_rng(0)
+    count, channels = 60, compact.config.channels + compact.config.extra
+    shares = np.zeros((count, 14, 14), np.uint8)
+    for row, edge in enumerate(rng.integers(3, 11, size=count)):
+        shares[row, :, :edge] = 255
+    features = rng.normal(size=(count, channels, 14, 14)).astype(np.float16)
+    features[:, :4] += (shares[:, None] > 0) * np.float16(2)
+    garments = rois.Garments(features, shares)
+    for row in range(0, count, 2):
+        garments.shop[row], garments.street[row][0], garments.label[row] = [row], [row + 1], 1
+    head = compact.roi_heads.match_predictor
+    matching.learn_where(head, garments, matching.Recipe(where_steps=60, where_batch=30, warmup=5), lambda _: None)
+    with torch.no_grad():
+        right = (head.where(garments.read(range(count)))[:, 0] > 0) == (garments.covered(range(count)) > 0.5)
+        assert right.float().mean() > 0.95
+        # What lies beside the garment changes nothing of what is pooled over it.
+        rois_in = garments.read([0])
+        outside = garments.covered([0])[0] < 0.5
+        other = rois_in.clone()
+        other[:, -1, outside] += 3.0
+        pooled = [head.features(x)[:, head.spatial + 128 :] for x in (rois_in, other)]
+        plain = (other - rois_in).mean(dim=(2, 3))[0, -1]
+        moved = (pooled[1] - pooled[0])[0, : 4 * channels].view(channels, 4)[-1].abs()
+        assert float(moved.max()) < 0.2 * float(plain)
 
 
 def test_a_thawed_trunk_learns_behind_its_frozen_blocks_and_goes_part_of_the_way_back(compact, tmp_path):
