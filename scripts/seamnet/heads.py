@@ -7,10 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-
 PALETTE = 128
 """Kinds of place that a match head with appearance channels counts."""
-
 
 WHERE = 32
 """Channels by which such a head tells the garment from what else is in its box."""
@@ -20,7 +18,6 @@ LEAST_SHARE = 1e-3
 
 LEAST_SPREAD = 1e-4
 """Added to a variance before its root is taken."""
-
 
 BEFORE_LAST = ("conv_seq", "where", "palette")
 """The parts of a match head that its last layer sees through."""
