@@ -19,13 +19,12 @@ import cv2
 import numpy as np
 
 from . import CLASSES
-from .camera import encode
 from .clip import Frame, Surroundings, empty_frame, make_scene, render
 from .flat import shop_picture
 from .mesh import bank
 from .panorama import panoramas
 from .photo_cut import PhotoProduct
-from .photo_shop import shop_pictures
+from .photo_shop import shop_frame, shop_pictures, whole
 from .products import Product
 from .sources import Photos, described, products_of
 from .things import cutouts
@@ -150,9 +149,7 @@ def _shop(spec: Spec, product: Product) -> list[Picture]:
     for k in range(1 + int(rng.random() < 0.5)):
         width, height = int(uniform(rng, 208, 304)), int(uniform(rng, 272, 352))
         shot = shop_picture(product, rng, width, height)
-        box = list(shot.box)
-        garment = {"product": product.id, "class": product.class_id, "box": box, "visible": 1.0, "mask": shot.mask}
-        frame = Frame(encode(shot.image, int(rng.integers(75, 95))), width, height, [garment])
+        frame = shop_frame(rng, shot.image, [whole(product, shot.box, shot.mask)])
         pictures.append(_picture(f"p{product.id:05d}-{k}", "shop", frame))
     return pictures
 

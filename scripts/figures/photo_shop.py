@@ -25,12 +25,14 @@ def shop_pictures(product: PhotoProduct, rng: Rng, mates: list[Product]) -> list
     return [make[kind](product, rng) for kind in (first, second)]
 
 
-def _frame(rng: Rng, image: np.ndarray, garments: list[dict]) -> Frame:
+def shop_frame(rng: Rng, image: np.ndarray, garments: list[dict]) -> Frame:
+    """A shop's picture, encoded."""
     image = np.clip(image, 0, 255).astype(np.uint8)
     return Frame(encode(image, int(rng.integers(75, 95))), image.shape[1], image.shape[0], garments)
 
 
-def _garment(product: Product, box, mask: np.ndarray) -> dict:
+def whole(product: Product, box, mask: np.ndarray) -> dict:
+    """The annotation of a garment of which nothing is hidden."""
     box = [float(v) for v in box]
     return {"product": product.id, "class": product.class_id, "box": box, "visible": 1.0, "mask": mask}
 
@@ -49,7 +51,7 @@ def as_taken(product: PhotoProduct, rng: Rng) -> Frame:
     kx, ky = size[0] / part.shape[1], size[1] / part.shape[0]
     box = (x0 - left) * kx, (y0 - top) * ky, (x1 - left) * kx, (y1 - top) * ky
     mask = cv2.resize(photo.mask[top:low, left:right], size, interpolation=cv2.INTER_NEAREST) > 0
-    return _frame(rng, image, [_garment(product, box, mask)])
+    return shop_frame(rng, image, [whole(product, box, mask)])
 
 
 def cut_out(product: PhotoProduct, rng: Rng) -> Frame:
@@ -68,7 +70,7 @@ def cut_out(product: PhotoProduct, rng: Rng) -> Frame:
     canvas = Canvas(ground(rng, width, height))
     canvas.blend((0, 0, width, height), rgb.astype(np.float32) * uniform(rng, 0.95, 1.12), alpha, 1)
     shot = finish(canvas, rng, scale * photo.shape.width / 46)
-    return _frame(rng, shot.image, [_garment(product, shot.box, shot.mask)])
+    return shop_frame(rng, shot.image, [whole(product, shot.box, shot.mask)])
 
 
 def _mate(rng: Rng, product: Product, mates: list[Product]) -> list[Product]:
@@ -92,7 +94,7 @@ def on_model(product: PhotoProduct, rng: Rng, mates: list[Product]) -> Frame:
         garments.sort(key=lambda g: g["product"] != product.id)
         area = [(g["box"][2] - g["box"][0]) * (g["box"][3] - g["box"][1]) for g in garments]
         if garments and garments[0]["product"] == product.id and area[0] >= max(area):
-            return _frame(rng, shot.image, garments)
+            return shop_frame(rng, shot.image, garments)
     return cut_out(product, rng)
 
 

@@ -77,10 +77,10 @@ class Pictures:
 
     def places(self, index: int) -> np.ndarray:
         """h x w: the place, from 1 on, of the garment that shows, 0 where none does."""
-        path = self.root / self.images[index].get("mask", "masks")
-        picture = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+        image = self.images[index]
+        picture = cv2.imread(str(self.root / image["mask"]), cv2.IMREAD_GRAYSCALE) if "mask" in image else None
         if picture is None:
-            raise FileNotFoundError(f"{path}: no mask of {self.images[index]['file']}; draw the set again with scripts/generate")
+            raise FileNotFoundError(f"{self.root / image['file']}: has no mask; draw the set again with scripts/generate")
         return picture
 
     def sample(

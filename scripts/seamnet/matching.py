@@ -62,11 +62,16 @@ def fit_appearance(network: Network, pictures: Pictures, seed: int) -> None:
     network.appearance.fit([network.backbone.body(part) for part in images.split(8)])
 
 
+def even(convolutions: torch.nn.Sequential, rois: torch.Tensor) -> None:
+    """Evens out a row of convolutions."""
+    layers = [layer for layer in convolutions if isinstance(layer, torch.nn.Conv2d)]
+    training.even_out(layers, lambda: convolutions(rois))
+
+
 @torch.no_grad()
 def begin_even(head: MatchHead, rois: torch.Tensor) -> None:
     """Evens out the convolutions, and the kinds of the palette one by one."""
-    convolutions = [layer for layer in head.conv_seq if isinstance(layer, torch.nn.Conv2d)]
-    training.even_out(convolutions, lambda: head.conv_seq(rois))
+    even(head.conv_seq, rois)
     x = head.palette(rois)
     mean, deviation = x.mean(dim=(0, 2, 3)), x.std(dim=(0, 2, 3))
     head.palette.weight /= deviation[:, None, None, None]
@@ -101,7 +106,7 @@ def learn_where(head: MatchHead, garments: Garments, recipe: Recipe, report=prin
     rng = np.random.default_rng([recipe.seed, 59])
     rows = np.array(sorted(row for product in garments.products() for row in garments.rows(product)))
     some = garments.read(rng.choice(rows, min(len(rows), 256), replace=False))
-    training.even_out([layer for layer in head.where if isinstance(layer, torch.nn.Conv2d)], lambda: head.where(some))
+    even(head.where, some)
     optimiser = torch.optim.AdamW(head.where.parameters(), lr=recipe.where_lr, weight_decay=1e-3)
     for step in range(recipe.where_steps):
         for group in optimiser.param_groups:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from seamnet import adapt, checkpoint, evaluate, losses, matching, refine, rois, stored, train, window
+from seamnet import adapt, checkpoint, evaluate, heads, losses, matching, refine, rois, stored, train, window
 from seamnet.data import BatchSpec, Pictures, Sample, batch, draws
 from seamnet.network import Network, level_anchors, pool_boxes, propose
 
@@ -105,7 +105,7 @@ def test_the_match_head_learns_where_the_garment_is(compact):
         outside = garments.covered([0])[0] < 0.5
         other = rois_in.clone()
         other[:, -1, outside] += 3.0
-        pooled = [head.features(x)[:, head.spatial + 128 :] for x in (rois_in, other)]
+        pooled = [head.features(x)[:, head.spatial + heads.PALETTE :] for x in (rois_in, other)]
         plain = (other - rois_in).mean(dim=(2, 3))[0, -1]
         moved = (pooled[1] - pooled[0])[0, : 4 * channels].view(channels, 4)[-1].abs()
         assert float(moved.max()) < 0.2 * float(plain)
