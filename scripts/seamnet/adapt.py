@@ -59,12 +59,14 @@ class Seen:
     `features`: of the RoIs (float16, n x C x 14 x 14), or what the heads' last layers see of them (n x width,
     after `reduce`).
     `shop`: product -> RoIs of its shop pictures. `street`: (clip, product) -> frames, each the RoIs
-    of one picture. `drawn`: products that are not made from photos.
+    of one picture. `noisy`: the same with the published noise, of annotated garments alone.
+    `drawn`: products that are not made from photos.
     """
 
     features: torch.Tensor
     shop: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
     street: dict[tuple[int, int], list[list[int]]] = field(default_factory=lambda: defaultdict(list))
+    noisy: dict[tuple[int, int], list[list[int]]] = field(default_factory=lambda: defaultdict(list))
     drawn: set[int] = field(default_factory=set)
 
 
@@ -130,8 +132,9 @@ def join(parts: list[Seen]) -> Seen:
     for part in parts:
         for product, found in part.shop.items():
             out.shop[product + products] += [row + rows for row in found]
-        for (clip, product), frames in part.street.items():
-            out.street[clip + clips, product + products] = [[row + rows for row in frame] for frame in frames]
+        for mine, all_of_them in ((part.street, out.street), (part.noisy, out.noisy)):
+            for (clip, product), frames in mine.items():
+                all_of_them[clip + clips, product + products] = [[row + rows for row in frame] for frame in frames]
         out.drawn |= {product + products for product in part.drawn}
         rows += len(part.features)
         products += 1 + max([*part.shop, *(p for _, p in part.street)])
@@ -231,8 +234,9 @@ def annotated(garments: Garments) -> Seen:
     All frames of a product are one clip, be they of two scenes; each holds the garments that stand in it.
     """
     seen = Seen(torch.from_numpy(garments.features), defaultdict(list, garments.shop), drawn=garments.drawn)
-    for product, clips in garments.street.items():
-        seen.street[product, product] = [garments.beside[row] for rows in clips.values() for row in rows]
+    for worn, frames in ((garments.street, seen.street), (garments.noisy, seen.noisy)):
+        for product, clips in worn.items():
+            frames[product, product] = [garments.beside[row] for rows in clips.values() for row in rows]
     return seen
 
 
@@ -241,7 +245,7 @@ def reduce(network: Network, seen: Seen) -> Seen:
     """With what the last layer of the match predictor sees; `begin` lets the aggregator's see the same."""
     head = network.roi_heads.match_predictor.eval()
     inputs = torch.cat([head.features(part.float()) for part in seen.features.split(128)])
-    return Seen(inputs, seen.shop, seen.street, seen.drawn)
+    return Seen(inputs, seen.shop, seen.street, seen.noisy, seen.drawn)
 
 
 def fit(network: Network, seen: Seen, recipe: Recipe, report=print) -> None:

@@ -160,6 +160,14 @@ def in_another_light(picture: np.ndarray, rng: np.random.Generator) -> np.ndarra
     return np.clip(x, 0, 255).astype(np.float32)
 
 
+def in_published_noise(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The same with the published test's noise (section 9) on top: strong in one frame of four, then half the resolution."""
+    x = in_another_light(picture, rng)
+    x = np.clip(x + rng.normal(0, 255 * (0.25 if rng.random() < 0.25 else 0.05), size=x.shape), 0, 255).astype(np.float32)
+    h, w = x.shape[:2]
+    return cv2.resize(x, (max(1, w // 2), max(1, h // 2)), interpolation=cv2.INTER_LINEAR)
+
+
 def place(picture, boxes, box, rng, light=jitter, places=None) -> tuple[Placed, tuple[int, int], np.ndarray]:
     """Draw a picture, its boxes and its garments' `places` into H x W: top left, zeros elsewhere; scaled, cut, flipped by `rng`."""
     h, w = picture.shape[:2]

@@ -8,6 +8,7 @@ import json
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -15,7 +16,7 @@ import torch
 from torchvision.ops import roi_align
 
 from . import boxes, training
-from .data import VISIBLE, Pictures, in_another_light
+from .data import VISIBLE, Pictures, in_another_light, in_published_noise
 from .network import Network, pool_rois
 from .spread import spread
 
@@ -41,18 +42,23 @@ def recoloured(picture: np.ndarray, colour: int) -> np.ndarray:
     return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)
 
 
-Task = tuple[int, int]
-"""Picture, colour."""
+class Task(NamedTuple):
+    """A picture, as it is to be looked at."""
+
+    picture: int
+    colour: int = 0
+    noisy: bool = False
 
 
 def plan(pictures: Pictures, seed: int, twins: float = TWINS) -> list[Task]:
-    """Every picture with a garment; some clips, and the shop pictures of what they show, in a second colour.
+    """Every picture with a garment; those of clips once more with the published noise; some clips, and the shop pictures of what
+    they show, in a second colour.
 
     A recoloured product is another product: the same cut in another colour, which is what a shop has
     most of and a network confuses first.
     """
     rng = np.random.default_rng([seed, 77])
-    tasks = [(i, 0) for i, image in enumerate(pictures.images) if image["garments"]]
+    tasks = [Task(i) for i, image in enumerate(pictures.images) if image["garments"]]
     clips: dict[int, list[int]] = defaultdict(list)
     for i, image in enumerate(pictures.images):
         if image["kind"] == "street":
@@ -61,13 +67,13 @@ def plan(pictures: Pictures, seed: int, twins: float = TWINS) -> list[Task]:
     for frames in clips.values():
         if rng.random() < twins:
             colour = int(rng.integers(1, COLOURS))
-            tasks += [(i, colour) for i in frames[::2]]
+            tasks += [Task(i, colour) for i in frames[::2]]
             for i in frames:
                 for garment in pictures.images[i]["garments"]:
                     colours[garment["product"]].add(colour)
     for product, some in colours.items():
-        tasks += [(i, colour) for colour in sorted(some) for i in pictures.shop[product]]
-    return tasks
+        tasks += [Task(i, colour) for colour in sorted(some) for i in pictures.shop[product]]
+    return tasks + [Task(i, noisy=True) for frames in clips.values() for i in frames if pictures.images[i]["garments"]]
 
 
 def _seen(pictures: Pictures, index: int) -> int:
@@ -82,16 +88,16 @@ def _look(job, chunk: list[tuple[int, Task]]) -> list[dict]:
     config = network.config
     features, shares = (np.lib.format.open_memmap(out / name, mode="r+") for name in (FEATURES, SHARES))
     samples = []
-    for _, (index, colour) in chunk:
-        street = pictures.images[index]["kind"] == "street"
-        rng = np.random.default_rng([seed, index, colour])
-        change = in_another_light if street else None
-        recolour = lambda p, c=colour: recoloured(p, c)  # noqa: E731
-        samples.append(pictures.sample(index, config.input_size, rng, recolour, change, masks=True))
+    for _, task in chunk:
+        street = pictures.images[task.picture]["kind"] == "street"
+        rng = np.random.default_rng([seed, *task])
+        light = in_published_noise if task.noisy else in_another_light if street else None
+        recolour = lambda p, c=task.colour: recoloured(p, c)  # noqa: E731
+        samples.append(pictures.sample(task.picture, config.input_size, rng, recolour, light, masks=True))
     images = torch.stack([s.image for s in samples]).contiguous(memory_format=torch.channels_last)
     levels = [level.contiguous() for level in network.trunk(images)[0]]
     rows = []
-    for k, ((first, (index, colour)), sample) in enumerate(zip(chunk, samples)):
+    for k, ((first, (index, colour, noisy)), sample) in enumerate(zip(chunk, samples)):
         keep = torch.nonzero(sample.visible >= VISIBLE).flatten()[: _seen(pictures, index)]
         if len(keep) == 0:
             continue
@@ -110,6 +116,7 @@ def _look(job, chunk: list[tuple[int, Task]]) -> list[dict]:
                     "product": int(sample.products[row]) * COLOURS + colour,
                     "picture": index,
                     "clip": -1 if image.get("clip") is None else image["clip"],
+                    "noisy": noisy,
                     "label": int(sample.labels[row]),
                     "drawn": int(sample.products[row]) not in pictures.photographed,
                 }
@@ -126,7 +133,7 @@ def _shares(masks: torch.Tensor, garments: torch.Tensor) -> torch.Tensor:
 def build(network: Network, pictures: Pictures, seed: int, out: Path, workers: int = 1) -> None:
     """Fills the folder `out` (features.npy, shares.npy, rows.json); one that is complete for the same plan is kept."""
     tasks = plan(pictures, seed)
-    firsts = np.cumsum([0] + [_seen(pictures, index) for index, _ in tasks])
+    firsts = np.cumsum([0] + [_seen(pictures, task.picture) for task in tasks])
     shape = (int(firsts[-1]), network.config.channels + network.config.extra, 14, 14)
     done = out / "rows.json"
     if done.exists():
@@ -148,14 +155,15 @@ class Garments:
     """What `build` wrote: features n x C x 14 x 14 (float16), shares n x 14 x 14 (0 to 255: how much of a place the garment
     covers), and rows by what they show.
 
-    `shop`: product -> rows; `street`: product -> clip -> rows; `label`: product -> class; `beside`: row ->
-    all rows of the same street picture in the same colour, itself among them; `drawn`: products not from photos.
+    `shop`: product -> rows; `street`: product -> clip -> rows; `noisy`: the same with the published noise; `label`: product ->
+    class; `beside`: row -> all rows of the same street picture seen alike, itself among them; `drawn`: products not from photos.
     """
 
     features: np.ndarray
     shares: np.ndarray
     shop: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
     street: dict[int, dict[int, list[int]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(list)))
+    noisy: dict[int, dict[int, list[int]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(list)))
     label: dict[int, int] = field(default_factory=dict)
     beside: dict[int, list[int]] = field(default_factory=dict)
     drawn: set[int] = field(default_factory=set)
@@ -163,13 +171,14 @@ class Garments:
     @staticmethod
     def open(folder: Path) -> "Garments":
         out = Garments(np.load(folder / FEATURES, mmap_mode="c"), np.load(folder / SHARES, mmap_mode="c"))
-        pictures: dict[tuple[int, int], list[int]] = defaultdict(list)
+        pictures: dict[Task, list[int]] = defaultdict(list)
         for row in json.loads((folder / "rows.json").read_text()):
             if row["shop"]:
                 out.shop[row["product"]].append(row["row"])
             else:
-                out.street[row["product"]][row["clip"]].append(row["row"])
-                together = pictures[row["picture"], row["product"] % COLOURS]
+                worn = out.noisy if row["noisy"] else out.street
+                worn[row["product"]][row["clip"]].append(row["row"])
+                together = pictures[Task(row["picture"], row["product"] % COLOURS, row["noisy"])]
                 together.append(row["row"])
                 out.beside[row["row"]] = together
             out.label[row["product"]] = row["label"]

@@ -22,9 +22,9 @@ from .network import Network
 class Recipe:
     """All numbers of this part."""
 
-    steps: int = 800
+    steps: int = 500
     """Of the last layer."""
-    attention_steps: int = 600
+    attention_steps: int = 1000
     """Of attention and non-local block."""
     products: int = 192
     """Windows in a batch, each of another product."""
@@ -32,12 +32,14 @@ class Recipe:
     """Products that they are told from besides."""
     frames: int = 10
     """Of the longest window."""
+    noisy: float = 0.4
+    """Share of the windows with the published noise, of products that have such."""
     lr: float = 2e-3
     """For features of deviation 1."""
     rare: float = 0.1
     """Features whose deviation is less than this share of the median one keep their weights: divided by next to nothing, chance
     made weights of hundreds of them, which a picture of another kind then meets."""
-    attention_lr: float = 1e-3
+    attention_lr: float = 2e-3
     weight_decay: float = 0.01
     dropout: float = 0.2
     average: float = 0.98
@@ -79,11 +81,12 @@ def fold(head: MatchHead) -> None:
 
 
 @torch.no_grad()
-def chosen(head: MatchHead, seen: Seen) -> dict[int, list[list[int]]]:
-    """Product -> clips, each the rows of its frames: in every frame the box most like the product's shop pictures."""
+def chosen(head: MatchHead, seen: Seen, street: dict[tuple[int, int], list[list[int]]]) -> dict[int, list[list[int]]]:
+    """Product -> clips, each the rows of its frames: in every frame the box most like the product's shop pictures. `street`: that
+    of `seen`, or its `noisy`."""
     embeddings = torch.cat([head.last_layer(part) for part in seen.features.split(4096)])
     windows: dict[int, list[list[int]]] = {}
-    for (_, product), frames in seen.street.items():
+    for (_, product), frames in street.items():
         if product not in seen.shop:
             continue
         rows = torch.tensor([row for frame in frames for row in frame])
@@ -96,20 +99,22 @@ def chosen(head: MatchHead, seen: Seen) -> dict[int, list[list[int]]]:
 class Batches:
     """Draws windows of one length, and shop pictures: first those of the windows' products."""
 
-    def __init__(self, seen: Seen, windows: dict[int, list[list[int]]], recipe: Recipe):
-        self.seen, self.windows, self.recipe = seen, windows, recipe
+    def __init__(self, seen: Seen, windows: dict[int, list[list[int]]], noisy: dict[int, list[list[int]]], recipe: Recipe):
+        self.seen, self.windows, self.noisy, self.recipe = seen, windows, noisy, recipe
         self.rng = np.random.default_rng([recipe.seed, 61])
         self.products = sorted(windows)
         self.others = sorted(seen.shop)
 
-    def draw(self, least: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Rows of the windows, n x T with T from `least` on; shop rows, m; the place of each window's product among them, n."""
+    def draw(self, least: int, noisy: float) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Rows of the windows, n x T with T from `least` on, a share of `noisy` with noise; shop rows, m; the place of each
+        window's product among them, n."""
         rng, recipe = self.rng, self.recipe
         length = int(rng.integers(least, recipe.frames + 1))
         asked = [int(p) for p in rng.choice(self.products, min(recipe.products, len(self.products)), replace=False)]
         rows = []
         for product in asked:
-            clip = self.windows[product][int(rng.integers(len(self.windows[product])))]
+            clips = self.noisy[product] if product in self.noisy and rng.random() < noisy else self.windows[product]
+            clip = clips[int(rng.integers(len(clips)))]
             rows.append(rng.choice(clip, length, replace=len(clip) < length))
         beside = rng.choice(self.others, min(recipe.others, len(self.others)), replace=False)
         known = set(asked)
@@ -139,7 +144,7 @@ def learn_last_layer(head: Aggregator, features: torch.Tensor, batches: Batches,
     for step in range(recipe.steps):
         for group in optimiser.param_groups:
             group["lr"] = group["peak"] * training.rate(step, 20, step / recipe.steps)
-        rows, shop, own = batches.draw(1)
+        rows, shop, own = batches.draw(1, recipe.noisy)
         mask = (torch.rand(features.shape[1]) >= recipe.dropout) / (1 - recipe.dropout)
         street = (features[rows].mean(dim=1) - mean) / deviation * mask
         gallery = (features[shop] - mean) / deviation * mask
@@ -167,7 +172,7 @@ def learn_attention(head: Aggregator, embeddings: torch.Tensor, batches: Batches
     for step in range(recipe.attention_steps):
         for group in optimiser.param_groups:
             group["lr"] = recipe.attention_lr * training.rate(step, 20, step / recipe.attention_steps)
-        rows, shop, own = batches.draw(2)
+        rows, shop, own = batches.draw(2, recipe.noisy)
         queries, _ = head.aggregate(embeddings[rows])
         loss = rank(head.pair_logits(queries, embeddings[shop]), own)
         optimiser.zero_grad(set_to_none=True)
@@ -184,10 +189,10 @@ def learn_attention(head: Aggregator, embeddings: torch.Tensor, batches: Batches
 
 @torch.no_grad()
 def set_bias(head: Aggregator, embeddings: torch.Tensor, batches: Batches, missed: float) -> None:
-    """Moves the score so that this share of windows scores less than one half with its own product."""
+    """Moves the score so that this share of windows, none of them noisy, scores less than one half with its own product."""
     own = []
     for _ in range(8):
-        rows, shop, place = batches.draw(2)
+        rows, shop, place = batches.draw(2, 0.0)
         queries, _ = head.aggregate(embeddings[rows])
         own.append(head.pair_logits(queries, embeddings[shop])[torch.arange(len(rows)), place])
     head.last.bias[1] -= torch.cat(own).quantile(missed)
@@ -199,8 +204,9 @@ def fit(network: Network, seen: Seen, recipe: Recipe, report=print) -> None:
     head = network.roi_heads.temporal_aggregator
     network.requires_grad_(False)
     network.eval()
-    batches = Batches(seen, chosen(network.roi_heads.match_predictor, seen), recipe)
-    report(f"{len(batches.products)} products in windows, {len(batches.others)} in the gallery")
+    windows, noisy = (chosen(network.roi_heads.match_predictor, seen, street) for street in (seen.street, seen.noisy))
+    batches = Batches(seen, windows, noisy, recipe)
+    report(f"{len(batches.products)} products in windows ({len(noisy)} with noise too), {len(batches.others)} in the gallery")
     even_block(head)
     fold(head)
     for module in (head.linear, head.last, head.attention_scorer, head.newnlb):

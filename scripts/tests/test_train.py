@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from seamnet import adapt, checkpoint, evaluate, heads, losses, matching, refine, rois, stored, train, window
+from seamnet import adapt, checkpoint, data, evaluate, heads, losses, matching, refine, rois, stored, train, window
 from seamnet.data import BatchSpec, Pictures, Sample, batch, draws
 from seamnet.network import Network, level_anchors, pool_boxes, propose
 
@@ -33,8 +33,13 @@ def test_training_learns_resumes_and_measures(compact, tmp_path, monkeypatch):
     garments, same = (rois.Garments.open(tmp_path / f"rois-{workers}") for workers in (1, 2))
     assert np.array_equal(garments.features, same.features) and garments.street == same.street
     assert any(p % rois.COLOURS for p in garments.products()), "no clip has a twin in another colour"
+    plain = {product: clips for product, clips in garments.street.items() if product % rois.COLOURS == 0}
+    assert garments.noisy.keys() == plain.keys() and garments.noisy == same.noisy
+    for product, clips in plain.items():
+        rows, noisy = ([row for clip in sorted(them) for row in them[clip]] for them in (clips, garments.noisy[product]))
+        assert len(rows) == len(noisy) and not np.array_equal(garments.features[rows], garments.features[noisy])
     with monkeypatch.context() as other, pytest.raises(ValueError, match="made from other data"):
-        other.setattr(rois, "plan", lambda *_: [(0, 0)])
+        other.setattr(rois, "plan", lambda *_: [rois.Task(0)])
         rois.build(network, pictures, 3, tmp_path / "rois-1")
     head = network.roi_heads.match_predictor
     recipe = matching.Recipe(steps=30, where_steps=3, products=4, warmup=2)
@@ -306,6 +311,51 @@ def test_windows_teach_to_look_past_what_changes_from_frame_to_frame(compact):
     window.fit(network, seen, window.Recipe(steps=60, attention_steps=30, products=30, others=60, back=0.0), lambda _: None)
     assert first() > max(before + 0.1, 0.5), before
     assert torch.allclose(network.roi_heads.temporal_aggregator.linear[0].weight[:, 0], begun, atol=1e-5)
+
+
+def test_noisy_windows_teach_not_to_believe_broken_frames(compact):
+    generator = torch.Generator().manual_seed(5)
+    width, products, frames = compact.roi_heads.match_predictor.linear[0].in_features, 60, 8
+    kinds = torch.randn(products, width, generator=generator)
+    worn = kinds[:, None] + 0.3 * torch.randn(products, frames, width, generator=generator)
+    broken = worn.clone()
+    # Every second frame shows nothing of the garment, and all of those look alike.
+    broken[:, ::2] = torch.randn(products, frames // 2, width, generator=generator) + torch.randn(width, generator=generator)
+    features = torch.cat([kinds, worn.flatten(0, 1), broken.flatten(0, 1)])
+    shop = {p: [p] for p in range(products)}
+    street, noisy = (
+        {(p, p): [[first + frames * p + k] for k in range(frames)] for p in range(products)}
+        for first in (products, products * (1 + frames))
+    )
+
+    def belief(seen: adapt.Seen) -> float:
+        """Attention to the broken frames of a window in which they are half."""
+        network = Network(compact.config)
+        network.load_state_dict(compact.state_dict())
+        head = network.roi_heads.match_predictor
+        torch.nn.init.constant_(head.last.weight[0], 0.01)
+        torch.nn.init.constant_(head.last.weight[1], -0.01)
+        network.eval()
+        adapt.begin(network)
+        recipe = window.Recipe(steps=10, attention_steps=150, products=30, others=60, attention_lr=1e-2)
+        window.fit(network, seen, recipe, lambda _: None)
+        with torch.no_grad():
+            embeddings = network.roi_heads.temporal_aggregator.last_layer(broken.flatten(0, 1)).view(products, frames, -1)
+            return float(network.roi_heads.temporal_aggregator.aggregate(embeddings)[1][:, ::2].sum(dim=1).mean())
+
+    assert belief(adapt.Seen(features, shop, street, noisy)) < 0.05 < 0.3 < belief(adapt.Seen(features, shop, street))
+
+
+def test_published_noise_has_its_strengths_and_half_the_resolution(monkeypatch):
+    monkeypatch.setattr(data, "in_another_light", lambda picture, rng: picture.astype(np.float32))
+    grey = np.full((64, 48, 3), 128, np.uint8)
+    noisy = [data.in_published_noise(grey, np.random.default_rng(seed)) for seed in range(200)]
+    assert all(picture.shape == (32, 24, 3) and 0 <= picture.min() and picture.max() <= 255 for picture in noisy)
+    # A pixel is the mean of four: half their deviation.
+    deviations = np.array([2 * picture.std() / 255 for picture in noisy])
+    strong = deviations > 0.15
+    assert 0.15 < strong.mean() < 0.35
+    assert np.allclose(deviations[~strong], 0.05, atol=0.01) and np.allclose(deviations[strong], 0.25, atol=0.03)
 
 
 def test_augmented_boxes_stay_in_the_picture(tmp_path):
