@@ -9,7 +9,8 @@ aggregation (`window`).
 What differs from the published recipe: the two heads learn one after the other; AdamW in place of SGD;
 beside the pairwise cross-entropy a ranking loss against the shop pictures of all products, bounded
 (`CAP`); batch norm keeps stage one's statistics; the score is held to be a distance (`keep_distance`);
-what is left is the average of the weights.
+the published noise is in a share of the aggregation's windows alone; what is left is the average of the
+weights.
 """
 
 from collections import defaultdict
