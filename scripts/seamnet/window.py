@@ -81,16 +81,22 @@ def fold(head: MatchHead) -> None:
 
 
 @torch.no_grad()
-def chosen(head: MatchHead, seen: Seen, street: dict[tuple[int, int], list[list[int]]]) -> dict[int, list[list[int]]]:
-    """Product -> clips, each the rows of its frames: in every frame the box most like the product's shop pictures. `street`: that
-    of `seen`, or its `noisy`."""
-    embeddings = torch.cat([head.last_layer(part) for part in seen.features.split(4096)])
+def embedded(head: MatchHead, features: torch.Tensor) -> torch.Tensor:
+    """Embeddings of all rows of what the last layer sees."""
+    return torch.cat([head.last_layer(part) for part in features.split(4096)])
+
+
+@torch.no_grad()
+def chosen(
+    head: MatchHead, embeddings: torch.Tensor, shop: dict[int, list[int]], street: dict[tuple[int, int], list[list[int]]]
+) -> dict[int, list[list[int]]]:
+    """Product -> clips, each the rows of its frames: in every frame the box most like the product's shop pictures."""
     windows: dict[int, list[list[int]]] = {}
     for (_, product), frames in street.items():
-        if product not in seen.shop:
+        if product not in shop:
             continue
         rows = torch.tensor([row for frame in frames for row in frame])
-        logits = head.pair_logits(embeddings[rows], embeddings[seen.shop[product]]).amax(dim=1)
+        logits = head.pair_logits(embeddings[rows], embeddings[shop[product]]).amax(dim=1)
         of_frames = zip(rows.split([len(frame) for frame in frames]), logits.split([len(frame) for frame in frames]))
         windows.setdefault(product, []).append([int(mine[score.argmax()]) for mine, score in of_frames])
     return windows
@@ -204,7 +210,9 @@ def fit(network: Network, seen: Seen, recipe: Recipe, report=print) -> None:
     head = network.roi_heads.temporal_aggregator
     network.requires_grad_(False)
     network.eval()
-    windows, noisy = (chosen(network.roi_heads.match_predictor, seen, street) for street in (seen.street, seen.noisy))
+    single = network.roi_heads.match_predictor
+    embeddings = embedded(single, seen.features)
+    windows, noisy = (chosen(single, embeddings, seen.shop, street) for street in (seen.street, seen.noisy))
     batches = Batches(seen, windows, noisy, recipe)
     report(f"{len(batches.products)} products in windows ({len(noisy)} with noise too), {len(batches.others)} in the gallery")
     even_block(head)
@@ -212,8 +220,7 @@ def fit(network: Network, seen: Seen, recipe: Recipe, report=print) -> None:
     for module in (head.linear, head.last, head.attention_scorer, head.newnlb):
         module.requires_grad_(True)
     learn_last_layer(head, seen.features, batches, recipe, report)
-    with torch.no_grad():
-        embeddings = torch.cat([head.last_layer(part) for part in seen.features.split(4096)])
+    embeddings = embedded(head, seen.features)
     learn_attention(head, embeddings, batches, recipe, report)
     set_bias(head, embeddings, batches, recipe.missed)
     network.requires_grad_(False)
