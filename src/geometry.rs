@@ -25,7 +25,7 @@ impl Size {
     }
 }
 
-/// A box (x1, y1, x2, y2) in pixels of space `S`; x2 and y2 are exclusive, as in seam-spec: width = x2 - x1.
+/// A box (x1, y1, x2, y2) in pixels of space `S`; x2 and y2 are exclusive, as in docs/seam.md: width = x2 - x1.
 #[derive(Debug)]
 pub struct Rect<S> {
     pub x1: f32,
@@ -118,7 +118,7 @@ impl<S> Rect<S> {
     }
 }
 
-/// How a camera picture lies in the network's input: same scale on both axes, at the top left (seam-spec section 1).
+/// How a camera picture lies in the network's input: same scale on both axes, at the top left (docs/seam.md §1).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Letterbox {
     /// The camera picture.

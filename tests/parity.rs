@@ -1,4 +1,4 @@
-//! The published network's own answers, step by step and as a whole (seam-spec).
+//! The published network's own answers, step by step and as a whole (docs/seam.md).
 //!
 //! The steps need only the fixtures (`VETRINA_SHARED`, or `../shared` beside the repository). The whole needs the parity
 //! checkpoint exported as well: `scripts/export` into the folder that `VETRINA_PARITY_MODEL` names. What is absent is

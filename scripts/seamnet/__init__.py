@@ -6,5 +6,5 @@ picture passes through it), `tracking` (section 8), `checkpoint` (loading by key
 `manifest` and `export` (model folders), `folder` (running one with onnxruntime), `parity`
 (agreement with given answers), then `data`, `losses`, `train` and `evaluate`.
 
-"section N" in this package means section N of seam-spec.md, the arithmetic contract.
+"section N" in this package means section N of docs/seam.md.
 """

@@ -1,6 +1,6 @@
 //! Exact search over descriptors: pure arithmetic, no database.
 //!
-//! seam-spec section 6: the logit of a street embedding `a` and a shop embedding `b` is
+//! docs/seam.md §6: the logit of a street embedding `a` and a shop embedding `b` is
 //! `v.(a-b)^2 + d = (v.a^2 + d) + w.b + v.b^2` with `w = -2 v * a`: per row one inner product and a stored bias.
 //!
 //! Reading all rows as f32 is a matter of memory bandwidth, so a copy in 8 bits a value, a quarter of the bytes, is read

@@ -42,7 +42,7 @@ pub struct Index {
 }
 
 impl Index {
-    /// Loads the descriptors of `head`. `weight` and `bias` are v and d of the same head (seam-spec section 6).
+    /// Loads the descriptors of `head`. `weight` and `bias` are v and d of the same head (docs/seam.md §6).
     /// The caller has checked the model with [`Catalogue::require_model`].
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! A video data set in MovingFashion's layout (seam-spec section 9): one JSON object, product by product.
+//! A video data set in MovingFashion's layout (docs/seam.md §9): one JSON object, product by product.
 
 use crate::fault::{Fault, Kind, Result};
 use crate::geometry::{Camera, Rect};

@@ -17,7 +17,7 @@ pub type Track = Vec<Seen>;
 /// A garment seen in fewer frames than this comes after all others.
 const LEAST_FRAMES: usize = 3;
 
-/// The published tracking over all boxes of a clip (seam-spec section 8).
+/// The published tracking over all boxes of a clip (docs/seam.md §8).
 pub fn published_tracks(record: &Record, head: &ScoreHead) -> Vec<Track> {
     let seen = &record.seen;
     let frames: Vec<i64> = seen.iter().map(|one| one.frame as i64).collect();

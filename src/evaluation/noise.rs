@@ -1,4 +1,4 @@
-//! The noise that the published test adds to the frames of a query (seam-spec section 9).
+//! The noise that the published test adds to the frames of a query (docs/seam.md §9).
 
 use super::dice::Dice;
 use crate::frame::Picture;

@@ -1,4 +1,4 @@
-//! SEAM and the published baselines: from one track to the rank of its product (seam-spec section 9).
+//! SEAM and the published baselines: from one track to the rank of its product (docs/seam.md §9).
 
 use super::metrics::Rank;
 use super::record::Seen;

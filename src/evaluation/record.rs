@@ -9,7 +9,7 @@ pub struct Seen {
     /// Number of the frame in its clip.
     pub frame: u64,
     pub detection: Detection,
-    /// Nothing was found in the frame, and the whole of it stands for a garment (seam-spec section 4).
+    /// Nothing was found in the frame, and the whole of it stands for a garment (docs/seam.md §4).
     pub substitute: bool,
 }
 

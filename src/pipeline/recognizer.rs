@@ -16,7 +16,7 @@ use crate::tensor::Tensor;
 use std::path::Path;
 use std::sync::Arc;
 
-/// What RoIs are for the box head, and for the match heads (seam-spec sections 4 and 5).
+/// What RoIs are for the box head, and for the match heads (docs/seam.md §4 and §5).
 const BOX_HEAD: Head = Head { name: "box_head", rois: "roi_align 7x7", side: 7 };
 const MATCH_HEAD: Head = Head { name: "match_head", rois: "roi_align 14x14", side: 14 };
 /// The share of the input that a given box fills, where the model takes closer looks.
@@ -149,7 +149,7 @@ impl Recognizer {
         self.embed(&views, &chosen, times)
     }
 
-    /// The product of a shop's picture: the garment with the largest box (seam-spec section 9), of those that are of `region`
+    /// The product of a shop's picture: the garment with the largest box (docs/seam.md §9), of those that are of `region`
     /// where that is known and there are any, and that are nearly as sure as the surest of them: what the network hardly
     /// believes in, shorts with all of the legs, does not count for its size.
     pub fn recognize_product(
@@ -188,7 +188,7 @@ impl Recognizer {
         found.ok_or_else(|| Fault::new(Kind::Internal, "a given box was not embedded"))
     }
 
-    /// One embedding of a window of the aggregator head's, oldest first (seam-spec section 7).
+    /// One embedding of a window of the aggregator head's, oldest first (docs/seam.md §7).
     pub fn aggregate(&mut self, window: &[Embedding], times: &mut StageTimes) -> Result<Embedding> {
         match sequence(window) {
             Sequence::Empty => Err(Fault::new(Kind::Internal, "an empty window has no embedding")),
@@ -342,7 +342,7 @@ fn sightings(views: &[View]) -> Vec<Sighting> {
     all
 }
 
-/// The place of the largest box: what a shop's picture shows by the published rule (seam-spec section 9).
+/// The place of the largest box: what a shop's picture shows by the published rule (docs/seam.md §9).
 pub fn largest(found: &[Sighting]) -> Option<usize> {
     largest_of(found, |_| true)
 }

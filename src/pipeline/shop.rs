@@ -15,7 +15,7 @@ use std::path::Path;
 const THUMBNAIL_SIDE: u32 = 480;
 const THUMBNAIL_QUALITY: u8 = 85;
 
-/// Embeds the product of a shop picture: the largest box, as seam-spec section 9 has it, of `region` where that is known.
+/// Embeds the product of a shop picture: the largest box, as docs/seam.md §9 has it, of `region` where that is known.
 ///
 /// # Errors
 /// [`Kind::Input`]: the bytes are no picture, or no garment is found in it.

@@ -1,4 +1,4 @@
-//! A window of embeddings as the aggregation graph takes it (seam-spec section 7).
+//! A window of embeddings as the aggregation graph takes it (docs/seam.md §7).
 
 use super::Embedding;
 use crate::tensor::Tensor;

@@ -1,4 +1,4 @@
-//! The boxes that the region proposal network starts from (seam-spec section 3).
+//! The boxes that the region proposal network starts from (docs/seam.md §3).
 
 use super::settings::AnchorSettings;
 

@@ -1,4 +1,4 @@
-//! From the box head's outputs to detections (seam-spec section 4).
+//! From the box head's outputs to detections (docs/seam.md §4).
 
 use super::nms::{decode, nms};
 use super::settings::DetectionSettings;

@@ -1,4 +1,4 @@
-//! The tracking of the published evaluation, offline: over all boxes of one video at once (seam-spec section 8).
+//! The tracking of the published evaluation, offline: over all boxes of one video at once (docs/seam.md §8).
 
 /// A track takes no box that is less similar to it, 0 to 1.
 pub const SIMILARITY: f32 = 0.3;

@@ -1,4 +1,4 @@
-//! A picture to the network's input tensor (seam-spec section 1).
+//! A picture to the network's input tensor (docs/seam.md §1).
 
 use super::settings::{InputSettings, Prefilter};
 use crate::frame::Picture;

@@ -1,4 +1,4 @@
-//! SEAM Match-RCNN around its graphs: everything that seam-spec puts between one network and the next.
+//! SEAM Match-RCNN around its graphs: everything that docs/seam.md puts between one network and the next.
 //!
 //! Reading order is the way of a frame: [`settings`] (what a manifest says), [`letterbox`], [`anchors`], [`proposals`] (with
 //! [`nms`]), [`roi_align`], [`detect`], [`region`], [`score`], [`track`] (live) and [`greedy`] (published, offline), [`window`],

@@ -1,4 +1,4 @@
-//! Multi-level RoIAlign (seam-spec section 4): each box's features on a grid of fixed size, whatever the box's.
+//! Multi-level RoIAlign (docs/seam.md §4): each box's features on a grid of fixed size, whatever the box's.
 //!
 //! The pyramid is turned channels-last once, so that all channels of a place are one run of memory; the samples of a bin
 //! are merged into one weight for each place that they touch.

@@ -1,4 +1,4 @@
-//! The match score of two embeddings (seam-spec section 6).
+//! The match score of two embeddings (docs/seam.md §6).
 
 use super::proposals::sigmoid;
 

@@ -3,7 +3,7 @@
 use crate::geometry::Rect;
 use serde::Deserialize;
 
-/// How a picture becomes the network's input (seam-spec section 1).
+/// How a picture becomes the network's input (docs/seam.md §1).
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct InputSettings {
@@ -34,7 +34,7 @@ pub struct FeatureSettings {
     pub levels: Vec<i32>,
 }
 
-/// Anchors, one size a level of the region proposal network (seam-spec section 3).
+/// Anchors, one size a level of the region proposal network (docs/seam.md §3).
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AnchorSettings {
@@ -75,7 +75,7 @@ impl ProposalSettings {
     }
 }
 
-/// Which pyramid level a RoI is taken from, and how (seam-spec section 4).
+/// Which pyramid level a RoI is taken from, and how (docs/seam.md §4).
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RoiSettings {
@@ -111,7 +111,7 @@ pub enum Per {
     Region,
 }
 
-/// The single-image match head (seam-spec sections 5 and 6).
+/// The single-image match head (docs/seam.md §5 and §6).
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MatchSettings {
@@ -125,7 +125,7 @@ pub struct MatchSettings {
     pub bias: f32,
 }
 
-/// The aggregator's head (seam-spec sections 6 and 7).
+/// The aggregator's head (docs/seam.md §6 and §7).
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AggregationSettings {

@@ -17,7 +17,7 @@ pub struct TrackSettings {
     pub window: usize,
     /// No observation of a window is older than this before its newest.
     pub span: Duration,
-    /// Least match score of two observations of one garment (seam-spec section 8).
+    /// Least match score of two observations of one garment (docs/seam.md §8).
     pub similarity: f32,
     /// Least match score where the boxes do not overlap: a garment that comes back.
     pub return_similarity: f32,

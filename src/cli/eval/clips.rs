@@ -124,7 +124,7 @@ fn check_files(root: &Path, products: &[Annotated]) -> Result<()> {
     Err(Fault::new(Kind::Input, text).cure("give --data the folder that the annotations' paths start from"))
 }
 
-/// The shop: one picture a product, its largest box (seam-spec section 9).
+/// The shop: one picture a product, its largest box (docs/seam.md §9).
 fn see_shop(root: &Path, products: &[Annotated], eye: &mut Eye, progress: &Progress) -> Result<Shop> {
     let regions = eye.manifest().class_regions();
     let mut shop = Shop::new(eye.manifest().match_score(), eye.manifest().aggregation_score());

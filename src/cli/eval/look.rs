@@ -19,7 +19,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
-/// The score of the whole picture where nothing is found in it (seam-spec section 4).
+/// The score of the whole picture where nothing is found in it (docs/seam.md §4).
 const SUBSTITUTE_SCORE: f32 = 0.1;
 /// Its class: none of the model's.
 const NO_CLASS: usize = u32::MAX as usize;
