@@ -1,10 +1,11 @@
-"""SEAM Match-RCNN in PyTorch: definition, checkpoints, export, training.
+"""SEAM Match-RCNN in PyTorch: definition, model folders, training and measurement.
 
-In reading order: `config` (the numbers of a network), `preprocess` (picture to tensor), `boxes`
-and `anchors` (box arithmetic), `trunk` and `heads` (layers), `network` (the whole, and how a
-picture passes through it), `tracking` (section 8), `checkpoint` (loading by key), `graphs`,
-`manifest` and `export` (model folders), `folder` (running one with onnxruntime), `parity`
-(agreement with given answers), then `data`, `losses`, `train` and `evaluate`.
+- `model`: the network (`config`, `preprocess`, `boxes`, `trunk`, `heads`, `network`).
+- `folder`: model folders and checkpoints (`weights`, `export`, `manifest`, `runtime`).
+- `precision`: fp16 and int8 graphs.
+- `train`: data, losses and the stages of training.
+- `check`: accuracy, agreement and time.
 
+Rooms import downwards: `train` and `check` use `model` and `folder`, never the reverse.
 "section N" in this package means section N of docs/seam.md.
 """

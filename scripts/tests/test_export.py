@@ -8,9 +8,11 @@ import onnx
 import pytest
 import torch
 
-from seamnet import adapt, checkpoint, config, export, manifest, train
-from seamnet.folder import Folder
-from seamnet.network import Network, look, pool_boxes, pool_rois
+from seamnet.folder import export, manifest, weights
+from seamnet.folder.runtime import Folder
+from seamnet.model import config
+from seamnet.model.network import Network, look, pool_boxes, pool_rois
+from seamnet.train import adapt, detector
 
 HEAD = dict(name="test", description='a "quoted" one', licence="none", provenance="random")
 
@@ -81,7 +83,7 @@ def test_numbers_read_back(value):
 @pytest.mark.parametrize("box_appearance,context", ((False, 0.0), (True, 0.0), (True, 2.0)))
 def test_a_model_folder_comes_back_as_the_network_it_was(compact, tmp_path, alike, box_appearance, context):
     network = Network(dataclasses.replace(compact.config, box_appearance=box_appearance, context=context)).eval()
-    train.start(network)
+    detector.start(network)
     heads = network.roi_heads
     if box_appearance:
         torch.nn.init.normal_(heads.box_head.mix.weight)
@@ -95,7 +97,7 @@ def test_a_model_folder_comes_back_as_the_network_it_was(compact, tmp_path, alik
         head.linear[1].running_mean.normal_()
         head.linear[1].running_var.uniform_(0.5, 2)
     again = Network(network.config).eval()
-    checkpoint.load(again, export.export(network, tmp_path, HEAD))
+    weights.load(again, export.export(network, tmp_path, HEAD))
     image, sequence = torch.randn(1, 3, 128, 64), torch.randn(5, 256)
     with torch.no_grad():
         levels = network.trunk(image)[0]
@@ -115,8 +117,8 @@ def test_a_model_folder_comes_back_as_the_network_it_was(compact, tmp_path, alik
 
 
 def test_a_folder_that_is_no_compact_network_is_refused(tmp_path):
-    with pytest.raises(checkpoint.CheckpointError, match="not a model folder"):
-        checkpoint.read(tmp_path)
+    with pytest.raises(weights.CheckpointError, match="not a model folder"):
+        weights.read(tmp_path)
     export.export(Network(config.TINY), tmp_path / "tiny", HEAD)
-    with pytest.raises(checkpoint.CheckpointError, match="does not fit the compact network"):
-        checkpoint.load(Network(config.COMPACT), tmp_path / "tiny")
+    with pytest.raises(weights.CheckpointError, match="does not fit the compact network"):
+        weights.load(Network(config.COMPACT), tmp_path / "tiny")

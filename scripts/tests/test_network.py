@@ -6,20 +6,22 @@ import numpy as np
 import pytest
 import torch
 
-from seamnet import anchors, boxes, checkpoint, config, network, preprocess, tracking
-from seamnet.network import Network
+from seamnet.check import parity
+from seamnet.folder import weights
+from seamnet.model import boxes, config, network, preprocess
+from seamnet.model.network import Network
 
 
 def test_base_anchors_round_half_to_even():
-    got = anchors.base_anchors(32, (0.5, 1.0, 2.0))
+    got = boxes.base_anchors(32, (0.5, 1.0, 2.0))
     assert got.tolist() == [[-23, -11, 23, 11], [-16, -16, 16, 16], [-11, -23, 11, 23]]
 
 
 def test_decode_inverts_encode():
     given = torch.tensor([[10.0, 20, 50, 90], [0, 0, 4, 4]])
     base = torch.tensor([[12.0, 18, 40, 100], [1, 1, 9, 9]])
-    for weights in (boxes.RPN_WEIGHTS, boxes.BOX_WEIGHTS):
-        back = boxes.decode(boxes.encode(given, base, weights), base, weights)
+    for scale in (boxes.RPN_WEIGHTS, boxes.BOX_WEIGHTS):
+        back = boxes.decode(boxes.encode(given, base, scale), base, scale)
         torch.testing.assert_close(back, given)
 
 
@@ -61,7 +63,7 @@ def test_a_sequence_of_one_is_itself(compact):
 def test_greedy_tracks_take_one_box_a_frame():
     frames = torch.tensor([0, 0, 1, 1])
     similarity = torch.tensor([[1, 0.9, 0.8, 0.1], [0.9, 1, 0.1, 0.2], [0.8, 0.1, 1, 0.9], [0.1, 0.2, 0.9, 1]])
-    tracks = tracking.greedy_tracks(frames, torch.tensor([0.9, 0.5, 0.7, 0.6]), similarity)
+    tracks = parity.greedy_tracks(frames, torch.tensor([0.9, 0.5, 0.7, 0.6]), similarity)
     assert tracks == [[0, 2], [3], [1]]
 
 
@@ -71,8 +73,8 @@ def test_wrong_keys_are_named(compact, tmp_path):
     state["extra.weight"] = torch.zeros(1)
     state["roi_heads.box_head.fc7.weight"] = torch.zeros(2, 2)
     torch.save({"model_state_dict": state}, tmp_path / "bad.pth")
-    with pytest.raises(checkpoint.CheckpointError) as caught:
-        checkpoint.load(compact, tmp_path / "bad.pth")
+    with pytest.raises(weights.CheckpointError) as caught:
+        weights.load(compact, tmp_path / "bad.pth")
     text = str(caught.value)
     assert "missing: rpn.head.cls_logits.bias" in text
     assert "unexpected: extra.weight" in text
@@ -87,11 +89,11 @@ def test_old_and_wrapped_names_load(compact, tmp_path):
             key = key.replace(".0.weight", ".weight").replace(".0.bias", ".bias")
         old["module." + key] = value
     torch.save({"model_state_dict": old}, tmp_path / "old.pth")
-    assert checkpoint.load(Network(compact.config), tmp_path / "old.pth") is False
+    assert weights.load(Network(compact.config), tmp_path / "old.pth") is False
 
 
 def test_old_mask_names():
-    assert checkpoint.current_name("roi_heads.mask_head.mask_fcn3.bias") == "roi_heads.mask_head.2.0.bias"
+    assert weights.current_name("roi_heads.mask_head.mask_fcn3.bias") == "roi_heads.mask_head.2.0.bias"
 
 
 @pytest.mark.parametrize("content", [None, b"no checkpoint"])
@@ -99,8 +101,8 @@ def test_a_file_that_is_no_checkpoint(compact, tmp_path, content):
     path = tmp_path / "x.pth"
     if content:
         path.write_bytes(content)
-    with pytest.raises(checkpoint.CheckpointError, match="x.pth"):
-        checkpoint.load(compact, path)
+    with pytest.raises(weights.CheckpointError, match="x.pth"):
+        weights.load(compact, path)
 
 
 def test_full_has_the_published_keys():

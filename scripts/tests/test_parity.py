@@ -4,9 +4,11 @@ import dataclasses
 
 import pytest
 
-from seamnet import checkpoint, config, export, parity
-from seamnet.folder import Folder
-from seamnet.network import Network
+from seamnet.check import parity
+from seamnet.folder import export, weights
+from seamnet.folder.runtime import Folder
+from seamnet.model import config
+from seamnet.model.network import Network
 
 
 def test_preprocess_is_the_published_one(parity_cases):
@@ -17,7 +19,7 @@ def test_preprocess_is_the_published_one(parity_cases):
 @pytest.mark.slow
 def test_full_network_agrees(parity_cases, tmp_path):
     network = Network(dataclasses.replace(config.FULL, input_size=(320, 320))).eval()
-    checkpoint.load(network, parity.write_checkpoint(parity_cases, tmp_path / "parity.pth"))
+    weights.load(network, parity.write_checkpoint(parity_cases, tmp_path / "parity.pth"))
     head = dict(name="parity", description="", licence="", provenance="")
     folder = Folder(export.export(network, tmp_path / "model", head))
     failed = [str(row) for row in parity.check_all(parity_cases, network, folder) if not row.ok]

@@ -9,19 +9,23 @@ import numpy as np
 import pytest
 import torch
 
-from seamnet import adapt, checkpoint, data, evaluate, heads, losses, matching, refine, rois, stored, train, window
-from seamnet.data import BatchSpec, Pictures, Sample, batch, draws
-from seamnet.network import Network, level_anchors, pool_boxes, propose
+from seamnet.check import evaluate
+from seamnet.folder import weights
+from seamnet.model import heads
+from seamnet.model.network import Network, level_anchors, pool_boxes, propose
+from seamnet.train import adapt, data, detector, garment_features, losses, picture_features, refine, window
+from seamnet.train import match as matching
+from seamnet.train.data import BatchSpec, Pictures, Sample, batch, draws
 
-TINY = train.Recipe(steps=24, warmup=2, lr=2e-3, body_lr=1e-3, frozen_blocks=2, batch=BatchSpec(2, 4, 1))
+TINY = detector.Recipe(steps=24, warmup=2, lr=2e-3, body_lr=1e-3, frozen_blocks=2, batch=BatchSpec(2, 4, 1))
 
 
 def test_training_learns_resumes_and_measures(compact, tmp_path, monkeypatch):
     pictures = Pictures(drawn.write(tmp_path / "data"))
     lines = []
     network = Network(dataclasses.replace(compact.config, score=0.0))
-    train.train(network, pictures, dataclasses.replace(TINY, steps=8), tmp_path / "run", report=lines.append)
-    trainer = train.train(network, pictures, TINY, tmp_path / "run", report=lines.append)
+    detector.train(network, pictures, dataclasses.replace(TINY, steps=8), tmp_path / "run", report=lines.append)
+    trainer = detector.train(network, pictures, TINY, tmp_path / "run", report=lines.append)
     assert trainer.step_number == 24 and any("resumed at step 8" in line for line in lines)
     log = [json.loads(line) for line in (tmp_path / "run" / "detector-0.log").read_text().splitlines()]
     total = [entry["total"] for entry in log]
@@ -29,18 +33,18 @@ def test_training_learns_resumes_and_measures(compact, tmp_path, monkeypatch):
 
     matching.fit_appearance(network, pictures, 1)
     for workers in (1, 2):
-        rois.build(network, pictures, 3, tmp_path / f"rois-{workers}", workers)
-    garments, same = (rois.Garments.open(tmp_path / f"rois-{workers}") for workers in (1, 2))
+        garment_features.build(network, pictures, 3, tmp_path / f"rois-{workers}", workers)
+    garments, same = (garment_features.Garments.open(tmp_path / f"rois-{workers}") for workers in (1, 2))
     assert np.array_equal(garments.features, same.features) and garments.street == same.street
-    assert any(p % rois.COLOURS for p in garments.products()), "no clip has a twin in another colour"
-    plain = {product: clips for product, clips in garments.street.items() if product % rois.COLOURS == 0}
+    assert any(p % garment_features.COLOURS for p in garments.products()), "no clip has a twin in another colour"
+    plain = {product: clips for product, clips in garments.street.items() if product % garment_features.COLOURS == 0}
     assert garments.noisy.keys() == plain.keys() and garments.noisy == same.noisy
     for product, clips in plain.items():
         rows, noisy = ([row for clip in sorted(them) for row in them[clip]] for them in (clips, garments.noisy[product]))
         assert len(rows) == len(noisy) and not np.array_equal(garments.features[rows], garments.features[noisy])
     with monkeypatch.context() as other, pytest.raises(ValueError, match="made from other data"):
-        other.setattr(rois, "plan", lambda *_: [rois.Task(0)])
-        rois.build(network, pictures, 3, tmp_path / "rois-1")
+        other.setattr(garment_features, "plan", lambda *_: [garment_features.Task(0)])
+        garment_features.build(network, pictures, 3, tmp_path / "rois-1")
     head = network.roi_heads.match_predictor
     recipe = matching.Recipe(steps=30, where_steps=3, products=4, warmup=2)
     matching.learn_where(head, garments, recipe, report=lines.append)
@@ -68,7 +72,7 @@ def test_training_learns_resumes_and_measures(compact, tmp_path, monkeypatch):
     shared = network.roi_heads.match_predictor.conv_seq.state_dict()
     assert all(torch.equal(v, shared[k]) for k, v in aggregator.conv_seq.state_dict().items())
     torch.save({"model_state_dict": network.state_dict()}, tmp_path / "final.pth")
-    checkpoint.load(network, tmp_path / "final.pth")
+    weights.load(network, tmp_path / "final.pth")
     figures = evaluate.evaluate(network, pictures, clips=1)
     assert 0 <= figures["ap50"] <= 1 and figures["garments"] == 6
 
@@ -97,7 +101,7 @@ def test_the_match_head_learns_where_the_garment_is(compact):
         shares[row, :, :edge] = 255
     features = rng.normal(size=(count, channels, 14, 14)).astype(np.float16)
     features[:, :4] += (shares[:, None] > 0) * np.float16(2)
-    garments = rois.Garments(features, shares)
+    garments = garment_features.Garments(features, shares)
     for row in range(0, count, 2):
         garments.shop[row], garments.street[row][0], garments.label[row] = [row], [row + 1], 1
     head = compact.roi_heads.match_predictor
@@ -137,7 +141,7 @@ def test_a_thawed_trunk_learns_behind_its_frozen_blocks_and_goes_part_of_the_way
 def test_heads_learn_and_what_the_match_heads_see_stays(compact, tmp_path):
     pictures = Pictures(drawn.write(tmp_path / "data"))
     network = Network(compact.config)
-    train.start(network)
+    detector.start(network)
     before = {k: v.clone() for k, v in network.state_dict().items()}
     lines = []
     refine.fit(network, [pictures, pictures], refine.Recipe(steps=30, lr=2e-3, street=2, shop=1, empty=1), lines.append)
@@ -164,7 +168,7 @@ def test_proposals_of_a_batch_are_those_of_each_picture(compact):
     _, objectness, deltas = compact.trunk(torch.randn(3, 3, 128, 64))
     deltas = [t * 20 for t in deltas]
     anchors = level_anchors(compact.config, (128, 64), [t.shape[-2:] for t in objectness])
-    found, valid = train.proposals_of(compact, torch.tensor(sizes), objectness, deltas, anchors, 15)
+    found, valid = detector.proposals_of(compact, torch.tensor(sizes), objectness, deltas, anchors, 15)
     for i, size in enumerate(sizes):
         alone, _ = propose(compact.config, (128, 64), size, [t[i : i + 1] for t in objectness], [t[i : i + 1] for t in deltas])
         assert torch.allclose(found[i][valid[i]], alone[: int(valid[i].sum())], atol=1e-4) and int(valid[i].sum()) == 15
@@ -217,8 +221,8 @@ def test_stored_features_stand_for_pictures(compact, tmp_path):
     network = Network(dataclasses.replace(compact.config)).eval()
     blocks = TINY.frozen_blocks
     for workers in (1, 2):
-        stored.build(network, pictures, blocks, stored.Variants(), 5, tmp_path / f"store-{workers}", workers)
-    one, two = (stored.Stored(tmp_path / f"store-{w}", stored.SlotSpec(2, 4, 1)) for w in (1, 2))
+        picture_features.build(network, pictures, blocks, picture_features.Variants(), 5, tmp_path / f"store-{workers}", workers)
+    one, two = (picture_features.Stored(tmp_path / f"store-{w}", picture_features.SlotSpec(2, 4, 1)) for w in (1, 2))
     assert one.slots == two.slots and np.array_equal(one.features, two.features)
     kinds = [slot["kind"] for slot in one.slots]
     shop = sum(image["kind"] == "shop" for image in pictures.images)
@@ -230,10 +234,10 @@ def test_stored_features_stand_for_pictures(compact, tmp_path):
         assert torch.equal(whole, split)
 
     recipe = dataclasses.replace(TINY, steps=3)
-    trainer = train.train(network, one, recipe, tmp_path / "run", report=lambda _: None)
+    trainer = detector.train(network, one, recipe, tmp_path / "run", report=lambda _: None)
     assert trainer.step_number == 3
     with pytest.raises(ValueError, match="stored from other data"):
-        stored.build(network, pictures, blocks, stored.Variants(street=2), 5, tmp_path / "store-1", 1)
+        picture_features.build(network, pictures, blocks, picture_features.Variants(street=2), 5, tmp_path / "store-1", 1)
 
 
 def test_discriminant_finds_what_differs_between_products():
@@ -251,8 +255,8 @@ def test_discriminant_finds_what_differs_between_products():
 
 def test_recoloured_products_keep_their_grey():
     picture = np.array([[[200, 30, 30], [90, 90, 90]]], np.uint8)
-    assert np.array_equal(rois.recoloured(picture, 0), picture)
-    other = rois.recoloured(picture, 2)
+    assert np.array_equal(garment_features.recoloured(picture, 0), picture)
+    other = garment_features.recoloured(picture, 2)
     assert other[0, 0].argmax() == 1 and np.array_equal(other[0, 1], picture[0, 1])
 
 

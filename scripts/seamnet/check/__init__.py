@@ -1,0 +1,1 @@
+"""Measurements: accuracy, agreement with other implementations, time."""

@@ -1,0 +1,1 @@
+"""A network on disk: model folders written, read and run, and every kind of file that weights come from."""

@@ -1,0 +1,202 @@
+"""Graphs typed for a GPU: fp16, and int8 by Q/DQ, beside the fp32 graphs of a model folder.
+
+TensorRT takes them as they are ("strongly typed"): it narrows nothing by itself. What goes into a
+graph and comes out of it stays float32.
+"""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType
+from onnxruntime.quantization import quantize_static as quantize
+
+from ..folder import manifest
+from ..folder.export import fit_tensorrt
+from ..folder.manifest import read_manifest
+
+PRECISIONS = ("fp16", "int8")
+TYPED = ("trunk", "box_head", "match_head")
+"""The aggregator stays fp32: it costs a thousandth of a frame, and has sums over softmaxes."""
+WIDE = {"Sqrt", "Softmax", "ReduceSum"}
+"""Operators whose inputs, as far back as the last layer with weights, stay fp32: the variance of
+colours, for one, is the small difference of two averages."""
+LAYERS = {"Conv", "Gemm", "MatMul", "ConvTranspose"}
+PERCENTILE = 99.99
+"""Of a tensor's values, those that int8's scale covers: rare ones are cut off, which halves the error of the rest."""
+FLOAT_INPUTS = {"Resize": (0,)}
+"""Inputs that follow an operator's type where not all do: scales are float32 always."""
+
+
+def widen(model: onnx.ModelProto) -> None:
+    """Weights stored as float16 and cast, and constants, as float32 initializers."""
+    graph = model.graph
+    halves = {t.name: t for t in graph.initializer if t.data_type == TensorProto.FLOAT16}
+    nodes, made = [], []
+    for node in graph.node:
+        if node.op_type == "Cast" and node.input[0] in halves:
+            values = numpy_helper.to_array(halves[node.input[0]]).astype(np.float32)
+        elif node.op_type == "Constant" and node.attribute[0].name == "value":
+            values = numpy_helper.to_array(node.attribute[0].t)
+        else:
+            nodes.append(node)
+            continue
+        made.append(numpy_helper.from_array(values, node.output[0]))
+    kept = [t for t in graph.initializer if t.name not in halves]
+    del graph.initializer[:], graph.node[:]
+    graph.initializer.extend(kept + made)
+    graph.node.extend(nodes)
+
+
+def wide_nodes(graph: onnx.GraphProto) -> set[int]:
+    """Places of the nodes that stay fp32 (`WIDE`)."""
+    maker = {out: i for i, node in enumerate(graph.node) for out in node.output}
+    wide: set[int] = set()
+    todo = [i for i, node in enumerate(graph.node) if node.op_type in WIDE]
+    while todo:
+        i = todo.pop()
+        if i in wide or graph.node[i].op_type in LAYERS:
+            continue
+        wide.add(i)
+        todo += [maker[name] for name in graph.node[i].input if name in maker]
+    return wide
+
+
+class Half:
+    """Rewrites one graph so that all but the wide nodes are float16."""
+
+    def __init__(self, graph: onnx.GraphProto):
+        self.graph = graph
+        self.types = {t.name: t.data_type for t in graph.initializer}
+        self.types |= {v.name: v.type.tensor_type.elem_type for v in graph.input}
+        self.weights = {t.name: t for t in graph.initializer}
+        self.nodes: list[onnx.NodeProto] = []
+
+    def as_type(self, name: str, wanted: int) -> str:
+        """The value `name` in the type `wanted`, where it is a float."""
+        have = self.types.get(name)
+        if have not in (TensorProto.FLOAT, TensorProto.FLOAT16) or have == wanted:
+            return name
+        other = f"{name}.{'fp16' if wanted == TensorProto.FLOAT16 else 'fp32'}"
+        if other in self.types:
+            return other
+        self.types[other] = wanted
+        if name in self.weights:
+            half = numpy_helper.to_array(self.weights[name]).astype(np.float16)
+            if not np.isfinite(half).all():
+                raise ValueError(f"{name} does not fit into float16")
+            self.graph.initializer.append(numpy_helper.from_array(half, other))
+        else:
+            self.nodes.append(helper.make_node("Cast", [name], [other], to=wanted))
+        return other
+
+    def take(self, node: onnx.NodeProto, wide: bool) -> None:
+        """Appends the node, its float inputs and outputs in its own type."""
+        own = TensorProto.FLOAT if wide else TensorProto.FLOAT16
+        follow = FLOAT_INPUTS.get(node.op_type, range(len(node.input)))
+        for k in follow:
+            node.input[k] = self.as_type(node.input[k], own)
+        to = {a.name: a for a in node.attribute}
+        if node.op_type == "Cast":
+            kind = to["to"].i
+        elif node.op_type == "ConstantOfShape":
+            kind = to["value"].t.data_type if "value" in to else TensorProto.FLOAT
+        elif node.op_type == "Shape":
+            kind = TensorProto.INT64
+        else:
+            kind = self.types.get(node.input[0])
+        for out in node.output:
+            self.types[out] = kind
+        self.nodes.append(node)
+
+    def run(self) -> None:
+        """The whole graph; its outputs are cast back to float32 under their own names."""
+        wide = wide_nodes(self.graph)
+        nodes = [onnx.NodeProto.FromString(n.SerializeToString()) for n in self.graph.node]
+        outputs = {v.name for v in self.graph.output}
+        for node in nodes:
+            for names in (node.input, node.output):
+                names[:] = [n + ".inner" if n in outputs else n for n in names]
+        for i, node in enumerate(nodes):
+            self.take(node, i in wide)
+        for name in (v.name for v in self.graph.output):
+            self.nodes.append(helper.make_node("Cast", [name + ".inner"], [name], to=TensorProto.FLOAT))
+        del self.graph.node[:]
+        self.graph.node.extend(self.nodes)
+        used = {name for node in self.nodes for name in node.input}
+        kept = [t for t in self.graph.initializer if t.name in used]
+        del self.graph.initializer[:]
+        self.graph.initializer.extend(kept)
+
+
+def fp16(model: onnx.ModelProto) -> None:
+    """Makes a float32 graph a float16 one, but for what `WIDE` keeps."""
+    Half(model.graph).run()
+
+
+class Inputs(CalibrationDataReader):
+    """Inputs of one graph, one after the other."""
+
+    def __init__(self, name: str, values: list[np.ndarray]):
+        self.feeds = iter([{name: value} for value in values])
+
+    def get_next(self):
+        """As onnxruntime wants it: None at the end."""
+        return next(self.feeds, None)
+
+
+def int8(source: Path, out: Path, values: list[np.ndarray]) -> None:
+    """Q/DQ around the layers with weights: symmetric, a scale a channel of weights and one a tensor
+    of inputs, the latter from what `values` (inputs of the graph) make of it. Sums stay float32."""
+    graph = onnx.load(source).graph
+    keep = [graph.node[i].name for i in wide_nodes(graph)]
+    # A layer of a channel each moves bytes and computes little: int8 gains nothing there and costs much.
+    keep += [n.name for n in graph.node if any(a.name == "group" and a.i > 1 for a in n.attribute)]
+    quantize(
+        str(source),
+        str(out),
+        Inputs(graph.input[0].name, values),
+        quant_format=QuantFormat.QDQ,
+        per_channel=True,
+        activation_type=QuantType.QInt8,
+        weight_type=QuantType.QInt8,
+        calibrate_method=CalibrationMethod.Percentile,
+        op_types_to_quantize=["Conv", "Gemm"],
+        nodes_to_exclude=keep,
+        extra_options=dict(ActivationSymmetric=True, WeightSymmetric=True, QuantizeBias=False, CalibPercentile=PERCENTILE),
+    )
+
+
+def without(text: str, *precisions: str) -> str:
+    """A manifest's text without the graphs of these precisions."""
+    for precision in precisions:
+        text = re.sub(rf"\n\[graphs\.\w+\.{precision}\]\n(?:\w.*\n)*", "", text)
+    return text
+
+
+def add(folder: Path, precision: str, inputs: dict[str, list[np.ndarray]] | None = None) -> None:
+    """Writes `NAME.PRECISION.onnx` of every graph that is typed, and names them in the manifest.
+    `inputs`: what int8 is calibrated on, by graph."""
+    text = without((folder / "model.toml").read_text(), precision)
+    for name, graph in read_manifest(folder)["graphs"].items():
+        if name not in TYPED:
+            continue
+        model = onnx.load(folder / graph["file"])
+        widen(model)
+        fit_tensorrt(model)
+        path = folder / f"{name}.{precision}.onnx"
+        if precision == "fp16":
+            fp16(model)
+            onnx.checker.check_model(model)
+            onnx.save(model, path)
+        else:
+            wide = folder / f"{name}.wide.onnx"
+            onnx.save(model, wide)
+            int8(wide, path, inputs[name])
+            wide.unlink()
+        text += manifest.section(
+            f"graphs.{name}.{precision}", {"file": path.name, "sha256": manifest.sha256(path)}
+        )
+    (folder / "model.toml").write_text(text)

@@ -1,0 +1,1 @@
+"""Training the compact network: data, stored features, losses, and the stages in their order."""
