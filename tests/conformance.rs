@@ -16,8 +16,8 @@ use vetrina::network::engines::compare::{Figure, Tolerance, compare};
 use vetrina::network::manifest::GraphName;
 use vetrina::network::tensorrt::{BuildLimits, TensorRt};
 use vetrina::network::{Backend, Engine, EngineSettings, Graphs, Manifest, Precision};
+use vetrina::pipeline::graph_inputs::Samples;
 use vetrina::pipeline::recognizer::Recognizer;
-use vetrina::pipeline::samples::Samples;
 
 fn models() -> Vec<PathBuf> {
     let named = std::env::var_os("VETRINA_CONFORMANCE_MODELS").unwrap_or_default();

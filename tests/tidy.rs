@@ -6,10 +6,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 const FOUNDATION: [&str; 10] =
-    ["clock", "fault", "frame", "geometry", "latest", "machine", "metrics", "shutdown", "tail", "tensor"];
+    ["clock", "fault", "frame", "geometry", "drop_oldest", "machine", "metrics", "shutdown", "tail", "tensor"];
 
 /// Which modules of ours each module may name, beyond itself and the foundation. Stages see of `seam` only its plain data.
-const MAY_USE: [(&str, &[&str]); 10] = [
+const MAY_USE: [(&str, &[&str]); 11] = [
     ("capture", &[]),
     ("network", &["seam"]),
     ("seam", &[]),
@@ -17,9 +17,10 @@ const MAY_USE: [(&str, &[&str]); 10] = [
     ("display", &[]),
     ("evaluation", &["seam"]),
     ("pipeline", &["capture", "network", "seam", "catalogue", "display"]),
-    ("web", &["catalogue", "pipeline"]),
-    ("config", &["capture", "network", "display", "pipeline", "web"]),
-    ("cli", &["capture", "network", "seam", "catalogue", "display", "evaluation", "pipeline", "config", "web"]),
+    ("live", &["capture", "network", "seam", "catalogue", "display", "pipeline"]),
+    ("web", &["catalogue", "pipeline", "live"]),
+    ("config", &["capture", "network", "display", "pipeline", "live", "web"]),
+    ("cli", &["capture", "network", "seam", "catalogue", "display", "evaluation", "pipeline", "live", "config", "web"]),
 ];
 
 /// What only some files may name: the words, and the beginnings of the paths that may.
@@ -33,7 +34,7 @@ const ONLY_IN: [(&str, &[&str]); 17] = [
     ("println!", &["src/cli/"]),
     ("drm::", &["src/display/kms.rs"]),
     ("minifb", &["src/display/window.rs"]),
-    ("thread::", &["src/pipeline/", "src/web/", "src/cli/catalogue.rs", "src/catalogue/gallery.rs"]),
+    ("thread::", &["src/pipeline/", "src/live/", "src/web/", "src/cli/catalogue.rs", "src/catalogue/gallery.rs"]),
     // The configuration names an address; it opens nothing.
     ("std::net", &["src/web/", "src/config.rs"]),
     ("signal_hook", &["src/shutdown.rs"]),

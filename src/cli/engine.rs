@@ -13,7 +13,7 @@ use crate::network::engines::compare::{Figure, Tolerance};
 use crate::network::engines::{EngineCache, Entry, Host};
 use crate::network::tensorrt::{BuildLimits, BuildProgress, TensorRt};
 use crate::network::{Manifest, Precision};
-use crate::pipeline::samples::Samples;
+use crate::pipeline::graph_inputs::Samples;
 use clap::{Args, Subcommand};
 use serde_json::json;
 use std::path::PathBuf;

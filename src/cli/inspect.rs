@@ -6,7 +6,7 @@ use crate::capture::read_picture;
 use crate::fault::{Fault, Kind, Result};
 use crate::frame::Picture;
 use crate::metrics::StageTimes;
-use crate::pipeline::core::label;
+use crate::pipeline::sequential::label;
 use crate::seam::Detection;
 use clap::Args;
 use image::{Rgb, RgbImage};

@@ -11,9 +11,9 @@ pub mod engine;
 pub mod eval;
 pub mod inspect;
 pub mod logging;
+pub mod match_command;
 pub mod places;
 pub mod progress;
-pub mod query;
 pub mod record;
 pub mod run;
 pub mod table;
@@ -21,9 +21,9 @@ pub mod table;
 use crate::catalogue::{ModelStamp, ShopPicture};
 use crate::fault::Result;
 use crate::network::Manifest;
+use crate::pipeline::import::shop_picture::shop_picture;
 use crate::pipeline::matcher::stamp;
 use crate::pipeline::recognizer::Recognizer;
-use crate::pipeline::shop::shop_picture;
 use crate::pipeline::workers::frame_workers;
 use crate::seam::Region;
 use crate::tail::Tail;
@@ -44,7 +44,7 @@ struct CommandLine {
 #[derive(Subcommand, Debug)]
 enum Command {
     Demo(demo::DemoArgs),
-    Match(query::MatchArgs),
+    Match(match_command::MatchArgs),
     Catalogue(catalogue::CatalogueArgs),
     Inspect(inspect::InspectArgs),
     Bench(bench::BenchArgs),
@@ -74,7 +74,7 @@ pub fn main() -> ExitCode {
 fn run(command: &Command, tail: Arc<Tail>) -> Result<()> {
     match command {
         Command::Demo(args) => demo::run(args),
-        Command::Match(args) => query::run(args),
+        Command::Match(args) => match_command::run(args),
         Command::Catalogue(args) => catalogue::run(args, model_stamp, |model, _| embedders(model)),
         Command::Inspect(args) => inspect::run(args),
         Command::Bench(args) => bench::run(args),

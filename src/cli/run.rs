@@ -3,7 +3,7 @@
 use super::places;
 use crate::config::{Config, DEFAULT_PATH};
 use crate::fault::Result;
-use crate::pipeline::live::{Live, LiveSettings};
+use crate::live::{Live, LiveSettings};
 use crate::shutdown::Signals;
 use crate::tail::Tail;
 use crate::web::Server;

@@ -1,6 +1,6 @@
 //! The noise that the published test adds to the frames of a query (docs/seam.md §9).
 
-use super::dice::Dice;
+use super::random::Dice;
 use crate::frame::Picture;
 use crate::geometry::Size;
 

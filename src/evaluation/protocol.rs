@@ -2,7 +2,7 @@
 
 use super::metrics::Rank;
 use super::record::Seen;
-use super::shop::{Head, Shop};
+use super::reference_gallery::{Head, Shop};
 use crate::fault::Result;
 use crate::seam::{Embedding, Region};
 
@@ -133,7 +133,7 @@ fn mean_score(logits: impl ExactSizeIterator<Item = f32>) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evaluation::shop::View;
+    use crate::evaluation::reference_gallery::View;
     use crate::geometry::Rect;
     use crate::seam::{Detection, ScoreHead};
 

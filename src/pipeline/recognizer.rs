@@ -1,7 +1,7 @@
 //! One picture to its garments: the graphs, and what `seam` puts between them.
 
 use super::features::{Features, Head};
-use super::focus::{self, Crop};
+use super::second_pass::{self, Crop};
 use crate::fault::{Fault, Kind, Result};
 use crate::frame::Picture;
 use crate::geometry::{Camera, Letterbox, Network, Rect, Size};
@@ -207,10 +207,11 @@ impl Recognizer {
         let Some(settings) = self.manifest.focus.clone() else { return Ok(views) };
         let first = &views[0];
         let input = first.fit.input;
-        for group in focus::groups(&first.detections, &first.fit, &settings) {
+        for group in second_pass::groups(&first.detections, &first.fit, &settings) {
             let crop = Crop::around(group, picture.size(), input, settings.fill);
             let mut view = self.find(picture, crop, times)?;
-            let of_group = |view: &View, found: &RawDetection| focus::belongs(view.to_picture(found.bounds), group);
+            let of_group =
+                |view: &View, found: &RawDetection| second_pass::belongs(view.to_picture(found.bounds), group);
             let mut found = std::mem::take(&mut view.detections);
             found.retain(|found| of_group(&view, found));
             if found.is_empty() {

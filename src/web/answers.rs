@@ -3,8 +3,8 @@
 use super::{App, metrics};
 use crate::catalogue::{Catalogue, Product};
 use crate::fault::{Fault, Result};
+use crate::live::{Phase, Report};
 use crate::machine;
-use crate::pipeline::live::{Phase, Report};
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;

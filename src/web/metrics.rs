@@ -1,7 +1,7 @@
 //! The status as Prometheus reads it: base units, counters that end in `_total`.
 
+use crate::live::Report;
 use crate::metrics::{BOUNDS, Histogram};
-use crate::pipeline::live::Report;
 use std::fmt::{Display, Write};
 
 /// The whole text. `resident` in bytes where the system tells.

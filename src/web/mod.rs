@@ -1,7 +1,7 @@
 //! The page for whoever looks after the mirror, and what monitoring asks: health, metrics, status. HTTP on this machine only, unless
 //! a password is set.
 //!
-//! Everything here reads what [`crate::pipeline::live`] says of itself. One thing is changed from here, and only with a password: the
+//! Everything here reads what [`crate::live`] says of itself. One thing is changed from here, and only with a password: the
 //! catalogue, by a process of its own (`import`). Tokio lives here and nowhere else, on one thread.
 
 mod answers;
@@ -11,7 +11,7 @@ mod metrics;
 mod view;
 
 use crate::fault::{Fault, Kind, Result};
-use crate::pipeline::live::Links;
+use crate::live::Links;
 use crate::shutdown::Token;
 use crate::tail::Tail;
 use axum::Router;

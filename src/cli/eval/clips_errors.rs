@@ -6,7 +6,7 @@ use crate::capture::read_picture;
 use crate::evaluation::Seen;
 use crate::evaluation::annotations::Annotated;
 use crate::fault::Result;
-use crate::pipeline::core::label;
+use crate::pipeline::sequential::label;
 use std::path::{Path, PathBuf};
 
 /// Rows of a sheet; of more errors than these, some of every rank.

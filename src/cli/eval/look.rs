@@ -2,9 +2,9 @@
 
 use super::Noise;
 use crate::capture::{self, Source, read_picture};
-use crate::evaluation::dice::Reservoir;
 use crate::evaluation::noise::published;
 use crate::evaluation::pairs::QueryRow;
+use crate::evaluation::random::Reservoir;
 use crate::evaluation::{Cache, Dice, Record, Seen};
 use crate::fault::{Fault, Kind, Result};
 use crate::frame::{Frame, Picture};

@@ -1,15 +1,15 @@
 //! The look stage: frame workers take the newest frame whenever they are free; their results are taken back in the order in
 //! which the frames were taken, and followed.
 
-use super::heat::rest;
 use super::stage::{End, Life, no_thread, panicked};
-use super::{Links, Sight};
+use crate::drop_oldest::Taken;
 use crate::fault::{Fault, Kind, Result};
 use crate::frame::Frame;
-use crate::latest::Taken;
+use crate::live::policy::throttle::rest;
+use crate::live::{Links, Sight};
 use crate::metrics::StageTimes;
-use crate::pipeline::follow::Follower;
 use crate::pipeline::recognizer::Recognizer;
+use crate::pipeline::tracking::Follower;
 use crate::seam::{Detection, Detections};
 use crate::shutdown::Token;
 use std::collections::{BTreeMap, VecDeque};

@@ -1,8 +1,8 @@
 //! TensorRT's engines while the mirror runs: they are built by a process of their own, whose memory and crashes are its own
 //! and which the system ends first where memory runs out; the mirror meanwhile serves on the CPU.
 
-use super::{Links, LiveSettings};
 use crate::fault::{Fault, Kind, Result};
+use crate::live::{Links, LiveSettings};
 use crate::pipeline::recognizer::Recognizer;
 use crate::shutdown::Token;
 use std::io::{BufRead, BufReader};

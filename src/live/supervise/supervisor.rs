@@ -1,20 +1,22 @@
 //! Main's part: starts the stages, listens to signals, sees that frames become pixels, and ends everything in order.
 
-use super::heat::{Cause, Throttle};
-use super::load::{self, Loaded};
 use super::notify::Notifier;
-use super::stage::{End, Ended, Life, Running, Stage};
-use super::status::Phase;
-use super::watch::{Pulse, Suspicion, Verdict};
-use super::{Links, LiveSettings, answer, capture, engines, look, show};
+use super::stall::{Pulse, Suspicion, Verdict};
 use crate::clock::{Clock, SystemClock};
 use crate::fault::{Fault, Kind, Result};
+use crate::live::jobs::engine_build;
+use crate::live::load::{self, Loaded};
+use crate::live::policy::throttle::{Cause, Throttle};
+use crate::live::stages::stage::{End, Ended, Life, Running, Stage};
+use crate::live::stages::{capture, matching, recognize, render};
+use crate::live::status::Phase;
+use crate::live::{Links, LiveSettings};
 use crate::machine::{self, Board};
 use crate::network::Backend;
-use crate::pipeline::core::status_text;
-use crate::pipeline::follow::Follower;
 use crate::pipeline::matcher::Matcher;
 use crate::pipeline::recognizer::Recognizer;
+use crate::pipeline::sequential::status_text;
+use crate::pipeline::tracking::Follower;
 use crate::shutdown::{Request, Token};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -200,10 +202,10 @@ impl Live {
         self.recognizer = Some(recognizer);
         if unbuilt {
             let (settings, links, token) = (self.settings.clone(), self.links.clone(), self.enough.clone());
-            self.building = Some(load::in_background(move || engines::build(&settings, &links, &token))?);
+            self.building = Some(load::in_background(move || engine_build::build(&settings, &links, &token))?);
         }
         self.start_look()?;
-        self.run_stage(Stage::Match, move |life| answer::run(life, matcher))
+        self.run_stage(Stage::Match, move |life| matching::run(life, matcher))
     }
 
     /// The engines are there: recognition goes over to them. Where they cannot be built it stays on the CPU, and that is said.
@@ -249,20 +251,20 @@ impl Live {
 
     fn start_show(&mut self) -> Result<()> {
         let (panel, rate) = (self.settings.panel.clone(), self.settings.rate);
-        self.run_stage(Stage::Show, move |life| show::run(life, &panel, rate))
+        self.run_stage(Stage::Show, move |life| render::run(life, &panel, rate))
     }
 
     fn start_look(&mut self) -> Result<()> {
         let Some(recognizer) = &self.recognizer else { return Ok(()) };
         let workers = load::workers(&self.settings, recognizer);
         let follower = Follower::new(recognizer.share(), self.settings.core.looks);
-        self.run_stage(Stage::Look, move |life| look::run(life, workers, follower))
+        self.run_stage(Stage::Look, move |life| recognize::run(life, workers, follower))
     }
 
     fn start_match(&mut self) -> Result<()> {
         let Some(recognizer) = &self.recognizer else { return Ok(()) };
         let (settings, manifest) = (self.settings.clone(), recognizer.manifest().clone());
-        self.run_stage(Stage::Match, move |life| answer::run(life, load::matcher(&settings, &manifest)?))
+        self.run_stage(Stage::Match, move |life| matching::run(life, load::matcher(&settings, &manifest)?))
     }
 
     /// A stage has ended. False when that is the end of everything.

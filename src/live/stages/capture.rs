@@ -1,12 +1,12 @@
 //! The capture stage: keeps a camera open, gives every frame its number and time, and comes back after whatever happens to the
 //! camera.
 
-use super::backoff::Backoff;
 use super::stage::{End, Life};
 use crate::capture::camera::{self, CameraSettings, shown};
 use crate::capture::{Source, Step};
 use crate::fault::{Fault, Kind, Result};
 use crate::frame::Frame;
+use crate::live::supervise::backoff::Backoff;
 use std::time::Duration;
 
 /// Waits between tries to open the camera.

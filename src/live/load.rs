@@ -1,7 +1,7 @@
 //! Loading what the stages need, on a thread of its own, so that the screen says "One moment" meanwhile and no frame waits.
 
 use super::LiveSettings;
-use super::stage::{no_thread, panicked};
+use super::stages::stage::{no_thread, panicked};
 use crate::catalogue::Catalogue;
 use crate::fault::Result;
 use crate::network::Manifest;

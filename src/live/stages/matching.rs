@@ -1,12 +1,12 @@
 //! The match stage: asks the catalogue, and takes a new catalogue over between two questions.
 
-use super::Links;
 use super::stage::{End, Life};
+use crate::drop_oldest::Taken;
 use crate::fault::Result;
-use crate::latest::Taken;
+use crate::live::Links;
 use crate::metrics::StageTimes;
-use crate::pipeline::core::{Answers, answer};
 use crate::pipeline::matcher::Matcher;
+use crate::pipeline::sequential::{Answers, answer};
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -1,8 +1,8 @@
 //! Whether the mirror gets on: a frame that came must become pixels, and no stage may stand still. Pure, so that days of it can be
 //! tested in a moment.
 
-use super::Links;
-use super::stage::Stage;
+use crate::live::Links;
+use crate::live::stages::stage::Stage;
 use crate::machine::Thread;
 use std::collections::BTreeMap;
 use std::time::Duration;

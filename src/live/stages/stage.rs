@@ -1,7 +1,7 @@
 //! A stage's thread: its name, its end, its heartbeat.
 
-use super::Links;
 use crate::fault::{Fault, Kind, Result};
+use crate::live::Links;
 use crate::shutdown::Token;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -2,43 +2,35 @@
 //!
 //! | thread | owns | hands on |
 //! |---|---|---|
-//! | capture ([`capture`]) | the camera | frames to look and show: the newest wins |
-//! | look ([`look`]), frame workers | tracker, windows, engines | followed garments to show, full windows to match |
-//! | match ([`answer`]) | catalogue and index | answers to show |
-//! | show ([`show`]) | the panel | pixels |
-//! | main ([`supervisor`]) | signals, watchdog | |
+//! | capture ([`stages::capture`]) | the camera | frames to recognize and render: the newest wins |
+//! | look, frame workers ([`stages::recognize`]) | tracker, windows, engines | followed garments to render, full windows to match |
+//! | match ([`stages::matching`]) | catalogue and index | answers to render |
+//! | show ([`stages::render`]) | the panel | pixels |
+//! | main ([`supervise::supervisor`]) | signals, watchdog | |
 //!
 //! Nothing waits for something slower than itself: between the threads stand [`Latest`] places, where what is newer displaces
-//! what is older, and each displacement is a counter in [`status`]. [`watch`] says which stage is stuck; the supervisor starts
-//! it anew once.
+//! what is older, and each displacement is a counter in [`status`]. [`supervise::stall`] says which stage is stuck; the supervisor
+//! starts it anew once. [`policy`] decides when the screen is dark and how much is recognized, [`jobs`] are child processes.
 
-pub mod answer;
-pub mod backoff;
-pub mod blank;
-pub mod capture;
-pub mod engines;
-pub mod heat;
+pub mod jobs;
 pub mod load;
-pub mod look;
-pub mod notify;
-pub mod show;
-pub mod stage;
+pub mod policy;
+pub mod stages;
 pub mod status;
-pub mod supervisor;
-pub mod watch;
+pub mod supervise;
 
 pub use status::{Phase, Report, Status};
-pub use supervisor::Live;
+pub use supervise::supervisor::Live;
 
-use super::core::{Answers, CoreSettings};
-use super::follow::{Followed, Query};
-use super::matcher::Matcher;
 use crate::capture::camera::CameraSettings;
 use crate::clock::Clock;
 use crate::display::open::PanelSettings;
+use crate::drop_oldest::Latest;
 use crate::frame::{Frame, FrameMeta};
-use crate::latest::Latest;
 use crate::network::EngineSettings;
+use crate::pipeline::matcher::Matcher;
+use crate::pipeline::sequential::{Answers, CoreSettings};
+use crate::pipeline::tracking::{Followed, Query};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -66,8 +58,8 @@ pub struct LiveSettings {
     pub core: CoreSettings,
     /// A stage without progress for so long is stuck.
     pub stall: Duration,
-    pub blank: blank::BlankSettings,
-    pub heat: heat::HeatSettings,
+    pub blank: policy::blank::BlankSettings,
+    pub heat: policy::throttle::HeatSettings,
 }
 
 impl LiveSettings {
@@ -115,7 +107,7 @@ struct Current {
     camera: CameraSettings,
     catalogue: PathBuf,
     core: CoreSettings,
-    blank: blank::BlankSettings,
+    blank: policy::blank::BlankSettings,
 }
 
 impl Current {
@@ -155,7 +147,7 @@ impl Links {
     }
 
     /// When the screen is dark, as it is configured now.
-    pub fn blank(&self) -> blank::BlankSettings {
+    pub fn blank(&self) -> policy::blank::BlankSettings {
         self.current().blank
     }
 

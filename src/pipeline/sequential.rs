@@ -1,10 +1,10 @@
 //! One pure step: a recognised frame in, a scene out. No thread, no clock: replay, demo and golden tests run this very code, and
 //! the live pipeline runs its parts on several threads.
 
-use super::follow::{Followed, Follower, Query};
+use super::dedup_products::{Found, once};
 use super::matcher::{Match, Matcher};
-use super::once::{Found, once};
 use super::recognizer::Recognizer;
+use super::tracking::{Followed, Follower, Query};
 use crate::display::scene::{Card, Look, Scene, Status};
 use crate::fault::Result;
 use crate::frame::{Frame, Picture};
@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use super::follow::{label, new_tracker, tracker_from};
+pub use super::tracking::{label, new_tracker, tracker_from};
 
 /// What the core needs to know beyond the model and the catalogue.
 #[derive(Clone, Debug, PartialEq, Eq)]

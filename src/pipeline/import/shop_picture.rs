@@ -1,11 +1,11 @@
 //! A shop's picture to what the catalogue keeps of it: the descriptors of its product, and a thumbnail.
 
-use super::recognizer::Recognizer;
 use crate::capture::decode_picture;
 use crate::catalogue::ShopPicture;
 use crate::fault::{Fault, Kind, Result};
 use crate::frame::Picture;
 use crate::metrics::StageTimes;
+use crate::pipeline::recognizer::Recognizer;
 use crate::seam::Region;
 use image::imageops::FilterType;
 use image::{DynamicImage, RgbImage};

@@ -2,10 +2,10 @@
 //! looks after the mirror read a [`Report`].
 
 use super::Sight;
-use super::stage::Stage;
+use super::stages::stage::Stage;
 use crate::frame::Picture;
 use crate::metrics::{Counter, Gauge, Histogram, StageHistograms};
-use crate::pipeline::core::Answers;
+use crate::pipeline::sequential::Answers;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

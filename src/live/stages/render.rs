@@ -1,8 +1,6 @@
 //! The show stage: at the panel's rate, the newest picture with the newest boxes and answers.
 
 use super::stage::{End, Life};
-use super::status::Phase;
-use super::{Links, Sight};
 use crate::clock;
 use crate::display::canvas::Canvas;
 use crate::display::draw::Painter;
@@ -11,7 +9,9 @@ use crate::display::panel::Panel;
 use crate::display::scene::{Scene, Status as StatusLine};
 use crate::fault::{Fault, Kind, Result};
 use crate::frame::Frame;
-use crate::pipeline::core::{Answers, scene};
+use crate::live::status::Phase;
+use crate::live::{Links, Sight};
+use crate::pipeline::sequential::{Answers, scene};
 use embedded_graphics::pixelcolor::{Rgb888, RgbColor};
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,0 +1,8 @@
+//! The stages of the running mirror, a thread each: [`stage`] is what they have in common (name, heartbeat, end), then in the
+//! way of a frame [`capture`], [`recognize`], [`matching`] and [`render`].
+
+pub mod capture;
+pub mod matching;
+pub mod recognize;
+pub mod render;
+pub mod stage;
