@@ -18,7 +18,7 @@ use crate::live::policy::blank::{BlankSettings, Hours};
 use crate::live::policy::throttle::HeatSettings;
 use crate::network::backend::ENGINES;
 use crate::network::{Backend, EngineSettings, Precision};
-use crate::pipeline::sequential::CoreSettings;
+use crate::pipeline::settings::PipelineSettings;
 use crate::web::WebSettings;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -32,27 +32,27 @@ pub const DEFAULT_PATH: &str = "/etc/vetrina.toml";
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    pub shop: Shop,
-    pub camera: Camera,
-    pub screen: Screen,
-    pub model: Model,
-    pub catalogue: Catalogue,
-    pub web: Web,
-    pub watchdog: Watchdog,
-    pub heat: Heat,
+    pub shop: ShopSection,
+    pub camera: CameraSection,
+    pub screen: ScreenSection,
+    pub model: ModelSection,
+    pub catalogue: CatalogueSection,
+    pub web: WebSection,
+    pub watchdog: WatchdogSection,
+    pub heat: HeatSection,
 }
 
 /// What the screen says of the shop.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Shop {
+pub struct ShopSection {
     pub name: String,
 }
 
 /// Where frames come from.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Camera {
+pub struct CameraSection {
     /// `v4l2:///dev/video0`, `csi://0`, `rtsp://...`, `file:///a/clip.mjpg?loop`, `test://bars`.
     pub source: String,
     /// Asked of the camera; what it gives instead is taken, and logged. Pixels.
@@ -70,7 +70,7 @@ pub struct Camera {
 /// Where it is shown.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Screen {
+pub struct ScreenSection {
     pub panel: PanelName,
     /// Which card the panel `kms` uses, `/dev/dri/cardN`; `None`: the first that has a screen plugged in.
     pub card: Option<PathBuf>,
@@ -96,12 +96,12 @@ pub struct Screen {
 /// The network.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Model {
+pub struct ModelSection {
     /// `None`: the shipped one.
     pub folder: Option<PathBuf>,
-    /// Garments that a frame is recognised with.
+    /// Garments that a frame is recognized with.
     pub garments: Count<1, 100>,
-    /// Frames that are recognised side by side; 0 is one for each core, at most four.
+    /// Frames that are recognized side by side; 0 is one for each core, at most four.
     pub workers: Count<0, 64>,
     /// What runs the network: `"cpu"`, `"tensorrt"` or `"auto"`, which is TensorRT where it is to be had.
     pub backend: Backend,
@@ -114,7 +114,7 @@ pub struct Model {
 /// The products.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Catalogue {
+pub struct CatalogueSection {
     pub file: PathBuf,
     /// The shop's pictures and feeds: what the page may import from here; `None`: it imports nothing.
     pub images: Option<PathBuf>,
@@ -127,7 +127,7 @@ pub struct Catalogue {
 /// The page for whoever looks after the mirror.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Web {
+pub struct WebSection {
     pub enabled: bool,
     /// Beyond this machine (an address that is not 127.0.0.1 or ::1) only with a password.
     pub listen: SocketAddr,
@@ -138,7 +138,7 @@ pub struct Web {
 /// When it is taken to be stuck.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Watchdog {
+pub struct WatchdogSection {
     /// A stage that makes no progress for so long is started anew, once; then the program ends with an error.
     pub stall_seconds: Count<1, 600>,
 }
@@ -146,22 +146,22 @@ pub struct Watchdog {
 /// When it works less, so that it keeps working.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Heat {
-    /// Degrees Celsius from which fewer frames are recognised; `None`: a little below where the board says it slows down itself.
+pub struct HeatSection {
+    /// Degrees Celsius from which fewer frames are recognized; `None`: a little below where the board says it slows down itself.
     pub limit: Option<Count<30, 120>>,
     /// Where the system tells of heat and current.
     pub sysfs: PathBuf,
 }
 
-impl Default for Shop {
+impl Default for ShopSection {
     fn default() -> Self {
-        Shop { name: CoreSettings::default().shop }
+        ShopSection { name: PipelineSettings::default().shop_name }
     }
 }
 
-impl Default for Camera {
+impl Default for CameraSection {
     fn default() -> Self {
-        Camera {
+        CameraSection {
             source: "v4l2:///dev/video0".into(),
             width: Count(1280),
             height: Count(720),
@@ -173,9 +173,9 @@ impl Default for Camera {
     }
 }
 
-impl Default for Screen {
+impl Default for ScreenSection {
     fn default() -> Self {
-        Screen {
+        ScreenSection {
             panel: PanelName::Window,
             card: None,
             mode: None,
@@ -191,9 +191,9 @@ impl Default for Screen {
     }
 }
 
-impl Default for Model {
+impl Default for ModelSection {
     fn default() -> Self {
-        Model {
+        ModelSection {
             folder: None,
             garments: Count(8),
             workers: Count(0),
@@ -204,33 +204,33 @@ impl Default for Model {
     }
 }
 
-impl Default for Catalogue {
+impl Default for CatalogueSection {
     fn default() -> Self {
-        let core = CoreSettings::default();
-        Catalogue {
+        let pipeline = PipelineSettings::default();
+        CatalogueSection {
             file: "/var/lib/vetrina/catalogue.db".into(),
             images: None,
-            matches: Count(core.top as u32),
-            garments: Count(core.looks as u32),
+            matches: Count(pipeline.matches_per_garment as u32),
+            garments: Count(pipeline.max_garments as u32),
         }
     }
 }
 
-impl Default for Web {
+impl Default for WebSection {
     fn default() -> Self {
-        Web { enabled: true, listen: SocketAddr::from(([127, 0, 0, 1], 8080)), password: None }
+        WebSection { enabled: true, listen: SocketAddr::from(([127, 0, 0, 1], 8080)), password: None }
     }
 }
 
-impl Default for Watchdog {
+impl Default for WatchdogSection {
     fn default() -> Self {
-        Watchdog { stall_seconds: Count(15) }
+        WatchdogSection { stall_seconds: Count(15) }
     }
 }
 
-impl Default for Heat {
+impl Default for HeatSection {
     fn default() -> Self {
-        Heat { limit: None, sysfs: "/sys".into() }
+        HeatSection { limit: None, sysfs: "/sys".into() }
     }
 }
 
@@ -316,7 +316,7 @@ impl Config {
 
     /// What the network is to run on.
     pub fn engines(&self) -> EngineSettings {
-        let Model { backend, precision, .. } = self.model;
+        let ModelSection { backend, precision, .. } = self.model;
         EngineSettings { backend, precision, engines: self.model.engines.clone() }
     }
 
@@ -327,14 +327,14 @@ impl Config {
             panel: self.panel(),
             rate: self.screen.rate.0,
             model: self.model.folder.clone().unwrap_or_else(|| model.into()),
-            detections: self.model.garments.get(),
+            max_detections: self.model.garments.get(),
             workers: self.model.workers.get(),
             engines: self.engines(),
             catalogue: self.catalogue.file.clone(),
-            core: CoreSettings {
-                shop: self.shop.name.clone(),
-                top: self.catalogue.matches.get(),
-                looks: self.catalogue.garments.get(),
+            pipeline: PipelineSettings {
+                shop_name: self.shop.name.clone(),
+                matches_per_garment: self.catalogue.matches.get(),
+                max_garments: self.catalogue.garments.get(),
             },
             stall: Duration::from_secs(self.watchdog.stall_seconds.0.into()),
             blank: self.blank(),

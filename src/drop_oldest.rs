@@ -1,26 +1,26 @@
-//! A place between two threads where a new value displaces the oldest one that nobody took: who is slow sees the newest, and
+//! A state between two threads where a new value displaces the oldest one that nobody took: who is slow sees the newest, and
 //! nobody waits for who is slow. What was displaced is counted.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The place. Share it in an `Arc`; it may have several takers, each value goes to one of them.
+/// The state. Share it in an `Arc`; it may have several takers, each value goes to one of them.
 #[derive(Debug)]
-pub struct Latest<T> {
-    place: Mutex<Place<T>>,
+pub struct DropOldestQueue<T> {
+    state: Mutex<QueueState<T>>,
     changed: Condvar,
     room: usize,
 }
 
 #[derive(Debug)]
-struct Place<T> {
+struct QueueState<T> {
     values: VecDeque<T>,
     skipped: u64,
     closed: bool,
 }
 
-/// What [`Latest::take`] came back with.
+/// What [`DropOldestQueue::take`] came back with.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Taken<T> {
     Value(T),
@@ -30,28 +30,28 @@ pub enum Taken<T> {
     Closed,
 }
 
-impl<T> Default for Latest<T> {
+impl<T> Default for DropOldestQueue<T> {
     /// Room for one value: the newest.
     fn default() -> Self {
-        Latest::with_room(1)
+        DropOldestQueue::with_room(1)
     }
 }
 
-impl<T> Latest<T> {
+impl<T> DropOldestQueue<T> {
     /// Room for several values, which are taken oldest first.
     pub fn with_room(room: usize) -> Self {
-        let place = Place { values: VecDeque::with_capacity(room), skipped: 0, closed: false };
-        Latest { place: Mutex::new(place), changed: Condvar::new(), room: room.max(1) }
+        let state = QueueState { values: VecDeque::with_capacity(room), skipped: 0, closed: false };
+        DropOldestQueue { state: Mutex::new(state), changed: Condvar::new(), room: room.max(1) }
     }
 
     /// Puts a value there. Says whether another was displaced by it. Never waits for a taker.
     pub fn put(&self, value: T) -> bool {
-        let mut place = self.lock();
-        let displaced = if place.values.len() == self.room { place.values.pop_front() } else { None };
-        place.skipped += u64::from(displaced.is_some());
-        place.values.push_back(value);
+        let mut state = self.lock();
+        let displaced = if state.values.len() == self.room { state.values.pop_front() } else { None };
+        state.skipped += u64::from(displaced.is_some());
+        state.values.push_back(value);
         // Freeing what was displaced may take time: not under the lock.
-        drop(place);
+        drop(state);
         self.changed.notify_one();
         displaced.is_some()
     }
@@ -61,22 +61,22 @@ impl<T> Latest<T> {
         self.lock().values.pop_front()
     }
 
-    /// Takes a value, waiting for one at most `patience`. What was put before the place was closed is still given.
+    /// Takes a value, waiting for one at most `patience`. What was put before the state was closed is still given.
     pub fn take(&self, patience: Duration) -> Taken<T> {
         let deadline = Instant::now() + patience;
-        let mut place = self.lock();
+        let mut state = self.lock();
         loop {
-            if let Some(value) = place.values.pop_front() {
+            if let Some(value) = state.values.pop_front() {
                 return Taken::Value(value);
             }
-            if place.closed {
+            if state.closed {
                 return Taken::Closed;
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Taken::Nothing;
             }
-            place = self.changed.wait_timeout(place, left).unwrap_or_else(PoisonError::into_inner).0;
+            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
@@ -96,8 +96,8 @@ impl<T> Latest<T> {
         self.lock().values.len()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Place<T>> {
-        self.place.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, QueueState<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn the_newest_wins_and_the_others_are_counted() {
-        let latest = Latest::default();
+        let latest = DropOldestQueue::default();
         assert!(!latest.put(1));
         assert!(latest.put(2) && latest.put(3));
         assert_eq!(latest.take(LONG), Taken::Value(3));
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn with_more_room_the_oldest_goes_first() {
-        let latest = Latest::with_room(2);
+        let latest = DropOldestQueue::with_room(2);
         assert_eq!([1, 2, 3].map(|value| latest.put(value)), [false, false, true]);
         assert_eq!(latest.waiting(), 2);
         assert_eq!((latest.take_now(), latest.take_now(), latest.take_now()), (Some(2), Some(3), None));
@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn a_closed_place_gives_its_last_value_and_wakes_who_waits() {
-        let latest = Arc::new(Latest::default());
+        let latest = Arc::new(DropOldestQueue::default());
         let taker = latest.clone();
         let thread = std::thread::spawn(move || (taker.take(LONG), taker.take(LONG)));
         latest.put("last");
@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn nothing_is_lost_uncounted_between_threads() {
-        let latest = Arc::new(Latest::default());
+        let latest = Arc::new(DropOldestQueue::default());
         let taker = latest.clone();
         let thread = std::thread::spawn(move || {
             let mut taken = Vec::new();

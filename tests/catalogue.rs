@@ -7,12 +7,10 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use vetrina::catalogue::{
-    Catalogue, Feed, Head, ImportOptions, ImportReport, Index, ModelStamp, ShopPicture, feed, images,
-};
+use vetrina::catalogue::{Catalogue, Feed, ImportOptions, ImportReport, Index, ModelStamp, ShopPicture, feed, images};
 use vetrina::fault::{Fault, Kind, Result};
 use vetrina::geometry::Rect;
-use vetrina::seam::{Detection, Region};
+use vetrina::seam::{Detection, EmbeddingHead, Region};
 
 const LENGTH: usize = 4;
 /// The regions of a small model's classes.
@@ -149,7 +147,7 @@ fn a_picture_of_two_garments_is_embedded_for_each_region_and_searched_within_it(
     let class = |id: &str| catalogue.get(id).unwrap().unwrap().pictures[0].class;
     assert_eq!(["1", "2", "3", "4"].map(class), [0, 1, 3, 3]);
     assert!(catalogue.check(None).unwrap().is_sound());
-    let index = Index::load(&catalogue, Head::Match, &[-1.0; LENGTH], 0.0).unwrap();
+    let index = Index::load(&catalogue, EmbeddingHead::Match, &[-1.0; LENGTH], 0.0).unwrap();
     // The words of 3 and 4 say nothing: with this model their class 3 is a lower garment.
     let index = index.with_regions(&[None, None, None, Some(Region::Lower)]);
     assert_eq!(index.region(0), Some(Region::Upper));
@@ -182,7 +180,7 @@ fn a_catalogue_of_the_first_schema_is_brought_up_and_searched() {
     .unwrap();
     drop(old);
     let catalogue = Catalogue::open(&shop.db()).unwrap();
-    let index = Index::load(&catalogue, Head::Match, &[-1.0; LENGTH], 0.0).unwrap().with_regions(&CLASSES);
+    let index = Index::load(&catalogue, EmbeddingHead::Match, &[-1.0; LENGTH], 0.0).unwrap().with_regions(&CLASSES);
     assert_eq!((index.len(), index.gallery().rows(), index.region(0)), (1, 1, Some(Region::Upper)));
     assert_eq!(catalogue.get("1").unwrap().unwrap().pictures[0].score, 0.5);
     drop(catalogue);
@@ -198,7 +196,7 @@ fn a_product_counts_by_its_best_picture() {
     shop.import(FEED).unwrap();
     let catalogue = shop.open();
     // v = -1 everywhere: the nearest picture wins. c.jpg is 2, a.jpg is 0, d.jpg is 3, e.jpg is 4.
-    let index = Index::load(&catalogue, Head::Match, &[-1.0; LENGTH], 0.5).unwrap();
+    let index = Index::load(&catalogue, EmbeddingHead::Match, &[-1.0; LENGTH], 0.5).unwrap();
     assert_eq!((index.len(), index.gallery().rows()), (3, 6));
     let hits = index.search(&[2.0, 0.5, -0.5, 0.0], 3);
     let ids: Vec<&str> = hits.iter().map(|hit| index.product(hit.product).id.as_str()).collect();
@@ -208,9 +206,9 @@ fn a_product_counts_by_its_best_picture() {
     // Equal by a.jpg, which 1 and 3 share: the feed's order decides.
     let hits = index.search(&[0.0, 0.5, -0.5, 0.0], 2);
     assert_eq!(hits.iter().map(|hit| index.product(hit.product).id.as_str()).collect::<Vec<_>>(), ["1", "3"]);
-    let other = Index::load(&catalogue, Head::Aggregation, &[-1.0; LENGTH], 0.0).unwrap();
+    let other = Index::load(&catalogue, EmbeddingHead::Aggregation, &[-1.0; LENGTH], 0.0).unwrap();
     assert_eq!(other.product(other.search(&[-3.0, 1.0, 0.0, 0.25], 1)[0].product).id, "2");
-    let wrong = Index::load(&catalogue, Head::Match, &[1.0; 7], 0.0).unwrap_err();
+    let wrong = Index::load(&catalogue, EmbeddingHead::Match, &[1.0; 7], 0.0).unwrap_err();
     assert_eq!(wrong.kind(), Kind::Catalogue);
 }
 
@@ -353,7 +351,7 @@ fn a_removed_product_takes_its_own_pictures_along() {
     let check = catalogue.check(None).unwrap();
     // a.jpg stays: product 3 shows it too.
     assert_eq!((check.products, check.descriptors, check.is_sound()), (2, 3, true));
-    let index = Index::load(&catalogue, Head::Match, &[-1.0; LENGTH], 0.0).unwrap();
+    let index = Index::load(&catalogue, EmbeddingHead::Match, &[-1.0; LENGTH], 0.0).unwrap();
     assert_eq!(index.product(0).id, "2");
     assert_eq!(shop.import(FEED).unwrap().pictures_embedded, 2);
 }
@@ -505,7 +503,7 @@ fn feeds_in_files_are_read_or_named() {
 fn an_in_memory_catalogue_is_one_too() {
     let shop = Shop::new();
     let mut catalogue = Catalogue::in_memory().unwrap();
-    assert!(Index::load(&catalogue, Head::Match, &[1.0], 0.0).unwrap().is_empty());
+    assert!(Index::load(&catalogue, EmbeddingHead::Match, &[1.0], 0.0).unwrap().is_empty());
     import(&mut catalogue, FEED, &shop.images(), &stamp("one"), STRICT).unwrap();
     assert_eq!(catalogue.list().unwrap().len(), 3);
 }

@@ -16,7 +16,7 @@ use vetrina::network::engines::compare::{Figure, Tolerance, compare};
 use vetrina::network::manifest::GraphName;
 use vetrina::network::tensorrt::{BuildLimits, TensorRt};
 use vetrina::network::{Backend, Engine, EngineSettings, Graphs, Manifest, Precision};
-use vetrina::pipeline::graph_inputs::Samples;
+use vetrina::pipeline::graph_inputs::GraphInputs;
 use vetrina::pipeline::recognizer::Recognizer;
 
 fn models() -> Vec<PathBuf> {
@@ -35,7 +35,7 @@ fn engine(graphs: &mut Graphs, name: GraphName) -> &mut Box<dyn Engine> {
 }
 
 /// Runs every graph on every sample, on the CPU and on `other`, and holds the differences to the tolerance of `precision`.
-fn hold(manifest: &Manifest, samples: &Samples, mut other: Graphs, precision: Precision) {
+fn hold(manifest: &Manifest, samples: &GraphInputs, mut other: Graphs, precision: Precision) {
     let mut cpu = Graphs::load(manifest).unwrap();
     for graph in GraphName::ALL {
         // A graph that the model lacks in this precision is run in a wider one, which it is then held to.
@@ -80,7 +80,7 @@ fn hold_whole(manifest: &Arc<Manifest>, other: Graphs, precision: Precision) {
 fn copies_for_other_threads_compute_the_same_on_the_cpu() {
     for model in models() {
         let manifest = Arc::new(Manifest::load(&model).unwrap());
-        let samples = Samples::of(&manifest, &demo_picture().unwrap()).unwrap();
+        let samples = GraphInputs::of(&manifest, &demo_picture().unwrap()).unwrap();
         let shared = Graphs::load(&manifest).unwrap().share();
         hold_whole(&manifest, shared.share(), Precision::Fp32);
         std::thread::scope(|scope| scope.spawn(|| hold(&manifest, &samples, shared, Precision::Fp32)).join().unwrap());
@@ -96,7 +96,7 @@ fn tensorrt_computes_what_the_cpu_computes() {
     let folder = tempfile::tempdir().unwrap();
     for model in models() {
         let manifest = Arc::new(Manifest::load(&model).unwrap());
-        let samples = Samples::of(&manifest, &demo_picture().unwrap()).unwrap();
+        let samples = GraphInputs::of(&manifest, &demo_picture().unwrap()).unwrap();
         for precision in Precision::ALL {
             let Ok(engines) = wanted(&manifest, Some(precision), &tensorrt.host()) else { continue };
             let cache = EngineCache::new(folder.path());
@@ -131,7 +131,7 @@ fn int8_graphs_are_within_their_tolerance_on_the_cpu() {
         if typed.is_empty() {
             continue;
         }
-        let samples = Samples::of(&manifest, &demo_picture().unwrap()).unwrap();
+        let samples = GraphInputs::of(&manifest, &demo_picture().unwrap()).unwrap();
         let mut cpu = Graphs::load(&manifest).unwrap();
         for (graph, path) in typed {
             let input = samples.inputs(graph).remove(0);

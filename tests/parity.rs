@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 use vetrina::capture::read_picture;
 use vetrina::evaluation::protocol::ranks;
 use vetrina::evaluation::query_track::published_tracks;
-use vetrina::evaluation::reference_gallery::View;
-use vetrina::evaluation::{Head, Record, Seen, Shop};
+use vetrina::evaluation::record::{DetectionRecord, FrameDetection};
+use vetrina::evaluation::reference_gallery::{ReferenceGallery, ReferenceView};
 use vetrina::geometry::{Camera, Network, Rect, Size};
 use vetrina::metrics::StageTimes;
 use vetrina::pipeline::recognizer::Recognizer;
@@ -24,7 +24,7 @@ use vetrina::seam::proposals::proposals;
 use vetrina::seam::settings::{
     AnchorSettings, FeatureSettings, InputSettings, Prefilter, ProposalSettings, RoiSettings,
 };
-use vetrina::seam::{Anchors, Detection, Embedding, Levels, Pyramid, ScoreHead};
+use vetrina::seam::{Anchors, Detection, Embedding, EmbeddingHead, Levels, Pyramid, ScoreHead};
 use vetrina::tensor::Tensor;
 
 const INPUT: Size = Size::new(320, 320);
@@ -182,15 +182,15 @@ fn the_evaluations_tracks_scores_and_ranks_are_the_published_ones() {
     let path = folder.join("case-320x320/video.npz");
     let record = published_record(&path);
     let parity = published_heads(&folder.join("checkpoint.npz"));
-    let mut shop = Shop::new(parity.0.clone(), parity.1);
+    let mut gallery = ReferenceGallery::new(parity.0.clone(), parity.1);
     let (matching, aggregation) = (rows(&path, "gallery_match", 256), rows(&path, "gallery_aggr", 256));
     for (matching, aggregation) in matching.into_iter().zip(aggregation) {
-        shop.add(None, vec![View { matching: matching.into(), aggregation: aggregation.into() }]);
+        gallery.add(None, vec![ReferenceView { matching: matching.into(), aggregation: aggregation.into() }]);
     }
     // Single frames: every box against every product.
     let published = floats(&path, "frame_gallery_logits");
-    for (index, seen) in record.seen.iter().enumerate() {
-        let logits = shop.logits(Head::Match, &seen.detection.match_embedding);
+    for (index, seen) in record.detections.iter().enumerate() {
+        let logits = gallery.logits(EmbeddingHead::Match, &seen.detection.match_embedding);
         let pairs = published[index * 24..(index + 1) * 24].chunks_exact(2);
         let expected: Vec<f32> = pairs.map(|pair| pair[1] - pair[0]).collect();
         assert!(largest_difference(&logits, &expected) < 1e-2, "box {index}");
@@ -202,7 +202,7 @@ fn the_evaluations_tracks_scores_and_ranks_are_the_published_ones() {
     let (queries, order) = (rows(&path, "query", 256), array(&path, "query_gallery_rank").1);
     let logits = floats(&path, "query_gallery_logits");
     for (number, track) in tracks.iter().enumerate() {
-        let found = shop.logits(Head::Aggregation, &queries[number]);
+        let found = gallery.logits(EmbeddingHead::Aggregation, &queries[number]);
         let pairs = logits[number * 24..(number + 1) * 24].chunks_exact(2);
         let expected: Vec<f32> = pairs.map(|pair| pair[1] - pair[0]).collect();
         assert!(largest_difference(&found, &expected) < 1e-2, "track {number}");
@@ -211,30 +211,32 @@ fn the_evaluations_tracks_scores_and_ranks_are_the_published_ones() {
                 assert_eq!(window.len(), track.len());
                 Ok(queries[number].clone().into())
             };
-            let ranks = ranks(track, *own as usize, &shop, None, &mut aggregate).unwrap();
+            let ranks = ranks(track, *own as usize, &gallery, None, &mut aggregate).unwrap();
             assert_eq!(ranks[0], [Some(place + 1)], "track {number}, product {own}");
         }
     }
 }
 
 /// All boxes of the published clip with the published embeddings.
-fn published_record(path: &Path) -> Record {
+fn published_record(path: &Path) -> DetectionRecord {
     let (frames, scores) = (array(path, "det_frame").1, floats(path, "det_scores"));
     let labels = array(path, "det_labels").1;
     let (matching, aggregation) = (rows(path, "match_features", 256), rows(path, "aggr_features", 256));
     let boxes = rows(path, "det_boxes", 4).into_iter().map(|b| Rect::new(b[0], b[1], b[2], b[3]));
-    let seen = boxes.zip(matching.into_iter().zip(aggregation)).enumerate().map(|(index, (bounds, embeddings))| Seen {
-        frame: frames[index] as u64,
-        detection: Detection {
-            bounds,
-            class: labels[index] as usize - 1,
-            score: scores[index],
-            match_embedding: embeddings.0.into(),
-            aggregation_embedding: embeddings.1.into(),
-        },
-        substitute: false,
+    let seen = boxes.zip(matching.into_iter().zip(aggregation)).enumerate().map(|(index, (bounds, embeddings))| {
+        FrameDetection {
+            frame: frames[index] as u64,
+            detection: Detection {
+                bounds,
+                class: labels[index] as usize - 1,
+                score: scores[index],
+                match_embedding: embeddings.0.into(),
+                aggregation_embedding: embeddings.1.into(),
+            },
+            substitute: false,
+        }
     });
-    Record { size: INPUT, seen: seen.collect(), frames: (0..10).collect() }
+    DetectionRecord { size: INPUT, detections: seen.collect(), frames: (0..10).collect() }
 }
 
 /// How the published network compares embeddings, by its two heads.
@@ -299,7 +301,8 @@ fn the_clip_gives_the_published_detections() {
 
 #[test]
 fn aggregated_queries_and_ranks_are_the_published_ones() {
-    let (Some(folder), Some(mut recognizer)) = (fixtures(), model()) else { return };
+    let (Some(folder), Some(recognizer)) = (fixtures(), model()) else { return };
+    let mut aggregator = recognizer.aggregator();
     let path = folder.join("case-320x320/video.npz");
     let embeddings = rows(&path, "aggr_features", 256);
     let members: Vec<usize> = array(&path, "tracks_flat").1.into_iter().map(|index| index as usize).collect();
@@ -311,7 +314,7 @@ fn aggregated_queries_and_ranks_are_the_published_ones() {
         let window: Vec<_> =
             members[start..start + length as usize].iter().map(|&index| embeddings[index].clone().into()).collect();
         start += length as usize;
-        let query = recognizer.aggregate(&window, &mut StageTimes::default()).unwrap();
+        let query = aggregator.aggregate(&window, &mut StageTimes::default()).unwrap();
         let scale = queries[track].iter().fold(0f32, |a, b| a.max(b.abs()));
         let difference = largest_difference(&query, &queries[track]);
         assert!(difference <= 1e-4 * scale, "query {track}: {difference} of {scale}");
@@ -322,7 +325,7 @@ fn aggregated_queries_and_ranks_are_the_published_ones() {
     }
     for length in [1, 2, 5, 10, 16] {
         let window: Vec<_> = rows(&path, &format!("seq{length}_in"), 256).into_iter().map(Into::into).collect();
-        let query = recognizer.aggregate(&window, &mut StageTimes::default()).unwrap();
+        let query = aggregator.aggregate(&window, &mut StageTimes::default()).unwrap();
         let expected = floats(&path, &format!("seq{length}_query"));
         let scale = expected.iter().fold(0f32, |a, b| a.max(b.abs()));
         assert!(largest_difference(&query, &expected) <= 1e-4 * scale, "sequence of {length}");

@@ -15,7 +15,7 @@ use std::sync::{Arc, OnceLock};
 use vetrina::display::canvas::Canvas;
 use vetrina::display::draw::Painter;
 use vetrina::display::layout::{Body, Layout, SMALLEST, Says, layout};
-use vetrina::display::scene::{Card, Garment, Look, Scene, Status};
+use vetrina::display::scene::{Card, Garment, GarmentMatches, Scene, StatusLine};
 use vetrina::display::text::Fonts;
 use vetrina::display::{qr, theme};
 use vetrina::frame::Picture;
@@ -44,7 +44,7 @@ fn no_camera_yet() {
 #[test]
 fn camera_away() {
     let warning = Some("The camera is away: looking for it again every 2 seconds".to_owned());
-    let status = Status { warning, ..Status::default() };
+    let status = StatusLine { warning, ..StatusLine::default() };
     golden("away", &Scene { camera: None, status, ..scene(Vec::new(), Vec::new()) });
 }
 
@@ -83,7 +83,7 @@ fn an_upright_camera() {
 
 #[test]
 fn nothing_like_it_and_one_still_gathering() {
-    let nothing = Look { cards: Vec::new(), ..shirt_look() };
+    let nothing = GarmentMatches { cards: Vec::new(), ..shirt_look() };
     golden("nothing", &scene(vec![shirt(10), trousers(7)], vec![nothing]));
 }
 
@@ -182,9 +182,9 @@ fn the_code_on_the_card_is_the_links_code() {
         let (places, canvas) = (layout(&scene, size, fonts()), drawn(&scene, size));
         let mut codes = 0;
         for slot in &places.slots {
-            let Body::Cards { look, cards } = &slot.body else { panic!("every garment has cards") };
+            let Body::Cards { matched, cards } = &slot.body else { panic!("every garment has cards") };
             let Some(place) = cards[0].qr else { continue };
-            let link = scene.looks[*look].cards[0].link.as_deref().expect("a link");
+            let link = scene.matches[*matched].cards[0].link.as_deref().expect("a link");
             let expected = qr::encode(link).expect("short enough");
             let module = place.width() / expected.len() as f32;
             assert!(module.fract() == 0.0 && module >= qr::MODULE as f32, "{module} pixels a module");
@@ -238,14 +238,14 @@ fn strange_scenes_are_drawn() {
         odd(Rect::new(9e9, 9e9, -9e9, 0.0)),
         odd(Rect::new(-9e9, -9e9, 9e9, 9e9)),
     ];
-    let looks = vec![
-        Look { garment: 77, ..shirt_look() },
-        Look { garment: 2, ..trousers_look() },
-        Look { garment: 2, ..shirt_look() },
+    let matches = vec![
+        GarmentMatches { garment: 77, ..shirt_look() },
+        GarmentMatches { garment: 2, ..trousers_look() },
+        GarmentMatches { garment: 2, ..shirt_look() },
     ];
-    let mut scene = scene(garments, looks);
-    scene.looks[1].cards[0].sure = f32::NAN;
-    scene.looks[1].cards[0].picture = Some(Arc::new(Picture::filled(Size::new(0, 7), [0; 3])));
+    let mut scene = scene(garments, matches);
+    scene.matches[1].cards[0].sure = f32::NAN;
+    scene.matches[1].cards[0].picture = Some(Arc::new(Picture::filled(Size::new(0, 7), [0; 3])));
     scene.status.frames_per_second = Some(f32::INFINITY);
     for size in [PORTRAIT, Size::new(0, 0), Size::new(1, 1), Size::new(40, 900), Size::new(900, 40), SMALLEST] {
         drawn(&scene, size);
@@ -309,7 +309,7 @@ fn any_scene() -> impl Strategy<Value = Scene> {
         |(x, y, w, h, label, gathered)| Garment { bounds: Rect::new(x, y, x + w, y + h), label, gathered, wanted: 10 },
     );
     let look = (0usize..21, ".{0,40}", prop::collection::vec(any_card(), 0..6))
-        .prop_map(|(garment, label, cards)| Look { garment, label, cards });
+        .prop_map(|(garment, label, cards)| GarmentMatches { garment, label, cards });
     let parts = (
         ".{0,60}",
         any::<bool>(),
@@ -318,11 +318,11 @@ fn any_scene() -> impl Strategy<Value = Scene> {
         prop::option::of(".{0,90}"),
         prop::bool::weighted(0.1),
     );
-    parts.prop_map(|(shop, away, garments, looks, warning, recording)| {
+    parts.prop_map(|(shop, away, garments, matches, warning, recording)| {
         let camera = (!away || !garments.is_empty()).then(camera);
         let turned = garments.len() % 2 == 1;
-        let status = Status { text: "compact on cpu".into(), frames_per_second: Some(9.0), warning };
-        let scene = Scene { shop, camera, garments, looks, recording, status };
+        let status = StatusLine { text: "compact on cpu".into(), frames_per_second: Some(9.0), warning };
+        let scene = Scene { shop, camera, garments, matches, recording, status };
         if turned && scene.camera.is_some() { upright(scene) } else { scene }
     })
 }

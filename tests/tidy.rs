@@ -1,21 +1,22 @@
-//! The house keeps its shape: who may use whom, what may be named where, how long a file may be.
+//! The layout stays as ARCHITECTURE.md describes it: who may use whom, what may be named where, how long a file may be.
 
 #![allow(clippy::unwrap_used)]
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 const FOUNDATION: [&str; 10] =
     ["clock", "fault", "frame", "geometry", "drop_oldest", "machine", "metrics", "shutdown", "tail", "tensor"];
 
-/// Which modules of ours each module may name, beyond itself and the foundation. Stages see of `seam` only its plain data.
+/// Which modules of ours each module may name, beyond itself and the foundation.
 const MAY_USE: [(&str, &[&str]); 11] = [
     ("capture", &[]),
     ("network", &["seam"]),
     ("seam", &[]),
     ("catalogue", &["seam"]),
     ("display", &[]),
-    ("evaluation", &["seam"]),
+    ("evaluation", &["capture", "network", "seam", "catalogue", "pipeline"]),
     ("pipeline", &["capture", "network", "seam", "catalogue", "display"]),
     ("live", &["capture", "network", "seam", "catalogue", "display", "pipeline"]),
     ("web", &["catalogue", "pipeline", "live"]),
@@ -44,6 +45,15 @@ const ONLY_IN: [(&str, &[&str]); 17] = [
     ("linuxvideo", &["src/capture/v4l2.rs"]),
     ("rustix::", &["src/capture/", "src/display/kms.rs", "src/machine.rs"]),
 ];
+
+/// What is below the pipeline, or beside it, sees of `seam` only plain data and what is decided from it alone.
+const SEES_PLAIN_DATA: [&str; 7] = ["capture", "network", "catalogue", "display", "live", "web", "config"];
+const PLAIN_DATA: [&str; 9] =
+    ["Detection", "Detections", "Embedding", "EmbeddingHead", "Region", "RoiGrid", "ScoreHead", "region", "settings"];
+
+/// Type names that are defined more than once, and why.
+const SAME_NAME: [(&str, &str); 1] =
+    [("TensorRt", "the binding, and what stands in its place in a build without the feature")];
 
 const LONGEST_FILE: usize = 500;
 /// All that is `unsafe` stands in one file, which may be longer.
@@ -117,6 +127,134 @@ fn layers_use_only_what_lies_below_them() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// The paths that code names after `prefix`: `a::b` of `use prefix::a::b;`, `a` and `c::d` of `use prefix::{a, c::d};`.
+fn paths(code: &str, prefix: &str) -> Vec<String> {
+    let word = |c: char| c.is_alphanumeric() || c == '_';
+    let mut found = Vec::new();
+    for (start, _) in code.match_indices(prefix) {
+        if code[..start].chars().next_back().is_some_and(|before| word(before) || before == ':') {
+            continue;
+        }
+        expand(&code[start + prefix.len()..], "", &mut found);
+    }
+    found
+}
+
+/// Adds the paths at the beginning of `text`; returns what follows them.
+fn expand<'t>(text: &'t str, before: &str, found: &mut Vec<String>) -> &'t str {
+    let text = text.trim_start();
+    if let Some(mut rest) = text.strip_prefix('{') {
+        while let Some(next) = Some(rest.trim_start()).filter(|next| !next.starts_with('}') && !next.is_empty()) {
+            rest = expand(next, before, found);
+            rest = rest[rest.find([',', '}']).unwrap_or(rest.len())..].trim_start_matches(',');
+        }
+        return rest.trim_start().strip_prefix('}').unwrap_or("");
+    }
+    let end = text.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(text.len());
+    let path = if before.is_empty() { text[..end].to_owned() } else { format!("{before}::{}", &text[..end]) };
+    match text[end..].strip_prefix("::") {
+        Some(rest) if !path.is_empty() => expand(rest, &path, found),
+        _ => {
+            found.push(path);
+            &text[end..]
+        }
+    }
+}
+
+#[test]
+fn paths_are_read_with_their_braces() {
+    let code = "use crate::a::{self, b::{c, d as e}, F};\nlet x = crate::g::h();\nuse notcrate::i;";
+    let found = paths(code, "crate::");
+    assert_eq!(found, ["a::self", "a::b::c", "a::b::d", "a::F", "g::h"]);
+}
+
+#[test]
+fn what_is_below_the_pipeline_sees_plain_data_only() {
+    let mut wrong = Vec::new();
+    for source in sources().iter().filter(|source| SEES_PLAIN_DATA.contains(&module(&source.path))) {
+        for path in paths(&code(source), "crate::seam::") {
+            if !PLAIN_DATA.contains(&path.split("::").next().unwrap()) {
+                wrong.push(format!("{} names crate::seam::{path}", source.path));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// The module that a file is: "catalogue::import" of `src/catalogue/import.rs`.
+fn module_path(path: &str) -> String {
+    let inside = path.strip_prefix("src/").unwrap().trim_end_matches(".rs").trim_end_matches("/mod");
+    inside.replace('/', "::")
+}
+
+/// The files that each file names, but for those that it lies in: a folder's own file may know what is in the folder, and be
+/// known by it. What a folder's file only hands on (`pub use`) it does not use.
+fn uses() -> BTreeMap<String, BTreeSet<String>> {
+    let sources = sources();
+    let all: BTreeSet<String> = sources.iter().map(|source| module_path(&source.path)).collect();
+    let mut uses = BTreeMap::new();
+    for source in &sources {
+        let me = module_path(&source.path);
+        let code: String = code(source)
+            .lines()
+            .filter(|line| !line.trim_start().starts_with("pub use"))
+            .collect::<Vec<_>>()
+            .join("\n");
+        let parent = me.rsplit_once("::").map_or("", |(parent, _)| parent).to_owned();
+        let inside = |base: &str, path: String| if base.is_empty() { path } else { format!("{base}::{path}") };
+        let named = paths(&code, "crate::").into_iter();
+        let named = named.chain(paths(&code, "super::").into_iter().map(|path| inside(&parent, path)));
+        let named = named.chain(paths(&code, "self::").into_iter().map(|path| inside(&me, path)));
+        let files = named.filter_map(|path| {
+            let mut path = path.as_str();
+            while !all.contains(path) {
+                path = path.rsplit_once("::")?.0;
+            }
+            Some(path.to_owned())
+        });
+        let above = |file: &String| me == *file || me.starts_with(&format!("{file}::"));
+        uses.insert(me.clone(), files.filter(|file| !above(file)).collect());
+    }
+    uses
+}
+
+#[test]
+fn no_files_import_one_another_in_a_circle() {
+    let uses = uses();
+    let reached = |from: &String| {
+        let mut reached: BTreeSet<&String> = BTreeSet::new();
+        let mut next: Vec<&String> = uses[from].iter().collect();
+        while let Some(file) = next.pop() {
+            if reached.insert(file) {
+                next.extend(&uses[file]);
+            }
+        }
+        reached
+    };
+    let circles: Vec<&String> = uses.keys().filter(|file| reached(file).contains(*file)).collect();
+    assert!(circles.is_empty(), "these files lie on circles of imports: {circles:#?}");
+}
+
+#[test]
+fn a_type_name_means_one_thing() {
+    let mut defined: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for source in sources() {
+        let code = code(&source);
+        let definitions = code.lines().filter_map(|line| {
+            // At the margin: types inside of traits, functions and macros have no meaning elsewhere.
+            let line = line.strip_prefix("pub ").or_else(|| line.strip_prefix("pub(super) ")).unwrap_or(line);
+            let line = line.strip_prefix("pub(crate) ").unwrap_or(line);
+            let kinds = ["struct ", "enum ", "trait ", "type ", "union "];
+            let name = kinds.iter().find_map(|kind| line.strip_prefix(kind))?;
+            Some(name.split(|c: char| !(c.is_alphanumeric() || c == '_')).next()?.to_owned())
+        });
+        definitions.for_each(|name| defined.entry(name).or_default().push(source.path.clone()));
+    }
+    assert!(defined.len() > 200, "the definitions are written in another way");
+    defined.retain(|name, places| places.len() > 1 && !SAME_NAME.iter().any(|(allowed, _)| allowed == name));
+    assert!(defined.is_empty(), "these names are defined more than once: {defined:#?}");
 }
 
 #[test]

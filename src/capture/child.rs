@@ -1,7 +1,7 @@
 //! Cameras that another program reads: network cameras through `ffmpeg`, a Jetson board's own through `gst-launch-1.0`. It writes
 //! pictures into a pipe and is ended when nobody wants them any more.
 
-use super::camera::{CameraSettings, shown};
+use super::location::{CameraSettings, shown};
 use super::v4l2::wait_readable;
 use super::{MAX_PIXELS, PATIENCE, Source, Step, yuv};
 use crate::fault::{Fault, Kind, Result};

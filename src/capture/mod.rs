@@ -8,6 +8,7 @@ mod child;
 mod clip;
 mod folder;
 mod jpeg;
+mod location;
 mod mjpeg;
 mod pattern;
 mod picture;
@@ -26,7 +27,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Frames a second that a recorded input is taken to have: about what a mirror recognises.
+/// Frames a second that a recorded input is taken to have: about what a mirror recognizes.
 pub const RECORDED_RATE: u32 = 15;
 
 /// How long [`Source::step`] waits.

@@ -3,8 +3,8 @@
 //! A buffer is copied out and given back at once, so that the driver never runs dry while a picture is decoded. Every wait is a
 //! poll with an end; frames that the driver marks as damaged, or that do not decode, are dropped and counted.
 
-use super::camera::{CameraSettings, PixelFormat};
 use super::jpeg::{decode_jpeg, with_tables};
+use super::location::{CameraSettings, PixelFormat};
 use super::{PATIENCE, Source, Step, yuv};
 use crate::fault::{Fault, Kind, Result};
 use crate::frame::{Frame, FrameMeta, Picture};

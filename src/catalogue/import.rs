@@ -9,25 +9,16 @@
 
 use super::feed::{Feed, Problem, Row};
 use super::images::{Found, PictureFile, Sha, read_picture};
-use super::product::{ModelStamp, Product};
+use super::product::{ModelStamp, Product, ShopPicture};
 use super::records::{PRODUCT_COLUMNS, drop_unused_contents, product_from};
 use super::report::{ImportReport, SkippedPicture};
 use super::rows::{Shown, check_embeddings, insert_content, region_key, write_product};
 use super::store::{Catalogue, read_stamp, same_model, sql_fault};
 use crate::fault::{Fault, Kind, Result};
-use crate::seam::{Detection, Region};
+use crate::seam::Region;
 use rusqlite::{Transaction, TransactionBehavior, params};
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
-
-/// What the caller made of one picture of the shop.
-#[derive(Clone, Debug)]
-pub struct ShopPicture {
-    /// The picture's one garment.
-    pub detection: Detection,
-    /// At most 480 pixels on its long side.
-    pub thumbnail_jpeg: Vec<u8>,
-}
 
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ImportOptions {
@@ -70,7 +61,7 @@ enum Content {
 }
 
 /// A picture's content and the region that is looked for in it.
-type Wanted = (Sha, Option<Region>);
+type ContentKey = (Sha, Option<Region>);
 
 struct PlannedProduct {
     line: u64,
@@ -103,8 +94,8 @@ pub struct Plan<'c> {
     options: ImportOptions,
     stamp: ModelStamp,
     before: HashMap<String, Before>,
-    contents: HashMap<Wanted, Content>,
-    seen: HashSet<Wanted>,
+    contents: HashMap<ContentKey, Content>,
+    seen: HashSet<ContentKey>,
     products: Vec<PlannedProduct>,
     pending: Vec<PendingPicture>,
     report: ImportReport,
@@ -393,7 +384,7 @@ impl Plan<'_> {
 }
 
 /// Hash and region in the first two columns.
-fn wanted(row: &rusqlite::Row) -> rusqlite::Result<Wanted> {
+fn wanted(row: &rusqlite::Row) -> rusqlite::Result<ContentKey> {
     Ok((row.get(0)?, Region::named(row.get_ref(1)?.as_str()?)))
 }
 

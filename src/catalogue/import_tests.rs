@@ -4,6 +4,7 @@ use super::*;
 use crate::catalogue::feed;
 use crate::catalogue::images::ImageFolder;
 use crate::geometry::Rect;
+use crate::seam::Detection;
 use std::sync::Arc;
 
 fn picture(thumbnail_bytes: usize) -> ShopPicture {

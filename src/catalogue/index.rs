@@ -5,25 +5,15 @@ use super::gallery::{Gallery, Hit};
 use super::product::{ContentId, ProductSummary};
 use super::store::Catalogue;
 use crate::fault::{Fault, Kind, Result};
-use crate::seam::Region;
 use crate::seam::region::may_be;
+use crate::seam::{EmbeddingHead, Region};
 use std::collections::HashMap;
 
-/// Which of a picture's two embeddings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Head {
-    /// By the single-image head: for one frame.
-    Match,
-    /// By the aggregator's head: for the query of several frames.
-    Aggregation,
-}
-
-impl Head {
-    fn column(self) -> &'static str {
-        match self {
-            Head::Match => "match_embedding",
-            Head::Aggregation => "aggregation_embedding",
-        }
+/// The column that holds the embeddings of a head.
+fn column(head: EmbeddingHead) -> &'static str {
+    match head {
+        EmbeddingHead::Match => "match_embedding",
+        EmbeddingHead::Aggregation => "aggregation_embedding",
     }
 }
 
@@ -47,7 +37,7 @@ impl Index {
     ///
     /// # Errors
     /// [`Kind::Catalogue`] where a descriptor has another length than `weight` or holds a value that is not finite.
-    pub fn load(catalogue: &Catalogue, head: Head, weight: &[f32], bias: f32) -> Result<Self> {
+    pub fn load(catalogue: &Catalogue, head: EmbeddingHead, weight: &[f32], bias: f32) -> Result<Self> {
         if weight.is_empty() || !weight.iter().all(|v| v.is_finite()) || !bias.is_finite() {
             return Err(Fault::new(Kind::Model, "the match head's weights are not finite numbers")
                 .cure("export the model anew"));
@@ -163,7 +153,7 @@ struct Rows {
 }
 
 /// Rows in order of ordinal, then position.
-fn read_rows(catalogue: &Catalogue, head: Head, length: usize, products: &[ProductSummary]) -> Result<Rows> {
+fn read_rows(catalogue: &Catalogue, head: EmbeddingHead, length: usize, products: &[ProductSummary]) -> Result<Rows> {
     let fail = |error| catalogue.fault("read", error);
     let ordinals: HashMap<&str, u32> =
         products.iter().zip(0u32..).map(|(product, n)| (product.id.as_str(), n)).collect();
@@ -172,7 +162,7 @@ fn read_rows(catalogue: &Catalogue, head: Head, length: usize, products: &[Produ
          join descriptor on descriptor.content_id = picture.content_id
          and descriptor.region = coalesce(product.region, '')
          order by product.position, product.id, picture.position",
-        head.column()
+        column(head)
     );
     let count: i64 =
         catalogue.connection.query_row("select count(*) from picture", [], |row| row.get(0)).map_err(fail)?;

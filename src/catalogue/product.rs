@@ -1,5 +1,6 @@
 //! Plain values of the catalogue: a product, its pictures, and the model that embedded them.
 
+use crate::seam::Detection;
 use serde::Serialize;
 
 /// One product as the feed has it. Fields are Google Merchant's; texts are trimmed and hold no control characters.
@@ -97,4 +98,13 @@ pub struct PictureDetail {
     pub bounds: [f32; 4],
     /// Size of the thumbnail in bytes.
     pub thumbnail_bytes: usize,
+}
+
+/// One picture of the shop, embedded by the importer.
+#[derive(Clone, Debug)]
+pub struct ShopPicture {
+    /// The picture's one garment.
+    pub detection: Detection,
+    /// At most 480 pixels on its long side.
+    pub thumbnail_jpeg: Vec<u8>,
 }

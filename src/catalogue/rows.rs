@@ -1,8 +1,7 @@
 //! Writing rows: what an import puts into the tables.
 
 use super::images::Sha;
-use super::import::ShopPicture;
-use super::product::Product;
+use super::product::{Product, ShopPicture};
 use super::records::PRODUCT_COLUMNS;
 use crate::fault::{Fault, Kind, Result};
 use crate::seam::{Detection, Region};

@@ -11,9 +11,10 @@ use crate::fault::{Fault, Kind, Result};
 use crate::frame::{Frame, FrameMeta, Picture};
 use crate::machine;
 use crate::metrics::{StageSummary, StageTimes};
+use crate::pipeline::aggregator::Aggregator;
 use crate::pipeline::recognizer::Recognizer;
-use crate::pipeline::sequential::tracker_from;
-use crate::pipeline::workers::{frame_workers, recognise_in_order};
+use crate::pipeline::tracking::tracker_from;
+use crate::pipeline::workers::{frame_workers, recognize_in_order};
 use crate::seam::{Detections, Embedding, Tracker};
 use clap::Args;
 use image::{RgbImage, imageops};
@@ -102,7 +103,7 @@ impl Source for Again {
 /// What follows recognition: track, aggregate and search.
 struct Rest {
     tracker: Tracker,
-    aggregator: Recognizer,
+    aggregator: Aggregator,
     gallery: Gallery,
     garments: usize,
 }
@@ -145,7 +146,8 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     let gallery = Gallery::new(&settings.weight, settings.bias, noise(rows * length), (0..args.products).collect())
         .with_threads(1);
     let name = [manifest.name.clone(), runs_on];
-    let mut rest = Rest { tracker: tracker_from(manifest, 0.0), aggregator: recognizer.share(), gallery, garments: 0 };
+    let mut rest =
+        Rest { tracker: tracker_from(manifest, 0.0), aggregator: recognizer.aggregator(), gallery, garments: 0 };
     let mut workers = frame_workers(recognizer);
     let one = pass(&jpeg, args.frames, &mut workers[..1], &mut rest)?;
     let several = pass(&jpeg, args.frames, &mut workers, &mut rest)?;
@@ -155,14 +157,14 @@ pub fn run(args: &BenchArgs) -> Result<()> {
 /// Runs the frames through `workers`; with one worker, decoding and all that follows share its thread's time.
 fn pass(jpeg: &[u8], frames: u32, workers: &mut [Recognizer], rest: &mut Rest) -> Result<Pass> {
     let mut warm_up = Again { jpeg: jpeg.to_vec(), left: WARM_UP, given: 0 };
-    recognise_in_order(&mut warm_up, workers, |_, _, _| Ok(()))?;
+    recognize_in_order(&mut warm_up, workers, |_, _, _| Ok(()))?;
     rest.garments = 0;
     let mut source = Again { jpeg: jpeg.to_vec(), left: frames, given: 0 };
     let start = Instant::now();
     let times = if let [worker] = workers {
         one_after_the_other(&mut source, worker, rest)?
     } else {
-        recognise_in_order(&mut source, workers, |frame, detections, times| {
+        recognize_in_order(&mut source, workers, |frame, detections, times| {
             let found = Detections { meta: frame.meta, size: frame.picture.size(), detections };
             rest.follow(&frame, found, times)
         })?

@@ -172,7 +172,7 @@ where
     let mut plan = catalogue.plan(&feed, &found, stamp, ImportOptions { strict: args.strict })?;
     let pending = plan.pending().to_vec();
     if !pending.is_empty() {
-        let progress = Progress::new(pending.len() as u64, "pictures recognised").every_step(args.background);
+        let progress = Progress::new(pending.len() as u64, "pictures recognized").every_step(args.background);
         embed_all(&mut plan, &pending, workers(pending.len())?, &progress)?;
         progress.finish();
     }

@@ -8,7 +8,7 @@ use crate::capture;
 use crate::catalogue::Catalogue;
 use crate::display::canvas::Canvas;
 use crate::display::draw::Painter;
-use crate::display::panel::Panel;
+use crate::display::panel::DisplayPanel;
 use crate::display::png::PngPanel;
 use crate::display::scene::Scene;
 use crate::display::window::WindowPanel;
@@ -17,14 +17,17 @@ use crate::geometry::Size;
 use crate::metrics::StageTimes;
 use crate::pipeline::matcher::Matcher;
 use crate::pipeline::recognizer::Recognizer;
-use crate::pipeline::sequential::{Answer, Core, CoreSettings, label};
-use crate::pipeline::workers::{frame_workers, recognise_in_order};
+use crate::pipeline::sequential::SequentialPipeline;
+use crate::pipeline::settings::PipelineSettings;
+use crate::pipeline::track_matches::TrackMatches;
+use crate::pipeline::tracking::class_label;
+use crate::pipeline::workers::{frame_workers, recognize_in_order};
 use clap::Args;
 use std::path::{Path, PathBuf};
 
 const PORTRAIT: Size = Size::new(1080, 1920);
 const LANDSCAPE: Size = Size::new(1920, 1080);
-/// Garments that a frame is recognised with.
+/// Garments that a frame is recognized with.
 const GARMENTS: usize = 8;
 
 /// See it work: a drawn shop, three clips, the matches and the mirror's screens
@@ -55,13 +58,13 @@ impl Moments {
             self.attract.get_or_insert_with(|| scene.clone());
         }
         let half = scene.garments.iter().filter(|garment| 2 * garment.gathered >= garment.wanted).count();
-        if scene.looks.is_empty() && half >= 1 {
+        if scene.matches.is_empty() && half >= 1 {
             self.gathering.get_or_insert_with(|| scene.clone());
         }
-        let worth = scene.looks.iter().filter_map(|look| {
-            // An answer stays for a while: the moment is the one in which its garment is seen best.
-            let size = scene.garments[look.garment].bounds.area().sqrt();
-            Some(size * (1.0 + look.cards.first()?.sure))
+        let worth = scene.matches.iter().filter_map(|matched| {
+            // Matches stay for a while: the moment is the one in which their garment is seen best.
+            let size = scene.garments[matched.garment].bounds.area().sqrt();
+            Some(size * (1.0 + matched.cards.first()?.sure))
         });
         let worth: f32 = worth.sum();
         if worth > self.matches.as_ref().map_or(0.0, |(best, _)| *best) {
@@ -97,16 +100,16 @@ pub fn run(args: &DemoArgs) -> Result<()> {
     print(&format!("{} products in {}", report.products, db.display()))?;
     let mut workers = frame_workers(Recognizer::load(&model)?.at_most(GARMENTS));
     let matcher = Matcher::load(Catalogue::open(&db)?, workers[0].manifest())?;
-    let settings = CoreSettings { shop: "Bottega Vetrina".into(), ..CoreSettings::default() };
-    let mut core = Core::new(workers[0].share(), matcher, settings);
+    let settings = PipelineSettings { shop_name: "Bottega Vetrina".into(), ..PipelineSettings::default() };
+    let mut pipeline = SequentialPipeline::new(workers[0].aggregator(), matcher, settings);
     let mut window = args.window.then(|| WindowPanel::open("vetrina", Size::new(540, 960))).transpose()?;
     let mut times = StageTimes::default();
     let mut table = Table::new(&["clip", "garment", ">frames", "first", "second", "third"]);
     for clip in clips(&demo)? {
         eprintln!("playing {}", clip.display());
         let name = clip.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let moments = play(&clip, &mut core, &mut workers, window.as_mut(), &mut times)?;
-        answer_rows(&name, &core, &workers[0].manifest().classes, &mut table);
+        let moments = play(&clip, &mut pipeline, &mut workers, window.as_mut(), &mut times)?;
+        match_rows(&name, &pipeline, &workers[0].manifest().classes, &mut table);
         write_screens(&args.output, &name, moments)?;
     }
     print(&table.render())?;
@@ -126,7 +129,7 @@ fn clips(demo: &Path) -> Result<Vec<PathBuf>> {
 /// Sends a clip through the pipeline that a camera feeds.
 fn play(
     clip: &Path,
-    core: &mut Core,
+    pipeline: &mut SequentialPipeline,
     workers: &mut [Recognizer],
     mut window: Option<&mut WindowPanel>,
     times: &mut StageTimes,
@@ -134,9 +137,9 @@ fn play(
     let mut source = capture::open(&clip.display().to_string())?;
     let mut moments = Moments::default();
     let mut painter = Painter::new()?;
-    core.reset();
-    let spent = recognise_in_order(source.as_mut(), workers, |frame, detections, times| {
-        let scene = core.follow(&frame, detections, times)?;
+    pipeline.reset();
+    let spent = recognize_in_order(source.as_mut(), workers, |frame, detections, times| {
+        let scene = pipeline.update(&frame, detections, times)?;
         if let Some(window) = window.as_deref_mut().filter(|window| window.is_open()) {
             let mut canvas = Canvas::new(window.size());
             times.time("draw", || painter.draw(&scene, &mut canvas));
@@ -149,17 +152,24 @@ fn play(
     Ok(moments)
 }
 
-/// The garments that got an answer, those seen longest first.
-fn answer_rows(clip: &str, core: &Core, classes: &[String], table: &mut Table) {
-    let mut answers: Vec<&Answer> = core.answers().values().collect();
-    answers.sort_by_key(|answer| std::cmp::Reverse(answer.asked));
-    for answer in answers {
+/// The garments that were matched, those seen longest first.
+fn match_rows(clip: &str, pipeline: &SequentialPipeline, classes: &[String], table: &mut Table) {
+    let mut tracks: Vec<&TrackMatches> = pipeline.matches_by_track().values().collect();
+    tracks.sort_by_key(|track| std::cmp::Reverse(track.queries));
+    for track in tracks {
         let name = |place: usize| {
-            answer.matches.get(place).map_or(String::new(), |found| {
+            track.matches.get(place).map_or(String::new(), |found| {
                 format!("{} {} ({:.2})", found.product.id, found.product.title, found.score)
             })
         };
-        table.row([clip.to_owned(), label(classes, answer.class), answer.asked.to_string(), name(0), name(1), name(2)]);
+        table.row([
+            clip.to_owned(),
+            class_label(classes, track.class),
+            track.queries.to_string(),
+            name(0),
+            name(1),
+            name(2),
+        ]);
     }
 }
 

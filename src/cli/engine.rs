@@ -13,7 +13,7 @@ use crate::network::engines::compare::{Figure, Tolerance};
 use crate::network::engines::{EngineCache, Entry, Host};
 use crate::network::tensorrt::{BuildLimits, BuildProgress, TensorRt};
 use crate::network::{Manifest, Precision};
-use crate::pipeline::graph_inputs::Samples;
+use crate::pipeline::graph_inputs::GraphInputs;
 use clap::{Args, Subcommand};
 use serde_json::json;
 use std::path::PathBuf;
@@ -127,12 +127,12 @@ impl Opened {
         Ok(Opened { tensorrt, manifest, wanted, cache: EngineCache::new(&args.engines.engines) })
     }
 
-    fn samples(&self, args: &ModelArgs) -> Result<Samples> {
+    fn samples(&self, args: &ModelArgs) -> Result<GraphInputs> {
         let picture = match &args.picture {
             Some(path) => Arc::new(read_picture(path)?),
             None => demo_picture()?,
         };
-        Samples::of(&self.manifest, &picture)
+        GraphInputs::of(&self.manifest, &picture)
     }
 }
 

@@ -3,7 +3,6 @@
 mod clips;
 mod clips_errors;
 mod clips_report;
-mod look;
 mod pairs;
 mod plot;
 mod report;
@@ -11,11 +10,12 @@ mod sheet;
 
 use super::backend::BackendArgs;
 use crate::evaluation::Cache;
+use crate::evaluation::cached_recognizer::CachedRecognizer;
+use crate::evaluation::noise::Noise;
 use crate::fault::{Fault, Kind, Result};
 use crate::network::RunsOn;
 use crate::pipeline::workers::frame_workers;
 use clap::{ArgGroup, Args, ValueEnum};
-use look::Eye;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
@@ -41,8 +41,8 @@ pub struct EvalArgs {
     #[command(flatten)]
     pub backend: BackendArgs,
     /// What is done to the frames of videos before the network sees them
-    #[arg(long, value_enum, default_value_t = Noise::Published)]
-    pub noise: Noise,
+    #[arg(long, value_enum, default_value_t = NoiseChoice::Published)]
+    pub noise: NoiseChoice,
     /// Chooses video, frames and noise of each product
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
@@ -65,18 +65,18 @@ pub struct EvalArgs {
 
 /// What is done to a frame first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Noise {
+pub enum NoiseChoice {
     /// Nothing
     Off,
     /// The published test noise: gaussian, strong in one frame of four, then half the resolution
     Published,
 }
 
-impl Noise {
-    fn name(self) -> &'static str {
+impl NoiseChoice {
+    fn noise(self) -> Noise {
         match self {
-            Noise::Off => "off",
-            Noise::Published => "published",
+            NoiseChoice::Off => Noise::Off,
+            NoiseChoice::Published => Noise::Published,
         }
     }
 }
@@ -90,10 +90,10 @@ pub fn run(args: &EvalArgs) -> Result<()> {
         Some(folder) => Cache::open(folder, &format!("{}{on}", recognizer.manifest().descriptor_hash))?,
         None => Cache::none(),
     };
-    let mut eye = Eye::new(frame_workers(recognizer), cache);
+    let mut recognizer = CachedRecognizer::new(frame_workers(recognizer), cache);
     match (&args.data, &args.annotations, &args.pairs, &args.gallery) {
-        (Some(root), Some(annotations), _, _) => clips::run(args, root, annotations, &mut eye),
-        (_, _, Some(pairs), Some(gallery)) => pairs::run(args, pairs, gallery, &mut eye),
+        (Some(root), Some(annotations), _, _) => clips::run(args, root, annotations, &mut recognizer),
+        (_, _, Some(pairs), Some(gallery)) => pairs::run(args, pairs, gallery, &mut recognizer),
         // clap sees to it that one of the two is given.
         _ => Err(Fault::new(Kind::Usage, "give --data with --annotations, or --pairs with --gallery")),
     }

@@ -6,7 +6,7 @@ use crate::capture::read_picture;
 use crate::fault::{Fault, Kind, Result};
 use crate::frame::Picture;
 use crate::metrics::StageTimes;
-use crate::pipeline::sequential::label;
+use crate::pipeline::tracking::class_label;
 use crate::seam::Detection;
 use clap::Args;
 use image::{Rgb, RgbImage};
@@ -74,7 +74,7 @@ fn table(detections: &[Detection], classes: &[String]) -> String {
     for detection in detections {
         let [x1, y1, x2, y2] = detection.bounds.corners();
         table.row([
-            label(classes, detection.class),
+            class_label(classes, detection.class),
             format!("{:.3}", detection.score),
             format!("{x1:.0},{y1:.0} - {x2:.0},{y2:.0}"),
         ]);

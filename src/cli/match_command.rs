@@ -7,11 +7,12 @@ use crate::capture;
 use crate::catalogue::Catalogue;
 use crate::fault::Result;
 use crate::metrics::StageTimes;
-use crate::pipeline::clip_tracks::{ClipRecord, GarmentRecord};
+use crate::pipeline::aggregator::Aggregator;
+use crate::pipeline::clip_tracks::{BEGIN_SCORE, ClipTracks, GarmentTrack, MIN_FRAMES};
 use crate::pipeline::matcher::{Match, Matcher};
 use crate::pipeline::recognizer::Recognizer;
-use crate::pipeline::sequential::{label, tracker_from};
-use crate::pipeline::workers::{frame_workers, recognise_in_order};
+use crate::pipeline::tracking::{class_label, tracker_from};
+use crate::pipeline::workers::{frame_workers, recognize_in_order};
 use crate::seam::Detections;
 use clap::Args;
 use indicatif::ProgressBar;
@@ -43,15 +44,9 @@ pub struct MatchArgs {
     pub json: bool,
 }
 
-/// A garment of a clip seen in fewer frames than this is likely a mistake.
-const LEAST_FRAMES: usize = 3;
-
-/// Whoever asks wants to see the doubtful garments too, at the end of the list; a mirror shows only the sure ones.
-const LEAST_SCORE: f32 = 0.2;
-
 /// A garment with its answer.
-struct Answer<'r> {
-    garment: &'r GarmentRecord,
+struct GarmentAnswer<'r> {
+    garment: &'r GarmentTrack,
     matches: Vec<Match>,
 }
 
@@ -59,10 +54,11 @@ pub fn run(args: &MatchArgs) -> Result<()> {
     let catalogue = Catalogue::open(&args.catalogue)?;
     let mut recognizers = frame_workers(args.backend.load(&args.model)?);
     let matcher = Matcher::load(catalogue, recognizers[0].manifest())?;
+    let mut aggregator = recognizers[0].aggregator();
     let mut objects = Vec::new();
     for input in &args.inputs {
-        let record = watch(input, &mut recognizers)?;
-        let answers = answer(&record, &mut recognizers[0], &matcher, args)?;
+        let tracks = track(input, &mut recognizers)?;
+        let answers = answer(&tracks, &mut aggregator, &matcher, args)?;
         let classes = &recognizers[0].manifest().classes;
         if args.json {
             objects.push(input_json(input, &answers, classes));
@@ -77,39 +73,39 @@ pub fn run(args: &MatchArgs) -> Result<()> {
     Ok(())
 }
 
-/// Follows the garments of an input from its first frame to its last.
-fn watch(input: &str, recognizers: &mut [Recognizer]) -> Result<ClipRecord> {
+/// Tracks the garments of an input from its first frame to its last.
+fn track(input: &str, recognizers: &mut [Recognizer]) -> Result<ClipTracks> {
     let mut source = capture::open(input)?;
     let bar = source.frames().map_or_else(ProgressBar::no_length, |frames| ProgressBar::new(frames as u64));
-    let mut tracker = tracker_from(recognizers[0].manifest(), LEAST_SCORE);
-    let mut record = ClipRecord::default();
-    recognise_in_order(source.as_mut(), recognizers, |frame, detections, _| {
+    let mut tracker = tracker_from(recognizers[0].manifest(), BEGIN_SCORE);
+    let mut tracks = ClipTracks::default();
+    recognize_in_order(source.as_mut(), recognizers, |frame, detections, _| {
         let detections = Detections { meta: frame.meta, size: frame.picture.size(), detections };
         tracker.update(detections);
-        record.observe(tracker.tracks());
+        tracks.observe(tracker.tracks());
         bar.inc(1);
         Ok(())
     })?;
     bar.finish_and_clear();
-    Ok(record)
+    Ok(tracks)
 }
 
 fn answer<'r>(
-    record: &'r ClipRecord,
-    recognizer: &mut Recognizer,
+    tracks: &'r ClipTracks,
+    aggregator: &mut Aggregator,
     matcher: &Matcher,
     args: &MatchArgs,
-) -> Result<Vec<Answer<'r>>> {
+) -> Result<Vec<GarmentAnswer<'r>>> {
     let mut answers = Vec::new();
-    for garment in record.garments(LEAST_FRAMES) {
+    for garment in tracks.garments(MIN_FRAMES) {
         let window = garment.window(args.frames.into());
-        let query = recognizer.aggregate(&window, &mut StageTimes::default())?;
-        answers.push(Answer { garment, matches: matcher.search_for(&query, garment.class, args.top.into()) });
+        let query = aggregator.aggregate(&window, &mut StageTimes::default())?;
+        answers.push(GarmentAnswer { garment, matches: matcher.search_for(&query, garment.class, args.top.into()) });
     }
     Ok(answers)
 }
 
-fn input_json(input: &str, answers: &[Answer], classes: &[String]) -> Value {
+fn input_json(input: &str, answers: &[GarmentAnswer], classes: &[String]) -> Value {
     let garments: Vec<Value> = answers
         .iter()
         .map(|answer| {
@@ -138,7 +134,7 @@ fn input_json(input: &str, answers: &[Answer], classes: &[String]) -> Value {
     json!({ "input": input, "garments": garments })
 }
 
-fn input_text(input: &str, answers: &[Answer], classes: &[String]) -> String {
+fn input_text(input: &str, answers: &[GarmentAnswer], classes: &[String]) -> String {
     if answers.is_empty() {
         return format!("{input}: no garment is seen");
     }
@@ -147,7 +143,7 @@ fn input_text(input: &str, answers: &[Answer], classes: &[String]) -> String {
         for (place, found) in answer.matches.iter().enumerate() {
             let first = place == 0;
             table.row([
-                if first { label(classes, answer.garment.class) } else { String::new() },
+                if first { class_label(classes, answer.garment.class) } else { String::new() },
                 if first { answer.garment.frames().to_string() } else { String::new() },
                 (place + 1).to_string(),
                 found.product.id.clone(),

@@ -9,8 +9,8 @@ use crate::config::{Config, DEFAULT_PATH};
 use crate::display::canvas::Canvas;
 use crate::display::draw::Painter;
 use crate::display::open::open;
-use crate::display::panel::Panel;
-use crate::display::scene::{Scene, Status};
+use crate::display::panel::DisplayPanel;
+use crate::display::scene::{Scene, StatusLine};
 use crate::fault::{Fault, Kind, Result};
 use crate::frame::Picture;
 use crate::shutdown::{Request, Signals, Token};
@@ -127,7 +127,7 @@ fn write_picture(path: &Path, file: &mut Option<BufWriter<File>>, picture: &Pict
 
 /// What the screen says meanwhile.
 struct Announcement {
-    panel: Box<dyn Panel>,
+    panel: Box<dyn DisplayPanel>,
     painter: Painter,
     canvas: Canvas,
     shop: String,
@@ -145,9 +145,9 @@ impl Announcement {
             shop: self.shop.clone(),
             camera,
             garments: Vec::new(),
-            looks: Vec::new(),
+            matches: Vec::new(),
             recording: true,
-            status: Status { text: format!("recording, {left} s left"), ..Status::default() },
+            status: StatusLine { text: format!("recording, {left} s left"), ..StatusLine::default() },
         };
         self.painter.draw(&scene, &mut self.canvas);
         self.panel.present(&self.canvas)

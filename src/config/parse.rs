@@ -12,13 +12,13 @@ impl Config {
     /// [`Kind::Usage`]: `line 3, camera.width: 0 must lie from 1 to 7680`.
     pub fn parse(text: &str) -> Result<Self> {
         let config: Config = toml::from_str(text).map_err(|error| {
-            let place = error.span().map(|span| Place::of(text, &span));
+            let place = error.span().map(|span| KeyPosition::of(text, &span));
             // The message may go on over several lines with what was expected.
             fault(place, error.message())
         })?;
         match config.wrong() {
             None => Ok(config),
-            Some((key, why)) => Err(fault(Place::of_key(text, key), &why)),
+            Some((key, why)) => Err(fault(KeyPosition::of_key(text, key), &why)),
         }
     }
 
@@ -47,10 +47,10 @@ impl Config {
     }
 }
 
-fn fault(place: Option<Place>, why: &str) -> Fault {
+fn fault(place: Option<KeyPosition>, why: &str) -> Fault {
     let text = match place {
-        Some(Place { line, key: Some(key) }) => format!("line {line}, {key}: {why}"),
-        Some(Place { line, key: None }) => format!("line {line}: {why}"),
+        Some(KeyPosition { line, key: Some(key) }) => format!("line {line}, {key}: {why}"),
+        Some(KeyPosition { line, key: None }) => format!("line {line}: {why}"),
         None => why.to_owned(),
     };
     Fault::new(Kind::Usage, text)
@@ -58,14 +58,14 @@ fn fault(place: Option<Place>, why: &str) -> Fault {
 
 /// Where in the text something stands.
 #[derive(Debug, PartialEq, Eq)]
-struct Place {
+struct KeyPosition {
     /// Counts from 1.
     line: usize,
     /// With its table: `camera.width`.
     key: Option<String>,
 }
 
-impl Place {
+impl KeyPosition {
     fn of(text: &str, span: &Range<usize>) -> Self {
         let start = span.start.min(text.len());
         let line = text.as_bytes()[..start].iter().filter(|byte| **byte == b'\n').count();
@@ -76,7 +76,7 @@ impl Place {
             table = table_of(line).or(table);
         }
         let key = key.map(|key| table.map_or(key.to_owned(), |table| format!("{table}.{key}")));
-        Place { line: line + 1, key }
+        KeyPosition { line: line + 1, key }
     }
 
     /// Where `key` is set; its table's heading or nothing where it is not.
@@ -86,7 +86,7 @@ impl Place {
             table = table_of(line).unwrap_or(table);
             let here = key_of(line).is_some_and(|name| format!("{table}.{name}") == key || name == key);
             if here {
-                return Some(Place { line: index + 1, key: Some(key.to_owned()) });
+                return Some(KeyPosition { line: index + 1, key: Some(key.to_owned()) });
             }
         }
         None

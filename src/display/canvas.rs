@@ -121,8 +121,8 @@ impl Canvas {
     pub fn mirror_picture(&mut self, picture: &Picture, mirror: &Mirror, light: u32) {
         let place = mirror.target();
         let columns = self.clip_columns(place.x1.round() as i32, place.width().round() as usize);
-        let taps = Taps::of(mirror, columns.clone());
-        let mut rows = Rows::new(columns.len());
+        let taps = ScaleTaps::of(mirror, columns.clone());
+        let mut rows = RowBand::new(columns.len());
         for y in place.y1.round() as i32..place.y2.round() as i32 {
             let Some(start) = self.row_start(y) else { continue };
             let centre = Rect::new(place.x1, y as f32 + 0.5, place.x2, y as f32 + 0.5);
@@ -246,9 +246,9 @@ fn tap(at: f32, length: usize) -> (usize, usize, u32) {
 }
 
 /// For every column of the place: the two byte offsets within a camera row, and the second's weight. Computed once a picture.
-struct Taps(Vec<(usize, usize, u32)>);
+struct ScaleTaps(Vec<(usize, usize, u32)>);
 
-impl Taps {
+impl ScaleTaps {
     fn of(mirror: &Mirror, columns: Range<usize>) -> Self {
         let taps = columns.map(|x| {
             let centre = Rect::<Panel>::new(x as f32 + 0.5, 0.0, x as f32 + 0.5, 0.0);
@@ -256,23 +256,23 @@ impl Taps {
             let (first, second, weight) = tap(at.x1, mirror.source().width);
             (3 * first, 3 * second, weight)
         });
-        Taps(taps.collect())
+        ScaleTaps(taps.collect())
     }
 }
 
 /// Two camera rows, scaled across. Going down the panel a row is used several times, then handed up.
-struct Rows {
+struct RowBand {
     above: Vec<u32>,
     below: Vec<u32>,
     loaded: (usize, usize),
 }
 
-impl Rows {
+impl RowBand {
     fn new(width: usize) -> Self {
-        Rows { above: vec![0; width], below: vec![0; width], loaded: (usize::MAX, usize::MAX) }
+        RowBand { above: vec![0; width], below: vec![0; width], loaded: (usize::MAX, usize::MAX) }
     }
 
-    fn load(&mut self, picture: &Picture, taps: &Taps, above: usize, below: usize) {
+    fn load(&mut self, picture: &Picture, taps: &ScaleTaps, above: usize, below: usize) {
         if self.loaded.1 == above && self.loaded.0 != above {
             std::mem::swap(&mut self.above, &mut self.below);
             self.loaded = (above, usize::MAX);
@@ -287,7 +287,7 @@ impl Rows {
     }
 }
 
-fn scale_row(out: &mut [u32], row: &[u8], taps: &Taps) {
+fn scale_row(out: &mut [u32], row: &[u8], taps: &ScaleTaps) {
     for (out, (first, second, weight)) in out.iter_mut().zip(&taps.0) {
         *out = mix(packed_bytes(&row[*first..*first + 3]), packed_bytes(&row[*second..*second + 3]), *weight);
     }

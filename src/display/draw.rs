@@ -98,7 +98,7 @@ impl Painter {
         let garment = &scene.garments[slot.garment];
         let name = match &slot.body {
             Body::Gathering(_) => &garment.label,
-            Body::Nothing { look, .. } | Body::Cards { look, .. } => &scene.looks[*look].label,
+            Body::Nothing { matched, .. } | Body::Cards { matched, .. } => &scene.matches[*matched].label,
         };
         self.line(canvas, slot.heading, &capital(name), theme::HEADING.at(unit), theme::IVORY, Align::Left);
         match &slot.body {
@@ -113,9 +113,9 @@ impl Painter {
                 let words = ["Nothing like it here", "This shop has no close match for it today."];
                 self.message(canvas, message, unit, words, (0, 0));
             }
-            Body::Cards { look, cards } => {
+            Body::Cards { matched, cards } => {
                 for place in cards {
-                    self.card(&scene.looks[*look].cards[place.card], place, unit, canvas);
+                    self.card(&scene.matches[*matched].cards[place.card], place, unit, canvas);
                 }
             }
         }

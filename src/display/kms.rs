@@ -4,7 +4,7 @@
 //! of its own pictures. A screen that is unplugged is looked for once a second; it may come back with another size.
 
 use super::canvas::Canvas;
-use super::panel::Panel;
+use super::panel::DisplayPanel;
 use super::turn::copy_turned;
 use crate::fault::{Fault, Kind, Result};
 use crate::frame::Turn;
@@ -39,7 +39,7 @@ pub struct KmsSettings {
 /// The screen at the card that has one.
 pub struct KmsPanel {
     settings: KmsSettings,
-    screen: Option<Screen>,
+    screen: Option<KmsScreen>,
     fault: Option<Fault>,
     looked: Instant,
     /// Of the canvases, while no screen says otherwise.
@@ -63,7 +63,7 @@ impl KmsPanel {
         Ok(panel)
     }
 
-    fn take(&mut self, screen: Screen) {
+    fn take(&mut self, screen: KmsScreen) {
         self.size = self.settings.turn.size(screen.size());
         self.screen = Some(screen);
         self.fault = None;
@@ -93,7 +93,7 @@ impl KmsPanel {
     }
 }
 
-impl Panel for KmsPanel {
+impl DisplayPanel for KmsPanel {
     fn size(&self) -> Size {
         self.size
     }
@@ -121,39 +121,39 @@ impl Panel for KmsPanel {
 }
 
 /// A card of the system.
-struct Card(File);
+struct DrmCard(File);
 
-impl AsFd for Card {
+impl AsFd for DrmCard {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
 }
 
-impl drm::Device for Card {}
-impl ControlDevice for Card {}
+impl drm::Device for DrmCard {}
+impl ControlDevice for DrmCard {}
 
 /// A screen that shows our buffers.
-struct Screen {
+struct KmsScreen {
     path: PathBuf,
-    card: Card,
+    card: DrmCard,
     connector: connector::Handle,
     crtc: crtc::Handle,
     mode: Mode,
-    buffers: [Buffer; 2],
+    buffers: [ScanoutBuffer; 2],
     /// The one that is seen.
     front: usize,
 }
 
 /// The first screen that is plugged in, at the configured card or at any. `None`: there are connectors and nothing is plugged in.
-fn find(settings: &KmsSettings) -> Result<Option<Screen>> {
+fn find(settings: &KmsSettings) -> Result<Option<KmsScreen>> {
     let card = settings.card.as_deref();
     let cards = card.map_or_else(cards, |card| vec![card.to_owned()]);
     let (mut away, mut first) = (false, None);
     for path in &cards {
-        match Screen::open(path, settings.mode) {
-            Ok(Opened::Screen(screen)) => return Ok(Some(*screen)),
-            Ok(Opened::NothingPluggedIn) => away = true,
-            Ok(Opened::NoConnector) => {}
+        match KmsScreen::open(path, settings.mode) {
+            Ok(OpenedCard::KmsScreen(screen)) => return Ok(Some(*screen)),
+            Ok(OpenedCard::NothingPluggedIn) => away = true,
+            Ok(OpenedCard::NoConnector) => {}
             Err(fault) => drop(first.get_or_insert(fault)),
         }
     }
@@ -165,8 +165,8 @@ fn find(settings: &KmsSettings) -> Result<Option<Screen>> {
 }
 
 /// What there is at a card.
-enum Opened {
-    Screen(Box<Screen>),
+enum OpenedCard {
+    KmsScreen(Box<KmsScreen>),
     NothingPluggedIn,
     /// It computes, or mode setting is off.
     NoConnector,
@@ -182,21 +182,21 @@ fn cards() -> Vec<PathBuf> {
     cards.into_iter().map(|(_, path)| path).collect()
 }
 
-impl Screen {
-    fn open(path: &Path, wanted: Option<Size>) -> Result<Opened> {
+impl KmsScreen {
+    fn open(path: &Path, wanted: Option<Size>) -> Result<OpenedCard> {
         let fail = |verb: &str, error: io::Error| card_fault(verb, path, error);
         let file = OpenOptions::new().read(true).write(true).open(path).map_err(|error| fail("open", error))?;
-        let card = Card(file);
+        let card = DrmCard(file);
         // A card that only computes refuses the question.
         let Some(resources) = card.resource_handles().ok().filter(|resources| !resources.connectors().is_empty())
         else {
-            return Ok(Opened::NoConnector);
+            return Ok(OpenedCard::NoConnector);
         };
-        let Some((info, crtc)) = plugged_in(&card, &resources) else { return Ok(Opened::NothingPluggedIn) };
+        let Some((info, crtc)) = plugged_in(&card, &resources) else { return Ok(OpenedCard::NothingPluggedIn) };
         let offers: Vec<Offer> = info.modes().iter().map(Offer::of).collect();
-        let Some(index) = best(&offers, wanted) else { return Ok(Opened::NothingPluggedIn) };
+        let Some(index) = best(&offers, wanted) else { return Ok(OpenedCard::NothingPluggedIn) };
         let mode = info.modes()[index];
-        let buffer = || Buffer::new(&card, mode).map_err(|error| fail("get memory of", error));
+        let buffer = || ScanoutBuffer::new(&card, mode).map_err(|error| fail("get memory of", error));
         let buffers = [buffer()?, buffer()?];
         card.set_crtc(crtc, Some(buffers[0].frame), (0, 0), &[info.handle()], Some(mode))
             .map_err(|error| fail("set the mode of", error))?;
@@ -206,7 +206,15 @@ impl Screen {
             log::warn!("the screen has no mode {}x{}; it has {}", wanted.width, wanted.height, sizes(&offers));
         }
         let connector = info.handle();
-        Ok(Opened::Screen(Box::new(Screen { path: path.into(), card, connector, crtc, mode, buffers, front: 0 })))
+        Ok(OpenedCard::KmsScreen(Box::new(KmsScreen {
+            path: path.into(),
+            card,
+            connector,
+            crtc,
+            mode,
+            buffers,
+            front: 0,
+        })))
     }
 
     fn size(&self) -> Size {
@@ -242,7 +250,7 @@ impl Screen {
     }
 }
 
-impl Drop for Screen {
+impl Drop for KmsScreen {
     fn drop(&mut self) {
         for buffer in &self.buffers {
             // The card may be gone.
@@ -253,26 +261,26 @@ impl Drop for Screen {
 }
 
 /// A picture in the card's memory.
-struct Buffer {
+struct ScanoutBuffer {
     memory: DumbBuffer,
     frame: framebuffer::Handle,
     /// Its bytes. They stay mapped: mapping 8 MB anew for every picture costs more than the copy.
     pixels: DumbMapping<'static>,
 }
 
-impl Buffer {
-    fn new(card: &Card, mode: Mode) -> io::Result<Self> {
+impl ScanoutBuffer {
+    fn new(card: &DrmCard, mode: Mode) -> io::Result<Self> {
         let (width, height) = mode.size();
         let memory = card.create_dumb_buffer((width.into(), height.into()), DrmFourcc::Xrgb8888, 32)?;
         let frame = card.add_framebuffer(&memory, 24, 32)?;
         // The mapping borrows the buffer's description. 32 bytes for each screen that is plugged in are left behind for it.
         let pixels = card.map_dumb_buffer(Box::leak(Box::new(memory)))?;
-        Ok(Buffer { memory, frame, pixels })
+        Ok(ScanoutBuffer { memory, frame, pixels })
     }
 }
 
 /// The first connector with a screen, and what can drive it.
-fn plugged_in(card: &Card, resources: &ResourceHandles) -> Option<(connector::Info, crtc::Handle)> {
+fn plugged_in(card: &DrmCard, resources: &ResourceHandles) -> Option<(connector::Info, crtc::Handle)> {
     resources.connectors().iter().find_map(|handle| {
         let info = card.get_connector(*handle, true).ok()?;
         if info.state() != connector::State::Connected || info.modes().is_empty() {

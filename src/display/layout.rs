@@ -145,10 +145,10 @@ pub struct Slot {
 pub enum Body {
     /// Frames are being gathered.
     Gathering(Message),
-    /// `look` (an index into [`Scene::looks`]) has no cards: words say so.
-    Nothing { look: usize, message: Message },
-    /// The cards of `look`, best first.
-    Cards { look: usize, cards: Vec<CardPlace> },
+    /// `matched` (an index into [`Scene::matches`]) has no cards: words say so.
+    Nothing { matched: usize, message: Message },
+    /// The cards of `matched`, best first.
+    Cards { matched: usize, cards: Vec<CardPlace> },
 }
 
 /// Words in an outlined card.
@@ -164,7 +164,7 @@ pub struct Message {
 /// A product's card.
 #[derive(Clone, Debug)]
 pub struct CardPlace {
-    /// Index into the look's cards.
+    /// Index into the cards of that garment.
     pub card: usize,
     pub frame: Rect<Panel>,
     pub picture: Rect<Panel>,
@@ -307,13 +307,13 @@ fn footer(area: &mut Rect<Panel>, ruler: Ruler<'_>) -> (Rect<Panel>, Rect<Panel>
     (privacy, status, rate)
 }
 
-/// What goes into the column: the looks, in the order of their garments, then garments that are still being looked at.
+/// What goes into the column: the matches, in the order of their garments, then garments whose window is not full yet.
 fn shown(scene: &Scene) -> Vec<(usize, Option<usize>)> {
-    let looks = scene.looks.iter().enumerate().filter(|(_, look)| look.garment < scene.garments.len());
+    let matches = scene.matches.iter().enumerate().filter(|(_, matched)| matched.garment < scene.garments.len());
     let mut shown: Vec<(usize, Option<usize>)> = Vec::new();
-    for (index, look) in looks {
-        if !shown.iter().any(|(garment, _)| *garment == look.garment) {
-            shown.push((look.garment, Some(index)));
+    for (index, matched) in matches {
+        if !shown.iter().any(|(garment, _)| *garment == matched.garment) {
+            shown.push((matched.garment, Some(index)));
         }
     }
     let looked = shown.len();
@@ -333,18 +333,20 @@ fn slots(scene: &Scene, area: Rect<Panel>, ruler: Ruler<'_>) -> Vec<Slot> {
     let shown = shown(scene);
     let count = shown.len().min(room.clamp(1, SLOTS));
     let areas = share(area, count, gap, true);
-    shown.into_iter().zip(areas).map(|((garment, look), area)| slot(scene, garment, look, area, ruler)).collect()
+    shown.into_iter().zip(areas).map(|((garment, matched), area)| slot(scene, garment, matched, area, ruler)).collect()
 }
 
-fn slot(scene: &Scene, garment: usize, look: Option<usize>, mut area: Rect<Panel>, ruler: Ruler<'_>) -> Slot {
+fn slot(scene: &Scene, garment: usize, matched: Option<usize>, mut area: Rect<Panel>, ruler: Ruler<'_>) -> Slot {
     let heading_height = theme::HEADING.at(ruler.unit).line();
     let with_heading = area.height() >= ruler.px(240.0);
     let heading = cut_top(&mut area, if with_heading { heading_height } else { 0.0 });
     cut_top(&mut area, if with_heading { ruler.px(8.0) } else { 0.0 });
-    let body = match look {
+    let body = match matched {
         None => Body::Gathering(message(area, ruler)),
-        Some(look) if scene.looks[look].cards.is_empty() => Body::Nothing { look, message: message(area, ruler) },
-        Some(look) => Body::Cards { look, cards: cards::cards(&scene.looks[look].cards, area, ruler) },
+        Some(matched) if scene.matches[matched].cards.is_empty() => {
+            Body::Nothing { matched, message: message(area, ruler) }
+        }
+        Some(matched) => Body::Cards { matched, cards: cards::cards(&scene.matches[matched].cards, area, ruler) },
     };
     Slot { garment, heading, body }
 }

@@ -2,7 +2,7 @@
 
 use super::canvas::Canvas;
 use super::kms::{KmsPanel, KmsSettings};
-use super::panel::Panel;
+use super::panel::DisplayPanel;
 use super::png::NewestPng;
 use super::window::WindowPanel;
 use crate::fault::Result;
@@ -33,7 +33,7 @@ pub struct PanelSettings {
 }
 
 /// Opens the panel. It belongs to the thread that opened it.
-pub fn open(settings: &PanelSettings) -> Result<Box<dyn Panel>> {
+pub fn open(settings: &PanelSettings) -> Result<Box<dyn DisplayPanel>> {
     Ok(match &settings.kind {
         PanelKind::Kms(screen) => Box::new(KmsPanel::open(screen, settings.size)?),
         PanelKind::Window => Box::new(WindowPanel::open("vetrina", settings.size)?),
@@ -49,7 +49,7 @@ struct NoPanel {
     drawn: bool,
 }
 
-impl Panel for NoPanel {
+impl DisplayPanel for NoPanel {
     fn size(&self) -> Size {
         self.size
     }

@@ -6,7 +6,7 @@ use crate::geometry::Size;
 
 /// A place where finished canvases go. Its size may change with each [`Panel::present`]; a canvas of another size is the caller's
 /// mistake, reported as a fault.
-pub trait Panel {
+pub trait DisplayPanel {
     /// Size of the canvases that it takes.
     fn size(&self) -> Size;
 

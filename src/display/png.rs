@@ -1,7 +1,7 @@
 //! Canvases as PNG: in memory, and as numbered files in a folder.
 
 use super::canvas::Canvas;
-use super::panel::Panel;
+use super::panel::DisplayPanel;
 use crate::fault::{Fault, Kind, Result};
 use crate::geometry::Size;
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
@@ -48,7 +48,7 @@ impl PngPanel {
     }
 }
 
-impl Panel for PngPanel {
+impl DisplayPanel for PngPanel {
     fn size(&self) -> Size {
         self.size
     }
@@ -77,7 +77,7 @@ impl NewestPng {
     }
 }
 
-impl Panel for NewestPng {
+impl DisplayPanel for NewestPng {
     fn size(&self) -> Size {
         self.size
     }

@@ -13,12 +13,12 @@ pub struct Scene {
     pub camera: Option<Arc<Picture>>,
     /// Every garment that is followed, most prominent first. Empty: nobody is there, the attract screen is shown.
     pub garments: Vec<Garment>,
-    /// What the most prominent garments were found to be, in the order of `garments`; at most a few are drawn.
-    pub looks: Vec<Look>,
+    /// The matches of the most prominent garments, in the order of `garments`; at most a few are drawn.
+    pub matches: Vec<GarmentMatches>,
     /// Pictures are being stored: nothing else is said, and that in large letters.
     pub recording: bool,
     /// Plain words at the bottom: what the device is doing, what is wrong. Never more than a line.
-    pub status: Status,
+    pub status: StatusLine,
 }
 
 /// A garment in the camera picture.
@@ -33,9 +33,9 @@ pub struct Garment {
     pub wanted: usize,
 }
 
-/// The answer for one garment: its best matches.
+/// The best matches of one garment.
 #[derive(Clone, Debug)]
-pub struct Look {
+pub struct GarmentMatches {
     /// For people, as in [`Garment::label`].
     pub label: String,
     /// Index into [`Scene::garments`].
@@ -61,10 +61,10 @@ pub struct Card {
 
 /// The line at the bottom.
 #[derive(Clone, Debug, Default)]
-pub struct Status {
+pub struct StatusLine {
     /// "compact on cpu, 72 products"
     pub text: String,
-    /// Recognised frames a second, where known.
+    /// Recognized frames a second, where known.
     pub frames_per_second: Option<f32>,
     /// Something is wrong: shown instead of `text`, in the warning colour.
     pub warning: Option<String>,

@@ -1,7 +1,7 @@
 //! A desktop window, for development and for the demo.
 
 use super::canvas::Canvas;
-use super::panel::Panel;
+use super::panel::DisplayPanel;
 use crate::fault::{Fault, Kind, Result};
 use crate::geometry::Size;
 use minifb::{Key, ScaleMode, Window, WindowOptions};
@@ -29,7 +29,7 @@ impl WindowPanel {
     }
 }
 
-impl Panel for WindowPanel {
+impl DisplayPanel for WindowPanel {
     fn size(&self) -> Size {
         self.size
     }

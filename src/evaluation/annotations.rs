@@ -27,7 +27,7 @@ pub struct Annotated {
 }
 
 #[derive(Deserialize)]
-struct Entry {
+struct AnnotationEntry {
     img_path: String,
     video_paths: Vec<String>,
     source: u8,
@@ -50,7 +50,7 @@ pub fn read(path: &Path) -> Result<Vec<Annotated>> {
 
 /// Parses an annotation file's bytes.
 pub fn parse(bytes: &[u8]) -> Result<Vec<Annotated>> {
-    let entries: BTreeMap<String, Entry> =
+    let entries: BTreeMap<String, AnnotationEntry> =
         serde_json::from_slice(bytes).map_err(|error| Fault::new(Kind::Input, error.to_string()))?;
     if entries.is_empty() {
         return Err(Fault::new(Kind::Input, "there is no product in it"));
@@ -58,7 +58,7 @@ pub fn parse(bytes: &[u8]) -> Result<Vec<Annotated>> {
     entries.into_iter().map(|(id, entry)| annotated(id, entry)).collect()
 }
 
-fn annotated(id: String, entry: Entry) -> Result<Annotated> {
+fn annotated(id: String, entry: AnnotationEntry) -> Result<Annotated> {
     let fault = |what: &str| Err(Fault::new(Kind::Input, format!("the product {id:?} {what}")));
     let tracklets = entry.tracklets.unwrap_or_default();
     if entry.video_paths.is_empty() {

@@ -3,7 +3,7 @@
 //! The folder is named by the model's descriptor hash, so that another model never reads them; a file is written whole or
 //! not at all and bears its key and checksum, so that a damaged one is computed again.
 
-use super::record::Record;
+use super::record::DetectionRecord;
 use crate::fault::{Fault, Kind, Result};
 use sha2::{Digest, Sha256};
 use std::fs;
@@ -30,16 +30,16 @@ impl Cache {
     }
 
     /// What was put under `key`, if it is there and sound.
-    pub fn get(&self, key: &str) -> Option<Record> {
+    pub fn get(&self, key: &str) -> Option<DetectionRecord> {
         let bytes = fs::read(self.folder.as_ref()?.join(file_name(key))).ok()?;
         let (body, checksum) = bytes.split_last_chunk::<32>()?;
         let sound = Sha256::digest(body).as_slice() == checksum;
         let record = body.strip_prefix(key.as_bytes())?.strip_prefix(b"\n")?;
-        sound.then(|| Record::decode(record)).flatten()
+        sound.then(|| DetectionRecord::decode(record)).flatten()
     }
 
     /// Keeps `record` under `key`.
-    pub fn put(&self, key: &str, record: &Record) -> Result<()> {
+    pub fn put(&self, key: &str, record: &DetectionRecord) -> Result<()> {
         let Some(folder) = &self.folder else { return Ok(()) };
         let mut bytes = [key.as_bytes(), b"\n", &record.encode()].concat();
         let checksum = Sha256::digest(&bytes);
@@ -66,7 +66,7 @@ mod tests {
     fn records_are_kept_by_model_and_key_and_damaged_ones_are_not_read() {
         let folder = tempfile::tempdir().unwrap();
         let cache = Cache::open(folder.path(), "abc").unwrap();
-        let record = Record { size: Size::new(3, 4), frames: vec![1], seen: Vec::new() };
+        let record = DetectionRecord { size: Size::new(3, 4), frames: vec![1], detections: Vec::new() };
         cache.put("clip 1", &record).unwrap();
         assert_eq!(cache.get("clip 1").map(|record| record.size), Some(Size::new(3, 4)));
         assert!(cache.get("clip 2").is_none() && Cache::none().get("clip 1").is_none());

@@ -1,15 +1,17 @@
-//! How well the mirror finds what people wear, measured as the field measures it: protocols and figures, pure.
+//! How well the mirror finds what people wear, measured as the field measures it: data sets, protocols and figures.
 //!
-//! Reading order: [`annotations`] (a video data set in MovingFashion's layout) and [`pairs`] (still pictures with boxes),
-//! [`random`] (chance that is the same on every run), [`noise`] (the published test noise), [`record`] (what was seen of one
-//! query) and [`cache`] (kept between runs), [`query_track`] (which of several garments is the query), [`reference_gallery`] (logits and
-//! ranks), [`protocol`] (SEAM and the published baselines), [`metrics`] (shares and their intervals), [`open_set`] (what is not in
-//! the gallery).
+//! Two runs: [`clips`] (a video data set in MovingFashion's layout, read by [`annotations`]) and [`stills`] (pictures with boxes,
+//! read by [`pairs`]). Both recognize through [`cached_recognizer`], which keeps each [`record`] in the [`cache`] between runs and
+//! adds the published test [`noise`], and rank against a [`reference_gallery`].
 //!
-//! It runs no network and prints nothing: [`crate::cli`] brings what was seen and shows what came of it.
+//! The figures are pure: [`random`] (reproducible random numbers), [`query_track`] (which track of a clip is the query),
+//! [`protocol`] (SEAM and the published baselines), [`metrics`] (shares and their intervals), [`open_set`] (what is not in the
+//! gallery). Nothing here prints: [`crate::cli`] has the arguments and the reports.
 
 pub mod annotations;
 pub mod cache;
+pub mod cached_recognizer;
+pub mod clips;
 pub mod metrics;
 pub mod noise;
 pub mod open_set;
@@ -19,12 +21,10 @@ pub mod query_track;
 pub mod random;
 pub mod record;
 pub mod reference_gallery;
+pub mod stills;
 
 pub use annotations::Annotated;
 pub use cache::Cache;
 pub use metrics::{Share, Tally};
 pub use open_set::OpenSet;
 pub use protocol::Method;
-pub use random::Dice;
-pub use record::{Record, Seen};
-pub use reference_gallery::{Head, Shop};

@@ -1,8 +1,26 @@
 //! The noise that the published test adds to the frames of a query (docs/seam.md §9).
 
-use super::random::Dice;
+use super::random::SeededRng;
 use crate::frame::Picture;
 use crate::geometry::Size;
+
+/// What is done to the frames of a query before the network sees them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Noise {
+    Off,
+    /// The published test noise.
+    Published,
+}
+
+impl Noise {
+    /// As reports and cache keys call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Noise::Off => "off",
+            Noise::Published => "published",
+        }
+    }
+}
 
 /// Of the full range.
 const WEAK: f32 = 0.05;
@@ -11,11 +29,11 @@ const STRONG: f32 = 0.25;
 const STRONG_SHARE: f64 = 0.25;
 
 /// Gaussian noise on every value of the picture, strong in one frame of four, then half the resolution.
-pub fn published(picture: &Picture, dice: &mut Dice) -> Picture {
-    let deviation = 255.0 * if dice.unit() < STRONG_SHARE { STRONG } else { WEAK };
+pub fn published(picture: &Picture, rng: &mut SeededRng) -> Picture {
+    let deviation = 255.0 * if rng.unit() < STRONG_SHARE { STRONG } else { WEAK };
     let mut noisy = picture.rgb().to_vec();
     for pair in noisy.chunks_mut(2) {
-        for (value, noise) in pair.iter_mut().zip(dice.gaussians()) {
+        for (value, noise) in pair.iter_mut().zip(rng.gaussians()) {
             *value = (f32::from(*value) + deviation * noise).round().clamp(0.0, 255.0) as u8;
         }
     }
@@ -61,8 +79,8 @@ mod tests {
         let picture = Picture::filled(Size::new(64, 64), [128; 3]);
         let deviations: Vec<f32> = (0..40)
             .map(|frame| {
-                let noisy = published(&picture, &mut Dice::new(frame, ""));
-                assert_eq!(noisy.rgb(), published(&picture, &mut Dice::new(frame, "")).rgb());
+                let noisy = published(&picture, &mut SeededRng::new(frame, ""));
+                assert_eq!(noisy.rgb(), published(&picture, &mut SeededRng::new(frame, "")).rgb());
                 let squares = noisy.rgb().iter().map(|value| (f32::from(*value) - 128.0).powi(2));
                 // The mean of four values has half their deviation.
                 2.0 * (squares.sum::<f32>() / noisy.rgb().len() as f32).sqrt() / 255.0

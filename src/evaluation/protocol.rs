@@ -1,10 +1,10 @@
 //! SEAM and the published baselines: from one track to the rank of its product (docs/seam.md §9).
 
 use super::metrics::Rank;
-use super::record::Seen;
-use super::reference_gallery::{Head, Shop};
+use super::record::FrameDetection;
+use super::reference_gallery::ReferenceGallery;
 use crate::fault::Result;
-use crate::seam::{Embedding, Region};
+use crate::seam::{Embedding, EmbeddingHead, Region};
 
 /// A way to search with the frames of one garment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,9 +59,9 @@ pub type Ranks = [Vec<Rank>; Method::ALL.len()];
 
 /// The ranks of the product `own` by every method, among the products that a garment of `region` may be.
 pub fn ranks(
-    track: &[Seen],
+    track: &[FrameDetection],
     own: usize,
-    shop: &Shop,
+    gallery: &ReferenceGallery,
     region: Option<Region>,
     aggregate: &mut Aggregate,
 ) -> Result<Ranks> {
@@ -69,53 +69,58 @@ pub fn ranks(
         return Ok(Default::default());
     }
     let frames: Vec<Vec<f32>> =
-        track.iter().map(|seen| shop.logits(Head::Match, &seen.detection.match_embedding)).collect();
-    let single: Vec<Rank> = frames.iter().map(|logits| shop.rank(logits, own, region)).collect();
+        track.iter().map(|seen| gallery.logits(EmbeddingHead::Match, &seen.detection.match_embedding)).collect();
+    let single: Vec<Rank> = frames.iter().map(|logits| gallery.rank(logits, own, region)).collect();
     let best = single.iter().copied().flatten().min();
     let confident =
         (0..track.len()).max_by(|&a, &b| track[a].detection.score.total_cmp(&track[b].detection.score).then(b.cmp(&a)));
-    let average = shop.logits(Head::Match, &mean(track));
-    let scores: Vec<f64> = (0..shop.len()).map(|item| mean_score(frames.iter().map(|logits| logits[item]))).collect();
-    let maximum: Vec<f32> = (0..shop.len())
+    let average = gallery.logits(EmbeddingHead::Match, &mean(track));
+    let scores: Vec<f64> =
+        (0..gallery.len()).map(|item| mean_score(frames.iter().map(|logits| logits[item]))).collect();
+    let maximum: Vec<f32> = (0..gallery.len())
         .map(|item| frames.iter().map(|logits| logits[item]).fold(f32::NEG_INFINITY, f32::max))
         .collect();
-    let seam = seam_rank(track, own, shop, region, aggregate)?;
+    let seam = seam_rank(track, own, gallery, region, aggregate)?;
     Ok(Method::ALL.map(|method| match method {
         Method::Seam => vec![seam],
         Method::SingleFrame => single.clone(),
         Method::BestFrame => vec![best],
-        Method::AverageDescriptor => vec![shop.rank(&average, own, region)],
-        Method::AverageScore => vec![shop.rank(&scores, own, region)],
-        Method::MaximumScore => vec![shop.rank(&maximum, own, region)],
+        Method::AverageDescriptor => vec![gallery.rank(&average, own, region)],
+        Method::AverageScore => vec![gallery.rank(&scores, own, region)],
+        Method::MaximumScore => vec![gallery.rank(&maximum, own, region)],
         Method::MostConfident => vec![confident.and_then(|frame| single[frame])],
     }))
 }
 
 /// The rank by the aggregated embedding alone.
 pub fn seam_rank(
-    track: &[Seen],
+    track: &[FrameDetection],
     own: usize,
-    shop: &Shop,
+    gallery: &ReferenceGallery,
     region: Option<Region>,
     aggregate: &mut Aggregate,
 ) -> Result<Rank> {
-    Ok(shop.rank(&seam_logits(track, shop, aggregate)?, own, region))
+    Ok(gallery.rank(&seam_logits(track, gallery, aggregate)?, own, region))
 }
 
 /// The logit of each product by the aggregated embedding.
-pub fn seam_logits(track: &[Seen], shop: &Shop, aggregate: &mut Aggregate) -> Result<Vec<f32>> {
+pub fn seam_logits(
+    track: &[FrameDetection],
+    gallery: &ReferenceGallery,
+    aggregate: &mut Aggregate,
+) -> Result<Vec<f32>> {
     let window: Vec<Embedding> = track.iter().map(|seen| seen.detection.aggregation_embedding.clone()).collect();
     let query = aggregate(&window)?;
-    Ok(shop.logits(Head::Aggregation, &query))
+    Ok(gallery.logits(EmbeddingHead::Aggregation, &query))
 }
 
 /// The rank by the mean of the single-image embeddings alone.
-pub fn average_rank(track: &[Seen], own: usize, shop: &Shop, region: Option<Region>) -> Rank {
-    shop.rank(&shop.logits(Head::Match, &mean(track)), own, region)
+pub fn average_rank(track: &[FrameDetection], own: usize, gallery: &ReferenceGallery, region: Option<Region>) -> Rank {
+    gallery.rank(&gallery.logits(EmbeddingHead::Match, &mean(track)), own, region)
 }
 
 /// The mean of the single-image head's embeddings.
-fn mean(track: &[Seen]) -> Vec<f32> {
+fn mean(track: &[FrameDetection]) -> Vec<f32> {
     let mut sum = vec![0f32; track.first().map_or(0, |seen| seen.detection.match_embedding.len())];
     for seen in track {
         sum.iter_mut().zip(seen.detection.match_embedding.iter()).for_each(|(sum, value)| *sum += value);
@@ -133,23 +138,23 @@ fn mean_score(logits: impl ExactSizeIterator<Item = f32>) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evaluation::reference_gallery::View;
+    use crate::evaluation::reference_gallery::ReferenceView;
     use crate::geometry::Rect;
     use crate::seam::{Detection, ScoreHead};
 
     /// Products at the places 0, 10, 20, ...; the nearest is the best.
-    fn shop(products: usize) -> Shop {
+    fn gallery(products: usize) -> ReferenceGallery {
         let head = ScoreHead { weight: vec![-0.01], bias: 1.0 };
-        let mut shop = Shop::new(head.clone(), head);
+        let mut gallery = ReferenceGallery::new(head.clone(), head);
         for product in 0..products {
             let at: Embedding = [10.0 * product as f32].into();
-            shop.add(None, vec![View { matching: at.clone(), aggregation: at }]);
+            gallery.add(None, vec![ReferenceView { matching: at.clone(), aggregation: at }]);
         }
-        shop
+        gallery
     }
 
-    fn track(places: &[(f32, f32)]) -> Vec<Seen> {
-        let seen = |(frame, (at, score)): (usize, &(f32, f32))| Seen {
+    fn track(places: &[(f32, f32)]) -> Vec<FrameDetection> {
+        let seen = |(frame, (at, score)): (usize, &(f32, f32))| FrameDetection {
             frame: frame as u64,
             detection: Detection {
                 bounds: Rect::new(0.0, 0.0, 1.0, 1.0),
@@ -171,7 +176,7 @@ mod tests {
     fn every_method_gives_the_rank_that_a_hand_finds() {
         // The product is at 20. Frames at 21 (rank 1), 4 (third: 0 and 10 are nearer) and 26 (second: 30 is nearer).
         let track = track(&[(21.0, 0.5), (4.0, 0.9), (26.0, 0.6)]);
-        let ranks = ranks(&track, 2, &shop(6), None, &mut first).unwrap();
+        let ranks = ranks(&track, 2, &gallery(6), None, &mut first).unwrap();
         let expected: [&[Rank]; 7] = [
             &[Some(1)],
             &[Some(1), Some(3), Some(2)],
@@ -193,13 +198,13 @@ mod tests {
         // Two frames near 0 and 40, one near 10: the mean is at 16.7, next to 20; the best single score is the product at 40.
         let track = track(&[(1.0, 0.1), (40.0, 0.2), (9.0, 0.3)]);
         let rank = |own: usize, method: Method| {
-            let all = ranks(&track, own, &shop(6), None, &mut first).unwrap();
+            let all = ranks(&track, own, &gallery(6), None, &mut first).unwrap();
             all[Method::ALL.iter().position(|other| *other == method).unwrap()][0]
         };
         assert_eq!(rank(2, Method::AverageDescriptor), Some(1));
         assert_eq!(rank(4, Method::MaximumScore), Some(1));
         assert_eq!(rank(1, Method::MostConfident), Some(1));
-        assert_eq!(average_rank(&track, 2, &shop(6), None), Some(1));
-        assert!(ranks(&[], 2, &shop(6), None, &mut first).unwrap().iter().all(Vec::is_empty));
+        assert_eq!(average_rank(&track, 2, &gallery(6), None), Some(1));
+        assert!(ranks(&[], 2, &gallery(6), None, &mut first).unwrap().iter().all(Vec::is_empty));
     }
 }

@@ -4,22 +4,20 @@
 //! ([`own_tracks`]).
 
 use super::annotations::Tracklet;
-use super::record::{Record, Seen};
+use super::record::{DetectionRecord, FrameDetection};
 use crate::frame::FrameMeta;
+use crate::pipeline::clip_tracks::MIN_FRAMES;
 use crate::seam::greedy::greedy_tracks;
 use crate::seam::{Detection, Detections, ScoreHead, TrackSettings, Tracker};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// One garment over the frames of a clip, by the order in which its boxes were joined.
-pub type Track = Vec<Seen>;
-
-/// A garment seen in fewer frames than this comes after all others.
-const LEAST_FRAMES: usize = 3;
+pub type QueryTrack = Vec<FrameDetection>;
 
 /// The published tracking over all boxes of a clip (docs/seam.md §8).
-pub fn published_tracks(record: &Record, head: &ScoreHead) -> Vec<Track> {
-    let seen = &record.seen;
+pub fn published_tracks(record: &DetectionRecord, head: &ScoreHead) -> Vec<QueryTrack> {
+    let seen = &record.detections;
     let frames: Vec<i64> = seen.iter().map(|one| one.frame as i64).collect();
     let scores: Vec<f32> = seen.iter().map(|one| one.detection.score).collect();
     let similarity =
@@ -29,10 +27,10 @@ pub fn published_tracks(record: &Record, head: &ScoreHead) -> Vec<Track> {
 }
 
 /// The track that covers the ground truth best: by the sum of its overlaps (IoU). `None` where no track touches it.
-pub fn oracle<'t>(tracks: &'t [Track], truth: &Tracklet) -> Option<&'t Track> {
-    let overlap = |seen: &Seen| truth.at(seen.frame).map_or(0.0, |bounds| bounds.iou(&seen.detection.bounds));
-    let covered = |track: &Track| track.iter().map(overlap).sum::<f32>();
-    let mut best: Option<(&Track, f32)> = None;
+pub fn oracle<'t>(tracks: &'t [QueryTrack], truth: &Tracklet) -> Option<&'t QueryTrack> {
+    let overlap = |seen: &FrameDetection| truth.at(seen.frame).map_or(0.0, |bounds| bounds.iou(&seen.detection.bounds));
+    let covered = |track: &QueryTrack| track.iter().map(overlap).sum::<f32>();
+    let mut best: Option<(&QueryTrack, f32)> = None;
     for track in tracks {
         let sum = covered(track);
         if sum > best.map_or(0.0, |(_, most)| most) {
@@ -44,14 +42,14 @@ pub fn oracle<'t>(tracks: &'t [Track], truth: &Tracklet) -> Option<&'t Track> {
 
 /// The mirror's own tracking and choice: the garments of a clip, the most prominent first. The frames of a query stand far
 /// apart in their clip; they are followed as if they were consecutive, and no track is given up between them.
-pub fn own_tracks(record: &Record, head: &ScoreHead) -> Vec<Track> {
+pub fn own_tracks(record: &DetectionRecord, head: &ScoreHead) -> Vec<QueryTrack> {
     let ever = Duration::from_secs(1 << 20);
     let settings =
         TrackSettings { window: record.frames.len().max(1), span: ever, gap: ever, ..TrackSettings::default() };
     let mut tracker = Tracker::new(settings, head.clone());
     let mut prominence: BTreeMap<u64, f32> = BTreeMap::new();
     for (sequence, frame) in (0..).zip(&record.frames) {
-        let here = record.seen.iter().filter(|seen| seen.frame == *frame && !seen.substitute);
+        let here = record.detections.iter().filter(|seen| seen.frame == *frame && !seen.substitute);
         let detections: Vec<Detection> = here.map(|seen| seen.detection.clone()).collect();
         let meta = FrameMeta { sequence, captured: Duration::from_millis(66 * sequence) };
         tracker.update(Detections { meta, size: record.size, detections });
@@ -62,10 +60,10 @@ pub fn own_tracks(record: &Record, head: &ScoreHead) -> Vec<Track> {
     let mut tracks: Vec<_> = tracker.tracks().iter().collect();
     let first = |id: u64| prominence.get(&id).copied().unwrap_or(0.0);
     tracks.sort_by(|a, b| {
-        let long = |frames: usize| frames >= LEAST_FRAMES;
+        let long = |frames: usize| frames >= MIN_FRAMES;
         long(b.seen()).cmp(&long(a.seen())).then(first(b.id).total_cmp(&first(a.id))).then(a.id.cmp(&b.id))
     });
-    let seen = |observation: &crate::seam::Observation| Seen {
+    let seen = |observation: &crate::seam::Observation| FrameDetection {
         frame: record.frames[observation.meta.sequence as usize],
         detection: observation.detection.clone(),
         substitute: false,
@@ -74,7 +72,7 @@ pub fn own_tracks(record: &Record, head: &ScoreHead) -> Vec<Track> {
 }
 
 /// The class that most observations of a track say, by score.
-pub fn class_of(track: &Track) -> Option<usize> {
+pub fn class_of(track: &QueryTrack) -> Option<usize> {
     let mut votes: BTreeMap<usize, f32> = BTreeMap::new();
     for seen in track {
         *votes.entry(seen.detection.class).or_default() += seen.detection.score;
@@ -87,7 +85,7 @@ mod tests {
     use super::*;
     use crate::geometry::{Rect, Size};
 
-    fn seen(frame: u64, x: f32, side: f32, class: usize, look: f32) -> Seen {
+    fn seen(frame: u64, x: f32, side: f32, class: usize, look: f32) -> FrameDetection {
         let detection = Detection {
             bounds: Rect::new(x, 10.0, x + side, 10.0 + side),
             class,
@@ -95,14 +93,14 @@ mod tests {
             match_embedding: [look].into(),
             aggregation_embedding: [look].into(),
         };
-        Seen { frame, detection, substitute: false }
+        FrameDetection { frame, detection, substitute: false }
     }
 
     /// A large jacket and small trousers in four frames far apart.
-    fn record() -> Record {
+    fn record() -> DetectionRecord {
         let frames = vec![3, 40, 77, 200];
         let both = |&frame: &u64| [seen(frame, 50.0, 60.0, 3, 0.0), seen(frame, 110.0, 30.0, 7, 5.0)];
-        Record { size: Size::new(200, 100), seen: frames.iter().flat_map(both).collect(), frames }
+        DetectionRecord { size: Size::new(200, 100), detections: frames.iter().flat_map(both).collect(), frames }
     }
 
     fn head() -> ScoreHead {
@@ -125,7 +123,7 @@ mod tests {
         let tracks = own_tracks(&record, &head());
         assert_eq!(tracks.iter().map(class_of).collect::<Vec<_>>(), [Some(3), Some(7)]);
         assert_eq!(tracks[1].iter().map(|seen| seen.frame).collect::<Vec<_>>(), [3, 40, 77, 200]);
-        record.seen.iter_mut().for_each(|seen| seen.substitute = true);
+        record.detections.iter_mut().for_each(|seen| seen.substitute = true);
         assert!(own_tracks(&record, &head()).is_empty());
     }
 }

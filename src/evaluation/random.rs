@@ -5,13 +5,13 @@ use sha2::{Digest, Sha256};
 
 /// SplitMix64.
 #[derive(Clone, Debug)]
-pub struct Dice(u64);
+pub struct SeededRng(u64);
 
-impl Dice {
+impl SeededRng {
     /// One generator a seed and name.
     pub fn new(seed: u64, name: &str) -> Self {
         let hash = Sha256::new().chain_update(seed.to_le_bytes()).chain_update(name).finalize();
-        Dice(u64::from_le_bytes(std::array::from_fn(|place| hash[place])))
+        SeededRng(u64::from_le_bytes(std::array::from_fn(|place| hash[place])))
     }
 
     /// 64 random bits.
@@ -60,13 +60,13 @@ impl<T> Reservoir<T> {
         Reservoir { capacity, offered: 0, kept: Vec::with_capacity(capacity) }
     }
 
-    pub fn offer(&mut self, item: T, dice: &mut Dice) {
+    pub fn offer(&mut self, item: T, rng: &mut SeededRng) {
         let number = self.offered;
         self.offered += 1;
         if self.kept.len() < self.capacity {
             self.kept.push((number, item));
         } else {
-            let place = dice.below(self.offered) as usize;
+            let place = rng.below(self.offered) as usize;
             if let Some(slot) = self.kept.get_mut(place) {
                 *slot = (number, item);
             }
@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn names_and_seeds_make_the_chance() {
-        let draw = |seed, name: &str| Dice::new(seed, name).bits();
+        let draw = |seed, name: &str| SeededRng::new(seed, name).bits();
         assert_eq!(draw(1, "a"), draw(1, "a"));
         assert_ne!(draw(1, "a"), draw(2, "a"));
         assert_ne!(draw(1, "a"), draw(1, "b"));
@@ -94,8 +94,8 @@ mod tests {
 
     #[test]
     fn gaussians_have_mean_0_and_deviation_1() {
-        let mut dice = Dice::new(3, "");
-        let values: Vec<f32> = (0..20_000).flat_map(|_| dice.gaussians()).collect();
+        let mut rng = SeededRng::new(3, "");
+        let values: Vec<f32> = (0..20_000).flat_map(|_| rng.gaussians()).collect();
         let mean = values.iter().sum::<f32>() / values.len() as f32;
         let square = values.iter().map(|value| value * value).sum::<f32>() / values.len() as f32;
         assert!(mean.abs() < 0.02 && (square - 1.0).abs() < 0.03, "{mean} {square}");
@@ -105,9 +105,9 @@ mod tests {
     fn every_item_is_as_likely_to_be_kept() {
         let mut times = [0; 30];
         for round in 0..3000 {
-            let mut dice = Dice::new(round, "");
+            let mut rng = SeededRng::new(round, "");
             let mut reservoir = Reservoir::new(10);
-            (0..30).for_each(|item| reservoir.offer(item, &mut dice));
+            (0..30).for_each(|item| reservoir.offer(item, &mut rng));
             let kept = reservoir.into_sorted();
             assert!(kept.len() == 10 && kept.is_sorted());
             kept.iter().for_each(|&item: &usize| times[item] += 1);

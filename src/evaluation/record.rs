@@ -1,11 +1,11 @@
-//! What was seen of one query or one shop picture: all that a protocol needs, so that no network is run twice.
+//! The detections of one query or one shop picture: all that a protocol needs, so that no network is run twice.
 
 use crate::geometry::{Rect, Size};
 use crate::seam::{Detection, Embedding};
 
 /// One garment in one frame.
 #[derive(Clone, Debug)]
-pub struct Seen {
+pub struct FrameDetection {
     /// Number of the frame in its clip.
     pub frame: u64,
     pub detection: Detection,
@@ -13,30 +13,30 @@ pub struct Seen {
     pub substitute: bool,
 }
 
-/// Everything that was seen.
+/// The detections in the chosen frames of a clip, or in one picture.
 #[derive(Clone, Debug)]
-pub struct Record {
+pub struct DetectionRecord {
     /// Of the pictures.
     pub size: Size,
-    /// The frames that were looked at, ascending.
+    /// The frames that were recognized, ascending.
     pub frames: Vec<u64>,
     /// By frame, best score first in each.
-    pub seen: Vec<Seen>,
+    pub detections: Vec<FrameDetection>,
 }
 
 /// The first bytes of an encoded record; the number changes with the format.
 const MAGIC: &[u8; 12] = b"vetrina-ev1\n";
 
-impl Record {
+impl DetectionRecord {
     /// The record as bytes, little-endian throughout.
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = MAGIC.to_vec();
         let number = |bytes: &mut Vec<u8>, value: usize| bytes.extend((value as u32).to_le_bytes());
-        for value in [self.size.width, self.size.height, self.frames.len(), self.seen.len()] {
+        for value in [self.size.width, self.size.height, self.frames.len(), self.detections.len()] {
             number(&mut bytes, value);
         }
         self.frames.iter().for_each(|frame| bytes.extend(frame.to_le_bytes()));
-        for seen in &self.seen {
+        for seen in &self.detections {
             let detection = &seen.detection;
             bytes.extend(seen.frame.to_le_bytes());
             number(&mut bytes, usize::from(seen.substitute));
@@ -52,13 +52,13 @@ impl Record {
         bytes
     }
 
-    /// The record that [`Record::encode`] wrote; `None` for any other bytes.
-    pub fn decode(bytes: &[u8]) -> Option<Record> {
+    /// The record that [`DetectionRecord::encode`] wrote; `None` for any other bytes.
+    pub fn decode(bytes: &[u8]) -> Option<DetectionRecord> {
         let mut reader = Reader(bytes.strip_prefix(MAGIC)?);
         let [width, height, frames, seen] = [reader.number()?, reader.number()?, reader.number()?, reader.number()?];
         let frames = (0..frames).map(|_| reader.long()).collect::<Option<Vec<u64>>>()?;
-        let seen = (0..seen).map(|_| reader.seen()).collect::<Option<Vec<Seen>>>()?;
-        reader.0.is_empty().then_some(Record { size: Size::new(width, height), frames, seen })
+        let detections = (0..seen).map(|_| reader.seen()).collect::<Option<Vec<FrameDetection>>>()?;
+        reader.0.is_empty().then_some(DetectionRecord { size: Size::new(width, height), frames, detections })
     }
 }
 
@@ -89,14 +89,14 @@ impl Reader<'_> {
         (0..length).map(|_| self.float()).collect::<Option<Vec<f32>>>().map(Embedding::from)
     }
 
-    fn seen(&mut self) -> Option<Seen> {
+    fn seen(&mut self) -> Option<FrameDetection> {
         let frame = self.long()?;
         let (substitute, class) = (self.number()? != 0, self.number()?);
         let [x1, y1, x2, y2, score] = [self.float()?, self.float()?, self.float()?, self.float()?, self.float()?];
         let (match_embedding, aggregation_embedding) = (self.embedding()?, self.embedding()?);
         let bounds = Rect::new(x1, y1, x2, y2);
         let detection = Detection { bounds, class, score, match_embedding, aggregation_embedding };
-        Some(Seen { frame, detection, substitute })
+        Some(FrameDetection { frame, detection, substitute })
     }
 }
 
@@ -113,13 +113,13 @@ mod tests {
             match_embedding: [1.0, -2.0].into(),
             aggregation_embedding: [3.0].into(),
         };
-        let seen = vec![Seen { frame: 5, detection, substitute: true }];
-        let bytes = Record { size: Size::new(640, 480), frames: vec![5, 9], seen }.encode();
-        let back = Record::decode(&bytes).unwrap();
+        let detections = vec![FrameDetection { frame: 5, detection, substitute: true }];
+        let bytes = DetectionRecord { size: Size::new(640, 480), frames: vec![5, 9], detections }.encode();
+        let back = DetectionRecord::decode(&bytes).unwrap();
         assert_eq!(back.encode(), bytes);
-        assert_eq!((back.size, back.frames.len(), back.seen[0].frame), (Size::new(640, 480), 2, 5));
-        assert!(back.seen[0].substitute && back.seen[0].detection.match_embedding.as_ref() == [1.0, -2.0]);
-        assert!((0..bytes.len()).all(|end| Record::decode(&bytes[..end]).is_none()));
-        assert!(Record::decode(&[bytes, vec![0]].concat()).is_none());
+        assert_eq!((back.size, back.frames.len(), back.detections[0].frame), (Size::new(640, 480), 2, 5));
+        assert!(back.detections[0].substitute && back.detections[0].detection.match_embedding.as_ref() == [1.0, -2.0]);
+        assert!((0..bytes.len()).all(|end| DetectionRecord::decode(&bytes[..end]).is_none()));
+        assert!(DetectionRecord::decode(&[bytes, vec![0]].concat()).is_none());
     }
 }

@@ -1,41 +1,41 @@
-//! The shop's side of a search, in plain f32: few queries, and every product's rank is wanted.
+//! The products that queries are ranked against, in plain f32: few queries, and the rank of every product is wanted.
 
 use super::metrics::Rank;
 use crate::seam::region::may_be;
-use crate::seam::{Embedding, Region, ScoreHead};
-
-/// Which of a picture's two embeddings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Head {
-    /// The single-image head.
-    Match,
-    /// The aggregator's.
-    Aggregation,
-}
+use crate::seam::{Detection, Embedding, EmbeddingHead, Region, ScoreHead};
 
 /// One picture of a product.
 #[derive(Clone, Debug)]
-pub struct View {
+pub struct ReferenceView {
     pub matching: Embedding,
     pub aggregation: Embedding,
 }
 
-/// All products; each counts by its best view.
-#[derive(Clone, Debug)]
-pub struct Shop {
-    matching: ScoreHead,
-    aggregation: ScoreHead,
-    products: Vec<(Option<Region>, Vec<View>)>,
+impl ReferenceView {
+    pub fn of(detection: &Detection) -> Self {
+        ReferenceView {
+            matching: detection.match_embedding.clone(),
+            aggregation: detection.aggregation_embedding.clone(),
+        }
+    }
 }
 
-impl Shop {
-    /// An empty shop whose embeddings are compared by these heads.
+/// All products; each counts by its best view.
+#[derive(Clone, Debug)]
+pub struct ReferenceGallery {
+    matching: ScoreHead,
+    aggregation: ScoreHead,
+    products: Vec<(Option<Region>, Vec<ReferenceView>)>,
+}
+
+impl ReferenceGallery {
+    /// An empty gallery whose embeddings are compared by these heads.
     pub fn new(matching: ScoreHead, aggregation: ScoreHead) -> Self {
-        Shop { matching, aggregation, products: Vec::new() }
+        ReferenceGallery { matching, aggregation, products: Vec::new() }
     }
 
     /// Adds a product and returns its number. One without a view is found by nobody.
-    pub fn add(&mut self, region: Option<Region>, views: Vec<View>) -> usize {
+    pub fn add(&mut self, region: Option<Region>, views: Vec<ReferenceView>) -> usize {
         self.products.push((region, views));
         self.products.len() - 1
     }
@@ -53,12 +53,12 @@ impl Shop {
     }
 
     /// The logit of each product by its best view.
-    pub fn logits(&self, head: Head, street: &[f32]) -> Vec<f32> {
-        let of_view = |view: &View| match head {
-            Head::Match => self.matching.logit(street, &view.matching),
-            Head::Aggregation => self.aggregation.logit(street, &view.aggregation),
+    pub fn logits(&self, head: EmbeddingHead, street: &[f32]) -> Vec<f32> {
+        let of_view = |view: &ReferenceView| match head {
+            EmbeddingHead::Match => self.matching.logit(street, &view.matching),
+            EmbeddingHead::Aggregation => self.aggregation.logit(street, &view.aggregation),
         };
-        let best = |views: &Vec<View>| views.iter().map(of_view).fold(f32::NEG_INFINITY, f32::max);
+        let best = |views: &Vec<ReferenceView>| views.iter().map(of_view).fold(f32::NEG_INFINITY, f32::max);
         self.products.iter().map(|(_, views)| best(views)).collect()
     }
 
@@ -82,25 +82,25 @@ impl Shop {
 mod tests {
     use super::*;
 
-    fn view(at: f32) -> View {
-        View { matching: [at].into(), aggregation: [-at].into() }
+    fn view(at: f32) -> ReferenceView {
+        ReferenceView { matching: [at].into(), aggregation: [-at].into() }
     }
 
     #[test]
     fn a_product_counts_by_its_best_view_within_its_region() {
         let head = ScoreHead { weight: vec![-1.0], bias: 0.5 };
-        let mut shop = Shop::new(head.clone(), head);
+        let mut shop = ReferenceGallery::new(head.clone(), head);
         shop.add(Some(Region::Upper), vec![view(9.0), view(1.0)]);
         shop.add(Some(Region::Lower), vec![view(0.5)]);
         shop.add(None, vec![view(2.0)]);
         shop.add(Some(Region::Upper), vec![]);
         shop.add(Some(Region::Upper), vec![view(2.0)]);
-        let logits = shop.logits(Head::Match, &[0.0]);
+        let logits = shop.logits(EmbeddingHead::Match, &[0.0]);
         assert_eq!(logits, [-0.5, 0.25, -3.5, f32::NEG_INFINITY, -3.5]);
         let rank = |own, region| shop.rank(&logits, own, region);
         assert_eq!((rank(1, None), rank(0, None), rank(3, None)), (Some(1), Some(2), None));
         assert_eq!((rank(2, None), rank(4, None)), (Some(4), Some(4)));
         assert_eq!((rank(0, Some(Region::Dress)), rank(1, Some(Region::Dress))), (Some(1), None));
-        assert_eq!(shop.logits(Head::Aggregation, &[-2.0])[2], 0.5);
+        assert_eq!(shop.logits(EmbeddingHead::Aggregation, &[-2.0])[2], 0.5);
     }
 }

@@ -22,7 +22,7 @@ pub struct Loaded {
 /// Loads model and catalogue.
 pub fn everything(settings: &LiveSettings) -> Result<Loaded> {
     let (recognizer, unbuilt) = Recognizer::load_meanwhile(&settings.model, &settings.engines)?;
-    let recognizer = recognizer.at_most(settings.detections);
+    let recognizer = recognizer.at_most(settings.max_detections);
     let matcher = matcher(settings, recognizer.manifest())?;
     Ok(Loaded { recognizer, matcher, unbuilt })
 }

@@ -8,7 +8,7 @@
 //! | show ([`stages::render`]) | the panel | pixels |
 //! | main ([`supervise::supervisor`]) | signals, watchdog | |
 //!
-//! Nothing waits for something slower than itself: between the threads stand [`Latest`] places, where what is newer displaces
+//! Nothing waits for something slower than itself: between the threads stand [`DropOldestQueue`] places, where what is newer displaces
 //! what is older, and each displacement is a counter in [`status`]. [`supervise::stall`] says which stage is stuck; the supervisor
 //! starts it anew once. [`policy`] decides when the screen is dark and how much is recognized, [`jobs`] are child processes.
 
@@ -25,17 +25,18 @@ pub use supervise::supervisor::Live;
 use crate::capture::camera::CameraSettings;
 use crate::clock::Clock;
 use crate::display::open::PanelSettings;
-use crate::drop_oldest::Latest;
-use crate::frame::{Frame, FrameMeta};
+use crate::drop_oldest::DropOldestQueue;
+use crate::frame::Frame;
 use crate::network::EngineSettings;
 use crate::pipeline::matcher::Matcher;
-use crate::pipeline::sequential::{Answers, CoreSettings};
-use crate::pipeline::tracking::{Followed, Query};
+use crate::pipeline::settings::PipelineSettings;
+use crate::pipeline::track_matches::MatchesByTrack;
+use crate::pipeline::tracking::{GarmentQuery, TrackUpdate};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Questions that may wait for the catalogue: a few frames' worth.
+/// Queries that may wait for the catalogue: a few frames' worth.
 const QUERIES: usize = 8;
 
 /// Everything the live pipeline needs to know.
@@ -47,16 +48,16 @@ pub struct LiveSettings {
     pub rate: u32,
     /// Model folder.
     pub model: PathBuf,
-    /// Garments that a frame is recognised with.
-    pub detections: usize,
+    /// Detections of a frame that are embedded at most.
+    pub max_detections: usize,
     /// Frame workers; 0 is one for each core, at most four.
     pub workers: usize,
     /// What the network runs on.
     pub engines: EngineSettings,
     /// Catalogue file.
     pub catalogue: PathBuf,
-    pub core: CoreSettings,
-    /// A stage without progress for so long is stuck.
+    pub pipeline: PipelineSettings,
+    /// A stage without progress for this long is stuck.
     pub stall: Duration,
     pub blank: policy::blank::BlankSettings,
     pub heat: policy::throttle::HeatSettings,
@@ -70,7 +71,7 @@ impl LiveSettings {
             (
                 "model",
                 self.model != new.model
-                    || self.detections != new.detections
+                    || self.max_detections != new.max_detections
                     || self.workers != new.workers
                     || self.engines != new.engines,
             ),
@@ -80,42 +81,35 @@ impl LiveSettings {
     }
 }
 
-/// What was seen in the newest recognised frame.
-#[derive(Clone, Debug)]
-pub struct Sight {
-    pub meta: FrameMeta,
-    pub followed: Vec<Followed>,
-}
-
 /// What lies between the threads.
 pub struct Links {
     pub clock: Arc<dyn Clock>,
     pub status: Status,
     /// What may change while it runs.
-    current: Mutex<Current>,
-    pub to_look: Latest<Frame>,
-    pub to_show: Latest<Frame>,
-    pub sights: Latest<Arc<Sight>>,
-    pub queries: Latest<Query>,
-    pub answers: Latest<Arc<Answers>>,
+    reloadable: Mutex<ReloadableSettings>,
+    pub to_recognize: DropOldestQueue<Frame>,
+    pub to_render: DropOldestQueue<Frame>,
+    pub track_updates: DropOldestQueue<Arc<TrackUpdate>>,
+    pub queries: DropOldestQueue<GarmentQuery>,
+    pub matches: DropOldestQueue<Arc<MatchesByTrack>>,
     /// A catalogue that takes the place of the one that is searched.
-    pub matchers: Latest<Matcher>,
+    pub matchers: DropOldestQueue<Matcher>,
 }
 
 #[derive(Clone)]
-struct Current {
+struct ReloadableSettings {
     camera: CameraSettings,
     catalogue: PathBuf,
-    core: CoreSettings,
+    pipeline: PipelineSettings,
     blank: policy::blank::BlankSettings,
 }
 
-impl Current {
+impl ReloadableSettings {
     fn of(settings: &LiveSettings) -> Self {
-        Current {
+        ReloadableSettings {
             camera: settings.camera.clone(),
             catalogue: settings.catalogue.clone(),
-            core: settings.core.clone(),
+            pipeline: settings.pipeline.clone(),
             blank: settings.blank,
         }
     }
@@ -126,42 +120,42 @@ impl Links {
         Links {
             clock,
             status: Status::default(),
-            current: Mutex::new(Current::of(settings)),
-            to_look: Latest::default(),
-            to_show: Latest::default(),
-            sights: Latest::default(),
-            queries: Latest::with_room(QUERIES),
-            answers: Latest::default(),
-            matchers: Latest::default(),
+            reloadable: Mutex::new(ReloadableSettings::of(settings)),
+            to_recognize: DropOldestQueue::default(),
+            to_render: DropOldestQueue::default(),
+            track_updates: DropOldestQueue::default(),
+            queries: DropOldestQueue::with_room(QUERIES),
+            matches: DropOldestQueue::default(),
+            matchers: DropOldestQueue::default(),
         }
     }
 
     /// The camera as it is configured now.
     pub fn camera(&self) -> CameraSettings {
-        self.current().camera.clone()
+        self.reloadable().camera.clone()
     }
 
     /// The shop's name and the counts as they are configured now.
-    pub fn core(&self) -> CoreSettings {
-        self.current().core.clone()
+    pub fn pipeline(&self) -> PipelineSettings {
+        self.reloadable().pipeline.clone()
     }
 
     /// When the screen is dark, as it is configured now.
     pub fn blank(&self) -> policy::blank::BlankSettings {
-        self.current().blank
+        self.reloadable().blank
     }
 
     /// The catalogue's file as it is configured now.
     pub fn catalogue(&self) -> PathBuf {
-        self.current().catalogue.clone()
+        self.reloadable().catalogue.clone()
     }
 
     /// Takes over what may change while it runs.
     pub fn adopt(&self, settings: &LiveSettings) {
-        *self.current() = Current::of(settings);
+        *self.reloadable() = ReloadableSettings::of(settings);
     }
 
-    fn current(&self) -> MutexGuard<'_, Current> {
-        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    fn reloadable(&self) -> MutexGuard<'_, ReloadableSettings> {
+        self.reloadable.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,21 +1,21 @@
 //! What the running program knows of itself: counters and a few words. Stages write without waiting; the watchdog and whoever
 //! looks after the mirror read a [`Report`].
 
-use super::Sight;
 use super::stages::stage::Stage;
 use crate::frame::Picture;
 use crate::metrics::{Counter, Gauge, Histogram, StageHistograms};
-use crate::pipeline::sequential::Answers;
+use crate::pipeline::track_matches::MatchesByTrack;
+use crate::pipeline::tracking::TrackUpdate;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Where the program is in its life.
+/// Where the program is between its start and its end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
-    /// Nothing has been recognised or shown yet.
+    /// Nothing has been recognized or shown yet.
     #[default]
     Starting,
     Running,
@@ -55,7 +55,7 @@ pub struct Status {
     pub reload_fault: Shared<Option<String>>,
     /// Which stage stands still because other programs have the processor, in words.
     pub starved: Shared<Option<String>>,
-    /// Why less is recognised than could be: heat, current.
+    /// Why less is recognized than could be: heat, current.
     pub throttled: Shared<Option<String>>,
     /// What the network runs on.
     pub network: Shared<String>,
@@ -70,30 +70,30 @@ pub struct Status {
     /// Another process has changed the catalogue.
     pub catalogue_changed: Shared<bool>,
     pub newest_picture: Shared<Option<Arc<Picture>>>,
-    pub newest_sight: Shared<Option<Arc<Sight>>>,
-    pub newest_answers: Shared<Arc<Answers>>,
+    pub newest_tracks: Shared<Option<Arc<TrackUpdate>>>,
+    pub newest_matches: Shared<Arc<MatchesByTrack>>,
 
     pub frames: Counter,
     pub corrupt_frames: Counter,
     pub reconnects: Counter,
-    pub recognised: Counter,
+    pub recognized: Counter,
     pub recognition_faults: Counter,
     pub queries: Counter,
     pub answers: Counter,
     pub presented: Counter,
     pub restarts: Counter,
     pub reloads: Counter,
-    /// Steps by which less was recognised, by what made them.
+    /// Steps by which less was recognized, by what made them.
     pub throttled_by_heat: Counter,
     pub throttled_by_power: Counter,
     pub products: Gauge,
-    /// Frames that are being recognised.
+    /// Frames that are being recognized.
     pub in_work: Gauge,
-    /// Recognised frames a second, thousandths.
+    /// Recognized frames a second, thousandths.
     pub millirate: Gauge,
     /// 1 while the screen is dark.
     pub dark: Gauge,
-    /// Each level halves the recognised frames.
+    /// Each level halves the recognized frames.
     pub throttle: Gauge,
     /// The hottest place, thousandths of a degree Celsius; 0: the machine does not tell.
     pub millidegrees: Gauge,
@@ -106,7 +106,7 @@ pub struct Status {
 }
 
 impl Status {
-    pub fn beat(&self, stage: Stage, now: Duration) {
+    pub fn heartbeat(&self, stage: Stage, now: Duration) {
         self.beats[stage as usize].set(millis(now));
     }
 
@@ -197,7 +197,7 @@ pub struct Report {
     pub products: u64,
     pub in_work: u64,
     pub screen_dark: bool,
-    /// Each level halves the recognised frames; 0 is all of them.
+    /// Each level halves the recognized frames; 0 is all of them.
     pub throttle_level: u64,
     /// The hottest place, where the machine tells.
     pub temperature_celsius: Option<f64>,
@@ -220,11 +220,11 @@ impl super::Links {
         let (status, now) = (&self.status, self.clock.now());
         let counters = [
             ("frames", status.frames.get()),
-            ("frames_skipped", self.to_look.skipped()),
-            ("frames_not_shown", self.to_show.skipped()),
+            ("frames_skipped", self.to_recognize.skipped()),
+            ("frames_not_shown", self.to_render.skipped()),
             ("frames_corrupt", status.corrupt_frames.get()),
             ("camera_reconnects", status.reconnects.get()),
-            ("frames_recognised", status.recognised.get()),
+            ("frames_recognised", status.recognized.get()),
             ("recognition_faults", status.recognition_faults.get()),
             ("queries", status.queries.get()),
             ("queries_skipped", self.queries.skipped()),
@@ -244,7 +244,7 @@ impl super::Links {
             fallback: status.fallback.get(),
             building: status.building.get(),
             camera: status.camera.get(),
-            garments: status.newest_sight.get().map_or(0, |sight| sight.followed.len()),
+            garments: status.newest_tracks.get().map_or(0, |tracks| tracks.garments.len()),
             frames_per_second: status.millirate.get() as f32 / 1e3,
             last_present_age_seconds: status.last_present().map(|then| now.saturating_sub(then).as_secs_f64()),
             products: status.products.get(),

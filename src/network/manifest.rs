@@ -4,8 +4,8 @@ use super::backend::Precision;
 use crate::fault::{Fault, Kind, Result};
 use crate::seam::region::{by_region, class_regions};
 use crate::seam::settings::{
-    AggregationSettings, AnchorSettings, DetectionSettings, FeatureSettings, FocusSettings, InputSettings,
-    MatchSettings, OpenSetSettings, Per, ProposalSettings, RoiSettings,
+    AggregationSettings, AnchorSettings, DetectionSettings, FeatureSettings, InputSettings, MatchSettings,
+    OpenSetSettings, Per, ProposalSettings, RoiSettings, SecondPassSettings,
 };
 use crate::seam::{Region, ScoreHead};
 use serde::Deserialize;
@@ -47,7 +47,7 @@ pub struct Manifest {
     pub aggregation: AggregationSettings,
     pub open_set: Option<OpenSetSettings>,
     /// Absent: a picture is looked at once, as published.
-    pub focus: Option<FocusSettings>,
+    pub focus: Option<SecondPassSettings>,
     /// Regions of classes whose DeepFashion2 name does not say it.
     #[serde(default)]
     regions: BTreeMap<String, Region>,
@@ -264,7 +264,7 @@ impl Manifest {
             numbers.push(("focus.below", focus.below, 0.0, 1.0));
             numbers.push(("focus.fill", focus.fill, 0.1, 1.0));
             numbers.push(("focus.score", focus.score, 0.0, 1.0));
-            numbers.push(("focus.looks", focus.looks as f32, 0.0, 16.0));
+            numbers.push(("focus.looks", focus.max_groups as f32, 0.0, 16.0));
         }
         numbers.extend(self.open_set.iter().map(|open_set| ("open_set.logit", open_set.logit, -1e6, 1e6)));
         numbers
@@ -366,7 +366,7 @@ mod tests {
     fn focus_and_regions_are_read_where_they_stand() {
         let focus = "[focus]\nbelow = 0.5\nfill = 0.7\nscore = 0.1\nlooks = 2\n[regions]\nvest = \"dress\"\n";
         let manifest = Manifest::parse(&(text() + focus)).unwrap();
-        assert_eq!(manifest.focus.as_ref().map(|focus| focus.looks), Some(2));
+        assert_eq!(manifest.focus.as_ref().map(|focus| focus.max_groups), Some(2));
         assert_eq!(manifest.class_regions(), [Some(Region::Dress)]);
         for (from, to, named) in [
             ("fill = 0.7", "fill = 0.0", "focus.fill"),

@@ -7,9 +7,15 @@ use crate::geometry::{Camera, Rect};
 use crate::seam::{Detection, Embedding, Track};
 use std::collections::BTreeMap;
 
+/// The least detection score that begins a track of a clip. Who asks about a clip wants to see the doubtful garments too, at the
+/// end of the list; a mirror shows only the sure ones ([`crate::seam::TrackSettings`]).
+pub const BEGIN_SCORE: f32 = 0.2;
+/// A garment of a clip that is seen in fewer frames than this is likely a false detection.
+pub const MIN_FRAMES: usize = 3;
+
 /// One garment of a clip.
 #[derive(Clone, Debug)]
-pub struct GarmentRecord {
+pub struct GarmentTrack {
     /// Index into the manifest's class names.
     pub class: usize,
     /// The best single observation's box and score.
@@ -19,7 +25,7 @@ pub struct GarmentRecord {
     prominence: f32,
 }
 
-impl GarmentRecord {
+impl GarmentTrack {
     /// Frames in which the garment was seen.
     pub fn frames(&self) -> usize {
         self.observations.len()
@@ -35,11 +41,11 @@ impl GarmentRecord {
 
 /// All garments of a clip.
 #[derive(Clone, Debug, Default)]
-pub struct ClipRecord {
-    garments: BTreeMap<u64, GarmentRecord>,
+pub struct ClipTracks {
+    garments: BTreeMap<u64, GarmentTrack>,
 }
 
-impl ClipRecord {
+impl ClipTracks {
     /// Takes in the tracks as they stand after a frame.
     pub fn observe(&mut self, tracks: &[Track]) {
         for track in tracks.iter().filter(|track| track.seen_in_last_frame) {
@@ -49,7 +55,7 @@ impl ClipRecord {
     }
 
     fn add(&mut self, track: &Track, latest: &Detection) {
-        let record = self.garments.entry(track.id).or_insert_with(|| GarmentRecord {
+        let record = self.garments.entry(track.id).or_insert_with(|| GarmentTrack {
             class: track.class,
             bounds: latest.bounds,
             score: latest.score,
@@ -66,8 +72,8 @@ impl ClipRecord {
 
     /// The garments, the most prominent of the clip first. Those seen in fewer than `least` frames are left out, unless
     /// nothing else was seen.
-    pub fn garments(&self, least: usize) -> Vec<&GarmentRecord> {
-        let mut garments: Vec<&GarmentRecord> = self.garments.values().collect();
+    pub fn garments(&self, least: usize) -> Vec<&GarmentTrack> {
+        let mut garments: Vec<&GarmentTrack> = self.garments.values().collect();
         if garments.iter().any(|garment| garment.frames() >= least) {
             garments.retain(|garment| garment.frames() >= least);
         }
@@ -82,7 +88,7 @@ mod tests {
 
     #[test]
     fn a_window_is_spread_over_the_track() {
-        let record = |frames: usize| GarmentRecord {
+        let record = |frames: usize| GarmentTrack {
             class: 0,
             bounds: Rect::new(0.0, 0.0, 1.0, 1.0),
             score: 1.0,

@@ -1,6 +1,6 @@
 //! A person sees a product once. Two tracks may follow one garment: trousers and the part of them beside a pillar. Where both
-//! were found to be the same product, the surer one keeps it, and the other is no garment of its own. Two people who wear the
-//! same product see it each.
+//! match the same product, the surer one keeps it, and the other is no garment of its own. Two people who wear the same product
+//! both see it.
 
 use crate::geometry::{Camera, Rect};
 
@@ -9,16 +9,16 @@ const GROWN: f32 = 0.25;
 /// And they stand over one another: at least this share of the narrower one's width is also the other's.
 const SHARED: f32 = 0.5;
 
-/// What one garment was found to be.
+/// A garment and the products that it may be shown with.
 #[derive(Clone, Debug)]
-pub struct Found<'a> {
+pub struct RankedProducts<'a> {
     pub bounds: Rect<Camera>,
     /// Identifier and logit, best first.
     pub products: Vec<(&'a str, f32)>,
 }
 
 /// Which products of each garment are shown, as indices. `None`: the garment is another one seen twice.
-pub fn once(found: &[Found]) -> Vec<Option<Vec<usize>>> {
+pub fn dedup_products(found: &[RankedProducts]) -> Vec<Option<Vec<usize>>> {
     let best = |index: &usize| found[*index].products.first().map_or(f32::NEG_INFINITY, |product| product.1);
     let mut order: Vec<usize> = (0..found.len()).collect();
     order.sort_by(|a, b| best(b).total_cmp(&best(a)));
@@ -66,28 +66,28 @@ mod tests {
     /// Of somebody close beside.
     const OTHERS: Rect<Camera> = Rect::new(165.0, 200.0, 225.0, 400.0);
 
-    fn found<'a>(bounds: Rect<Camera>, products: &[(&'a str, f32)]) -> Found<'a> {
-        Found { bounds, products: products.to_vec() }
+    fn found<'a>(bounds: Rect<Camera>, products: &[(&'a str, f32)]) -> RankedProducts<'a> {
+        RankedProducts { bounds, products: products.to_vec() }
     }
 
     #[test]
     fn the_surer_of_two_tracks_of_one_garment_keeps_the_product() {
         let part = found(PART, &[("jeans", 3.0), ("skirt", 1.0)]);
         let whole = found(TROUSERS, &[("jeans", 4.0), ("shorts", 0.0)]);
-        assert_eq!(once(&[part.clone(), whole.clone()]), [None, Some(vec![0, 1])]);
-        assert_eq!(once(&[whole, part]), [Some(vec![0, 1]), None]);
+        assert_eq!(dedup_products(&[part.clone(), whole.clone()]), [None, Some(vec![0, 1])]);
+        assert_eq!(dedup_products(&[whole, part]), [Some(vec![0, 1]), None]);
     }
 
     #[test]
     fn of_equals_the_more_prominent_keeps_it() {
         let jeans = [("jeans", 3.0)];
-        assert_eq!(once(&[found(PART, &jeans), found(TROUSERS, &jeans)]), [Some(vec![0]), None]);
+        assert_eq!(dedup_products(&[found(PART, &jeans), found(TROUSERS, &jeans)]), [Some(vec![0]), None]);
     }
 
     #[test]
-    fn two_people_see_it_each() {
+    fn two_people_both_see_it() {
         let jeans = [("jeans", 3.0)];
-        let all = once(&[found(TROUSERS, &jeans), found(OTHERS, &jeans)]);
+        let all = dedup_products(&[found(TROUSERS, &jeans), found(OTHERS, &jeans)]);
         assert_eq!(all, [Some(vec![0]), Some(vec![0])]);
     }
 
@@ -95,12 +95,12 @@ mod tests {
     fn what_a_garment_most_likely_is_goes_to_no_other() {
         let dress = found(SHIRT, &[("dress", 5.0), ("top", 4.0), ("vest", 1.0)]);
         let top = found(TROUSERS, &[("top", 2.0), ("vest", 1.5), ("skirt", 1.0)]);
-        assert_eq!(once(&[dress, top]), [Some(vec![0, 2]), Some(vec![0, 2])]);
+        assert_eq!(dedup_products(&[dress, top]), [Some(vec![0, 2]), Some(vec![0, 2])]);
     }
 
     #[test]
-    fn who_was_not_found_yet_stays() {
-        assert_eq!(once(&[found(SHIRT, &[]), found(PART, &[])]), [Some(vec![]), Some(vec![])]);
-        assert!(once(&[]).is_empty());
+    fn a_garment_without_matches_stays() {
+        assert_eq!(dedup_products(&[found(SHIRT, &[]), found(PART, &[])]), [Some(vec![]), Some(vec![])]);
+        assert!(dedup_products(&[]).is_empty());
     }
 }

@@ -20,7 +20,7 @@ pub enum Features {
 
 /// What a head reads: RoIs of `side` x `side` bins. Its time stands under `name`, that of RoIAlign on the CPU under `rois`; on
 /// the GPU both are one run.
-pub struct Head {
+pub struct RoiHead {
     pub name: &'static str,
     pub rois: &'static str,
     pub side: usize,
@@ -49,7 +49,7 @@ impl Features {
     /// Runs a head on the RoIs of `boxes`: a row each, and then rows of padding on the CPU, whose graph has a batch of `fixed`.
     pub fn run_head(
         &self,
-        head: &Head,
+        head: &RoiHead,
         engine: &mut dyn Engine,
         boxes: &[Rect<Network>],
         fixed: usize,

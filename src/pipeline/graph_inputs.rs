@@ -17,13 +17,13 @@ const GIVEN: [[f32; 4]; 3] = [[0.25, 0.1, 0.75, 0.9], [0.3, 0.15, 0.7, 0.55], [0
 
 /// Inputs of every graph.
 #[derive(Default)]
-pub struct Samples(Mutex<Vec<(GraphName, Tensor)>>);
+pub struct GraphInputs(Mutex<Vec<(GraphName, Tensor)>>);
 
-impl Samples {
+impl GraphInputs {
     /// What the graphs of a model are fed with for `picture`, on the CPU. The same picture gives the same inputs, and every
     /// graph at least one.
     pub fn of(manifest: &Arc<Manifest>, picture: &Picture) -> Result<Self> {
-        let samples = Arc::new(Samples::default());
+        let samples = Arc::new(GraphInputs::default());
         let mut recognizer = Recognizer::new(manifest.clone(), samples.recording(Graphs::load(manifest)?));
         let times = &mut StageTimes::default();
         recognizer.recognize(picture, times)?;
@@ -34,7 +34,7 @@ impl Samples {
             let bounds = Rect::<Camera>::new(x1 * width, y1 * height, x2 * width, y2 * height);
             window.push(recognizer.recognize_in(picture, bounds, times)?.aggregation_embedding);
         }
-        recognizer.aggregate(&window, times)?;
+        recognizer.aggregator().aggregate(&window, times)?;
         drop(recognizer);
         Ok(Arc::into_inner(samples).unwrap_or_default())
     }
@@ -46,7 +46,8 @@ impl Samples {
     }
 
     fn recording(self: &Arc<Self>, graphs: Graphs) -> Graphs {
-        let record = |graph, engine| -> Box<dyn Engine> { Box::new(Recorder { graph, engine, samples: self.clone() }) };
+        let record =
+            |graph, engine| -> Box<dyn Engine> { Box::new(RecordingEngine { graph, engine, samples: self.clone() }) };
         Graphs {
             trunk: record(GraphName::Trunk, graphs.trunk),
             box_head: record(GraphName::BoxHead, graphs.box_head),
@@ -58,13 +59,13 @@ impl Samples {
 }
 
 /// An engine that keeps what it was given.
-struct Recorder {
+struct RecordingEngine {
     graph: GraphName,
     engine: Box<dyn Engine>,
-    samples: Arc<Samples>,
+    samples: Arc<GraphInputs>,
 }
 
-impl Engine for Recorder {
+impl Engine for RecordingEngine {
     fn run(&mut self, inputs: Vec<Tensor>) -> Result<Vec<Tensor>> {
         let mut all = self.samples.0.lock().unwrap_or_else(PoisonError::into_inner);
         if all.iter().filter(|(name, _)| *name == self.graph).count() < MOST {
@@ -75,7 +76,7 @@ impl Engine for Recorder {
     }
 
     fn share(&self) -> Box<dyn Engine> {
-        Box::new(Recorder { graph: self.graph, engine: self.engine.share(), samples: self.samples.clone() })
+        Box::new(RecordingEngine { graph: self.graph, engine: self.engine.share(), samples: self.samples.clone() })
     }
 }
 
@@ -90,7 +91,7 @@ mod tests {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/compact");
         let manifest = Arc::new(Manifest::load(&folder).unwrap());
         let picture = Picture::new(Size::new(64, 96), vec![128; 64 * 96 * 3]);
-        let samples = Samples::of(&manifest, &picture).unwrap();
+        let samples = GraphInputs::of(&manifest, &picture).unwrap();
         for graph in GraphName::ALL {
             let inputs = samples.inputs(graph);
             assert!((1..=MOST).contains(&inputs.len()), "{graph:?}: {}", inputs.len());

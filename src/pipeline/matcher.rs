@@ -1,16 +1,15 @@
-//! From an aggregated embedding to products: the catalogue's index, and the pictures that are shown with the answer.
+//! From an aggregated embedding to products: the catalogue's index, and the pictures of the products that are shown.
 
 use crate::capture::decode_picture;
-use crate::catalogue::{Catalogue, ContentId, Head, Hit, Index, ModelStamp, ProductSummary};
-use crate::display::scene::Card;
+use crate::catalogue::{Catalogue, ContentId, Hit, Index, ModelStamp, ProductSummary};
 use crate::fault::Result;
 use crate::frame::Picture;
 use crate::network::Manifest;
-use crate::seam::Region;
+use crate::seam::{EmbeddingHead, Region};
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// One product that a garment may be.
+/// One product of the catalogue that a garment was matched with.
 #[derive(Clone, Debug)]
 pub struct Match {
     pub product: ProductSummary,
@@ -18,7 +17,9 @@ pub struct Match {
     pub logit: f32,
     /// The published match score, 0 to 1.
     pub score: f32,
-    /// The product's best picture in the catalogue.
+    /// The best picture of the product, once [`Matcher::load_picture`] has loaded it and where there is one.
+    pub picture: Option<Arc<Picture>>,
+    /// Which of the catalogue's pictures that is.
     content: ContentId,
 }
 
@@ -54,7 +55,8 @@ impl Matcher {
         catalogue.require_model(&stamp(manifest))?;
         let settings = &manifest.aggregation;
         let regions = manifest.class_regions();
-        let index = Index::load(&catalogue, Head::Aggregation, &settings.weight, settings.bias)?.with_regions(&regions);
+        let index = Index::load(&catalogue, EmbeddingHead::Aggregation, &settings.weight, settings.bias)?
+            .with_regions(&regions);
         let threshold = manifest.open_set.as_ref().map(|open_set| open_set.logit);
         Ok(Matcher { catalogue, index, regions, threshold, pictures: HashMap::new() })
     }
@@ -87,6 +89,7 @@ impl Matcher {
                 product: self.index.product(hit.product).clone(),
                 logit: hit.logit,
                 score: hit.score(),
+                picture: None,
                 content: self.index.content(hit.row),
             })
             .collect()
@@ -97,20 +100,12 @@ impl Matcher {
         self.threshold.is_none_or(|threshold| found.logit >= threshold)
     }
 
-    /// The match as the shopper sees it, with its picture from the catalogue.
-    pub fn card(&mut self, found: &Match) -> Card {
-        let product = &found.product;
-        Card {
-            title: product.title.clone(),
-            brand: product.brand.clone(),
-            price: product.price.clone(),
-            link: product.link.clone(),
-            picture: self.picture(found.content),
-            sure: found.score,
-        }
+    /// Loads the product's picture for a match that is to be shown.
+    pub fn load_picture(&mut self, found: &mut Match) {
+        found.picture = self.picture(found.content);
     }
 
-    /// A thumbnail that cannot be had is a card without a picture, and a line in the log.
+    /// A thumbnail that cannot be loaded is a match without a picture, and a line in the log.
     fn picture(&mut self, content: ContentId) -> Option<Arc<Picture>> {
         if let Some(known) = self.pictures.get(&content) {
             return known.clone();

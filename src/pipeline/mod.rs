@@ -1,19 +1,26 @@
-//! The stages joined: a frame in, a scene out.
+//! The steps joined: a frame in, a scene out.
 //!
-//! Reading order: [`recognizer`] (a picture to its garments) with [`second_pass`] (a closer look) and [`features`] (its maps, and
-//! the heads on them), [`workers`] (many frames, several threads, in order), [`tracking`] (detections to followed garments and
-//! questions), [`matcher`] (an embedding to products), [`dedup_products`] (no product twice), [`sequential`] (all of it on one
-//! thread: frame in, scene out), [`clip_tracks`] (what a whole clip came to), [`import`] (a shop's pictures to descriptors),
-//! [`graph_inputs`] (what the graphs are fed with, to judge engines by).
+//! In the order of a frame: [`recognizer`] (a picture to its detections) with [`second_pass`] (small people, larger) and
+//! [`features`] (the trunk's maps, and the heads on them); [`tracking`] (detections to tracked garments and queries) with
+//! [`aggregator`]; [`matcher`] (an embedding to products); [`track_matches`] (the matches of each track); [`presenter`] (the scene)
+//! with [`dedup_products`] (no product twice). [`sequential`] runs the steps after the recognizer on one thread,
+//! [`crate::live`] all of them on several; [`workers`] recognizes many frames side by side.
+//!
+//! Beside that: [`clip_tracks`] (the garments of a whole clip), [`import`] (a shop's pictures to descriptors), [`graph_inputs`]
+//! (what the graphs are fed with, to judge engines by), [`settings`].
 
+pub mod aggregator;
 pub mod clip_tracks;
 pub mod dedup_products;
 pub mod features;
 pub mod graph_inputs;
 pub mod import;
 pub mod matcher;
+pub mod presenter;
 pub mod recognizer;
 pub mod second_pass;
 pub mod sequential;
+pub mod settings;
+pub mod track_matches;
 pub mod tracking;
 pub mod workers;

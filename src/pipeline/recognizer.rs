@@ -1,13 +1,13 @@
 //! One picture to its garments: the graphs, and what `seam` puts between them.
 
-use super::features::{Features, Head};
+use super::aggregator::Aggregator;
+use super::features::{Features, RoiHead};
 use super::second_pass::{self, Crop};
 use crate::fault::{Fault, Kind, Result};
 use crate::frame::Picture;
 use crate::geometry::{Camera, Letterbox, Network, Rect, Size};
 use crate::metrics::StageTimes;
 use crate::network::{EngineSettings, Graphs, Manifest, RunsOn};
-use crate::seam::aggregate::{Sequence, sequence};
 use crate::seam::detect::{detect, likeliest};
 use crate::seam::letterbox::letterbox;
 use crate::seam::proposals::proposals;
@@ -16,10 +16,10 @@ use crate::tensor::Tensor;
 use std::path::Path;
 use std::sync::Arc;
 
-/// What RoIs are for the box head, and for the match heads (docs/seam.md §4 and §5).
-const BOX_HEAD: Head = Head { name: "box_head", rois: "roi_align 7x7", side: 7 };
-const MATCH_HEAD: Head = Head { name: "match_head", rois: "roi_align 14x14", side: 14 };
-/// The share of the input that a given box fills, where the model takes closer looks.
+/// What RoIs are for the box head, and for the match heads (docs/seam.md §4, §5).
+const BOX_HEAD: RoiHead = RoiHead { name: "box_head", rois: "roi_align 7x7", side: 7 };
+const MATCH_HEAD: RoiHead = RoiHead { name: "match_head", rois: "roi_align 14x14", side: 14 };
+/// The share of the input that a given box fills, where the model has a second pass.
 const GIVEN_FILL: f32 = 0.6;
 
 /// A model, ready to look at pictures on one thread.
@@ -35,35 +35,35 @@ pub struct Recognizer {
 /// Of the surest garment's score: a shop's picture may show less sure ones, and the largest of them is the product.
 const AS_SURE: f32 = 0.5;
 
-/// A garment that was found and not yet embedded.
+/// A detection that is not embedded yet.
 #[derive(Clone, Copy, Debug)]
-pub struct Sighting {
+pub struct Candidate {
     /// Pixels of the picture.
     pub bounds: Rect<Camera>,
     pub class: usize,
     pub score: f32,
-    /// Which look at the picture, and the box there.
-    view: usize,
+    /// Which pass found it, and its box there.
+    pass: usize,
     inside: Rect<Network>,
 }
 
-/// One look at a picture or a part of it, as the trunk sees it.
-struct Look {
+/// What the trunk gives for a picture or a part of it.
+struct TrunkOutput {
     features: Features,
     fit: Letterbox,
     objectness: Vec<Tensor>,
     deltas: Vec<Tensor>,
 }
 
-/// A look with its detections.
-struct View {
+/// One pass over a picture or a part of it, with its detections.
+struct RecognitionPass {
     features: Features,
     fit: Letterbox,
     crop: Crop,
     detections: Vec<RawDetection>,
 }
 
-impl View {
+impl RecognitionPass {
     fn to_picture(&self, bounds: Rect<Network>) -> Rect<Camera> {
         self.crop.to_picture(self.fit.to_camera(bounds))
     }
@@ -141,12 +141,12 @@ impl Recognizer {
         &mut self,
         picture: &Picture,
         times: &mut StageTimes,
-        choose: impl FnOnce(&[Sighting]) -> Vec<usize>,
+        choose: impl FnOnce(&[Candidate]) -> Vec<usize>,
     ) -> Result<Vec<Detection>> {
-        let views = self.look(picture, times)?;
-        let found = sightings(&views);
-        let chosen: Vec<Sighting> = choose(&found).into_iter().map(|place| found[place]).collect();
-        self.embed(&views, &chosen, times)
+        let passes = self.run_passes(picture, times)?;
+        let found = candidates(&passes);
+        let chosen: Vec<Candidate> = choose(&found).into_iter().map(|place| found[place]).collect();
+        self.embed(&passes, &chosen, times)
     }
 
     /// The product of a shop's picture: the garment with the largest box (docs/seam.md §9), of those that are of `region`
@@ -165,7 +165,7 @@ impl Recognizer {
     }
 
     /// The garment in a box that is given, camera pixels: nothing is searched for. Its class is the likeliest, its score
-    /// that class's probability for this very box. A model that takes closer looks sees the picture around the box, any
+    /// that class's probability for this very box. A model with a second pass sees the picture around the box, any
     /// other the whole picture.
     pub fn recognize_in(
         &mut self,
@@ -178,58 +178,51 @@ impl Recognizer {
             Some(_) => Crop::around(bounds, picture.size(), input, GIVEN_FILL),
             None => Crop::whole(picture.size()),
         };
-        let look = self.run_trunk(&crop.of(picture), times)?;
-        let inside = look.fit.to_network(crop.to_part(bounds));
-        let (logits, _) = self.run_box_head(&look.features, &[inside], times)?;
+        let trunk = self.run_trunk(&crop.of(picture), times)?;
+        let inside = trunk.fit.to_network(crop.to_part(bounds));
+        let (logits, _) = self.run_box_head(&trunk.features, &[inside], times)?;
         let (class, score) = likeliest(&logits.data()[..self.manifest.classes.len() + 1], &self.groups);
-        let view = View { features: look.features, fit: look.fit, crop, detections: Vec::new() };
-        let given = Sighting { bounds, class, score, view: 0, inside };
-        let found = self.embed(&[view], &[given], times)?.pop();
+        let pass = RecognitionPass { features: trunk.features, fit: trunk.fit, crop, detections: Vec::new() };
+        let given = Candidate { bounds, class, score, pass: 0, inside };
+        let found = self.embed(&[pass], &[given], times)?.pop();
         found.ok_or_else(|| Fault::new(Kind::Internal, "a given box was not embedded"))
     }
 
-    /// One embedding of a window of the aggregator head's, oldest first (docs/seam.md §7).
-    pub fn aggregate(&mut self, window: &[Embedding], times: &mut StageTimes) -> Result<Embedding> {
-        match sequence(window) {
-            Sequence::Empty => Err(Fault::new(Kind::Internal, "an empty window has no embedding")),
-            Sequence::Single(embedding) => Ok(embedding),
-            Sequence::Several(tensor) => {
-                let outputs = times.time("aggregate", || self.graphs.aggregator.run(vec![tensor]))?;
-                let query = outputs.into_iter().next().ok_or_else(|| self.shape_fault("aggregator"))?;
-                Ok(query.into_data().into())
-            }
-        }
+    /// The model's aggregation graph; weights are shared.
+    pub fn aggregator(&self) -> Aggregator {
+        Aggregator::new(self.manifest.clone(), self.graphs.aggregator.share(), self.graphs.runs_on.clone())
     }
 
-    /// The whole picture, and then closer what is too small in it, if the model takes closer looks.
-    fn look(&mut self, picture: &Picture, times: &mut StageTimes) -> Result<Vec<View>> {
-        let mut views = vec![self.find(picture, Crop::whole(picture.size()), times)?];
-        let Some(settings) = self.manifest.focus.clone() else { return Ok(views) };
-        let first = &views[0];
+    /// The whole picture, and then closer what is too small in it, if the model has a second pass.
+    fn run_passes(&mut self, picture: &Picture, times: &mut StageTimes) -> Result<Vec<RecognitionPass>> {
+        let mut passes = vec![self.find(picture, Crop::whole(picture.size()), times)?];
+        let Some(settings) = self.manifest.focus.clone() else { return Ok(passes) };
+        let first = &passes[0];
         let input = first.fit.input;
         for group in second_pass::groups(&first.detections, &first.fit, &settings) {
             let crop = Crop::around(group, picture.size(), input, settings.fill);
-            let mut view = self.find(picture, crop, times)?;
-            let of_group =
-                |view: &View, found: &RawDetection| second_pass::belongs(view.to_picture(found.bounds), group);
-            let mut found = std::mem::take(&mut view.detections);
-            found.retain(|found| of_group(&view, found));
+            let mut pass = self.find(picture, crop, times)?;
+            let of_group = |pass: &RecognitionPass, found: &RawDetection| {
+                second_pass::belongs(pass.to_picture(found.bounds), group)
+            };
+            let mut found = std::mem::take(&mut pass.detections);
+            found.retain(|found| of_group(&pass, found));
             if found.is_empty() {
                 continue;
             }
-            view.detections = found;
-            let mut rest = std::mem::take(&mut views[0].detections);
-            rest.retain(|found| !of_group(&views[0], found));
-            views[0].detections = rest;
-            views.push(view);
+            pass.detections = found;
+            let mut rest = std::mem::take(&mut passes[0].detections);
+            rest.retain(|found| !of_group(&passes[0], found));
+            passes[0].detections = rest;
+            passes.push(pass);
         }
-        Ok(views)
+        Ok(passes)
     }
 
     /// Everything that is found in one part of a picture.
-    fn find(&mut self, picture: &Picture, crop: Crop, times: &mut StageTimes) -> Result<View> {
+    fn find(&mut self, picture: &Picture, crop: Crop, times: &mut StageTimes) -> Result<RecognitionPass> {
         let manifest = self.manifest.clone();
-        let Look { features, fit, objectness, deltas } = self.run_trunk(&crop.of(picture), times)?;
+        let TrunkOutput { features, fit, objectness, deltas } = self.run_trunk(&crop.of(picture), times)?;
         let boxes: Vec<Rect<Network>> = times.time("proposals", || {
             let proposals = proposals(&objectness, &deltas, &self.anchors, &manifest.proposals, fit.scaled);
             proposals.into_iter().map(|proposal| proposal.bounds).collect()
@@ -237,10 +230,10 @@ impl Recognizer {
         let (logits, deltas) = self.run_box_head(&features, &boxes, times)?;
         let settings = &manifest.detections;
         let detections = times.time("detect", || detect(&boxes, &logits, &deltas, &self.groups, settings, fit.scaled));
-        Ok(View { features, fit, crop, detections })
+        Ok(RecognitionPass { features, fit, crop, detections })
     }
 
-    fn run_trunk(&mut self, picture: &Picture, times: &mut StageTimes) -> Result<Look> {
+    fn run_trunk(&mut self, picture: &Picture, times: &mut StageTimes) -> Result<TrunkOutput> {
         let manifest = self.manifest.clone();
         let (input, fit) = times.time("letterbox", || letterbox(picture, &manifest.input));
         let levels = manifest.features.levels.len();
@@ -248,7 +241,7 @@ impl Recognizer {
         self.check_trunk(&maps.shapes(), &objectness)?;
         let deltas = objectness.split_off(self.anchors.len());
         let features = Features::new(maps, &manifest.features, fit.input, times);
-        Ok(Look { features, fit, objectness, deltas })
+        Ok(TrunkOutput { features, fit, objectness, deltas })
     }
 
     /// Class logits and box deltas of at most `proposals.keep` boxes; rows beyond them are padding.
@@ -285,17 +278,22 @@ impl Recognizer {
         if right { Ok(()) } else { Err(self.shape_fault("trunk")) }
     }
 
-    /// Both embeddings of each sighting, in their order; in batches as large as the graph takes.
-    fn embed(&mut self, views: &[View], chosen: &[Sighting], times: &mut StageTimes) -> Result<Vec<Detection>> {
+    /// Both embeddings of each candidate, in their order; in batches as large as the graph takes.
+    fn embed(
+        &mut self,
+        passes: &[RecognitionPass],
+        chosen: &[Candidate],
+        times: &mut StageTimes,
+    ) -> Result<Vec<Detection>> {
         let manifest = self.manifest.clone();
         let (fixed, length) = (manifest.matching.batch, manifest.matching.embedding);
         let mut embedded: Vec<(usize, Detection)> = Vec::with_capacity(chosen.len());
-        for (number, view) in views.iter().enumerate() {
-            let places: Vec<usize> = (0..chosen.len()).filter(|&place| chosen[place].view == number).collect();
-            for places in places.chunks(view.features.batch(fixed)) {
+        for (number, pass) in passes.iter().enumerate() {
+            let places: Vec<usize> = (0..chosen.len()).filter(|&place| chosen[place].pass == number).collect();
+            for places in places.chunks(pass.features.batch(fixed)) {
                 let boxes: Vec<_> = places.iter().map(|&place| chosen[place].inside).collect();
                 let engine = self.graphs.match_head.as_mut();
-                let outputs = view.features.run_head(&MATCH_HEAD, engine, &boxes, fixed, &manifest.rois, times)?;
+                let outputs = pass.features.run_head(&MATCH_HEAD, engine, &boxes, fixed, &manifest.rois, times)?;
                 let [matching, aggregation] = &outputs[..] else { return Err(self.shape_fault("match_head")) };
                 if ![matching, aggregation].iter().all(|rows| has_rows(rows, boxes.len(), length)) {
                     return Err(self.shape_fault("match_head"));
@@ -321,43 +319,43 @@ fn has_rows(tensor: &Tensor, count: usize, length: usize) -> bool {
     matches!(*tensor.shape(), [rows, columns] if rows >= count && columns == length)
 }
 
-fn detection(seen: &Sighting, match_embedding: Embedding, aggregation_embedding: Embedding) -> Detection {
-    let Sighting { bounds, class, score, .. } = *seen;
+fn detection(seen: &Candidate, match_embedding: Embedding, aggregation_embedding: Embedding) -> Detection {
+    let Candidate { bounds, class, score, .. } = *seen;
     Detection { bounds, class, score, match_embedding, aggregation_embedding }
 }
 
-/// What all views show, best score first.
-fn sightings(views: &[View]) -> Vec<Sighting> {
+/// The detections of all passes, best score first.
+fn candidates(passes: &[RecognitionPass]) -> Vec<Candidate> {
     let mut all = Vec::new();
-    for (number, view) in views.iter().enumerate() {
-        all.extend(view.detections.iter().map(|found| Sighting {
-            bounds: view.to_picture(found.bounds),
+    for (number, pass) in passes.iter().enumerate() {
+        all.extend(pass.detections.iter().map(|found| Candidate {
+            bounds: pass.to_picture(found.bounds),
             class: found.class,
             score: found.score,
-            view: number,
+            pass: number,
             inside: found.bounds,
         }));
     }
-    // Each view is sorted already, and equal scores keep their order.
+    // Each pass is sorted already, and equal scores keep their order.
     all.sort_by(|a, b| b.score.total_cmp(&a.score));
     all
 }
 
 /// The place of the largest box: what a shop's picture shows by the published rule (docs/seam.md §9).
-pub fn largest(found: &[Sighting]) -> Option<usize> {
+pub fn largest(found: &[Candidate]) -> Option<usize> {
     largest_of(found, |_| true)
 }
 
 /// The place of the product among what a shop's picture shows: see [`Recognizer::recognize_product`].
-pub fn product_of(found: &[Sighting], regions: &[Option<Region>], region: Option<Region>) -> Option<usize> {
-    let of_region = |seen: &Sighting| region.is_none() || regions.get(seen.class).copied().flatten() == region;
+pub fn product_of(found: &[Candidate], regions: &[Option<Region>], region: Option<Region>) -> Option<usize> {
+    let of_region = |seen: &Candidate| region.is_none() || regions.get(seen.class).copied().flatten() == region;
     let any = found.iter().any(of_region);
-    let in_question = |seen: &Sighting| of_region(seen) || !any;
+    let in_question = |seen: &Candidate| of_region(seen) || !any;
     let surest = found.iter().filter(|seen| in_question(seen)).map(|seen| seen.score).fold(0.0, f32::max);
     largest_of(found, |seen| in_question(seen) && seen.score >= AS_SURE * surest)
 }
 
-fn largest_of(found: &[Sighting], wanted: impl Fn(&Sighting) -> bool) -> Option<usize> {
+fn largest_of(found: &[Candidate], wanted: impl Fn(&Candidate) -> bool) -> Option<usize> {
     let places = (0..found.len()).filter(|&place| wanted(&found[place]));
     places.max_by(|&a, &b| found[a].bounds.area().total_cmp(&found[b].bounds.area()))
 }

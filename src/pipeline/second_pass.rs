@@ -7,7 +7,7 @@
 use crate::frame::Picture;
 use crate::geometry::{Camera, Letterbox, Network, Rect, Size};
 use crate::seam::RawDetection;
-use crate::seam::settings::FocusSettings;
+use crate::seam::settings::SecondPassSettings;
 use std::borrow::Cow;
 
 /// Two boxes belong to one person where they touch when grown by this share of their sides.
@@ -74,9 +74,9 @@ fn span(centre: f32, length: f32, limit: usize) -> (usize, usize) {
 
 /// The groups of `detections`, each one person or so, that are worth a closer look: largest first, camera pixels. None where
 /// somebody stands near: that is whom a mirror serves, and who may not wait for those behind.
-pub fn groups(detections: &[RawDetection], fit: &Letterbox, settings: &FocusSettings) -> Vec<Rect<Camera>> {
+pub fn groups(detections: &[RawDetection], fit: &Letterbox, settings: &SecondPassSettings) -> Vec<Rect<Camera>> {
     let scale = fit.scaled.height as f32 / fit.source.height as f32;
-    if settings.looks == 0 || scale >= ENOUGH {
+    if settings.max_groups == 0 || scale >= ENOUGH {
         return Vec::new();
     }
     let of_score = |least: f32| {
@@ -91,7 +91,7 @@ pub fn groups(detections: &[RawDetection], fit: &Letterbox, settings: &FocusSett
     let mut groups = of_score(settings.score);
     groups.retain(is_small);
     groups.sort_by(|a, b| b.area().total_cmp(&a.area()));
-    groups.truncate(settings.looks);
+    groups.truncate(settings.max_groups);
     groups.into_iter().map(|group| fit.to_camera(group)).collect()
 }
 
@@ -126,8 +126,8 @@ mod tests {
 
     const INPUT: Size = Size::new(256, 384);
 
-    fn settings() -> FocusSettings {
-        FocusSettings { below: 0.5, fill: 0.7, score: 0.1, looks: 2 }
+    fn settings() -> SecondPassSettings {
+        SecondPassSettings { below: 0.5, fill: 0.7, score: 0.1, max_groups: 2 }
     }
 
     fn found(x: f32, y: f32, width: f32, height: f32, score: f32) -> RawDetection {
@@ -155,7 +155,7 @@ mod tests {
         assert_eq!(groups(&[small], &far, &settings()).len(), 1);
         assert!(groups(&[found(10.0, 10.0, 90.0, 200.0, 0.8)], &far, &settings()).is_empty());
         assert!(groups(&[found(10.0, 10.0, 140.0, 90.0, 0.8)], &far, &settings()).is_empty());
-        assert!(groups(&[small], &far, &FocusSettings { looks: 0, ..settings() }).is_empty());
+        assert!(groups(&[small], &far, &SecondPassSettings { max_groups: 0, ..settings() }).is_empty());
     }
 
     #[test]

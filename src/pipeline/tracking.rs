@@ -1,62 +1,77 @@
-//! From a frame's detections to the garments that are followed, and to the questions that full windows ask of the catalogue.
+//! From a frame's detections to tracked garments, and to a query for each full window.
 
-use super::recognizer::Recognizer;
-use crate::display::scene::Garment;
+use super::aggregator::Aggregator;
 use crate::fault::Result;
 use crate::frame::FrameMeta;
+use crate::geometry::{Camera, Rect};
 use crate::metrics::StageTimes;
 use crate::network::Manifest;
 use crate::seam::{Detections, Embedding, Track, TrackSettings, Tracker};
 use std::time::Duration;
 
-/// A garment that is missed for a moment stays on the screen for so long: boxes do not flicker.
+/// A garment that is missed for a moment stays on the screen for this long: boxes do not flicker.
 const HOLD: Duration = Duration::from_millis(400);
 
 /// A garment as it stands after a frame.
 #[derive(Clone, Debug)]
-pub struct Followed {
-    /// Never given twice.
+pub struct TrackedGarment {
+    /// The track's number; never given twice by one tracker.
     pub track: u64,
-    pub garment: Garment,
+    /// In pixels of the frame.
+    pub bounds: Rect<Camera>,
+    /// Index into the manifest's class names.
+    pub class: usize,
+    /// The class's name, for people.
+    pub label: String,
+    /// Observations in its window, and of how many the window is full.
+    pub gathered: usize,
+    pub wanted: usize,
 }
 
-/// A full window, to be asked of the catalogue.
+/// What was tracked in one recognized frame.
 #[derive(Clone, Debug)]
-pub struct Query {
+pub struct TrackUpdate {
+    pub meta: FrameMeta,
+    /// Most prominent first.
+    pub garments: Vec<TrackedGarment>,
+}
+
+/// A full window of one garment, to be searched for in the catalogue.
+#[derive(Clone, Debug)]
+pub struct GarmentQuery {
     pub track: u64,
     /// Index into the manifest's class names.
     pub class: usize,
     pub label: String,
-    /// The frame that completed it.
+    /// The frame that completed the window.
     pub meta: FrameMeta,
     /// By the aggregator.
     pub embedding: Embedding,
     /// How surely the window's frames show a garment: the mean of their detections' scores, 0 to 1.
-    pub seen: f32,
+    pub detection_score: f32,
 }
 
 /// Tracker, windows and aggregator of one camera.
-pub struct Follower {
-    aggregator: Recognizer,
+pub struct TrackingStage {
+    aggregator: Aggregator,
     tracker: Tracker,
-    looks: usize,
+    max_garments: usize,
 }
 
-impl Follower {
-    /// `aggregator` runs the aggregation graph; the frames may be recognised elsewhere. At most `looks` garments of a frame
-    /// ask the catalogue.
-    pub fn new(aggregator: Recognizer, looks: usize) -> Self {
+impl TrackingStage {
+    /// At most `max_garments` garments of a frame make a query. The frames may be recognized elsewhere.
+    pub fn new(aggregator: Aggregator, max_garments: usize) -> Self {
         let tracker = new_tracker(aggregator.manifest());
-        Follower { aggregator, tracker, looks }
+        TrackingStage { aggregator, tracker, max_garments }
     }
 
-    /// Forgets everybody.
+    /// Forgets all tracks.
     pub fn reset(&mut self) {
         self.tracker = new_tracker(self.aggregator.manifest());
     }
 
-    pub fn set_looks(&mut self, looks: usize) {
-        self.looks = looks;
+    pub fn set_max_garments(&mut self, max_garments: usize) {
+        self.max_garments = max_garments;
     }
 
     /// What the aggregation graph runs on, "the CPU".
@@ -72,40 +87,39 @@ impl Follower {
         self.tracker.tracks()
     }
 
-    /// Takes a frame's detections in. Each of the most prominent garments whose window is full and has a new observation
-    /// asks once.
-    pub fn follow(&mut self, detections: Detections, times: &mut StageTimes) -> Result<Vec<Query>> {
+    /// Takes in a frame's detections. Each of the most prominent garments whose window is full and has a new observation
+    /// makes one query.
+    pub fn update(&mut self, detections: Detections, times: &mut StageTimes) -> Result<Vec<GarmentQuery>> {
         let meta = detections.meta;
         times.time("track", || self.tracker.update(detections));
         let wanted = self.aggregator.manifest().aggregation.frames;
         let mut queries = Vec::new();
-        for track in self.tracker.tracks().iter().filter(|track| track.seen_in_last_frame).take(self.looks) {
+        for track in self.tracker.tracks().iter().filter(|track| track.seen_in_last_frame).take(self.max_garments) {
             let window: Vec<Embedding> = track.observations.embeddings();
             if window.len() < wanted {
                 continue;
             }
             let embedding = self.aggregator.aggregate(&window, times)?;
-            let label = label(&self.aggregator.manifest().classes, track.class);
-            let seen = track.observations.mean_score();
-            queries.push(Query { track: track.id, class: track.class, label, meta, embedding, seen });
+            let label = class_label(&self.aggregator.manifest().classes, track.class);
+            let detection_score = track.observations.mean_score();
+            queries.push(GarmentQuery { track: track.id, class: track.class, label, meta, embedding, detection_score });
         }
         Ok(queries)
     }
 
-    /// The garments to be shown with the frame `meta`, most prominent first.
-    pub fn followed(&self, meta: FrameMeta) -> Vec<Followed> {
+    /// The garments that are to be shown with the frame `meta`.
+    pub fn tracked(&self, meta: FrameMeta) -> TrackUpdate {
         let manifest = self.aggregator.manifest();
         let shown = |track: &&Track| meta.captured.saturating_sub(track.last_seen.captured) <= HOLD;
-        let followed = |track: &Track| Followed {
+        let garment = |track: &Track| TrackedGarment {
             track: track.id,
-            garment: Garment {
-                bounds: track.bounds,
-                label: label(&manifest.classes, track.class),
-                gathered: track.observations.len(),
-                wanted: manifest.aggregation.frames,
-            },
+            bounds: track.bounds,
+            class: track.class,
+            label: class_label(&manifest.classes, track.class),
+            gathered: track.observations.len(),
+            wanted: manifest.aggregation.frames,
         };
-        self.tracker.tracks().iter().filter(shown).map(followed).collect()
+        TrackUpdate { meta, garments: self.tracker.tracks().iter().filter(shown).map(garment).collect() }
     }
 }
 
@@ -121,6 +135,6 @@ pub fn tracker_from(manifest: &Manifest, begin: f32) -> Tracker {
 }
 
 /// A class's name for people: "long sleeved shirt".
-pub fn label(classes: &[String], class: usize) -> String {
+pub fn class_label(classes: &[String], class: usize) -> String {
     classes.get(class).map_or_else(|| format!("class {class}"), |name| name.replace('_', " "))
 }

@@ -17,16 +17,16 @@ use std::time::Instant;
 /// Frames that may wait for one worker: one at work, one ready.
 const AHEAD: usize = 2;
 
-type Recognised = (Frame, Result<Vec<Detection>>, StageTimes);
+type WorkerResult = (Frame, Result<Vec<Detection>>, StageTimes);
 
 struct Worker {
     frames: SyncSender<Frame>,
-    results: Receiver<Recognised>,
+    results: Receiver<WorkerResult>,
 }
 
-/// Recognises every frame of `source`, one thread a recognizer, and hands each to `each` in order. Returns how long the
+/// Recognizes every frame of `source`, one thread a recognizer, and hands each to `each` in order. Returns how long the
 /// stages took, `decode` included.
-pub fn recognise_in_order(
+pub fn recognize_in_order(
     source: &mut dyn Source,
     recognizers: &mut [Recognizer],
     mut each: impl FnMut(Frame, Vec<Detection>, &mut StageTimes) -> Result<()>,
@@ -66,7 +66,7 @@ pub fn recognise_in_order(
     })
 }
 
-fn work(recognizer: &mut Recognizer, inbox: &Receiver<Frame>, outbox: &SyncSender<Recognised>) {
+fn work(recognizer: &mut Recognizer, inbox: &Receiver<Frame>, outbox: &SyncSender<WorkerResult>) {
     while let Ok(frame) = inbox.recv() {
         let mut times = StageTimes::default();
         let start = Instant::now();

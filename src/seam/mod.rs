@@ -35,6 +35,15 @@ use std::sync::Arc;
 /// A descriptor of one garment in one picture, by one match head: `embedding` values of the manifest, not normalised.
 pub type Embedding = Arc<[f32]>;
 
+/// Which of a detection's two embeddings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EmbeddingHead {
+    /// By the single-image head: for one frame.
+    Match,
+    /// By the aggregator's head: for the query of several frames.
+    Aggregation,
+}
+
 /// One garment in one picture.
 #[derive(Clone, Debug)]
 pub struct Detection {
@@ -48,6 +57,15 @@ pub struct Detection {
     pub match_embedding: Embedding,
     /// By the aggregator's head: serves the search over several frames.
     pub aggregation_embedding: Embedding,
+}
+
+impl Detection {
+    pub fn embedding(&self, head: EmbeddingHead) -> &Embedding {
+        match head {
+            EmbeddingHead::Match => &self.match_embedding,
+            EmbeddingHead::Aggregation => &self.aggregation_embedding,
+        }
+    }
 }
 
 /// All garments of one frame, best score first.

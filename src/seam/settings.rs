@@ -146,7 +146,7 @@ pub struct OpenSetSettings {
 /// A second, closer look at people who are small in the network's input.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct FocusSettings {
+pub struct SecondPassSettings {
     /// A group of garments is looked at again where it covers less than this share of both sides of the input.
     pub below: f32,
     /// The share of the closer look that the group fills, by its larger side.
@@ -154,5 +154,6 @@ pub struct FocusSettings {
     /// Detections below this score make no group.
     pub score: f32,
     /// Most groups of a picture that get a closer look, the largest first.
-    pub looks: usize,
+    #[serde(rename = "looks")]
+    pub max_groups: usize,
 }

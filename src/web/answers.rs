@@ -53,22 +53,21 @@ pub async fn status(State(app): State<App>) -> Response {
     value["status"] = health_of(&report).1.into();
     value["resident_memory_bytes"] = machine::resident_memory().into();
     let status = &app.links.status;
-    let answers = status.newest_answers.get();
+    let matches_by_track = status.newest_matches.get();
     let picture = status.newest_picture.get();
     value["picture"] = picture.map_or(Value::Null, |picture| json!([picture.size().width, picture.size().height]));
-    let sight = status.newest_sight.get();
-    let followed = sight.as_ref().map_or(&[][..], |sight| &sight.followed);
-    let garments = followed.iter().map(|seen| {
-        let matches = answers.get(&seen.track).map(|answer| {
-            let shown = answer.matches.iter().map(|found| {
+    let tracks = status.newest_tracks.get();
+    let tracked = tracks.as_ref().map_or(&[][..], |tracks| &tracks.garments);
+    let garments = tracked.iter().map(|garment| {
+        let matches = matches_by_track.get(&garment.track).map(|found| {
+            let shown = found.matches.iter().map(|found| {
                 let product = &found.product;
                 json!({ "id": product.id, "title": product.title, "price": product.price, "score": found.score })
             });
             shown.collect::<Vec<_>>()
         });
-        let garment = &seen.garment;
         json!({
-            "track": seen.track, "label": garment.label, "box": garment.bounds.corners(),
+            "track": garment.track, "label": garment.label, "box": garment.bounds.corners(),
             "gathered": garment.gathered, "wanted": garment.wanted, "matches": matches,
         })
     });

@@ -26,7 +26,7 @@ const SENT: &str = "/dev/stdin";
 /// Where an import is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-enum Stage {
+enum ImportState {
     /// None was begun.
     #[default]
     None,
@@ -38,7 +38,7 @@ enum Stage {
 /// The newest import.
 #[derive(Clone, Debug, Default, Serialize)]
 struct Import {
-    state: Stage,
+    state: ImportState,
     /// Its name, for people.
     feed: String,
     /// Pictures, of those that the network has not seen.
@@ -84,14 +84,14 @@ impl Importer {
             return Err(Fault::new(Kind::Usage, format!("there is no feed {name:?} in {}", images.display())));
         }
         let mut now = lock(&self.now);
-        if now.state == Stage::Running {
+        if now.state == ImportState::Running {
             return Err(Fault::new(Kind::Busy, format!("{} is being imported", now.feed)).cure("wait for its end"));
         }
         let feed = if sent.is_some() { PathBuf::from(SENT) } else { images.join(name) };
         let mut child = spawn(&feed, images, catalogue, &self.model)?;
         let pipes = Pipes { input: child.stdin.take(), output: child.stdout.take(), errors: child.stderr.take(), sent };
         *lock(&self.child) = Some(child);
-        *now = Import { state: Stage::Running, feed: name.to_owned(), ..Import::default() };
+        *now = Import { state: ImportState::Running, feed: name.to_owned(), ..Import::default() };
         drop(now);
         log::info!("import of {name:?} begins");
         let (now, child) = (self.now.clone(), self.child.clone());
@@ -164,8 +164,8 @@ fn watch(pipes: Pipes, now: &Mutex<Import>, child: &Mutex<Option<Child>>) {
     let report = serde_json::from_str(&report).ok().filter(|_| well);
     let mut now = lock(now);
     (now.state, now.fault) = match report.is_some() {
-        true => (Stage::Done, None),
-        false => (Stage::Failed, Some(why(&last))),
+        true => (ImportState::Done, None),
+        false => (ImportState::Failed, Some(why(&last))),
     };
     now.report = report;
     match &now.fault {
@@ -179,9 +179,9 @@ fn why(last: &str) -> String {
     if words.is_empty() { "it was ended before its time".into() } else { words.into() }
 }
 
-/// "12 of 72 pictures recognised"
+/// "12 of 72 pictures recognized"
 fn progress(line: &str) -> Option<(u64, u64)> {
-    let (done, rest) = line.strip_suffix(" pictures recognised")?.split_once(" of ")?;
+    let (done, rest) = line.strip_suffix(" pictures recognized")?.split_once(" of ")?;
     Some((done.parse().ok()?, rest.parse().ok()?))
 }
 
@@ -200,11 +200,16 @@ pub async fn status(State(app): State<App>) -> Response {
 
 /// Which feed: one of the folder, or, where the request has a body, that.
 #[derive(Deserialize)]
-pub struct Wanted {
+pub struct FeedChoice {
     feed: String,
 }
 
-pub async fn begin(State(app): State<App>, Query(wanted): Query<Wanted>, headers: HeaderMap, body: Bytes) -> Response {
+pub async fn begin(
+    State(app): State<App>,
+    Query(wanted): Query<FeedChoice>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     if !app.guard.may_change(&headers) {
         let words = "an import is begun from the mirror's page, and only where web.password is set";
         return json_response(StatusCode::FORBIDDEN, &json!({ "error": words }));
@@ -226,8 +231,8 @@ mod tests {
 
     #[test]
     fn progress_is_read_from_the_lines_of_an_import() {
-        assert_eq!(progress("12 of 72 pictures recognised"), Some((12, 72)));
-        for line in ["warning: 3 of 4", "", "a of b pictures recognised", "12 of 72 pictures read"] {
+        assert_eq!(progress("12 of 72 pictures recognized"), Some((12, 72)));
+        for line in ["warning: 3 of 4", "", "a of b pictures recognized", "12 of 72 pictures read"] {
             assert_eq!(progress(line), None, "{line}");
         }
     }

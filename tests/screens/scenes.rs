@@ -1,13 +1,14 @@
 //! The scenes of the golden pictures, with a camera picture drawn here.
 
 use std::sync::{Arc, OnceLock};
-use vetrina::display::scene::{Card, Garment, Look, Scene, Status};
+use vetrina::display::scene::{Card, Garment, GarmentMatches, Scene, StatusLine};
 use vetrina::frame::Picture;
 use vetrina::geometry::{Rect, Size};
 
-pub fn scene(garments: Vec<Garment>, looks: Vec<Look>) -> Scene {
-    let status = Status { text: "compact on cpu, 72 products".into(), frames_per_second: Some(17.4), warning: None };
-    Scene { shop: "Sartoria Lucente".into(), camera: Some(camera()), garments, looks, recording: false, status }
+pub fn scene(garments: Vec<Garment>, matches: Vec<GarmentMatches>) -> Scene {
+    let status =
+        StatusLine { text: "compact on cpu, 72 products".into(), frames_per_second: Some(17.4), warning: None };
+    Scene { shop: "Sartoria Lucente".into(), camera: Some(camera()), garments, matches, recording: false, status }
 }
 
 pub fn shirt(gathered: usize) -> Garment {
@@ -18,21 +19,21 @@ pub fn trousers(gathered: usize) -> Garment {
     Garment { bounds: Rect::new(555.0, 430.0, 725.0, 700.0), label: "trousers".into(), gathered, wanted: 10 }
 }
 
-pub fn shirt_look() -> Look {
+pub fn shirt_look() -> GarmentMatches {
     let cards = vec![
         card("Relaxed linen shirt with a band collar", "Officina Nord", "79.90 EUR", [70, 110, 150], 0.91),
         card("Striped cotton shirt", "Lido", "49.00 EUR", [150, 90, 80], 0.58),
         card("Oxford shirt, slim, garment washed", "Officina Nord", "59.00 EUR", [120, 130, 120], 0.22),
     ];
-    Look { label: "long sleeved shirt".into(), garment: 0, cards }
+    GarmentMatches { label: "long sleeved shirt".into(), garment: 0, cards }
 }
 
-pub fn trousers_look() -> Look {
+pub fn trousers_look() -> GarmentMatches {
     let cards = vec![
         card("Pleated wool trousers", "Casa Verde", "129.00 EUR", [60, 60, 70], 0.64),
         card("Chino", "Lido", "64.50 EUR", [170, 145, 105], 0.31),
     ];
-    Look { label: "trousers".into(), garment: 1, cards }
+    GarmentMatches { label: "trousers".into(), garment: 1, cards }
 }
 
 pub fn card(title: &str, brand: &str, price: &str, colour: [u8; 3], sure: f32) -> Card {
@@ -65,11 +66,14 @@ pub fn crowd() -> Scene {
         picture: None,
         sure: 0.5,
     };
-    let look =
-        |garment| Look { label: "a label that goes on and on ".repeat(6), garment, cards: (0..5).map(long).collect() };
-    let status = Status {
+    let look = |garment| GarmentMatches {
+        label: "a label that goes on and on ".repeat(6),
+        garment,
+        cards: (0..5).map(long).collect(),
+    };
+    let status = StatusLine {
         warning: Some("Something is wrong, and it takes many words to say what. ".repeat(6)),
-        ..Status::default()
+        ..StatusLine::default()
     };
     Scene {
         shop: "A shop whose name is longer than its opening hours and its street together".into(),

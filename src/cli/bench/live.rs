@@ -43,36 +43,36 @@ impl Drop for Scratch {
 }
 
 /// What the counters and the memory were at one moment.
-struct Moment {
+struct CounterSnapshot {
     at: Duration,
     counters: BTreeMap<&'static str, u64>,
     resident: Option<u64>,
 }
 
-impl Moment {
+impl CounterSnapshot {
     fn now(links: &Links) -> Self {
-        Moment { at: links.clock.now(), counters: links.report().counters, resident: resident_memory() }
+        CounterSnapshot { at: links.clock.now(), counters: links.report().counters, resident: resident_memory() }
     }
 }
 
 /// Watches the running mirror, and stops it when the time is over.
-struct Watch<'a> {
+struct LatencyMeter<'a> {
     links: Arc<Links>,
     progress: &'a Progress,
     lasts: Duration,
     running_since: Option<Duration>,
-    begin: Option<Moment>,
+    begin: Option<CounterSnapshot>,
     measured: Option<Measured>,
 }
 
 /// Everything between two moments.
 struct Measured {
     times: StageTimes,
-    begin: Moment,
-    end: Moment,
+    begin: CounterSnapshot,
+    end: CounterSnapshot,
 }
 
-impl Watch<'_> {
+impl LatencyMeter<'_> {
     /// Looks round; says whether it is over.
     fn look(&mut self) -> bool {
         let now = self.links.clock.now();
@@ -82,7 +82,7 @@ impl Watch<'_> {
         match (self.running_since, &self.begin) {
             (Some(since), None) if now.saturating_sub(since) >= WARM_UP => {
                 self.links.status.stages.keep(&LATENCIES);
-                self.begin = Some(Moment::now(&self.links));
+                self.begin = Some(CounterSnapshot::now(&self.links));
                 false
             }
             (_, Some(begin)) => {
@@ -96,7 +96,7 @@ impl Watch<'_> {
 
     fn stop(&mut self) {
         let times = self.links.status.stages.take_kept();
-        let end = Moment::now(&self.links);
+        let end = CounterSnapshot::now(&self.links);
         self.measured = self.begin.take().map(|begin| Measured { times, begin, end });
     }
 }
@@ -109,7 +109,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     let again = settings.clone();
     let live = Live::start(settings, Arc::new(move || Ok(again.clone())))?;
     let progress = Progress::new(args.seconds.into(), "seconds measured");
-    let mut watch = Watch {
+    let mut watch = LatencyMeter {
         links: live.links(),
         progress: &progress,
         lasts: Duration::from_secs(args.seconds.into()),
@@ -164,12 +164,12 @@ fn report(args: &BenchArgs, what: &str, measured: &Measured) -> Result<()> {
     let Measured { times, begin, end } = measured;
     let seconds = end.at.saturating_sub(begin.at).as_secs_f64();
     let rate = |name: &str| {
-        let at = |moment: &Moment| moment.counters.get(name).copied().unwrap_or_default();
+        let at = |moment: &CounterSnapshot| moment.counters.get(name).copied().unwrap_or_default();
         (at(end) - at(begin)) as f64 / seconds
     };
     let rates = ["frames", "frames_recognised", "screens_presented", "answers"].map(|name| (name, rate(name)));
     let ms = |duration: Duration| duration.as_secs_f64() * 1e3;
-    let mb = |moment: &Moment| moment.resident.map(|bytes| bytes as f64 / (1 << 20) as f64);
+    let mb = |moment: &CounterSnapshot| moment.resident.map(|bytes| bytes as f64 / (1 << 20) as f64);
     let latencies = times.summaries();
     if args.json {
         let latencies: serde_json::Map<_, _> = latencies
@@ -191,10 +191,10 @@ fn report(args: &BenchArgs, what: &str, measured: &Measured) -> Result<()> {
         let [p50, p95, p99] = [stage.median, stage.p95, stage.p99].map(|duration| format!("{:.1}", ms(duration)));
         table.row([stage.stage.to_owned(), p50, p95, p99, stage.count.to_string()]);
     }
-    let [frames, recognised, screens, answers] = rates.map(|(_, rate)| rate);
+    let [frames, recognized, screens, answers] = rates.map(|(_, rate)| rate);
     let memory = |moment| mb(moment).map_or("unknown".into(), |mb| format!("{mb:.1} MB"));
     print(&format!(
-        "{what}, {seconds:.0} s\n{}\na second: {frames:.1} frames, {recognised:.1} recognised, {screens:.1} screens, \
+        "{what}, {seconds:.0} s\n{}\na second: {frames:.1} frames, {recognized:.1} recognized, {screens:.1} screens, \
          {answers:.1} answers; resident memory {} at the start, {} at the end",
         table.render(),
         memory(begin),

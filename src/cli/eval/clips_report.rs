@@ -1,24 +1,23 @@
 //! What `eval --data` found, as text, as JSON and as curves.
 
-use super::clips::{Results, SHOWN};
-use super::look::Eye;
 use super::plot::{Chart, Curve};
-use super::{EvalArgs, report};
+use super::report;
 use crate::cli::table::Table;
+use crate::evaluation::clips::{ClipsResults, ClipsRun};
 use crate::evaluation::open_set::Rates;
 use crate::evaluation::{Method, OpenSet, Share, Tally};
+use crate::network::Manifest;
 use serde_json::{Value, json};
 
-pub(super) fn text(args: &EvalArgs, results: &Results, eye: &Eye) -> String {
-    let manifest = eye.manifest();
+pub(super) fn text(asked: &ClipsRun, windows: bool, results: &ClipsResults, manifest: &Manifest) -> String {
     let mut text = format!(
         "model {}; {} queries of {} frames, gallery of {} products; noise {}, seed {}; intervals are 95 %",
         manifest.name,
         results.queries,
         manifest.aggregation.frames,
         results.products,
-        args.noise.name(),
-        args.seed
+        asked.noise.name(),
+        asked.seed
     );
     if !results.left_out.is_empty() {
         text += &format!("\n{} queries left out: their clips cannot be read", results.left_out.len());
@@ -40,14 +39,17 @@ pub(super) fn text(args: &EvalArgs, results: &Results, eye: &Eye) -> String {
         .filter(|(_, tally)| tally.queries() > 0)
         .map(|(group, tally)| (vec![(*group).to_owned()], tally))
         .collect();
-    text += &format!("\n\nany of the first {SHOWN} garments that a mirror shows, SEAM, products of their regions\n");
+    text += &format!(
+        "\n\nany of the first {} garments that a mirror shows, SEAM, products of their regions\n",
+        asked.shown
+    );
     text += &report::top_k(&["products"], &shown);
     text += &format!(
         "\n\nnot in the gallery? best match by SEAM, published choice, products of the region, {} queries with and without their product\n{}",
         results.open_set.queries(),
         open_set_text(&results.open_set, manifest.open_set.as_ref().map(|open_set| open_set.logit))
     );
-    if args.windows {
+    if windows {
         text += &format!("\n\naccuracy against window length\n{}", windows_text(results));
     }
     text
@@ -76,7 +78,7 @@ fn open_set_text(set: &OpenSet, threshold: Option<f32>) -> String {
     table.render()
 }
 
-fn windows_text(results: &Results) -> String {
+fn windows_text(results: &ClipsResults) -> String {
     let mut table = Table::new(&[">frames", ">SEAM top-1", ">SEAM top-5", ">average descriptor top-1", ">top-5"]);
     for (length, seam, average) in &results.windows {
         let cells = [seam.top(1), seam.top(5), average.top(1), average.top(5)].map(|one: Share| report::share(&one));
@@ -85,8 +87,7 @@ fn windows_text(results: &Results) -> String {
     table.render()
 }
 
-pub(super) fn as_json(args: &EvalArgs, results: &Results, eye: &Eye) -> Value {
-    let manifest = eye.manifest();
+pub(super) fn as_json(asked: &ClipsRun, windows: bool, results: &ClipsResults, manifest: &Manifest) -> Value {
     let figures: Vec<Value> = results
         .figures
         .iter()
@@ -108,10 +109,10 @@ pub(super) fn as_json(args: &EvalArgs, results: &Results, eye: &Eye) -> Value {
         .iter()
         .map(|(group, tally)| json!({ "products": group, "figures": report::tally_json(tally) }))
         .collect();
-    let windows: Vec<Value> = results
+    let by_window: Vec<Value> = results
         .windows
         .iter()
-        .filter(|_| args.windows)
+        .filter(|_| windows)
         .map(|(length, seam, average)| {
             json!({ "frames": length, "seam": report::tally_json(seam), "average_descriptor": report::tally_json(average) })
         })
@@ -130,14 +131,14 @@ pub(super) fn as_json(args: &EvalArgs, results: &Results, eye: &Eye) -> Value {
         "open_set": open_set,
         "kind": "clips", "model": manifest.name, "descriptor_hash": manifest.descriptor_hash,
         "queries": results.queries, "frames": manifest.aggregation.frames, "gallery": results.products,
-        "noise": args.noise.name(), "seed": args.seed, "left_out": results.left_out,
+        "noise": asked.noise.name(), "seed": asked.seed, "left_out": results.left_out,
         "without_ground_truth": results.without_truth,
-        "results": figures, "any_shown": shown, "windows": windows,
+        "results": figures, "any_shown": shown, "windows": by_window,
     })
 }
 
 /// Top-k of every method, and top-1 against window length.
-pub(super) fn charts(results: &Results) -> Vec<Chart> {
+pub(super) fn charts(results: &ClipsResults) -> Vec<Chart> {
     let mut charts = Vec::new();
     for figures in results.figures.iter().filter(|figures| figures.group == "all") {
         let curves = figures.tallies.iter().map(|(method, tally)| Curve::of_ranks(method.name().into(), tally, 50));

@@ -61,7 +61,7 @@ pub fn draw(charts: &[Chart]) -> Result<Canvas> {
     canvas.fill(theme::GROUND);
     let mut pen = Pen { fonts: Fonts::new()?, glyphs: Glyphs::default() };
     for (place, chart) in charts.iter().enumerate() {
-        Frame::of(chart, (place * HEIGHT) as f32).draw(chart, &mut canvas, &mut pen);
+        PlotArea::of(chart, (place * HEIGHT) as f32).draw(chart, &mut canvas, &mut pen);
     }
     Ok(canvas)
 }
@@ -79,17 +79,17 @@ impl Pen {
 }
 
 /// Where values lie on the canvas.
-struct Frame {
+struct PlotArea {
     top: f32,
     first: f32,
     last: f32,
 }
 
-impl Frame {
+impl PlotArea {
     fn of(chart: &Chart, top: f32) -> Self {
         let across = chart.curves.iter().flat_map(|curve| curve.points.iter().map(|point| point.0));
         let (first, last) = across.fold((f32::MAX, f32::MIN), |(low, high), x| (low.min(x), high.max(x)));
-        if first < last { Frame { top, first, last } } else { Frame { top, first: 0.0, last: 1.0 } }
+        if first < last { PlotArea { top, first, last } } else { PlotArea { top, first: 0.0, last: 1.0 } }
     }
 
     fn x(&self, value: f32) -> f32 {
@@ -186,7 +186,7 @@ mod tests {
         let chart = Chart { title: "t".into(), across: "k".into(), curves: vec![curve] };
         let canvas = draw(&[chart.clone(), chart.clone()]).unwrap();
         assert_eq!(canvas.size(), Size::new(WIDTH, 2 * HEIGHT));
-        for (place, frame) in [Frame::of(&chart, 0.0), Frame::of(&chart, HEIGHT as f32)].iter().enumerate() {
+        for (place, frame) in [PlotArea::of(&chart, 0.0), PlotArea::of(&chart, HEIGHT as f32)].iter().enumerate() {
             let (x, y) = (frame.x(5.0) as usize, frame.y(0.5) as usize);
             assert_eq!(canvas.pixel(x, y), theme::BRASS, "chart {place}");
             assert_ne!(canvas.pixel(x, y + 12), theme::GROUND);

@@ -24,7 +24,7 @@ pub struct Cell {
 }
 
 /// A query: what is worn, the right product, and the products before all others.
-pub type Row = Vec<Cell>;
+pub type SheetRow = Vec<Cell>;
 
 /// The numbers of the products before all others.
 pub fn best(logits: &[f32]) -> impl Iterator<Item = usize> {
@@ -46,7 +46,7 @@ pub fn cut(picture: &Picture, bounds: Rect<Camera>) -> Picture {
 ///
 /// # Errors
 /// [`Kind::Input`] for an empty picture.
-pub fn draw(rows: &[Row]) -> Result<Canvas> {
+pub fn draw(rows: &[SheetRow]) -> Result<Canvas> {
     let (width, height) = (CELL.0 + GAP, CELL.1 + WORDS as usize + GAP);
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0).max(1);
     let mut canvas = Canvas::new(Size::new(GAP + columns * width, GAP + rows.len().max(1) * height));

@@ -21,7 +21,7 @@ type Code = Vec<Vec<bool>>;
 /// A picture, and it at the size shown.
 type Thumbnail = (Arc<Picture>, Canvas);
 
-struct Entry<T> {
+struct CacheEntry<T> {
     value: T,
     used: u64,
 }
@@ -30,8 +30,8 @@ struct Entry<T> {
 pub struct Kept {
     now: u64,
     /// By the picture's address and the size shown. The picture is held with it, so that its address is not given to another.
-    thumbnails: HashMap<(usize, Size), Entry<Thumbnail>>,
-    codes: HashMap<String, Entry<Option<Code>>>,
+    thumbnails: HashMap<(usize, Size), CacheEntry<Thumbnail>>,
+    codes: HashMap<String, CacheEntry<Option<Code>>>,
 }
 
 impl Kept {
@@ -51,7 +51,7 @@ impl Kept {
             return None;
         }
         let key = (Arc::as_ptr(picture) as usize, size);
-        let make = || Entry { value: (picture.clone(), contain(picture, size)), used: 0 };
+        let make = || CacheEntry { value: (picture.clone(), contain(picture, size)), used: 0 };
         let entry = self.thumbnails.entry(key).or_insert_with(make);
         entry.used = self.now;
         Some(&entry.value.1)
@@ -60,7 +60,7 @@ impl Kept {
     /// The code for `link`.
     pub fn code(&mut self, link: &str) -> Option<&Code> {
         if !self.codes.contains_key(link) {
-            self.codes.insert(link.to_owned(), Entry { value: qr::encode(link), used: 0 });
+            self.codes.insert(link.to_owned(), CacheEntry { value: qr::encode(link), used: 0 });
         }
         let entry = self.codes.get_mut(link)?;
         entry.used = self.now;
@@ -68,7 +68,7 @@ impl Kept {
     }
 }
 
-fn forget<K, T>(kept: &mut HashMap<K, Entry<T>>, now: u64) {
+fn forget<K, T>(kept: &mut HashMap<K, CacheEntry<T>>, now: u64) {
     let patience = if kept.len() > MOST { 0 } else { PATIENCE };
     kept.retain(|_, entry| entry.used + patience >= now);
 }

@@ -1,4 +1,4 @@
-//! How the cards of one look share their place, and the parts of a card.
+//! How the cards of one garment share their place, and the parts of a card.
 
 use super::split::{cut_bottom, cut_left, cut_right, cut_top, inset, share};
 use super::{CardPlace, Ruler};

@@ -1,4 +1,4 @@
-//! A board that gets too hot, or draws too much current, recognises fewer frames, before it slows everything down by itself, or
+//! A board that gets too hot, or draws too much current, recognizes fewer frames, before it slows everything down by itself, or
 //! where it already does: the mirror's picture goes on as before. Pure.
 //!
 //! Recognition rests in proportion to its work, so that the same steps fit any board and any network.
@@ -15,7 +15,7 @@ const COOL: f64 = 8.0;
 const STEP: Duration = Duration::from_secs(10);
 /// Each level halves the work.
 const MOST: u32 = 3;
-/// Even so a frame is recognised as often as this.
+/// Even so a frame is recognized as often as this.
 const LONGEST_REST: Duration = Duration::from_secs(2);
 /// While the screen is dark, a worker takes a frame as often as this: enough to see somebody come.
 const WATCH: Duration = Duration::from_millis(500);
@@ -35,7 +35,7 @@ pub enum Cause {
     Power,
 }
 
-/// How much less is recognised, and why.
+/// How much less is recognized, and why.
 #[derive(Debug, Default)]
 pub struct Throttle {
     level: u32,
@@ -73,12 +73,12 @@ impl Throttle {
         self.level
     }
 
-    /// What has lowered the level to what it is; `None` where all is recognised.
+    /// What has lowered the level to what it is; `None` where all is recognized.
     pub fn cause(&self) -> Option<Cause> {
         self.reason.as_ref().filter(|_| self.level > 0).map(|(cause, _)| *cause)
     }
 
-    /// Why less is recognised, in words.
+    /// Why less is recognized, in words.
     pub fn reason(&self) -> Option<String> {
         let (cause, words) = self.reason.as_ref().filter(|_| self.level > 0)?;
         let cause = match cause {

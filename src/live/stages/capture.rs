@@ -1,7 +1,7 @@
 //! The capture stage: keeps a camera open, gives every frame its number and time, and comes back after whatever happens to the
 //! camera.
 
-use super::stage::{End, Life};
+use super::stage::{StageContext, StageEnd};
 use crate::capture::camera::{self, CameraSettings, shown};
 use crate::capture::{Source, Step};
 use crate::fault::{Fault, Kind, Result};
@@ -20,7 +20,7 @@ const NETWORK_SILENCE: Duration = Duration::from_secs(20);
 const SLICE: Duration = Duration::from_millis(500);
 
 /// What became of an open camera.
-enum Outcome {
+enum StreamEnd {
     /// The recording is over.
     Over,
     /// It is time to go, or another camera is configured.
@@ -30,67 +30,67 @@ enum Outcome {
 }
 
 /// Runs until it is told to end, or the recording is over.
-pub fn run(life: &Life) -> Result<End> {
+pub fn run(context: &StageContext) -> Result<StageEnd> {
     let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
     let mut sequence = 0;
-    while !life.is_over() {
-        life.beat();
-        let settings = life.links.camera();
-        let outcome = match camera::open(&settings, &life.links.clock, life.token()) {
-            Ok(mut source) => stream(life, &settings, source.as_mut(), &mut sequence, &mut backoff),
-            Err(fault) => Outcome::Lost(fault),
+    while !context.is_cancelled() {
+        context.heartbeat();
+        let settings = context.links.camera();
+        let outcome = match camera::open(&settings, &context.links.clock, context.token()) {
+            Ok(mut source) => stream(context, &settings, source.as_mut(), &mut sequence, &mut backoff),
+            Err(fault) => StreamEnd::Lost(fault),
         };
         match outcome {
-            Outcome::Over => return Ok(End::Done),
-            Outcome::Left => {}
-            Outcome::Lost(fault) => {
-                lost(life, &fault);
-                pause(life, &settings, backoff.wait());
+            StreamEnd::Over => return Ok(StageEnd::Finished),
+            StreamEnd::Left => {}
+            StreamEnd::Lost(fault) => {
+                lost(context, &fault);
+                pause(context, &settings, backoff.wait());
             }
         }
     }
-    Ok(End::Told)
+    Ok(StageEnd::Cancelled)
 }
 
 /// Hands frames on as long as they come.
 fn stream(
-    life: &Life,
+    context: &StageContext,
     settings: &CameraSettings,
     source: &mut dyn Source,
     sequence: &mut u64,
     backoff: &mut Backoff,
-) -> Outcome {
-    let mut last = life.links.clock.now();
+) -> StreamEnd {
+    let mut last = context.links.clock.now();
     let mut silence = if camera::is_network(&settings.source) { NETWORK_SILENCE } else { SILENCE };
     let mut corrupt = 0;
     loop {
-        if life.is_over() || life.links.camera() != *settings {
-            return Outcome::Left;
+        if context.is_cancelled() || context.links.camera() != *settings {
+            return StreamEnd::Left;
         }
-        life.beat();
+        context.heartbeat();
         let step = source.step();
-        life.links.status.corrupt_frames.add(source.corrupt() - corrupt);
+        context.links.status.corrupt_frames.add(source.corrupt() - corrupt);
         corrupt = source.corrupt();
         match step {
             Ok(Step::Frame(frame)) => {
-                (last, silence) = (life.links.clock.now(), SILENCE);
+                (last, silence) = (context.links.clock.now(), SILENCE);
                 backoff.reset();
-                hand_on(life, settings, frame, *sequence, source.spent());
+                hand_on(context, settings, frame, *sequence, source.spent());
                 *sequence += 1;
             }
-            Ok(Step::NotYet) if life.links.clock.now().saturating_sub(last) > silence => {
+            Ok(Step::NotYet) if context.links.clock.now().saturating_sub(last) > silence => {
                 let text = format!("{} gives no frames", shown(&settings.source));
-                return Outcome::Lost(Fault::new(Kind::Unavailable, text));
+                return StreamEnd::Lost(Fault::new(Kind::Unavailable, text));
             }
             Ok(Step::NotYet) => {}
-            Ok(Step::End) => return Outcome::Over,
-            Err(fault) => return Outcome::Lost(fault),
+            Ok(Step::End) => return StreamEnd::Over,
+            Err(fault) => return StreamEnd::Lost(fault),
         }
     }
 }
 
-fn hand_on(life: &Life, settings: &CameraSettings, mut frame: Frame, sequence: u64, spent: Duration) {
-    let links = &life.links;
+fn hand_on(context: &StageContext, settings: &CameraSettings, mut frame: Frame, sequence: u64, spent: Duration) {
+    let links = &context.links;
     let now = links.clock.now();
     frame.meta.sequence = sequence;
     frame.meta.captured = now.saturating_sub(spent);
@@ -103,13 +103,13 @@ fn hand_on(life: &Life, settings: &CameraSettings, mut frame: Frame, sequence: u
     }
     links.status.newest_picture.set(Some(frame.picture.clone()));
     links.status.frame(now);
-    links.to_show.put(frame.clone());
-    links.to_look.put(frame);
+    links.to_render.put(frame.clone());
+    links.to_recognize.put(frame);
 }
 
 /// The camera is away: said in the log when it begins, and on the screen as long as it lasts.
-fn lost(life: &Life, fault: &Fault) {
-    let status = &life.links.status;
+fn lost(context: &StageContext, fault: &Fault) {
+    let status = &context.links.status;
     status.reconnects.count();
     status.newest_picture.set(None);
     let words = fault.to_string();
@@ -119,12 +119,12 @@ fn lost(life: &Life, fault: &Fault) {
 }
 
 /// Waits, unless another camera is configured meanwhile.
-fn pause(life: &Life, settings: &CameraSettings, wait: Duration) {
-    let until = life.links.clock.now() + wait;
-    while life.links.clock.now() < until && life.links.camera() == *settings {
-        life.beat();
-        let left = until.saturating_sub(life.links.clock.now());
-        if life.links.clock.wait(life.token(), left.min(SLICE)) {
+fn pause(context: &StageContext, settings: &CameraSettings, wait: Duration) {
+    let until = context.links.clock.now() + wait;
+    while context.links.clock.now() < until && context.links.camera() == *settings {
+        context.heartbeat();
+        let left = until.saturating_sub(context.links.clock.now());
+        if context.links.clock.wait(context.token(), left.min(SLICE)) {
             return;
         }
     }

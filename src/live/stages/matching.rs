@@ -1,45 +1,46 @@
-//! The match stage: asks the catalogue, and takes a new catalogue over between two questions.
+//! The match stage: searches the catalogue for every query, and takes over a new catalogue between two queries.
 
-use super::stage::{End, Life};
+use super::stage::{StageContext, StageEnd};
 use crate::drop_oldest::Taken;
 use crate::fault::Result;
 use crate::live::Links;
 use crate::metrics::StageTimes;
 use crate::pipeline::matcher::Matcher;
-use crate::pipeline::sequential::{Answers, answer};
+use crate::pipeline::track_matches::{self, MatchesByTrack};
 use std::sync::Arc;
 use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_millis(200);
-/// How often the catalogue's file is asked whether somebody has changed it.
+/// How often it is checked whether another process has changed the catalogue's file.
 const CHECK: Duration = Duration::from_secs(2);
-/// Answers that are kept: those of the newest tracks.
+/// Tracks whose matches are kept: the newest.
 const KEPT: usize = 32;
 
 /// Runs until it is told to end.
-pub fn run(life: &Life, mut matcher: Matcher) -> Result<End> {
-    let links = &life.links;
-    let mut answers = Arc::new(Answers::new());
+pub fn run(context: &StageContext, mut matcher: Matcher) -> Result<StageEnd> {
+    let links = &context.links;
+    let mut matches = Arc::new(MatchesByTrack::new());
     let mut version = matcher.data_version().ok();
     let mut checked = links.clock.now();
     links.status.products.set(matcher.products() as u64);
-    while !life.is_over() {
-        life.beat();
+    while !context.is_cancelled() {
+        context.heartbeat();
         if let Some(new) = links.matchers.take_now() {
             matcher = new;
             version = matcher.data_version().ok();
             links.status.products.set(matcher.products() as u64);
-            // What the old catalogue answered may not be for sale any more.
-            answers = Arc::default();
-            publish(links, &answers);
+            // Matches of the old catalogue may not be for sale any more.
+            matches = Arc::default();
+            publish(links, &matches);
         }
         match links.queries.take(PATIENCE) {
             Taken::Value(query) => {
                 let mut times = StageTimes::default();
-                let top = links.core().top;
-                answer(Arc::make_mut(&mut answers), &query, &mut matcher, top, &mut times);
-                forget(Arc::make_mut(&mut answers));
-                publish(links, &answers);
+                let most = links.pipeline().matches_per_garment;
+                let by_track = Arc::make_mut(&mut matches);
+                track_matches::update(by_track, &query, &mut matcher, most, &mut times);
+                forget(by_track);
+                publish(links, &matches);
                 links.status.answers.count();
                 times.add("capture to match", links.clock.now().saturating_sub(query.meta.captured));
                 links.status.stages.merge(&times);
@@ -53,7 +54,7 @@ pub fn run(life: &Life, mut matcher: Matcher) -> Result<End> {
             version = changed(links, &matcher, version);
         }
     }
-    Ok(End::Told)
+    Ok(StageEnd::Cancelled)
 }
 
 /// A change of the file by another process, an import say, asks for it to be loaded anew. The file's version now.
@@ -66,13 +67,13 @@ fn changed(links: &Links, matcher: &Matcher, before: Option<i64>) -> Option<i64>
     Some(version)
 }
 
-fn publish(links: &Links, answers: &Arc<Answers>) {
-    links.status.newest_answers.set(answers.clone());
-    links.answers.put(answers.clone());
+fn publish(links: &Links, matches: &Arc<MatchesByTrack>) {
+    links.status.newest_matches.set(matches.clone());
+    links.matches.put(matches.clone());
 }
 
-fn forget(answers: &mut Answers) {
-    while answers.len() > KEPT {
-        answers.pop_first();
+fn forget(matches: &mut MatchesByTrack) {
+    while matches.len() > KEPT {
+        matches.pop_first();
     }
 }

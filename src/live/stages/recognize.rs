@@ -1,15 +1,15 @@
-//! The look stage: frame workers take the newest frame whenever they are free; their results are taken back in the order in
-//! which the frames were taken, and followed.
+//! The recognize stage: frame workers take the newest frame whenever they are free; their results are put back into the order
+//! in which the frames were taken, and tracked.
 
-use super::stage::{End, Life, no_thread, panicked};
+use super::stage::{StageContext, StageEnd, no_thread, panicked};
 use crate::drop_oldest::Taken;
 use crate::fault::{Fault, Kind, Result};
 use crate::frame::Frame;
+use crate::live::Links;
 use crate::live::policy::throttle::rest;
-use crate::live::{Links, Sight};
 use crate::metrics::StageTimes;
 use crate::pipeline::recognizer::Recognizer;
-use crate::pipeline::tracking::Follower;
+use crate::pipeline::tracking::TrackingStage;
 use crate::seam::{Detection, Detections};
 use crate::shutdown::Token;
 use std::collections::{BTreeMap, VecDeque};
@@ -20,17 +20,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::Builder;
 use std::time::{Duration, Instant};
 
-/// How long a thread waits before it looks whether it is time to go.
+/// How long a thread waits before it checks whether it is to end.
 const PATIENCE: Duration = Duration::from_millis(200);
 /// The rate that is shown is over so many frames, and no longer ago than so.
 const RATE_FRAMES: usize = 30;
 const RATE_SPAN: Duration = Duration::from_secs(10);
 
-/// A garment that was found so often is somebody: one false finding does not wake a dark screen.
+/// A garment that was detected this often is a person: one false detection does not wake a dark screen.
 const PERSON: usize = 2;
 
 /// A frame that a worker is done with.
-struct Recognised {
+struct RecognizedFrame {
     /// Counts the frames as they were taken.
     ticket: u64,
     frame: Frame,
@@ -39,16 +39,16 @@ struct Recognised {
 }
 
 /// Where the workers get their frames: taking one and numbering it are one act.
-struct Intake {
+struct FrameIntake {
     links: Arc<Links>,
     tickets: Mutex<()>,
     next: AtomicU64,
 }
 
-impl Intake {
+impl FrameIntake {
     fn take(&self) -> Taken<(u64, Frame)> {
         let _one_at_a_time = self.tickets.lock().unwrap_or_else(PoisonError::into_inner);
-        match self.links.to_look.take(PATIENCE) {
+        match self.links.to_recognize.take(PATIENCE) {
             Taken::Value(frame) => Taken::Value((self.next.fetch_add(1, Ordering::SeqCst), frame)),
             Taken::Nothing => Taken::Nothing,
             Taken::Closed => Taken::Closed,
@@ -60,21 +60,22 @@ impl Intake {
     }
 }
 
-/// Runs until it is told to end. One worker a recognizer; `follower` follows what they find.
-pub fn run(life: &Life, workers: Vec<Recognizer>, mut follower: Follower) -> Result<End> {
-    let intake = Arc::new(Intake { links: life.links.clone(), tickets: Mutex::new(()), next: AtomicU64::new(0) });
+/// Runs until it is told to end. One worker a recognizer; `tracking` tracks what they find.
+pub fn run(context: &StageContext, workers: Vec<Recognizer>, mut tracking: TrackingStage) -> Result<StageEnd> {
+    let intake =
+        Arc::new(FrameIntake { links: context.links.clone(), tickets: Mutex::new(()), next: AtomicU64::new(0) });
     let (outbox, results) = sync_channel(2 * workers.len());
     for (index, recognizer) in workers.into_iter().enumerate() {
-        let (intake, outbox, token) = (intake.clone(), outbox.clone(), life.token().clone());
+        let (intake, outbox, token) = (intake.clone(), outbox.clone(), context.token().clone());
         let work = move || work(recognizer, &intake, &outbox, &token);
         Builder::new().name(format!("frame-{index}")).spawn(work).map_err(no_thread)?;
     }
     drop(outbox);
-    take_back(life, &intake, &results, &mut follower)
+    track_in_order(context, &intake, &results, &mut tracking)
 }
 
 /// A worker: the newest frame in, its garments out.
-fn work(mut recognizer: Recognizer, intake: &Intake, outbox: &SyncSender<Recognised>, token: &Token) {
+fn work(mut recognizer: Recognizer, intake: &FrameIntake, outbox: &SyncSender<RecognizedFrame>, token: &Token) {
     while !token.is_cancelled() {
         let (ticket, frame) = match intake.take() {
             Taken::Value(taken) => taken,
@@ -83,12 +84,12 @@ fn work(mut recognizer: Recognizer, intake: &Intake, outbox: &SyncSender<Recogni
         };
         let mut times = StageTimes::default();
         let start = Instant::now();
-        let recognise = AssertUnwindSafe(|| recognizer.recognize(&frame.picture, &mut times));
-        let detections = catch_unwind(recognise).unwrap_or_else(|panic| Err(panicked("look", panic.as_ref())));
+        let recognize = AssertUnwindSafe(|| recognizer.recognize(&frame.picture, &mut times));
+        let detections = catch_unwind(recognize).unwrap_or_else(|panic| Err(panicked("recognize", panic.as_ref())));
         let spent = start.elapsed();
         times.add("frame", spent);
         let dead = matches!(&detections, Err(fault) if fault.kind() == Kind::Internal);
-        if outbox.send(Recognised { ticket, frame, detections, times }).is_err() || dead {
+        if outbox.send(RecognizedFrame { ticket, frame, detections, times }).is_err() || dead {
             break;
         }
         let status = &intake.links.status;
@@ -96,49 +97,59 @@ fn work(mut recognizer: Recognizer, intake: &Intake, outbox: &SyncSender<Recogni
     }
 }
 
-/// Takes results back in order and follows the garments.
-fn take_back(life: &Life, intake: &Intake, results: &Receiver<Recognised>, follower: &mut Follower) -> Result<End> {
-    let mut early: BTreeMap<u64, Recognised> = BTreeMap::new();
+/// Puts results back into order and tracks the garments.
+fn track_in_order(
+    context: &StageContext,
+    intake: &FrameIntake,
+    results: &Receiver<RecognizedFrame>,
+    tracking: &mut TrackingStage,
+) -> Result<StageEnd> {
+    let mut early: BTreeMap<u64, RecognizedFrame> = BTreeMap::new();
     let mut rate = Rate::default();
     let mut next = 0;
-    while !life.is_over() {
+    while !context.is_cancelled() {
         match results.recv_timeout(PATIENCE) {
-            Ok(recognised) => drop(early.insert(recognised.ticket, recognised)),
-            Err(RecvTimeoutError::Timeout) if intake.taken() == next => life.beat(),
+            Ok(recognized) => drop(early.insert(recognized.ticket, recognized)),
+            Err(RecvTimeoutError::Timeout) if intake.taken() == next => context.heartbeat(),
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => {
                 return Err(Fault::new(Kind::Internal, "every frame worker has ended"));
             }
         }
-        while let Some(recognised) = early.remove(&next) {
+        while let Some(recognized) = early.remove(&next) {
             next += 1;
-            life.beat();
-            follow(life, recognised, follower, &mut rate)?;
+            context.heartbeat();
+            track(context, recognized, tracking, &mut rate)?;
         }
-        life.links.status.in_work.set(intake.taken().saturating_sub(next));
+        context.links.status.in_work.set(intake.taken().saturating_sub(next));
     }
-    Ok(End::Told)
+    Ok(StageEnd::Cancelled)
 }
 
-fn follow(life: &Life, recognised: Recognised, follower: &mut Follower, rate: &mut Rate) -> Result<()> {
-    let links = &life.links;
-    let Recognised { frame, detections, mut times, .. } = recognised;
+fn track(
+    context: &StageContext,
+    recognized: RecognizedFrame,
+    tracking: &mut TrackingStage,
+    rate: &mut Rate,
+) -> Result<()> {
+    let links = &context.links;
+    let RecognizedFrame { frame, detections, mut times, .. } = recognized;
     let detections = detections.inspect_err(|_| links.status.recognition_faults.count())?;
-    follower.set_looks(links.core().looks);
+    tracking.set_max_garments(links.pipeline().max_garments);
     let found = Detections { meta: frame.meta, size: frame.picture.size(), detections };
-    let queries = follower.follow(found, &mut times)?;
-    let sight = Arc::new(Sight { meta: frame.meta, followed: follower.followed(frame.meta) });
-    if sight.followed.iter().any(|seen| seen.garment.gathered >= PERSON) {
+    let queries = tracking.update(found, &mut times)?;
+    let tracks = Arc::new(tracking.tracked(frame.meta));
+    if tracks.garments.iter().any(|garment| garment.gathered >= PERSON) {
         links.status.seen(links.clock.now());
     }
-    links.status.newest_sight.set(Some(sight.clone()));
-    links.sights.put(sight);
+    links.status.newest_tracks.set(Some(tracks.clone()));
+    links.track_updates.put(tracks);
     for query in queries {
         links.status.queries.count();
         links.queries.put(query);
     }
     let now = links.clock.now();
-    links.status.recognised.count();
+    links.status.recognized.count();
     links.status.millirate.set((1e3 * rate.count(now)) as u64);
     times.add("capture to boxes", now.saturating_sub(frame.meta.captured));
     links.status.stages.merge(&times);

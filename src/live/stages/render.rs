@@ -1,17 +1,19 @@
-//! The show stage: at the panel's rate, the newest picture with the newest boxes and answers.
+//! The render stage: at the panel's rate, the newest picture with the newest boxes and matches.
 
-use super::stage::{End, Life};
+use super::stage::{StageContext, StageEnd};
 use crate::clock;
 use crate::display::canvas::Canvas;
 use crate::display::draw::Painter;
 use crate::display::open::{PanelKind, PanelSettings, open};
-use crate::display::panel::Panel;
-use crate::display::scene::{Scene, Status as StatusLine};
+use crate::display::panel::DisplayPanel;
+use crate::display::scene::{Scene, StatusLine};
 use crate::fault::{Fault, Kind, Result};
 use crate::frame::Frame;
+use crate::live::Links;
 use crate::live::status::Phase;
-use crate::live::{Links, Sight};
-use crate::pipeline::sequential::{Answers, scene};
+use crate::pipeline::presenter::scene;
+use crate::pipeline::track_matches::MatchesByTrack;
+use crate::pipeline::tracking::TrackUpdate;
 use embedded_graphics::pixelcolor::{Rgb888, RgbColor};
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,30 +29,30 @@ const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
 /// What is on the screen, or will be with the next picture.
 #[derive(Default)]
-struct Shown {
+struct ScreenContent {
     frame: Option<Frame>,
-    sight: Option<Arc<Sight>>,
-    answers: Arc<Answers>,
+    tracks: Option<Arc<TrackUpdate>>,
+    matches: Arc<MatchesByTrack>,
 }
 
 /// What came in since the last picture.
 #[derive(Clone, Copy, Default)]
-struct News {
+struct Fresh {
     frame: bool,
     any: bool,
 }
 
 /// Runs until it is told to end, or the panel was closed.
-pub fn run(life: &Life, settings: &PanelSettings, rate: u32) -> Result<End> {
-    let (links, tick) = (&life.links, Duration::from_secs(1) / rate.max(1));
-    let mut panel = open_in_time(life, settings)?;
+pub fn run(context: &StageContext, settings: &PanelSettings, rate: u32) -> Result<StageEnd> {
+    let (links, tick) = (&context.links, Duration::from_secs(1) / rate.max(1));
+    let mut panel = open_in_time(context, settings)?;
     let mut painter = Painter::new()?;
     let mut canvas = Canvas::new(panel.size());
-    let mut shown = Shown::default();
-    let mut news = News { any: true, ..News::default() };
+    let mut shown = ScreenContent::default();
+    let mut news = Fresh { any: true, ..Fresh::default() };
     let mut last = Duration::ZERO;
     let mut next = links.clock.now();
-    while !links.clock.wait_until(life.token(), next) {
+    while !links.clock.wait_until(context.token(), next) {
         next = (next + tick).max(links.clock.now());
         shown.take_in(links, &mut news);
         let now = links.clock.now();
@@ -58,7 +60,7 @@ pub fn run(life: &Life, settings: &PanelSettings, rate: u32) -> Result<End> {
         let dark = links.status.dark.get() > 0;
         let due = turned || news.any && !dark;
         if !due && now.saturating_sub(last) < AT_LEAST {
-            life.beat();
+            context.heartbeat();
             continue;
         }
         if canvas.size() != panel.size() {
@@ -74,18 +76,18 @@ pub fn run(life: &Life, settings: &PanelSettings, rate: u32) -> Result<End> {
         links.status.screen_fault.set(panel.fault().map(Fault::to_string));
         last = links.clock.now();
         record(links, &shown, news, [now, drawn, last]);
-        life.beat();
-        news = News::default();
+        context.heartbeat();
+        news = Fresh::default();
         if !panel.is_open() {
-            return Ok(End::Done);
+            return Ok(StageEnd::Finished);
         }
     }
-    Ok(End::Told)
+    Ok(StageEnd::Cancelled)
 }
 
 /// Opens the panel; for a screen of its own that is not there, it looks again for a while.
-fn open_in_time(life: &Life, settings: &PanelSettings) -> Result<Box<dyn Panel>> {
-    let links = &life.links;
+fn open_in_time(context: &StageContext, settings: &PanelSettings) -> Result<Box<dyn DisplayPanel>> {
+    let links = &context.links;
     let until = links.clock.now() + SCREEN_COMES;
     loop {
         let fault = match open(settings) {
@@ -97,8 +99,8 @@ fn open_in_time(life: &Life, settings: &PanelSettings) -> Result<Box<dyn Panel>>
         };
         let may_come = matches!(settings.kind, PanelKind::Kms(_)) && fault.kind() == Kind::Unavailable;
         links.status.screen_fault.set(Some(fault.to_string()));
-        life.beat();
-        if !may_come || links.clock.now() >= until || links.clock.wait(life.token(), LOOK_AGAIN) {
+        context.heartbeat();
+        if !may_come || links.clock.now() >= until || links.clock.wait(context.token(), LOOK_AGAIN) {
             return Err(fault);
         }
     }
@@ -121,7 +123,7 @@ fn set_dark(links: &Links, now: Duration) -> bool {
 }
 
 /// Counts the picture and its times: begun, drawn, presented.
-fn record(links: &Links, shown: &Shown, news: News, [begun, drawn, presented]: [Duration; 3]) {
+fn record(links: &Links, shown: &ScreenContent, news: Fresh, [begun, drawn, presented]: [Duration; 3]) {
     links.status.present(presented, news.frame);
     links.status.stages.add("draw", drawn.saturating_sub(begun));
     links.status.stages.add("present", presented.saturating_sub(drawn));
@@ -130,18 +132,18 @@ fn record(links: &Links, shown: &Shown, news: News, [begun, drawn, presented]: [
     }
 }
 
-impl Shown {
-    fn take_in(&mut self, links: &Links, news: &mut News) {
-        if let Some(frame) = links.to_show.take_now() {
+impl ScreenContent {
+    fn take_in(&mut self, links: &Links, news: &mut Fresh) {
+        if let Some(frame) = links.to_render.take_now() {
             self.frame = Some(frame);
             (news.frame, news.any) = (true, true);
         }
-        if let Some(sight) = links.sights.take_now() {
-            self.sight = Some(sight);
+        if let Some(tracks) = links.track_updates.take_now() {
+            self.tracks = Some(tracks);
             news.any = true;
         }
-        if let Some(answers) = links.answers.take_now() {
-            self.answers = answers;
+        if let Some(matches) = links.matches.take_now() {
+            self.matches = matches;
             news.any = true;
         }
     }
@@ -150,14 +152,14 @@ impl Shown {
         let status = &links.status;
         let fresh = |captured: Duration| now.saturating_sub(captured) <= STALE;
         let frame = self.frame.as_ref().filter(|frame| fresh(frame.meta.captured));
-        let sight = self.sight.as_ref().filter(|sight| frame.is_some() && fresh(sight.meta.captured));
+        let tracks = self.tracks.as_ref().filter(|tracks| frame.is_some() && fresh(tracks.meta.captured));
         let starting = status.phase.get() == Phase::Starting;
         let line = StatusLine {
             text: status.building.get().unwrap_or_else(|| status.summary.get()),
-            frames_per_second: sight.map(|_| status.millirate.get() as f32 / 1e3),
+            frames_per_second: tracks.map(|_| status.millirate.get() as f32 / 1e3),
             warning: status.reasons().into_iter().next().filter(|_| !starting || frame.is_none()),
         };
-        let followed = sight.map_or(&[][..], |sight| &sight.followed);
-        scene(&links.core(), frame.map(|frame| frame.picture.clone()), followed, &self.answers, line)
+        let tracked = tracks.map_or(&[][..], |tracks| &tracks.garments);
+        scene(&links.pipeline(), frame.map(|frame| frame.picture.clone()), tracked, &self.matches, line)
     }
 }

@@ -13,45 +13,45 @@ use std::thread::{Builder, JoinHandle};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
     Capture,
-    Look,
+    Recognize,
     Match,
-    Show,
+    Render,
 }
 
 impl Stage {
-    pub const ALL: [Stage; 4] = [Stage::Capture, Stage::Look, Stage::Match, Stage::Show];
+    pub const ALL: [Stage; 4] = [Stage::Capture, Stage::Recognize, Stage::Match, Stage::Render];
 
     /// Its name, in the log and as its thread's.
     pub fn name(self) -> &'static str {
         match self {
             Stage::Capture => "capture",
-            Stage::Look => "look",
+            Stage::Recognize => "recognize",
             Stage::Match => "match",
-            Stage::Show => "show",
+            Stage::Render => "render",
         }
     }
 
     /// Whether a thread of this name works for it.
     pub fn owns(self, thread: &str) -> bool {
-        thread == self.name() || self == Stage::Look && thread.starts_with("frame-")
+        thread == self.name() || self == Stage::Recognize && thread.starts_with("frame-")
     }
 }
 
-/// One life of a stage: what its thread is given.
-pub struct Life {
+/// What a stage's thread is given.
+pub struct StageContext {
     pub links: Arc<Links>,
     stage: Stage,
     token: Token,
 }
 
-impl Life {
-    /// Says that the stage is getting on.
-    pub fn beat(&self) {
-        self.links.status.beat(self.stage, self.links.clock.now());
+impl StageContext {
+    /// Tells the supervisor that the stage makes progress.
+    pub fn heartbeat(&self) {
+        self.links.status.heartbeat(self.stage, self.links.clock.now());
     }
 
-    /// Whether it is time to go: the program ends, or another life of this stage has taken over.
-    pub fn is_over(&self) -> bool {
+    /// Whether it is to end: the program ends, or a restarted thread of this stage has taken over.
+    pub fn is_cancelled(&self) -> bool {
         self.token.is_cancelled()
     }
 
@@ -60,54 +60,54 @@ impl Life {
     }
 }
 
-/// What the supervisor hears of a stage.
-pub struct Ended {
+/// A stage's thread has ended.
+pub struct StageEnded {
     pub stage: Stage,
-    /// Which of its lives.
-    pub life: u32,
-    pub result: Result<End>,
+    /// Which of its threads: counts the starts of stages.
+    pub generation: u32,
+    pub result: Result<StageEnd>,
 }
 
 /// A stage's end without a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
-    /// It was told to.
-    Told,
+pub enum StageEnd {
+    /// It was told to end.
+    Cancelled,
     /// There is nothing more to do: the recording is over, the window was closed.
-    Done,
+    Finished,
 }
 
 /// A running stage.
-pub struct Running {
-    pub life: u32,
+pub struct RunningStage {
+    pub generation: u32,
     token: Token,
     thread: JoinHandle<()>,
 }
 
-impl Running {
-    /// Starts `body` on a thread of the stage's name. Its end, a panic included, is told to `ended`.
+impl RunningStage {
+    /// Starts `body` on a thread of the stage's name. Its end, a panic included, is sent to `ended`.
     pub fn start(
         stage: Stage,
-        life: u32,
+        generation: u32,
         links: &Arc<Links>,
-        ended: Sender<Ended>,
-        body: impl FnOnce(&Life) -> Result<End> + Send + 'static,
+        ended: Sender<StageEnded>,
+        body: impl FnOnce(&StageContext) -> Result<StageEnd> + Send + 'static,
     ) -> Result<Self> {
         let token = Token::new();
-        let given = Life { links: links.clone(), stage, token: token.clone() };
-        given.beat();
+        let given = StageContext { links: links.clone(), stage, token: token.clone() };
+        given.heartbeat();
         let run = move || {
             let result = catch_unwind(AssertUnwindSafe(|| body(&given)));
             let result = result.unwrap_or_else(|panic| Err(panicked(stage.name(), panic.as_ref())));
             // The supervisor may have gone already.
-            let _ = ended.send(Ended { stage, life, result });
+            let _ = ended.send(StageEnded { stage, generation, result });
         };
         let thread = Builder::new().name(stage.name().into()).spawn(run).map_err(no_thread)?;
-        Ok(Running { life, token, thread })
+        Ok(RunningStage { generation, token, thread })
     }
 
-    /// Tells it to go.
-    pub fn tell(&self) {
+    /// Tells it to end.
+    pub fn cancel(&self) {
         self.token.cancel();
     }
 
@@ -116,7 +116,7 @@ impl Running {
     }
 }
 
-/// The system gave no thread.
+/// The system starts no thread.
 pub fn no_thread(error: std::io::Error) -> Fault {
     Fault::new(Kind::Unavailable, "cannot start a thread").cause(error).cure("see what else runs on this machine")
 }

@@ -10,9 +10,9 @@ use std::time::Duration;
 /// However starved, a stage that stands still for so many times the limit is stuck.
 const LONGEST: u32 = 4;
 
-/// The signs of life at one moment. All times are the program's clock.
+/// When each stage last made progress, as of one moment. All times are the program's clock.
 #[derive(Clone, Copy, Debug)]
-pub struct Pulse {
+pub struct Heartbeats {
     pub now: Duration,
     /// When each running stage last got on; `None`: it does not run.
     pub beats: [Option<Duration>; Stage::ALL.len()],
@@ -22,10 +22,10 @@ pub struct Pulse {
     pub last_present: Option<Duration>,
 }
 
-impl Pulse {
-    /// The signs of life of the stages that run.
-    pub fn feel(links: &Links, runs: impl Fn(Stage) -> bool) -> Self {
-        Pulse {
+impl Heartbeats {
+    /// Of the stages that run.
+    pub fn read(links: &Links, runs: impl Fn(Stage) -> bool) -> Self {
+        Heartbeats {
             // Before the beats: what beats in between is not in the future.
             now: links.clock.now(),
             beats: Stage::ALL.map(|stage| runs(stage).then(|| links.status.last_beat(stage))),
@@ -42,7 +42,7 @@ impl Pulse {
 
     fn stands_still(&self, stage: Stage, limit: Duration) -> bool {
         let old = |then: Duration| self.now.saturating_sub(then) > limit;
-        let unshown = self.unshown_since.filter(|_| stage == Stage::Show);
+        let unshown = self.unshown_since.filter(|_| stage == Stage::Render);
         self.beats[stage as usize].is_some_and(old) || unshown.is_some_and(old)
     }
 
@@ -56,7 +56,7 @@ impl Pulse {
 
 /// What is to be thought of the stages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum StallVerdict {
     /// They get on, or it is too early to say.
     Well,
     /// This one stands still because other programs have the processor: to start it anew would not help.
@@ -67,27 +67,27 @@ pub enum Verdict {
 
 /// Tells a stage that waits for the processor from one that hangs.
 #[derive(Debug, Default)]
-pub struct Suspicion {
+pub struct StallDetector {
     /// Of each stage that stands still: when that was noticed, and what its threads had waited by then.
     noticed: BTreeMap<Stage, (Duration, Vec<Thread>)>,
 }
 
-impl Suspicion {
+impl StallDetector {
     /// `threads` are asked only where a stage stands still. It is watched for half of `limit` at least before it is judged, so
     /// that a main thread that was starved itself does not judge by what it slept through.
-    pub fn judge(&mut self, pulse: &Pulse, limit: Duration, threads: impl Fn() -> Vec<Thread>) -> Verdict {
+    pub fn judge(&mut self, pulse: &Heartbeats, limit: Duration, threads: impl Fn() -> Vec<Thread>) -> StallVerdict {
         self.noticed.retain(|stage, _| pulse.stands_still(*stage, limit / 2));
         for stage in Stage::ALL.into_iter().filter(|stage| pulse.stands_still(*stage, limit / 2)) {
             self.noticed.entry(stage).or_insert_with(|| (pulse.now, threads()));
         }
-        let Some(stage) = pulse.stalled(limit) else { return Verdict::Well };
-        let Some((since, before)) = self.noticed.get(&stage) else { return Verdict::Well };
+        let Some(stage) = pulse.stalled(limit) else { return StallVerdict::Well };
+        let Some((since, before)) = self.noticed.get(&stage) else { return StallVerdict::Well };
         let watched = pulse.now.saturating_sub(*since);
         match () {
-            _ if watched < limit / 2 => Verdict::Well,
-            _ if pulse.stands_still(stage, LONGEST * limit) => Verdict::Stuck(stage),
-            _ if 2 * waited(stage, before, &threads()) >= watched => Verdict::Starved(stage),
-            _ => Verdict::Stuck(stage),
+            _ if watched < limit / 2 => StallVerdict::Well,
+            _ if pulse.stands_still(stage, LONGEST * limit) => StallVerdict::Stuck(stage),
+            _ if 2 * waited(stage, before, &threads()) >= watched => StallVerdict::Starved(stage),
+            _ => StallVerdict::Stuck(stage),
         }
     }
 }
@@ -111,8 +111,8 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
-    fn well() -> Pulse {
-        Pulse { now: at(100), beats: [Some(at(99)); 4], unshown_since: None, last_present: Some(at(99)) }
+    fn well() -> Heartbeats {
+        Heartbeats { now: at(100), beats: [Some(at(99)); 4], unshown_since: None, last_present: Some(at(99)) }
     }
 
     #[test]
@@ -133,31 +133,31 @@ mod tests {
         }
         let mut pulse = well();
         pulse.beats = [Some(at(99)), Some(at(10)), Some(at(10)), Some(at(99))];
-        assert_eq!(pulse.stalled(LIMIT), Some(Stage::Look));
+        assert_eq!(pulse.stalled(LIMIT), Some(Stage::Recognize));
     }
 
     #[test]
     fn frames_that_never_become_pixels_are_the_screens_fault_though_every_stage_is_alive() {
-        let pulse = Pulse { unshown_since: Some(at(80)), ..well() };
-        assert_eq!(pulse.stalled(LIMIT), Some(Stage::Show));
+        let pulse = Heartbeats { unshown_since: Some(at(80)), ..well() };
+        assert_eq!(pulse.stalled(LIMIT), Some(Stage::Render));
         assert!(!pulse.progresses(LIMIT));
     }
 
     #[test]
     fn a_screen_that_is_never_drawn_is_no_progress() {
-        assert!(!Pulse { last_present: None, ..well() }.progresses(LIMIT));
-        assert!(!Pulse { last_present: Some(at(80)), ..well() }.progresses(LIMIT));
+        assert!(!Heartbeats { last_present: None, ..well() }.progresses(LIMIT));
+        assert!(!Heartbeats { last_present: Some(at(80)), ..well() }.progresses(LIMIT));
     }
 
     /// Of a stage that beat last at second 80, what is thought second by second while its thread waits for `share` of the time.
-    fn verdicts(stage: Stage, thread: &str, share: f64, seconds: impl IntoIterator<Item = u64>) -> Vec<Verdict> {
-        let mut suspicion = Suspicion::default();
+    fn verdicts(stage: Stage, thread: &str, share: f64, seconds: impl IntoIterator<Item = u64>) -> Vec<StallVerdict> {
+        let mut stall_detector = StallDetector::default();
         let judge = |second: u64| {
-            let mut pulse = Pulse { now: at(second), beats: [Some(at(second)); 4], ..well() };
+            let mut pulse = Heartbeats { now: at(second), beats: [Some(at(second)); 4], ..well() };
             pulse.beats[stage as usize] = Some(at(80));
             let waited = at(1000) + at(second).mul_f64(share);
             let threads = [Thread { id: 7, name: thread.into(), waited }, Thread { id: 8, ..thread_of_main(second) }];
-            suspicion.judge(&pulse, LIMIT, || threads.to_vec())
+            stall_detector.judge(&pulse, LIMIT, || threads.to_vec())
         };
         seconds.into_iter().map(judge).collect()
     }
@@ -170,34 +170,37 @@ mod tests {
     #[test]
     fn a_stage_that_waits_for_the_processor_is_starved_and_one_that_does_not_is_stuck() {
         let starved = verdicts(Stage::Capture, "capture", 0.9, 81..=110);
-        assert!(starved[..15].iter().all(|verdict| *verdict == Verdict::Well), "{starved:?}");
-        assert!(starved[15..].iter().all(|verdict| *verdict == Verdict::Starved(Stage::Capture)), "{starved:?}");
+        assert!(starved[..15].iter().all(|verdict| *verdict == StallVerdict::Well), "{starved:?}");
+        assert!(starved[15..].iter().all(|verdict| *verdict == StallVerdict::Starved(Stage::Capture)), "{starved:?}");
         let stuck = verdicts(Stage::Capture, "capture", 0.2, 81..=96);
-        assert_eq!((stuck[14], stuck[15]), (Verdict::Well, Verdict::Stuck(Stage::Capture)));
-        let others = verdicts(Stage::Show, "capture", 0.9, 81..=96);
-        assert_eq!(others[15], Verdict::Stuck(Stage::Show), "another stage's waiting excuses nothing");
-        let worker = verdicts(Stage::Look, "frame-3", 0.9, 81..=96);
-        assert_eq!(worker[15], Verdict::Starved(Stage::Look));
+        assert_eq!((stuck[14], stuck[15]), (StallVerdict::Well, StallVerdict::Stuck(Stage::Capture)));
+        let others = verdicts(Stage::Render, "capture", 0.9, 81..=96);
+        assert_eq!(others[15], StallVerdict::Stuck(Stage::Render), "another stage's waiting excuses nothing");
+        let worker = verdicts(Stage::Recognize, "frame-3", 0.9, 81..=96);
+        assert_eq!(worker[15], StallVerdict::Starved(Stage::Recognize));
     }
 
     #[test]
     fn even_the_starved_are_stuck_some_time() {
         let verdicts = verdicts(Stage::Match, "match", 1.0, 81..=141);
-        assert_eq!(verdicts[59], Verdict::Starved(Stage::Match));
-        assert_eq!(verdicts[60], Verdict::Stuck(Stage::Match));
+        assert_eq!(verdicts[59], StallVerdict::Starved(Stage::Match));
+        assert_eq!(verdicts[60], StallVerdict::Stuck(Stage::Match));
     }
 
     #[test]
     fn what_main_slept_through_is_not_judged_at_once() {
-        let verdicts = verdicts(Stage::Show, "show", 0.0, [81, 130, 134, 138]);
-        assert_eq!(verdicts, [Verdict::Well, Verdict::Well, Verdict::Well, Verdict::Stuck(Stage::Show)]);
+        let verdicts = verdicts(Stage::Render, "render", 0.0, [81, 130, 134, 138]);
+        assert_eq!(
+            verdicts,
+            [StallVerdict::Well, StallVerdict::Well, StallVerdict::Well, StallVerdict::Stuck(Stage::Render)]
+        );
     }
 
     #[test]
     fn where_the_kernel_does_not_count_a_stage_that_stands_still_is_stuck() {
-        let mut suspicion = Suspicion::default();
-        let pulse = |second| Pulse { now: at(second), beats: [Some(at(80)); 4], ..well() };
-        assert_eq!(suspicion.judge(&pulse(88), LIMIT, Vec::new), Verdict::Well);
-        assert_eq!(suspicion.judge(&pulse(96), LIMIT, Vec::new), Verdict::Stuck(Stage::Capture));
+        let mut stall_detector = StallDetector::default();
+        let pulse = |second| Heartbeats { now: at(second), beats: [Some(at(80)); 4], ..well() };
+        assert_eq!(stall_detector.judge(&pulse(88), LIMIT, Vec::new), StallVerdict::Well);
+        assert_eq!(stall_detector.judge(&pulse(96), LIMIT, Vec::new), StallVerdict::Stuck(Stage::Capture));
     }
 }

@@ -1,36 +1,36 @@
 //! Main's part: starts the stages, listens to signals, sees that frames become pixels, and ends everything in order.
 
 use super::notify::Notifier;
-use super::stall::{Pulse, Suspicion, Verdict};
+use super::stall::{Heartbeats, StallDetector, StallVerdict};
 use crate::clock::{Clock, SystemClock};
 use crate::fault::{Fault, Kind, Result};
 use crate::live::jobs::engine_build;
 use crate::live::load::{self, Loaded};
 use crate::live::policy::throttle::{Cause, Throttle};
-use crate::live::stages::stage::{End, Ended, Life, Running, Stage};
+use crate::live::stages::stage::{RunningStage, Stage, StageContext, StageEnd, StageEnded};
 use crate::live::stages::{capture, matching, recognize, render};
 use crate::live::status::Phase;
 use crate::live::{Links, LiveSettings};
 use crate::machine::{self, Board};
 use crate::network::Backend;
 use crate::pipeline::matcher::Matcher;
+use crate::pipeline::presenter::status_text;
 use crate::pipeline::recognizer::Recognizer;
-use crate::pipeline::sequential::status_text;
-use crate::pipeline::tracking::Follower;
+use crate::pipeline::tracking::TrackingStage;
 use crate::shutdown::{Request, Token};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::time::{Duration, Instant};
 
-/// How often main looks round.
+/// How often main checks everything.
 const ROUND: Duration = Duration::from_millis(200);
-/// How often the board's heat is looked at.
-const HEAT: Duration = Duration::from_secs(2);
+/// How often the board's temperature is read.
+const BOARD_READ_INTERVAL: Duration = Duration::from_secs(2);
 /// All stages end within this.
-const FAREWELL: Duration = Duration::from_millis(1800);
-/// A stage that is stuck again within this is beyond help.
-const FORGIVEN: Duration = Duration::from_secs(3600);
+const STOP_TIMEOUT: Duration = Duration::from_millis(1800);
+/// A stage that fails again within this ends the program.
+const RESTART_FORGIVEN_AFTER: Duration = Duration::from_secs(3600);
 
 /// Reads the configuration again.
 pub type Reread = Arc<dyn Fn() -> Result<LiveSettings> + Send + Sync>;
@@ -40,22 +40,22 @@ pub struct Live {
     links: Arc<Links>,
     settings: LiveSettings,
     reread: Reread,
-    running: BTreeMap<Stage, Running>,
-    lives: u32,
+    running: BTreeMap<Stage, RunningStage>,
+    generations: u32,
     restarted: BTreeMap<Stage, Duration>,
-    ended: (Sender<Ended>, Receiver<Ended>),
+    ended: (Sender<StageEnded>, Receiver<StageEnded>),
     loading: Option<Receiver<Result<Loaded>>>,
     recognizer: Option<Recognizer>,
     /// The model on the engines that are being built.
     building: Option<Receiver<Result<Recognizer>>>,
     /// Ends what is being built.
-    enough: Token,
+    cancel_jobs: Token,
     reloading: Option<Receiver<Result<Reloaded>>>,
     notifier: Notifier,
-    fed: Option<Duration>,
-    suspicion: Suspicion,
+    watchdog_fed: Option<Duration>,
+    stall_detector: StallDetector,
     throttle: Throttle,
-    felt: Option<Duration>,
+    board_read: Option<Duration>,
 }
 
 /// A configuration that can be used, and the catalogue that it names.
@@ -74,22 +74,22 @@ impl Live {
             links,
             reread,
             running: BTreeMap::new(),
-            lives: 0,
+            generations: 0,
             restarted: BTreeMap::new(),
             ended: channel(),
             loading: Some(load::in_background(move || load::everything(&wanted))?),
             recognizer: None,
             building: None,
-            enough: Token::new(),
+            cancel_jobs: Token::new(),
             reloading: None,
             notifier: Notifier::from_environment(),
-            fed: None,
-            suspicion: Suspicion::default(),
+            watchdog_fed: None,
+            stall_detector: StallDetector::default(),
             throttle: Throttle::default(),
-            felt: None,
+            board_read: None,
             settings,
         };
-        live.start_show()?;
+        live.start_render()?;
         live.run_stage(Stage::Capture, capture::run)?;
         Ok(live)
     }
@@ -133,22 +133,22 @@ impl Live {
                 return Ok(false);
             }
         }
-        let pulse = Pulse::feel(&self.links, |stage| self.running.contains_key(&stage));
-        match self.suspicion.judge(&pulse, self.settings.stall, machine::threads) {
-            Verdict::Well => self.feel_hunger(None),
-            Verdict::Starved(stage) => self.feel_hunger(Some(stage)),
-            Verdict::Stuck(stage) => {
+        let pulse = Heartbeats::read(&self.links, |stage| self.running.contains_key(&stage));
+        match self.stall_detector.judge(&pulse, self.settings.stall, machine::threads) {
+            StallVerdict::Well => self.report_starvation(None),
+            StallVerdict::Starved(stage) => self.report_starvation(Some(stage)),
+            StallVerdict::Stuck(stage) => {
                 let text = format!("the stage {} is stuck: no progress for {:?}", stage.name(), self.settings.stall);
                 self.restart(stage, Fault::new(Kind::Internal, text))?;
             }
         }
-        self.feel_heat(pulse.now);
+        self.adjust_throttle(pulse.now);
         self.report(&pulse);
         Ok(true)
     }
 
     /// Says which stage waits for the processor, while one does.
-    fn feel_hunger(&self, stage: Option<Stage>) {
+    fn report_starvation(&self, stage: Option<Stage>) {
         let words = stage.map(|stage| {
             format!("starved: the stage {} waits for the processor, which other programs have; end them", stage.name())
         });
@@ -161,11 +161,11 @@ impl Live {
     }
 
     /// Lets recognition work less while the board is too hot or slow, and more again when it is not.
-    fn feel_heat(&mut self, now: Duration) {
-        if self.felt.is_some_and(|felt| now.saturating_sub(felt) < HEAT) {
+    fn adjust_throttle(&mut self, now: Duration) {
+        if self.board_read.is_some_and(|read| now.saturating_sub(read) < BOARD_READ_INTERVAL) {
             return;
         }
-        self.felt = Some(now);
+        self.board_read = Some(now);
         let (status, settings) = (&self.links.status, &self.settings.heat);
         let board = Board::read(&settings.sysfs);
         status.millidegrees.set((1e3 * board.hottest().unwrap_or(0.0).max(0.0)) as u64);
@@ -201,11 +201,11 @@ impl Live {
         self.summarise(&recognizer, matcher.products());
         self.recognizer = Some(recognizer);
         if unbuilt {
-            let (settings, links, token) = (self.settings.clone(), self.links.clone(), self.enough.clone());
+            let (settings, links, token) = (self.settings.clone(), self.links.clone(), self.cancel_jobs.clone());
             self.building = Some(load::in_background(move || engine_build::build(&settings, &links, &token))?);
         }
-        self.start_look()?;
-        self.run_stage(Stage::Match, move |life| matching::run(life, matcher))
+        self.start_recognize()?;
+        self.run_stage(Stage::Match, move |context| matching::run(context, matcher))
     }
 
     /// The engines are there: recognition goes over to them. Where they cannot be built it stays on the CPU, and that is said.
@@ -213,7 +213,7 @@ impl Live {
         let Some(result) = self.building.as_ref().and_then(|building| building.try_recv().ok()) else { return Ok(()) };
         self.building = None;
         let recognizer = match result {
-            Ok(recognizer) => recognizer.at_most(self.settings.detections),
+            Ok(recognizer) => recognizer.at_most(self.settings.max_detections),
             Err(fault) => {
                 log::error!("the network stays on the CPU: {fault}");
                 let status = &self.links.status;
@@ -226,10 +226,10 @@ impl Live {
         };
         self.summarise(&recognizer, self.links.status.products.get() as usize);
         self.recognizer = Some(recognizer);
-        if let Some(old) = self.running.remove(&Stage::Look) {
-            old.tell();
+        if let Some(old) = self.running.remove(&Stage::Recognize) {
+            old.cancel();
         }
-        self.start_look()
+        self.start_recognize()
     }
 
     fn summarise(&self, recognizer: &Recognizer, products: usize) {
@@ -242,51 +242,55 @@ impl Live {
         status.summary.set(text);
     }
 
-    fn run_stage(&mut self, stage: Stage, body: impl FnOnce(&Life) -> Result<End> + Send + 'static) -> Result<()> {
-        self.lives += 1;
-        let running = Running::start(stage, self.lives, &self.links, self.ended.0.clone(), body)?;
+    fn run_stage(
+        &mut self,
+        stage: Stage,
+        body: impl FnOnce(&StageContext) -> Result<StageEnd> + Send + 'static,
+    ) -> Result<()> {
+        self.generations += 1;
+        let running = RunningStage::start(stage, self.generations, &self.links, self.ended.0.clone(), body)?;
         self.running.insert(stage, running);
         Ok(())
     }
 
-    fn start_show(&mut self) -> Result<()> {
+    fn start_render(&mut self) -> Result<()> {
         let (panel, rate) = (self.settings.panel.clone(), self.settings.rate);
-        self.run_stage(Stage::Show, move |life| render::run(life, &panel, rate))
+        self.run_stage(Stage::Render, move |context| render::run(context, &panel, rate))
     }
 
-    fn start_look(&mut self) -> Result<()> {
+    fn start_recognize(&mut self) -> Result<()> {
         let Some(recognizer) = &self.recognizer else { return Ok(()) };
         let workers = load::workers(&self.settings, recognizer);
-        let follower = Follower::new(recognizer.share(), self.settings.core.looks);
-        self.run_stage(Stage::Look, move |life| recognize::run(life, workers, follower))
+        let tracking = TrackingStage::new(recognizer.aggregator(), self.settings.pipeline.max_garments);
+        self.run_stage(Stage::Recognize, move |context| recognize::run(context, workers, tracking))
     }
 
     fn start_match(&mut self) -> Result<()> {
         let Some(recognizer) = &self.recognizer else { return Ok(()) };
         let (settings, manifest) = (self.settings.clone(), recognizer.manifest().clone());
-        self.run_stage(Stage::Match, move |life| matching::run(life, load::matcher(&settings, &manifest)?))
+        self.run_stage(Stage::Match, move |context| matching::run(context, load::matcher(&settings, &manifest)?))
     }
 
     /// A stage has ended. False when that is the end of everything.
-    fn after(&mut self, ended: Ended) -> Result<bool> {
-        if self.running.get(&ended.stage).is_none_or(|running| running.life != ended.life) {
+    fn after(&mut self, ended: StageEnded) -> Result<bool> {
+        if self.running.get(&ended.stage).is_none_or(|running| running.generation != ended.generation) {
             return Ok(true);
         }
         match ended.result {
-            Ok(End::Done) => Ok(false),
-            Ok(End::Told) => Ok(true),
+            Ok(StageEnd::Finished) => Ok(false),
+            Ok(StageEnd::Cancelled) => Ok(true),
             Err(fault) if self.links.status.phase.get() == Phase::Starting => Err(fault),
             Err(fault) => self.restart(ended.stage, fault).map(|()| true),
         }
     }
 
-    /// Gives a stage another life; its thread, if it is stuck, is left behind. The second time within an hour the fault stands.
+    /// Starts a stage's thread anew; the old one, if it is stuck, is left behind. The second failure within an hour is final.
     fn restart(&mut self, stage: Stage, fault: Fault) -> Result<()> {
         let now = self.links.clock.now();
         if let Some(old) = self.running.remove(&stage) {
-            old.tell();
+            old.cancel();
         }
-        if self.restarted.get(&stage).is_some_and(|then| now.saturating_sub(*then) < FORGIVEN) {
+        if self.restarted.get(&stage).is_some_and(|then| now.saturating_sub(*then) < RESTART_FORGIVEN_AFTER) {
             log::error!("the stage {} failed again after a restart", stage.name());
             return Err(fault);
         }
@@ -295,9 +299,9 @@ impl Live {
         self.links.status.restarts.count();
         match stage {
             Stage::Capture => self.run_stage(stage, capture::run),
-            Stage::Look => self.start_look(),
+            Stage::Recognize => self.start_recognize(),
             Stage::Match => self.start_match(),
-            Stage::Show => self.start_show(),
+            Stage::Render => self.start_render(),
         }
     }
 
@@ -333,7 +337,7 @@ impl Live {
         self.settings = LiveSettings {
             camera: settings.camera,
             catalogue: settings.catalogue,
-            core: settings.core,
+            pipeline: settings.pipeline,
             blank: settings.blank,
             heat: settings.heat,
             ..self.settings.clone()
@@ -353,17 +357,17 @@ impl Live {
     }
 
     /// Tells the service manager.
-    fn report(&mut self, pulse: &Pulse) {
+    fn report(&mut self, pulse: &Heartbeats) {
         let status = &self.links.status;
         if status.phase.get() == Phase::Starting && self.recognizer.is_some() && pulse.last_present.is_some() {
             status.phase.set(Phase::Running);
             log::info!("running");
             self.notifier.ready();
         }
-        let due = |interval| self.fed.is_none_or(|fed| pulse.now.saturating_sub(fed) >= interval);
+        let due = |interval| self.watchdog_fed.is_none_or(|fed| pulse.now.saturating_sub(fed) >= interval);
         if self.notifier.interval().is_some_and(due) && pulse.progresses(self.settings.stall) {
             self.notifier.alive();
-            self.fed = Some(pulse.now);
+            self.watchdog_fed = Some(pulse.now);
         }
         let words = status.reasons().into_iter().next().unwrap_or_else(|| status.summary.get());
         self.notifier.status(&words);
@@ -372,14 +376,14 @@ impl Live {
     /// Tells every stage to end, and waits for each in the way of a frame.
     fn stop(&mut self) {
         self.links.status.phase.set(Phase::Stopping);
-        self.enough.cancel();
+        self.cancel_jobs.cancel();
         self.notifier.stopping();
         for running in self.running.values() {
-            running.tell();
+            running.cancel();
         }
-        self.links.to_look.close();
+        self.links.to_recognize.close();
         self.links.queries.close();
-        let deadline = Instant::now() + FAREWELL;
+        let deadline = Instant::now() + STOP_TIMEOUT;
         for (stage, running) in &self.running {
             while !running.is_finished() && Instant::now() < deadline {
                 std::thread::sleep(Duration::from_millis(5));

@@ -10,7 +10,7 @@ use super::*;
 use crate::geometry::{Network, Rect, Size};
 use crate::metrics::StageTimes;
 use crate::network::{Engine, FeatureMaps};
-use crate::pipeline::features::{Features, Head};
+use crate::pipeline::features::{Features, RoiHead};
 use crate::seam::Pyramid;
 use crate::seam::settings::{FeatureSettings, RoiSettings};
 use std::cell::{Cell, RefCell};
@@ -354,7 +354,7 @@ fn hold(head: &mut dyn Engine, rows: usize, maps: &Maps, picture: f32, boxes: &[
     let wanted = pyramid.roi_align(boxes, ROIS[1], rows, &settings);
     let times = &mut StageTimes::default();
     let features = Features::new(FeatureMaps::Device(maps.clone()), &features, INPUT, times);
-    let of = Head { name: "head", rois: "rois", side: ROIS[1] };
+    let of = RoiHead { name: "head", rois: "rois", side: ROIS[1] };
     let found = features.run_head(&of, head, boxes, rows, &settings, times).unwrap().remove(0);
     assert_eq!(times.summaries().len(), 1, "RoIAlign has no time of its own");
     assert_eq!(found.shape(), wanted.shape());

@@ -378,7 +378,7 @@ impl Nvinfer {
     }
 
     /// Puts a serialised engine onto the GPU.
-    pub fn load(self: &Arc<Self>, gpu: &Arc<Gpu>, engine: &[u8]) -> Result<Arc<Plan>> {
+    pub fn load(self: &Arc<Self>, gpu: &Arc<Gpu>, engine: &[u8]) -> Result<Arc<LoadedEngine>> {
         if self.make.runtime.is_none() {
             return Err(self.fault("load an engine: the library has no runtime"));
         }
@@ -390,7 +390,7 @@ impl Nvinfer {
             return Err(self.fault("load an engine"));
         }
         let mut plan =
-            Plan { library: self.clone(), gpu: gpu.clone(), handle, making: Mutex::new(()), tensors: vec![] };
+            LoadedEngine { library: self.clone(), gpu: gpu.clone(), handle, making: Mutex::new(()), tensors: vec![] };
         // SAFETY: the handle is the shim's, and it fills in one info a tensor.
         unsafe {
             for index in 0..(self.shim.tensor_count)(handle) {
@@ -448,7 +448,7 @@ pub struct TensorInfo {
 }
 
 /// An engine on the GPU: its weights, which any number of contexts share.
-pub struct Plan {
+pub struct LoadedEngine {
     library: Arc<Nvinfer>,
     gpu: Arc<Gpu>,
     handle: Ptr,
@@ -458,11 +458,11 @@ pub struct Plan {
 }
 
 // SAFETY: TensorRT's engines may be read from every thread; contexts are made under a lock.
-unsafe impl Send for Plan {}
+unsafe impl Send for LoadedEngine {}
 // SAFETY: as above.
-unsafe impl Sync for Plan {}
+unsafe impl Sync for LoadedEngine {}
 
-impl Drop for Plan {
+impl Drop for LoadedEngine {
     fn drop(&mut self) {
         // SAFETY: every context holds the plan, so none is left.
         unsafe { (self.library.shim.unload)(self.handle) }
@@ -575,7 +575,7 @@ pub type Output = (Vec<usize>, Vec<f32>);
 
 /// What one thread runs an engine with: a stream, and device buffers that stay from frame to frame.
 pub struct Context {
-    plan: Arc<Plan>,
+    plan: Arc<LoadedEngine>,
     handle: Ptr,
     stream: Ptr,
     /// One a tensor.
@@ -593,7 +593,7 @@ unsafe impl Send for Context {}
 impl Context {
     /// # Errors
     /// [`Kind::Unavailable`]: not enough memory.
-    pub fn new(plan: &Arc<Plan>) -> Result<Self> {
+    pub fn new(plan: &Arc<LoadedEngine>) -> Result<Self> {
         let gpu = &plan.gpu;
         gpu.make_current()?;
         let mut stream = null_mut();

@@ -1,18 +1,19 @@
-//! What the network sees of shop pictures, stills and clips, kept in the cache.
+//! The recognizer on shop pictures, stills and clips, with its detections kept in the cache.
 
-use super::Noise;
+use super::cache::Cache;
+use super::noise::{Noise, published};
+use super::pairs::QueryRow;
+use super::random::{Reservoir, SeededRng};
+use super::record::{DetectionRecord, FrameDetection};
 use crate::capture::{self, Source, read_picture};
-use crate::evaluation::noise::published;
-use crate::evaluation::pairs::QueryRow;
-use crate::evaluation::random::Reservoir;
-use crate::evaluation::{Cache, Dice, Record, Seen};
 use crate::fault::{Fault, Kind, Result};
 use crate::frame::{Frame, Picture};
 use crate::geometry::{Camera, Rect, Size};
 use crate::metrics::StageTimes;
 use crate::network::Manifest;
-use crate::pipeline::recognizer::{Recognizer, Sighting, largest, product_of};
-use crate::pipeline::workers::recognise_in_order;
+use crate::pipeline::aggregator::Aggregator;
+use crate::pipeline::recognizer::{Candidate, Recognizer, largest, product_of};
+use crate::pipeline::workers::recognize_in_order;
 use crate::seam::{Detection, Embedding, Region};
 use std::collections::VecDeque;
 use std::path::Path;
@@ -24,38 +25,42 @@ const SUBSTITUTE_SCORE: f32 = 0.1;
 /// Its class: none of the model's.
 const NO_CLASS: usize = u32::MAX as usize;
 /// A query counts as detected where a box overlaps the given one this much. IoU.
-const DETECTED: f32 = 0.5;
+pub const DETECTED_IOU: f32 = 0.5;
 
-/// The network with its cache.
-pub struct Eye {
+/// Recognizers of one model, a thread each, with a cache of what they gave.
+pub struct CachedRecognizer {
     workers: Vec<Recognizer>,
+    aggregator: Aggregator,
     cache: Cache,
 }
 
 /// A shop picture's product: by the published rule, and by its region where that is known.
-pub struct ShopSeen {
-    pub largest: Seen,
-    pub of_region: Seen,
+#[derive(Clone, Debug)]
+pub struct ShopDetections {
+    pub largest: FrameDetection,
+    pub of_region: FrameDetection,
 }
 
 /// A still: in the given box, and in the box that was found for it.
-pub struct StillSeen {
+#[derive(Clone, Debug)]
+pub struct StillDetections {
     pub given: Detection,
     pub found: Option<Detection>,
 }
 
 /// Frames that were chosen, as a source for the frame workers.
-struct Chosen(VecDeque<Frame>);
+struct ChosenFrames(VecDeque<Frame>);
 
-impl Source for Chosen {
+impl Source for ChosenFrames {
     fn next(&mut self) -> Result<Option<Frame>> {
         Ok(self.0.pop_front())
     }
 }
 
-impl Eye {
+impl CachedRecognizer {
     pub fn new(workers: Vec<Recognizer>, cache: Cache) -> Self {
-        Eye { workers, cache }
+        let aggregator = workers[0].aggregator();
+        CachedRecognizer { workers, aggregator, cache }
     }
 
     pub fn manifest(&self) -> &Manifest {
@@ -64,101 +69,102 @@ impl Eye {
 
     /// One embedding of a window: the aggregation graph.
     pub fn aggregate(&mut self, window: &[Embedding]) -> Result<Embedding> {
-        self.workers[0].aggregate(window, &mut StageTimes::default())
+        self.aggregator.aggregate(window, &mut StageTimes::default())
     }
 
     /// The product in a shop picture; the whole picture where nothing is found.
-    pub fn shop_picture(&mut self, path: &Path, region: Option<Region>) -> Result<ShopSeen> {
+    pub fn shop_picture(&mut self, path: &Path, region: Option<Region>) -> Result<ShopDetections> {
         let key = format!("shop {} {}", region.map_or("any", Region::name), identity(path)?);
         let record = match self.cache.get(&key) {
             Some(record) => record,
             None => {
-                let record = self.see_shop_picture(&read_picture(path)?, region)?;
+                let record = self.recognize_shop_picture(&read_picture(path)?, region)?;
                 self.cache.put(&key, &record)?;
                 record
             }
         };
-        let mut seen = record.seen.into_iter();
+        let mut seen = record.detections.into_iter();
         match (seen.next(), seen.next()) {
             (Some(largest), of_region) => {
-                Ok(ShopSeen { of_region: of_region.unwrap_or_else(|| largest.clone()), largest })
+                Ok(ShopDetections { of_region: of_region.unwrap_or_else(|| largest.clone()), largest })
             }
             _ => Err(Fault::new(Kind::Internal, format!("nothing was kept of {}", path.display()))),
         }
     }
 
-    fn see_shop_picture(&mut self, picture: &Picture, region: Option<Region>) -> Result<Record> {
+    fn recognize_shop_picture(&mut self, picture: &Picture, region: Option<Region>) -> Result<DetectionRecord> {
         let regions = self.manifest().class_regions();
-        let choose = |found: &[Sighting]| {
+        let choose = |found: &[Candidate]| {
             let of_region = region.and_then(|region| product_of(found, &regions, Some(region)));
             let mut places: Vec<usize> = largest(found).into_iter().chain(of_region).collect();
             places.dedup();
             places
         };
         let found = self.workers[0].recognize_some(picture, &mut StageTimes::default(), choose)?;
-        let mut seen: Vec<Seen> =
-            found.into_iter().map(|detection| Seen { frame: 0, detection, substitute: false }).collect();
-        if seen.is_empty() {
-            seen.push(self.substitute(picture, 0)?);
+        let mut detections: Vec<FrameDetection> =
+            found.into_iter().map(|detection| FrameDetection { frame: 0, detection, substitute: false }).collect();
+        if detections.is_empty() {
+            detections.push(self.substitute(picture, 0)?);
         }
-        Ok(Record { size: picture.size(), frames: vec![0], seen })
+        Ok(DetectionRecord { size: picture.size(), frames: vec![0], detections })
     }
 
     /// The garment of a still: in the given box, and as the detector finds it.
-    pub fn still(&mut self, query: &QueryRow) -> Result<StillSeen> {
+    pub fn still(&mut self, query: &QueryRow) -> Result<StillDetections> {
         let bounds = query.bounds;
         let key = format!("still {:?} {:?} {}", query.frame, bounds.corners(), identity(&query.file)?);
         let record = match self.cache.get(&key) {
             Some(record) => record,
             None => {
-                let record = self.see_still(&still(query)?, bounds)?;
+                let record = self.recognize_still(&still(query)?, bounds)?;
                 self.cache.put(&key, &record)?;
                 record
             }
         };
-        let mut seen = record.seen.into_iter().map(|seen| seen.detection);
+        let mut seen = record.detections.into_iter().map(|seen| seen.detection);
         let given =
             seen.next().ok_or_else(|| Fault::new(Kind::Internal, format!("nothing was kept of {}", query.id)))?;
-        Ok(StillSeen { given, found: seen.next() })
+        Ok(StillDetections { given, found: seen.next() })
     }
 
-    fn see_still(&mut self, picture: &Picture, bounds: Rect<Camera>) -> Result<Record> {
+    fn recognize_still(&mut self, picture: &Picture, bounds: Rect<Camera>) -> Result<DetectionRecord> {
         let times = &mut StageTimes::default();
         let mut detections = vec![self.workers[0].recognize_in(picture, bounds, times)?];
         // Sightings come best score first: the surest of those that count.
-        let choose =
-            |found: &[Sighting]| found.iter().position(|one| one.bounds.iou(&bounds) >= DETECTED).into_iter().collect();
+        let choose = |found: &[Candidate]| {
+            found.iter().position(|one| one.bounds.iou(&bounds) >= DETECTED_IOU).into_iter().collect()
+        };
         detections.extend(self.workers[0].recognize_some(picture, times, choose)?);
-        let seen = detections.into_iter().map(|detection| Seen { frame: 0, detection, substitute: false });
-        Ok(Record { size: picture.size(), frames: vec![0], seen: seen.collect() })
+        let seen = detections.into_iter().map(|detection| FrameDetection { frame: 0, detection, substitute: false });
+        Ok(DetectionRecord { size: picture.size(), frames: vec![0], detections: seen.collect() })
     }
 
     /// A query's clip: `count` frames at random times, every garment in them. `name` makes the chance.
-    pub fn clip(&mut self, path: &Path, name: &str, count: usize, noise: Noise, seed: u64) -> Result<Record> {
+    pub fn clip(&mut self, path: &Path, name: &str, count: usize, noise: Noise, seed: u64) -> Result<DetectionRecord> {
         let key = format!("clip {count} {} {seed} {name} {}", noise.name(), identity(path)?);
         if let Some(record) = self.cache.get(&key) {
             return Ok(record);
         }
-        let mut dice = Dice::new(seed, name);
-        let frames = choose_frames(path, count, &mut dice)?;
-        let record = self.see_frames(frames, noise, &mut dice)?;
+        let mut rng = SeededRng::new(seed, name);
+        let frames = choose_frames(path, count, &mut rng)?;
+        let record = self.recognize_frames(frames, noise, &mut rng)?;
         self.cache.put(&key, &record)?;
         Ok(record)
     }
 
-    fn see_frames(&mut self, frames: Vec<Frame>, noise: Noise, dice: &mut Dice) -> Result<Record> {
+    fn recognize_frames(&mut self, frames: Vec<Frame>, noise: Noise, rng: &mut SeededRng) -> Result<DetectionRecord> {
         let size = frames.first().map_or(Size::new(1, 1), |frame| frame.picture.size());
         let numbers: Vec<u64> = frames.iter().map(|frame| frame.meta.sequence).collect();
         let shown: VecDeque<Frame> = match noise {
             Noise::Off => frames.into(),
             Noise::Published => frames
                 .into_iter()
-                .map(|frame| Frame { meta: frame.meta, picture: Arc::new(published(&frame.picture, dice)) })
+                .map(|frame| Frame { meta: frame.meta, picture: Arc::new(published(&frame.picture, rng)) })
                 .collect(),
         };
         let mut seen = Vec::new();
         let mut empty = Vec::new();
-        recognise_in_order(&mut Chosen(shown), &mut self.workers, |frame, detections, _| {
+        recognize_in_order(&mut ChosenFrames(shown), &mut self.workers, |frame, detections, _| {
             let number = frame.meta.sequence;
             if detections.is_empty() {
                 empty.push(frame);
@@ -166,7 +172,7 @@ impl Eye {
                 let at = frame.picture.size();
                 seen.extend(detections.into_iter().map(|mut detection| {
                     detection.bounds = scaled(detection.bounds, at, size);
-                    Seen { frame: number, detection, substitute: false }
+                    FrameDetection { frame: number, detection, substitute: false }
                 }));
             }
             Ok(())
@@ -177,25 +183,25 @@ impl Eye {
             seen.push(substitute);
         }
         seen.sort_by_key(|seen| seen.frame);
-        Ok(Record { size, frames: numbers, seen })
+        Ok(DetectionRecord { size, frames: numbers, detections: seen })
     }
 
     /// The whole picture in place of a garment.
-    fn substitute(&mut self, picture: &Picture, frame: u64) -> Result<Seen> {
+    fn substitute(&mut self, picture: &Picture, frame: u64) -> Result<FrameDetection> {
         let size = picture.size();
         let whole = Rect::new(0.0, 0.0, size.width as f32, size.height as f32);
         let mut detection = self.workers[0].recognize_in(picture, whole, &mut StageTimes::default())?;
         (detection.class, detection.score) = (NO_CLASS, SUBSTITUTE_SCORE);
-        Ok(Seen { frame, detection, substitute: true })
+        Ok(FrameDetection { frame, detection, substitute: true })
     }
 }
 
 /// At most `count` frames of a clip, each as likely as any other.
-fn choose_frames(path: &Path, count: usize, dice: &mut Dice) -> Result<Vec<Frame>> {
+fn choose_frames(path: &Path, count: usize, rng: &mut SeededRng) -> Result<Vec<Frame>> {
     let mut source = capture::open_every_frame(&path.display().to_string())?;
     let mut kept = Reservoir::new(count);
     while let Some(frame) = source.next()? {
-        kept.offer(frame, dice);
+        kept.offer(frame, rng);
     }
     Ok(kept.into_sorted())
 }

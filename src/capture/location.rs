@@ -1,0 +1,149 @@
+//! What a mirror is asked to look through: a source's URI, understood, and what a camera is asked for.
+
+use super::RECORDED_RATE;
+use crate::fault::{Fault, Kind, Result};
+use crate::frame::Turn;
+use crate::geometry::Size;
+use std::path::PathBuf;
+
+/// How a camera may send its pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PixelFormat {
+    Mjpg,
+    Yuyv,
+    Nv12,
+}
+
+/// What a camera is asked for. It may give something else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CameraSettings {
+    /// URI: see [`Location`].
+    pub source: String,
+    pub size: Size,
+    /// Frames a second.
+    pub rate: u32,
+    /// `None`: what suits the size.
+    pub format: Option<PixelFormat>,
+    /// Applied to every frame, mirroring first.
+    pub turn: Turn,
+    pub mirrored: bool,
+}
+
+/// A source's URI, understood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Location {
+    /// `file:///clip.mjpg?loop&rate=15` or a path: a picture, a folder of pictures or a clip.
+    File {
+        path: PathBuf,
+        /// After the last frame comes the first.
+        looped: bool,
+        /// Frames a second; `None`: as fast as they are taken.
+        rate: Option<u32>,
+    },
+    /// `v4l2:///dev/video0`, or a bare `/dev/video0`: a camera that the kernel knows.
+    V4l2(PathBuf),
+    /// `csi://0`: a camera on the board's own connector.
+    Csi(u32),
+    /// `rtsp://...`: a network camera.
+    Rtsp,
+    /// `test://bars`: moving colour bars.
+    Test,
+}
+
+/// A URI as it may be shown: without the name and the password of a network camera.
+pub fn shown(uri: &str) -> String {
+    match uri.split_once("://") {
+        Some((scheme, rest)) => {
+            let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+            format!("{scheme}://{}{path}", host.rsplit('@').next().unwrap_or(host))
+        }
+        None => uri.to_owned(),
+    }
+}
+
+impl Location {
+    /// # Errors
+    /// [`Kind::Usage`]: a scheme or an option that there is not.
+    pub fn parse(uri: &str) -> Result<Self> {
+        match uri.split_once("://") {
+            None if uri.starts_with("/dev/") => Ok(Location::V4l2(uri.into())),
+            None if !uri.is_empty() => Ok(Location::file(uri)),
+            Some(("v4l2", path)) if path.starts_with('/') => Ok(Location::V4l2(path.into())),
+            Some(("csi", number)) if number.parse::<u8>().is_ok() => Ok(Location::Csi(number.parse().unwrap_or(0))),
+            Some(("rtsp" | "rtsps", rest)) if !rest.is_empty() => Ok(Location::Rtsp),
+            Some(("file", rest)) => file_with_options(uri, rest),
+            Some(("test", "bars")) => Ok(Location::Test),
+            _ => Err(Fault::new(Kind::Usage, format!("cannot open {:?}: there is no such source", shown(uri)))
+                .cure("give v4l2:///dev/video0, csi://0, rtsp://..., file:///a/clip.mjpg?loop or test://bars")),
+        }
+    }
+
+    fn file(path: &str) -> Self {
+        Location::File { path: path.into(), looped: false, rate: Some(RECORDED_RATE) }
+    }
+}
+
+fn file_with_options(uri: &str, rest: &str) -> Result<Location> {
+    let (path, options) = rest.split_once('?').unwrap_or((rest, ""));
+    let (mut looped, mut rate) = (false, Some(RECORDED_RATE));
+    for option in options.split('&').filter(|option| !option.is_empty()) {
+        match option.split_once('=').unwrap_or((option, "")) {
+            ("loop", "" | "1") => looped = true,
+            ("rate", "max") => rate = None,
+            ("rate", number) if number.parse().is_ok_and(|rate: u32| (1..=240).contains(&rate)) => {
+                rate = number.parse().ok();
+            }
+            _ => {
+                let text = format!("cannot open {uri:?}: {option:?} is no option of it");
+                return Err(Fault::new(Kind::Usage, text).cure("options are loop, rate=1 to rate=240, rate=max"));
+            }
+        }
+    }
+    Ok(Location::File { path: path.into(), looped, rate })
+}
+
+/// Whether a source is a camera in the network.
+pub fn is_network(source: &str) -> bool {
+    matches!(Location::parse(source), Ok(Location::Rtsp))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn uris_are_understood() {
+        let file = |path: &str, looped, rate| Location::File { path: path.into(), looped, rate };
+        assert_eq!(Location::parse("a b?.mjpg").unwrap(), file("a b?.mjpg", false, Some(15)));
+        assert_eq!(Location::parse("file:///a.mjpg").unwrap(), file("/a.mjpg", false, Some(15)));
+        assert_eq!(Location::parse("file://a.mjpg?loop&rate=30").unwrap(), file("a.mjpg", true, Some(30)));
+        assert_eq!(Location::parse("file://a.mjpg?rate=max").unwrap(), file("a.mjpg", false, None));
+        assert_eq!(Location::parse("test://bars").unwrap(), Location::Test);
+        let camera = Location::V4l2("/dev/video0".into());
+        assert_eq!(Location::parse("v4l2:///dev/video0").unwrap(), camera);
+        assert_eq!(Location::parse("/dev/video0").unwrap(), camera);
+        assert_eq!(Location::parse("csi://1").unwrap(), Location::Csi(1));
+        assert_eq!(Location::parse("rtsp://camera/1").unwrap(), Location::Rtsp);
+        assert!(is_network("rtsps://camera/1") && !is_network("v4l2:///dev/video0") && !is_network("rtsp://"));
+        for wrong in [
+            "",
+            "ftp://x",
+            "test://stripes",
+            "v4l2://video0",
+            "csi://x",
+            "rtsp://",
+            "file://a?fast",
+            "file://a?rate=0",
+            "file://a?rate=x",
+        ] {
+            assert_eq!(Location::parse(wrong).unwrap_err().kind(), Kind::Usage, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn passwords_are_not_shown() {
+        assert_eq!(shown("rtsp://user:p@ss@10.0.0.2:554/live?a=b@c"), "rtsp://10.0.0.2:554/live?a=b@c");
+        assert_eq!(shown("v4l2:///dev/video0"), "v4l2:///dev/video0");
+        assert_eq!(shown("clips/a@b.mjpg"), "clips/a@b.mjpg");
+    }
+}

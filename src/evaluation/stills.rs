@@ -1,0 +1,204 @@
+//! Still pictures with boxes against a shop's photos: how often a worn garment is found, and among which products.
+
+use super::cached_recognizer::{CachedRecognizer, StillDetections};
+use super::clips::RunEvent;
+use super::metrics::{Rank, Share, Tally};
+use super::pairs::{GalleryRow, QueryRow};
+use super::record::FrameDetection;
+use super::reference_gallery::{ReferenceGallery, ReferenceView};
+use crate::catalogue::Product;
+use crate::fault::{Fault, Kind, Result};
+use crate::network::Manifest;
+use crate::seam::{EmbeddingHead, Region};
+use std::collections::BTreeMap;
+
+/// The shop's photos as two galleries.
+#[derive(Clone, Debug)]
+pub struct PhotoGallery {
+    /// By the published rule: the largest box is the product, and every garment may be any product.
+    pub plain: ReferenceGallery,
+    /// The largest box of the product's region, searched within its region.
+    pub regions: ReferenceGallery,
+    /// The number of each garment in both galleries.
+    pub garments: BTreeMap<String, usize>,
+    pub photos: usize,
+    /// Photos in which nothing was found: each stands as a whole for its garment.
+    pub substitutes: usize,
+}
+
+/// One photo's region, its largest garment, and its garment of the region.
+type Photo = (Option<Region>, FrameDetection, FrameDetection);
+
+/// One query with its ranks, one a [`Way`].
+#[derive(Clone, Debug)]
+pub struct QueryResult<'q> {
+    pub query: &'q QueryRow,
+    pub detections: StillDetections,
+    pub ranks: Vec<Rank>,
+}
+
+/// One way to ask: which box, which gallery, which head.
+#[derive(Clone, Copy, Debug)]
+pub struct Way {
+    /// The box is given, else the detector's.
+    pub given: bool,
+    /// Only products of the garment's region are searched.
+    pub regions: bool,
+    pub head: EmbeddingHead,
+}
+
+impl Way {
+    pub fn all() -> Vec<Way> {
+        let mut ways = Vec::new();
+        for given in [true, false] {
+            for head in [EmbeddingHead::Aggregation, EmbeddingHead::Match] {
+                ways.extend([false, true].map(|regions| Way { given, regions, head }));
+            }
+        }
+        ways
+    }
+
+    /// Boxes, head, products: as a table has them.
+    pub fn names(self) -> Vec<String> {
+        let boxes = if self.given { "given" } else { "detected" };
+        let head = match self.head {
+            EmbeddingHead::Aggregation => "aggregation",
+            EmbeddingHead::Match => "match",
+        };
+        let products = if self.regions { "of the region" } else { "all" };
+        [boxes, head, products].map(str::to_owned).to_vec()
+    }
+}
+
+/// A whole run.
+#[derive(Clone, Debug)]
+pub struct StillsResults<'q> {
+    pub gallery: PhotoGallery,
+    pub queries: Vec<QueryResult<'q>>,
+    /// Queries that were left out, by id.
+    pub left_out: Vec<String>,
+}
+
+/// Recognizes every photo and every query, and ranks each query's garment in every way. Steps: one a photo and one a query.
+///
+/// # Errors
+/// [`Kind::Input`]: a query's garment has no photo, a file cannot be used. A clip without ffmpeg is left out instead.
+pub fn run<'q>(
+    queries: &'q [QueryRow],
+    photos: &[GalleryRow],
+    recognizer: &mut CachedRecognizer,
+    mut observe: impl FnMut(RunEvent),
+) -> Result<StillsResults<'q>> {
+    let gallery = recognize_photos(photos, recognizer, &mut observe)?;
+    for query in queries {
+        if !gallery.garments.contains_key(&query.garment) {
+            let text = format!("the query {} is the garment {}, which the gallery lacks", query.id, query.garment);
+            return Err(Fault::new(Kind::Input, text).cure("add a photo of it to the gallery"));
+        }
+    }
+    let (mut results, mut left_out) = (Vec::new(), Vec::new());
+    for query in queries {
+        match recognizer.still(query) {
+            Ok(detections) => results.push(rank(query, detections, &gallery, recognizer.manifest())),
+            // A clip without ffmpeg: the others can be asked all the same.
+            Err(fault) if fault.kind() == Kind::Unavailable => {
+                observe(RunEvent::LeftOut(&format!("the query {} is left out: {fault}", query.id)));
+                left_out.push(query.id.clone());
+            }
+            Err(fault) => return Err(fault),
+        }
+        observe(RunEvent::Step);
+    }
+    if results.is_empty() {
+        return Err(Fault::new(Kind::Unavailable, "no query could be asked").cure("install ffmpeg"));
+    }
+    Ok(StillsResults { gallery, queries: results, left_out })
+}
+
+fn recognize_photos(
+    photos: &[GalleryRow],
+    recognizer: &mut CachedRecognizer,
+    observe: &mut impl FnMut(RunEvent),
+) -> Result<PhotoGallery> {
+    let class_regions = recognizer.manifest().class_regions();
+    let mut views: BTreeMap<&str, Vec<Photo>> = BTreeMap::new();
+    let mut substitutes = 0;
+    for photo in photos {
+        let said = said_region(photo);
+        let seen = recognizer.shop_picture(&photo.file, said)?;
+        substitutes += usize::from(seen.largest.substitute);
+        let of_class = class_regions.get(seen.of_region.detection.class).copied().flatten();
+        views.entry(&photo.garment).or_default().push((said.or(of_class), seen.largest, seen.of_region));
+        observe(RunEvent::Step);
+    }
+    let heads = (recognizer.manifest().match_score(), recognizer.manifest().aggregation_score());
+    let mut gallery = PhotoGallery {
+        plain: ReferenceGallery::new(heads.0.clone(), heads.1.clone()),
+        regions: ReferenceGallery::new(heads.0, heads.1),
+        garments: BTreeMap::new(),
+        photos: photos.len(),
+        substitutes,
+    };
+    for (garment, views) in views {
+        // The first photo decides where no text does, as at an import.
+        let region = views.first().and_then(|(region, _, _)| *region);
+        gallery.plain.add(None, views.iter().map(|(_, largest, _)| ReferenceView::of(&largest.detection)).collect());
+        let number =
+            gallery.regions.add(region, views.iter().map(|(_, _, seen)| ReferenceView::of(&seen.detection)).collect());
+        gallery.garments.insert(garment.to_owned(), number);
+    }
+    Ok(gallery)
+}
+
+/// The region that the shop's product type says, as an import reads it.
+fn said_region(photo: &GalleryRow) -> Option<Region> {
+    Product { product_type: photo.category.clone(), ..Product::default() }.region()
+}
+
+fn rank<'q>(
+    query: &'q QueryRow,
+    detections: StillDetections,
+    gallery: &PhotoGallery,
+    manifest: &Manifest,
+) -> QueryResult<'q> {
+    let class_regions = manifest.class_regions();
+    let own = gallery.garments[&query.garment];
+    let rank = |way: &Way| {
+        let detection = if way.given { Some(&detections.given) } else { detections.found.as_ref() }?;
+        let gallery = if way.regions { &gallery.regions } else { &gallery.plain };
+        let region = class_regions.get(detection.class).copied().flatten().filter(|_| way.regions);
+        gallery.rank(&gallery.logits(way.head, detection.embedding(way.head)), own, region)
+    };
+    let ranks = Way::all().iter().map(rank).collect();
+    QueryResult { query, detections, ranks }
+}
+
+impl StillsResults<'_> {
+    /// The ranks of every way.
+    pub fn tallies(&self) -> Vec<(Way, Tally)> {
+        let ways = Way::all().into_iter().enumerate();
+        ways.map(|(place, way)| {
+            let mut tally = Tally::default();
+            self.queries.iter().for_each(|result| tally.add(&[result.ranks[place]]));
+            (way, tally)
+        })
+        .collect()
+    }
+
+    /// The share of queries that the detector found with at least this score.
+    pub fn detected(&self, score: f32) -> Share {
+        let found = |result: &&QueryResult| result.detections.found.as_ref().is_some_and(|found| found.score >= score);
+        Share::new(self.queries.iter().filter(found).count() as f64, self.queries.len())
+    }
+
+    /// The share of queries whose class is of the region that the table says, of those that it says.
+    pub fn region_right(&self, class_regions: &[Option<Region>], given: bool) -> Share {
+        let told = self.queries.iter().filter_map(|result| {
+            let detections = &result.detections;
+            let detection = if given { Some(&detections.given) } else { detections.found.as_ref() }?;
+            Some(class_regions.get(detection.class).copied().flatten() == Some(result.query.region?))
+        });
+        let told: Vec<bool> = told.collect();
+        Share::new(told.iter().filter(|right| **right).count() as f64, told.len())
+    }
+}

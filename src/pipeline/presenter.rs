@@ -1,0 +1,62 @@
+//! From tracked garments and their matches to the scene on the screen: the only step that knows both.
+
+use super::dedup_products::{RankedProducts, dedup_products};
+use super::matcher::Match;
+use super::settings::PipelineSettings;
+use super::track_matches::{MatchesByTrack, TrackMatches};
+use super::tracking::TrackedGarment;
+use crate::display::scene::{Card, Garment, GarmentMatches, Scene, StatusLine};
+use crate::frame::Picture;
+use std::sync::Arc;
+
+/// What the screen shows: the picture, the garments, and the matches of the first `settings.max_garments` of them; no person
+/// sees a product twice.
+pub fn scene(
+    settings: &PipelineSettings,
+    camera: Option<Arc<Picture>>,
+    tracked: &[TrackedGarment],
+    matches_by_track: &MatchesByTrack,
+    status: StatusLine,
+) -> Scene {
+    let ranked: Vec<_> = tracked.iter().map(|seen| ranked_products(seen, matches_by_track.get(&seen.track))).collect();
+    let (mut garments, mut matches) = (Vec::new(), Vec::new());
+    for (seen, kept) in tracked.iter().zip(dedup_products(&ranked)) {
+        let Some(kept) = kept else { continue };
+        let found = matches_by_track.get(&seen.track).filter(|_| matches.len() < settings.max_garments);
+        if let Some(found) = found {
+            let cards = kept.into_iter().map(|index| card(&found.matches[index])).collect();
+            matches.push(GarmentMatches { label: found.label.clone(), garment: garments.len(), cards });
+        }
+        garments.push(garment(seen));
+    }
+    Scene { shop: settings.shop_name.clone(), camera, garments, matches, recording: false, status }
+}
+
+/// "compact on the CPU, 72 products"
+pub fn status_text(model: &str, runs_on: &str, products: usize) -> String {
+    format!("{model} on {runs_on}, {products} products")
+}
+
+fn ranked_products<'a>(seen: &TrackedGarment, found: Option<&'a TrackMatches>) -> RankedProducts<'a> {
+    let accepted = found.map_or(&[][..], TrackMatches::accepted);
+    let products = accepted.iter().map(|found| (found.product.id.as_str(), found.logit)).collect();
+    RankedProducts { bounds: seen.bounds, products }
+}
+
+fn garment(seen: &TrackedGarment) -> Garment {
+    let TrackedGarment { bounds, ref label, gathered, wanted, .. } = *seen;
+    Garment { bounds, label: label.clone(), gathered, wanted }
+}
+
+/// A match as the shopper sees it.
+fn card(found: &Match) -> Card {
+    let product = &found.product;
+    Card {
+        title: product.title.clone(),
+        brand: product.brand.clone(),
+        price: product.price.clone(),
+        link: product.link.clone(),
+        picture: found.picture.clone(),
+        sure: found.score,
+    }
+}

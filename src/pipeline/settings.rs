@@ -1,0 +1,18 @@
+//! What the pipeline needs to know beyond the model and the catalogue.
+
+/// The shop's name and how much is shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PipelineSettings {
+    /// The shop's name, for the screen.
+    pub shop_name: String,
+    /// Matches kept for a garment.
+    pub matches_per_garment: usize,
+    /// Garments that are matched and shown with products at one time, the most prominent first.
+    pub max_garments: usize,
+}
+
+impl Default for PipelineSettings {
+    fn default() -> Self {
+        PipelineSettings { shop_name: "vetrina".into(), matches_per_garment: 5, max_garments: 3 }
+    }
+}
