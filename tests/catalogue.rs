@@ -508,30 +508,32 @@ fn an_in_memory_catalogue_is_one_too() {
     assert_eq!(catalogue.list().unwrap().len(), 3);
 }
 
-/// The command's part: worker threads, none where nothing is to be embedded, all or nothing.
+/// Worker threads, none where nothing is to be embedded, all or nothing; every step is said from its beginning to its end.
 #[test]
-fn the_command_imports_on_several_threads() {
-    use vetrina::cli::catalogue::{ImportArgs, import_feed};
+fn an_import_runs_on_several_threads() {
+    use vetrina::pipeline::import::{ImportRequest, ImportStep, import_with};
     let shop = Shop::new();
     let path = shop.folder.path().join("feed.csv");
     fs::write(&path, FEED).unwrap();
-    let args = ImportArgs {
+    let request = ImportRequest {
         feed: path.clone(),
         images: shop.images(),
-        db: shop.folder.path().join("new/folder/shop.db"),
-        model: None,
-        strict: false,
-        json: false,
-        background: false,
+        catalogue: shop.folder.path().join("new/folder/shop.db"),
+        options: LENIENT,
     };
-    let report = import_feed(&args, &stamp("one"), |pending| Ok(vec![embed; pending.min(3)])).unwrap();
+    let mut steps = Vec::new();
+    let workers = |pending: usize| Ok(vec![embed; pending.min(3)]);
+    let report = import_with(&request, &stamp("one"), workers, |progress| steps.push(progress)).unwrap();
     assert_eq!((report.products, report.pictures_embedded), (3, 5));
+    let of = |step| steps.iter().filter(|one| one.step == step).map(|one| (one.done, one.of)).collect::<Vec<_>>();
+    assert_eq!(of(ImportStep::Recognize), (0..=5).map(|done| (done, 5)).collect::<Vec<_>>());
+    assert!(!of(ImportStep::Read).is_empty() && of(ImportStep::Read).iter().all(|(done, of)| done <= of));
     type Worker = fn(&[u8], &Path, Option<Region>) -> Result<ShopPicture>;
-    let again = import_feed(&args, &stamp("one"), |_| -> Result<Vec<Worker>> { panic!("no work") });
+    let again = import_with(&request, &stamp("one"), |_| -> Result<Vec<Worker>> { panic!("no work") }, |_| ());
     assert_eq!(again.unwrap().unchanged, 3);
     shop.picture("f.jpg", "broken");
     fs::write(&path, format!("{FEED}4,Hat,f.jpg,,,\n")).unwrap();
-    let fault = import_feed(&args, &stamp("one"), |_| Ok(vec![embed; 2])).unwrap_err();
+    let fault = import_with(&request, &stamp("one"), |_| Ok(vec![embed; 2]), |_| ()).unwrap_err();
     assert_eq!(fault.kind(), Kind::Internal);
-    assert_eq!(Catalogue::open(&args.db).unwrap().list().unwrap().len(), 3);
+    assert_eq!(Catalogue::open(&request.catalogue).unwrap().list().unwrap().len(), 3);
 }

@@ -1,23 +1,16 @@
 //! `vetrina catalogue`: import, list, show, remove, check, export.
 
 use super::places;
-use super::progress::Progress;
+use super::progress::ImportProgressBar;
 use super::table::{Table, done, json, print};
-use crate::catalogue::{
-    Catalogue, CheckReport, Feed, Found, ImageFolder, ImportOptions, ImportReport, ModelStamp, PendingPicture, Plan,
-    ProductDetail, ShopPicture,
-};
+use crate::catalogue::{Catalogue, CheckReport, ImportOptions, ImportReport, ProductDetail};
 use crate::fault::{Fault, Kind, Result};
 use crate::machine;
-use crate::seam::Region;
+use crate::pipeline::import::{self, ImportRequest};
 use clap::{Args, Subcommand};
-use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::sync_channel;
-use std::thread::available_parallelism;
 
 /// Where the catalogue is, unless `--db` says otherwise.
 pub const DEFAULT_DB: &str = "/var/lib/vetrina/catalogue.db";
@@ -106,39 +99,34 @@ pub struct ExportArgs {
     pub output: Option<PathBuf>,
 }
 
-/// Runs one of the commands. `stamp` reads a model folder's stamp; `workers` makes embedders from a model folder for so many
-/// pictures, one a thread; it is not called where nothing needs embedding.
-pub fn run<W>(
-    args: &CatalogueArgs,
-    stamp: impl FnOnce(&Path) -> Result<ModelStamp>,
-    workers: impl FnOnce(&Path, usize) -> Result<Vec<W>>,
-) -> Result<()>
-where
-    W: FnMut(&[u8], &Path, Option<Region>) -> Result<ShopPicture> + Send,
-{
+pub fn run(args: &CatalogueArgs) -> Result<()> {
     match &args.command {
-        CatalogueCommand::Import(args) => {
-            let model = places::model(&args.model)?;
-            let stamp = stamp(&model)?;
-            import(args, &stamp, |pending| workers(&model, pending))
-        }
+        CatalogueCommand::Import(args) => import(args),
         CatalogueCommand::List(args) => list(args),
         CatalogueCommand::Show(args) => show(args),
         CatalogueCommand::Remove(args) => remove(args),
-        CatalogueCommand::Check(args) => {
-            let expected = args.model.as_deref().map(stamp).transpose()?;
-            check(&args.db, expected.as_ref())
-        }
+        CatalogueCommand::Check(args) => check(args),
         CatalogueCommand::Export(args) => export(args),
     }
 }
 
-/// `import`, with the network's part from the caller: see [`run`].
-pub fn import<W>(args: &ImportArgs, stamp: &ModelStamp, workers: impl FnOnce(usize) -> Result<Vec<W>>) -> Result<()>
-where
-    W: FnMut(&[u8], &Path, Option<Region>) -> Result<ShopPicture> + Send,
-{
-    let report = import_feed(args, stamp, workers)?;
+impl ImportArgs {
+    fn request(&self) -> ImportRequest {
+        ImportRequest {
+            feed: self.feed.clone(),
+            images: self.images.clone(),
+            catalogue: self.db.clone(),
+            options: ImportOptions { strict: self.strict },
+        }
+    }
+}
+
+fn import(args: &ImportArgs) -> Result<()> {
+    if args.background {
+        machine::step_back();
+    }
+    let mut progress = ImportProgressBar::new(args.background);
+    let report = import::import(&args.request(), &places::model(&args.model)?, |step| progress.show(step))?;
     if args.json {
         return print(&json(&report)?);
     }
@@ -152,102 +140,6 @@ where
         eprintln!("line {}: picture skipped: {}", picture.line, picture.reason);
     }
     print(&import_text(&report, &args.db))
-}
-
-/// As [`import`], without printing the report: for a command that imports on its way, such as the demo.
-pub fn import_feed<W>(
-    args: &ImportArgs,
-    stamp: &ModelStamp,
-    workers: impl FnOnce(usize) -> Result<Vec<W>>,
-) -> Result<ImportReport>
-where
-    W: FnMut(&[u8], &Path, Option<Region>) -> Result<ShopPicture> + Send,
-{
-    if args.background {
-        machine::step_back();
-    }
-    let feed = Feed::read(&args.feed)?;
-    let mut catalogue = Catalogue::create_or_open(&args.db)?;
-    let found = find_all(&feed, &ImageFolder::open(&args.images)?)?;
-    let mut plan = catalogue.plan(&feed, &found, stamp, ImportOptions { strict: args.strict })?;
-    let pending = plan.pending().to_vec();
-    if !pending.is_empty() {
-        let progress = Progress::new(pending.len() as u64, "pictures recognized").every_step(args.background);
-        embed_all(&mut plan, &pending, workers(pending.len())?, &progress)?;
-        progress.finish();
-    }
-    plan.finish()
-}
-
-/// Reads and hashes the feed's pictures, on a thread a core.
-fn find_all(feed: &Feed, folder: &ImageFolder) -> Result<HashMap<String, Found>> {
-    let links = feed.links();
-    let progress = Progress::new(links.len() as u64, "pictures read");
-    let cores = available_parallelism().map_or(1, usize::from);
-    let workers = vec![|index: usize| folder.find(links[index]); cores];
-    let mut found = HashMap::with_capacity(links.len());
-    side_by_side(links.len(), workers, |index, file| {
-        found.insert(links[index].to_owned(), file);
-        progress.step();
-        Ok(())
-    })?;
-    progress.finish();
-    Ok(found)
-}
-
-/// Runs the workers over the pending pictures and hands the results to the plan.
-fn embed_all<W>(plan: &mut Plan, pending: &[PendingPicture], workers: Vec<W>, progress: &Progress) -> Result<()>
-where
-    W: FnMut(&[u8], &Path, Option<Region>) -> Result<ShopPicture> + Send,
-{
-    if workers.is_empty() {
-        return Err(Fault::new(Kind::Internal, "an import needs at least one worker"));
-    }
-    let embedder = |mut worker: W| {
-        move |index: usize| {
-            let picture: &PendingPicture = &pending[index];
-            picture.read().and_then(|bytes| worker(&bytes, &picture.path, picture.region))
-        }
-    };
-    side_by_side(pending.len(), workers.into_iter().map(embedder).collect(), |index, result| {
-        plan.supply(index, result)?;
-        progress.step();
-        Ok(())
-    })
-}
-
-/// Gives the numbers below `count` to the workers, a thread each, and their results to `take` in the order they come. The first
-/// fault of `take` ends it.
-fn side_by_side<T: Send>(
-    count: usize,
-    workers: Vec<impl FnMut(usize) -> T + Send>,
-    mut take: impl FnMut(usize, T) -> Result<()>,
-) -> Result<()> {
-    let next = AtomicUsize::new(0);
-    let stop = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        let (results, received) = sync_channel(2 * workers.len());
-        for mut worker in workers {
-            let results = results.clone();
-            let (next, stop) = (&next, &stop);
-            scope.spawn(move || {
-                while !stop.load(Ordering::Relaxed) {
-                    let index = next.fetch_add(1, Ordering::Relaxed);
-                    if index >= count || results.send((index, worker(index))).is_err() {
-                        break;
-                    }
-                }
-            });
-        }
-        drop(results);
-        for (index, result) in received {
-            if let Err(fault) = take(index, result) {
-                stop.store(true, Ordering::Relaxed);
-                return Err(fault);
-            }
-        }
-        Ok(())
-    })
 }
 
 fn import_text(report: &ImportReport, db: &Path) -> String {
@@ -345,8 +237,10 @@ fn remove(args: &ProductArgs) -> Result<()> {
 }
 
 /// `check`: prints the report; a catalogue with problems is a fault.
-fn check(args: &DbArgs, expected: Option<&ModelStamp>) -> Result<()> {
-    let report = Catalogue::open(&args.db)?.check(expected)?;
+fn check(args: &CheckArgs) -> Result<()> {
+    let expected = args.model.as_deref().map(import::model_stamp).transpose()?;
+    let args = &args.db;
+    let report = Catalogue::open(&args.db)?.check(expected.as_ref())?;
     print(&if args.json { json(&report)? } else { check_text(&report) })?;
     if report.is_sound() {
         return Ok(());

@@ -1,11 +1,10 @@
 //! `vetrina demo`: a small shop of its own, three clips of people who wear its products, and what a mirror makes of them.
 
-use super::catalogue::{ImportArgs, import_feed};
 use super::places;
+use super::progress::ImportProgressBar;
 use super::table::{Table, print};
-use super::{embedders, model_stamp};
 use crate::capture;
-use crate::catalogue::Catalogue;
+use crate::catalogue::{Catalogue, ImportOptions, ImportReport};
 use crate::display::canvas::Canvas;
 use crate::display::draw::Painter;
 use crate::display::panel::DisplayPanel;
@@ -15,6 +14,7 @@ use crate::display::window::WindowPanel;
 use crate::fault::{Fault, Kind, Result};
 use crate::geometry::Size;
 use crate::metrics::StageTimes;
+use crate::pipeline::import::{ImportRequest, import};
 use crate::pipeline::matcher::Matcher;
 use crate::pipeline::recognizer::Recognizer;
 use crate::pipeline::sequential::SequentialPipeline;
@@ -87,16 +87,7 @@ pub fn run(args: &DemoArgs) -> Result<()> {
     std::fs::create_dir_all(&args.output).map_err(|error| Fault::io(Kind::Storage, "make", &args.output, error))?;
     let db = args.output.join("catalogue.db");
     eprintln!("importing the demo shop's feed");
-    let import = ImportArgs {
-        feed: demo.join("feed.csv"),
-        images: demo.clone(),
-        db: db.clone(),
-        model: Some(model.clone()),
-        strict: false,
-        json: false,
-        background: false,
-    };
-    let report = import_feed(&import, &model_stamp(&model)?, |_| embedders(&model))?;
+    let report = import_demo(&demo, &db, &model)?;
     print(&format!("{} products in {}", report.products, db.display()))?;
     let mut workers = frame_workers(Recognizer::load(&model)?.at_most(GARMENTS));
     let matcher = Matcher::load(Catalogue::open(&db)?, workers[0].manifest())?;
@@ -115,6 +106,18 @@ pub fn run(args: &DemoArgs) -> Result<()> {
     print(&table.render())?;
     print(&stages(&times))?;
     print(&format!("the mirror's screens: {}/*.png", args.output.display()))
+}
+
+/// Imports the demo shop's feed into the catalogue `db`.
+pub fn import_demo(demo: &Path, db: &Path, model: &Path) -> Result<ImportReport> {
+    let request = ImportRequest {
+        feed: demo.join("feed.csv"),
+        images: demo.into(),
+        catalogue: db.into(),
+        options: ImportOptions::default(),
+    };
+    let mut progress = ImportProgressBar::new(false);
+    import(&request, model, |step| progress.show(step))
 }
 
 fn clips(demo: &Path) -> Result<Vec<PathBuf>> {

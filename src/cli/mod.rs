@@ -18,18 +18,10 @@ pub mod record;
 pub mod run;
 pub mod table;
 
-use crate::catalogue::{ModelStamp, ShopPicture};
 use crate::fault::Result;
-use crate::network::Manifest;
-use crate::pipeline::import::shop_picture::shop_picture;
-use crate::pipeline::matcher::stamp;
-use crate::pipeline::recognizer::Recognizer;
-use crate::pipeline::workers::frame_workers;
-use crate::seam::Region;
 use crate::tail::Tail;
 use clap::{Parser, Subcommand};
 use log::LevelFilter;
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -75,7 +67,7 @@ fn run(command: &Command, tail: Arc<Tail>) -> Result<()> {
     match command {
         Command::Demo(args) => demo::run(args),
         Command::Match(args) => match_command::run(args),
-        Command::Catalogue(args) => catalogue::run(args, model_stamp, |model, _| embedders(model)),
+        Command::Catalogue(args) => catalogue::run(args),
         Command::Inspect(args) => inspect::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Run(args) => run::run(args, tail),
@@ -86,20 +78,4 @@ fn run(command: &Command, tail: Arc<Tail>) -> Result<()> {
         Command::Eval(args) => eval::run(args),
         Command::Engine(args) => engine::run(args),
     }
-}
-
-fn model_stamp(model: &Path) -> Result<ModelStamp> {
-    Manifest::load(model).map(|manifest| stamp(&manifest))
-}
-
-/// What an import runs a picture through.
-type Embedder = Box<dyn FnMut(&[u8], &Path, Option<Region>) -> Result<ShopPicture> + Send>;
-
-/// Embedders of one model, one a thread.
-fn embedders(model: &Path) -> Result<Vec<Embedder>> {
-    let workers = frame_workers(Recognizer::load(model)?);
-    let embedder = |mut worker: Recognizer| -> Embedder {
-        Box::new(move |bytes, path, region| shop_picture(&mut worker, bytes, path, region))
-    };
-    Ok(workers.into_iter().map(embedder).collect())
 }

@@ -1,6 +1,7 @@
 //! How far a long command is: a bar on a terminal, a line every tenth elsewhere; on stderr. What takes a moment says nothing
 //! elsewhere.
 
+use crate::pipeline::import::{ImportProgress, ImportStep};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{self, IsTerminal};
 use std::time::Duration;
@@ -59,5 +60,35 @@ impl Progress {
 
     pub fn finish(&self) {
         self.bar.finish_and_clear();
+    }
+}
+
+/// Shows how far an import is, step by step.
+pub struct ImportProgressBar {
+    every: bool,
+    step: Option<(ImportStep, Progress)>,
+}
+
+impl ImportProgressBar {
+    /// `every`: as [`Progress::every_step`], for the pictures that are recognized.
+    pub fn new(every: bool) -> Self {
+        ImportProgressBar { every, step: None }
+    }
+
+    pub fn show(&mut self, progress: ImportProgress) {
+        match &self.step {
+            Some((step, bar)) if *step == progress.step => bar.step(),
+            _ => {
+                let what = match progress.step {
+                    ImportStep::Read => "pictures read",
+                    ImportStep::Recognize => "pictures recognized",
+                };
+                let every = self.every && progress.step == ImportStep::Recognize;
+                self.step = Some((progress.step, Progress::new(progress.of as u64, what).every_step(every)));
+            }
+        }
+        if let Some((_, bar)) = self.step.as_ref().filter(|_| progress.done == progress.of) {
+            bar.finish();
+        }
     }
 }

@@ -6,7 +6,7 @@
 //! with [`dedup_products`] (no product twice). [`sequential`] runs the steps after the recognizer on one thread,
 //! [`crate::live`] all of them on several; [`workers`] recognizes many frames side by side.
 //!
-//! Beside that: [`clip_tracks`] (the garments of a whole clip), [`import`] (a shop's pictures to descriptors), [`graph_inputs`]
+//! Beside that: [`clip_tracks`] (the garments of a whole clip), [`import`] (a shop's feed into its catalogue), [`graph_inputs`]
 //! (what the graphs are fed with, to judge engines by), [`settings`].
 
 pub mod aggregator;

@@ -3,10 +3,10 @@
 
 use super::BenchArgs;
 use crate::capture::camera::CameraSettings;
-use crate::cli::catalogue::{ImportArgs, import_feed};
+use crate::cli::demo::import_demo;
+use crate::cli::places;
 use crate::cli::progress::Progress;
 use crate::cli::table::{Table, json, print};
-use crate::cli::{embedders, model_stamp, places};
 use crate::config::Config;
 use crate::display::open::{PanelKind, PanelSettings};
 use crate::fault::{Fault, Kind, Result};
@@ -137,24 +137,16 @@ pub fn run(args: &BenchArgs) -> Result<()> {
 fn settings(args: &BenchArgs, scratch: &Path) -> Result<LiveSettings> {
     let demo = places::shipped("demo")?;
     let model = places::model(&args.model)?;
-    let import = ImportArgs {
-        feed: demo.join("feed.csv"),
-        images: demo.clone(),
-        db: scratch.join("catalogue.db"),
-        model: Some(model.clone()),
-        strict: false,
-        json: false,
-        background: false,
-    };
+    let catalogue = scratch.join("catalogue.db");
     eprintln!("importing the demo shop's feed");
-    import_feed(&import, &model_stamp(&model)?, |_| embedders(&model))?;
+    import_demo(&demo, &catalogue, &model)?;
     let clip = args.clip.clone().unwrap_or_else(|| demo.join("clips/1.mjpg"));
     let settings = Config::default().live(&model);
     let source = format!("file://{}?loop&rate={}", clip.display(), args.rate);
     Ok(LiveSettings {
         camera: CameraSettings { source, ..settings.camera },
         panel: PanelSettings { kind: PanelKind::Memory, ..settings.panel },
-        catalogue: import.db,
+        catalogue,
         engines: args.backend.settings(),
         ..settings
     })

@@ -1,3 +1,174 @@
-//! The import of a shop's feed as far as the network is needed: [`shop_picture`] turns a picture into its descriptors.
+//! The import of a shop's feed, for the command, the page and the demo alike: finds the pictures, embeds those that are new on
+//! several threads, and puts everything into the catalogue or nothing.
+//!
+//! [`shop_picture`] is the part that needs the network: a picture to its descriptors and its thumbnail.
 
 pub mod shop_picture;
+
+use super::matcher::stamp;
+use super::recognizer::Recognizer;
+use super::workers::frame_workers;
+use crate::catalogue::{
+    Catalogue, Feed, Found, ImageFolder, ImportOptions, ImportReport, ModelStamp, PendingPicture, Plan, ShopPicture,
+};
+use crate::fault::{Fault, Kind, Result};
+use crate::network::Manifest;
+use crate::seam::Region;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::sync_channel;
+use std::thread::available_parallelism;
+
+/// What is imported, and where to.
+#[derive(Clone, Debug)]
+pub struct ImportRequest {
+    pub feed: PathBuf,
+    /// The folder that the feed's picture paths start from.
+    pub images: PathBuf,
+    /// The catalogue's file; made where there is none.
+    pub catalogue: PathBuf,
+    pub options: ImportOptions,
+}
+
+/// The long parts of an import, in their order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ImportStep {
+    /// Pictures are read and hashed.
+    Read,
+    /// Pictures that are new are embedded; where none is, this step does not come.
+    Recognize,
+}
+
+/// How far an import is. Each step begins with `done` 0 and ends with `done` == `of`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ImportProgress {
+    pub step: ImportStep,
+    /// Pictures.
+    pub done: usize,
+    pub of: usize,
+}
+
+/// Imports with the model in the folder `model`, on the CPU. `observe` hears how far it is.
+///
+/// # Errors
+/// [`Kind::Input`]: the feed or, with `strict`, a part of it cannot be used. The catalogue stays as it was after any error.
+pub fn import(request: &ImportRequest, model: &Path, observe: impl FnMut(ImportProgress)) -> Result<ImportReport> {
+    import_with(request, &model_stamp(model)?, |_| embedders(model), observe)
+}
+
+/// As [`import`], with the embedders from the caller: `workers` makes them for a number of pictures, one a thread; it is not
+/// called where nothing needs embedding.
+pub fn import_with<W>(
+    request: &ImportRequest,
+    stamp: &ModelStamp,
+    workers: impl FnOnce(usize) -> Result<Vec<W>>,
+    mut observe: impl FnMut(ImportProgress),
+) -> Result<ImportReport>
+where
+    W: FnMut(&[u8], &Path, Option<Region>) -> Result<ShopPicture> + Send,
+{
+    let feed = Feed::read(&request.feed)?;
+    let mut catalogue = Catalogue::create_or_open(&request.catalogue)?;
+    let found = find_all(&feed, &ImageFolder::open(&request.images)?, &mut observe)?;
+    let mut plan = catalogue.plan(&feed, &found, stamp, request.options)?;
+    let pending = plan.pending().to_vec();
+    if !pending.is_empty() {
+        embed_all(&mut plan, &pending, workers(pending.len())?, &mut observe)?;
+    }
+    plan.finish()
+}
+
+/// The stamp that the model in the folder `model` gives a catalogue.
+pub fn model_stamp(model: &Path) -> Result<ModelStamp> {
+    Manifest::load(model).map(|manifest| stamp(&manifest))
+}
+
+/// Turns a picture of the shop into its descriptors.
+type Embedder = Box<dyn FnMut(&[u8], &Path, Option<Region>) -> Result<ShopPicture> + Send>;
+
+/// Embedders of one model, one a thread.
+fn embedders(model: &Path) -> Result<Vec<Embedder>> {
+    let workers = frame_workers(Recognizer::load(model)?);
+    let embedder = |mut worker: Recognizer| -> Embedder {
+        Box::new(move |bytes, path, region| shop_picture::shop_picture(&mut worker, bytes, path, region))
+    };
+    Ok(workers.into_iter().map(embedder).collect())
+}
+
+/// Reads and hashes the feed's pictures, on a thread a core.
+fn find_all(
+    feed: &Feed,
+    folder: &ImageFolder,
+    observe: &mut impl FnMut(ImportProgress),
+) -> Result<HashMap<String, Found>> {
+    let links = feed.links();
+    let cores = available_parallelism().map_or(1, usize::from);
+    let workers = vec![|index: usize| folder.find(links[index]); cores];
+    let mut found = HashMap::with_capacity(links.len());
+    side_by_side(ImportStep::Read, links.len(), workers, observe, |index, file| {
+        found.insert(links[index].to_owned(), file);
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+/// Embeds the pending pictures and hands the results to the plan.
+fn embed_all<W>(
+    plan: &mut Plan,
+    pending: &[PendingPicture],
+    workers: Vec<W>,
+    observe: &mut impl FnMut(ImportProgress),
+) -> Result<()>
+where
+    W: FnMut(&[u8], &Path, Option<Region>) -> Result<ShopPicture> + Send,
+{
+    if workers.is_empty() {
+        return Err(Fault::new(Kind::Internal, "an import needs at least one worker"));
+    }
+    let embedder = |mut worker: W| {
+        move |index: usize| {
+            let picture: &PendingPicture = &pending[index];
+            picture.read().and_then(|bytes| worker(&bytes, &picture.path, picture.region))
+        }
+    };
+    let workers = workers.into_iter().map(embedder).collect();
+    side_by_side(ImportStep::Recognize, pending.len(), workers, observe, |index, result| plan.supply(index, result))
+}
+
+/// Gives the numbers below `count` to the workers, a thread each, and their results to `take` in the order they come. The first
+/// fault of `take` ends it.
+fn side_by_side<T: Send>(
+    step: ImportStep,
+    count: usize,
+    workers: Vec<impl FnMut(usize) -> T + Send>,
+    observe: &mut impl FnMut(ImportProgress),
+    mut take: impl FnMut(usize, T) -> Result<()>,
+) -> Result<()> {
+    let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
+    observe(ImportProgress { step, done: 0, of: count });
+    std::thread::scope(|scope| {
+        let (results, received) = sync_channel(2 * workers.len());
+        for mut worker in workers {
+            let results = results.clone();
+            let (next, stop) = (&next, &stop);
+            scope.spawn(move || {
+                while !stop.load(Ordering::Relaxed) {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    if index >= count || results.send((index, worker(index))).is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+        drop(results);
+        for (done, (index, result)) in (1..).zip(received) {
+            if let Err(fault) = take(index, result) {
+                stop.store(true, Ordering::Relaxed);
+                return Err(fault);
+            }
+            observe(ImportProgress { step, done, of: count });
+        }
+        Ok(())
+    })
+}
