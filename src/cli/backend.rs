@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 #[derive(Args, Clone, Debug)]
 pub struct BackendArgs {
-    /// What runs the network: cpu, tensorrt, or auto: TensorRT where its engines are built, else the CPU
+    /// What runs the network: cpu, tensorrt, or auto (TensorRT where its engines are built, else the CPU)
     #[arg(long, value_name = "NAME", default_value = "auto")]
     pub backend: Backend,
     #[command(flatten)]
@@ -19,10 +19,10 @@ pub struct BackendArgs {
 
 #[derive(Args, Clone, Debug)]
 pub struct EngineArgs {
-    /// Of TensorRT's engines: fp32, fp16 or int8 [default: fp16 where the model has it, else fp32]
+    /// Precision of TensorRT's engines: fp32, fp16 or int8 [default: fp16 where the model has it, else fp32]
     #[arg(long, value_name = "TYPE")]
     pub precision: Option<Precision>,
-    /// Where TensorRT's engines are kept
+    /// Folder of TensorRT's engines
     #[arg(long, value_name = "DIR", default_value = ENGINES)]
     pub engines: PathBuf,
 }

@@ -34,22 +34,22 @@ pub struct BenchArgs {
     /// Picture to measure with [default: four figures of the demo, eight garments]
     #[arg(long, value_name = "FILE", conflicts_with = "live")]
     pub picture: Option<PathBuf>,
-    /// Frames to measure; a few more go before them, unmeasured
+    /// Frames to measure, after a short warm-up
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub frames: u32,
-    /// Products in the gallery that is searched
+    /// Products in the searched gallery
     #[arg(long, default_value_t = 14_000, value_parser = clap::value_parser!(u32).range(1..=2_000_000))]
     pub products: u32,
-    /// Measure the running mirror instead, all its threads: how old is what a shopper sees
+    /// Measure the running mirror instead, with all its threads: the age of what a shopper sees
     #[arg(long)]
     pub live: bool,
-    /// With --live: the clip that is its camera [default: the demo's first]
+    /// With --live: clip that is played as the camera [default: the demo's first]
     #[arg(long, value_name = "FILE", requires = "live")]
     pub clip: Option<PathBuf>,
-    /// With --live: the clip's frames a second
+    /// With --live: frames a second of the clip
     #[arg(long, default_value_t = RECORDED_RATE, value_parser = clap::value_parser!(u32).range(1..=240))]
     pub rate: u32,
-    /// With --live: how long, after a few seconds that do not count
+    /// With --live: seconds to measure, after a short warm-up
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub seconds: u32,
     /// Print JSON

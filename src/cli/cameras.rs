@@ -6,10 +6,10 @@ use crate::fault::Result;
 use clap::Args;
 use serde_json::json;
 
-/// List the cameras that are plugged in, and what they give
+/// List the connected cameras and their formats
 #[derive(Args, Clone, Debug)]
 pub struct CamerasArgs {
-    /// Print JSON: one object a camera
+    /// Print JSON: one object for each camera
     #[arg(long)]
     pub json: bool,
 }

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 /// Where the catalogue is, unless `--db` says otherwise.
 pub const DEFAULT_DB: &str = "/var/lib/vetrina/catalogue.db";
 
-/// The shop's products: import a feed, look, check, export
+/// Manage the shop's products: import a feed, list, show, check, export
 #[derive(Args, Clone, Debug)]
 pub struct CatalogueArgs {
     #[command(subcommand)]
@@ -24,15 +24,15 @@ pub struct CatalogueArgs {
 
 #[derive(Subcommand, Clone, Debug)]
 pub enum CatalogueCommand {
-    /// Make the catalogue from a feed (CSV or TSV with Google Merchant columns): all of it, or nothing changes
+    /// Make the catalogue from a feed (CSV or TSV with Google Merchant columns), all or nothing
     Import(ImportArgs),
     /// List the products
     List(DbArgs),
     /// Show one product with its pictures
     Show(ProductArgs),
-    /// Take one product out
+    /// Remove one product
     Remove(ProductArgs),
-    /// Check the file, its descriptors and, with --model, whether they fit the model
+    /// Check the file and its descriptors and, with --model, whether they fit the model
     Check(CheckArgs),
     /// Write the catalogue as a feed (CSV) that can be imported again
     Export(ExportArgs),
@@ -45,19 +45,19 @@ pub struct ImportArgs {
     /// Folder that the feed's image_link paths start from
     #[arg(long, value_name = "DIR")]
     pub images: PathBuf,
-    /// Catalogue file; made where there is none
+    /// Catalogue file; created if missing
     #[arg(long, value_name = "FILE", default_value = DEFAULT_DB)]
     pub db: PathBuf,
     /// Model folder [default: the shipped one]
     #[arg(long, value_name = "DIR")]
     pub model: Option<PathBuf>,
-    /// Refuse the feed where any row, picture or column of it cannot be used
+    /// Refuse the feed if any row, picture or column cannot be used
     #[arg(long)]
     pub strict: bool,
     /// Print the report as JSON
     #[arg(long)]
     pub json: bool,
-    /// Let everything else on this machine go first, and say how far it is after each picture
+    /// Run at the lowest priority and report progress after each picture
     #[arg(long)]
     pub background: bool,
 }

@@ -30,10 +30,10 @@ const LANDSCAPE: Size = Size::new(1920, 1080);
 /// Garments that a frame is recognized with.
 const GARMENTS: usize = 8;
 
-/// See it work: a drawn shop, three clips, the matches and the mirror's screens
+/// Try it: a drawn shop, three clips, the matches and the mirror's screens
 #[derive(Args, Clone, Debug)]
 pub struct DemoArgs {
-    /// Where the screens and the demo's catalogue are written
+    /// Folder for the screens and the demo's catalogue
     #[arg(long, value_name = "DIR", default_value = "demo-output")]
     pub output: PathBuf,
     /// Model folder [default: the shipped one]

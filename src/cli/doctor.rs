@@ -28,7 +28,7 @@ const LEAST_SPACE: u64 = 500 << 20;
 /// Hotter boards slow themselves down, degrees Celsius.
 const HOT: f64 = 85.0;
 
-/// See whether everything that a mirror needs is there, and what to do where it is not
+/// Check everything a mirror needs, and say how to mend what is wrong
 #[derive(Args, Clone, Debug)]
 pub struct DoctorArgs {
     /// Configuration file

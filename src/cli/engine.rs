@@ -19,7 +19,7 @@ use serde_json::json;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// TensorRT's engines: build them for this machine, list, prune, verify against the CPU
+/// Manage TensorRT engines: build for this machine, list, prune, verify against the CPU
 #[derive(Args, Clone, Debug)]
 pub struct EngineCommandArgs {
     #[command(subcommand)]
@@ -28,9 +28,9 @@ pub struct EngineCommandArgs {
 
 #[derive(Subcommand, Clone, Debug)]
 pub enum EngineCommand {
-    /// Build the engines of a model that are not there yet; each is compared with the CPU before it is kept
+    /// Build the missing engines of a model; each is compared with the CPU before it is kept
     Build(BuildArgs),
-    /// List the engines, and which are for this machine
+    /// List the engines and whether they are for this machine
     List(ListArgs),
     /// Remove engines that are damaged, unfinished, or for another TensorRT, GPU or driver
     Prune(PruneArgs),
@@ -43,7 +43,7 @@ pub struct ModelArgs {
     /// Model folder [default: the shipped one]
     #[arg(long, value_name = "DIR")]
     pub model: Option<PathBuf>,
-    /// Picture that engines are compared with the CPU on [default: a frame of the demo]
+    /// Picture for the comparison with the CPU [default: a frame of the demo]
     #[arg(long, value_name = "FILE")]
     pub picture: Option<PathBuf>,
     #[command(flatten)]
@@ -54,24 +54,24 @@ pub struct ModelArgs {
 pub struct BuildArgs {
     #[command(flatten)]
     pub model: ModelArgs,
-    /// Memory that TensorRT may use while it builds, MB [default: half of what is free, at most 4096]
+    /// Memory TensorRT may use while building, MB [default: half of the free memory, at most 4096]
     #[arg(long, value_name = "MB", value_parser = clap::value_parser!(u64).range(64..=1_000_000))]
     pub memory: Option<u64>,
-    /// Build those that are there, too
+    /// Build existing engines again
     #[arg(long)]
     pub again: bool,
-    /// Only see whether TensorRT takes every graph, in every precision or in --precision; keep nothing. TensorRT-RTX needs no
-    /// GPU for it
+    /// Only check that TensorRT accepts every graph, in every precision or in --precision; keep nothing. TensorRT-RTX needs
+    /// no GPU for this
     #[arg(long, conflicts_with = "again")]
     pub dry_run: bool,
-    /// Let everything else on this machine go first
+    /// Run at the lowest priority
     #[arg(long)]
     pub background: bool,
 }
 
 #[derive(Args, Clone, Debug)]
 pub struct ListArgs {
-    /// Where TensorRT's engines are kept
+    /// Folder of the engines
     #[arg(long, value_name = "DIR", default_value = crate::network::backend::ENGINES)]
     pub engines: PathBuf,
     /// Print JSON
@@ -81,7 +81,7 @@ pub struct ListArgs {
 
 #[derive(Args, Clone, Debug)]
 pub struct PruneArgs {
-    /// Where TensorRT's engines are kept
+    /// Folder of the engines
     #[arg(long, value_name = "DIR", default_value = crate::network::backend::ENGINES)]
     pub engines: PathBuf,
     /// Remove all of them

@@ -26,7 +26,7 @@ pub struct EvalArgs {
     /// Root of a video data set in MovingFashion's layout
     #[arg(long, value_name = "ROOT", requires = "annotations")]
     pub data: Option<PathBuf>,
-    /// Its annotations (JSON): product id -> img_path, video_paths, source, tracklets
+    /// Annotations of the data set (JSON): product id -> img_path, video_paths, source, tracklets
     #[arg(long, value_name = "FILE", requires = "data")]
     pub annotations: Option<PathBuf>,
     /// Still pictures with boxes (CSV): query_id, file, x0, y0, x1, y1, garment_id, and frame for a clip
@@ -40,25 +40,25 @@ pub struct EvalArgs {
     pub model: Option<PathBuf>,
     #[command(flatten)]
     pub backend: BackendArgs,
-    /// What is done to the frames of videos before the network sees them
+    /// Noise added to the frames of videos
     #[arg(long, value_enum, default_value_t = NoiseChoice::Published)]
     pub noise: NoiseChoice,
-    /// Chooses video, frames and noise of each product
+    /// Seed for the choice of video, frames and noise
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
-    /// Accuracy against window length as well
+    /// Also measure accuracy against window length
     #[arg(long, requires = "data")]
     pub windows: bool,
-    /// Keep what the network sees here, by model; a run that was broken off goes on
+    /// Keep what the network saw in this folder; an interrupted run continues
     #[arg(long, value_name = "DIR")]
     pub cache: Option<PathBuf>,
     /// Write all figures as JSON
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
-    /// Draw the curves as PNG
+    /// Draw curves of the figures as PNG
     #[arg(long, value_name = "FILE")]
     pub plot: Option<PathBuf>,
-    /// Draw what was taken for what as PNG: queries whose product was not first, that product, and those before it
+    /// Draw wrong answers as PNG: queries whose product was not first, that product, and those ranked before it
     #[arg(long, value_name = "FILE")]
     pub errors: Option<PathBuf>,
 }
@@ -66,7 +66,7 @@ pub struct EvalArgs {
 /// What is done to a frame first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum NoiseChoice {
-    /// Nothing
+    /// None
     Off,
     /// The published test noise: gaussian, strong in one frame of four, then half the resolution
     Published,

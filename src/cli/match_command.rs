@@ -19,10 +19,10 @@ use indicatif::ProgressBar;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
-/// Find the products that are worn in pictures, folders of frames or clips
+/// Find the products worn in pictures, folders of frames or clips
 #[derive(Args, Clone, Debug)]
 pub struct MatchArgs {
-    /// Picture, folder of pictures, motion-JPEG clip; any other clip through ffmpeg
+    /// Picture, folder of pictures or motion-JPEG clip; other clips need ffmpeg
     #[arg(required = true, value_name = "INPUT")]
     pub inputs: Vec<String>,
     /// Catalogue file
@@ -33,13 +33,13 @@ pub struct MatchArgs {
     pub model: Option<PathBuf>,
     #[command(flatten)]
     pub backend: BackendArgs,
-    /// Products named for a garment
+    /// Products listed for each garment
     #[arg(long, value_name = "K", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub top: u16,
-    /// Frames of a clip that are fused into one embedding, spread evenly over it
+    /// Frames of a clip fused into one embedding, spread evenly over it
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=100))]
     pub frames: u16,
-    /// Print JSON: one object an input
+    /// Print JSON: one object for each input
     #[arg(long)]
     pub json: bool,
 }

@@ -11,6 +11,7 @@ pub mod engine;
 pub mod eval;
 pub mod inspect;
 pub mod logging;
+pub mod manual;
 pub mod match_command;
 pub mod places;
 pub mod progress;
@@ -20,18 +21,25 @@ pub mod table;
 
 use crate::fault::Result;
 use crate::tail::Tail;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use log::LevelFilter;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-/// The program inside an in-store smart mirror: it sees what a person wears and shows where it hangs.
+/// The program inside an in-store smart mirror: it recognises what a person wears and shows the matching products.
 #[derive(Parser, Debug)]
-#[command(name = "vetrina", version, propagate_version = true, max_term_width = 100)]
+#[command(name = "vetrina", version, propagate_version = true, max_term_width = 100, after_help = AFTER_HELP)]
 struct CommandLine {
     #[command(subcommand)]
     command: Command,
 }
+
+const AFTER_HELP: &str = "\
+Environment:
+  VETRINA_LOG    error, warn, info or debug: what is logged on stderr
+  VETRINA_SHARE  folder with models/compact and demo, if they are not beside the program
+
+Documentation: /usr/share/doc/vetrina/README.md, or README.md of the source tree";
 
 #[derive(Subcommand, Debug)]
 enum Command {
@@ -47,6 +55,12 @@ enum Command {
     CheckConfig(check_config::CheckConfigArgs),
     Eval(eval::EvalArgs),
     Engine(engine::EngineCommandArgs),
+    Manual(manual::ManualArgs),
+}
+
+/// All commands with their arguments: what man pages, completions and docs/cli.md are made from.
+pub fn command() -> clap::Command {
+    CommandLine::command()
 }
 
 /// Parses the command line, runs the command, prints a fault as one line and returns its exit code.
@@ -77,5 +91,6 @@ fn run(command: &Command, tail: Arc<Tail>) -> Result<()> {
         Command::CheckConfig(args) => check_config::run(args),
         Command::Eval(args) => eval::run(args),
         Command::Engine(args) => engine::run(args),
+        Command::Manual(args) => manual::run(args),
     }
 }

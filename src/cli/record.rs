@@ -29,15 +29,15 @@ const SCREEN: Duration = Duration::from_millis(200);
 /// A camera that gives nothing for so long is away.
 const SILENCE: Duration = Duration::from_secs(8);
 
-/// Store some seconds of the camera as a clip (motion-JPEG), and say so on the screen meanwhile
+/// Store some seconds of the camera as a clip (motion-JPEG); the screen announces it meanwhile
 #[derive(Args, Clone, Debug)]
 pub struct RecordArgs {
-    /// File to make, `.mjpg`; one that exists is not overwritten
+    /// File to create, `.mjpg`; an existing one is not overwritten
     pub output: PathBuf,
-    /// Configuration file: camera and screen
+    /// Configuration file, for camera and screen
     #[arg(long, value_name = "FILE", default_value = DEFAULT_PATH)]
     pub config: PathBuf,
-    /// How long
+    /// Seconds to record
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = value_parser!(u64).range(1..=600))]
     pub seconds: u64,
 }

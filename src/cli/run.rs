@@ -11,7 +11,7 @@ use clap::Args;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Run the mirror: camera to screen, until SIGTERM; SIGHUP reads configuration and catalogue again
+/// Run the mirror until SIGTERM; SIGHUP reads configuration and catalogue again
 #[derive(Args, Clone, Debug)]
 pub struct RunArgs {
     /// Configuration file

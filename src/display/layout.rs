@@ -31,10 +31,10 @@ const SLOT_MARGINS: f32 = 76.0;
 const TALL: f32 = 0.8;
 
 /// The privacy line.
-pub const PRIVACY: &str = "Nothing is recorded. Pictures stay in this mirror’s memory and are gone at once.";
+pub const PRIVACY: &str = "Nothing is recorded. Pictures stay in this mirror’s memory and are deleted immediately.";
 
 /// What stands there while pictures are stored.
-pub const RECORDED: &str = "These pictures are kept. Whoever does not want that, step aside.";
+pub const RECORDED: &str = "These pictures are kept. To avoid being recorded, please step out of view.";
 
 /// What measures lengths: the fonts, and the pixels in a unit.
 #[derive(Clone, Copy)]
@@ -111,10 +111,10 @@ impl Says {
     /// The words below.
     pub fn lead(self) -> &'static str {
         match self {
-            Says::Welcome => "Step in front of the mirror and see where it hangs.",
-            Says::Waking => "The mirror is opening its eyes.",
-            Says::Recording => "The pictures of this camera are being stored just now.",
-            Says::Away => "The mirror cannot see just now.",
+            Says::Welcome => "Step in front of the mirror to find it in this shop.",
+            Says::Waking => "The mirror is starting.",
+            Says::Recording => "This camera’s pictures are being stored.",
+            Says::Away => "The camera is not available right now.",
         }
     }
 }
