@@ -1,4 +1,4 @@
-"""What the entry points share: options and how they end."""
+"""Shared by the commands: argument types and error exit."""
 
 import argparse
 import sys
@@ -9,15 +9,15 @@ def size(text: str) -> tuple[int, int]:
     try:
         height, width = (int(part) for part in text.lower().split("x"))
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not HEIGHTxWIDTH, such as 384x256") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is not HEIGHTxWIDTH, for example 384x256") from None
     if height < 64 or width < 64 or height % 32 or width % 32:
-        raise argparse.ArgumentTypeError(f"{text}: sides must be multiples of 32, at least 64")
+        raise argparse.ArgumentTypeError(f"{text}: both sides must be multiples of 32 and at least 64")
     if height % 64 or width % 64:
-        print(f"note: {text} is no multiple of 64; the coarsest anchors' stride is uneven", file=sys.stderr)
+        print(f"note: {text} is not a multiple of 64; the stride of the coarsest anchors is not uniform", file=sys.stderr)
     return height, width
 
 
 def fail(error: Exception) -> int:
-    """Print one error and give the exit code."""
+    """Prints an error; returns the exit code."""
     print(f"error: {error}", file=sys.stderr)
     return 1

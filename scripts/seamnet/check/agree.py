@@ -1,6 +1,6 @@
-"""The program beside the network in torch: the same pictures, detection by detection.
+"""Compares the program with the network in torch on the same pictures, detection by detection.
 
-Pictures that are JPEG are handed to both as PNG: two JPEG decoders need not agree to the last bit.
+JPEG pictures are passed to both as PNG: two JPEG decoders need not agree to the last bit.
 """
 
 import json
@@ -18,12 +18,12 @@ from ..model.network import Detections
 from .parity import Row, relative, worst
 
 SAME = 0.98
-"""IoU from which two detections of one class are the same."""
+"""IoU from which two detections of one class count as the same."""
 
 
 @dataclass
-class Seen:
-    """One picture's detections by both, matched."""
+class Compared:
+    """One picture's detections by the program (ours) and by torch (theirs), matched."""
 
     ours: Detections
     theirs: Detections
@@ -31,7 +31,7 @@ class Seen:
 
 
 def program(binary: Path, model: Path, picture: Path, scale: torch.Tensor) -> Detections:
-    """What `vetrina inspect` sees, boxes in pixels of the network's input."""
+    """The detections of `vetrina inspect`, boxes in pixels of the network's input."""
     command = [binary, "inspect", picture, "--model", model, "--json"]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
@@ -48,7 +48,7 @@ def program(binary: Path, model: Path, picture: Path, scale: torch.Tensor) -> De
 
 
 def pairs(ours: Detections, theirs: Detections, same: float = SAME) -> list[tuple[int, int]]:
-    """Indices of the same detections (of one class, IoU above `same`), each used once."""
+    """Pairs of equal detections (same class, IoU above `same`); each is used once."""
     iou = box_iou(ours.boxes, theirs.boxes)
     iou[ours.labels[:, None] != theirs.labels[None]] = 0
     matched = []
@@ -60,11 +60,11 @@ def pairs(ours: Detections, theirs: Detections, same: float = SAME) -> list[tupl
 
 
 @torch.no_grad()
-def see(network, binary: Path, model: Path, picture: Path, work: Path) -> Seen:
+def see(network, binary: Path, model: Path, picture: Path, work: Path) -> Compared:
     """One picture through both."""
     bgr = cv2.imread(str(picture))
     if bgr is None:
-        raise OSError(f"{picture} is no picture")
+        raise OSError(f"{picture} is not a picture")
     rgb = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
     config = network.config
     image, size = preprocess.letterbox(rgb, config.input_size, config.prefilter)
@@ -73,10 +73,10 @@ def see(network, binary: Path, model: Path, picture: Path, work: Path) -> Seen:
     cv2.imwrite(str(plain), bgr)
     scale = torch.tensor([size[1] / rgb.shape[1], size[0] / rgb.shape[0]] * 2)
     ours = program(binary, model, plain, scale)
-    return Seen(ours, theirs, pairs(ours, theirs))
+    return Compared(ours, theirs, pairs(ours, theirs))
 
 
-def picked(seen: list[Seen], field: str) -> tuple[torch.Tensor, torch.Tensor]:
+def picked(seen: list[Compared], field: str) -> tuple[torch.Tensor, torch.Tensor]:
     """One field of all pairs, the program's and torch's."""
     ours = [getattr(s.ours, field)[a] for s in seen for a, _ in s.pairs]
     theirs = [getattr(s.theirs, field)[b] for s in seen for _, b in s.pairs]
@@ -89,7 +89,7 @@ def check(network, binary: Path, model: Path, pictures: list[Path]) -> list[Row]
         seen = [see(network, binary, model, picture, Path(work)) for picture in pictures]
     both = sum(len(s.pairs) for s in seen)
     most = max(sum(len(s.ours.labels) for s in seen), sum(len(s.theirs.labels) for s in seen))
-    rows = [Row(f"share of {most} detections that only one sees", 1 - both / most if most else 0.0, 0.01)]
+    rows = [Row(f"share of {most} detections that only one of them has", 1 - both / most if most else 0.0, 0.01)]
     if both:
         rows += [
             Row("boxes, input px", worst(*picked(seen, "boxes")), 0.01),

@@ -1,4 +1,4 @@
-"""How good a network is on a data set that it has not seen (detection and search), and in the demo shop."""
+"""Measures a network on a generated data set that it was not trained on (detection and search), and in the demo shop."""
 
 import csv
 import json
@@ -18,12 +18,12 @@ from ..train.data import VISIBLE, Pictures
 
 @dataclass
 class Tally:
-    """Raw observations from which `summary` makes figures."""
+    """Raw observations, from which the figures are computed."""
 
     scores: list[float] = field(default_factory=list)
     correct: list[bool] = field(default_factory=list)
-    told: list[tuple[int, int]] = field(default_factory=list)
-    """Class and what it was told to be, of every garment found."""
+    classified: list[tuple[int, int]] = field(default_factory=list)
+    """True and predicted class of every garment found."""
     overlaps: list[float] = field(default_factory=list)
     garments: int = 0
     empty_scores: list[float] = field(default_factory=list)
@@ -33,7 +33,7 @@ class Tally:
 
 
 def see(network, pictures: Pictures, index: int) -> tuple[Detections, torch.Tensor]:
-    """Detections in the pixels of the network input, and the factor that takes picture pixels there."""
+    """Detections in pixels of the network input, and the factor from picture pixels to those."""
     picture = pictures.read(index)
     config = network.config
     image, size = preprocess.letterbox(picture, config.input_size, config.prefilter)
@@ -42,7 +42,7 @@ def see(network, pictures: Pictures, index: int) -> tuple[Detections, torch.Tens
 
 
 def tally_street(network, pictures: Pictures, index: int, tally: Tally) -> None:
-    """Match a street frame's detections with its garments, greedily by score at IoU 0.5."""
+    """Matches a street frame's detections with its garments, greedily by score at IoU 0.5."""
     entry = pictures.images[index]
     found, factor = see(network, pictures, index)
     known = [g for g in entry["garments"]]
@@ -59,7 +59,7 @@ def tally_street(network, pictures: Pictures, index: int, tally: Tally) -> None:
             if not clear[best]:
                 continue
             tally.overlaps.append(float(iou[d, best]))
-            tally.told.append((known[best]["class"], int(found.labels[d])))
+            tally.classified.append((known[best]["class"], int(found.labels[d])))
             key = (entry["clip"], known[best]["product"])
             tally.match[key].append(found.match[d])
             tally.aggregation[key].append(found.aggregation[d])
@@ -86,7 +86,7 @@ def gallery(network, pictures: Pictures) -> tuple[torch.Tensor, torch.Tensor, to
 
 
 def rank_of(logits: torch.Tensor, names: torch.Tensor, product: int) -> int:
-    """Rank (1 is best) of `product`, each product counting by its best picture."""
+    """Rank (1 is best) of `product`; each product counts with its best picture."""
     own = logits[names == product]
     if len(own) == 0:
         return len(names) + 1
@@ -95,7 +95,7 @@ def rank_of(logits: torch.Tensor, names: torch.Tensor, product: int) -> int:
 
 
 def average_precision(scores: list[float], correct: list[bool], total: int) -> float:
-    """Area under precision over recall, precision made monotone."""
+    """Area under the precision-recall curve, with monotone precision."""
     order = np.argsort(-np.asarray(scores), kind="stable")
     hits = np.asarray(correct)[order]
     recall = np.cumsum(hits) / max(total, 1)
@@ -104,14 +104,14 @@ def average_precision(scores: list[float], correct: list[bool], total: int) -> f
     return float(np.sum(np.diff(recall, prepend=0) * precision))
 
 
-def confusion(told: list[tuple[int, int]], classes: tuple[str, ...]) -> dict[str, dict[str, float]]:
-    """Class -> what its garments were told to be, as shares, the most common first. Labels count from 1."""
+def confusion(classified: list[tuple[int, int]], classes: tuple[str, ...]) -> dict[str, dict[str, float]]:
+    """Class -> share of each predicted class, the most common first. Labels count from 1."""
     of_class: dict[int, list[int]] = defaultdict(list)
-    for true, said in told:
-        of_class[true].append(said)
+    for true, predicted in classified:
+        of_class[true].append(predicted)
     return {
-        classes[true - 1]: {classes[said - 1]: round(count / len(all_said), 3) for said, count in Counter(all_said).most_common()}
-        for true, all_said in sorted(of_class.items())
+        classes[true - 1]: {classes[label - 1]: round(count / len(labels), 3) for label, count in Counter(labels).most_common()}
+        for true, labels in sorted(of_class.items())
     }
 
 
@@ -122,11 +122,11 @@ def recall_at(ranks: list[int], name: str) -> dict[str, float]:
 
 
 def open_set(own: list[float], others: list[float]) -> dict:
-    """Where to draw the line below which a garment is said not to be in the gallery.
+    """The threshold below which a garment counts as not in the gallery.
 
-    `own`: logit of each query's own product; `others`: the best logit of any other product, which is
-    what an outsider would be taken for. The threshold is where as many of the shop's garments are
-    refused as strangers are accepted; `curve` has rows (logit, wrong rejections, wrong acceptances).
+    `own`: logit of each query's own product; `others`: the best logit of any other product, as it would
+    be for a garment that is not in the gallery. At the threshold both error rates are equal; `curve` has rows
+    (logit, wrong rejections, wrong acceptances).
     """
     if not own or not others:
         return {"logit": 0.0, "wrong_rejections": 0.0, "wrong_acceptances": 0.0, "curve": []}
@@ -180,8 +180,8 @@ def evaluate(network, pictures: Pictures, clips: int | None = None, aggregate=No
         "recall_at_score_0.5": float(np.asarray(tally.correct)[shown].sum() / max(tally.garments, 1)),
         "median_iou": float(np.median(tally.overlaps)) if tally.overlaps else 0.0,
         "iou_above_0.7": float((np.asarray(tally.overlaps) > 0.7).mean()) if tally.overlaps else 0.0,
-        "class_accuracy": float(np.mean([told == true for true, told in tally.told])) if tally.told else 0.0,
-        "confusion": confusion(tally.told, network.config.classes),
+        "class_accuracy": float(np.mean([predicted == true for true, predicted in tally.classified])) if tally.classified else 0.0,
+        "confusion": confusion(tally.classified, network.config.classes),
         "empty_scenes": tally.empty,
         "empty_with_score_0.5": float((np.asarray(tally.empty_scores) >= 0.5).mean()) if tally.empty else 0.0,
         "gallery_products": len(names.unique()),
@@ -194,7 +194,7 @@ def evaluate(network, pictures: Pictures, clips: int | None = None, aggregate=No
 
 
 CLEAR = 0.5
-"""Only garments of which this share shows are asked for."""
+"""Only garments with at least this visible share count."""
 
 
 def see_clip_frame(network, picture: np.ndarray):
@@ -224,7 +224,7 @@ def feed_gallery(network, root: Path):
 
 @torch.no_grad()
 def measure_demo(network, root: str | Path, stride: int = 4) -> list[str]:
-    """Lines to print: for every worn garment found/asked, overlaps, ranks; then false alarms."""
+    """Lines to print: for every worn garment found/present, overlaps, ranks; then false positives."""
     root = Path(root)
     heads, lines = network.roi_heads, []
     ids, names, match, aggregation = feed_gallery(network.eval(), root)
@@ -257,13 +257,13 @@ def measure_demo(network, root: str | Path, stride: int = 4) -> list[str]:
                     seen[t["id"]].append((found.match[best], found.aggregation[best], float(found.scores[best])))
         for name in asked:
             lines.append(garment_line(heads, clip, name, asked[name], seen[name], overlap[name], ids, names, match, aggregation))
-    lines.append(f"frames without anybody: {asked_empty}, of which with a detection >= 0.5: {empty}")
+    lines.append(f"frames without people: {asked_empty}, of which with a detection >= 0.5: {empty}")
     lines.append(f"detections >= 0.5 off every garment (IoU < 0.3): {false}")
     return lines
 
 
 def garment_line(heads, clip, name, asked, seen, overlap, ids, names, match, aggregation) -> str:
-    """What was measured of one worn garment."""
+    """The line of one worn garment."""
     start = f"{clip['clip']} {name}: found {len(seen)}/{asked}"
     if not seen:
         return start

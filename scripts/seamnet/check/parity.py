@@ -1,7 +1,7 @@
-"""Agreement with the published implementation's answers on a random network (see scripts/README.md).
+"""Compares the network with reference outputs of the published implementation, for random weights.
 
-The cases live outside the repository, in a folder `parity` of a shared directory. Every check gives
-a row: what, largest error, what is allowed.
+The cases are outside the repository, in the folder `parity` of a shared directory. Every check gives
+a row: what is compared, largest error, tolerance.
 """
 
 import subprocess
@@ -20,7 +20,7 @@ from ..model.network import Detections, Network, detect, look, pool_rois, propos
 
 @dataclass
 class Row:
-    """One line of the table."""
+    """One comparison."""
 
     what: str
     error: float
@@ -60,7 +60,7 @@ def picture(path: Path) -> torch.Tensor:
 
 
 def write_checkpoint(parity: Path, out: Path) -> Path:
-    """The parity network as an ordinary checkpoint; kept if it is there."""
+    """Writes the parity network as an ordinary checkpoint, unless it exists."""
     if not out.exists():
         out.parent.mkdir(parents=True, exist_ok=True)
         subprocess.run([sys.executable, parity / "to_checkpoint.py", out], check=True, capture_output=True)
@@ -80,7 +80,7 @@ def check_preprocess(parity: Path) -> list[Row]:
 
 
 def check_steps(network: Network, f: dict) -> list[Row]:
-    """Sections 2 to 5 step by step, each step from the given input of that step."""
+    """Sections 2 to 5 step by step, each step from its reference input."""
     c, size = network.config, (320, 320)
     pyramid = network.backbone(f["input"])
     objectness, deltas = network.rpn.head(pyramid)
@@ -100,7 +100,7 @@ def check_steps(network: Network, f: dict) -> list[Row]:
     rows += [Row("class logits", relative(logits, f["class_logits"]), 1e-4)]
     rows += [Row("box deltas", relative(box_deltas, f["box_deltas"]), 1e-4)]
     found = detect(c, size, f["proposals"], f["class_logits"], f["box_deltas"])
-    rows += detection_rows("from given logits", found, f)
+    rows += detection_rows("from reference logits", found, f)
     rois14 = pool_rois(c, levels, f["det_boxes"], 14, size)
     rows += [Row("RoIs 14x14", worst(rois14, f["roi14"]), 1e-4)]
     masks = network.masks(f["roi14"])[torch.arange(len(f["det_labels"])), f["det_labels"]]
@@ -125,19 +125,19 @@ def detection_rows(how: str, found: Detections, f: dict) -> list[Row]:
     return rows
 
 
-def check_frame(how: str, eye, config, image: torch.Tensor, f: dict) -> list[Row]:
+def check_frame(how: str, network, config, image: torch.Tensor, f: dict) -> list[Row]:
     """The still picture from pixels to embeddings."""
-    levels, objectness, deltas = eye.trunk(image)
+    levels, objectness, deltas = network.trunk(image)
     size = tuple(image.shape[-2:])
-    return detection_rows(how, look(config, eye, size, size, levels, objectness, deltas), f)
+    return detection_rows(how, look(config, network, size, size, levels, objectness, deltas), f)
 
 
-def check_clip(how: str, see, folder: Path, v: dict) -> list[Row]:
-    """Ten frames: the share of given detections found again (same frame, label, IoU > 0.98)."""
+def check_clip(how: str, detect_in, folder: Path, v: dict) -> list[Row]:
+    """Ten frames: the share of reference detections found (same frame, label, IoU > 0.98)."""
     hits, worst_match, worst_aggregation = 0, 0.0, 0.0
     for frame in range(10):
         mine = torch.nonzero(v["det_frame"] == frame).flatten()
-        found = see(picture(folder / f"{frame:02d}.png"), (320, 320))
+        found = detect_in(picture(folder / f"{frame:02d}.png"), (320, 320))
         iou = box_iou(v["det_boxes"][mine], found.boxes)
         iou[v["det_labels"][mine][:, None] != found.labels[None]] = 0
         best, which = iou.max(dim=1)
@@ -155,7 +155,7 @@ def check_clip(how: str, see, folder: Path, v: dict) -> list[Row]:
 
 
 def check_search(how: str, network: Network, aggregate, v: dict) -> list[Row]:
-    """Sections 6 to 8 from the given embeddings: tracks, queries, ranks."""
+    """Sections 6 to 8 from the reference embeddings: tracks, queries, ranks."""
     sfmr, second = network.roi_heads.match_predictor, network.roi_heads.temporal_aggregator
     similarity = sfmr.pair_logits(v["match_features"], v["match_features"]).sigmoid()
     rows = [Row(f"{how}: self similarity", worst(similarity, v["self_similarity"]), 1e-4)]
@@ -183,25 +183,25 @@ def check_search(how: str, network: Network, aggregate, v: dict) -> list[Row]:
 
 
 def ranks_like(order: torch.Tensor, given: torch.Tensor) -> torch.Tensor:
-    """`order` as it is, or as the rank of each item: whichever `given` holds."""
+    """`order` itself, or the rank of each item: whichever `given` contains."""
     rank = order.argsort(dim=1)
     return rank if worst(rank, given) <= worst(order, given) else order
 
 
 @torch.no_grad()
 def check_all(parity: Path, network: Network, folder=None) -> list[Row]:
-    """All checks of the torch network and, when given, of an exported `folder.Folder`."""
+    """All checks of the torch network and, if given, of an exported model folder."""
     case = parity / "case-320x320"
     f, v = arrays(case / "frame.npz"), arrays(case / "video.npz")
     image = picture(case / "frame.png")
     rows = check_preprocess(parity) + [Row("input", worst(image, f["input"]), 1e-5)]
     rows += check_steps(network, f)
-    eyes = [("torch", network, network.config, network.roi_heads.temporal_aggregator.aggregate)]
+    networks = [("torch", network, network.config, network.roi_heads.temporal_aggregator.aggregate)]
     if folder is not None:
-        eyes.append(("onnxruntime", folder, folder.config, folder.aggregate))
-    for how, eye, config, aggregate in eyes:
-        rows += check_frame(how, eye, config, image, f)
-        rows += check_clip(how, eye, case / "video", v)
+        networks.append(("onnxruntime", folder, folder.config, folder.aggregate))
+    for how, one, config, aggregate in networks:
+        rows += check_frame(how, one, config, image, f)
+        rows += check_clip(how, one, case / "video", v)
         rows += check_search(how, network, aggregate, v)
     return rows
 
@@ -211,7 +211,7 @@ def greedy_tracks(
 ) -> list[list[int]]:
     """Boxes of one video (frame n, detection score n, similarity n x n) -> tracks of box indices.
 
-    A track holds one box a frame; its boxes are in the order in which they joined.
+    A track has at most one box of each frame; its boxes are in the order in which they were added.
     """
     free = torch.ones(len(frames), dtype=torch.bool)
     tracks = []

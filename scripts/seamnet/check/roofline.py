@@ -1,8 +1,8 @@
-"""The least time that a model can take on a board: arithmetic and bytes of every layer against the board's ceilings.
+"""Roofline model: a lower bound of a model's time on a board, from each layer's arithmetic and memory traffic.
 
-A layer takes at least its multiply-adds over the board's rate, and at least its bytes (weights, inputs and outputs, each moved
-once) over the board's bandwidth; whichever is more counts. Operators between layers are taken to be fused into them. No board
-reaches its ceilings, so this is a bound, not a forecast.
+A layer takes at least its multiply-adds divided by the board's rate, and at least its bytes (weights, inputs and outputs, each
+moved once) divided by the board's bandwidth; the larger one counts. Operators between layers are assumed to be fused into them.
+No board reaches its peak, so this is a bound, not a forecast.
 """
 
 import tempfile
@@ -21,7 +21,7 @@ BYTES = {"fp32": 4, "fp16": 2, "int8": 1}
 
 @dataclass(frozen=True)
 class Board:
-    """Ceilings as NVIDIA's data sheets have them: 10^12 multiply-adds a second, dense, and 10^9 bytes a second."""
+    """Peak rates from NVIDIA's data sheets: 10^12 dense multiply-adds a second, and 10^9 bytes a second."""
 
     name: str
     rates: dict[str, float]
@@ -44,7 +44,7 @@ BOARDS = (
 
 
 def folded(path: Path, batch: int | None = None) -> onnx.ModelProto:
-    """The graph with what is constant computed, so that every shape can be inferred; with another batch than its own, if wanted."""
+    """The graph after constant folding, so that every shape can be inferred; optionally with another batch size."""
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     model = onnx.load(path)
@@ -66,14 +66,14 @@ def folded(path: Path, batch: int | None = None) -> onnx.ModelProto:
 
 @dataclass
 class Layer:
-    """One layer: multiply-adds, and values that it reads and writes."""
+    """One layer: its multiply-adds, and the values that it reads and writes."""
 
     macs: float
     values: float
 
 
 def layers(path: Path, steps: int = 10, batch: int | None = None) -> list[Layer]:
-    """The layers of a graph; an open dimension is `steps`, the batch its own unless said."""
+    """The layers of a graph. An open dimension is `steps`; `batch` replaces the batch size."""
     model = folded(path, batch)
     for value in [*model.graph.input, *model.graph.output]:
         for dim in value.type.tensor_type.shape.dim:
@@ -110,8 +110,7 @@ def milliseconds(found: list[Layer], board: Board, precision: str) -> float:
 
 
 def table(folder: Path, garments: int) -> str:
-    """Everything about a model, a frame with so many garments: they go through the match heads together, and through the aggregator
-    one by one."""
+    """The table of a model for frames with so many garments. They pass the match heads together, and the aggregator one by one."""
     m = read_manifest(folder)
     runs = {"trunk": 1, "box_head": 1, "match_head": 1, "aggregator": garments}
     batch = {"match_head": garments}

@@ -1,6 +1,6 @@
 """How long the graphs of a model folder take, measured: torch, onnxruntime and the program's own runtime in turns.
 
-The runtimes take turns, so that what else happens on the machine meets all of them.
+The runtimes take turns, so that other load on the machine affects all of them alike.
 """
 
 import dataclasses
@@ -23,7 +23,7 @@ from ..model.network import Network
 
 
 def median_ms(call, runs: int) -> float:
-    """Median of `runs` calls after one that does not count, in milliseconds."""
+    """Median of `runs` calls after one warm-up call, in milliseconds."""
     call()
     times = []
     for _ in range(runs):
@@ -34,7 +34,7 @@ def median_ms(call, runs: int) -> float:
 
 
 def inputs(folder: Folder) -> dict[str, np.ndarray]:
-    """One input of the manifest's shape a graph; ten frames for the aggregator."""
+    """One input for each graph, of the manifest's shape; ten frames for the aggregator."""
     out = {}
     for name, session in folder.sessions.items():
         shape = [n if isinstance(n, int) else folder.config.frames for n in session.get_inputs()[0].shape]
@@ -54,7 +54,7 @@ def onnxruntime_ms(path: Path, threads: int, runs: int) -> dict[str, float]:
 
 @torch.inference_mode()
 def torch_ms(path: Path, weights: Path, which: str, threads: int, runs: int) -> dict[str, float]:
-    """Median of each graph's module in torch, batch norm folded too."""
+    """Median of each graph's module in torch, with folded batch norm."""
     torch.set_num_threads(threads)
     folder = Folder(path, threads)
     shape = config_of(read_manifest(path))
@@ -76,7 +76,7 @@ def torch_ms(path: Path, weights: Path, which: str, threads: int, runs: int) -> 
 
 
 def vetrina_ms(binary: Path, path: Path, picture: Path | None, runs: int) -> dict[str, float]:
-    """Medians that `vetrina bench --json` reports of its one-thread pass, by graph or stage name."""
+    """Medians of the one-thread pass of `vetrina bench --json`, by graph or stage name."""
     command = [binary, "bench", "--model", path, "--json", "--frames", str(runs)]
     command += ["--picture", picture] if picture else []
     done = subprocess.run(command, capture_output=True, text=True)
@@ -89,7 +89,7 @@ def vetrina_ms(binary: Path, path: Path, picture: Path | None, runs: int) -> dic
 
 
 def in_turns(columns: dict[str, Callable[[], dict[str, float]]], rounds: int) -> dict[str, dict[str, float]]:
-    """Measures the columns one after the other, `rounds` times; the median of the rounds, by column and stage."""
+    """Measures the columns in turn, `rounds` times; the median of the rounds, by column and stage."""
     seen: dict[str, dict[str, list[float]]] = {name: {} for name in columns}
     for _ in range(rounds):
         for name, measure in columns.items():

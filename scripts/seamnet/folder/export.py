@@ -1,6 +1,6 @@
-"""A network to a model folder: ONNX graphs (opset 17, fixed shapes) and the manifest.
+"""Converts a network into a model folder: ONNX graphs (opset 17, fixed shapes) and the manifest.
 
-Everything between the graphs (anchors, top-k, NMS, RoIAlign, scores) is the program's. Batch norm
+The program computes everything between the graphs (anchors, top-k, NMS, RoIAlign, scores). Batch norm
 is folded into the layer before it; RoIs are channels-last.
 """
 
@@ -35,14 +35,14 @@ class Trunk(nn.Module):
 
 
 class Box(nn.Module):
-    """`rois` N x 7 x 7 x C (2 N with context, as `pool_boxes` gives them) -> class logits, deltas; fc6's columns are permuted
+    """`rois` N x 7 x 7 x C (2 N with context, as from `pool_boxes`) -> class logits, deltas. The columns of fc6 are permuted
     instead of the RoIs."""
 
     def __init__(self, network: Network):
         super().__init__()
         self.head = copy.deepcopy(network.roi_heads.box_head)
         self.predictor = network.roi_heads.box_predictor
-        # Laid out as it is multiplied, so that it keeps its name.
+        # Transposed here, so that it keeps its name in the graph.
         self.mix = nn.Parameter(self.head.mix.weight.T.contiguous()) if hasattr(self.head, "mix") else None
         self.cut = network.config.extra > 0
         self.context = network.config.context > 0
@@ -68,7 +68,7 @@ class Box(nn.Module):
 class Match(nn.Module):
     """`rois` B x 14 x 14 x C -> embeddings of both match heads.
 
-    Heads whose last layers alone differ, which is how stage two leaves them, compute the rest once.
+    Heads that differ only in their last layers, as training leaves them, compute the rest once.
     """
 
     def __init__(self, network: Network):
@@ -109,7 +109,7 @@ class Masks(nn.Module):
 
 
 def _fold(conv: nn.Conv2d, norm: FrozenBatchNorm2d) -> nn.Conv2d:
-    """`conv` followed by `norm`, as one convolution with a bias."""
+    """`conv` and `norm` as one convolution with a bias."""
     scale = norm.weight.double() * (norm.running_var.double() + norm.eps).rsqrt()
     folded = copy.deepcopy(conv)
     folded.weight.data = (conv.weight.double() * scale[:, None, None, None]).float()
@@ -118,7 +118,7 @@ def _fold(conv: nn.Conv2d, norm: FrozenBatchNorm2d) -> nn.Conv2d:
 
 
 def _fold_frozen(module: nn.Module) -> None:
-    """Fold every frozen batch norm into the convolution registered just before it."""
+    """Folds every frozen batch norm into the convolution registered just before it."""
     names = list(module._modules)
     for before, name in zip(names, names[1:]):
         norm = module._modules[name]
@@ -154,11 +154,11 @@ def trunk_outputs(network: Network) -> list[str]:
 
 OPSET = 17
 F16_MINIMUM = 256
-"""Tensors smaller than this stay float32 in f16 storage: biases cost nothing and decide much."""
+"""Tensors smaller than this stay float32 in f16 storage: biases are small, and results are sensitive to them."""
 
 
 def two_axes(model: onnx.ModelProto, rank_one: set[str]) -> None:
-    """Softmaxes over the only axis of `rank_one` values get a second axis: TensorRT takes no other."""
+    """Gives softmaxes over the only axis of `rank_one` values a second axis, which TensorRT requires."""
     nodes = []
     for node in model.graph.node:
         if node.op_type != "Softmax" or node.input[0] not in rank_one:
@@ -176,7 +176,7 @@ def two_axes(model: onnx.ModelProto, rank_one: set[str]) -> None:
 
 
 def fit_tensorrt(model: onnx.ModelProto) -> None:
-    """Changes what TensorRT does not take, and no value."""
+    """Rewrites what TensorRT does not accept; the values stay the same."""
     inferred = onnx.shape_inference.infer_shapes(model).graph
     values = [*inferred.input, *inferred.value_info, *inferred.output]
     two_axes(model, {v.name for v in values if len(v.type.tensor_type.shape.dim) == 1})
@@ -185,7 +185,7 @@ def fit_tensorrt(model: onnx.ModelProto) -> None:
 def write_graph(
     module: nn.Module, example: torch.Tensor, path: Path, name: str, outputs: list[str], symbolic=None
 ) -> None:
-    """Trace `module` on `example` (its one input, called `name`) and write it to `path`."""
+    """Traces `module` on `example` (its one input, called `name`) and writes it to `path`."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(
@@ -207,7 +207,7 @@ def write_graph(
 
 
 def store_f16(path: Path) -> None:
-    """Rewrite a graph so that its large float32 weights are stored as float16 and cast when loaded."""
+    """Rewrites a graph so that its large float32 weights are stored as float16 and cast when loaded."""
     model = onnx.load(path)
     kept, casts = [], []
     for tensor in model.graph.initializer:
@@ -236,7 +236,7 @@ def export(
     masks: bool = False,
     open_set: float | None = None,
 ) -> Path:
-    """Write the model folder `out`. `head`: name, description, licence, provenance."""
+    """Writes the model folder `out`. `head`: name, description, licence, provenance."""
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     network = folded(network)

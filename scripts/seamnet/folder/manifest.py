@@ -13,11 +13,11 @@ from ..model.network import Network
 
 FORMAT = 1
 STAMPED = ("input", "features", "anchors", "proposals", "rois", "detections", "focus")
-"""Sections that, beside the graphs, change what an embedding means; `focus` only where there is one."""
+"""Sections that, like the graphs, change the meaning of an embedding; `focus` only if present."""
 
 
 def number(value: float) -> str:
-    """The shortest decimal text that reads back as the same number (float32 where it is one)."""
+    """The shortest decimal text that reads back as the same number (a float32 as float32)."""
     return np.format_float_positional(value, unique=True, trim="0")
 
 
@@ -43,7 +43,7 @@ def sha256(path: Path) -> str:
 
 
 def sections(network: Network, input_size: tuple[int, int], open_set: float | None) -> dict[str, dict]:
-    """Every section but the graphs, in the manifest's order."""
+    """Every section except the graphs, in the manifest's order."""
     c: Config = network.config
     with torch.no_grad():
         grids = [tuple(t.shape[-2:]) for t in network.trunk(torch.zeros(1, 3, *input_size))[1]]
@@ -93,10 +93,10 @@ def sections(network: Network, input_size: tuple[int, int], open_set: float | No
 
 
 def descriptor_hash(graphs: dict[str, str], parts: dict[str, dict]) -> str:
-    """The stamp of descriptors: equal when a picture gives the same embeddings.
+    """The version of the embeddings: equal hashes mean equal embeddings of a picture.
 
     sha256 over ASCII lines: `trunk <sha256>`, `box_head <sha256>`, `match_head <sha256>`, then for
-    each section of `STAMPED` that there is its TOML text as the manifest has it, blank line and title included.
+    each present section of `STAMPED` its TOML text as in the manifest, including blank line and title.
     """
     lines = "".join(f"{g} {graphs[g]}\n" for g in ("trunk", "box_head", "match_head"))
     lines += "".join(section(name, parts[name]) for name in STAMPED if name in parts)
@@ -104,7 +104,7 @@ def descriptor_hash(graphs: dict[str, str], parts: dict[str, dict]) -> str:
 
 
 def write(folder: Path, head: dict, classes: tuple[str, ...], parts: dict, graphs: list[str]) -> None:
-    """Write `folder`/model.toml for the graphs that are there. `head`: name, description, ..."""
+    """Writes `folder`/model.toml for the graphs in it. `head`: name, description, ..."""
     digests = {g: sha256(folder / f"{g}.onnx") for g in graphs}
     values = {"format": FORMAT, **head, "classes": classes}
     values["descriptor_hash"] = descriptor_hash(digests, parts)

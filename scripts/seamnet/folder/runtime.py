@@ -1,4 +1,4 @@
-"""A model folder run with onnxruntime: the exported graphs in the place of torch's modules."""
+"""Runs a model folder with onnxruntime: the exported graphs instead of torch's modules."""
 
 from pathlib import Path
 
@@ -11,8 +11,8 @@ from .manifest import config_of, read_manifest
 
 
 class Folder:
-    """The graphs of a model folder, with the methods that `network.look` needs. `precision`: those
-    graphs that the folder has in it, the others in fp32."""
+    """The graphs of a model folder, with the methods that `network.look` needs. `precision`: of the graphs
+    that the folder has in it; the others are fp32."""
 
     def __init__(self, folder: str | Path, threads: int = 1, precision: str = "fp32"):
         self.manifest = read_manifest(folder)
@@ -20,7 +20,7 @@ class Folder:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
-        # Q/DQ are computed as they are written: sums of 8-bit products overflow in some processors' instructions.
+        # Q/DQ nodes are computed as written: sums of 8-bit products overflow in some processors' instructions.
         options.add_session_config_entry("session.disable_quant_qdq", "1")
         self.sessions = {
             name: onnxruntime.InferenceSession(
@@ -36,7 +36,7 @@ class Folder:
         return [torch.from_numpy(v) for v in session.run(None, given)]
 
     def batched(self, graph: str, rois: torch.Tensor, batch: int, each: int = 1) -> list[torch.Tensor]:
-        """RoIs (channels first), `each` to a row of the result, through a graph of fixed batch, the last filled with zeros."""
+        """Runs RoIs (channels first), `each` of them a row of the result, in batches of fixed size; the last is zero-padded."""
         rois = rois.permute(0, 2, 3, 1)
         padded = torch.cat([rois, rois.new_zeros(-len(rois) % batch, *rois.shape[1:])])
         if len(padded) == 0:
@@ -60,13 +60,13 @@ class Folder:
         return self.batched("match_head", rois, self.config.match_batch)
 
     def aggregate(self, sequence: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """T x 256 -> query, attention; T = 1 does not reach the graph."""
+        """T x 256 -> query, attention. T = 1 bypasses the graph."""
         if len(sequence) == 1:
             return sequence[0], torch.ones(1)
         query, attention = self.run("aggregator", sequence)
         return query, attention
 
     def __call__(self, image: torch.Tensor, size: tuple[int, int]) -> Detections:
-        """One normalised picture to its garments."""
+        """One normalised picture -> its garments."""
         levels, objectness, deltas = self.trunk(image)
         return look(self.config, self, self.config.input_size, size, levels, objectness, deltas)

@@ -1,8 +1,8 @@
-"""Weights into a network: from a checkpoint by its key names (section 11), from a model folder, from ImageNet.
+"""Loads weights: from a checkpoint by its key names (section 11), from a model folder, from ImageNet.
 
-A model folder holds all of a compact network, so that training can go on from what is shipped. Only networks whose batch norm
-`export` folds into last layers (the compact one) come back; the published one has batch norm in its body, which a folder no
-longer tells apart from the convolutions.
+A model folder holds all of a compact network, so training can continue from the shipped one. This works only for networks whose
+batch norm is in their last layers (the compact one); the published one has batch norm in its body, and `export` merges it into the
+convolutions.
 """
 
 import re
@@ -25,17 +25,17 @@ OLD_NAMES = (
     (re.compile(r"^rpn\.head\.conv\.(weight|bias)$"), r"rpn.head.conv.0.0.\1"),
     (re.compile(r"^(roi_heads\.mask_head)\.mask_fcn([1-4])\.(weight|bias)$"), None),
 )
-"""Names of older torchvision releases; the last is renumbered from 1..4 to 0..3."""
+"""Names in older torchvision releases; the last is renumbered from 1..4 to 0..3."""
 
 OPTIONAL = ("roi_heads.mask_head.", "roi_heads.mask_predictor.")
 
 
 class CheckpointError(Exception):
-    """A checkpoint that does not fit the network; the message names every key."""
+    """A checkpoint does not fit the network; the message names every key."""
 
 
 def current_name(key: str) -> str:
-    """The key as today's names have it, without the `module.` of DistributedDataParallel."""
+    """The key under its current name, without the `module.` of DistributedDataParallel."""
     while key.startswith("module."):
         key = key.removeprefix("module.")
     for pattern, replacement in OLD_NAMES:
@@ -48,7 +48,7 @@ def current_name(key: str) -> str:
 
 
 def read(path: str | Path) -> dict[str, torch.Tensor]:
-    """The state of a checkpoint file, or of a compact model folder, under current names; weights only, no code is run."""
+    """The state of a checkpoint file, or of a compact model folder, under current names. Reads weights only and runs no code."""
     if Path(path).is_dir():
         return _from_folder(path)
     try:
@@ -59,7 +59,7 @@ def read(path: str | Path) -> dict[str, torch.Tensor]:
         raise CheckpointError(f"{path}: not a PyTorch checkpoint ({error})") from error
     state = stored.get("model_state_dict", stored) if isinstance(stored, dict) else None
     if not state or not all(isinstance(t, torch.Tensor) for t in state.values()):
-        raise CheckpointError(f'{path}: holds no "model_state_dict" of tensors')
+        raise CheckpointError(f'{path}: has no "model_state_dict" of tensors')
     return {current_name(k): v for k, v in state.items() if not k.endswith("num_batches_tracked")}
 
 
@@ -73,17 +73,17 @@ def _from_folder(folder: str | Path) -> dict[str, torch.Tensor]:
 
 
 def complaints(wanted: dict[str, torch.Tensor], given: dict[str, torch.Tensor]) -> list[str]:
-    """One line for each key that is missing, unexpected or wrongly shaped."""
+    """One line for each key that is missing, unexpected or of another shape."""
     lines = [f"missing: {k} {tuple(t.shape)}" for k, t in wanted.items() if k not in given]
     lines += [f"unexpected: {k} {tuple(t.shape)}" for k, t in given.items() if k not in wanted]
     for key in wanted.keys() & given.keys():
         if wanted[key].shape != given[key].shape:
-            lines.append(f"shape: {key} is {tuple(given[key].shape)}, wanted {tuple(wanted[key].shape)}")
+            lines.append(f"shape: {key} is {tuple(given[key].shape)}, expected {tuple(wanted[key].shape)}")
     return sorted(lines)
 
 
 def load_state(network: Network, state: dict[str, torch.Tensor], source: str) -> bool:
-    """Fill `network`; returns whether the state had the (optional) mask head."""
+    """Fills `network`; returns whether the state had the (optional) mask head."""
     own = network.state_dict()
     wanted = {k: v for k, v in own.items() if not k.endswith("num_batches_tracked")}
     has_masks = any(k.startswith(OPTIONAL) for k in state)
@@ -102,7 +102,7 @@ def load_state(network: Network, state: dict[str, torch.Tensor], source: str) ->
 
 
 def load(network: Network, path: str | Path) -> bool:
-    """Fill `network` from a checkpoint file; returns whether it had a mask head."""
+    """Fills `network` from a checkpoint file; returns whether it had a mask head."""
     return load_state(network, read(path), str(path))
 
 
@@ -115,11 +115,11 @@ GRAPH_PARTS = (
     ("match_head", "aggregation.", "roi_heads.temporal_aggregator."),
     ("aggregator", "aggregator.", "roi_heads.temporal_aggregator."),
 )
-"""Graph, what its names begin with, and what the network's begin with in its place."""
+"""Graph, prefix of its names, and the prefix of the network's keys in its place."""
 
 
 def _initializers(model: onnx.ModelProto) -> dict[str, np.ndarray]:
-    """Initializers by name as float32, without the mark of f16 storage; equal ones are stored once and named again."""
+    """Initializers by name as float32, without the suffix of f16 storage. Equal ones are stored once and aliased."""
     found = {t.name.removesuffix(".f16"): numpy_helper.to_array(t).astype(np.float32) for t in model.graph.initializer}
     for node in model.graph.node:
         if node.op_type == "Identity" and node.input[0] in found:
@@ -128,7 +128,7 @@ def _initializers(model: onnx.ModelProto) -> dict[str, np.ndarray]:
 
 
 def _aggregator_weights(model: onnx.ModelProto, weights: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The aggregator's weights that lost their names in the export, which transposes them: by the biases beside them."""
+    """The aggregator's weights that lost their names in the export, which transposes them: identified by their biases."""
     named, halves = {}, []
     for node in model.graph.node:
         if node.op_type == "Gemm" and ".newnlb." in node.input[2]:
@@ -140,7 +140,7 @@ def _aggregator_weights(model: onnx.ModelProto, weights: dict[str, np.ndarray]) 
 
 
 def folder_state(folder: str | Path) -> dict[str, torch.Tensor]:
-    """The state of the network that `folder` was exported from; batch norm at rest, its effect in the layer before it."""
+    """The state of the network that `folder` was exported from; its batch norm is the identity, merged into the layer before it."""
     folder, manifest = Path(folder), read_manifest(folder)
     models = {name: onnx.load(folder / graph["file"]) for name, graph in manifest["graphs"].items()}
     weights = {name: _initializers(model) for name, model in models.items()}
@@ -156,7 +156,7 @@ def folder_state(folder: str | Path) -> dict[str, torch.Tensor]:
         if name in out:
             columns = out[name].reshape(len(out[name]), 7, 7, -1).transpose(0, 3, 1, 2)
             out[name] = columns.reshape(len(columns), -1)
-    # Heads that are alike up to their last layer are written once.
+    # Heads that are equal up to their last layer are exported once.
     first, second = (f"roi_heads.{name}." for name in MATCH_HEADS)
     shared = {k: v for k, v in out.items() if k.startswith(tuple(first + part for part in BEFORE_LAST))}
     for name, value in shared.items():
@@ -179,10 +179,10 @@ def convolutions(body: MobileNetBody) -> list[nn.Conv2d]:
 
 @torch.no_grad()
 def load_imagenet(body: MobileNetBody, path: str | Path) -> None:
-    """Fill `body` from the file's first convolutions.
+    """Fills `body` from the file's first convolutions.
 
-    The file expects inputs in [-1, 1] (2 p - 1 for p in [0, 1]), ours is (p - mean) / std: the
-    difference goes into the first convolution.
+    The file expects inputs in [-1, 1] (2 p - 1 for p in [0, 1]), this network (p - mean) / std: the
+    first convolution is changed accordingly.
     """
     graph = onnx.load(path).graph
     tensors = {t.name: torch.from_numpy(numpy_helper.to_array(t).copy()) for t in graph.initializer}
@@ -190,7 +190,7 @@ def load_imagenet(body: MobileNetBody, path: str | Path) -> None:
     for conv, node in zip(convolutions(body), nodes):
         weight, bias = tensors[node.input[1]].float(), tensors[node.input[2]].float()
         if weight.shape != conv.weight.shape:
-            raise ValueError(f"{path}: {node.input[1]} is {tuple(weight.shape)}, wanted {tuple(conv.weight.shape)}")
+            raise ValueError(f"{path}: {node.input[1]} is {tuple(weight.shape)}, expected {tuple(conv.weight.shape)}")
         conv.weight.copy_(weight)
         conv.bias.copy_(bias)
     mean, std = torch.tensor(MEAN).view(1, 3, 1, 1), torch.tensor(STD).view(1, 3, 1, 1)

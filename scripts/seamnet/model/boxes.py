@@ -25,7 +25,7 @@ def _centres(boxes: torch.Tensor) -> tuple[torch.Tensor, ...]:
 
 
 def decode(deltas: torch.Tensor, anchors: torch.Tensor, weights: tuple[float, ...]) -> torch.Tensor:
-    """Boxes that `deltas` (... x 4) make of `anchors` (broadcast against them)."""
+    """Applies `deltas` (... x 4) to `anchors` (broadcast against them)."""
     cx, cy, w, h = _centres(anchors)
     dx, dy = deltas[..., 0] / weights[0], deltas[..., 1] / weights[1]
     dw = (deltas[..., 2] / weights[2]).clamp(max=MAX_LOG_SCALE)
@@ -36,7 +36,7 @@ def decode(deltas: torch.Tensor, anchors: torch.Tensor, weights: tuple[float, ..
 
 
 def encode(boxes: torch.Tensor, anchors: torch.Tensor, weights: tuple[float, ...]) -> torch.Tensor:
-    """Deltas that make `boxes` of `anchors`: the inverse of `decode` below its clamp."""
+    """Deltas that take `anchors` to `boxes`: the inverse of `decode` below its clamp."""
     cx, cy, w, h = _centres(anchors)
     bx, by, bw, bh = _centres(boxes)
     parts = [(bx - cx) / w, (by - cy) / h, (bw / w).log(), (bh / h).log()]
@@ -44,14 +44,14 @@ def encode(boxes: torch.Tensor, anchors: torch.Tensor, weights: tuple[float, ...
 
 
 def clip(boxes: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    """Boxes cut to an image of `size` (height, width)."""
+    """Boxes clipped to an image of `size` (height, width)."""
     x = boxes[..., 0::2].clamp(0, size[1])
     y = boxes[..., 1::2].clamp(0, size[0])
     return torch.stack([x[..., 0], y[..., 0], x[..., 1], y[..., 1]], dim=-1)
 
 
 def with_context(boxes: torch.Tensor, times: float) -> torch.Tensor:
-    """N x 4 -> 2 N x 4: behind each box the one about the same centre that is `times` as wide and high."""
+    """N x 4 -> 2 N x 4: each box is followed by one with the same centre that is `times` as wide and high."""
     cx, cy, w, h = _centres(boxes)
     half_w, half_h = 0.5 * times * w, 0.5 * times * h
     around = torch.stack([cx - half_w, cy - half_h, cx + half_w, cy + half_h], dim=1)

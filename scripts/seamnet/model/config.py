@@ -1,4 +1,4 @@
-"""The numbers that make a network `full` (published), `compact` or `tiny` (for trials); no layers here."""
+"""The sizes and thresholds of the networks: `full` (as published), `compact`, and `tiny` (for tests on emulated hardware)."""
 
 from dataclasses import dataclass, field, replace
 
@@ -13,7 +13,7 @@ LOWER = {"shorts", "trousers", "skirt"}
 
 
 def region(name: str) -> str:
-    """The part of the body that a class covers; the class itself where it is none of DeepFashion2's."""
+    """The part of the body that a class covers; the class itself if it is not one of DeepFashion2's."""
     if name not in CLASSES:
         return name
     return "dress" if name.endswith("_dress") else "lower" if name in LOWER else "upper"
@@ -26,7 +26,7 @@ STD = (0.229, 0.224, 0.225)
 
 @dataclass(frozen=True)
 class Config:
-    """Everything about a network that is not a weight. Sizes in pixels of the network input."""
+    """Everything about a network except its weights. Sizes are in pixels of the network input."""
 
     name: str
     body: str
@@ -36,18 +36,18 @@ class Config:
     levels: tuple[int, ...]
     """Pyramid levels that RoIs use; level k has stride 2^k."""
     anchor_sizes: tuple[int, ...]
-    """One a level of the RPN: the levels above and `pool`."""
+    """One for each level of the RPN: the levels above and `pool`."""
     fc: int
     """Width of the box head's two fully connected layers."""
     match_width: int
     """Channels of a match head's last convolution."""
     appearance: tuple[int, ...] = ()
-    """Channels of C3, C4 and C5 that the match heads get beside the pyramid's; none in the published network."""
+    """Channels of C3, C4 and C5 that the match heads get in addition to the pyramid's; none in the published network."""
     box_appearance: bool = False
     """Whether the box head gets them too."""
     context: float = 0.0
-    """How many times as wide and high as a box the part of the picture about it is that the box head sees too; 0: none, as
-    published."""
+    """The box head also sees the surroundings of a box: a region about its centre this many times as wide and high. 0: it does
+    not, as published."""
     masks: bool = False
     prefilter: str = "none"
     input_size: tuple[int, int] = (320, 320)
@@ -61,7 +61,7 @@ class Config:
     max_detections: int = 100
     min_side: float = 1e-2
     per: str = "class"
-    """What a garment is looked for as: each "class" for itself, as published, or the classes of a "region" of the body together."""
+    """Detection by "class", each separately, as published; or by "region" of the body, whose classes form one detection."""
     match_batch: int = 8
     frames: int = 10
     ratios: tuple[float, ...] = (0.5, 1.0, 2.0)
@@ -71,11 +71,11 @@ class Config:
     canonical_level: int = 4
     sampling_ratio: int = 2
     focus: dict[str, float] | None = None
-    """A second, closer look at people who are small in the input; None looks once, as published."""
+    """A second pass on a crop around people who are small in the input; None: one pass, as published."""
 
     @property
     def groups(self) -> list[list[int]]:
-        """The labels that are found together."""
+        """The labels that form one detection."""
         if self.per == "class":
             return [[label + 1] for label in range(len(self.classes))]
         found: dict[str, list[int]] = {name: [] for name in ("upper", "lower", "dress")}
@@ -85,12 +85,12 @@ class Config:
 
     @property
     def rois_each(self) -> int:
-        """RoIs that the box head gets of each box."""
+        """RoIs that the box head takes for each box."""
         return 2 if self.context else 1
 
     @property
     def extra(self) -> int:
-        """Channels of a RoI behind the pyramid's: six of colour, and those of the body."""
+        """Channels of a RoI after the pyramid's: six of colour, and those of the body."""
         return 6 + sum(self.appearance) if self.appearance else 0
 
 
@@ -140,6 +140,6 @@ TINY = replace(
     per="class",
     focus=None,
 )
-"""What an emulated processor carries. It is never trained; with random weights it finds two garments in any picture, and is
-sure of none."""
+"""Small enough for an emulated processor. It is never trained; with random weights it finds two garments in any picture, with
+low scores."""
 NETWORKS = {"full": FULL, "compact": COMPACT, "tiny": TINY}

@@ -8,28 +8,28 @@ import torch.nn.functional as F
 from torch import nn
 
 PALETTE = 128
-"""Kinds of place that a match head with appearance channels counts."""
+"""Kinds of place that a match head with appearance channels counts, as a learned colour histogram."""
 
 WHERE = 32
-"""Channels by which such a head tells the garment from what else is in its box."""
+"""Channels by which such a head separates the garment from the rest of its box."""
 
 LEAST_SHARE = 1e-3
-"""What every place counts: a part of a box in which nothing is taken for the garment has a mean too."""
+"""Smallest weight of a place, so that a part of a box without any garment has a mean too."""
 
 LEAST_SPREAD = 1e-4
-"""Added to a variance before its root is taken."""
+"""Added to a variance before taking its root."""
 
 BEFORE_LAST = ("conv_seq", "where", "palette")
-"""The parts of a match head that its last layer sees through."""
+"""The parts of a match head before its last layer."""
 
 
 class BoxHead(nn.Module):
     """Flatten, two fully connected layers with ReLU: N x C x 7 x 7 -> N x width. C = channels + extra.
 
     With `extra` channels (never in the published network) each place of the RoI is first mixed down to `channels`; at the
-    beginning that is the pyramid's alone. RoIs of the pyramid alone pass as if the others were 0. With `context` (never in the
-    published network) every other RoI is of a box's surroundings, 2 N in all, and is mixed down to half as many; at the
-    beginning they count nothing.
+    beginning only the pyramid's count. RoIs of the pyramid alone are treated as if the others were 0. With `context` (never in the
+    published network) every other RoI is of a box's surroundings, 2 N in all, and is mixed down to half as many channels; at the
+    beginning their weights are 0.
     """
 
     def __init__(self, channels: int, width: int, extra: int = 0, context: bool = False):
@@ -75,10 +75,9 @@ class MatchHead(nn.Module):
     """N x C x 14 x 14 -> N x embedding, and the weights of its match score. C = channels + extra.
 
     With `extra` channels (never in the published network) the last layer also sees the RoI pooled over
-    the garment alone, each place by how much of it `where` takes for the garment and not for skin, ground
-    or what is worn beside: its upper, middle and lower part and its centre (what is worn under an open
-    jacket shows there), how much its places differ, and `palette`, whose mean counts how much of the
-    garment looks like this or that: a learned colour histogram.
+    the garment alone, each place weighted by the garment's share of it according to `where` (the rest is skin, background
+    or other clothes): its upper, middle and lower part and its centre (where clothes under an open
+    jacket show), the deviation over its places, and the mean of `palette`: a learned colour histogram.
     """
 
     def __init__(self, channels: int, extra: int, width: int, embedding: int):
@@ -105,7 +104,7 @@ class MatchHead(nn.Module):
         self.last = nn.Linear(embedding, 2)
 
     def features(self, rois: torch.Tensor) -> torch.Tensor:
-        """What the last layer sees, N x width: first `spatial` values from the convolutions, then the pooled ones."""
+        """Inputs of the last layer, N x width: first `spatial` values from the convolutions, then the pooled ones."""
         parts = [F.relu(F.avg_pool2d(self.conv_seq(rois), 6)).flatten(1)]
         if hasattr(self, "where"):
             share = torch.sigmoid(self.where(rois)).reshape(-1, 1, 196) + LEAST_SHARE
@@ -123,7 +122,7 @@ class MatchHead(nn.Module):
         return self.last_layer(self.features(rois))
 
     def last_layer(self, features: torch.Tensor) -> torch.Tensor:
-        """What `features` gave -> embeddings."""
+        """Output of `features` -> embeddings."""
         return self.linear(F.dropout(features, self.dropout, self.training))
 
     def score_weights(self) -> tuple[torch.Tensor, torch.Tensor]:
@@ -138,7 +137,7 @@ class MatchHead(nn.Module):
 
 
 def _windows() -> torch.Tensor:
-    """5 x 196: all of a RoI, its upper, middle and lower part, its centre."""
+    """5 x 196 masks: a whole RoI, its upper, middle and lower part, its centre."""
     windows = torch.zeros(5, 14, 14)
     windows[0] = 1
     for part in range(3):
@@ -148,7 +147,7 @@ def _windows() -> torch.Tensor:
 
 
 WINDOWS = _windows()
-"""What a match head pools over."""
+"""The regions that a match head pools over."""
 
 
 class NonLocal(nn.Module):
@@ -181,7 +180,7 @@ def _pointwise(layer: nn.Conv1d, x: torch.Tensor) -> torch.Tensor:
 
 
 class Aggregator(MatchHead):
-    """The second match head, with what joins the embeddings of several frames into one."""
+    """The second match head, with the layers that aggregate the embeddings of several frames into one."""
 
     def __init__(self, channels: int, extra: int, width: int, embedding: int):
         super().__init__(channels, extra, width, embedding)
@@ -191,9 +190,9 @@ class Aggregator(MatchHead):
     def aggregate(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """... x T x E -> (query ... x E, attention ... x T). T = 1: the embedding itself.
 
-        The attention reads the non-local block's *output*. Section 7 says its input; the published
-        implementation's own answers (scripts/parity: 146 tracks, sequences of 2, 5 and 16) agree
-        with the output to 1e-7 and differ from the input by up to 0.56, so they decide.
+        The attention reads the non-local block's *output*. The published implementation's outputs decide
+        (scripts/parity: 146 tracks, sequences of 2, 5 and 16): they agree with that to 1e-7, and differ by up
+        to 0.56 from attention on the block's input.
         """
         z = self.newnlb(x) if x.shape[-2] > 1 else x
         attention = torch.softmax(self.attention_scorer(z).squeeze(-1), dim=-1)

@@ -1,4 +1,4 @@
-"""The whole network, and how a picture passes through it (sections 2 to 5).
+"""The whole network, and the data flow from a picture to its garments (sections 2 to 5).
 
 A picture is a normalised 1 x 3 x H x W tensor and the `size` (height, width) of the image inside
 it; boxes are pixels of that tensor, clipped to the image.
@@ -28,7 +28,7 @@ class Detections:
 
 
 class Network(nn.Module):
-    """SEAM Match-RCNN. Submodules only give the keys their names; the methods are the network."""
+    """SEAM Match-RCNN. The submodules are named after the checkpoint's keys; the methods compute."""
 
     def __init__(self, config: Config):
         super().__init__()
@@ -50,7 +50,7 @@ class Network(nn.Module):
         heads.temporal_aggregator = Aggregator(*shape)
 
     def trunk(self, image: torch.Tensor):
-        """N x 3 x H x W -> (RoI levels, objectness a level, deltas a level)."""
+        """N x 3 x H x W -> (RoI levels, objectness of each level, deltas of each level)."""
         features = self.backbone.body(image)
         levels = self.backbone.fpn(features)
         objectness, deltas = self.rpn.head(levels)
@@ -60,7 +60,7 @@ class Network(nn.Module):
         return levels, objectness, deltas
 
     def box(self, rois: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """What `pool_boxes` gives of N boxes -> class logits, deltas."""
+        """Output of `pool_boxes` for N boxes -> class logits, deltas."""
         return self.roi_heads.box_predictor(self.roi_heads.box_head(rois))
 
     def embed(self, rois: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -73,20 +73,20 @@ class Network(nn.Module):
 
     @torch.no_grad()
     def forward(self, image: torch.Tensor, size: tuple[int, int]) -> Detections:
-        """One picture to its garments, with both embeddings."""
+        """One picture -> its garments, with both embeddings."""
         levels, objectness, deltas = self.trunk(image)
         return look(self.config, self, image.shape[-2:], size, levels, objectness, deltas)
 
 
 def find(config, heads, input_size, size, levels, objectness, deltas) -> Detections:
-    """From the trunk's outputs to garments, not embedded; `heads` has `box` (torch or exported)."""
+    """The trunk's outputs -> garments without embeddings; `heads` has `box` (torch or exported)."""
     proposals, _ = propose(config, input_size, size, objectness, deltas)
     logits, box_deltas = heads.box(pool_boxes(config, levels, proposals, input_size))
     return detect(config, size, proposals, logits, box_deltas)
 
 
 def look(config, heads, input_size, size, levels, objectness, deltas) -> Detections:
-    """From the trunk's outputs to garments with both embeddings; `heads` has `box` and `embed`."""
+    """The trunk's outputs -> garments with both embeddings; `heads` has `box` and `embed`."""
     found = find(config, heads, input_size, size, levels, objectness, deltas)
     rois = pool_rois(config, levels, found.boxes, 14, input_size)
     found.match, found.aggregation = heads.embed(rois)
@@ -137,7 +137,7 @@ def roi_levels(config: Config, rois: torch.Tensor) -> torch.Tensor:
 
 
 def pool_rois(config: Config, levels, rois: torch.Tensor, out: int, input_size, image=None) -> torch.Tensor:
-    """Multi-level RoIAlign, n x 4 -> n x C x out x out. `image` (n) names each box's batch entry."""
+    """Multi-level RoIAlign, n x 4 -> n x C x out x out. `image` (n): index of each box's picture in the batch."""
     result = levels[0].new_zeros(len(rois), levels[0].shape[1], out, out)
     index = rois.new_zeros(len(rois)) if image is None else image.to(rois.dtype)
     which = roi_levels(config, rois)
@@ -153,7 +153,7 @@ def pool_rois(config: Config, levels, rois: torch.Tensor, out: int, input_size, 
 
 
 def pool_boxes(config: Config, levels, rois: torch.Tensor, input_size, image=None) -> torch.Tensor:
-    """What the box head sees of n boxes: n x C x 7 x 7; 2 n with `context`, behind each box's RoI that of its surroundings."""
+    """Inputs of the box head for n boxes: n x C x 7 x 7; with `context` 2 n, each box's RoI, then that of its surroundings."""
     if config.context:
         rois = boxes.with_context(rois, config.context)
         image = None if image is None else image.repeat_interleave(2)
@@ -161,8 +161,8 @@ def pool_boxes(config: Config, levels, rois: torch.Tensor, input_size, image=Non
 
 
 def detect(config: Config, size, proposals, logits, deltas) -> Detections:
-    """Class logits and deltas of the proposals -> final boxes, best first (section 4). Labels that are found together make one
-    garment: as sure as all of them, of the likeliest one, its box the mean of theirs by their probabilities."""
+    """Class logits and deltas of the proposals -> final boxes, best first (section 4). A group of labels makes one
+    garment: its score is their sum, its label the likeliest one, its box the mean of theirs weighted by their probabilities."""
     labels = logits.shape[1]
     moved = boxes.decode(deltas.view(-1, labels, 4), proposals[:, None], boxes.BOX_WEIGHTS)
     moved = boxes.clip(moved, size)
@@ -171,7 +171,7 @@ def detect(config: Config, size, proposals, logits, deltas) -> Detections:
     for group in config.groups:
         group = torch.tensor(group)
         s = scores[:, group].sum(dim=1)
-        # Taken from the first one on, so that a label alone keeps its box to the bit.
+        # Relative to the first one, so that a group of one label keeps its box to the bit.
         first = moved[:, group[0]]
         b = first + ((moved[:, group] - first[:, None]) * scores[:, group, None]).sum(dim=1) / s[:, None]
         k = group[scores[:, group].argmax(dim=1)]

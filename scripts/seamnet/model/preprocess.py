@@ -1,8 +1,8 @@
-"""From a picture to the network's input (section 1).
+"""A picture -> the network's input (section 1).
 
-Two ways exist:
+There are two methods:
 
-- `reference`: the published one. Short side to a target, long side below another, size
+- `reference`: as published. Short side to a target, long side below another, size
   floor(side * scale), bilinear without antialias, zeros to a multiple of 32.
 - `letterbox`: ours. A fixed input of H x W, the picture at the top left, zeros (after
   normalisation) to the right and below.
@@ -10,8 +10,8 @@ Two ways exist:
 The letterbox exactly, in integers, for a picture of h x w:
 
 1. The tighter axis decides: if H * w <= W * h the new size is (H, max(1, w * H // h)), else
-   (max(1, h * W // w), W). That is floor(side * scale) without a float's doubt.
-2. With the prefilter "box", when the picture is more than twice too big on the deciding axis
+   (max(1, h * W // w), W). That is floor(side * scale) without float rounding.
+2. With the prefilter "box", when the picture is more than twice as large as the input on the deciding axis
    (h > 2 H, or w > 2 W), it is first reduced by k = h // H (or w // W): the u8 picture is
    padded at the right and bottom by repeating its last column and row to multiples of k; each
    k x k block becomes (sum + k * k // 2) // (k * k), per channel, u8 again. Its size is now
@@ -47,7 +47,7 @@ def _resize(picture: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
 
 
 def fitted_size(size: tuple[int, int], box: tuple[int, int]) -> tuple[int, int]:
-    """Height and width that a picture of `size` has inside a letterbox `box`."""
+    """Height and width of a picture of `size` inside a letterbox `box`."""
     (h, w), (box_h, box_w) = size, box
     if box_h * w <= box_w * h:
         return box_h, max(1, w * box_h // h)
@@ -55,7 +55,7 @@ def fitted_size(size: tuple[int, int], box: tuple[int, int]) -> tuple[int, int]:
 
 
 def reduction(size: tuple[int, int], box: tuple[int, int]) -> int:
-    """The whole number k by which the prefilter "box" first reduces; 1 is not at all."""
+    """The integer k by which the prefilter "box" first reduces; 1: it does not."""
     (h, w), (box_h, box_w) = size, box
     side, target = (h, box_h) if box_h * w <= box_w * h else (w, box_w)
     return side // target if side > 2 * target else 1
@@ -88,7 +88,7 @@ def letterbox(
 def reference(
     picture: np.ndarray, short: int = 800, long: int = 1333, multiple: int = 32
 ) -> tuple[torch.Tensor, tuple[int, int]]:
-    """The published way: (1 x 3 x H x W, size before padding)."""
+    """The published method: (1 x 3 x H x W, size before padding)."""
     h, w = picture.shape[:2]
     scale = min(short / min(h, w), long / max(h, w))
     size = int(h * scale), int(w * scale)

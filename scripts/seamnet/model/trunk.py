@@ -63,7 +63,7 @@ class InvertedResidual(nn.Module):
         self.residual = stride == 1 and inputs == outputs
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """x -> (output, the expanded tensor, which is a stride's richest)."""
+        """x -> (output, the expanded tensor, which has the most channels of its stride)."""
         wide = self.expand(x)
         y = self.project(self.depthwise(wide))
         return (x + y if self.residual else y), wide
@@ -103,7 +103,7 @@ class MobileNetBody(nn.Module):
         return x
 
     def finish(self, x: torch.Tensor, blocks: int) -> list[torch.Tensor]:
-        """What `begin` gave -> C3, C4, C5. All taps must lie behind the first `blocks`."""
+        """Output of `begin` -> C3, C4, C5. All taps must be after the first `blocks`."""
         features = []
         for i, block in enumerate(self.blocks[blocks:], blocks):
             x, wide = block(x)
@@ -139,7 +139,7 @@ class FeaturePyramid(nn.Module):
 
 
 class Appearance(nn.Module):
-    """What tells garments apart and a detector's narrow pyramid forgets: colour and the body's own features.
+    """What distinguishes garments and is lost in a detector's narrow pyramid: colour and the body's own features.
 
     At stride 8: mean and deviation of the normalised RGB in each 8 x 8 block, and C3, C4, C5, each
     through a 1x1 convolution onto its principal components (`fit`, never trained). Coarser levels
@@ -195,7 +195,7 @@ class RpnHead(nn.Module):
 
 
 def backbone(body: str, channels: int) -> nn.Sequential:
-    """`body` and `fpn` under one roof: N x 3 x H x W -> pyramid levels and pool."""
+    """`body` and `fpn` in sequence: N x 3 x H x W -> pyramid levels and pool."""
     made = {"resnet50": ResNetBody, "mobilenet_v2": MobileNetBody}[body]()
     pyramid = FeaturePyramid(made.out_channels, channels)
     return nn.Sequential(OrderedDict(body=made, fpn=pyramid))

@@ -1,4 +1,4 @@
-"""What a model folder's graphs are fed with for given pictures: int8's scales come from it."""
+"""Calibration data: the inputs of a model folder's graphs for given pictures, from which the int8 scales come."""
 
 import shutil
 from collections.abc import Iterator
@@ -18,11 +18,11 @@ from . import convert
 
 PICTURES = (".jpg", ".jpeg", ".png", ".webp")
 MOST = 48
-"""Inputs kept of a graph, the first that come: each takes memory for all of the graph's values at once."""
+"""Inputs kept of a graph, the first ones: each takes memory for all of the graph's values at once."""
 
 
 class Recording(Folder):
-    """A model folder that keeps what its graphs are given."""
+    """A model folder that records the inputs of its graphs."""
 
     def __init__(self, folder: str | Path):
         super().__init__(folder)
@@ -36,11 +36,11 @@ class Recording(Folder):
 
 
 def fitted(network: Folder, pictures: Path) -> Iterator[tuple[torch.Tensor, tuple[int, int]]]:
-    """The pictures of a folder (sub-folders too), in the order of their names, as the network takes them: image and size inside it."""
+    """The pictures of a folder and its subfolders, sorted by name, as inputs of the network: image and size inside it."""
     for file in sorted(p for p in pictures.rglob("*") if p.suffix.lower() in PICTURES):
         picture = cv2.imread(str(file), cv2.IMREAD_COLOR)
         if picture is None:
-            raise ValueError(f"{file} is no picture")
+            raise ValueError(f"{file} is not a picture")
         picture = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
         yield preprocess.letterbox(picture, network.config.input_size, network.manifest["input"]["prefilter"])
 
@@ -52,12 +52,12 @@ def inputs(folder: Path, pictures: Path) -> dict[str, list[np.ndarray]]:
         network(image, size)
     missing = [name for name in convert.TYPED if not network.inputs[name]]
     if missing:
-        raise ValueError(f"{pictures}: no picture there reaches {', '.join(missing)}")
+        raise ValueError(f"{pictures}: no picture there has a garment, so {', '.join(missing)} got no input")
     return network.inputs
 
 
 def copy(folder: Path, out: Path) -> None:
-    """The fp32 graphs and the manifest of a model folder, in a shape that TensorRT takes."""
+    """Copies the fp32 graphs and the manifest of a model folder, in a form that TensorRT accepts."""
     out.mkdir(parents=True, exist_ok=True)
     text = convert.without(folder.joinpath("model.toml").read_text(), *convert.PRECISIONS)
     for graph in read_manifest(folder)["graphs"].values():

@@ -1,7 +1,7 @@
-"""What a precision costs: the graphs of a model folder in fp16 or int8 beside those in fp32, on pictures.
+"""The accuracy that a precision costs: a model folder's graphs in fp16 or int8 compared with fp32, on pictures.
 
-onnxruntime on the CPU is the judge. It computes Q/DQ graphs with the very scales that TensorRT will use. It computes fp16
-operators in fp32 and keeps some values wide between them, so what it says of fp16 is the least that it will cost.
+Both run in onnxruntime on the CPU. It computes Q/DQ graphs with the same scales as TensorRT. It computes fp16 operators in fp32 and
+keeps some values between them in fp32, so its figures for fp16 are a lower bound of the cost.
 """
 
 from pathlib import Path
@@ -16,11 +16,11 @@ from ..model.network import Detections
 from .calibrate import Recording, fitted
 
 SURE = 0.5
-"""Score from which a detection matters to a mirror."""
+"""Score from which a detection counts."""
 
 
 def graph_errors(wide: Recording, narrow: Folder, most: int = 8) -> list[tuple[str, float, float]]:
-    """For every graph, fed with the same inputs: the worst and the typical (RMS) difference of any of
+    """For every graph on the same inputs: the largest and the RMS difference of any of
     its outputs, relative to the largest value of that output."""
     rows = []
     for name, inputs in wide.inputs.items():
@@ -36,7 +36,7 @@ def graph_errors(wide: Recording, narrow: Folder, most: int = 8) -> list[tuple[s
 
 
 def sure(found: Detections) -> Detections:
-    """Those of `SURE`."""
+    """The detections with a score of at least `SURE`."""
     keep = found.scores >= SURE
     return Detections(*(v[keep] for v in (found.boxes, found.scores, found.labels, found.match, found.aggregation)))
 
@@ -45,7 +45,7 @@ def sure(found: Detections) -> Detections:
 def measure(folder: Path, precision: str, pictures: Path) -> dict:
     """The figures of one precision on the pictures of a folder."""
     if not any(precision in graph for graph in read_manifest(folder)["graphs"].values()):
-        raise ValueError(f"{folder} has no graph in {precision}")
+        raise ValueError(f"{folder} has no graph in {precision}; add it with scripts/export --precision {precision}")
     wide, narrow = Recording(folder), Folder(folder, precision=precision)
     seen, gallery, queries = [], [], []
     count, counts = 0, [0, 0]

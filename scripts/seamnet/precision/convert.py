@@ -1,7 +1,7 @@
-"""Graphs typed for a GPU: fp16, and int8 by Q/DQ, beside the fp32 graphs of a model folder.
+"""Converts the fp32 graphs of a model folder to fp16, and to int8 by Q/DQ nodes, for GPUs.
 
-TensorRT takes them as they are ("strongly typed"): it narrows nothing by itself. What goes into a
-graph and comes out of it stays float32.
+TensorRT runs them as they are ("strongly typed") and chooses no precision itself. Inputs and outputs of
+a graph stay float32.
 """
 
 import re
@@ -19,15 +19,15 @@ from ..folder.manifest import read_manifest
 
 PRECISIONS = ("fp16", "int8")
 TYPED = ("trunk", "box_head", "match_head")
-"""The aggregator stays fp32: it costs a thousandth of a frame, and has sums over softmaxes."""
+"""The graphs that are converted. The aggregator stays fp32: it takes a thousandth of a frame's time, and sums over softmaxes."""
 WIDE = {"Sqrt", "Softmax", "ReduceSum"}
-"""Operators whose inputs, as far back as the last layer with weights, stay fp32: the variance of
-colours, for one, is the small difference of two averages."""
+"""Operators whose inputs, back to the last layer with weights, stay fp32: for example, the variance of
+colours is a small difference of two averages."""
 LAYERS = {"Conv", "Gemm", "MatMul", "ConvTranspose"}
 PERCENTILE = 99.99
-"""Of a tensor's values, those that int8's scale covers: rare ones are cut off, which halves the error of the rest."""
+"""Percentage of a tensor's values that the int8 scale covers: the rare larger ones saturate, which halves the error of the rest."""
 FLOAT_INPUTS = {"Resize": (0,)}
-"""Inputs that follow an operator's type where not all do: scales are float32 always."""
+"""Inputs that have their operator's type, for operators where not all have: scales are always float32."""
 
 
 def widen(model: onnx.ModelProto) -> None:
@@ -51,7 +51,7 @@ def widen(model: onnx.ModelProto) -> None:
 
 
 def wide_nodes(graph: onnx.GraphProto) -> set[int]:
-    """Places of the nodes that stay fp32 (`WIDE`)."""
+    """Indices of the nodes that stay fp32 (`WIDE`)."""
     maker = {out: i for i, node in enumerate(graph.node) for out in node.output}
     wide: set[int] = set()
     todo = [i for i, node in enumerate(graph.node) if node.op_type in WIDE]
@@ -65,7 +65,7 @@ def wide_nodes(graph: onnx.GraphProto) -> set[int]:
 
 
 class Half:
-    """Rewrites one graph so that all but the wide nodes are float16."""
+    """Rewrites one graph so that all nodes except the wide ones are float16."""
 
     def __init__(self, graph: onnx.GraphProto):
         self.graph = graph
@@ -75,7 +75,7 @@ class Half:
         self.nodes: list[onnx.NodeProto] = []
 
     def as_type(self, name: str, wanted: int) -> str:
-        """The value `name` in the type `wanted`, where it is a float."""
+        """The value `name` in the type `wanted`, if it is a float."""
         have = self.types.get(name)
         if have not in (TensorProto.FLOAT, TensorProto.FLOAT16) or have == wanted:
             return name
@@ -93,7 +93,7 @@ class Half:
         return other
 
     def take(self, node: onnx.NodeProto, wide: bool) -> None:
-        """Appends the node, its float inputs and outputs in its own type."""
+        """Appends the node with its float inputs and outputs in its own type."""
         own = TensorProto.FLOAT if wide else TensorProto.FLOAT16
         follow = FLOAT_INPUTS.get(node.op_type, range(len(node.input)))
         for k in follow:
@@ -112,7 +112,7 @@ class Half:
         self.nodes.append(node)
 
     def run(self) -> None:
-        """The whole graph; its outputs are cast back to float32 under their own names."""
+        """Rewrites the whole graph; its outputs are cast back to float32 under their own names."""
         wide = wide_nodes(self.graph)
         nodes = [onnx.NodeProto.FromString(n.SerializeToString()) for n in self.graph.node]
         outputs = {v.name for v in self.graph.output}
@@ -132,27 +132,27 @@ class Half:
 
 
 def fp16(model: onnx.ModelProto) -> None:
-    """Makes a float32 graph a float16 one, but for what `WIDE` keeps."""
+    """Converts a float32 graph to float16, except the nodes kept by `WIDE`."""
     Half(model.graph).run()
 
 
 class Inputs(CalibrationDataReader):
-    """Inputs of one graph, one after the other."""
+    """Inputs of one graph in sequence."""
 
     def __init__(self, name: str, values: list[np.ndarray]):
         self.feeds = iter([{name: value} for value in values])
 
     def get_next(self):
-        """As onnxruntime wants it: None at the end."""
+        """The next input, None at the end, as onnxruntime expects."""
         return next(self.feeds, None)
 
 
 def int8(source: Path, out: Path, values: list[np.ndarray]) -> None:
-    """Q/DQ around the layers with weights: symmetric, a scale a channel of weights and one a tensor
-    of inputs, the latter from what `values` (inputs of the graph) make of it. Sums stay float32."""
+    """Q/DQ around the layers with weights: symmetric, one scale for each channel of weights and one for each tensor
+    of inputs, calibrated on `values` (inputs of the graph). Sums stay float32."""
     graph = onnx.load(source).graph
     keep = [graph.node[i].name for i in wide_nodes(graph)]
-    # A layer of a channel each moves bytes and computes little: int8 gains nothing there and costs much.
+    # Depthwise layers are bound by memory: int8 gains nothing there and costs much accuracy.
     keep += [n.name for n in graph.node if any(a.name == "group" and a.i > 1 for a in n.attribute)]
     quantize(
         str(source),
@@ -177,8 +177,8 @@ def without(text: str, *precisions: str) -> str:
 
 
 def add(folder: Path, precision: str, inputs: dict[str, list[np.ndarray]] | None = None) -> None:
-    """Writes `NAME.PRECISION.onnx` of every graph that is typed, and names them in the manifest.
-    `inputs`: what int8 is calibrated on, by graph."""
+    """Writes `NAME.PRECISION.onnx` for every graph of `TYPED`, and adds them to the manifest.
+    `inputs`: calibration data of int8, by graph."""
     text = without((folder / "model.toml").read_text(), precision)
     for name, graph in read_manifest(folder)["graphs"].items():
         if name not in TYPED:

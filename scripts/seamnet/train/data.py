@@ -1,7 +1,7 @@
-"""Training data: what scripts/generate wrote, augmented, as batches of the compact network's input.
+"""Training data: sets of scripts/generate as augmented batches of the compact network's input.
 
-A batch is made around products: street frames of several products from different clips, the shop
-pictures of everything that shows in them, and empty scenes.
+A batch consists of street frames of several products from different clips, the shop pictures of all
+products visible in them, and empty scenes.
 """
 
 import json
@@ -18,9 +18,10 @@ from torch.utils.data import DataLoader, Dataset
 
 from ..model.config import MEAN, STD
 from ..model.preprocess import fitted_size
+from .augment import jitter
 
 VISIBLE = 0.25
-"""Garments showing less of themselves are neither foreground nor background."""
+"""Garments with a smaller visible share are neither foreground nor background."""
 
 
 @dataclass
@@ -33,12 +34,12 @@ class Sample:
     labels: torch.Tensor
     products: torch.Tensor
     visible: torch.Tensor
-    """Share of the garment that shows, 0..1, after the crop."""
+    """Visible share of each garment, 0..1, after the crop."""
     shop: bool
     features: torch.Tensor | None = None
-    """The frozen blocks' output in place of the image, where it is stored (`stored`)."""
+    """The frozen blocks' output instead of the image, if stored (`picture_features`)."""
     masks: torch.Tensor | None = None
-    """n x H x W, bool: where each garment shows; only where they were asked for."""
+    """n x H x W, bool: the visible pixels of each garment; only if requested."""
 
     def to(self, device: torch.device | str) -> "Sample":
         """The same with all tensors on `device`."""
@@ -76,11 +77,11 @@ class Pictures:
         return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
 
     def places(self, index: int) -> np.ndarray:
-        """h x w: the place, from 1 on, of the garment that shows, 0 where none does."""
+        """h x w: the place, from 1, of the visible garment in the list; 0 where there is none."""
         image = self.images[index]
         picture = cv2.imread(str(self.root / image["mask"]), cv2.IMREAD_GRAYSCALE) if "mask" in image else None
         if picture is None:
-            raise FileNotFoundError(f"{self.root / image['file']}: has no mask; draw the set again with scripts/generate")
+            raise FileNotFoundError(f"{self.root / image['file']}: has no mask; generate the set again with scripts/generate")
         return picture
 
     def sample(
@@ -93,10 +94,10 @@ class Pictures:
         cut=None,
         masks: bool = False,
     ) -> Sample:
-        """A picture in a letterbox of `box`; augmented when `rng` is given.
+        """A picture in a letterbox of `box`; augmented if `rng` is given.
 
         `change` (picture -> picture) comes before all else, then `cut` (picture, boxes, rng -> picture, boxes); `light`
-        (picture, rng -> picture) stands in for `jitter`. With `masks`, which go with no `cut`, the garments' own are read.
+        (picture, rng -> picture) replaces `jitter`. `masks` reads the garments' masks; not together with `cut`.
         """
         entry = self.images[index]
         garments = entry["garments"]
@@ -124,52 +125,16 @@ class Pictures:
 
 @dataclass
 class Placed:
-    """A normalised picture and the scale at which it was drawn."""
+    """A normalised picture and its scale."""
 
     values: np.ndarray
     scale: float
     places: np.ndarray | None = None
-    """H x W: which garment shows, where that was asked."""
-
-
-def jitter(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Small changes of exposure, contrast, white balance and noise; colour is a garment's identity."""
-    x = picture.astype(np.float32)
-    gain = rng.uniform(0.85, 1.15) * rng.uniform(0.96, 1.04, size=3)
-    x = (x - 128) * rng.uniform(0.9, 1.1) + 128
-    x = x * gain.astype(np.float32) + rng.uniform(-8, 8)
-    if rng.random() < 0.2:
-        x = cv2.GaussianBlur(x, (0, 0), rng.uniform(0.4, 1.2))
-    if rng.random() < 0.3:
-        x = x + rng.normal(0, rng.uniform(2, 10), size=x.shape).astype(np.float32)
-    return np.clip(x, 0, 255)
-
-
-def in_another_light(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Large changes of exposure, gamma, contrast, white balance and saturation: a shop's studio is not the street."""
-    x = np.power(picture.astype(np.float32) / 255, np.exp(rng.uniform(-0.25, 0.25)))
-    gain = rng.uniform(0.72, 1.28) * rng.uniform(0.93, 1.07, size=3)
-    x = (x - 0.5) * rng.uniform(0.8, 1.15) + 0.5
-    x = x * gain.astype(np.float32) + rng.uniform(-0.05, 0.05)
-    grey = x.mean(axis=2, keepdims=True)
-    x = (grey + (x - grey) * rng.uniform(0.7, 1.2)).astype(np.float32) * 255
-    if rng.random() < 0.25:
-        x = cv2.GaussianBlur(x, (0, 0), rng.uniform(0.4, 1.2))
-    if rng.random() < 0.3:
-        x = x + rng.normal(0, rng.uniform(2, 9), size=x.shape)
-    return np.clip(x, 0, 255).astype(np.float32)
-
-
-def in_published_noise(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The same with the published test's noise (section 9) on top: strong in one frame of four, then half the resolution."""
-    x = in_another_light(picture, rng)
-    x = np.clip(x + rng.normal(0, 255 * (0.25 if rng.random() < 0.25 else 0.05), size=x.shape), 0, 255).astype(np.float32)
-    h, w = x.shape[:2]
-    return cv2.resize(x, (max(1, w // 2), max(1, h // 2)), interpolation=cv2.INTER_LINEAR)
+    """H x W: the visible garment, if requested."""
 
 
 def place(picture, boxes, box, rng, light=jitter, places=None) -> tuple[Placed, tuple[int, int], np.ndarray]:
-    """Draw a picture, its boxes and its garments' `places` into H x W: top left, zeros elsewhere; scaled, cut, flipped by `rng`."""
+    """Puts a picture, its boxes and its garments' `places` at the top left of H x W, padded with 0; `rng` scales, crops, flips."""
     h, w = picture.shape[:2]
     fitted = fitted_size((h, w), box)
     zoom, flip = 1.0, False
@@ -206,8 +171,8 @@ def place(picture, boxes, box, rng, light=jitter, places=None) -> tuple[Placed, 
     return Placed(values, float(np.sqrt(scale[0] * scale[1])), shown), size, np.ascontiguousarray(moved, np.float32)
 
 
-class Draws(Dataset):
-    """Batch n of a run, drawn by a generator of its own: the same whichever process makes it, and when."""
+class _Numbered(Dataset):
+    """Batch n of a run, drawn by a generator of its own: independent of which process makes it, and when."""
 
     def __init__(self, make, seed: tuple[int, ...]):
         self.make, self.seed = make, seed
@@ -216,11 +181,11 @@ class Draws(Dataset):
         return self.make(np.random.default_rng([*self.seed, n]))
 
 
-def draws(make, seed: tuple[int, ...], first: int = 0, loaders: int = 0) -> Iterator[list[Sample]]:
-    """`make(generator)` for batch `first`, `first` + 1 and so on without an end; ahead of time in `loaders` processes, if any."""
+def numbered_batches(make, seed: tuple[int, ...], first: int = 0, loaders: int = 0) -> Iterator[list[Sample]]:
+    """`make(generator)` for batch `first`, `first` + 1 and so on, without an end; prefetched by `loaders` processes, if any."""
     ahead = {"prefetch_factor": 3, "worker_init_fn": _one_thread} if loaders else {}
     numbers = range(first, sys.maxsize)
-    yield from DataLoader(Draws(make, seed), batch_size=None, sampler=numbers, num_workers=loaders, collate_fn=list, **ahead)
+    yield from DataLoader(_Numbered(make, seed), batch_size=None, sampler=numbers, num_workers=loaders, collate_fn=list, **ahead)
 
 
 def _one_thread(_) -> None:
@@ -229,17 +194,17 @@ def _one_thread(_) -> None:
 
 @dataclass(frozen=True)
 class BatchSpec:
-    """How many pictures a batch has."""
+    """Numbers of pictures in a batch."""
 
     products: int = 3
     shop: int = 9
     whole: int = 1
-    """Shop pictures that fill the input; the others are set four to one input."""
+    """Shop pictures that fill the input; the others are combined, four to an input."""
     empty: int = 1
 
 
 def batch(pictures: Pictures, spec: BatchSpec, box: tuple[int, int], rng: np.random.Generator) -> list[Sample]:
-    """Two street frames of each drawn product, from two clips where it has two; shop pictures; empty scenes."""
+    """Two street frames of each chosen product, from two clips if it has two; shop pictures; empty scenes."""
     chosen = rng.choice(pictures.products, size=min(spec.products, len(pictures.products)), replace=False)
     street: list[int] = []
     for product in chosen:
@@ -264,7 +229,7 @@ def batch(pictures: Pictures, spec: BatchSpec, box: tuple[int, int], rng: np.ran
 
 
 def mosaic(parts: list[Sample], box: tuple[int, int]) -> Sample:
-    """Up to four samples of half the size as one: four garments for the cost of one picture."""
+    """Combines up to four samples of half the size: four garments for the cost of one picture."""
     image = torch.zeros(3, *box)
     h, w = box[0] // 2, box[1] // 2
     moved = []

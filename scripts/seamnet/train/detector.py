@@ -1,84 +1,107 @@
-"""Stage one of training the compact network: detector and single-frame match head, end to end.
+"""The detector's two stages: `joint`, with the single-frame match head, end to end; and `heads`, the detector alone.
 
-The garments' own boxes (shaken) feed the match head, so it does not wait for the detector. The
-match loss is the published pairwise cross-entropy plus a ranking loss over the same logits, which
-converges far sooner: every street garment against the shop garments of the batch and of a bank
-of recent batches.
+In the joint stage the garments' own boxes (jittered) feed the match head, so that it does not wait for the detector. The
+match loss is the published pairwise cross-entropy plus a ranking loss over the same logits, which converges far sooner: every
+street garment against the shop garments of the batch and of a bank of recent batches.
+
+Together with a match head the detector learns from moderate changes, since what that head sees must keep its colour. Where a
+garment is and of which class it is does not depend on light, on how close it stands, or on colour at all, so in the second stage
+all of that varies. There trunk and pyramid rest, unless they are thawed: the match heads, which see their outputs, must then learn
+again.
 """
 
-import json
-import time
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 import torch.distributed as dist
+from torch import nn
 from torchvision.ops import batched_nms
 
-from ..folder import weights as files
 from ..model import boxes
 from ..model.network import Network, flat, level_anchors, pool_boxes, pool_rois
-from . import loop, losses
-from .data import VISIBLE, BatchSpec, Pictures, Sample, batch, draws
-from .picture_features import Stored
+from . import losses
+from .augment import any_light, closer, jitter_boxes
+from .data import VISIBLE, BatchSpec, Pictures, Sample, batch, numbered_batches
+from .init import init_heads, unit_variance
+from .loop import Averaging, Group, Schedule, Stage
+from .picture_features import PictureFeatures
 
 WEIGHTS = {"objectness": 1.0, "rpn_box": 3.0, "class": 1.0, "box": 1.0, "pairs": 0.5, "rank": 1.0}
 """What each loss weighs in the sum."""
+FROZEN_BLOCKS = 6
+"""Stem and first blocks of the body that keep their ImageNet weights."""
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """All numbers of a training run."""
+class Joint:
+    """The numbers of the joint stage."""
 
-    steps: int = 1200
-    minutes: float = 0.0
-    """When > 0 the schedule also ends after this time, whichever is first."""
     seed: int = 1
+    schedule: Schedule = Schedule(steps=1200, warmup=30)
+    averaging: Averaging = Averaging(decay=0.998)
     lr: float = 4e-4
     body_lr: float = 1e-4
-    warmup: int = 30
     weight_decay: float = 1e-4
-    frozen_blocks: int = 6
-    """Stem and first blocks of the body that keep their ImageNet weights."""
-    average: float = 0.998
-    """Decay of the moving average of the weights, which is what a run leaves."""
+    frozen_blocks: int = FROZEN_BLOCKS
     rois: int = 40
     """RoIs a picture that train the box head."""
     proposals: int = 60
     bank: int = 600
-    shake: float = 0.06
+    jitter: float = 0.06
+    """Share of a box by which the match head's are moved."""
     batch: BatchSpec = BatchSpec()
-    threads: int = 1
-    loaders: int = 0
-    """Processes that make batches ahead of time; none: the training's own process."""
-    device: str = "cpu"
-    save_every: float = 120.0
-    """Seconds between checkpoints."""
 
 
-def start(network: Network) -> None:
-    """Initial match weights: score 0.5 about where random pairs begin to differ."""
-    for head in (network.roi_heads.match_predictor, network.roi_heads.temporal_aggregator):
-        with torch.no_grad():
-            head.last.weight.zero_()
-            head.last.bias.zero_()
-            head.last.weight[1] = -0.02
-            head.last.bias[1] = 6.0
-    predictor = network.roi_heads.box_predictor
-    torch.nn.init.normal_(predictor.cls_score.weight, std=0.01)
-    torch.nn.init.normal_(predictor.bbox_pred.weight, std=0.001)
+@dataclass(frozen=True)
+class Heads:
+    """The numbers of the second stage."""
+
+    seed: int = 1
+    schedule: Schedule = Schedule(minutes=60.0, warmup=30)
+    averaging: Averaging = Averaging(decay=0.995)
+    """Its `back`: on photographs a mean with the weights before is better than the end."""
+    lr: float = 4e-4
+    weight_decay: float = 1e-4
+    street: int = 11
+    shop: int = 2
+    empty: int = 3
+    """Pictures of each kind in a batch."""
+    rois: int = 64
+    proposals: int = 100
+    thaw: bool = False
+    """Whether the pyramid and the body behind its frozen blocks learn too, the slower the deeper."""
+
+
+def pyramid(network: Network, samples: list[Sample], blocks: int) -> list[torch.Tensor]:
+    """Pyramid levels and pool of a batch, from its pictures or from the outputs of the first `blocks` blocks for them."""
+    if samples[0].features is None:
+        images = torch.stack([s.image for s in samples])
+        return network.backbone(images.contiguous(memory_format=torch.channels_last))
+    begun = torch.stack([s.features for s in samples]).contiguous(memory_format=torch.channels_last)
+    return network.backbone.fpn(network.backbone.body.finish(begun, blocks))
+
+
+def without_appearance(network: Network, rois: torch.Tensor) -> torch.Tensor:
+    """RoIs of the pyramid alone, zeros for the channels that only the match head's own stage learns from."""
+    return torch.nn.functional.pad(rois, (0, 0, 0, 0, 0, network.config.extra))
+
+
+def picture_of(chosen: list[torch.Tensor]) -> torch.Tensor:
+    """Masks over the garments of each picture -> the picture that each chosen garment is of."""
+    return torch.cat([torch.full((len(mask),), i, device=mask.device)[mask] for i, mask in enumerate(chosen)])
 
 
 @torch.no_grad()
-def begin_even(network: Network, samples: list[Sample], blocks: int) -> None:
-    """Evens out every fresh layer on `samples`."""
+def init_fresh_layers(network: Network, samples: list[Sample], blocks: int) -> None:
+    """Unit variance on `samples` for every layer that has no weights yet."""
     heads = network.roi_heads
     fresh = [network.backbone.fpn, network.rpn.head.conv, heads.box_head, heads.match_predictor.conv_seq]
     fresh.append(heads.match_predictor.linear[0])
-    layers = [m for f in fresh for m in f.modules() if isinstance(m, (torch.nn.Conv2d, torch.nn.Linear))]
+    layers = [m for f in fresh for m in f.modules() if isinstance(m, (nn.Conv2d, nn.Linear))]
 
-    def run():
+    def forward():
         levels = pyramid(network, samples, blocks)
         network.rpn.head(levels)
         levels = [level.contiguous() for level in levels[:-1]]
@@ -89,21 +112,7 @@ def begin_even(network: Network, samples: list[Sample], blocks: int) -> None:
         fourteen = pool_rois(config, levels, garments, 14, size, image)
         heads.match_predictor(without_appearance(network, fourteen))
 
-    loop.even_out(layers, run)
-
-
-def pyramid(network: Network, samples: list[Sample], blocks: int) -> list[torch.Tensor]:
-    """Pyramid levels and pool of a batch, from its pictures or from what the first `blocks` blocks made of them."""
-    if samples[0].features is None:
-        images = torch.stack([s.image for s in samples])
-        return network.backbone(images.contiguous(memory_format=torch.channels_last))
-    begun = torch.stack([s.features for s in samples]).contiguous(memory_format=torch.channels_last)
-    return network.backbone.fpn(network.backbone.body.finish(begun, blocks))
-
-
-def without_appearance(network: Network, rois: torch.Tensor) -> torch.Tensor:
-    """RoIs of the pyramid alone, zeros for the channels that only stage two learns from."""
-    return torch.nn.functional.pad(rois, (0, 0, 0, 0, 0, network.config.extra))
+    unit_variance(layers, forward)
 
 
 @torch.no_grad()
@@ -133,7 +142,7 @@ def proposals_of(network: Network, sizes: torch.Tensor, objectness, deltas, anch
 def detector_losses(
     network: Network, samples: list[Sample], levels: list[torch.Tensor], proposals: int, count: int, beside=None
 ) -> tuple[dict[str, torch.Tensor], list[torch.Tensor]]:
-    """Losses of RPN and box head on what `pyramid` gave, and the levels of it that RoIs are pooled from. The box head learns on
+    """Losses of RPN and box head on the levels of `pyramid`, and those of them that RoIs are pooled from. The box head learns on
     `count` RoIs of each picture, out of its best `proposals`; `beside`: channels for it beside the pyramid's, a level."""
     config, size = network.config, network.config.input_size
     objectness, deltas = network.rpn.head(levels)
@@ -150,186 +159,116 @@ def detector_losses(
     return out, levels
 
 
-def picture_of(chosen: list[torch.Tensor]) -> torch.Tensor:
-    """Masks over the garments of each picture -> the picture that each chosen garment is of."""
-    return torch.cat([torch.full((len(mask),), i, device=mask.device)[mask] for i, mask in enumerate(chosen)])
+def joint(
+    network: Network,
+    source: Pictures | PictureFeatures,
+    numbers: Joint,
+    begin: Callable[[Network], bool] | None = None,
+    device: str = "cpu",
+    loaders: int = 0,
+) -> Stage:
+    """The first stage, on pictures or stored features.
 
-
-class Bank:
-    """Embeddings of recent shop pictures, one a product, oldest out first."""
-
-    def __init__(self, size: int):
-        self.size = size
-        self.items: dict[int, torch.Tensor] = {}
-
-    def add(self, embeddings: torch.Tensor, products: torch.Tensor) -> None:
-        for e, p in zip(embeddings.detach(), products.tolist()):
-            self.items.pop(p, None)
-            self.items[p] = e
-        while len(self.items) > self.size:
-            self.items.pop(next(iter(self.items)))
-
-    def tensors(self):
-        """(n x E, n) or None."""
-        if not self.items:
-            return None
-        held = torch.stack(list(self.items.values()))
-        return held, torch.tensor(list(self.items), device=held.device)
-
-
-class Trainer:
-    """A network, its optimiser, and one step."""
-
-    def __init__(self, network: Network, recipe: Recipe):
-        self.network, self.recipe = network, recipe
-        self.bank = Bank(recipe.bank)
-        self.rank = dist.get_rank() if dist.is_initialized() else 0
-        self.step_number, self.spent = 0, 0.0
-        self.averaged = {k: v.clone() for k, v in network.state_dict().items()}
-        body = network.backbone.body
-        self.frozen = [body.stem, *body.blocks[: recipe.frozen_blocks]] if recipe.frozen_blocks else []
-        for module in self.frozen:
-            module.requires_grad_(False)
-        network.roi_heads.temporal_aggregator.requires_grad_(False)
-        body_ids = {id(p) for p in body.parameters()}
-        learn = [p for p in network.parameters() if p.requires_grad]
-        groups = [
-            {"params": [p for p in learn if id(p) not in body_ids], "peak": recipe.lr},
-        ]
-        groups.append({"params": [p for p in learn if id(p) in body_ids], "peak": recipe.body_lr})
-        self.optimiser = torch.optim.AdamW(groups, lr=recipe.lr, weight_decay=recipe.weight_decay)
-
-    def progress(self) -> float:
-        """Share of the run that is over, 0..1."""
-        done = self.step_number / self.recipe.steps
-        if self.recipe.minutes > 0:
-            done = max(done, self.spent / (60 * self.recipe.minutes))
-        return min(done, 1.0)
-
-    def set_rate(self) -> None:
-        rate = loop.rate(self.step_number, self.recipe.warmup, self.progress())
-        for group in self.optimiser.param_groups:
-            group["lr"] = group["peak"] * rate
-
-    def losses(self, samples: list[Sample]) -> dict[str, torch.Tensor]:
-        """All losses of a batch."""
-        network, config = self.network, self.network.config
-        levels = pyramid(network, samples, self.recipe.frozen_blocks)
-        out, levels = detector_losses(network, samples, levels, self.recipe.proposals, self.recipe.rois)
-        out["pairs"], out["rank"] = self.match(samples, levels, config.input_size)
-        return out
-
-    def match(self, samples, levels, size):
-        """The match losses over every garment that shows enough."""
-        seen = [s.visible >= VISIBLE for s in samples]
-        rois = torch.cat([boxes.clip(loop.shaken(s.boxes[k], self.recipe.shake), s.size) for s, k in zip(samples, seen)])
-        image = picture_of(seen)
-        products = torch.cat([s.products[k] for s, k in zip(samples, seen)])
-        shop = torch.tensor([s.shop for s in samples], device=image.device)[image]
-        head = self.network.roi_heads.match_predictor
-        pooled = pool_rois(self.network.config, levels, rois, 14, size, image)
-        embeddings = head(without_appearance(self.network, pooled))
-        result = losses.match_loss(head, embeddings, products, shop, self.bank.tensors())
-        self.bank.add(embeddings[shop], products[shop])
-        return result
-
-    def step(self, samples: list[Sample]) -> dict[str, float]:
-        """One update; the losses as numbers."""
-        self.network.train()
-        self.set_rate()
-        values = self.losses(samples)
-        total = sum(WEIGHTS[name] * value for name, value in values.items())
-        if not torch.isfinite(total):
-            raise FloatingPointError(f"step {self.step_number}: a loss is not finite: {values}")
-        self.optimiser.zero_grad(set_to_none=True)
-        total.backward()
-        self.share()
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
-        self.optimiser.step()
-        self.step_number += 1
-        loop.follow(self.averaged, self.network, self.step_number, self.recipe.average)
-        return {k: float(v.detach()) for k, v in values.items()} | {"total": float(total.detach())}
-
-    def share(self) -> None:
-        """Average gradients (and the time spent, so that all end together) over the workers."""
-        if not dist.is_initialized():
-            return
-        gradients = [p.grad for g in self.optimiser.param_groups for p in g["params"] if p.grad is not None]
-        flat_all = torch.cat([*(g.flatten() for g in gradients), torch.tensor([self.spent], device=gradients[0].device)])
-        dist.all_reduce(flat_all)
-        flat_all /= dist.get_world_size()
-        parts = flat_all[:-1].split([g.numel() for g in gradients])
-        for gradient, part in zip(gradients, parts):
-            gradient.copy_(part.view_as(gradient))
-        self.spent = float(flat_all[-1])
-
-    def save(self, path: Path) -> None:
-        """Checkpoint with all that resuming needs; replaces the old one in one move."""
-        state = {
-            "model_state_dict": self.averaged,
-            "present": self.network.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-            "step": self.step_number,
-            "spent": self.spent,
-            "recipe": asdict(self.recipe),
-        }
-        torch.save(state, path.with_suffix(".tmp"))
-        path.with_suffix(".tmp").replace(path)
-
-    def resume(self, path: Path) -> None:
-        """Go on where `save` left (the bank refills by itself)."""
-        state = torch.load(path, map_location=self.recipe.device, weights_only=True)
-        self.network.load_state_dict(state["present"])
-        self.averaged = state["model_state_dict"]
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.step_number, self.spent = state["step"], state["spent"]
-
-
-def train(network: Network, source: Pictures | Stored, recipe: Recipe, out: Path, init=None, weights=None, report=print) -> Trainer:
-    """Run the recipe from ImageNet weights `init` or a checkpoint `weights`, on pictures or stored features.
-
-    Checkpoints and a log (one JSON object a line) in `out`; resumes what is there. Leaves the
-    averaged weights in `network`.
+    `begin` fills in weights (of ImageNet, of a checkpoint) and says whether they are of the whole network; what has none yet is
+    initialised from data. `loaders`: processes that make batches ahead of time.
     """
-    torch.set_num_threads(recipe.threads)
-    torch.manual_seed(recipe.seed)
-    out.mkdir(parents=True, exist_ok=True)
-    start(network)
-    if init:
-        files.load_imagenet(network.backbone.body, init)
+    torch.manual_seed(numbers.seed)
+    blocks = numbers.frozen_blocks
 
     def draw(rng: np.random.Generator) -> list[Sample]:
-        if isinstance(source, Stored):
+        if isinstance(source, PictureFeatures):
             return source.batch(rng)
-        return batch(source, recipe.batch, network.config.input_size, rng)
+        return batch(source, numbers.batch, network.config.input_size, rng)
 
-    if weights:
-        files.load(network, weights)
-    else:
-        begin_even(network.eval(), draw(np.random.default_rng(0)), recipe.frozen_blocks)
-    network.to(recipe.device, memory_format=torch.channels_last)
-    trainer, last = Trainer(network, recipe), out / "detector.pth"
-    if last.exists():
-        trainer.resume(last)
-        report(f"resumed at step {trainer.step_number}")
-    batches = draws(draw, (recipe.seed, trainer.rank), trainer.step_number, recipe.loaders)
-    saved = clock = time.monotonic()
-    with (out / f"detector-{trainer.rank}.log").open("a") as log:
-        while trainer.progress() < 1:
-            values = trainer.step([sample.to(recipe.device) for sample in next(batches)])
-            trainer.spent += time.monotonic() - clock
-            clock = time.monotonic()
-            line = {"step": trainer.step_number, "s": round(trainer.spent)}
-            line |= {k: round(v, 4) for k, v in values.items()}
-            log.write(json.dumps(line) + "\n")
-            log.flush()
-            if trainer.rank == 0 and trainer.step_number % 10 == 0:
-                report(" ".join(f"{k} {v}" for k, v in line.items()))
-            if trainer.rank == 0 and clock - saved > recipe.save_every:
-                trainer.save(last)
-                saved = clock
-    if trainer.rank == 0:
-        trainer.save(last)
-    network.load_state_dict(trainer.averaged)
-    network.to("cpu")
-    return trainer
+    init_heads(network)
+    if not (begin and begin(network)):
+        init_fresh_layers(network.eval(), draw(np.random.default_rng(0)), blocks)
+    network.to(device, memory_format=torch.channels_last).train()
+    body, heads, bank = network.backbone.body, network.roi_heads, losses.Bank(numbers.bank, network.config.embedding, device)
+    for frozen in (body.stem, body.blocks[:blocks], heads.temporal_aggregator):
+        frozen.requires_grad_(False)
+
+    def values(samples: list[Sample]) -> dict[str, torch.Tensor]:
+        samples = [sample.to(device) for sample in samples]
+        levels = pyramid(network, samples, blocks)
+        out, levels = detector_losses(network, samples, levels, numbers.proposals, numbers.rois)
+        out["pairs"], out["rank"] = match_losses(network, samples, levels, numbers.jitter, bank)
+        return out
+
+    of_body = set(body.parameters())
+    learn = [p for p in network.parameters() if p.requires_grad]
+    rank = dist.get_rank() if dist.is_initialized() else 0
+    return Stage(
+        name="detector",
+        module=network,
+        learns=[
+            Group([p for p in learn if p in of_body], numbers.body_lr),
+            Group([p for p in learn if p not in of_body], numbers.lr),
+        ],
+        batches=lambda first: numbered_batches(draw, (numbers.seed, rank), first, loaders),
+        losses=values,
+        weights=WEIGHTS,
+        schedule=numbers.schedule,
+        averaging=numbers.averaging,
+        weight_decay=numbers.weight_decay,
+        clip=5.0,
+        memory={"bank": bank},
+        log_every=10,
+    )
+
+
+def match_losses(network: Network, samples: list[Sample], levels: list[torch.Tensor], jitter: float, bank: losses.Bank):
+    """The pairwise and the ranking loss over every garment that shows enough; its shop pictures go into the bank."""
+    seen = [s.visible >= VISIBLE for s in samples]
+    rois = torch.cat([boxes.clip(jitter_boxes(s.boxes[k], jitter), s.size) for s, k in zip(samples, seen)])
+    image = picture_of(seen)
+    products = torch.cat([s.products[k] for s, k in zip(samples, seen)])
+    shop = torch.tensor([s.shop for s in samples], device=image.device)[image]
+    head = network.roi_heads.match_predictor
+    pooled = pool_rois(network.config, levels, rois, 14, network.config.input_size, image)
+    embeddings = head(without_appearance(network, pooled))
+    result = losses.match_loss(head, embeddings, products, shop, bank)
+    bank.add(embeddings[shop], products[shop])
+    return result
+
+
+def heads(network: Network, sets: list[Pictures], numbers: Heads, device: str = "cpu", loaders: int = 0) -> Stage:
+    """The second stage: RPN and box head. The inputs of the match heads stay as they were, bit by bit, unless they are thawed."""
+    torch.manual_seed(numbers.seed)
+    network.to(device).eval()
+    body, fpn = network.backbone.body, network.backbone.fpn
+    parts = [(1.0, [network.rpn, network.roi_heads.box_head, network.roi_heads.box_predictor])]
+    if numbers.thaw:
+        parts += [(0.6, [fpn]), (0.3, body.blocks[FROZEN_BLOCKS:])]
+    learns = [Group([p for m in modules for p in m.parameters()], numbers.lr * share) for share, modules in parts]
+    counts = {"street": numbers.street, "shop": numbers.shop, "empty": numbers.empty}
+    every = [(pictures, i) for pictures in sets for i in range(len(pictures.images))]
+    kinds = [([(p, i) for p, i in every if p.images[i]["kind"] == kind], n) for kind, n in counts.items()]
+
+    def draw(rng: np.random.Generator) -> list[Sample]:
+        chosen = [places[int(k)] for places, count in kinds if places for k in rng.integers(len(places), size=count)]
+        return [pictures.sample(i, network.config.input_size, rng, light=any_light, cut=closer) for pictures, i in chosen]
+
+    def values(samples: list[Sample]) -> dict[str, torch.Tensor]:
+        samples = [sample.to(device) for sample in samples]
+        images = torch.stack([s.image for s in samples]).contiguous(memory_format=torch.channels_last)
+        with torch.no_grad():
+            begun = body.begin(images, FROZEN_BLOCKS)
+        with torch.set_grad_enabled(numbers.thaw):
+            features = body.finish(begun, FROZEN_BLOCKS)
+            levels = fpn(features)
+            beside = network.appearance(images, features) if network.config.box_appearance else None
+        return detector_losses(network, samples, levels, numbers.proposals, numbers.rois, beside)[0]
+
+    return Stage(
+        name="heads",
+        module=network,
+        learns=learns,
+        batches=lambda first: numbered_batches(draw, (numbers.seed,), first, loaders),
+        losses=values,
+        weights=WEIGHTS,
+        schedule=numbers.schedule,
+        averaging=numbers.averaging,
+        weight_decay=numbers.weight_decay,
+        clip=5.0,
+    )

@@ -1,50 +1,34 @@
-"""Features of annotated garments, as the frozen trunk sees them, and their masks, once each, in files.
+"""RoI features of annotated garments from the frozen trunk, and their masks, computed once and stored.
 
-With the detector frozen, a garment's RoI features never change; the match heads then learn from
-batches of hundreds of garments for the price of the heads alone.
+With the detector frozen, a garment's RoI features never change; so the match heads can learn from
+batches of hundreds of garments at the cost of the heads alone.
 """
 
-import json
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 import torch
 from torchvision.ops import roi_align
 
 from ..model import boxes
 from ..model.network import Network, pool_rois
-from . import loop
-from .data import VISIBLE, Pictures, in_another_light, in_published_noise
-from .parallel import spread
-
-FEATURES, SHARES = "features.npy", "shares.npy"
+from .augment import in_another_light, in_published_noise, jitter_boxes, recoloured
+from .data import VISIBLE, Pictures
+from .parallel import Store, digest, over_pictures
 
 SHAKE = 0.06
-"""Share of a box by which each of its sides is moved, as a detector's would be."""
+"""Share of a box by which each of its sides is moved, to imitate a detector."""
 TWINS = 0.45
-"""Share of the clips that are shown a second time, in another colour."""
+"""Share of the clips that are used a second time, in another colour."""
 COLOURS = 6
 """How many colours a product can have, its own among them."""
 
 
-def recoloured(picture: np.ndarray, colour: int) -> np.ndarray:
-    """h x w x 3 RGB with all hues turned by `colour` sixths; every second colour is stronger. 0: as it is."""
-    if colour == 0:
-        return picture
-    hsv = cv2.cvtColor(picture, cv2.COLOR_RGB2HSV)
-    hsv[..., 0] = (hsv[..., 0].astype(int) + 30 * colour) % 180
-    if colour % 2 == 0:
-        saturation = hsv[..., 1].astype(int)
-        hsv[..., 1] = np.clip(saturation * 1.4 + 25 * (saturation > 20), 0, 255).astype(np.uint8)
-    return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)
-
-
 class Task(NamedTuple):
-    """A picture, as it is to be looked at."""
+    """A picture and its changes."""
 
     picture: int
     colour: int = 0
@@ -55,8 +39,8 @@ def plan(pictures: Pictures, seed: int, twins: float = TWINS) -> list[Task]:
     """Every picture with a garment; those of clips once more with the published noise; some clips, and the shop pictures of what
     they show, in a second colour.
 
-    A recoloured product is another product: the same cut in another colour, which is what a shop has
-    most of and a network confuses first.
+    A recoloured product is another product: the same cut in another colour, which is the most frequent
+    confusion in a shop.
     """
     rng = np.random.default_rng([seed, 77])
     tasks = [Task(i) for i, image in enumerate(pictures.images) if image["garments"]]
@@ -78,16 +62,16 @@ def plan(pictures: Pictures, seed: int, twins: float = TWINS) -> list[Task]:
 
 
 def _seen(pictures: Pictures, index: int) -> int:
-    """Most garments that a picture can have rows for."""
+    """Maximum number of rows of a picture."""
     return sum(g["visible"] >= VISIBLE for g in pictures.images[index]["garments"])
 
 
 @torch.no_grad()
 def _look(job, chunk: list[tuple[int, Task]]) -> list[dict]:
-    """Writes the RoIs of some pictures into the shared files, from each one's first row on; says what they show."""
-    network, pictures, seed, out = job
+    """Writes the RoIs of some pictures into the shared arrays, from each picture's first row on; returns the rows' annotations."""
+    network, pictures, seed, store = job
     config = network.config
-    features, shares = (np.lib.format.open_memmap(out / name, mode="r+") for name in (FEATURES, SHARES))
+    features, shares = (store.array(name, "r+") for name in ("features", "shares"))
     samples = []
     for _, task in chunk:
         street = pictures.images[task.picture]["kind"] == "street"
@@ -103,7 +87,7 @@ def _look(job, chunk: list[tuple[int, Task]]) -> list[dict]:
         if len(keep) == 0:
             continue
         generator = torch.Generator().manual_seed(index * COLOURS + colour)
-        garments = boxes.clip(loop.shaken(sample.boxes[keep], SHAKE, generator), sample.size)
+        garments = boxes.clip(jitter_boxes(sample.boxes[keep], SHAKE, generator), sample.size)
         garments[:, 2:] = torch.maximum(garments[:, 2:], garments[:, :2] + 2)
         found = pool_rois(config, [level[k : k + 1] for level in levels], garments, 14, config.input_size)
         features[first : first + len(found)] = found.half().numpy()
@@ -126,38 +110,35 @@ def _look(job, chunk: list[tuple[int, Task]]) -> list[dict]:
 
 
 def _shares(masks: torch.Tensor, garments: torch.Tensor) -> torch.Tensor:
-    """How much of each place of n RoIs its garment covers, n x 14 x 14, 0 to 255."""
+    """The garment's share of each place of n RoIs, n x 14 x 14, 0 to 255."""
     each = torch.cat([torch.arange(len(garments))[:, None], garments], dim=1)
     return (roi_align(masks[:, None].float(), each, 14, sampling_ratio=4)[:, 0] * 255).round().byte()
 
 
 def build(network: Network, pictures: Pictures, seed: int, out: Path, workers: int = 1) -> None:
-    """Fills the folder `out` (features.npy, shares.npy, rows.json); one that is complete for the same plan is kept."""
-    tasks = plan(pictures, seed)
-    firsts = np.cumsum([0] + [_seen(pictures, task.picture) for task in tasks])
-    shape = (int(firsts[-1]), network.config.channels + network.config.extra, 14, 14)
-    done = out / "rows.json"
-    if done.exists():
-        if np.load(out / FEATURES, mmap_mode="r").shape != shape:
-            raise ValueError(f"{out}: made from other data; remove the folder or name another")
+    """Fills the folder `out`; one that is complete for the same pictures, trunk and seed is kept."""
+    store, tasks = Store(out), plan(pictures, seed)
+    trunk = network.backbone.state_dict() | (network.appearance.state_dict() if network.config.appearance else {})
+    source = digest(trunk, network.config.input_size, pictures.images, tasks, seed)
+    if store.complete(source):
         return
-    out.mkdir(parents=True, exist_ok=True)
-    np.lib.format.open_memmap(out / FEATURES, mode="w+", dtype=np.float16, shape=shape).flush()
-    np.lib.format.open_memmap(out / SHARES, mode="w+", dtype=np.uint8, shape=(shape[0], 14, 14)).flush()
+    firsts = np.cumsum([0] + [_seen(pictures, task.picture) for task in tasks])
+    count = int(firsts[-1])
+    shape = (count, network.config.channels + network.config.extra, 14, 14)
+    store.create(features=(np.float16, shape), shares=(np.uint8, (count, 14, 14)))
     numbered = list(zip((int(f) for f in firsts), tasks))
-    job = (network.eval(), pictures, seed, out)
-    rows = [row for made in spread(_look, job, numbered, workers, "looked at") for row in made]
-    done.with_suffix(".tmp").write_text(json.dumps(rows))
-    done.with_suffix(".tmp").replace(done)
+    job = (network.eval(), pictures, seed, store)
+    rows = [row for made in over_pictures(_look, job, numbered, workers, "computed") for row in made]
+    store.finish(source, rows)
 
 
 @dataclass
 class Garments:
-    """What `build` wrote: features n x C x 14 x 14 (float16), shares n x 14 x 14 (0 to 255: how much of a place the garment
-    covers), and rows by what they show.
+    """A folder of `build`: features n x C x 14 x 14 (float16), shares n x 14 x 14 (0 to 255: the garment's share of a place),
+    and rows by product.
 
     `shop`: product -> rows; `street`: product -> clip -> rows; `noisy`: the same with the published noise; `label`: product ->
-    class; `beside`: row -> all rows of the same street picture seen alike, itself among them; `drawn`: products not from photos.
+    class; `beside`: row -> all rows of the same version of its street picture, including itself; `drawn`: products not from photos.
     """
 
     features: np.ndarray
@@ -171,9 +152,10 @@ class Garments:
 
     @staticmethod
     def open(folder: Path) -> "Garments":
-        out = Garments(np.load(folder / FEATURES, mmap_mode="c"), np.load(folder / SHARES, mmap_mode="c"))
+        store = Store(folder)
+        out = Garments(store.array("features", "c"), store.array("shares", "c"))
         pictures: dict[Task, list[int]] = defaultdict(list)
-        for row in json.loads((folder / "rows.json").read_text()):
+        for row in store.index["rows"]:
             if row["shop"]:
                 out.shop[row["product"]].append(row["row"])
             else:
@@ -188,11 +170,11 @@ class Garments:
         return out
 
     def products(self) -> list[int]:
-        """Those that are both in the shop and worn."""
+        """Those with both shop and street rows."""
         return sorted(p for p in self.street if p in self.shop)
 
     def rows(self, product: int) -> list[int]:
-        """Of the shop, and worn."""
+        """Shop and street rows of a product."""
         return self.shop[product] + [row for clip in self.street[product].values() for row in clip]
 
     def read(self, rows) -> torch.Tensor:
@@ -200,5 +182,5 @@ class Garments:
         return torch.from_numpy(self.features[np.asarray(rows)].astype(np.float32))
 
     def covered(self, rows) -> torch.Tensor:
-        """How much of each place of these RoIs the garment covers, 0 to 1."""
+        """The garment's share of each place of these RoIs, 0 to 1."""
         return torch.from_numpy(self.shares[np.asarray(rows)].astype(np.float32) / 255)

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from ..model import boxes
+from ..model.heads import MatchHead
 from .data import VISIBLE, Sample
 
 SMOOTH = 1 / 9
@@ -15,8 +16,8 @@ SMOOTH = 1 / 9
 
 @dataclass
 class Truth:
-    """The garments of B pictures, padded to the same count M: boxes B x M x 4, labels B x M; which of them are there and show
-    enough to be learnt (`known`), and which hardly show (`blurred`), both B x M."""
+    """The garments of B pictures, padded to the same count M: boxes B x M x 4, labels B x M; which of them exist and are
+    visible enough to be learnt (`known`), and which are barely visible (`blurred`), both B x M."""
 
     boxes: torch.Tensor
     labels: torch.Tensor
@@ -37,7 +38,7 @@ class Truth:
 
 
 def assign(candidates: torch.Tensor, truth: Truth, high: float, low: float, rescue: bool) -> tuple[torch.Tensor, torch.Tensor]:
-    """Label candidate boxes, B x n x 4: (1 garment, 0 background, -1 neither; index of the nearest garment), both B x n.
+    """Labels candidate boxes, B x n x 4: (1 garment, 0 background, -1 neither; index of the nearest garment), both B x n.
 
     `rescue`: a garment's best candidates count even below `high`. Candidates on barely visible
     garments are neither.
@@ -58,7 +59,7 @@ def assign(candidates: torch.Tensor, truth: Truth, high: float, low: float, resc
 
 
 def draw(status: torch.Tensor, count: int, share: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """Of each row of B x n some positives at random (at most `share` of `count`) and negatives to fill up: two masks."""
+    """Samples of each row of B x n at most `share` of `count` positives, and negatives up to `count`: two masks."""
     chance = torch.rand(status.shape, device=status.device)
 
     def some(of: torch.Tensor, most) -> torch.Tensor:
@@ -84,8 +85,8 @@ def rpn_loss(logits, deltas, anchors, truth: Truth) -> tuple[torch.Tensor, torch
 
 
 def box_targets(proposals: torch.Tensor, valid: torch.Tensor, truth: Truth, count: int):
-    """Some of each picture's proposals, B x n x 4 where `valid`, with its garments added: boxes, labels, garment boxes and the
-    pictures they are of, in a row."""
+    """Samples each picture's proposals, B x n x 4 where `valid`, and its garments: boxes, labels, boxes of the matching garments,
+    and index of the picture, all concatenated."""
     candidates = torch.cat([proposals, truth.boxes], dim=1)
     status, nearest = assign(candidates, truth, 0.5, 0.5, rescue=False)
     status[~torch.cat([valid, truth.known], dim=1)] = -1
@@ -109,7 +110,7 @@ def box_loss(logits, deltas, proposals, labels, targets) -> tuple[torch.Tensor, 
 
 
 def pair_loss(logits: torch.Tensor, same: torch.Tensor) -> torch.Tensor:
-    """Cross-entropy of match logits (any shape), equal pairs and others weighing the same."""
+    """Cross-entropy of match logits (any shape); matching pairs and others have the same total weight."""
     losses = F.binary_cross_entropy_with_logits(logits, same.float(), reduction="none")
     return 0.5 * (losses[same].mean() if same.any() else 0) + 0.5 * losses[~same].mean()
 
@@ -130,8 +131,32 @@ def rank_loss(logits: torch.Tensor, same: torch.Tensor, cap: float = math.inf) -
     return (each * same).sum(dim=1).div(same.sum(dim=1)).mean()
 
 
-def match_loss(head, embeddings, products, shop, bank=None) -> tuple[torch.Tensor, torch.Tensor]:
-    """(pairwise, ranking) loss of n garments. `shop`: mask; `bank`: older shop embeddings, products."""
+class Bank:
+    """Embeddings of recent shop pictures, one a product, oldest out first."""
+
+    def __init__(self, size: int, width: int, device: torch.device | str = "cpu"):
+        self.size = size
+        self.embeddings = torch.zeros(0, width, device=device)
+        self.products = torch.zeros(0, dtype=torch.long, device=device)
+
+    def add(self, embeddings: torch.Tensor, products: torch.Tensor) -> None:
+        """n x width and n; of a product that stands there twice, the last one."""
+        last = ~(products[:, None] == products[None]).triu(diagonal=1).any(dim=1)
+        old = ~torch.isin(self.products, products)
+        self.embeddings = torch.cat([self.embeddings[old], embeddings.detach()[last]])[-self.size :]
+        self.products = torch.cat([self.products[old], products[last]])[-self.size :]
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        return {"embeddings": self.embeddings, "products": self.products}
+
+    def load_state_dict(self, state: dict[str, torch.Tensor]) -> None:
+        self.embeddings, self.products = (t.to(self.products.device) for t in (state["embeddings"], state["products"]))
+
+
+def match_loss(
+    head: MatchHead, embeddings: torch.Tensor, products: torch.Tensor, shop: torch.Tensor, bank: Bank | None = None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """(pairwise, ranking) loss of n garments. `shop`: which are shop pictures; `bank`: shop pictures of earlier batches."""
     logits = head.pair_logits(embeddings, embeddings)
     same = products[:, None] == products[None]
     other = ~torch.eye(len(products), dtype=torch.bool, device=products.device)
@@ -140,14 +165,22 @@ def match_loss(head, embeddings, products, shop, bank=None) -> tuple[torch.Tenso
     if not shop.any() or not street.any():
         return pairs, logits.sum() * 0
     gallery, names = embeddings[shop], products[shop]
-    if bank is not None and len(bank[0]):
-        new = ~torch.isin(bank[1], names)
-        gallery = torch.cat([gallery, bank[0][new]])
-        names = torch.cat([names, bank[1][new]])
-    forth = rank_loss(
-        head.pair_logits(embeddings[street], gallery), products[street][:, None] == names[None]
-    )
+    if bank is not None:
+        new = ~torch.isin(bank.products, names)
+        gallery = torch.cat([gallery, bank.embeddings[new]])
+        names = torch.cat([names, bank.products[new]])
+    forth = rank_loss(head.pair_logits(embeddings[street], gallery), products[street][:, None] == names[None])
     back = rank_loss(logits[shop][:, street], same[shop][:, street])
     within = logits[street][:, street].masked_fill(~other[street][:, street], -30.0)
     frames = rank_loss(within, same[street][:, street] & other[street][:, street])
     return pairs, forth + 0.5 * back + 0.25 * frames
+
+
+@torch.no_grad()
+def constrain_distance(head: MatchHead) -> None:
+    """Holds every weight v of the score below 0: a difference never counts for a match.
+
+    The published form lets v be positive; then a far outlier matches everything, and training jumps.
+    """
+    weight = head.last.weight
+    weight[1] = torch.minimum(weight[1], weight[0] - 1e-3)

@@ -1,10 +1,9 @@
-"""Training on stored features: what the frozen blocks of the body make of each picture, computed once.
+"""Outputs of the body's frozen blocks for each picture, computed once and stored, to train the detector on.
 
 The first blocks keep their ImageNet weights, so their output for a picture never changes; with it on
-disk a step costs a third. Augmentation happens before storing: a picture may be stored several times.
+disk a step takes a third of the time. Pictures are augmented before that: one may be stored several times.
 """
 
-import json
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,18 +13,18 @@ import torch
 
 from ..model.network import Network
 from .data import VISIBLE, Pictures, Sample, mosaic
-from .parallel import spread
+from .parallel import Store, digest, over_pictures
 
 
 @dataclass(frozen=True)
 class Variants:
-    """How often a picture is stored, each time augmented anew."""
+    """How often a picture is stored, each time with another augmentation."""
 
     street: int = 1
     shop: int = 1
-    """Shop pictures that fill the input ..."""
+    """Of shop pictures that fill the input ..."""
     mosaics: int = 1
-    """... and four to one input."""
+    """... and of those combined, four to an input."""
     empty: int = 1
 
 
@@ -34,7 +33,7 @@ Task = tuple[int, tuple[int, ...], str]
 
 
 def plan(pictures: Pictures, variants: Variants, seed: int) -> list[Task]:
-    """What stands in each slot."""
+    """The contents of each slot."""
     rng = np.random.default_rng([seed, 31])
     tasks: list[tuple[tuple[int, ...], str]] = []
     shop = []
@@ -60,9 +59,8 @@ def _sample(pictures: Pictures, task: Task, box: tuple[int, int], seed: int) -> 
 @torch.no_grad()
 def _store(job, tasks: list[Task]) -> list[dict]:
     """Computes some slots, writes their features into the shared file, returns their annotations."""
-    network, pictures, blocks, seed, path, shape = job
-    features = np.lib.format.open_memmap(path, mode="r+")
-    assert features.shape == shape
+    network, pictures, blocks, seed, store = job
+    features = store.array("features", "r+")
     samples = [_sample(pictures, task, network.config.input_size, seed) for task in tasks]
     images = torch.stack([s.image for s in samples]).contiguous(memory_format=torch.channels_last)
     made = network.backbone.body.begin(images, blocks).half().numpy()
@@ -84,43 +82,42 @@ def _store(job, tasks: list[Task]) -> list[dict]:
     return out
 
 
-def build(network: Network, pictures: Pictures, blocks: int, variants: Variants, seed: int, out: Path, workers: int):
-    """Fills the folder `out`; one that is complete for the same plan is kept."""
-    tasks = plan(pictures, variants, seed)
-    config = network.config
-    with torch.no_grad():
-        one = network.backbone.body.begin(torch.zeros(1, 3, *config.input_size), blocks).shape[1:]
-    shape = (len(tasks), *one)
-    done = out / "slots.json"
-    if done.exists():
-        if len(json.loads(done.read_text())) != len(tasks):
-            raise ValueError(f"{out}: stored from other data; remove the folder or name another")
+def source_of(network: Network, blocks: int, *plan) -> str:
+    """A hash of the frozen blocks and of a plan."""
+    body = network.backbone.body
+    return digest(body.stem.state_dict() | body.blocks[:blocks].state_dict(), blocks, network.config.input_size, *plan)
+
+
+def build(network: Network, pictures: Pictures, blocks: int, variants: Variants, seed: int, out: Path, workers: int) -> None:
+    """Fills the folder `out`; one that is complete for the same pictures, blocks and seed is kept."""
+    store, tasks = Store(out), plan(pictures, variants, seed)
+    source = source_of(network, blocks, pictures.images, tasks, seed)
+    if store.complete(source):
         return
-    out.mkdir(parents=True, exist_ok=True)
-    path = out / "features.npy"
-    np.lib.format.open_memmap(path, mode="w+", dtype=np.float16, shape=shape).flush()
-    job = (network.eval(), pictures, blocks, seed, path, shape)
-    slots = [slot for made in spread(_store, job, tasks, workers, "stored") for slot in made]
-    done.with_suffix(".tmp").write_text(json.dumps(slots))
-    done.with_suffix(".tmp").replace(done)
+    with torch.no_grad():
+        one = network.backbone.body.begin(torch.zeros(1, 3, *network.config.input_size), blocks).shape[1:]
+    store.create(features=(np.float16, (len(tasks), *one)))
+    job = (network.eval(), pictures, blocks, seed, store)
+    slots = [slot for made in over_pictures(_store, job, tasks, workers, "stored") for slot in made]
+    store.finish(source, slots)
 
 
 @dataclass(frozen=True)
 class SlotSpec:
-    """A batch: two street frames of each of `products`, shop pictures of what shows, empty scenes."""
+    """A batch: two street frames of each of `products`, shop pictures of the products in them, empty scenes."""
 
     products: int = 6
     shop: int = 9
     empty: int = 1
 
 
-class Stored:
+class PictureFeatures:
     """The slots of a folder that `build` filled, by product and clip."""
 
     def __init__(self, folder: str | Path, spec: SlotSpec):
         self.spec = spec
-        self.features = np.load(Path(folder) / "features.npy", mmap_mode="r")
-        self.slots = json.loads((Path(folder) / "slots.json").read_text())
+        self.features = Store(folder).array("features")
+        self.slots = Store(folder).index["rows"]
         self.empty: list[int] = []
         self.shop: dict[int, list[int]] = defaultdict(list)
         self.street: dict[int, dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
@@ -136,7 +133,7 @@ class Stored:
         self.products = sorted(p for p in self.street if p in self.shop)
 
     def sample(self, index: int) -> Sample:
-        """A slot as a sample with `features` in place of its image."""
+        """A slot as a sample with `features` instead of an image."""
         slot = self.slots[index]
         return Sample(
             image=None,
