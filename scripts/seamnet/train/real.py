@@ -1,0 +1,176 @@
+"""Real wear into a model folder by one recipe, stage by stage; an unfinished run goes on.
+
+A recipe is a TOML file. `[begin]` names the model folder whose weights it goes on from, `[data.NAME]` its folders with a SHA-256
+over all files, `[generate]` what is drawn, `[looks]`, `[detector]` and `[match]` the numbers of the stages. Every stage logs to
+`OUT/log.jsonl`, the detector's figures to `OUT/heads.jsonl`.
+"""
+
+import dataclasses
+import hashlib
+import json
+import subprocess
+import sys
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from ..folder import manifest, weights
+from ..folder.export import export
+from ..model import config
+from ..model.network import Network
+from . import detector_heads, looks, real_match
+from .worn import Worn
+
+SCRIPTS = Path(__file__).resolve().parents[2]
+VALIDATION = (7, 20)
+"""Of the photos that may be trained on: the first that is left out to see how a run goes, and every how many."""
+STAGES = ("generate", "detector looks", "detector", "match looks", "match", "export")
+
+
+class RecipeError(ValueError):
+    """A recipe, or data, that cannot be used; the message says what and where."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A recipe file."""
+
+    path: Path
+    begin: dict
+    data: dict[str, dict]
+    generate: dict
+    looks: looks.Spec
+    detector: detector_heads.Recipe
+    match: real_match.Recipe
+    export: dict
+
+    @staticmethod
+    def read(path: Path) -> "Recipe":
+        """Refuses what it does not know, by name."""
+        try:
+            given = tomllib.loads(path.read_text())
+        except (OSError, tomllib.TOMLDecodeError) as error:
+            raise RecipeError(f"{path}: {error}") from None
+        kinds = {"looks": looks.Spec, "detector": detector_heads.Recipe, "match": real_match.Recipe}
+        known = {field.name for field in dataclasses.fields(Recipe)} - {"path"}
+        for name in given.keys() - known:
+            raise RecipeError(f"{path}: [{name}] is not a part of a recipe; known: {', '.join(sorted(known))}")
+        for name in known - given.keys():
+            raise RecipeError(f"{path}: [{name}] is missing")
+        for name, kind in kinds.items():
+            fields = {field.name for field in dataclasses.fields(kind)}
+            for key in given[name].keys() - fields:
+                raise RecipeError(f"{path}: [{name}] {key}: unknown; known: {', '.join(sorted(fields))}")
+            given[name] = kind(**given[name])
+        return Recipe(path, **given)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the file."""
+        return manifest.sha256(self.path)
+
+
+def folder_digest(folder: Path) -> str:
+    """SHA-256 over names and contents of all files below a folder."""
+    if not folder.is_dir():
+        raise RecipeError(f"{folder}: not a folder")
+    whole = hashlib.sha256()
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        whole.update(f"{path.relative_to(folder).as_posix()} {manifest.sha256(path)}\n".encode())
+    return whole.hexdigest()
+
+
+class Run:
+    """A recipe at work in a folder. `folders`: where its data lie, by name."""
+
+    def __init__(self, recipe: Recipe, folders: dict[str, Path], out: Path, check: bool = True):
+        self.recipe, self.folders, self.out = recipe, folders, out
+        for name in recipe.data.keys() - folders.keys():
+            raise RecipeError(f"{recipe.path}: needs the folder of {name}: --data {name}=FOLDER")
+        for name, wanted in recipe.data.items():
+            if check and folder_digest(folders[name]) != wanted["sha256"]:
+                raise RecipeError(f"{folders[name]}: is not the {name} of {recipe.path}: its SHA-256 differs ({folder_digest(folders[name])})")
+        self.begin = folders.get("begin", Path(recipe.begin["folder"]))
+        told = manifest.read_manifest(self.begin)["descriptor_hash"]
+        if check and told != recipe.begin["descriptor_hash"]:
+            raise RecipeError(f"{self.begin}: holds the weights {told}, the recipe goes on from {recipe.begin['descriptor_hash']}")
+        out.mkdir(parents=True, exist_ok=True)
+        self.worn = Worn(folders["worn"])
+        self.validation = frozenset(self.worn.training[VALIDATION[0] :: VALIDATION[1]])
+
+    def report(self, stage: str):
+        """A stage's log: to the terminal, and with the stage's name to log.jsonl."""
+
+        def write(line: str) -> None:
+            print(f"{stage}: {line}", flush=True)
+            with (self.out / "log.jsonl").open("a") as file:
+                file.write(json.dumps({"stage": stage, "line": line}) + "\n")
+
+        return write
+
+    def sources(self) -> looks.Sources:
+        return looks.Sources(self.folders["worn"], [self.out / "generated"], self.folders["backgrounds"])
+
+    def run(self, stages: tuple[str, ...] = STAGES) -> None:
+        """The stages that are not done yet, in order."""
+        for stage in STAGES:
+            done = self.out / f"{stage.replace(' ', '-')}.done"
+            if stage not in stages or done.exists() and done.read_text() == self.recipe.digest:
+                continue
+            if done.exists():
+                raise RecipeError(f"{self.out}: made by another recipe; name another --out")
+            getattr(self, stage.replace(" ", "_"))()
+            done.write_text(self.recipe.digest)
+
+    def generate(self) -> None:
+        """Draws the generated people."""
+        options = {"photos": "garments", "backgrounds": "backgrounds", "objects": "objects"}
+        command = [sys.executable, str(SCRIPTS / "generate"), str(self.out / "generated")]
+        for option, name in options.items():
+            if name in self.folders:
+                command += [f"--{option}", str(self.folders[name])]
+        for key, value in self.recipe.generate.items():
+            command += [f"--{key.replace('_', '-')}", str(value)]
+        if subprocess.run(command, check=False).returncode:
+            raise RecipeError("scripts/generate failed")
+
+    def detector_looks(self) -> None:
+        looks.build_detector(self.out / "looks-detector", self.sources(), self.recipe.looks, self.begin, self.report("detector looks"))
+
+    def match_looks(self) -> None:
+        looks.build_match(self.out / "looks-match", self.sources(), self.recipe.looks, self.begin, self.report("match looks"))
+
+    def network(self, checkpoint: Path) -> Network:
+        network = Network(config.COMPACT)
+        weights.load(network, checkpoint)
+        return network
+
+    def detector(self) -> None:
+        """Learns on looks; held out: photos of the training set that are left out, and those that are for measuring alone."""
+        network = self.network(self.begin)
+        kept = detector_heads.Looks(self.out / "looks-detector", self.validation)
+        held = {"val_": sorted(self.validation), "": self.worn.held_out}
+        measures = {name: detector_heads.HeldOut(self.worn, photos, self.begin) for name, photos in held.items()}
+
+        def figures(network: Network) -> dict:
+            return {name + key: value for name, measure in measures.items() for key, value in measure(network).items()}
+
+        detector_heads.fit(network, kept, self.recipe.detector, self.out, figures, self.report("detector"))
+        torch.save({"model_state_dict": network.state_dict()}, self.out / "detector.pth")
+
+    def match(self) -> None:
+        network = self.network(self.out / "detector.pth")
+        rows = real_match.Rows(self.out / "looks-match", self.validation)
+        real_match.fit(network, rows, self.recipe.match, self.report("match"))
+        torch.save({"model_state_dict": network.state_dict()}, self.out / "match.pth")
+
+    def export(self) -> None:
+        """A model folder whose manifest names the recipe."""
+        network = self.network(self.out / "match.pth").eval()
+        told = dict(self.recipe.export)
+        told["provenance"] += f"; recipe {self.recipe.path.name}, sha256 {self.recipe.digest}"
+        open_set = manifest.read_manifest(self.begin).get("open_set", {}).get("threshold")
+        export(network, self.out / "model", told, "f16", False, open_set)
+        self.report("export")(f"wrote {self.out / 'model'}")

@@ -1,0 +1,190 @@
+"""Real wear: what the masks say, what is measured, and a tiny recipe from data folders to a model folder."""
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from drawn import write
+
+from seamnet.folder.manifest import read_manifest
+from seamnet.model.config import CLASSES
+from seamnet.train import detector_heads, looks, real, scenes
+from seamnet.train.worn import Worn, bare_arms, parts
+from seamnet.train.worn_counts import Counts, Found, overlaps, share
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+LABELS = ["null", "skin", "blouse", "coat", "skirt", "pants", "bag", "suit", "dress"]
+SKIN, BLOUSE, COAT, SKIRT, PANTS, BAG, SUIT, DRESS = range(1, 9)
+
+
+def write_worn(root: Path, count: int = 11) -> Path:
+    """People of rectangles, 96 x 144, one in each photo: by turns bare arms, a coat, a bag, a suit."""
+    rng = np.random.default_rng(3)
+    (root / "photos").mkdir(parents=True)
+    (root / "masks").mkdir()
+    photos, boxes = ["photo,width,height,masked,tags"], ["photo,label,x0,y0,x1,y1,pixels"]
+    for n in range(1, count + 1):
+        mask = np.zeros((144, 96), np.uint8)
+        mask[10:24, 40:56] = SKIN
+        mask[70:130, 32:64] = SUIT if n % 4 == 3 else PANTS if n % 2 else SKIRT
+        mask[24:74, 32:64] = SUIT if n % 4 == 3 else BLOUSE
+        if n % 4 == 1:
+            mask[30:80, 22:31] = mask[30:80, 65:74] = SKIN
+        if n % 4 == 2:
+            mask[24:90, 28:38] = mask[24:90, 58:68] = COAT
+        mask[80:100, 72:86] = BAG
+        name = f"{n:04d}"
+        colours = rng.integers(30, 225, size=(len(LABELS), 3))
+        cv2.imwrite(str(root / "photos" / f"{name}.jpg"), colours[mask].astype(np.uint8))
+        cv2.imwrite(str(root / "masks" / f"{name}.png"), mask)
+        photos.append(f"{name},96,144,1,")
+        for k in np.unique(mask[mask > 0]):
+            y, x = np.nonzero(mask == k)
+            boxes.append(f"{name},{LABELS[k]},{x.min()},{y.min()},{x.max() + 1},{y.max() + 1},{len(x)}")
+    photos.append("9000,96,144,0,blouse")
+    (root / "photos.csv").write_text("\n".join(photos) + "\n")
+    (root / "boxes.csv").write_text("\n".join(boxes) + "\n")
+    (root / "labels.txt").write_text("\n".join(f"{k},{name}" for k, name in enumerate(LABELS)))
+    return root
+
+
+def test_every_fifth_masked_photo_is_never_trained_on(tmp_path):
+    worn = Worn(write_worn(tmp_path / "worn"))
+    assert worn.held_out == ["0001", "0006", "0011"]
+    assert worn.training == ["0002", "0003", "0004", "0005", "0007", "0008", "0009", "0010"]
+
+
+def test_what_a_mask_leaves_open_stays_open(tmp_path):
+    worn = Worn(write_worn(tmp_path / "worn"))
+    told = {photo: {g.label: g.classes for g in worn.garments(photo)} for photo in ("0002", "0003", "0004", "0005")}
+    assert told["0005"] == {"blouse": (1, 5, 6), "pants": (8,)}, "bare arms: no long sleeves"
+    assert told["0004"] == {"blouse": (2,), "skirt": (9,)}, "no skin: long sleeves"
+    assert told["0002"] == {"blouse": (1, 2, 5, 6), "coat": (4,), "skirt": (9,)}, "a coat hides the sleeves below"
+    assert told["0003"] == {"suit": ()}, "a jacket and trousers in one: neither garment nor background"
+
+
+def test_two_people_are_two_garments_and_an_open_coat_is_one():
+    mask = np.zeros((100, 200), bool)
+    mask[20:80, 10:40] = mask[20:80, 150:180] = True
+    assert len(parts(mask)) == 2
+    mask[20:80, 150:180] = False
+    mask[20:80, 55:85] = True
+    assert len(parts(mask)) == 1
+    assert bare_arms(mask, np.zeros_like(mask)) == 0
+
+
+def test_figures_of_the_held_out_photos():
+    truth = [("blouse", (0, 0, 10, 10), 0.2), ("skirt", (0, 10, 10, 20), 0.2), ("coat", (50, 50, 60, 60), 0.001)]
+    seen = [
+        Found((0, 0, 10, 10), 0.9, CLASSES.index("trousers") + 1),
+        Found((0, 11, 10, 20), 0.6, CLASSES.index("skirt") + 1),
+        Found((80, 0, 90, 10), 0.7, 8),
+        Found((80, 0, 90, 10), 0.4, 8),
+    ]
+    counts = Counts(0.5)
+    counts.add("0001", truth, seen)
+    assert (counts.garments, counts.found, counts.region_right, counts.boxes) == (2, 2, 1, 3)
+    assert [one.score for _, one in counts.stray] == [0.7] and counts.wrong[0][1] == "blouse"
+    assert overlaps([(0, 0, 2, 2)], [(1, 0, 3, 2)])[0, 0] == pytest.approx(1 / 3)
+    assert share(41, 50) == "0.820 (0.69-0.90; 41 of 50)"
+
+
+def test_a_set_of_classes_costs_nothing_where_any_of_them_is_sure():
+    table = torch.zeros(3, 14, dtype=torch.bool)
+    table[0, 0] = table[1, 1] = table[2, 1] = table[2, 2] = True
+    logits = torch.full((1, 14), -20.0)
+    logits[0, 2] = 20.0
+    box = torch.tensor([[0.0, 0.0, 10.0, 10.0]])
+    deltas = torch.zeros(1, 14 * 4)
+    loss, _ = detector_heads.class_loss(logits, deltas, box, torch.tensor([2]), box, table)
+    assert loss.item() == pytest.approx(0, abs=1e-6)
+    loss, _ = detector_heads.class_loss(logits, deltas, box, torch.tensor([1]), box, table)
+    assert loss.item() > 30
+
+
+def test_a_look_keeps_box_and_mask_together(tmp_path):
+    worn = Worn(write_worn(tmp_path / "worn"))
+    scene = scenes.worn_scene(worn, "0004")
+    cut = scenes.cut(scene, (0, 0, 96, 144), (288, 192), 0.0, mirror=True)
+    blouse = [g.label for g in worn.garments("0004")].index("blouse")
+    assert np.abs(cut.boxes[blouse] - np.array([64, 48, 128, 148])).max() <= 8
+    assert cut.visible[blouse] == pytest.approx(1, abs=0.05)
+    shop = scenes.studio(scene, blouse, np.random.default_rng(1))
+    assert (shop.places > 0).sum() == pytest.approx(46 * 32, abs=200) and shop.picture[0, 0].min() > 100
+
+
+def test_packed_levels_come_back():
+    config = looks.COMPACT
+    h, w = (side // 8 for side in config.input_size)
+    first = torch.randn(1, config.channels + config.extra, h, w)
+    levels = [first]
+    for k in (1, 2):
+        beside = torch.nn.functional.avg_pool2d(levels[-1][:, config.channels :], 2)
+        levels.append(torch.cat([torch.randn(1, config.channels, h >> k, w >> k), beside], dim=1))
+    row = torch.from_numpy(looks.packed(levels, config.channels).astype(np.float32))[None]
+    for level, back in zip(levels, looks.unpacked(row, config)):
+        assert (level - back).abs().max() < 0.01
+
+
+RECIPE = """
+[begin]
+folder = "models/compact"
+descriptor_hash = "{hash}"
+[data.worn]
+sha256 = "{worn}"
+[data.backgrounds]
+sha256 = "{backgrounds}"
+[generate]
+[looks]
+whole = 1
+mosaics = 2
+close = 1
+places = 2
+views = 2
+[detector]
+steps = 3
+batch = {{ whole = 1, close = 1, place = 1 }}
+rois = 8
+[match]
+where_steps = 2
+steps = 2
+products = 4
+others = 4
+[export]
+name = "compact"
+description = "tiny"
+licence = "MIT OR Apache-2.0"
+provenance = "a test"
+"""
+
+
+def test_a_tiny_recipe_makes_a_model_folder_and_goes_on_where_it_stopped(tmp_path):
+    model = REPOSITORY / "models" / "compact"
+    worn, backgrounds = write_worn(tmp_path / "worn"), tmp_path / "backgrounds"
+    backgrounds.mkdir()
+    cv2.imwrite(str(backgrounds / "room.jpg"), np.random.default_rng(1).integers(0, 255, (64, 128, 3), np.uint8))
+    path, out = tmp_path / "tiny.toml", tmp_path / "run"
+    hashes = {"worn": real.folder_digest(worn), "backgrounds": real.folder_digest(backgrounds)}
+    path.write_text(RECIPE.format(hash=read_manifest(model)["descriptor_hash"], **hashes))
+    folders = {"worn": worn, "backgrounds": backgrounds, "begin": model}
+    run = real.Run(real.Recipe.read(path), folders, out)
+    write(out / "generated")
+    (out / "generate.done").write_text(run.recipe.digest)
+    run.run()
+    told = read_manifest(out / "model")
+    assert run.recipe.digest in told["provenance"]
+    log = [json.loads(line) for line in (out / "heads.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in log] == [1, 2, 3] and {"found", "val_found", "class"} <= log[-1].keys()
+    before = (out / "detector.pth").stat().st_mtime_ns
+    run.run()
+    assert (out / "detector.pth").stat().st_mtime_ns == before
+
+    path.write_text(path.read_text().replace("steps = 3", "stepz = 3"))
+    with pytest.raises(real.RecipeError, match="detector.*stepz: unknown"):
+        real.Recipe.read(path)
+    (worn / "photos.csv").write_text("photo,width,height,masked,tags\n")
+    with pytest.raises(real.RecipeError, match="is not the worn"):
+        real.Run(run.recipe, folders, out)
