@@ -70,11 +70,11 @@ class Rows:
 
     def read(self, rows) -> torch.Tensor:
         """RoIs in float32."""
-        return torch.from_numpy(self.features[np.sort(np.asarray(rows))].astype(np.float32))
+        return torch.from_numpy(self.features[np.asarray(rows)].astype(np.float32))
 
     def covered(self, rows) -> torch.Tensor:
         """How much of each place of these RoIs the garment covers, 0 to 1."""
-        return torch.from_numpy(self.shares[np.sort(np.asarray(rows))].astype(np.float32) / 255)
+        return torch.from_numpy(self.shares[np.asarray(rows)].astype(np.float32) / 255)
 
 
 def learn_where(head: MatchHead, rows: Rows, recipe: Recipe, report=print) -> None:
