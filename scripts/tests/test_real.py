@@ -145,12 +145,12 @@ close = 1
 places = 2
 views = 2
 [detector]
-steps = 3
+schedule = {{ steps = 3 }}
 batch = {{ whole = 1, close = 1, place = 1 }}
 rois = 8
 [match]
-where_steps = 2
-steps = 2
+place = {{ steps = 2 }}
+schedule = {{ steps = 2 }}
 products = 4
 others = 4
 [export]
@@ -176,14 +176,14 @@ def test_a_tiny_recipe_makes_a_model_folder_and_goes_on_where_it_stopped(tmp_pat
     run.run()
     told = read_manifest(out / "model")
     assert run.recipe.digest in told["provenance"]
-    log = [json.loads(line) for line in (out / "heads.jsonl").read_text().splitlines()]
-    assert [line["step"] for line in log] == [1, 2, 3] and {"found", "val_found", "class"} <= log[-1].keys()
+    last = json.loads((out / "real-heads.log").read_text().splitlines()[-1])
+    assert last["step"] == 3 and {"found", "val_found", "class"} <= last.keys()
     before = (out / "detector.pth").stat().st_mtime_ns
     run.run()
     assert (out / "detector.pth").stat().st_mtime_ns == before
 
-    path.write_text(path.read_text().replace("steps = 3", "stepz = 3"))
-    with pytest.raises(real.RecipeError, match="detector.*stepz: unknown"):
+    path.write_text(path.read_text().replace("rois = 8", "roiz = 8"))
+    with pytest.raises(ValueError, match="detector.*unknown roiz"):
         real.Recipe.read(path)
     (worn / "photos.csv").write_text("photo,width,height,masked,tags\n")
     with pytest.raises(real.RecipeError, match="is not the worn"):

@@ -4,9 +4,10 @@ A real garment's label often leaves its class open: a blouse whose sleeves a coa
 probability of all classes that it may be, so the region is learned from every garment and the class where it is known.
 """
 
+import itertools
 import json
-import time
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -16,37 +17,39 @@ import torch.nn.functional as F
 from ..model import boxes, preprocess
 from ..model.config import COMPACT
 from ..model.network import Network, detect, flat, level_anchors, pool_rois, propose
-from . import detector, looks, loop, losses
+from . import detector, looks, losses
 from .data import Sample
+from .loop import Averaging, Group, Schedule, Stage
 from .worn import Worn
 from .worn_counts import Counts, Found
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """All numbers of the run."""
+class RealHeads:
+    """The numbers of the stage."""
 
-    minutes: float = 0.0
-    """When > 0 the schedule also ends after this time, whichever is first."""
-    steps: int = 2000
     seed: int = 1
+    schedule: Schedule = Schedule(steps=2000, warmup=30)
+    averaging: Averaging = Averaging(decay=0.995)
     lr: float = 4e-4
-    warmup: int = 30
     weight_decay: float = 1e-4
-    average: float = 0.995
-    back: float = 0.0
-    """How far the result goes back to the weights that the run began with."""
     batch: dict[str, int] = field(
         default_factory=lambda: {"whole": 5, "mosaic": 1, "close": 4, "street": 3, "shop": 1, "empty": 1, "place": 1}
     )
     """Looks of each kind in a batch."""
     rois: int = 40
+    """RoIs a look that train the box head."""
     proposals: int = 100
-    save_every: float = 120.0
+    measure_every: int = 300
+    """Steps between two looks at the held-out photos."""
+
+
+Batch = tuple[int, torch.Tensor, list[Sample]]
+"""Its number, features B x n and truths."""
 
 
 class Looks:
-    """What `looks.build_detector` wrote. `validation`: photos that are left out."""
+    """What `looks.build_detector` wrote, without the looks at the photos `left_out`."""
 
     def __init__(self, folder: Path, left_out: frozenset[str] = frozenset()):
         self.features = np.load(folder / "features.npy", mmap_mode="r")
@@ -107,7 +110,7 @@ def class_loss(logits: torch.Tensor, deltas, proposals, labels, targets, table: 
     return classes, moves
 
 
-def detector_losses(network: Network, features: torch.Tensor, samples: list[Sample], table: torch.Tensor, recipe: Recipe):
+def detector_losses(network: Network, features: torch.Tensor, samples: list[Sample], table: torch.Tensor, numbers: RealHeads):
     """Losses of proposals and boxes by name."""
     config, size = network.config, network.config.input_size
     levels = looks.unpacked(features, config)
@@ -119,8 +122,8 @@ def detector_losses(network: Network, features: torch.Tensor, samples: list[Samp
     logits, moves = (torch.cat(column, dim=1) for column in zip(*map(flat, objectness, deltas)))
     out = dict(zip(("objectness", "rpn_box"), losses.rpn_loss(logits, moves, torch.cat(anchors), truth)))
     sizes = torch.tensor([s.size for s in samples])
-    found = detector.proposals_of(network, sizes, objectness, deltas, anchors, recipe.proposals)
-    rois, labels, targets, image = losses.box_targets(*found, truth, recipe.rois)
+    found = detector.proposals_of(network, sizes, objectness, deltas, anchors, numbers.proposals)
+    rois, labels, targets, image = losses.box_targets(*found, truth, numbers.rois)
     out["class"], out["box"] = class_loss(*box(network, levels, rois, image), rois, labels, targets, table)
     return out
 
@@ -146,68 +149,36 @@ def learning(network: Network) -> list[torch.nn.Parameter]:
     return [p for module in modules for p in module.parameters()] + [network.roi_heads.box_head.fc6_context.weight]
 
 
-def fit(network: Network, kept: Looks, recipe: Recipe, out: Path, held_out=None, report=print) -> None:
-    """Trains the heads in place; checkpoints and a log (one JSON object a line) in `out`; resumes what is there.
-
-    `held_out`: network -> figures, logged now and then.
-    """
-    out.mkdir(parents=True, exist_ok=True)
+def real_heads(network: Network, kept: Looks, numbers: RealHeads, measure: Callable[[], dict[str, float]] | None = None) -> Stage:
+    """The stage. `measure`: figures of `network` on held-out photos."""
     network.eval().requires_grad_(False)
     learn = [p.requires_grad_(True) for p in learning(network)]
-    optimiser = torch.optim.AdamW(learn, lr=recipe.lr, weight_decay=recipe.weight_decay)
-    begun = {k: v.clone() for k, v in network.state_dict().items()}
-    averaged = {k: v.clone() for k, v in begun.items()}
-    step, spent, last, table = 0, 0.0, out / "heads.pth", kept.table()
-    if last.exists():
-        state = torch.load(last, weights_only=True)
-        network.load_state_dict(state["present"])
-        averaged, begun = state["averaged"], state["begun"]
-        optimiser.load_state_dict(state["optimiser"])
-        step, spent = state["step"], state["spent"]
-        report(f"resumed at step {step}")
+    table = kept.table()
 
-    def save() -> None:
-        now = {"present": network.state_dict(), "averaged": averaged, "begun": begun}
-        now |= {"optimiser": optimiser.state_dict(), "step": step, "spent": spent, "recipe": asdict(recipe)}
-        torch.save(now, last.with_suffix(".tmp"))
-        last.with_suffix(".tmp").replace(last)
+    def batches(first: int) -> Iterator[Batch]:
+        for n in itertools.count(first):
+            yield (n, *kept.batch(numbers.batch, np.random.default_rng([numbers.seed, 71, n])))
 
-    def over() -> float:
-        return min(1.0, max(step / recipe.steps, spent / (60 * recipe.minutes) if recipe.minutes else 0.0))
+    def values(batch: Batch) -> dict[str, torch.Tensor]:
+        n, features, samples = batch
+        # RoIs are drawn by the batch's number, so that a resumed run draws the same.
+        torch.manual_seed(numbers.seed * 1_000_003 + n)
+        return detector_losses(network, features, samples, table, numbers)
 
-    clock = saved = time.monotonic()
-    with (out / "heads.jsonl").open("a") as log:
-        while over() < 1:
-            # By the step's number, so that a run that was stopped goes on with the same batches.
-            torch.manual_seed(recipe.seed * 1_000_003 + step)
-            features, samples = kept.batch(recipe.batch, np.random.default_rng([recipe.seed, 71, step]))
-            for group in optimiser.param_groups:
-                group["lr"] = recipe.lr * loop.rate(step, recipe.warmup, over())
-            values = detector_losses(network, features, samples, table, recipe)
-            total = sum(detector.WEIGHTS[name] * value for name, value in values.items())
-            optimiser.zero_grad(set_to_none=True)
-            total.backward()
-            torch.nn.utils.clip_grad_norm_(learn, 5.0)
-            optimiser.step()
-            step += 1
-            loop.follow(averaged, network, step, recipe.average)
-            now = time.monotonic()
-            spent, clock = spent + now - clock, now
-            line = {"step": step, "s": round(spent)} | {name: round(value.item(), 4) for name, value in values.items()}
-            if held_out is not None and (step % 300 == 0 or over() >= 1):
-                present = {k: v.clone() for k, v in network.state_dict().items()}
-                loop.come_back(network, averaged, begun, recipe.back)
-                line |= held_out(network)
-                network.load_state_dict(present)
-            log.write(json.dumps(line) + "\n")
-            if step % 20 == 0 or over() >= 1:
-                log.flush()
-                report(json.dumps(line))
-            if now - saved > recipe.save_every:
-                save()
-                saved = now
-    save()
-    loop.come_back(network, averaged, begun, recipe.back)
+    return Stage(
+        name="real-heads",
+        module=network,
+        learns=[Group(learn, numbers.lr)],
+        batches=batches,
+        losses=values,
+        weights=detector.WEIGHTS,
+        schedule=numbers.schedule,
+        averaging=numbers.averaging,
+        weight_decay=numbers.weight_decay,
+        clip=5.0,
+        measure=measure,
+        measure_every=numbers.measure_every,
+    )
 
 
 class HeldOut:
@@ -227,12 +198,11 @@ class HeldOut:
     def __call__(self, network: Network) -> dict[str, float]:
         """Shares found, of the right region, and stray, at a score of .5."""
         counts = self.counts(network, 0.5)
-        n, f, b = counts.garments, counts.found, counts.boxes
         return {
-            "found": round(f / max(n, 1), 4),
-            "region": round(counts.region_right / max(f, 1), 4),
+            "found": round(counts.found / max(counts.garments, 1), 4),
+            "region": round(counts.region_right / max(counts.found, 1), 4),
             "stray": len(counts.stray),
-            "boxes": b,
+            "boxes": counts.boxes,
         }
 
     @torch.no_grad()

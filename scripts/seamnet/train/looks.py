@@ -20,8 +20,8 @@ from figures import panorama
 from ..model.config import COMPACT, Config
 from ..model.network import pool_rois
 from . import scenes
-from .data import Pictures, in_another_light
-from .refine import any_light
+from .augment import any_light, in_another_light
+from .data import Pictures
 from .scenes import Cut, Scene
 from .worn import Worn
 

@@ -1,13 +1,12 @@
 """Real wear into a model folder by one recipe, stage by stage; an unfinished run goes on.
 
-A recipe is a TOML file. `[begin]` names the model folder whose weights it goes on from, `[data.NAME]` its folders with a SHA-256
-over all files, `[generate]` what is drawn, `[looks]`, `[detector]` and `[match]` the numbers of the stages. Every stage logs to
-`OUT/log.jsonl`, the detector's figures to `OUT/heads.jsonl`.
+Such a recipe is a TOML file. `[begin]` names the model folder whose weights it goes on from, `[data.NAME]` its folders with a SHA-256
+over all files, `[generate]` what is drawn, `[looks]`, `[detector]` and `[match]` the numbers of the stages. Every stage logs
+to `OUT/NAME.log`, the detector's held-out figures too, from which scripts/plot-run draws.
 """
 
 import dataclasses
 import hashlib
-import json
 import subprocess
 import sys
 import tomllib
@@ -21,6 +20,8 @@ from ..folder.export import export
 from ..model import config
 from ..model.network import Network
 from . import detector_heads, looks, real_match
+from .loop import Stage, run
+from .recipe import filled
 from .worn import Worn
 
 SCRIPTS = Path(__file__).resolve().parents[2]
@@ -42,8 +43,8 @@ class Recipe:
     data: dict[str, dict]
     generate: dict
     looks: looks.Spec
-    detector: detector_heads.Recipe
-    match: real_match.Recipe
+    detector: detector_heads.RealHeads
+    match: real_match.RealMatch
     export: dict
 
     @staticmethod
@@ -53,23 +54,28 @@ class Recipe:
             given = tomllib.loads(path.read_text())
         except (OSError, tomllib.TOMLDecodeError) as error:
             raise RecipeError(f"{path}: {error}") from None
-        kinds = {"looks": looks.Spec, "detector": detector_heads.Recipe, "match": real_match.Recipe}
         known = {field.name for field in dataclasses.fields(Recipe)} - {"path"}
         for name in given.keys() - known:
             raise RecipeError(f"{path}: [{name}] is not a part of a recipe; known: {', '.join(sorted(known))}")
         for name in known - given.keys():
             raise RecipeError(f"{path}: [{name}] is missing")
-        for name, kind in kinds.items():
-            fields = {field.name for field in dataclasses.fields(kind)}
-            for key in given[name].keys() - fields:
-                raise RecipeError(f"{path}: [{name}] {key}: unknown; known: {', '.join(sorted(fields))}")
-            given[name] = kind(**given[name])
+        kinds = {"looks": looks.Spec(), "detector": detector_heads.RealHeads(), "match": real_match.RealMatch()}
+        for name, default in kinds.items():
+            given[name] = filled(default, given[name], f"{path}: [{name}]")
         return Recipe(path, **given)
 
     @property
     def digest(self) -> str:
         """SHA-256 of the file."""
         return manifest.sha256(self.path)
+
+
+def is_real(path: Path) -> bool:
+    """Whether a recipe file goes on from a model folder."""
+    try:
+        return "begin" in tomllib.loads(path.read_text())
+    except (OSError, tomllib.TOMLDecodeError):
+        return False
 
 
 def folder_digest(folder: Path) -> str:
@@ -88,7 +94,7 @@ class Run:
     def __init__(self, recipe: Recipe, folders: dict[str, Path], out: Path, check: bool = True):
         self.recipe, self.folders, self.out = recipe, folders, out
         for name in recipe.data.keys() - folders.keys():
-            raise RecipeError(f"{recipe.path}: needs the folder of {name}: --data {name}=FOLDER")
+            raise RecipeError(f"{recipe.path}: needs the folder of {name}: --folder {name}=DIR")
         for name, wanted in recipe.data.items():
             if check and folder_digest(folders[name]) != wanted["sha256"]:
                 raise RecipeError(f"{folders[name]}: is not the {name} of {recipe.path}: its SHA-256 differs ({folder_digest(folders[name])})")
@@ -100,15 +106,12 @@ class Run:
         self.worn = Worn(folders["worn"])
         self.validation = frozenset(self.worn.training[VALIDATION[0] :: VALIDATION[1]])
 
-    def report(self, stage: str):
-        """A stage's log: to the terminal, and with the stage's name to log.jsonl."""
+    def train(self, stage: Stage) -> None:
+        """A stage, resumed where there is a checkpoint of it."""
+        run(stage, self.out, self.report, origin=self.recipe.digest)
 
-        def write(line: str) -> None:
-            print(f"{stage}: {line}", flush=True)
-            with (self.out / "log.jsonl").open("a") as file:
-                file.write(json.dumps({"stage": stage, "line": line}) + "\n")
-
-        return write
+    def report(self, line: str) -> None:
+        print(line, flush=True)
 
     def sources(self) -> looks.Sources:
         return looks.Sources(self.folders["worn"], [self.out / "generated"], self.folders["backgrounds"])
@@ -137,10 +140,10 @@ class Run:
             raise RecipeError("scripts/generate failed")
 
     def detector_looks(self) -> None:
-        looks.build_detector(self.out / "looks-detector", self.sources(), self.recipe.looks, self.begin, self.report("detector looks"))
+        looks.build_detector(self.out / "looks-detector", self.sources(), self.recipe.looks, self.begin, self.report)
 
     def match_looks(self) -> None:
-        looks.build_match(self.out / "looks-match", self.sources(), self.recipe.looks, self.begin, self.report("match looks"))
+        looks.build_match(self.out / "looks-match", self.sources(), self.recipe.looks, self.begin, self.report)
 
     def network(self, checkpoint: Path) -> Network:
         network = Network(config.COMPACT)
@@ -154,16 +157,16 @@ class Run:
         held = {"val_": sorted(self.validation), "": self.worn.held_out}
         measures = {name: detector_heads.HeldOut(self.worn, photos, self.begin) for name, photos in held.items()}
 
-        def figures(network: Network) -> dict:
+        def figures() -> dict:
             return {name + key: value for name, measure in measures.items() for key, value in measure(network).items()}
 
-        detector_heads.fit(network, kept, self.recipe.detector, self.out, figures, self.report("detector"))
+        self.train(detector_heads.real_heads(network, kept, self.recipe.detector, figures))
         torch.save({"model_state_dict": network.state_dict()}, self.out / "detector.pth")
 
     def match(self) -> None:
         network = self.network(self.out / "detector.pth")
         rows = real_match.Rows(self.out / "looks-match", self.validation)
-        real_match.fit(network, rows, self.recipe.match, self.report("match"))
+        real_match.fit(network, rows, self.recipe.match, self.train, self.report)
         torch.save({"model_state_dict": network.state_dict()}, self.out / "match.pth")
 
     def export(self) -> None:
@@ -173,4 +176,4 @@ class Run:
         told["provenance"] += f"; recipe {self.recipe.path.name}, sha256 {self.recipe.digest}"
         open_set = manifest.read_manifest(self.begin).get("open_set", {}).get("threshold")
         export(network, self.out / "model", told, "f16", False, open_set)
-        self.report("export")(f"wrote {self.out / 'model'}")
+        self.report(f"wrote {self.out / 'model'}")

@@ -7,37 +7,45 @@ layer learns, the aggregation's on windows of several views. What the convolutio
 
 import json
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from ..model.heads import MatchHead
 from ..model.network import Network
-from . import match, window
-from .adapt import Seen
+from . import losses
+from .adapt import fold_batch_norm
+from .clips import ClipFeatures
+from .loop import Averaging, Draws, Group, Schedule, Stage
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """All numbers of the run."""
+class RealMatch:
+    """The numbers of the stages."""
 
     seed: int = 1
-    where_steps: int = 500
-    where_lr: float = 5e-4
-    steps: int = 400
+    place: Schedule = Schedule(steps=500)
+    """Of learning where a garment is."""
+    place_lr: float = 5e-4
+    place_batch: int = 64
+    schedule: Schedule = Schedule(steps=400)
     """Of each last layer."""
+    averaging: Averaging = Averaging(decay=0.98, back=0.5)
     products: int = 256
     """Windows in a batch, each of another identity."""
     others: int = 1500
     """Identities that they are told from besides."""
     lr: float = 5e-4
-    back: float = 0.5
-    """How far the last layers then go back to where they began."""
+    """For features of deviation 1."""
+    rare: float = 0.1
+    """See `adapt.Windows`."""
+    dropout: float = 0.2
     frames: int = 4
     """Of the aggregation's longest window."""
-    minutes: float = 0.0
 
 
 class Rows:
@@ -77,68 +85,128 @@ class Rows:
         return torch.from_numpy(self.shares[np.asarray(rows)].astype(np.float32) / 255)
 
 
-def learn_where(head: MatchHead, rows: Rows, recipe: Recipe, report=print) -> None:
+def place(head: MatchHead, rows: Rows, numbers: RealMatch) -> Stage:
     """Goes on teaching the head which places of a RoI are the garment."""
-    rng = np.random.default_rng([recipe.seed, 59])
+    rng = np.random.default_rng([numbers.seed, 59])
     every = np.array(sorted(row for product in rows.products() for row in rows.rows(product)))
-    optimiser = torch.optim.AdamW(head.where.requires_grad_(True).parameters(), lr=recipe.where_lr, weight_decay=1e-3)
-    for step in range(recipe.where_steps):
-        for group in optimiser.param_groups:
-            group["lr"] = recipe.where_lr * (1 - step / recipe.where_steps)
-        picks = np.sort(rng.choice(every, min(64, len(every)), replace=False))
+    draws = Draws(lambda: np.sort(rng.choice(every, min(numbers.place_batch, len(every)), replace=False)), rng)
+
+    def values(picks: np.ndarray) -> dict[str, torch.Tensor]:
         logits = head.where(rows.read(picks))[:, 0]
-        loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, rows.covered(picks))
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        optimiser.step()
-        if step % 50 == 0 or step == recipe.where_steps - 1:
-            report(f"where step {step} loss {loss.item():.4f}")
-    head.where.requires_grad_(False)
+        return {"place": F.binary_cross_entropy_with_logits(logits, rows.covered(picks))}
+
+    return Stage(
+        name="real-place",
+        module=head.where.requires_grad_(True),
+        learns=[Group(list(head.where.parameters()), numbers.place_lr)],
+        batches=draws,
+        losses=values,
+        weights={"place": 1.0},
+        schedule=numbers.place,
+        averaging=Averaging(decay=0.0),
+        weight_decay=1e-3,
+        memory={"draws": draws},
+        log_every=50,
+    )
 
 
 @torch.no_grad()
-def reduced(head: MatchHead, rows: Rows) -> tuple[Seen, dict[int, int]]:
-    """What the last layer sees of all rows; the identities' shop pictures and views, by places in it."""
+def pooled(head: MatchHead, rows: Rows) -> ClipFeatures:
+    """What the last layer sees of all rows: of each identity its shop pictures, and its views as frames of one clip."""
     every = sorted(row for product in rows.products() for row in rows.rows(product))
     places = {row: place for place, row in enumerate(every)}
-    parts = [head.features(rows.read(every[at : at + 64])) for at in range(0, len(every), 64)]
-    seen = Seen(torch.cat(parts))
+    seen = ClipFeatures(torch.cat([head.features(rows.read(every[at : at + 64])) for at in range(0, len(every), 64)]))
     for product in rows.products():
         seen.shop[product] = [places[row] for row in rows.shop[product]]
         seen.street[product, product] = [[places[row]] for row in rows.worn[product]]
-    return seen, places
+    return seen
 
 
-def learn_last_layer(head: MatchHead, seen: Seen, frames: int, recipe: Recipe, report=print) -> None:
-    """The last layer on windows of up to `frames` views."""
-    numbers = window.Recipe(
-        steps=recipe.steps, products=recipe.products, others=recipe.others, frames=frames, noisy=0.0, lr=recipe.lr,
-        back=recipe.back, seed=recipe.seed,
-    )  # fmt: skip
-    windows = {product: [[row for frame in frames for row in frame]] for (_, product), frames in seen.street.items()}
-    window.fold(head)
-    for module in (head.linear, head.last):
-        module.requires_grad_(True)
-    window.learn_last_layer(head, seen.features, window.Batches(seen, windows, {}, numbers), numbers, report)
+class Windows:
+    """Draws windows of up to `frames` views, each of another identity, and shop pictures: first those of the windows'."""
+
+    def __init__(self, seen: ClipFeatures, frames: int, numbers: RealMatch):
+        self.seen, self.frames, self.numbers = seen, frames, numbers
+        self.rng = np.random.default_rng([numbers.seed, 61])
+        self.views = {product: [row for frame in views for row in frame] for (_, product), views in seen.street.items()}
+        self.products = sorted(self.views)
+
+    def draw(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Rows of the windows, n x T; shop rows, m; the place of each window's identity among them, n."""
+        rng, numbers = self.rng, self.numbers
+        length = int(rng.integers(1, self.frames + 1))
+        asked = [int(p) for p in rng.choice(self.products, min(numbers.products, len(self.products)), replace=False)]
+        rows = [rng.choice(self.views[p], length, replace=len(self.views[p]) < length) for p in asked]
+        others = rng.choice(self.products, min(numbers.others, len(self.products)), replace=False)
+        gallery = asked + sorted({int(p) for p in others} - set(asked))
+        shop = [int(rng.choice(self.seen.shop[p])) for p in gallery]
+        return torch.from_numpy(np.array(rows)), torch.tensor(shop), torch.arange(len(asked))
 
 
-def fit(network: Network, rows: Rows, recipe: Recipe, report=print) -> None:
-    """Both heads, in place."""
-    torch.manual_seed(recipe.seed)
+def last_layer(name: str, head: MatchHead, seen: ClipFeatures, frames: int, numbers: RealMatch) -> Stage:
+    """The last layer and the score's weights, on the means of windows of up to `frames` views."""
+    torch.manual_seed(numbers.seed)
+    head.requires_grad_(False)
+    fold_batch_norm(head)
+    mean, deviation = seen.features.mean(dim=0), seen.features.std(dim=0)
+    floor = numbers.rare * float(deviation.median())
+    common, deviation = deviation >= floor, deviation.clamp(min=floor)
+    linear, last = head.linear[0].requires_grad_(True), head.last.requires_grad_(True)
+    with torch.no_grad():
+        linear.bias.add_(linear.weight @ mean)
+        linear.weight.mul_(deviation)
+    hook = linear.weight.register_hook(lambda gradient: gradient * common)
+    windows = Windows(seen, frames, numbers)
+    draws = Draws(windows.draw, windows.rng)
+
+    def values(batch: tuple[torch.Tensor, torch.Tensor, torch.Tensor]) -> dict[str, torch.Tensor]:
+        rows, shop, own = batch
+        mask = (torch.rand(seen.features.shape[1]) >= numbers.dropout) / (1 - numbers.dropout)
+        street = (seen.features[rows].mean(dim=1) - mean) / deviation * mask
+        gallery = (seen.features[shop] - mean) / deviation * mask
+        logits = head.pair_logits(linear(street), linear(gallery))
+        return {"rank": losses.rank_loss(logits, own[:, None] == torch.arange(logits.shape[1])[None])}
+
+    @torch.no_grad()
+    def finish() -> None:
+        hook.remove()
+        linear.weight.div_(deviation)
+        linear.bias.sub_(linear.weight @ mean)
+        head.requires_grad_(False)
+
+    return Stage(
+        name=name,
+        module=head,
+        learns=[Group(list(linear.parameters()), numbers.lr), Group(list(last.parameters()), numbers.lr / 4)],
+        batches=draws,
+        losses=values,
+        weights={"rank": 1.0},
+        schedule=numbers.schedule,
+        averaging=numbers.averaging,
+        constrain=lambda: losses.constrain_distance(head),
+        memory={"draws": draws},
+        finish=finish,
+        log_every=50,
+    )
+
+
+def fit(network: Network, rows: Rows, numbers: RealMatch, run: Callable[[Stage], object], report=print) -> None:
+    """Both heads, in place; `run` runs a stage."""
     network.requires_grad_(False).eval()
     single, several = network.roi_heads.match_predictor, network.roi_heads.temporal_aggregator
-    if recipe.where_steps:
-        learn_where(single, rows, recipe, report)
+    if numbers.place.steps:
+        run(place(single, rows, numbers))
+        single.where.requires_grad_(False)
         several.where.load_state_dict(single.where.state_dict())
-    seen, _ = reduced(single, rows)
+    seen = pooled(single, rows)
     report(f"{len(seen.shop)} identities, {len(rows.real)} of them real, {len(seen.features)} views")
-    learn_last_layer(single, seen, 1, recipe, report)
-    learn_last_layer(several, seen, recipe.frames, recipe, report)
+    run(last_layer("real-match", single, seen, 1, numbers))
+    run(last_layer("real-windows", several, seen, numbers.frames, numbers))
     network.requires_grad_(False)
 
 
 @torch.no_grad()
-def told_apart(head: MatchHead, seen: Seen, asked: list[int]) -> tuple[float, float, int]:
+def told_apart(head: MatchHead, seen: ClipFeatures, asked: list[int]) -> tuple[float, float, int]:
     """Share of the views of identities `asked` whose own shop picture is first, and in the first five, among all of `seen`."""
     owners = torch.tensor([product for product in seen.shop for _ in seen.shop[product]])
     gallery = head.last_layer(seen.features[[row for product in seen.shop for row in seen.shop[product]]])
