@@ -265,7 +265,7 @@ fn a_board_without_power_recognises_less_and_the_doctor_finds_what_slows_it() {
         (output.status.code(), String::from_utf8(output.stdout).unwrap())
     };
     let (code, table) = doctor();
-    assert!(code == Some(0) && table.contains(&format!("{events} over-currents since the start")), "{table}");
+    assert!(code == Some(0) && table.contains(&format!("{events} over-currents since boot")), "{table}");
     write("sys/class/thermal/cooling_device1", "type", "cpu-throttle-alert\n");
     write("sys/class/thermal/cooling_device1", "cur_state", "1\n");
     let (code, table) = doctor();

@@ -145,7 +145,7 @@ fn screen(config: &Config) -> Result<String> {
 
 fn model_line(manifest: &Manifest) -> String {
     let hash: String = manifest.descriptor_hash.chars().take(12).collect();
-    format!("{}, descriptors {hash}, every graph as its hash says", manifest.name)
+    format!("{}, descriptors {hash}, all graph hashes match", manifest.name)
 }
 
 fn catalogue(path: &Path, manifest: Option<&Manifest>) -> Result<String> {
@@ -168,9 +168,9 @@ fn disk(catalogue: &Path) -> Result<String> {
 
 fn temperature(board: &Board) -> Result<String> {
     match board.hottest() {
-        None => Ok("this machine does not tell".into()),
+        None => Ok("not reported by this machine".into()),
         Some(degrees) if degrees > HOT => {
-            Err(Fault::new(Kind::Unavailable, format!("{degrees:.0} °C is hot")).cure("see that air gets to the board"))
+            Err(Fault::new(Kind::Unavailable, format!("{degrees:.0} °C is hot")).cure("improve the cooling of the board"))
         }
         Some(degrees) => Ok(format!("{degrees:.0} °C")),
     }
@@ -180,17 +180,17 @@ fn temperature(board: &Board) -> Result<String> {
 fn throttling(board: &Board) -> Result<String> {
     if let Some(brake) = board.braking() {
         let text = format!("{} slows the board down", brake.name);
-        return Err(Fault::new(Kind::Unavailable, text).cure("see that air gets to the board"));
+        return Err(Fault::new(Kind::Unavailable, text).cure("improve the cooling of the board"));
     }
     if board.low_voltage == Some(true) {
-        let fault = Fault::new(Kind::Unavailable, "the voltage of the board is too low");
-        return Err(fault.cure("give it the power supply that its maker names, and a short cable"));
+        let fault = Fault::new(Kind::Unavailable, "the board's supply voltage is too low");
+        return Err(fault.cure("use the power supply that its maker specifies, and a short cable"));
     }
     let brakes =
-        Some(board.brakes.len()).filter(|count| *count > 0).map(|count| format!("{count} brakes, none at work"));
-    let slowdowns = board.slowdowns.map(|count| format!("slowed down for heat {count} times"));
+        Some(board.brakes.len()).filter(|count| *count > 0).map(|count| format!("{count} cooling devices, none active"));
+    let slowdowns = board.slowdowns.map(|count| format!("throttled for heat {count} times"));
     let overcurrents = board.overcurrents.map(|count| format!("{count} over-currents"));
-    let counted = [slowdowns, overcurrents].into_iter().flatten().map(|words| words + " since the start");
+    let counted = [slowdowns, overcurrents].into_iter().flatten().map(|words| words + " since boot");
     let told: Vec<String> = brakes.into_iter().chain(counted).collect();
-    Ok(if told.is_empty() { "this machine does not tell".into() } else { told.join(", ") })
+    Ok(if told.is_empty() { "not reported by this machine".into() } else { told.join(", ") })
 }

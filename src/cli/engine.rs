@@ -146,7 +146,7 @@ fn build_all(args: &BuildArgs) -> Result<()> {
     let missing = |wanted: &&Wanted| args.again || opened.cache.find(&wanted.key).is_none();
     let missing: Vec<&Wanted> = opened.wanted.iter().filter(missing).collect();
     if missing.is_empty() {
-        return print("every engine is there; --again builds them anew");
+        return print("all engines are built; --again builds them again");
     }
     let samples = opened.samples(&args.model)?;
     for (number, wanted) in missing.iter().enumerate() {
@@ -256,7 +256,7 @@ fn prune(args: &PruneArgs) -> Result<()> {
         print(&format!("removed {}", path.display()))?;
     }
     if host.is_none() && !args.all {
-        return print("this machine has no TensorRT to compare with: only what is damaged or unfinished was removed");
+        return print("this machine has no TensorRT to compare with: only damaged or unfinished files were removed");
     }
     print(&format!("{} files removed", gone.len()))
 }

@@ -68,7 +68,7 @@ fn detection_json(detection: &Detection, classes: &[String]) -> serde_json::Valu
 
 fn table(detections: &[Detection], classes: &[String]) -> String {
     if detections.is_empty() {
-        return "no garment is seen in this picture".into();
+        return "no garment found in this picture".into();
     }
     let mut table = Table::new(&["garment", ">score", "box"]);
     for detection in detections {

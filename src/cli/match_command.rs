@@ -136,7 +136,7 @@ fn input_json(input: &str, answers: &[GarmentAnswer], classes: &[String]) -> Val
 
 fn input_text(input: &str, answers: &[GarmentAnswer], classes: &[String]) -> String {
     if answers.is_empty() {
-        return format!("{input}: no garment is seen");
+        return format!("{input}: no garment found");
     }
     let mut table = Table::new(&["garment", ">frames", ">rank", "id", "title", ">score"]);
     for answer in answers {

@@ -45,7 +45,7 @@ pub struct RecordArgs {
 pub fn run(args: &RecordArgs) -> Result<()> {
     let config = Config::load(&args.config)?;
     if args.output.exists() {
-        let text = format!("{} is there already", args.output.display());
+        let text = format!("{} already exists", args.output.display());
         return Err(Fault::new(Kind::Usage, text).cure("name another file"));
     }
     let mut signals = Signals::take_over()?;

@@ -49,7 +49,7 @@ impl DisplayPanel for WindowPanel {
 
 fn unavailable() -> Fault {
     Fault::new(Kind::Unavailable, "cannot open a window")
-        .cure("run it in a desktop session (DISPLAY or WAYLAND_DISPLAY set), or let it write PNG files instead")
+        .cure("run it in a desktop session (DISPLAY or WAYLAND_DISPLAY set), or set panel = \"png\" under [screen]")
 }
 
 /// On Linux and its relatives a window needs a server, and the environment says where it is.

@@ -27,7 +27,7 @@ impl DeviceMaps {
 impl TensorRt {
     pub fn open() -> Result<Self> {
         Err(Fault::new(Kind::Unavailable, "cannot use TensorRT: this vetrina was built without it")
-            .cure("build it with --features tensorrt (docs/tensorrt.md), or say backend = \"cpu\""))
+            .cure("build it with --features tensorrt (see docs/tensorrt.md), or set backend = \"cpu\""))
     }
 
     pub fn open_builder() -> Result<Self> {

@@ -53,7 +53,7 @@ impl TensorRt {
     pub fn load(&self, engine: &[u8], outputs: &[String]) -> Result<Box<dyn Engine>> {
         let Some(gpu) = &self.gpu else {
             return Err(
-                Fault::new(Kind::Unavailable, "cannot load an engine without a GPU").cure("say backend = \"cpu\"")
+                Fault::new(Kind::Unavailable, "cannot load an engine without a GPU").cure("set backend = \"cpu\"")
             );
         };
         let plan = self.library.load(gpu, engine)?;

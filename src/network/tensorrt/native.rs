@@ -186,7 +186,7 @@ impl Gpu {
         let missing = |error: libloading::Error| {
             Fault::new(Kind::Unavailable, "cannot use TensorRT: there is no NVIDIA driver here")
                 .cause(error)
-                .cure("install it (a Jetson's system image brings it), or say backend = \"cpu\"")
+                .cure("install it (a Jetson's system image brings it), or set backend = \"cpu\"")
         };
         Gpu::with(Driver::resolve(open(DRIVER).map_err(missing)?).map_err(missing)?)
     }
@@ -246,7 +246,7 @@ impl Gpu {
         let name = if named { unsafe { CStr::from_ptr(name) }.to_string_lossy().into_owned() } else { String::new() };
         let cure = match code {
             OUT_OF_MEMORY => "free some of the GPU's memory, or set model.workers = 1",
-            _ => "run nvidia-smi (on a Jetson tegrastats) to see whether the GPU works, or say backend = \"cpu\"",
+            _ => "run nvidia-smi (on a Jetson tegrastats) to see whether the GPU works, or set backend = \"cpu\"",
         };
         Err(Fault::new(Kind::Unavailable, format!("cannot {what}: CUDA error {code} {name}")).cure(cure))
     }
@@ -304,7 +304,7 @@ impl Nvinfer {
         }
         Err(Fault::new(Kind::Unavailable, "cannot use TensorRT: its library is not here")
             .cause(why.join("; "))
-            .cure("install libnvinfer10 or later (JetPack's package tensorrt), or say backend = \"cpu\""))
+            .cure("install libnvinfer10 or later (JetPack's package tensorrt), or set backend = \"cpu\""))
     }
 
     #[cfg(test)]

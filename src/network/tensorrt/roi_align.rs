@@ -143,7 +143,7 @@ pub fn check(align: impl FnOnce(&[Tensor], &[RoiGrid], usize, &[usize]) -> Resul
         return Ok(());
     }
     Err(Fault::new(Kind::Unavailable, "cannot use TensorRT: RoIAlign on this GPU computes something else than the CPU")
-        .cure("update the NVIDIA driver, or say backend = \"cpu\""))
+        .cure("update the NVIDIA driver, or set backend = \"cpu\""))
 }
 
 #[cfg(test)]

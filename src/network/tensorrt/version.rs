@@ -7,7 +7,7 @@ pub fn unknown_version(name: &str, version: i32, known: &[&str]) -> Fault {
     let (version, known) = (version_text(version), known.join(", "));
     let text = format!("cannot use TensorRT: {name} is version {version}, this program was built for {known}");
     Fault::new(Kind::Unavailable, text)
-        .cure("install one of these (JetPack 6.1 brings TensorRT 10.3), or say backend = \"cpu\"")
+        .cure("install one of these (JetPack 6.1 brings TensorRT 10.3), or set backend = \"cpu\"")
 }
 
 /// "10.3.0"; "RTX 1.7.1"; before 10 the numbers were counted otherwise.
