@@ -254,6 +254,26 @@ fn paths_in_the_documentation_exist() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
+/// Comments in the code, and those of the scripts as "section N", cite docs/seam.md.
+#[test]
+fn cited_sections_of_the_arithmetic_exist() {
+    let page = read("docs/seam.md");
+    let mut files = Vec::new();
+    files_under(&root().join("src"), "rs", &mut files);
+    files_under(&root().join("scripts/seamnet"), "py", &mut files);
+    let mut cited = BTreeSet::new();
+    for path in files {
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(!text.contains("seam-spec"), "{} cites what is not in this repository", path.display());
+        let numbers = text.split('§').skip(1).chain(text.split("(section ").skip(1));
+        cited.extend(numbers.map(|rest| rest.chars().take_while(char::is_ascii_digit).collect::<String>()));
+    }
+    assert!(cited.len() > 5, "{cited:?}");
+    let missing: Vec<_> =
+        cited.iter().filter(|number| !page.lines().any(|line| line.starts_with(&format!("## {number}. ")))).collect();
+    assert!(missing.is_empty(), "docs/seam.md has no section {missing:?}");
+}
+
 #[test]
 fn the_readme_stays_short() {
     let words = read("README.md").split_whitespace().count();

@@ -170,7 +170,8 @@ fn temperature(board: &Board) -> Result<String> {
     match board.hottest() {
         None => Ok("not reported by this machine".into()),
         Some(degrees) if degrees > HOT => {
-            Err(Fault::new(Kind::Unavailable, format!("{degrees:.0} °C is hot")).cure("improve the cooling of the board"))
+            Err(Fault::new(Kind::Unavailable, format!("{degrees:.0} °C is hot"))
+                .cure("improve the cooling of the board"))
         }
         Some(degrees) => Ok(format!("{degrees:.0} °C")),
     }
@@ -186,8 +187,9 @@ fn throttling(board: &Board) -> Result<String> {
         let fault = Fault::new(Kind::Unavailable, "the board's supply voltage is too low");
         return Err(fault.cure("use the power supply that its maker specifies, and a short cable"));
     }
-    let brakes =
-        Some(board.brakes.len()).filter(|count| *count > 0).map(|count| format!("{count} cooling devices, none active"));
+    let brakes = Some(board.brakes.len())
+        .filter(|count| *count > 0)
+        .map(|count| format!("{count} cooling devices, none active"));
     let slowdowns = board.slowdowns.map(|count| format!("throttled for heat {count} times"));
     let overcurrents = board.overcurrents.map(|count| format!("{count} over-currents"));
     let counted = [slowdowns, overcurrents].into_iter().flatten().map(|words| words + " since boot");
