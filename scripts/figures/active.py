@@ -1,18 +1,18 @@
-"""People who move, stretch and sit, in clothes that fit close: what photographs show beside people who walk and stand."""
+"""People who run, stretch and sit, in tight clothes: photographs show them too, not only people who walk and stand."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from .body import Body, Camera, Pose, walking
+from .body import Body, Camera, Pose, camera_on, walking
 from .products import STRAPPED, Product
 from .util import Rng, uniform, weighted
 
 CLOSE = 0.6
-"""Share of the garments of such a person that fit close."""
+"""Share of the tight garments of such a person."""
 
 SIDEWAYS = (0.8, 1.57)
-"""Yaw in which a bent leg shows."""
+"""Range of yaw in which a bent leg is visible."""
 
 
 def active_pose(rng: Rng, phase: float) -> Pose:
@@ -87,7 +87,7 @@ def _lean(rng: Rng, _phase: float) -> Pose:
 
 
 def close_fitting(rng: Rng, product: Product) -> Product:
-    """The product as it is worn for sport: close to the body, legs of any length, a strapped top short."""
+    """The product as sportswear: tight, legs of any length, strapped tops short."""
     if rng.random() >= CLOSE or product.kind in ("outer", "dress") or product.class_id == 9:
         return product
     close = replace(product, ease=uniform(rng, -0.3, 0.4), flare=uniform(rng, -2.0, 0.0))
@@ -102,12 +102,6 @@ def close_fitting(rng: Rng, product: Product) -> Product:
 
 def part_of(rng: Rng, width: int, height: int, body: Body) -> Camera:
     """The legs alone, or less often the trunk alone."""
-    span, top = (uniform(rng, 70, 130), uniform(rng, -75, -40)) if rng.random() < 0.65 else (uniform(rng, 60, 95), uniform(rng, -25, 0))
-    scale = height / span
-    return Camera(
-        scale,
-        width * uniform(rng, 0.3, 0.7),
-        (top + 84 * body.size) * scale,
-        distance=uniform(rng, 200, 500),
-        level=uniform(rng, -75, 5),
-    )
+    legs = rng.random() < 0.65
+    span, top = (uniform(rng, 70, 130), uniform(rng, -75, -40)) if legs else (uniform(rng, 60, 95), uniform(rng, -25, 0))
+    return camera_on(rng, (width, height), body, span, top, (0.3, 0.7), (200, 500))

@@ -171,6 +171,28 @@ class Camera:
         return np.stack([self.cx + p[..., 0] * k * self.scale, self.cy + y * self.scale], -1), self.scale * k
 
 
+def camera_on(
+    rng: Rng,
+    size: tuple[int, int],
+    body: Body,
+    span: float,
+    top: float,
+    across: tuple[float, float],
+    distance: tuple[float, float],
+) -> Camera:
+    """A camera whose picture of `size` (width, height) shows `span` cm of the height, from `top` cm above the head downwards; the
+    pelvis is between the shares `across` of the width, and `distance` a range in cm."""
+    width, height = size
+    scale = height / span
+    return Camera(
+        scale,
+        width * uniform(rng, *across),
+        (top + 84 * body.size) * scale,
+        distance=uniform(rng, *distance),
+        level=uniform(rng, -75, 5),
+    )
+
+
 @dataclass
 class Skeleton:
     """Joints on the picture: position, px per cm and depth (cm towards the viewer)."""

@@ -1,4 +1,4 @@
-"""What a cheap camera under shop lights does to a picture."""
+"""Simulates a cheap camera under shop lights."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def wobble(rng: Rng, s: Sensor) -> Sensor:
 
 
 def expose(rgb: np.ndarray, s: Sensor, rng: Rng) -> np.ndarray:
-    """The scene as the sensor gives it: float32 in, uint8 RGB out."""
+    """The picture of the sensor: float32 in, uint8 RGB out."""
     h, w = rgb.shape[:2]
     image = rgb
     if s.defocus > 0.35:

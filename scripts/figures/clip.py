@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from .active import active_pose, close_fitting, part_of
-from .body import Body, Camera, Pose, Skeleton, random_body, random_pose
+from .body import Body, Camera, Pose, Skeleton, camera_on, random_body, random_pose
 from .camera import Sensor, encode, expose, random_sensor, wobble
 from .canvas import Canvas, Light
 from .flat import box_of
@@ -36,13 +36,13 @@ PART = 0.35
 """Share of frames of an active person that show a part of the body only."""
 
 OBJECTS, OBJECTS_ALONE = 0.4, 0.85
-"""Share of scenes with and without people in which things stand, where a set has any."""
+"""Share of scenes with and without people that contain objects, if the set has any."""
 
 SPORTY = 0.6
 """Share of people in sports shoes, in sets with objects."""
 
 LEAST_VISIBLE = 0.08
-"""Garments showing less than this share of themselves are left out of the annotations."""
+"""Garments with a smaller visible share are left out of the annotations."""
 
 
 @dataclass
@@ -57,17 +57,17 @@ class Frame:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What a set with real pictures has beside clothes: paths of panoramas, and of cut-outs of things."""
+    """Real pictures other than clothes: paths of panoramas, and of cut-outs of objects."""
 
     places: tuple[str, ...] = ()
     objects: tuple[str, ...] = ()
     bodies: tuple[Mesh, ...] = ()
-    """Bodies of three dimensions that people may have instead of drawn ones."""
+    """3D bodies, instead of drawn ones."""
 
 
 @dataclass
 class Scene:
-    """What stays the same throughout a clip."""
+    """What is constant in a clip."""
 
     width: int
     height: int
@@ -84,7 +84,7 @@ class Scene:
     real: bool = False
     """Whether this is a set with real pictures."""
     active: bool = False
-    """Whether the figure is somebody in motion (`active`)."""
+    """Whether the figure is in motion (`active`)."""
     sporty: bool = False
     """Whether the figure wears sports shoes."""
     bodies: tuple[Mesh, Mesh] | None = None
@@ -120,8 +120,8 @@ def make_scene(
     active: float = 0.0,
     solid: float = 0.0,
 ) -> Scene:
-    """`around`: None for a set that is drawn throughout. `active`: share of people in motion, `solid`: of those with
-    a body of three dimensions."""
+    """`around`: None for a set without real pictures. `active`: share of people in motion; `solid`: of people with
+    3D bodies."""
     moves = active > 0 and rng.random() < active
     real = around is not None
     width, height = size or weighted(rng, REAL_SIZES if real else SIZES)
@@ -154,7 +154,7 @@ def make_scene(
 
 
 def _backdrop(rng: Rng, width: int, height: int, around: Surroundings | None, furnished: float) -> np.ndarray:
-    """Drawn, or with places about every other time a view of one; `furnished`: the share in which things stand."""
+    """A drawn scene, or in half of the cases a view of a panorama, if there are any; `furnished`: share of scenes with objects."""
     if around is None:
         return background(rng, width, height)
     real = around.places and rng.random() < 0.5
@@ -194,14 +194,7 @@ def framing(rng: Rng, width: int, height: int, body: Body) -> Camera:
             },
         )
     top = uniform(rng, -14, 12) if span < 150 else uniform(rng, 2, max(4.0, span - 172))
-    scale = height / span
-    return Camera(
-        scale,
-        width * uniform(rng, 0.28, 0.72),
-        (top + 84 * body.size) * scale,
-        distance=uniform(rng, 140, 340),
-        level=uniform(rng, -75, 5),
-    )
+    return camera_on(rng, (width, height), body, span, top, (0.28, 0.72), (140, 340))
 
 
 def _view(rng: Rng, scene: Scene) -> np.ndarray:
@@ -212,8 +205,8 @@ def _view(rng: Rng, scene: Scene) -> np.ndarray:
 
 
 def _may_move(scene: Scene, rng: Rng) -> bool:
-    """Of people with a body of three dimensions, those in clothes for sport stand still every other time; and nothing that
-    hangs from their hips follows them onto a chair."""
+    """For people with 3D bodies: those in sportswear stand still in half of the cases; and nobody sits whose clothes hang from the
+    hips, since they would not follow."""
     if scene.bodies is None:
         return True
     return rng.random() < 0.5 and not any(falls(w.cloth.product) for w in scene.figure.garments)
@@ -281,7 +274,7 @@ def _prop(canvas: Canvas, scene: Scene, rng: Rng, sk, camera: Camera) -> None:
 
 
 def annotate(canvas: Canvas, products: dict[int, Product], least: float = LEAST_VISIBLE) -> list[dict]:
-    """The visible pixels of each garment, their tight box, and the share of it that shows."""
+    """The visible pixels of each garment, their tight box, and its visible share."""
     out = []
     for instance, product in products.items():
         if instance not in canvas.amodal:

@@ -36,7 +36,7 @@ TRAINING_SEEDS = range(0, 1_000_000)
 
 @dataclass(frozen=True)
 class Spec:
-    """What is asked of the generator."""
+    """Options of the generator."""
 
     out: Path
     products: int
@@ -46,11 +46,11 @@ class Spec:
     size: tuple[int, int] | None = None
     photos: Photos | None = None
     clips: int | None = None
-    """Clips that each product is worn in; by default two, or one where the frames are few."""
+    """Clips that each product is worn in; by default two, with fewer than 6 frames one."""
     active: float = 0.0
-    """Share of the clips whose figure is in motion, in clothes that fit close."""
+    """Share of the clips whose figure is in motion, in tight clothes."""
     solid: float = 0.0
-    """Share of the clips whose people have bodies of three dimensions; needs Anny, and `photos`."""
+    """Share of the clips whose people have 3D bodies; needs Anny, and `photos`."""
 
     @cached_property
     def surroundings(self) -> Surroundings | None:
@@ -90,7 +90,7 @@ def _picture(name: str, kind: str, frame: Frame, clip: int | None = None, number
 
 
 def outfits(rng: Rng, products: list[Product], rounds: int) -> list[list[int]]:
-    """Who is worn with whom: lists of product indices, each product in about `rounds` of them."""
+    """Combinations of products: lists of product indices, each product in about `rounds` of them."""
     by = {kind: [i for i, p in enumerate(products) if p.kind == kind] for kind in ("upper", "outer", "lower", "dress")}
     out: list[list[int]] = []
     for _ in range(rounds):
@@ -111,7 +111,7 @@ def outfits(rng: Rng, products: list[Product], rounds: int) -> list[list[int]]:
 
 
 def _street(spec: Spec, products: list[Product], number: int, worn: list[int], frames: int) -> list[Picture]:
-    """One clip. Frames in which a garment hardly shows do not count towards `frames` for it."""
+    """One clip. Frames in which a garment is barely visible do not count towards its `frames`."""
     rng = rng_for(spec.seed, 2, number)
     others: list[Product] = []
     if rng.random() < 0.25:

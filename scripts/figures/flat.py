@@ -1,4 +1,4 @@
-"""Shop pictures: the garment alone on a light ground, or on a mannequin."""
+"""Shop pictures: the garment alone on a light background, or on a mannequin."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Real places behind people: views into panoramas that show all around (equirectangular)."""
+"""Real backgrounds: views into equirectangular panoramas."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def panoramas(folder: Path) -> tuple[str, ...]:
 
 
 def view(rng: Rng, paths: tuple[str, ...], width: int, height: int) -> np.ndarray:
-    """What a lens sees there, looking anywhere near the horizon: height x width x 3 float32, RGB."""
+    """A perspective view in a random direction near the horizon: height x width x 3 float32, RGB."""
     image = _read(pick(rng, paths))
     yaw, pitch = uniform(rng, -math.pi, math.pi), uniform(rng, -0.12, 0.25)
     focal = max(width, height) / 2 / math.tan(math.radians(uniform(rng, 50, 80)) / 2)
@@ -48,6 +48,6 @@ def view(rng: Rng, paths: tuple[str, ...], width: int, height: int) -> np.ndarra
     blur = uniform(rng, -0.8, 2.4) * max(width, height) / 384
     if blur > 0.4:
         out = cv2.GaussianBlur(out, (0, 0), blur)
-    # Night scenes come up to what a shop's camera would make of them.
+    # Night scenes are brightened, as a camera would expose them.
     want, have = uniform(rng, 75, 170), float(out.mean()) + 1
     return np.clip(out * np.clip(want / have, 0.6, 2.2), 0, 255).astype(np.float32)

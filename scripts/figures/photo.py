@@ -1,4 +1,4 @@
-"""Photographs of single garments: read, freed of background and measured.
+"""Photographs of single garments: reading, removing the background, measuring.
 
 The cut-out masks that come with such photos are good outside and poor inside: the gap between two legs
 or between sleeve and trunk is often filled. What has the colour of the ground there is taken out again.
@@ -27,7 +27,7 @@ class Photo:
 
     @cached_property
     def cloth(self) -> np.ndarray:
-        """The picture with everything outside the garment filled from its edge, so that no ground shows."""
+        """The picture with everything outside the garment filled from its edge, so that no background is visible."""
         return _endless(self.image, self.mask)
 
 
@@ -161,7 +161,7 @@ def measure(mask: np.ndarray, part: str) -> Shape:
 
 
 def _doubtful(mask: np.ndarray, s: Shape, part: str) -> np.ndarray:
-    """Where the mask may hold ground: between the legs, between trunk and sleeves."""
+    """Where the mask may contain background: between the legs, between trunk and sleeves."""
     zone = np.zeros(mask.shape, bool)
     x = np.arange(mask.shape[1])[None]
     y = np.arange(mask.shape[0])[:, None]
@@ -176,7 +176,7 @@ def _doubtful(mask: np.ndarray, s: Shape, part: str) -> np.ndarray:
 
 
 def _centres(pixels: np.ndarray, count: int) -> np.ndarray:
-    """A few colours that stand for many; the same pixels give the same ones."""
+    """A few representative colours; the same pixels give the same ones."""
     rng = rng_for(0xC1, len(pixels))
     some = pixels[rng.integers(0, len(pixels), min(800, 4 * len(pixels)))].astype(np.float32)
     cv2.setRNGSeed(1)
@@ -185,7 +185,7 @@ def _centres(pixels: np.ndarray, count: int) -> np.ndarray:
 
 
 def _without_ground(picture: np.ndarray, mask: np.ndarray, zone: np.ndarray) -> np.ndarray:
-    """The mask without the pixels of `zone` that look like the ground rather than like the garment."""
+    """The mask without the pixels of `zone` that are more similar to the background than to the garment."""
     square = lambda n: np.ones((n, n), np.uint8)
     outside = cv2.dilate(mask, square(9)) == 0
     inside = (cv2.erode(mask, square(9)) > 0) & ~zone

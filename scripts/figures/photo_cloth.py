@@ -13,7 +13,7 @@ from . import cut
 from .photo import Photo, Shape
 from .photo_cut import PhotoProduct, Sleeve, find_sleeve
 from .products import SLEEVED_LONG, SLEEVED_SHORT, STRAPPED, Product
-from .sheet import Panel, Sheet
+from .sheet import Panel, Sheet, sheet_of
 from .texture import Cloth, dress_up, front_gap, opening, straps
 
 SHOULDER = 4.5
@@ -74,11 +74,8 @@ def trunk_edges(p: PhotoProduct, s: Shape, v: np.ndarray) -> tuple[np.ndarray, n
 
 
 def _upper_trunk(p: PhotoProduct, photo: Photo, ppc: float, open: bool) -> Panel:
-    v, w = cut.trunk_profile(p)
-    reach = 2 * float(w.max()) + 1
     top, end = cut.trunk_top(p), cut.trunk_end(p)
-    sheet = Sheet(-reach, top - 0.5, reach, end + 4, ppc)
-    wide = np.interp(sheet.y[:, 0], v, w)[:, None].astype(np.float32)
+    sheet, wide = sheet_of(cut.trunk_profile(p), top - 0.5, end, ppc)
     # The hem's last row goes on below it.
     rows, middle, half = trunk_edges(p, photo.shape, np.minimum(sheet.y[:, 0], end - 0.6))
     sheet.rgb = _take(photo.cloth, middle[:, None] + _around(sheet.x, wide, True) * half[:, None], rows[:, None])
@@ -107,10 +104,7 @@ def _neckline(s: Sheet, p: PhotoProduct, back: np.ndarray) -> None:
 def _sleeve(p: PhotoProduct, photo: Photo, ppc: float) -> Panel | None:
     if p.sleeve <= 0:
         return None
-    v, w = cut.limb_profile(p)
-    reach = 2 * float(w.max()) + 1
-    sheet = Sheet(-reach, -14, reach, p.sleeve + 4, ppc)
-    wide = np.interp(sheet.y[:, 0], v, w)[:, None].astype(np.float32)
+    sheet, wide = sheet_of(cut.limb_profile(p), -14, p.sleeve, ppc)
     u = _around(sheet.x, wide)
     along = np.clip(sheet.y[:, 0], 0, p.sleeve - 0.5)
     found = find_sleeve(photo)
@@ -155,11 +149,8 @@ def _lower_rows(p: PhotoProduct, s: Shape, below: np.ndarray) -> np.ndarray:
 
 
 def _lower_trunk(p: PhotoProduct, photo: Photo, ppc: float) -> Panel:
-    v, w = cut.trunk_profile(p)
-    reach = 2 * float(w.max()) + 1
     top, end = cut.trunk_top(p), cut.trunk_end(p)
-    sheet = Sheet(-reach, top - 0.5, reach, end + 4, ppc)
-    wide = np.interp(sheet.y[:, 0], v, w)[:, None].astype(np.float32)
+    sheet, wide = sheet_of(cut.trunk_profile(p), top - 0.5, end, ppc)
     s = photo.shape
     rows = _lower_rows(p, s, sheet.y[:, 0] - top)
     y = np.arange(len(s.left))
@@ -171,10 +162,7 @@ def _lower_trunk(p: PhotoProduct, photo: Photo, ppc: float) -> Panel:
 
 def _leg(p: PhotoProduct, photo: Photo, ppc: float) -> Panel:
     """The leg on the photo's right, from its outer edge inwards."""
-    v, w = cut.limb_profile(p)
-    reach = 2 * float(w.max()) + 1
-    sheet = Sheet(-reach, -14, reach, p.length + 4, ppc)
-    wide = np.interp(sheet.y[:, 0], v, w)[:, None].astype(np.float32)
+    sheet, wide = sheet_of(cut.limb_profile(p), -14, p.length, ppc)
     s = photo.shape
     rows = _lower_rows(p, s, sheet.y[:, 0] + p.rise)
     inner, outer = (np.interp(rows, np.arange(len(s.left)), e)[:, None] for e in leg_edges(photo))

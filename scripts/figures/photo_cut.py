@@ -1,4 +1,4 @@
-"""What a photographed garment is: its class and a cut in centimetres, from its label and its outline."""
+"""Class and cut (in cm) of a photographed garment, from its label and its outline."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def _one_sleeve(mask: np.ndarray, s, axis: float, mirrored: bool) -> Sleeve | No
 
 
 def class_of(label: str, photo: Photo, sleeve: Sleeve | None) -> int:
-    """The class of DeepFashion2 for a label and what its outline shows."""
+    """The class of DeepFashion2 for a label and an outline."""
     reach = sleeve.length / (photo.shape.width / FLAT) if sleeve else 0.0
     fixed = {"T-Shirt": 1, "Polo": 1, "Longsleeve": 2, "Hoodie": 2, "Outwear": 4, "Blazer": 4}
     fixed |= {"Pants": 8, "Shorts": 7, "Skirt": 9, "Undershirt": 5}
@@ -159,7 +159,7 @@ def _sleeve_cut(rng: Rng, class_id: int, reach: float) -> dict:
 
 
 def _neck_cut(rng: Rng, class_id: int, label: str, photo: Photo, length: float) -> dict:
-    """The opening must take away what shows of the garment's inside."""
+    """Depth and width of the neck's opening: it must remove the visible inside of the garment."""
     s = photo.shape
     column = photo.mask[:, int(s.axis)] > 0
     notch = (int(np.argmax(column)) - s.top) / max(1.0, s.rows / length)

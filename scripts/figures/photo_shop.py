@@ -1,4 +1,4 @@
-"""Shop pictures of photographed products: as taken, cut out on a studio ground, worn by a model."""
+"""Shop pictures of photographed products: as taken, cut out on a studio background, worn by a model."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .worn import Figure, draw_figure
 
 
 def shop_pictures(product: PhotoProduct, rng: Rng, mates: list[Product]) -> list[Frame]:
-    """Two pictures. `mates` are what a model may wear beside the product."""
+    """Two pictures. `mates`: what a model may wear with the product."""
     first = pick(rng, ("taken", "cut", "cut"))
     second = weighted(rng, {"model": 5, "taken" if first == "cut" else "cut": 5})
     make = {"taken": as_taken, "cut": cut_out, "model": lambda p, r: on_model(p, r, mates)}
@@ -32,7 +32,7 @@ def shop_frame(rng: Rng, image: np.ndarray, garments: list[dict]) -> Frame:
 
 
 def whole(product: Product, box, mask: np.ndarray) -> dict:
-    """The annotation of a garment of which nothing is hidden."""
+    """The annotation of a fully visible garment."""
     box = [float(v) for v in box]
     return {"product": product.id, "class": product.class_id, "box": box, "visible": 1.0, "mask": mask}
 
@@ -55,7 +55,7 @@ def as_taken(product: PhotoProduct, rng: Rng) -> Frame:
 
 
 def cut_out(product: PhotoProduct, rng: Rng) -> Frame:
-    """The garment alone on a studio ground, with a soft shadow."""
+    """The garment alone on a studio background, with a soft shadow."""
     width, height = int(uniform(rng, 208, 304)), int(uniform(rng, 272, 352))
     photo = product.photo()
     x0, y0, x1, y1 = box_of(photo.mask > 0)
@@ -74,7 +74,7 @@ def cut_out(product: PhotoProduct, rng: Rng) -> Frame:
 
 
 def _mate(rng: Rng, product: Product, mates: list[Product]) -> list[Product]:
-    """What else the model wears, from the skin outwards together with the product."""
+    """All garments of the model including the product, from the skin outwards."""
     want = {"upper": "lower", "outer": "lower", "lower": "upper"}.get(product.kind)
     fitting = [p for p in mates if p.kind == want]
     if not fitting:
@@ -84,7 +84,7 @@ def _mate(rng: Rng, product: Product, mates: list[Product]) -> list[Product]:
 
 
 def on_model(product: PhotoProduct, rng: Rng, mates: list[Product]) -> Frame:
-    """A figure in the product before a studio ground, framed so that the product is the larger garment."""
+    """A figure in the product before a studio background, framed so that the product is the larger garment."""
     wears = _mate(rng, product, mates)
     for tries in range(3):
         canvas = _model(product, wears, rng, tight=tries * 0.4)

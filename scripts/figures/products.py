@@ -1,4 +1,4 @@
-"""What a product is: a class, a cut in centimetres, colours and a pattern. Nothing is drawn here."""
+"""Products: a class, a cut in cm, colours and a pattern. Nothing is drawn here."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ PATTERNS = {
 
 
 def random_colour(rng: Rng) -> Colour:
-    """A colour clothes are sold in: neutrals often, then muted, bright and pastel ones."""
+    """A colour of clothes: often neutral, less often muted, bright or pastel."""
     if rng.random() < 0.34:
         base = np.asarray(pick(rng, NEUTRALS), float) + rng.normal(0, 5, 3)
         return tuple(int(v) for v in np.clip(base, 12, 250))
@@ -140,7 +140,7 @@ def _distance(a: Colour, b: Colour) -> float:
 
 
 def random_palette(rng: Rng) -> tuple[Colour, ...]:
-    """Four colours; the accents stand clear of the base."""
+    """Four colours; the accents contrast with the base."""
     base = random_colour(rng)
     out = [base]
     for _ in range(3):

@@ -1,4 +1,4 @@
-"""Triangles into pixels: which one is nearest at each pixel, and where in it the pixel lies."""
+"""Rasterises triangles: the nearest one at each pixel, and the pixel's barycentric coordinates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands behind and before people: shops, streets, walls; pillars, rails, bags."""
+"""Backgrounds and foregrounds: shops, streets, walls; pillars, rails, bags."""
 
 from __future__ import annotations
 
@@ -349,7 +349,7 @@ def stick_on(canvas: Canvas, layer: np.ndarray, cover: np.ndarray) -> None:
 
 def front_rail(canvas: Canvas, rng: Rng, x0: float, x1: float, y: float, tall: float) -> None:
     """A clothes rail between the camera and the person."""
-    # Drawn on black and on white: where the two differ, the ground shows through.
+    # Drawn on black and on white: where the two differ, the background is visible.
     seed = int(rng.integers(1 << 31))
     grounds = []
     for tone in (0, 255):
@@ -389,7 +389,7 @@ def bag(canvas: Canvas, rng: Rng, at: np.ndarray, scale: float) -> None:
 
 
 def sneaker(canvas: Canvas, rng: Rng, heel: np.ndarray, tip: np.ndarray, scale: float) -> None:
-    """A sports shoe over the foot from `heel` to `tip`: sole, cap, stripes and laces, which close up look like no plain shoe."""
+    """A sports shoe over the foot from `heel` to `tip`: sole, cap, stripes and laces, unlike a plain shoe."""
     along = tip - heel
     if abs(along[0]) < 10 * scale:  # seen from the front it is as wide as it is high
         along = np.array([10 * scale * (1 if along[0] >= 0 else -1), along[1]])

@@ -96,3 +96,12 @@ class Sheet:
     def panel(self) -> Panel:
         image = np.dstack([np.clip(self.rgb, 0, 255), np.clip(self.cover, 0, 1) * 255])
         return Panel(np.ascontiguousarray(image + 0.5).astype(np.uint8), self.left, self.top, self.ppc)
+
+
+def sheet_of(profile: tuple[np.ndarray, np.ndarray], top: float, end: float, ppc: float) -> tuple[Sheet, np.ndarray]:
+    """A sheet for front and back of a part with this profile (heights, half widths in cm), from `top` to 4 cm below `end`, and the
+    half width in each of its rows, h x 1."""
+    v, w = profile
+    reach = 2 * float(w.max()) + 1
+    sheet = Sheet(-reach, top, reach, end + 4, ppc)
+    return sheet, np.interp(sheet.y[:, 0], v, w)[:, None].astype(np.float32)

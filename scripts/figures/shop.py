@@ -144,11 +144,11 @@ def write_feed(out: Path, quality: int = 85) -> list[Article]:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
         for article in articles:
-            writer.writerow(feed_row(article, _pictures(out, article, quality)))
+            writer.writerow(feed_row(article, write_pictures(out, article, quality)))
     return articles
 
 
-def _pictures(out: Path, article: Article, quality: int) -> list[str]:
+def write_pictures(out: Path, article: Article, quality: int) -> list[str]:
     """Writes an article's pictures; returns the paths of the additional ones."""
     p, (w, h) = article.product, PICTURE
     rng = rng_for(DEMO_SEED, 79, p.id)

@@ -1,4 +1,4 @@
-"""Figures as bodies of three dimensions: a mesh in a pose, its clothes the mesh once more, a little larger.
+"""Figures as 3D bodies: a mesh in a pose; its clothes are the same mesh, slightly larger.
 
 What is worn are the very panels that `worn.py` lays on strips, so a product's shop picture stays true.
 """
@@ -22,7 +22,7 @@ FINE = 2
 """Samples of a pixel along each side."""
 
 TUBE = 40.0
-"""Where on the trunk's axis cloth that hangs free leaves the body."""
+"""Where on the trunk's axis free-hanging cloth leaves the body."""
 
 RING = 41
 """Points round such cloth."""
@@ -140,7 +140,7 @@ class _Picture:
         np.maximum(self.canvas.figure, alpha, out=self.canvas.figure)
 
     def _occluded(self, here: np.ndarray) -> np.ndarray:
-        """Darker where what is near stands out towards the viewer: beneath arms, hems, between the legs."""
+        """Darkens what is behind nearby parts: beneath arms and hems, between the legs."""
         k = max(3, int(7 * self.camera.scale * FINE)) | 1
         cover = here.astype(np.float32).reshape(self.height, self.width)
         depth = np.where(here, self.depth, 0).reshape(self.height, self.width)
@@ -298,7 +298,7 @@ class _Person:
 
 
 def _clothing(mesh: Mesh, worn: Worn, width, limb, top: float, end: float, scale: float):
-    """What the garment's panels show at points at rest."""
+    """Colours of the garment's panels at points at rest."""
     p, cloth = worn.cloth.product, worn.cloth
     wrap = lambda half, fold: Wrap(half, fold=fold, fold_at=(17.0 * fold, 31.0 * fold))
 

@@ -1,4 +1,4 @@
-"""Which garment photos a data set uses, and its products: photographed ones first, then drawn ones."""
+"""The garment photos of a data set, and its products: photographed ones first, then drawn ones."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TRAIN_SHARE = 0.85
 
 @dataclass(frozen=True)
 class Photos:
-    """Where real pictures come from, and how much of them to use."""
+    """Folders of real pictures, and the share of them to use."""
 
     garments: Path
     backgrounds: Path | None = None
@@ -27,17 +27,17 @@ class Photos:
     """Share of photographed products among all."""
     split: str = "train"
     objects: Path | None = None
-    """Cut-outs of things that are not clothes."""
+    """Folder of cut-outs of objects that are not clothes."""
 
 
 def split_of(sender: str) -> str:
-    """train or test; depends on nothing but the sender, whose photos all share one ground."""
+    """train or test; depends only on the sender, whose photos share their background."""
     number = int.from_bytes(hashlib.sha256(sender.encode()).digest()[:4], "big")
     return "train" if number < TRAIN_SHARE * 2**32 else "test"
 
 
 def listed(photos: Photos) -> list[dict]:
-    """Rows of masks.csv that may be used: clean masks, grown-ups' clothes, the wanted split."""
+    """Rows of masks.csv that may be used: clean masks, adults' clothes, the requested split."""
     path = photos.garments / "masks.csv"
     with open(path, newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
@@ -46,7 +46,7 @@ def listed(photos: Photos) -> list[dict]:
 
 
 def photo_products(seed: int, count: int, photos: Photos) -> list[PhotoProduct]:
-    """Up to `count` products, ids 1.., each of another photo; unusable photos are passed over."""
+    """Up to `count` products, ids 1.., each of another photo; unusable photos are skipped."""
     rows = listed(photos)
     out: list[PhotoProduct] = []
     for i in rng_for(seed, 6).permutation(len(rows)):
@@ -64,7 +64,7 @@ def photo_products(seed: int, count: int, photos: Photos) -> list[PhotoProduct]:
 
 
 def products_of(seed: int, count: int, photos: Photos | None) -> list[Product]:
-    """`count` products with ids 1.., of which `photos.share` are photographed as far as there are photos."""
+    """`count` products with ids 1.., of which `photos.share` are photographed, if there are enough photos."""
     if photos is None:
         return product_set(seed, count)
     real = photo_products(seed, round(count * photos.share), photos)
@@ -73,7 +73,7 @@ def products_of(seed: int, count: int, photos: Photos | None) -> list[Product]:
 
 
 def described(products: list[Product]) -> dict[str, dict]:
-    """Where each product comes from, by id."""
+    """The source of each product, by id."""
     tell = lambda p: (
         {"source": "photo", "label": p.label, "image": p.image} if isinstance(p, PhotoProduct) else {"source": "drawn"}
     )

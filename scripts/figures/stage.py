@@ -1,4 +1,4 @@
-"""The demo's clips: somebody enters, comes to the mirror, turns, is hidden for a while, leaves."""
+"""The demo's clips: a person enters, comes to the mirror, turns, is occluded for a while, leaves."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def pose_at(part: Part, t: float) -> Pose:
 
 @dataclass
 class Set:
-    """What a play needs while it is drawn."""
+    """State of a play while it is drawn."""
 
     backdrop: np.ndarray
     figures: list[Figure]

@@ -15,7 +15,7 @@ import numpy as np
 from . import cut
 from .fabric import blossom, star
 from .products import STRAPPED, Product
-from .sheet import Panel, Sheet
+from .sheet import Panel, Sheet, sheet_of
 from .util import Rng, pick, rng_for, smoothstep, uniform
 
 
@@ -42,13 +42,10 @@ def dress_up(product: Product, ppc: float, open: bool = False) -> Cloth:
 
 
 def _trunk(p: Product, ppc: float, open: bool, trim: np.ndarray) -> Panel:
-    v, w = cut.trunk_profile(p)
-    reach = 2 * float(w.max()) + 1
     top, end = cut.trunk_top(p), cut.trunk_end(p)
-    sheet = Sheet(-reach, top - 0.5, reach, end + 4, ppc)
+    sheet, half = sheet_of(cut.trunk_profile(p), top - 0.5, end, ppc)
     sheet.cloth(p)
     rng = rng_for(p.print_seed, 0xDE7)
-    half = np.interp(sheet.y[:, 0], v, w)[:, None].astype(np.float32)
     _areas(sheet, p, top, end)
     if p.kind == "lower":
         _lower_details(sheet, p, top, end, trim, half)
@@ -64,8 +61,7 @@ def _limb(p: Product, ppc: float, trim: np.ndarray) -> Panel | None:
     end = cut.limb_end(p)
     if not p.has_legs and p.sleeve <= 0:
         return None
-    reach = 2 * float(cut.limb_profile(p)[1].max()) + 1
-    sheet = Sheet(-reach, -14, reach, end + 4, ppc)
+    sheet, _ = sheet_of(cut.limb_profile(p), -14, end, ppc)
     sheet.cloth(p, (8.5, cut.HIP_V) if p.has_legs else (5.0, 4.0))
     if p.has_legs:
         _leg_details(sheet, p, end, trim)

@@ -1,4 +1,4 @@
-"""Things that are not clothes: cut-out pictures of furniture, plants, animals, put into the scene behind people."""
+"""Objects that are not clothes: cut-outs of furniture, plants, animals, put into the scene behind people."""
 
 from __future__ import annotations
 

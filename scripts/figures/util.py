@@ -1,4 +1,4 @@
-"""Seeds, noise and small numeric helpers. No clothes in here."""
+"""Seeds, noise and small numeric helpers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Rng = np.random.Generator
 
 
 def rng_for(*key: int) -> Rng:
-    """A generator that depends on the key alone: not on order, workers or picture size."""
+    """A generator that depends only on the key: not on order, workers or picture size."""
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence([int(k) for k in key])))
 
 

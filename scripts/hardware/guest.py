@@ -1,4 +1,4 @@
-"""What is inside the virtual computer: a Debian kernel, busybox, the package, a camera driver, and a disk with a catalogue."""
+"""Contents of the virtual machine: a Debian kernel, busybox, the package, a camera driver, and a disk with a catalogue."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ ip link set lo up
 mount -t ext4 /dev/vda /var/lib/vetrina
 chown -R vetrina:vetrina /var/lib/vetrina /run/vetrina
 mdev -d; mdev -s
-# The mirror's lines are looked for in the log: the kernel's would break them in two.
+# The trials search the log for the mirror's lines; the kernel's would break them in two.
 dmesg -n 1
-# Line by line: a shell on a terminal would talk as to a person.
+# Line by line: an interactive shell would print prompts.
 setsid sh -c 'exec < /dev/SHELL > /dev/SHELL; stty raw -echo; touch /tmp/ready; while read -r line; do eval "$line"; done' &
 until [ -e /tmp/ready ]; do sleep 0.1; done
 echo "the mirror's computer is up"
@@ -39,7 +39,7 @@ done
 """
 
 CONTROL = r"""
-/* Sets a control of a camera by its name: control /dev/video0 Disconnect 1. Ends with 1 where it cannot. */
+/* Sets a control of a camera by its name: control /dev/video0 Disconnect 1. Exits with 1 on failure. */
 #include <fcntl.h>
 #include <linux/videodev2.h>
 #include <stdlib.h>
@@ -82,22 +82,22 @@ stall_seconds = 60
 
 
 class Missing(Exception):
-    """Something that is needed is not here and cannot be had."""
+    """A requirement is missing and not available."""
 
 
 @dataclass(frozen=True)
 class Parts:
-    """Where the guest's programs come from, and which card it has."""
+    """Source of the guest's programs, and its display card."""
 
     arch: str
     """Debian's name of it."""
     card: str
     """The module of the screen's card."""
     foreign: str = ""
-    """Before the names of the compiler and its tools, where this machine is of another architecture."""
+    """Prefix of the cross compiler and its tools, if this machine has another architecture."""
 
     def apt(self, folder: Path) -> list[str]:
-        """What apt is told in order to know the other architecture's packages and leave this machine as it is."""
+        """Options of apt for the other architecture's packages that leave this machine's state unchanged."""
         if not self.foreign:
             return []
         options = [f"APT::Architecture={self.arch}", f"APT::Architectures::={self.arch}"]
@@ -113,7 +113,7 @@ class Parts:
         return folder / "bin/busybox"
 
     def libraries(self, program: Path, root: Path) -> None:
-        """The shared libraries of a program, where its loader looks for them."""
+        """Copies the shared libraries of a program to where its loader searches for them."""
         if self.foreign:
             library = Path("/usr") / self.foreign.removesuffix("-") / "lib"
             loader = re.findall(r"interpreter: /lib/(\S+)\]", run("readelf", "-l", program))
@@ -146,7 +146,7 @@ class Kernel:
 def need(program: str, package: str) -> str:
     path = shutil.which(program, path=os.environ["PATH"] + ":/usr/sbin:/sbin")
     if path is None:
-        raise Missing(f"{program} is not here (apt-get install --no-install-recommends {package})")
+        raise Missing(f"{program} is missing (apt-get install --no-install-recommends {package})")
     return path
 
 
@@ -181,11 +181,11 @@ def download(parts: Parts, folder: Path, name: str) -> Path:
         run("apt-get", *apt, "download", newest.group(1) if newest else name, cwd=folder)
         return next(folder.glob("*.deb"))
     except (RuntimeError, StopIteration) as error:
-        raise Missing(f"{name} cannot be had from apt ({error})") from error
+        raise Missing(f"{name} is not available from apt ({error})") from error
 
 
 def modules(parts: Parts, kernel: Kernel, root: Path) -> None:
-    """The drivers, and the order in which they are loaded; `vivid` itself comes last, with its settings."""
+    """The drivers and their load order; `vivid` itself is loaded last, with its settings."""
     target = root / "modules"
     target.mkdir()
     order = []
@@ -204,7 +204,7 @@ def modules(parts: Parts, kernel: Kernel, root: Path) -> None:
 
 
 def initramfs(parts: Parts, work: Path, kernel: Kernel, contents: Path, model: Path, rotate: int) -> Path:
-    """Everything but the catalogue, as one archive."""
+    """Everything except the catalogue, as one archive."""
     root = work / "root"
     shutil.rmtree(root, ignore_errors=True)
     # The emulated processor is too slow for the shipped network and has no use for the demo's clips.

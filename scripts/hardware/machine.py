@@ -1,4 +1,4 @@
-"""The virtual computer: started, asked, looked at, switched off. QEMU, its monitor (QMP), and a shell on a console."""
+"""The virtual machine: QEMU, its monitor (QMP), its screen, and a shell on a console."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ END = "<<end "
 
 
 class Trouble(Exception):
-    """Something did not happen that should have."""
+    """A trial failed."""
 
 
 @dataclass(frozen=True)
 class Hardware:
-    """What the computer is made of."""
+    """Hardware of the machine."""
 
     qemu: str = "qemu-system-x86_64"
     accel: str = "tcg,thread=multi"
@@ -28,7 +28,7 @@ class Hardware:
     panel: tuple[int, int] = (640, 480)
     card: str = "VGA,vgamem_mb=64,edid=on,xres={0},yres={1}"
     more: tuple[str, ...] = ("-cpu", "Nehalem")
-    """A processor without AVX and FMA, which QEMU computes lane by lane in software: a network then takes many times as long."""
+    """A processor without AVX and FMA, which QEMU emulates lane by lane: a network would take many times as long."""
 
 
 AMD64 = Hardware()
@@ -42,7 +42,7 @@ ARM64 = Hardware(
 
 @dataclass
 class Machine:
-    """One running computer. Its disk outlives it."""
+    """One running machine. Its disk persists."""
 
     work: Path
     kernel: Path
@@ -51,7 +51,7 @@ class Machine:
     hardware: Hardware = field(default_factory=Hardware)
 
     def start(self, words: str = "") -> None:
-        """Switches it on; `words` are more for the kernel's command line."""
+        """Switches it on; `words` are appended to the kernel's command line."""
         for name in ("qmp", "shell"):
             (self.work / name).unlink(missing_ok=True)
         hardware = self.hardware
@@ -77,7 +77,7 @@ class Machine:
         self.shell = Line(self.work / "shell")
 
     def ask(self, command: str, **arguments) -> dict:
-        """A question to QEMU itself."""
+        """Sends a command to QEMU's monitor; returns its result."""
         self.qmp.send(json.dumps({"execute": command, "arguments": arguments}))
         while True:
             answer = json.loads(self.qmp.read_until(b"\n"))
@@ -92,7 +92,7 @@ class Machine:
         return Screen.read(path.read_bytes())
 
     def run(self, command: str, patience: float = 60) -> str:
-        """What a command inside prints; [Trouble] where it fails."""
+        """Runs a command in the machine; returns its output. Trouble: it failed."""
         self.shell.send(f"{{ {command}; }} < /dev/null 2>&1; echo '{END}'$?")
         text = self.shell.read_until(END.encode(), patience).decode(errors="replace")
         code = self.shell.read_until(b"\n", patience).decode().strip()
@@ -108,17 +108,17 @@ class Machine:
         until = time.monotonic() + patience
         while "the mirror's computer is up" not in self.log():
             if self.process.poll() is not None or time.monotonic() > until:
-                raise Trouble(f"it does not start:\n{self.log()[-2000:]}\n{(self.work / 'qemu.log').read_text()}")
+                raise Trouble(f"the machine does not boot:\n{self.log()[-2000:]}\n{(self.work / 'qemu.log').read_text()}")
             time.sleep(0.1)
 
     def cut_power(self) -> None:
-        """Nothing that is in the memory of the computer reaches the disk."""
+        """Cuts the power: data in memory does not reach the disk."""
         self.process.kill()
         self.process.wait()
 
 
 class Line:
-    """A connection that is read up to a mark, with an end to all patience."""
+    """A connection that is read up to a mark, with a timeout."""
 
     def __init__(self, path: Path):
         self.socket = socket.socket(socket.AF_UNIX)
@@ -141,14 +141,14 @@ class Line:
         while mark not in self.bytes:
             left = until - time.monotonic()
             if left <= 0:
-                raise Trouble(f"no answer within {patience:.0f} s; so far: {self.bytes[-500:]!r}")
+                raise Trouble(f"no answer within {patience:.0f} s; received: {self.bytes[-500:]!r}")
             self.socket.settimeout(left)
             try:
                 more = self.socket.recv(65536)
             except TimeoutError:
                 continue
             if not more:
-                raise Trouble("the computer has gone")
+                raise Trouble("the machine has exited")
             self.bytes += more
         head, _, self.bytes = self.bytes.partition(mark)
         return head + mark

@@ -1,4 +1,4 @@
-"""What is on the virtual screen, judged by its pixels alone."""
+"""Evaluates the picture of the virtual screen."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Screen:
         """A binary PPM, as QEMU writes it."""
         head = re.match(rb"P6\s+(\d+)\s+(\d+)\s+255\s", ppm)
         if head is None:
-            raise ValueError("the screen's picture is no PPM")
+            raise ValueError("the screen's picture is not a PPM")
         return Screen(int(head[1]), int(head[2]), ppm[head.end() :])
 
     def pixel(self, x: int, y: int) -> tuple[int, int, int]:
@@ -32,7 +32,7 @@ class Screen:
         return tuple(self.rgb[at : at + 3])
 
     def turned_back(self, degrees: int) -> Screen:
-        """As the shopper sees it, of a screen that shows everything turned clockwise by `degrees`."""
+        """The picture as the shopper sees it, for a screen content that is rotated clockwise by `degrees`."""
         screen = self
         for _ in range(degrees // 90):
             screen = screen._quarter_back()
@@ -49,7 +49,7 @@ class Screen:
         return Screen(self.height, self.width, b"".join(rows))
 
     def bars(self, y: int) -> list[str]:
-        """The colours along row `y`, each as often as it changes; what is grey or narrow is left out."""
+        """The sequence of colours along row `y`, without grey and narrow runs."""
         runs: list[list] = []
         for x in range(self.width):
             name = hue(*self.pixel(x, y))
@@ -61,14 +61,14 @@ class Screen:
         return [name for i, name in enumerate(wide) if i == 0 or wide[i - 1] != name]
 
     def shows_camera(self, mirrored: bool = True) -> bool:
-        """Whether the camera's bars are on it, in the order in which a mirror shows them."""
+        """Whether it shows the camera's bars, in the order of a mirror image."""
         wanted = list(reversed(BARS)) if mirrored else list(BARS)
-        # A screen upright cuts the picture at both sides: four neighbouring bars say which way round it is.
+        # An upright screen crops the picture at both sides: four adjacent bars give the orientation.
         parts = [wanted[i : i + 4] for i in range(len(wanted) - 3)]
         return any(_within(part, self.bars(y)) for y in range(0, self.height, 16) for part in parts)
 
     def light(self, top: float, bottom: float) -> int:
-        """How many pixels of text are between two heights, from 0 to 1: light ones on dark ground."""
+        """Number of light pixels (text) between two heights, 0..1."""
         rows = range(int(top * self.height), int(bottom * self.height))
         return sum(1 for y in rows for x in range(self.width) if min(self.pixel(x, y)) > 100)
 

@@ -1,4 +1,4 @@
-"""What is tried on the mirror, one function each. A trial that fails raises [Trouble]."""
+"""The trials of the mirror, one function each. A trial that fails raises `Trouble`."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ IMPORT = (
 
 OLD_AGAIN = "cd /var/lib/vetrina; rm -f catalogue.db*; cp -p old.db catalogue.db; sync"
 HOLD = "hold"
-"""A word for the kernel: the mirror does not start. An emulated processor has no time for it and an import."""
+"""On the kernel's command line: the mirror does not start. An emulated processor is too slow for it and an import."""
 
 
 @dataclass
 class Mirror:
-    """The mirror in its computer, with all that a trial asks it."""
+    """The mirror in its machine, with the operations of the trials."""
 
     machine: Machine
     pictures: Path
     rotate: int
     patience: float
     mark: int = 0
-    """How much of the log has been read."""
+    """Position in the log up to which it has been read."""
     chance: random.Random = field(default_factory=lambda: random.Random(0))
 
     def seen(self) -> Screen:
         return self.machine.screen().turned_back(self.rotate)
 
     def keep(self, name: str) -> None:
-        """The screen as a picture, for people."""
+        """Saves the screen as a picture, to look at."""
         screen = self.machine.screen()
         (self.pictures / f"{name}.png").write_bytes(screen.png())
 
@@ -49,11 +49,11 @@ class Mirror:
         while not happened():
             if time.monotonic() > until:
                 self.keep("trouble")
-                raise Trouble(f"waited {self.patience:.0f} s in vain: {what}\n{self.machine.log()[-3000:]}")
+                raise Trouble(f"did not happen within {self.patience:.0f} s: {what}\n{self.machine.log()[-3000:]}")
             time.sleep(0.1)
 
     def logs(self, words: str) -> None:
-        """Waits for `words` in what the log says from here on."""
+        """Waits for `words` in the log after the mark."""
         self.wait(f"the log says {words!r}", lambda: words in self.machine.log()[self.mark :])
         self.mark = self.machine.log().index(words, self.mark) + len(words)
 
@@ -64,16 +64,16 @@ class Mirror:
         return self.status()["counters"][name]
 
     def do(self, command: str) -> None:
-        """Does something inside. What the log said before is no answer to it."""
+        """Runs a command in the machine; earlier lines of the log do not count as its effect."""
         self.mark = len(self.machine.log())
         self.machine.run(command, self.patience)
 
     def control(self, *names: str, value: int = 1) -> None:
-        """Sets controls of the camera, one after the other: what follows from any of them comes after the mark."""
+        """Sets controls of the camera in sequence; the effects of all of them are after the mark."""
         self.do(" && ".join(f"control {CAMERA} '{name}' {value}" for name in names))
 
     def is_live(self) -> bool:
-        """The camera's picture is on the panel, mirrored, and goes on: vivid writes the time into it."""
+        """Whether the panel shows the camera's picture, mirrored and moving: vivid writes the time into it."""
         before = self.seen()
         if not before.shows_camera():
             return False
@@ -82,7 +82,7 @@ class Mirror:
 
     def lives(self) -> None:
         self.wait("the camera's picture is on the panel, mirrored, and moves", self.is_live)
-        self.wait("it says that all is well", lambda: self.status()["reasons"] == [])
+        self.wait("the status has no reasons", lambda: self.status()["reasons"] == [])
 
 
 def picture(mirror: Mirror) -> None:
@@ -104,21 +104,21 @@ def recognition(mirror: Mirror) -> None:
 
 
 def never_stuck(mirror: Mirror) -> None:
-    """In all this no stage stood still, and none failed."""
+    """In all trials before, no stage was stuck, and none failed."""
     status = mirror.status()["counters"]
     if "is stuck" in mirror.machine.log() or status["recognition_faults"] or status["stage_restarts"]:
-        raise Trouble(f"a stage stood still or failed: {status}\n{mirror.machine.log()[-3000:]}")
+        raise Trouble(f"a stage was stuck or failed: {status}\n{mirror.machine.log()[-3000:]}")
 
 
 def disconnect(mirror: Mirror) -> None:
-    """The driver says that the camera is gone; it comes back when it is let go."""
+    """The driver reports that the camera is disconnected; it returns when it is released."""
     mirror.control("Disconnect")
     mirror.logs("the camera is away")
     mirror.lives()
 
 
 def unplug(mirror: Mirror) -> None:
-    """The camera is pulled out, and put in again."""
+    """The camera is unplugged, and plugged in again."""
     mirror.do(f"echo vivid.0 > {DRIVER}/unbind")
     mirror.logs("the camera is away")
     mirror.wait("the screen shows no old picture", lambda: not mirror.seen().shows_camera())
@@ -144,16 +144,16 @@ def dropped(mirror: Mirror) -> None:
     mirror.control("Percentage of Dropped Buffers", value=80)
     mirror.lives()
     mirror.control("Percentage of Dropped Buffers", value=100)
-    # Asked of the status: a gap of some seconds before would have said the same words in the log, and they are said once.
+    # From the status: an earlier gap may have logged the same words already, and they are logged once.
     mirror.wait("the status says so", lambda: any("gives no frames" in reason for reason in mirror.status()["reasons"]))
     mirror.control("Percentage of Dropped Buffers", value=0)
     mirror.lives()
 
 
 def broken_stream(mirror: Mirror) -> None:
-    """The stream breaks with EIO, and what is needed to begin a new one fails too."""
+    """The stream fails with EIO, and so does the start of a new one."""
     for also in ("REQBUFS", "QBUF", "STREAMON"):
-        # Together: an error of QBUF may break the running stream by itself.
+        # Together: an error of QBUF alone may end the running stream.
         mirror.control(f"Inject VIDIOC_{also} Error", "Inject Fatal Streaming Error")
         mirror.logs("the camera is away")
         mirror.logs("info: camera v4l2")
@@ -161,7 +161,7 @@ def broken_stream(mirror: Mirror) -> None:
 
 
 def wrapped(mirror: Mirror) -> None:
-    """The driver's numbers and times begin anew."""
+    """The driver's sequence numbers and timestamps wrap around."""
     reconnects = mirror.count("camera_reconnects")
     for name in ("Wrap Sequence Number", "Wrap Timestamp"):
         mirror.control(name)
@@ -177,7 +177,7 @@ def wrapped(mirror: Mirror) -> None:
 
 
 def screen_unplugged(mirror: Mirror) -> None:
-    """The screen is pulled out, and put in again."""
+    """The screen is unplugged, and plugged in again."""
     connector = mirror.machine.run("ls -d /sys/class/drm/card0-*").split()[0]
     mirror.do(f"echo off > {connector}/status")
     mirror.logs("no screen is plugged in")
@@ -187,7 +187,7 @@ def screen_unplugged(mirror: Mirror) -> None:
 
 
 def killed(mirror: Mirror) -> None:
-    """The program is killed; what starts it again finds everything."""
+    """The program is killed; after its restart everything is there."""
     mirror.do("kill -9 $(pidof vetrina)")
     mirror.logs("the mirror ended with 137")
     mirror.logs("running")
@@ -195,7 +195,7 @@ def killed(mirror: Mirror) -> None:
 
 
 def ended(mirror: Mirror) -> None:
-    """SIGTERM ends it in order."""
+    """SIGTERM ends it cleanly."""
     mirror.do("kill -TERM $(pidof vetrina)")
     mirror.logs("stopped")
     mirror.logs("the mirror ended with 0")
@@ -204,14 +204,14 @@ def ended(mirror: Mirror) -> None:
 
 
 def products(mirror: Mirror) -> int:
-    """How many products a whole catalogue has."""
+    """Checks the catalogue; returns its number of products."""
     place = "--db /var/lib/vetrina/catalogue.db"
     mirror.machine.run(f"vetrina catalogue check {place} --model /usr/share/vetrina/models/tiny", mirror.patience)
     return len(json.loads(mirror.machine.run(f"vetrina catalogue list {place} --json", mirror.patience)))
 
 
 def power_cut(mirror: Mirror, old: int, new: int, cuts: int) -> str:
-    """The power goes during an import: the catalogue is the old one or the new one."""
+    """The power fails during an import: the catalogue is the old one or the new one."""
     machine = mirror.machine
     again(mirror, HOLD)
     begun = time.monotonic()
@@ -219,7 +219,7 @@ def power_cut(mirror: Mirror, old: int, new: int, cuts: int) -> str:
     took = time.monotonic() - begun
     again(mirror, HOLD)
     if products(mirror) != new:
-        raise Trouble("an import that was finished is lost")
+        raise Trouble("a finished import is lost")
     found = []
     for _ in range(cuts):
         machine.run(OLD_AGAIN)
@@ -237,7 +237,7 @@ def power_cut(mirror: Mirror, old: int, new: int, cuts: int) -> str:
 
 
 def again(mirror: Mirror, words: str = "") -> None:
-    """The power goes, and comes back."""
+    """The power fails, and comes back."""
     mirror.machine.cut_power()
     mirror.machine.start(words)
     mirror.machine.wait_for_boot(mirror.patience)

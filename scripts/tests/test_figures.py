@@ -157,6 +157,17 @@ def test_the_demo_feed_and_its_pictures():
             assert (DEMO / path).is_file(), path
 
 
+@pytest.mark.skipif(not (DEMO / "feed.csv").exists(), reason="the demo shop is not drawn")
+def test_demo_pictures_are_drawn_again_to_the_byte(tmp_path):
+    (tmp_path / "pictures").mkdir()
+    articles = shop.assortment()
+    for article in (articles[1], articles[14]):
+        names = [f"pictures/{article.sku}.jpg", *shop.write_pictures(tmp_path, article, 85)]
+        assert len(names) == 2
+        for name in names:
+            assert (tmp_path / name).read_bytes() == (DEMO / name).read_bytes(), name
+
+
 @pytest.mark.skipif(not (DEMO / "truth.json").exists(), reason="the demo clips are not drawn")
 def test_the_demo_clips_agree_with_their_truth():
     for entry in json.loads((DEMO / "truth.json").read_text())["clips"]:

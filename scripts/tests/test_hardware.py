@@ -1,9 +1,12 @@
 """What the hardware loop takes for a mirror's picture."""
 
 import io
+import re
 
 import numpy as np
 import pytest
+from conftest import SCRIPTS
+from hardware import guest
 from hardware.screen import Screen
 from PIL import Image
 
@@ -60,3 +63,14 @@ def test_white_space_in_the_first_pixels_is_kept_and_a_picture_is_a_png():
     assert np.array_equal(np.array(Image.open(io.BytesIO(read.png()))), picture)
     with pytest.raises(ValueError):
         Screen.read(b"GIF89a")
+
+
+def test_the_trials_wait_for_words_that_the_program_has():
+    trials = (SCRIPTS / "hardware/trials.py").read_text()
+    program = "".join(path.read_text() for path in (SCRIPTS.parent / "src").rglob("*.rs")) + guest.INIT
+    composed = {"info: camera v4l2", "the mirror ended with 137", "the mirror ended with 0"}
+    logged = set(re.findall(r'\.logs\("([^"]+)"\)', trials)) - composed
+    names = set(re.findall(r'count\("(\w+)"\)', trials)) | set(re.findall(r'status\["(\w+)"\]', trials))
+    assert len(logged) >= 4 and len(names) >= 6
+    for words in (*logged, *names, 'info!("camera {', "is stuck", "gives no frames", "the mirror ended with", "v4l2"):
+        assert words in program, f"{words!r}, which a trial waits for, is nowhere in the program"

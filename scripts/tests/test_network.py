@@ -78,7 +78,7 @@ def test_wrong_keys_are_named(compact, tmp_path):
     text = str(caught.value)
     assert "missing: rpn.head.cls_logits.bias" in text
     assert "unexpected: extra.weight" in text
-    assert "shape: roi_heads.box_head.fc7.weight is (2, 2), wanted (512, 512)" in text
+    assert "shape: roi_heads.box_head.fc7.weight is (2, 2), expected (512, 512)" in text
 
 
 def test_old_and_wrapped_names_load(compact, tmp_path):
