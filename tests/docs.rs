@@ -126,6 +126,7 @@ fn every_command_and_flag_is_documented() {
 
 fn describe(command: &Command, text: &mut String) {
     let name = command.get_bin_name().unwrap().to_owned();
+    assert!(!command.is_hide_set(), "{name} is hidden");
     let about = command.get_about().unwrap_or_else(|| panic!("{name} says nothing of itself"));
     *text += &format!("\n{} `{name}`\n\n{about}.\n", if name.matches(' ').count() > 1 { "###" } else { "##" });
     let arguments: Vec<&Arg> = command.get_arguments().filter(|arg| !is_everywhere(arg)).collect();
