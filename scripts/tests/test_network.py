@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from seamnet.check import parity
+from seamnet.check import agreement
 from seamnet.folder import weights
 from seamnet.model import boxes, config, network, preprocess
 from seamnet.model.network import Network
@@ -63,7 +63,7 @@ def test_a_sequence_of_one_is_itself(compact):
 def test_greedy_tracks_take_one_box_a_frame():
     frames = torch.tensor([0, 0, 1, 1])
     similarity = torch.tensor([[1, 0.9, 0.8, 0.1], [0.9, 1, 0.1, 0.2], [0.8, 0.1, 1, 0.9], [0.1, 0.2, 0.9, 1]])
-    tracks = parity.greedy_tracks(frames, torch.tensor([0.9, 0.5, 0.7, 0.6]), similarity)
+    tracks = agreement.greedy_tracks(frames, torch.tensor([0.9, 0.5, 0.7, 0.6]), similarity)
     assert tracks == [[0, 2], [3], [1]]
 
 

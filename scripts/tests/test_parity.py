@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from seamnet.check import parity
+from seamnet.check import agreement
 from seamnet.folder import export, weights
 from seamnet.folder.runtime import Folder
 from seamnet.model import config
@@ -12,15 +12,15 @@ from seamnet.model.network import Network
 
 
 def test_preprocess_is_the_published_one(parity_cases):
-    for row in parity.check_preprocess(parity_cases):
+    for row in agreement.check_preprocess(parity_cases):
         assert row.ok, str(row)
 
 
 @pytest.mark.slow
 def test_full_network_agrees(parity_cases, tmp_path):
     network = Network(dataclasses.replace(config.FULL, input_size=(320, 320))).eval()
-    weights.load(network, parity.write_checkpoint(parity_cases, tmp_path / "parity.pth"))
+    weights.load(network, agreement.write_checkpoint(parity_cases, tmp_path / "parity.pth"))
     head = dict(name="parity", description="", licence="", provenance="")
     folder = Folder(export.export(network, tmp_path / "model", head))
-    failed = [str(row) for row in parity.check_all(parity_cases, network, folder) if not row.ok]
+    failed = [str(row) for row in agreement.check_all(parity_cases, network, folder) if not row.ok]
     assert not failed, "\n".join(failed)

@@ -10,11 +10,11 @@ import pytest
 import torch
 from onnx import TensorProto, helper
 
-from seamnet.check import roofline
+from seamnet.check import timing
 from seamnet.folder import export
 from seamnet.folder.manifest import read_manifest
 from seamnet.folder.runtime import Folder
-from seamnet.precision import calibrate, compare, convert
+from seamnet.precision import compare, convert
 
 HEAD = dict(name="test", description="", licence="none", provenance="random")
 
@@ -47,7 +47,7 @@ def test_fp16_graphs_are_half_where_it_is_safe_and_close(folder):
 
 
 def test_int8_graphs_have_scales_around_full_layers_only(folder):
-    seen = calibrate.inputs(folder / "model", folder / "pictures")
+    seen = convert.calibration(folder / "model", folder / "pictures")
     convert.add(folder / "model", "int8", seen)
     graph = onnx.load(folder / "model/trunk.int8.onnx").graph
     maker = {out: n for n in graph.node for out in n.output}
@@ -58,7 +58,7 @@ def test_int8_graphs_have_scales_around_full_layers_only(folder):
             assert quantised != grouped, node.name
     zeros = [t for t in graph.initializer if t.name.endswith("_zero_point")]
     assert zeros and all(not onnx.numpy_helper.to_array(t).any() for t in zeros)
-    wide = calibrate.Recording(folder / "model")
+    wide = convert.Recording(folder / "model")
     wide.run("trunk", torch.from_numpy(seen["trunk"][0]))
     errors = {name: typical for name, _, typical in compare.graph_errors(wide, Folder(folder / "model", precision="int8"))}
     assert 0 < errors["trunk"] < 0.3 and errors["aggregator"] == 0
@@ -73,7 +73,7 @@ def test_the_manifest_names_each_typed_graph_once_with_its_hash(folder):
     for name in convert.TYPED:
         file = model / graphs[name]["fp16"]["file"]
         assert hashlib.sha256(file.read_bytes()).hexdigest() == graphs[name]["fp16"]["sha256"]
-    calibrate.copy(model, folder / "copy")
+    convert.copy(model, folder / "copy")
     assert "fp16" not in read_manifest(folder / "copy")["graphs"]["trunk"]
     assert (folder / "copy/trunk.onnx").read_bytes() == (model / "trunk.onnx").read_bytes()
 
@@ -81,7 +81,7 @@ def test_the_manifest_names_each_typed_graph_once_with_its_hash(folder):
 def test_no_picture_is_an_error(folder):
     (folder / "none").mkdir()
     with pytest.raises(ValueError, match="no picture"):
-        calibrate.inputs(folder / "model", folder / "none")
+        convert.calibration(folder / "model", folder / "none")
 
 
 def graph_of(nodes, inputs, outputs, weights=()):
@@ -106,18 +106,18 @@ def test_a_layer_takes_what_arithmetic_or_bytes_take(tmp_path):
     conv = helper.make_node("Conv", ["x", "w"], ["y"], pads=[1, 1, 1, 1])
     model = graph_of([conv], [("x", [1, 4, 10, 10])], [("y", [1, 8, 10, 10])], [("w", (8, 4, 3, 3))])
     onnx.save(model, tmp_path / "g.onnx")
-    [layer] = roofline.layers(tmp_path / "g.onnx")
+    [layer] = timing.layers(tmp_path / "g.onnx")
     assert layer.macs == 8 * 100 * 4 * 9 and layer.values == 400 + 288 + 800
-    [of_three] = roofline.layers(tmp_path / "g.onnx", batch=3)
+    [of_three] = timing.layers(tmp_path / "g.onnx", batch=3)
     assert of_three.macs == 3 * layer.macs and of_three.values == 3 * (400 + 800) + 288
-    slow = roofline.Board("b", {"fp16": 1e-6}, 1e3)
-    thin = roofline.Board("b", {"fp16": 1e3}, 1e-3)
-    assert roofline.milliseconds([layer], slow, "fp16") == pytest.approx(28.8)
-    assert roofline.milliseconds([layer], thin, "fp16") == pytest.approx(1e3 * 2 * 1488 / 1e6)
+    slow = timing.Board("b", {"fp16": 1e-6}, 1e3)
+    thin = timing.Board("b", {"fp16": 1e3}, 1e-3)
+    assert timing.milliseconds([layer], slow, "fp16") == pytest.approx(28.8)
+    assert timing.milliseconds([layer], thin, "fp16") == pytest.approx(1e3 * 2 * 1488 / 1e6)
 
 
 def test_an_orins_ceilings_are_those_of_its_data_sheet():
-    agx = next(board for board in roofline.BOARDS if board.name.startswith("AGX"))
+    agx = next(board for board in timing.BOARDS if board.name.startswith("AGX"))
     # 5.3 TFLOPS in fp32, 170 TOPS in int8 with half of the weights zero.
     assert 2 * agx.rates["fp32"] == pytest.approx(5.3, rel=0.01)
     assert 2 * 2 * agx.rates["int8"] == pytest.approx(170, rel=0.01)

@@ -19,5 +19,5 @@ def test_runtimes_take_turns_and_the_median_of_the_rounds_stands():
 
 
 def test_a_table_has_a_dash_where_a_runtime_lacks_a_stage():
-    lines = timing.table({"a": {"trunk": 1.5}, "b": {"trunk": 2.0, "nms": 0.25}}).splitlines()
+    lines = timing.side_by_side({"a": {"trunk": 1.5}, "b": {"trunk": 2.0, "nms": 0.25}}).splitlines()
     assert [line.split() for line in lines[1:]] == [["trunk", "1.50", "2.00"], ["nms", "-", "0.25"]]

@@ -9,11 +9,11 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
-from ..check import agree
+from ..check import agreement
 from ..folder.manifest import read_manifest
 from ..folder.runtime import Folder
 from ..model.network import Detections
-from .calibrate import Recording, fitted
+from .convert import Recording, fitted
 
 SURE = 0.5
 """Score from which a detection counts."""
@@ -53,7 +53,7 @@ def measure(folder: Path, precision: str, pictures: Path) -> dict:
         count += 1
         a, b = sure(wide(image, size)), sure(narrow(image, size))
         counts = [counts[0] + len(a.labels), counts[1] + len(b.labels)]
-        for i, j in agree.pairs(a, b, 0.5):
+        for i, j in agreement.pairs(a, b, 0.5):
             seen.append((a.boxes[i], b.boxes[j], a.scores[i], b.scores[j]))
             gallery.append(a.match[i])
             queries.append(b.match[j])
