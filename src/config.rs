@@ -89,7 +89,7 @@ pub struct ScreenSection {
     /// Local time from which and until which the screen is dark, `"21:00"` and `"08:00"`; a person wakes it all the same.
     pub blank_from: Option<TimeOfDay>,
     pub blank_until: Option<TimeOfDay>,
-    /// Dark when nobody was seen for so long, until somebody is; 0: never.
+    /// Dark after nobody was seen for this long, until a person is; 0: never.
     pub blank_after_seconds: Count<0, 86400>,
 }
 
@@ -103,7 +103,7 @@ pub struct ModelSection {
     pub garments: Count<1, 100>,
     /// Frames that are recognized side by side; 0 is one for each core, at most four.
     pub workers: Count<0, 64>,
-    /// What runs the network: `"cpu"`, `"tensorrt"` or `"auto"`, which is TensorRT where it is to be had.
+    /// What runs the network: `"cpu"`, `"tensorrt"` or `"auto"`, which is TensorRT where there is one.
     pub backend: Backend,
     /// Of TensorRT's engines: `"fp32"`, `"fp16"`, `"int8"`; `None`: fp16 where the model has it, else fp32.
     pub precision: Option<Precision>,
@@ -124,7 +124,7 @@ pub struct CatalogueSection {
     pub garments: Count<1, 10>,
 }
 
-/// The page for whoever looks after the mirror.
+/// The page for the mirror's owner.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct WebSection {
@@ -139,7 +139,7 @@ pub struct WebSection {
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct WatchdogSection {
-    /// A stage that makes no progress for so long is started anew, once; then the program ends with an error.
+    /// A stage that makes no progress for this long is restarted, once; then the program ends with an error.
     pub stall_seconds: Count<1, 600>,
 }
 

@@ -1,11 +1,11 @@
-//! A state between two threads where a new value displaces the oldest one that nobody took: who is slow sees the newest, and
-//! nobody waits for who is slow. What was displaced is counted.
+//! A queue between two threads in which a new value displaces the oldest when it is full: a slow reader gets the newest values,
+//! and nothing waits for a slow reader. What was displaced is counted.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The state. Share it in an `Arc`; it may have several takers, each value goes to one of them.
+/// The queue. Share it in an `Arc`; it may have several takers, and each value goes to one of them.
 #[derive(Debug)]
 pub struct DropOldestQueue<T> {
     state: Mutex<QueueState<T>>,
@@ -44,7 +44,7 @@ impl<T> DropOldestQueue<T> {
         DropOldestQueue { state: Mutex::new(state), changed: Condvar::new(), room: room.max(1) }
     }
 
-    /// Puts a value there. Says whether another was displaced by it. Never waits for a taker.
+    /// Adds a value. Returns whether another was displaced by it. Never waits for a taker.
     pub fn put(&self, value: T) -> bool {
         let mut state = self.lock();
         let displaced = if state.values.len() == self.room { state.values.pop_front() } else { None };
@@ -56,12 +56,12 @@ impl<T> DropOldestQueue<T> {
         displaced.is_some()
     }
 
-    /// Takes a value that is there, if one is.
+    /// Takes a value if there is one.
     pub fn take_now(&self) -> Option<T> {
         self.lock().values.pop_front()
     }
 
-    /// Takes a value, waiting for one at most `patience`. What was put before the state was closed is still given.
+    /// Takes a value, waiting for one at most `patience`. What was put before the queue was closed is still given.
     pub fn take(&self, patience: Duration) -> Taken<T> {
         let deadline = Instant::now() + patience;
         let mut state = self.lock();

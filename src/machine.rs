@@ -42,9 +42,9 @@ fn word(path: &Path) -> Option<String> {
     Some(fs::read_to_string(path).ok()?.trim().to_owned())
 }
 
-/// Lets everybody else go first: for work that nobody waits for.
+/// Gives this process the lowest priority: for work that nobody waits for.
 pub fn step_back() {
-    // Who may not be nice works as before.
+    // Where that is not allowed, the priority stays as it was.
     let _ = rustix::process::nice(10);
 }
 

@@ -1,4 +1,4 @@
-//! Ending in order: a token that says it is time to go, and the signals that a supervisor sends.
+//! Ending in order: a cancellation token, and the signals that a service manager sends.
 //!
 //! Signals come through `signal-hook`: it needs no thread and no runtime of its own, and its handlers only set flags and write
 //! a byte, so that main can sleep until something happens.
@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Says "it is time to go" to everybody who holds a copy. Once said, it stays said.
+/// A cancellation token: all copies are cancelled together, and for good.
 #[derive(Clone, Debug, Default)]
 pub struct Token {
     state: Arc<(Mutex<bool>, Condvar)>,
@@ -23,7 +23,7 @@ impl Token {
         Self::default()
     }
 
-    /// Says it, and wakes all who wait.
+    /// Cancels, and wakes all waiters.
     pub fn cancel(&self) {
         let (said, changed) = &*self.state;
         *said.lock().unwrap_or_else(PoisonError::into_inner) = true;
@@ -34,7 +34,7 @@ impl Token {
         *self.state.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for `duration`, or until it is said. Says whether it was.
+    /// Waits for `duration`, or until it is cancelled. Returns whether it is.
     pub fn wait(&self, duration: Duration) -> bool {
         let (said, changed) = &*self.state;
         let said = said.lock().unwrap_or_else(PoisonError::into_inner);
@@ -46,7 +46,7 @@ impl Token {
 /// What a supervisor or a person at the keyboard asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Request {
-    /// SIGTERM or SIGINT. The same signal a second time ends the process at once.
+    /// SIGTERM or SIGINT. The same signal a second time ends the process immediately.
     Stop,
     /// SIGHUP.
     Reload,

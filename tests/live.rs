@@ -93,7 +93,7 @@ fn a_stage_that_is_stuck_is_named_started_anew_once_and_then_ends_it() {
     let mut mirror = Mirror::start(&shop, &shop.config_for(&format!("file://{pipe}"), more));
     assert_eq!(mirror.wait_for_end(), Some(1), "{}", mirror.log());
     let log = mirror.log();
-    assert!(log.contains("the stage capture is stuck: no progress for 3s; the stage capture is started anew"), "{log}");
+    assert!(log.contains("the stage capture is stuck: no progress for 3s; the stage capture is restarted"), "{log}");
     assert!(log.contains("the stage capture failed again after a restart"), "{log}");
 }
 

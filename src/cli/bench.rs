@@ -191,7 +191,7 @@ fn one_after_the_other(source: &mut Again, worker: &mut Recognizer, rest: &mut R
     }
 }
 
-/// A frame of the demo in which somebody stands whole.
+/// A frame of the demo that shows a person from head to foot.
 pub fn demo_picture() -> Result<Arc<Picture>> {
     let clip = places::shipped("demo/clips/1.mjpg")?;
     let mut source = capture::open(&clip.display().to_string())?;

@@ -1,7 +1,7 @@
 //! `vetrina catalogue`: import, list, show, remove, check, export.
 
 use super::places;
-use super::progress::ImportProgressBar;
+use super::progress::{ImportProgressBar, ProgressFormat};
 use super::table::{Table, done, json, print};
 use crate::catalogue::{Catalogue, CheckReport, ImportOptions, ImportReport, ProductDetail};
 use crate::fault::{Fault, Kind, Result};
@@ -57,9 +57,12 @@ pub struct ImportArgs {
     /// Print the report as JSON
     #[arg(long)]
     pub json: bool,
-    /// Run at the lowest priority and report progress after each picture
+    /// Run at the lowest priority
     #[arg(long)]
     pub background: bool,
+    /// How to report progress; json is for programs, one object a line, the report last
+    #[arg(long, value_enum, default_value_t = ProgressFormat::Bar, value_name = "FORMAT")]
+    pub progress: ProgressFormat,
 }
 
 #[derive(Args, Clone, Debug)]
@@ -125,8 +128,9 @@ fn import(args: &ImportArgs) -> Result<()> {
     if args.background {
         machine::step_back();
     }
-    let mut progress = ImportProgressBar::new(args.background);
-    let report = import::import(&args.request(), &places::model(&args.model)?, |step| progress.show(step))?;
+    let mut progress = ImportProgressBar::new(args.progress);
+    let work = || import::import(&args.request(), &places::model(&args.model)?, |step| progress.show(step));
+    let Some(report) = args.progress.conclude(work)? else { return Ok(()) };
     if args.json {
         return print(&json(&report)?);
     }

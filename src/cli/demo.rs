@@ -116,7 +116,7 @@ pub fn import_demo(demo: &Path, db: &Path, model: &Path) -> Result<ImportReport>
         catalogue: db.into(),
         options: ImportOptions::default(),
     };
-    let mut progress = ImportProgressBar::new(false);
+    let mut progress = ImportProgressBar::default();
     import(&request, model, |step| progress.show(step))
 }
 

@@ -3,7 +3,7 @@
 use super::backend::EngineArgs;
 use super::bench::demo_picture;
 use super::places;
-use super::progress::Progress;
+use super::progress::{Progress, ProgressFormat};
 use super::table::{Table, json, print};
 use crate::capture::read_picture;
 use crate::fault::{Fault, Kind, Result};
@@ -67,6 +67,9 @@ pub struct BuildArgs {
     /// Run at the lowest priority
     #[arg(long)]
     pub background: bool,
+    /// How to report progress; json is for programs, one object a line, the report last
+    #[arg(long, value_enum, default_value_t = ProgressFormat::Bar, value_name = "FORMAT")]
+    pub progress: ProgressFormat,
 }
 
 #[derive(Args, Clone, Debug)]
@@ -112,19 +115,19 @@ pub fn run(args: &EngineCommandArgs) -> Result<()> {
 }
 
 /// What all of these commands begin with.
-struct Opened {
+struct EngineSet {
     tensorrt: TensorRt,
     manifest: Arc<Manifest>,
     wanted: Vec<Wanted>,
     cache: EngineCache,
 }
 
-impl Opened {
+impl EngineSet {
     fn open(args: &ModelArgs) -> Result<Self> {
         let tensorrt = TensorRt::open()?;
         let manifest = Arc::new(Manifest::load(&places::model(&args.model)?)?);
         let wanted = wanted(&manifest, args.engines.precision, &tensorrt.host())?;
-        Ok(Opened { tensorrt, manifest, wanted, cache: EngineCache::new(&args.engines.engines) })
+        Ok(EngineSet { tensorrt, manifest, wanted, cache: EngineCache::new(&args.engines.engines) })
     }
 
     fn samples(&self, args: &ModelArgs) -> Result<GraphInputs> {
@@ -141,25 +144,36 @@ fn build_all(args: &BuildArgs) -> Result<()> {
         machine::step_back();
         machine::first_to_go();
     }
-    let opened = Opened::open(&args.model)?;
+    args.progress.conclude(|| build_missing(args)).map(drop)
+}
+
+/// Builds the engines that are missing; a line for each.
+fn build_missing(args: &BuildArgs) -> Result<Vec<String>> {
+    let mut report = Vec::new();
+    let mut say = |line: String| {
+        report.push(line.clone());
+        if args.progress == ProgressFormat::Bar { print(&line) } else { Ok(()) }
+    };
+    let opened = EngineSet::open(&args.model)?;
     let _lock = opened.cache.lock()?;
     let missing = |wanted: &&Wanted| args.again || opened.cache.find(&wanted.key).is_none();
     let missing: Vec<&Wanted> = opened.wanted.iter().filter(missing).collect();
     if missing.is_empty() {
-        return print("all engines are built; --again builds them again");
+        say("all engines are built; --again builds them again".into())?;
+        return Ok(report);
     }
     let samples = opened.samples(&args.model)?;
     for (number, wanted) in missing.iter().enumerate() {
         let what = name(wanted);
-        let steps = Steps::new(format!("engine {} of {}, {what}", number + 1, missing.len()));
-        let Opened { tensorrt, manifest, cache, .. } = &opened;
+        let steps = BuildSteps::new(format!("engine {} of {}, {what}", number + 1, missing.len()), args.progress);
+        let EngineSet { tensorrt, manifest, cache, .. } = &opened;
         let inputs = samples.inputs(wanted.graph);
         let record =
             build(tensorrt, manifest, wanted, &inputs, &limits(args, None), cache, &mut |event| steps.take(event))?;
         steps.finish();
-        print(&format!("{what}: built in {:.0} s; {}", record.build_seconds, in_words(&record.figures, wanted)))?;
+        say(format!("{what}: built in {:.0} s; {}", record.build_seconds, in_words(&record.figures, wanted)))?;
     }
-    Ok(())
+    Ok(report)
 }
 
 /// Builds every graph and keeps nothing.
@@ -179,7 +193,7 @@ fn dry_run(args: &BuildArgs) -> Result<()> {
     }
     let without_gpu = (host.gpu == "none").then_some(DRY_CAPABILITY);
     for (number, wanted) in all.iter().enumerate() {
-        let steps = Steps::new(format!("engine {} of {}, {}", number + 1, all.len(), name(wanted)));
+        let steps = BuildSteps::new(format!("engine {} of {}, {}", number + 1, all.len(), name(wanted)), args.progress);
         let begun = std::time::Instant::now();
         let engine =
             tensorrt.build(&graph(wanted)?, wanted.open, &limits(args, without_gpu), &mut |event| steps.take(event))?;
@@ -262,7 +276,7 @@ fn prune(args: &PruneArgs) -> Result<()> {
 }
 
 fn verify_all(args: &VerifyArgs) -> Result<()> {
-    let opened = Opened::open(&args.model)?;
+    let opened = EngineSet::open(&args.model)?;
     let samples = opened.samples(&args.model)?;
     for wanted in &opened.wanted {
         let Some((record, engine)) = opened.cache.find(&wanted.key) else {
@@ -291,15 +305,15 @@ fn in_words(figures: &[Figure], wanted: &Wanted) -> String {
 }
 
 /// How far a build is, in hundredths.
-struct Steps {
+struct BuildSteps {
     shown: Progress,
     progress: std::sync::Mutex<BuildProgress>,
 }
 
-impl Steps {
-    fn new(what: String) -> Self {
-        let shown = Progress::new(100, &format!("hundredths of {what}")).every_step(true);
-        Steps { shown, progress: std::sync::Mutex::default() }
+impl BuildSteps {
+    fn new(what: String, format: ProgressFormat) -> Self {
+        let shown = Progress::with_format(100, &what, format);
+        BuildSteps { shown, progress: std::sync::Mutex::default() }
     }
 
     fn take(&self, event: crate::network::tensorrt::BuildEvent) -> bool {

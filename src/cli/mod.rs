@@ -23,6 +23,7 @@ use crate::fault::Result;
 use crate::tail::Tail;
 use clap::{CommandFactory, Parser, Subcommand};
 use log::LevelFilter;
+use progress::ProgressFormat;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -63,6 +64,20 @@ pub fn command() -> clap::Command {
     CommandLine::command()
 }
 
+impl Command {
+    /// Whether a program reads along, which hears of a fault in the same way as of everything else.
+    fn speaks_json(&self) -> bool {
+        use catalogue::CatalogueCommand::Import;
+        use engine::EngineCommand::Build;
+        let format = match self {
+            Command::Catalogue(catalogue::CatalogueArgs { command: Import(args) }) => args.progress,
+            Command::Engine(engine::EngineCommandArgs { command: Build(args) }) => args.progress,
+            _ => ProgressFormat::Bar,
+        };
+        format == ProgressFormat::Json
+    }
+}
+
 /// Parses the command line, runs the command, prints a fault as one line and returns its exit code.
 pub fn main() -> ExitCode {
     let line = CommandLine::parse();
@@ -71,7 +86,9 @@ pub fn main() -> ExitCode {
     match run(&line.command, tail) {
         Ok(()) => ExitCode::SUCCESS,
         Err(fault) => {
-            eprintln!("vetrina: {fault}");
+            if !line.command.speaks_json() {
+                eprintln!("vetrina: {fault}");
+            }
             ExitCode::from(fault.kind().exit_code())
         }
     }

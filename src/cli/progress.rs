@@ -1,50 +1,89 @@
-//! How far a long command is: a bar on a terminal, a line every tenth elsewhere; on stderr. What takes a moment says nothing
-//! elsewhere.
+//! How far a long command is: a bar on a terminal, a line every tenth elsewhere, on stderr; or JSON lines on stdout for a program
+//! that runs the command. What takes a moment says nothing elsewhere.
 
+use super::table::print;
+use crate::fault::Result;
+use crate::live::jobs::event::{JobEvent, JobProgress};
 use crate::pipeline::import::{ImportProgress, ImportStep};
+use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use std::io::{self, IsTerminal};
+use serde::Serialize;
+use serde_json::json;
+use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
 /// Work that is shorter fills no log.
 const MOMENT: Duration = Duration::from_secs(1);
+
+/// How a command reports its progress
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ProgressFormat {
+    /// For people: a bar on a terminal, some lines elsewhere
+    #[default]
+    Bar,
+    /// For a program: one JSON object a line on stdout, the report as the last one
+    Json,
+}
+
+impl ProgressFormat {
+    /// Runs the work of a command. With [`ProgressFormat::Json`] its report, or its fault, is the last line.
+    pub fn conclude<Report: Serialize>(self, work: impl FnOnce() -> Result<Report>) -> Result<Option<Report>> {
+        let result = work();
+        if self == ProgressFormat::Bar {
+            return result.map(Some);
+        }
+        let event = match &result {
+            Ok(report) => JobEvent::Done { report: json!(report) },
+            Err(fault) => JobEvent::Failed { error: fault.to_string() },
+        };
+        print(&event.to_line())?;
+        result.map(|_| None)
+    }
+}
 
 /// Counts up to a number that is known beforehand.
 pub struct Progress {
     bar: ProgressBar,
     what: String,
     plain: bool,
-    /// On a plain output, a line for every step.
-    every: bool,
+    format: ProgressFormat,
 }
 
 impl Progress {
     /// `what` is counted: "pictures".
     pub fn new(count: u64, what: &str) -> Self {
-        let plain = !io::stderr().is_terminal();
+        Progress::with_format(count, what, ProgressFormat::Bar)
+    }
+
+    pub fn with_format(count: u64, what: &str, format: ProgressFormat) -> Self {
+        let plain = format == ProgressFormat::Json || !io::stderr().is_terminal();
         let target = if plain { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
         let bar = ProgressBar::with_draw_target(Some(count), target);
         if let Ok(style) = ProgressStyle::with_template(&format!("{{wide_bar}} {{pos}}/{{len}} {what}, {{eta}} left")) {
             bar.set_style(style);
         }
-        Progress { bar, what: what.into(), plain, every: false }
-    }
-
-    /// A line for every step where there is no terminal: for a program that reads along.
-    pub fn every_step(mut self, every: bool) -> Self {
-        self.every = every;
-        if every && self.plain {
-            eprintln!("0 of {} {}", self.bar.length().unwrap_or(0), self.what);
-        }
-        self
+        let progress = Progress { bar, what: what.into(), plain, format };
+        progress.tell();
+        progress
     }
 
     pub fn step(&self) {
         self.bar.inc(1);
         let (done, all) = (self.bar.position(), self.bar.length().unwrap_or(1).max(1));
         let tenth = 10 * done / all != 10 * (done - 1) / all && self.bar.elapsed() >= MOMENT;
-        if self.plain && (self.every || tenth) {
+        if self.format == ProgressFormat::Bar && self.plain && tenth {
             eprintln!("{done} of {all} {}", self.what);
+        }
+        self.tell();
+    }
+
+    /// One JSON line, where that is asked for.
+    fn tell(&self) {
+        if self.format == ProgressFormat::Json {
+            let of = self.bar.length().unwrap_or(0);
+            let event = JobEvent::Progress(JobProgress { what: self.what.clone(), done: self.bar.position(), of });
+            // The reader may have ended; the work is done all the same.
+            let _ = writeln!(io::stdout(), "{}", event.to_line());
         }
     }
 
@@ -64,15 +103,15 @@ impl Progress {
 }
 
 /// Shows how far an import is, step by step.
+#[derive(Default)]
 pub struct ImportProgressBar {
-    every: bool,
+    format: ProgressFormat,
     step: Option<(ImportStep, Progress)>,
 }
 
 impl ImportProgressBar {
-    /// `every`: as [`Progress::every_step`], for the pictures that are recognized.
-    pub fn new(every: bool) -> Self {
-        ImportProgressBar { every, step: None }
+    pub fn new(format: ProgressFormat) -> Self {
+        ImportProgressBar { format, step: None }
     }
 
     pub fn show(&mut self, progress: ImportProgress) {
@@ -83,8 +122,8 @@ impl ImportProgressBar {
                     ImportStep::Read => "pictures read",
                     ImportStep::Recognize => "pictures recognized",
                 };
-                let every = self.every && progress.step == ImportStep::Recognize;
-                self.step = Some((progress.step, Progress::new(progress.of as u64, what).every_step(every)));
+                let bar = Progress::with_format(progress.of as u64, what, self.format);
+                self.step = Some((progress.step, bar));
             }
         }
         if let Some((_, bar)) = self.step.as_ref().filter(|_| progress.done == progress.of) {

@@ -26,7 +26,7 @@ use std::time::Duration;
 const QUALITY: u8 = 92;
 /// How often the screen is drawn: the camera's pictures come first.
 const SCREEN: Duration = Duration::from_millis(200);
-/// A camera that gives nothing for so long is away.
+/// A camera that gives no frame for this long is away.
 const SILENCE: Duration = Duration::from_secs(8);
 
 /// Store some seconds of the camera as a clip (motion-JPEG); the screen announces it meanwhile

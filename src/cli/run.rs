@@ -1,4 +1,4 @@
-//! `vetrina run`: the appliance, from camera to screen, until it is told to stop.
+//! `vetrina run`: the appliance, from camera to screen, until it is stopped.
 
 use super::places;
 use crate::config::{Config, DEFAULT_PATH};

@@ -9,7 +9,7 @@ pub fn print(text: &str) -> Result<()> {
     done(writeln!(out, "{text}").and_then(|()| out.flush()))
 }
 
-/// What a write to stdout came to: a closed pipe is no fault.
+/// The result of a write to stdout: a closed pipe is no fault.
 pub fn done(result: io::Result<()>) -> Result<()> {
     match result {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {

@@ -15,7 +15,7 @@ use crate::seam::region::may_be;
 use crate::seam::{Embedding, Region, ScoreHead};
 use std::path::{Path, PathBuf};
 
-/// Who says which garment of a clip the query is.
+/// How the query is chosen among the garments of a clip.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Choice {
     /// The ground truth, as published.

@@ -21,7 +21,7 @@ pub struct OpenSet {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rates {
     pub logit: f32,
-    /// Of garments whose product is in the gallery, those that are said not to be.
+    /// Of garments whose product is in the gallery, those that are reported as not in it.
     pub wrong_rejections: Share,
     /// Of garments whose product is not in the gallery, those that are taken for another.
     pub wrong_acceptances: Share,

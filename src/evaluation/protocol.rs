@@ -13,7 +13,7 @@ pub enum Method {
     Seam,
     /// Each frame by itself; they count by their mean.
     SingleFrame,
-    /// The frame that happens to rank best: a bound, since nobody can know it.
+    /// The frame that happens to rank best: an upper bound, since it is not known which one that is.
     BestFrame,
     /// The mean of the frames' embeddings.
     AverageDescriptor,

@@ -34,7 +34,7 @@ impl ReferenceGallery {
         ReferenceGallery { matching, aggregation, products: Vec::new() }
     }
 
-    /// Adds a product and returns its number. One without a view is found by nobody.
+    /// Adds a product and returns its number. One without a view is never found.
     pub fn add(&mut self, region: Option<Region>, views: Vec<ReferenceView>) -> usize {
         self.products.push((region, views));
         self.products.len() - 1

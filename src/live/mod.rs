@@ -10,7 +10,7 @@
 //!
 //! Nothing waits for something slower than itself: between the threads stand [`DropOldestQueue`] places, where what is newer displaces
 //! what is older, and each displacement is a counter in [`status`]. [`supervise::stall`] says which stage is stuck; the supervisor
-//! starts it anew once. [`policy`] decides when the screen is dark and how much is recognized, [`jobs`] are child processes.
+//! restarts it once. [`policy`] decides when the screen is dark and how much is recognized, [`jobs`] are child processes.
 
 pub mod jobs;
 pub mod load;

@@ -53,13 +53,13 @@ pub struct Status {
     pub camera: Shared<String>,
     /// Why the last reload was refused.
     pub reload_fault: Shared<Option<String>>,
-    /// Which stage stands still because other programs have the processor, in words.
+    /// Which stage stalls because other programs have the processor, for people.
     pub starved: Shared<Option<String>>,
     /// Why less is recognized than could be: heat, current.
     pub throttled: Shared<Option<String>>,
     /// What the network runs on.
     pub network: Shared<String>,
-    /// Why it is the CPU although TensorRT was to be had first.
+    /// Why it is the CPU although TensorRT is preferred.
     pub fallback: Shared<Option<String>>,
     /// Why the engines that were asked for are not there.
     pub engine_fault: Shared<Option<String>>,
@@ -155,7 +155,7 @@ impl Status {
         moment(&self.unshown_since)
     }
 
-    /// What is wrong, in words; empty when all is well.
+    /// What is wrong, for people; empty when all is well.
     pub fn reasons(&self) -> Vec<String> {
         let camera = self.camera_fault.get().map(|fault| format!("camera: {fault}"));
         let screen = self.screen_fault.get().map(|fault| format!("screen: {fault}"));
@@ -185,7 +185,7 @@ pub struct Report {
     pub summary: String,
     /// What the network runs on.
     pub network: String,
-    /// Why it is the CPU although TensorRT was to be had first.
+    /// Why it is the CPU although TensorRT is preferred.
     pub fallback: Option<String>,
     /// How far the engines are that are being built.
     pub building: Option<String>,

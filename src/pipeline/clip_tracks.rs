@@ -1,14 +1,14 @@
-//! What a whole clip came to: every garment that was followed, with its observations from beginning to end.
+//! The garments of a whole clip, each with its observations from the first frame to the last.
 //!
-//! A mirror answers from the last ten observations; someone who asks about a clip wants the garment as it was over all of
-//! it, so the window is spread evenly over the track.
+//! A mirror matches the last ten observations; a query about a clip wants the garment as it was over all of it, so the window is
+//! spread evenly over the track.
 
 use crate::geometry::{Camera, Rect};
 use crate::seam::{Detection, Embedding, Track};
 use std::collections::BTreeMap;
 
-/// The least detection score that begins a track of a clip. Who asks about a clip wants to see the doubtful garments too, at the
-/// end of the list; a mirror shows only the sure ones ([`crate::seam::TrackSettings`]).
+/// The least detection score that begins a track of a clip. A query about a clip lists the doubtful garments too, at the
+/// end; a mirror shows only the sure ones ([`crate::seam::TrackSettings`]).
 pub const BEGIN_SCORE: f32 = 0.2;
 /// A garment of a clip that is seen in fewer frames than this is likely a false detection.
 pub const MIN_FRAMES: usize = 3;

@@ -2,12 +2,8 @@
 //! match the same product, the surer one keeps it, and the other is no garment of its own. Two people who wear the same product
 //! both see it.
 
+use super::same_person::same_person;
 use crate::geometry::{Camera, Rect};
-
-/// Two boxes of one person touch when grown by this share of their sides.
-const GROWN: f32 = 0.25;
-/// And they stand over one another: at least this share of the narrower one's width is also the other's.
-const SHARED: f32 = 0.5;
 
 /// A garment and the products that it may be shown with.
 #[derive(Clone, Debug)]
@@ -25,7 +21,7 @@ pub fn dedup_products(found: &[RankedProducts]) -> Vec<Option<Vec<usize>>> {
     let mut shown: Vec<(usize, &str)> = Vec::new();
     let mut kept: Vec<Option<Vec<usize>>> = vec![Some(Vec::new()); found.len()];
     let is_shown = |shown: &[(usize, &str)], garment: usize, product: &str| {
-        shown.iter().any(|(other, id)| *id == product && one_person(&found[garment].bounds, &found[*other].bounds))
+        shown.iter().any(|(other, id)| *id == product && same_person(&found[garment].bounds, &found[*other].bounds))
     };
     // The best of all first: what one garment most likely is must not go to another that is only like it.
     for &garment in &order {
@@ -47,12 +43,6 @@ pub fn dedup_products(found: &[RankedProducts]) -> Vec<Option<Vec<usize>>> {
         }
     }
     kept
-}
-
-/// Whether one person wears what is in both boxes.
-fn one_person(a: &Rect<Camera>, b: &Rect<Camera>) -> bool {
-    let shared = a.x2.min(b.x2) - a.x1.max(b.x1);
-    shared >= SHARED * a.width().min(b.width()) && a.grown(GROWN).touches(&b.grown(GROWN))
 }
 
 #[cfg(test)]

@@ -38,7 +38,7 @@ impl Features {
         }
     }
 
-    /// RoIs that a head takes at once, where the CPU's graph has a batch of `fixed`.
+    /// RoIs that a head takes in one run, where the CPU's graph has a batch of `fixed`.
     pub fn batch(&self, fixed: usize) -> usize {
         match self {
             Features::Host(_) => fixed,

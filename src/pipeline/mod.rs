@@ -3,7 +3,7 @@
 //! In the order of a frame: [`recognizer`] (a picture to its detections) with [`second_pass`] (small people, larger) and
 //! [`features`] (the trunk's maps, and the heads on them); [`tracking`] (detections to tracked garments and queries) with
 //! [`aggregator`]; [`matcher`] (an embedding to products); [`track_matches`] (the matches of each track); [`presenter`] (the scene)
-//! with [`dedup_products`] (no product twice). [`sequential`] runs the steps after the recognizer on one thread,
+//! with [`dedup_products`] (no product twice). [`same_person`] is the rule that the second pass and the presenter share. [`sequential`] runs the steps after the recognizer on one thread,
 //! [`crate::live`] all of them on several; [`workers`] recognizes many frames side by side.
 //!
 //! Beside that: [`clip_tracks`] (the garments of a whole clip), [`import`] (a shop's feed into its catalogue), [`graph_inputs`]
@@ -18,6 +18,7 @@ pub mod import;
 pub mod matcher;
 pub mod presenter;
 pub mod recognizer;
+pub mod same_person;
 pub mod second_pass;
 pub mod sequential;
 pub mod settings;

@@ -1,22 +1,21 @@
-//! A second, closer look at people who are small in the network's input: which of them, and what part of the picture.
+//! The second pass over people who are small in the network's input: which of them, and what part of the picture.
 //!
 //! A person at the far end of a shop, or anyone in a landscape frame before an upright network, leaves garments of thirty
-//! pixels. The camera has more: the picture around that person is looked at again, and what is found there counts instead.
-//! Pure geometry; [`super::recognizer`] does the looking.
+//! pixels. The camera has more: the picture around that person is recognized again, larger, and the detections of that pass count instead.
+//! Pure geometry; [`super::recognizer`] runs the pass.
 
+use super::same_person::{REACH, same_person};
 use crate::frame::Picture;
 use crate::geometry::{Camera, Letterbox, Network, Rect, Size};
 use crate::seam::RawDetection;
 use crate::seam::settings::SecondPassSettings;
 use std::borrow::Cow;
 
-/// Two boxes belong to one person where they touch when grown by this share of their sides.
-const GROWN: f32 = 0.25;
-/// A finding of this score is somebody.
+/// A detection of this score is a person.
 const SURE: f32 = 0.5;
-/// The first look saw the picture at this scale or more: there is nothing more to see.
+/// The first pass saw the picture at this scale or more: a second one sees no more.
 const ENOUGH: f32 = 0.8;
-/// A closer look stretches the picture's own pixels by no more than this: there is nothing between them.
+/// The second pass enlarges the picture's own pixels by no more than this: there is nothing between them.
 const MOST_ZOOM: f32 = 2.0;
 
 /// A part of a picture, whole pixels, not empty.
@@ -72,8 +71,8 @@ fn span(centre: f32, length: f32, limit: usize) -> (usize, usize) {
     (start.min(limit.saturating_sub(length)), length)
 }
 
-/// The groups of `detections`, each one person or so, that are worth a closer look: largest first, camera pixels. None where
-/// somebody stands near: that is whom a mirror serves, and who may not wait for those behind.
+/// The groups of `detections`, each one person or so, that are worth a second pass: largest first, camera pixels. None
+/// where a person stands near: that person is served first, and must not wait for those behind.
 pub fn groups(detections: &[RawDetection], fit: &Letterbox, settings: &SecondPassSettings) -> Vec<Rect<Camera>> {
     let scale = fit.scaled.height as f32 / fit.source.height as f32;
     if settings.max_groups == 0 || scale >= ENOUGH {
@@ -97,17 +96,16 @@ pub fn groups(detections: &[RawDetection], fit: &Letterbox, settings: &SecondPas
 
 /// Whether a detection shows a garment of the group: half of it lies in the group's box, grown a little.
 pub fn belongs(bounds: Rect<Camera>, group: Rect<Camera>) -> bool {
-    2.0 * bounds.intersection(&group.grown(GROWN)) >= bounds.area()
+    2.0 * bounds.intersection(&group.grown(REACH)) >= bounds.area()
 }
 
-/// The hulls of boxes that touch one another when grown, directly or through others.
+/// The hulls of boxes that show the same person, directly or through others.
 fn joined(boxes: Vec<Rect<Network>>) -> Vec<Rect<Network>> {
-    // (hull, members): a box joins all groups that it touches, which thereby become one.
+    // (hull, members): a box joins all groups of its person, which thereby become one.
     let mut groups: Vec<(Rect<Network>, Vec<Rect<Network>>)> = Vec::new();
     for bounds in boxes {
-        let grown = bounds.grown(GROWN);
-        let touches = |members: &Vec<Rect<Network>>| members.iter().any(|member| grown.touches(&member.grown(GROWN)));
-        let (near, far): (Vec<_>, Vec<_>) = groups.into_iter().partition(|(_, members)| touches(members));
+        let joins = |members: &Vec<Rect<Network>>| members.iter().any(|member| same_person(&bounds, member));
+        let (near, far): (Vec<_>, Vec<_>) = groups.into_iter().partition(|(_, members)| joins(members));
         groups = far;
         let mut one = (bounds, vec![bounds]);
         for (hull, members) in near {
@@ -144,6 +142,15 @@ mod tests {
         assert_eq!(groups.len(), 2);
         let scale = 1920.0 / 256.0;
         assert!((groups[0].x1 - 60.0 * scale).abs() < 0.1 && (groups[0].y2 - 86.0 * scale).abs() < 1.0, "{groups:?}");
+    }
+
+    #[test]
+    fn two_people_side_by_side_are_two_groups() {
+        let fit = Letterbox::fit(Size::new(1920, 1080), INPUT);
+        let shirts = [found(60.0, 20.0, 20.0, 24.0, 0.8), found(82.0, 20.0, 18.0, 24.0, 0.7)];
+        let trousers = [found(62.0, 46.0, 16.0, 40.0, 0.6), found(83.0, 46.0, 16.0, 38.0, 0.6)];
+        let groups = groups(&[shirts, trousers].concat(), &fit, &settings());
+        assert_eq!(groups.len(), 2, "{groups:?}");
     }
 
     #[test]

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// From a frame's capture (it was taken out of the camera's buffer, not yet decoded) to what came of it.
+/// From a frame's capture (it was taken out of the camera's buffer, not yet decoded) to its pixels, boxes and matches.
 const LATENCIES: [&str; 3] = ["capture to panel", "capture to boxes", "capture to match"];
 /// Runs before anything counts: caches fill, the first windows too.
 const WARM_UP: Duration = Duration::from_secs(5);

@@ -15,7 +15,7 @@ const GAP: usize = 10;
 /// Products beside a query and its own.
 const SHOWN: usize = 5;
 
-/// A picture with what is to be said of it.
+/// A picture with its caption.
 pub struct Cell {
     pub picture: Picture,
     pub words: String,

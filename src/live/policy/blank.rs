@@ -27,13 +27,13 @@ impl Hours {
 pub struct BlankSettings {
     /// When the shop is closed; `None`: never.
     pub hours: Option<Hours>,
-    /// Nobody was seen for so long; `None`: that is no reason.
+    /// Dark after nobody was seen for this long; `None`: never for that reason.
     pub idle: Option<Duration>,
 }
 
 impl BlankSettings {
-    /// Whether it is dark at this minute of the day, `unseen` after somebody was last seen. Who cannot `see` does not know that
-    /// nobody is there: then only the hours count, and the screen says what is wrong.
+    /// Whether the screen is dark at this minute of the day, `unseen` after a person was last seen. Without a camera picture
+    /// (`see` is false) it is not known that nobody is there: then only the hours count, and the screen says what is wrong.
     pub fn is_dark(&self, minute: u16, unseen: Duration, see: bool) -> bool {
         let closed = self.hours.is_some_and(|hours| hours.holds(minute));
         let idle = self.idle.is_some_and(|idle| see && unseen >= idle);

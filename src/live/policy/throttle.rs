@@ -11,7 +11,7 @@ use std::time::Duration;
 const BEFORE: f64 = 5.0;
 /// So far below that it is cool again, degrees.
 const COOL: f64 = 8.0;
-/// A step shows in the temperature after so long.
+/// A step shows in the temperature after this long.
 const STEP: Duration = Duration::from_secs(10);
 /// Each level halves the work.
 const MOST: u32 = 3;
@@ -78,7 +78,7 @@ impl Throttle {
         self.reason.as_ref().filter(|_| self.level > 0).map(|(cause, _)| *cause)
     }
 
-    /// Why less is recognized, in words.
+    /// Why less is recognized, for people.
     pub fn reason(&self) -> Option<String> {
         let (cause, words) = self.reason.as_ref().filter(|_| self.level > 0)?;
         let cause = match cause {
@@ -89,7 +89,7 @@ impl Throttle {
     }
 }
 
-/// How far the worst place is above its limit, degrees, and what is to be said of it where it is.
+/// How far the hottest zone is above its limit, degrees, and the reason to throttle where it is.
 fn hottest(board: &Board, limit: Option<u32>) -> (Option<f64>, Option<(Cause, String)>) {
     let limit = |zone: &Zone| limit.map(f64::from).or(zone.slows_at.map(|degrees| degrees - BEFORE));
     let above = |zone: &Zone| limit(zone).map(|limit| zone.celsius - limit);

@@ -12,7 +12,7 @@ use std::time::Duration;
 /// Waits between tries to open the camera.
 const FIRST_WAIT: Duration = Duration::from_millis(250);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
-/// A camera that gives nothing for so long is opened anew.
+/// A camera that gives no frame for this long is reopened.
 const SILENCE: Duration = Duration::from_secs(4);
 /// A network camera shows nothing before its next key frame, which "smart" encoders send every ten seconds or so.
 const NETWORK_SILENCE: Duration = Duration::from_secs(20);
@@ -23,13 +23,13 @@ const SLICE: Duration = Duration::from_millis(500);
 enum StreamEnd {
     /// The recording is over.
     Over,
-    /// It is time to go, or another camera is configured.
+    /// The stage is cancelled, or another camera is configured.
     Left,
-    /// To be opened anew.
+    /// To be reopened.
     Lost(Fault),
 }
 
-/// Runs until it is told to end, or the recording is over.
+/// Runs until it is cancelled, or the recording is over.
 pub fn run(context: &StageContext) -> Result<StageEnd> {
     let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
     let mut sequence = 0;
@@ -107,7 +107,7 @@ fn hand_on(context: &StageContext, settings: &CameraSettings, mut frame: Frame, 
     links.to_recognize.put(frame);
 }
 
-/// The camera is away: said in the log when it begins, and on the screen as long as it lasts.
+/// The camera is away: logged once when that begins, and shown on the screen as long as it lasts.
 fn lost(context: &StageContext, fault: &Fault) {
     let status = &context.links.status;
     status.reconnects.count();

@@ -16,7 +16,7 @@ const CHECK: Duration = Duration::from_secs(2);
 /// Tracks whose matches are kept: the newest.
 const KEPT: usize = 32;
 
-/// Runs until it is told to end.
+/// Runs until it is cancelled.
 pub fn run(context: &StageContext, mut matcher: Matcher) -> Result<StageEnd> {
     let links = &context.links;
     let mut matches = Arc::new(MatchesByTrack::new());

@@ -60,7 +60,7 @@ impl FrameIntake {
     }
 }
 
-/// Runs until it is told to end. One worker a recognizer; `tracking` tracks what they find.
+/// Runs until it is cancelled. One worker a recognizer; `tracking` tracks what they find.
 pub fn run(context: &StageContext, workers: Vec<Recognizer>, mut tracking: TrackingStage) -> Result<StageEnd> {
     let intake =
         Arc::new(FrameIntake { links: context.links.clone(), tickets: Mutex::new(()), next: AtomicU64::new(0) });

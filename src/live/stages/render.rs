@@ -20,7 +20,7 @@ use std::time::Duration;
 
 /// A picture that is older is no mirror: the screen says that the camera is away.
 const STALE: Duration = Duration::from_secs(2);
-/// Without anything new the screen is drawn again after so long: the clockwork is seen to run, and a window answers.
+/// Without anything new the screen is redrawn after this long: the watchdog sees it, and a window stays responsive.
 const AT_LEAST: Duration = Duration::from_millis(500);
 
 /// When the power comes, the mirror may be up before the driver of its screen is.
@@ -42,7 +42,7 @@ struct Fresh {
     any: bool,
 }
 
-/// Runs until it is told to end, or the panel was closed.
+/// Runs until it is cancelled, or the panel was closed.
 pub fn run(context: &StageContext, settings: &PanelSettings, rate: u32) -> Result<StageEnd> {
     let (links, tick) = (&context.links, Duration::from_secs(1) / rate.max(1));
     let mut panel = open_in_time(context, settings)?;

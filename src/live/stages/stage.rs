@@ -124,5 +124,5 @@ pub fn no_thread(error: std::io::Error) -> Fault {
 /// A panic as a fault.
 pub fn panicked(name: &str, panic: &(dyn Any + Send)) -> Fault {
     let words = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    Fault::new(Kind::Internal, format!("the stage {name} panicked: {}", words.unwrap_or("without a word")))
+    Fault::new(Kind::Internal, format!("the stage {name} panicked: {}", words.unwrap_or("no message")))
 }

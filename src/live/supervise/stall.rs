@@ -1,4 +1,4 @@
-//! Whether the mirror gets on: a frame that came must become pixels, and no stage may stand still. Pure, so that days of it can be
+//! Whether the mirror makes progress: a captured frame must become pixels, and no stage may stall. Pure, so that days of it can be
 //! tested in a moment.
 
 use crate::live::Links;
@@ -37,10 +37,10 @@ impl Heartbeats {
     /// The stage that has not got on for longer than `limit`, if one has not. Where several stand still, the first in the way
     /// of a frame holds up the others.
     pub fn stalled(&self, limit: Duration) -> Option<Stage> {
-        Stage::ALL.into_iter().find(|stage| self.stands_still(*stage, limit))
+        Stage::ALL.into_iter().find(|stage| self.is_stalled(*stage, limit))
     }
 
-    fn stands_still(&self, stage: Stage, limit: Duration) -> bool {
+    fn is_stalled(&self, stage: Stage, limit: Duration) -> bool {
         let old = |then: Duration| self.now.saturating_sub(then) > limit;
         let unshown = self.unshown_since.filter(|_| stage == Stage::Render);
         self.beats[stage as usize].is_some_and(old) || unshown.is_some_and(old)
@@ -57,11 +57,11 @@ impl Heartbeats {
 /// What is to be thought of the stages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StallVerdict {
-    /// They get on, or it is too early to say.
+    /// All make progress, or it is too early to say.
     Well,
-    /// This one stands still because other programs have the processor: to start it anew would not help.
+    /// This one stalls because other programs have the processor: a restart would not help.
     Starved(Stage),
-    /// This one does not get on, though it could.
+    /// This one stalls although it could run.
     Stuck(Stage),
 }
 
@@ -76,8 +76,8 @@ impl StallDetector {
     /// `threads` are asked only where a stage stands still. It is watched for half of `limit` at least before it is judged, so
     /// that a main thread that was starved itself does not judge by what it slept through.
     pub fn judge(&mut self, pulse: &Heartbeats, limit: Duration, threads: impl Fn() -> Vec<Thread>) -> StallVerdict {
-        self.noticed.retain(|stage, _| pulse.stands_still(*stage, limit / 2));
-        for stage in Stage::ALL.into_iter().filter(|stage| pulse.stands_still(*stage, limit / 2)) {
+        self.noticed.retain(|stage, _| pulse.is_stalled(*stage, limit / 2));
+        for stage in Stage::ALL.into_iter().filter(|stage| pulse.is_stalled(*stage, limit / 2)) {
             self.noticed.entry(stage).or_insert_with(|| (pulse.now, threads()));
         }
         let Some(stage) = pulse.stalled(limit) else { return StallVerdict::Well };
@@ -85,7 +85,7 @@ impl StallDetector {
         let watched = pulse.now.saturating_sub(*since);
         match () {
             _ if watched < limit / 2 => StallVerdict::Well,
-            _ if pulse.stands_still(stage, LONGEST * limit) => StallVerdict::Stuck(stage),
+            _ if pulse.is_stalled(stage, LONGEST * limit) => StallVerdict::Stuck(stage),
             _ if 2 * waited(stage, before, &threads()) >= watched => StallVerdict::Starved(stage),
             _ => StallVerdict::Stuck(stage),
         }
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn the_stage_that_stands_still_is_named() {
+    fn the_stage_that_is_stalled_is_named() {
         for stage in Stage::ALL {
             let mut pulse = well();
             pulse.beats[stage as usize] = Some(at(80));
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn where_the_kernel_does_not_count_a_stage_that_stands_still_is_stuck() {
+    fn where_the_kernel_does_not_count_a_stage_that_is_stalled_is_stuck() {
         let mut stall_detector = StallDetector::default();
         let pulse = |second| Heartbeats { now: at(second), beats: [Some(at(80)); 4], ..well() };
         assert_eq!(stall_detector.judge(&pulse(88), LIMIT, Vec::new), StallVerdict::Well);

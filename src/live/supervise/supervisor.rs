@@ -94,13 +94,13 @@ impl Live {
         Ok(live)
     }
 
-    /// What the threads share: for whoever shows it to people.
+    /// What the threads share, for the web page and for measurements.
     pub fn links(&self) -> Arc<Links> {
         self.links.clone()
     }
 
     /// Runs until a signal, the end of a recording, a closed window, or a fault that a restart of a stage did not cure.
-    /// `requests` waits at most so long for one.
+    /// `requests` waits for a request, at most for the given time.
     pub fn run(mut self, mut requests: impl FnMut(Duration) -> Option<Request>) -> Result<()> {
         let result = loop {
             match requests(ROUND) {
@@ -124,7 +124,7 @@ impl Live {
         self.built()?;
         self.reloaded();
         if self.links.status.catalogue_changed.set(false) && self.reloading.is_none() {
-            log::info!("the catalogue has changed: it is loaded anew");
+            log::info!("the catalogue has changed: it is reloaded");
             let settings = self.settings.clone();
             self.reload(Arc::new(move || Ok(settings.clone())));
         }
@@ -194,7 +194,7 @@ impl Live {
             Ok(result) => result?,
             Err(TryRecvError::Empty) => return Ok(()),
             Err(TryRecvError::Disconnected) => {
-                return Err(Fault::new(Kind::Internal, "the loading thread ended without a word"));
+                return Err(Fault::new(Kind::Internal, "the loading thread ended without a result"));
             }
         };
         self.loading = None;
@@ -208,7 +208,7 @@ impl Live {
         self.run_stage(Stage::Match, move |context| matching::run(context, matcher))
     }
 
-    /// The engines are there: recognition goes over to them. Where they cannot be built it stays on the CPU, and that is said.
+    /// The engines are built: recognition switches to them. Where they cannot be built it stays on the CPU, and the status says why.
     fn built(&mut self) -> Result<()> {
         let Some(result) = self.building.as_ref().and_then(|building| building.try_recv().ok()) else { return Ok(()) };
         self.building = None;
@@ -284,7 +284,7 @@ impl Live {
         }
     }
 
-    /// Starts a stage's thread anew; the old one, if it is stuck, is left behind. The second failure within an hour is final.
+    /// Restarts a stage; its old thread, if it is stuck, is left behind. The second failure within an hour is final.
     fn restart(&mut self, stage: Stage, fault: Fault) -> Result<()> {
         let now = self.links.clock.now();
         if let Some(old) = self.running.remove(&stage) {
@@ -294,7 +294,7 @@ impl Live {
             log::error!("the stage {} failed again after a restart", stage.name());
             return Err(fault);
         }
-        log::error!("{fault}; the stage {} is started anew", stage.name());
+        log::error!("{fault}; the stage {} is restarted", stage.name());
         self.restarted.insert(stage, now);
         self.links.status.restarts.count();
         match stage {

@@ -1,0 +1,140 @@
+//! Importing a feed while the mirror runs: `vetrina catalogue import` as a child process, one at a time, that lets the mirror go
+//! first. The mirror sees the changed catalogue by itself, as after any import.
+
+use super::child;
+use super::event::JobProgress;
+use crate::fault::{Fault, Kind, Result};
+use crate::shutdown::Token;
+use serde::Serialize;
+use serde_json::Value;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::Builder;
+
+/// Where the child reads a feed that was sent.
+const STDIN: &str = "/dev/stdin";
+
+/// Where an import is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ImportState {
+    /// None was begun.
+    #[default]
+    None,
+    Running,
+    Done,
+    Failed,
+}
+
+/// The newest import.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct ImportStatus {
+    pub state: ImportState,
+    /// The feed's name, for people.
+    pub feed: String,
+    /// Pictures recognized, of those that are new.
+    pub done: u64,
+    pub pictures: u64,
+    /// What the import did, as `catalogue import --json` prints it.
+    pub report: Option<Value>,
+    pub fault: Option<String>,
+}
+
+/// The bytes of a feed, or the file that has them.
+#[derive(Clone, Debug)]
+pub enum FeedSource {
+    File(PathBuf),
+    Sent(Vec<u8>),
+}
+
+/// Where an import reads and writes.
+#[derive(Clone, Copy, Debug)]
+pub struct ImportPaths<'a> {
+    /// The folder that the feed's picture paths start from.
+    pub images: &'a Path,
+    pub catalogue: &'a Path,
+    pub model: &'a Path,
+}
+
+/// Begins imports and knows how they go.
+#[derive(Debug, Default)]
+pub struct ImportJob {
+    status: Arc<Mutex<ImportStatus>>,
+    token: Token,
+}
+
+impl ImportJob {
+    pub fn status(&self) -> ImportStatus {
+        lock(&self.status).clone()
+    }
+
+    /// Begins to import a feed that people know as `name`.
+    ///
+    /// # Errors
+    /// [`Kind::Busy`] while another is under way.
+    pub fn begin(&self, name: &str, feed: FeedSource, paths: ImportPaths) -> Result<()> {
+        let mut status = lock(&self.status);
+        if status.state == ImportState::Running {
+            return Err(Fault::new(Kind::Busy, format!("{} is being imported", status.feed)).cure("wait for its end"));
+        }
+        let (arguments, input) = arguments(feed, paths);
+        let (shared, token) = (self.status.clone(), self.token.clone());
+        let work = move || {
+            let result = child::run(&arguments, input.as_deref(), &token, |progress| {
+                take_progress(&mut lock(&shared), &progress);
+            });
+            finish(&mut lock(&shared), result);
+        };
+        Builder::new().name("import".into()).spawn(work).map_err(|error| {
+            Fault::new(Kind::Unavailable, "cannot start an import")
+                .cause(error)
+                .cure("see what else runs on this machine")
+        })?;
+        *status = ImportStatus { state: ImportState::Running, feed: name.to_owned(), ..ImportStatus::default() };
+        log::info!("import of {name:?} begins");
+        Ok(())
+    }
+
+    /// Ends an import that is under way, and begins no other; the catalogue stays as it was.
+    pub fn stop(&self) {
+        self.token.cancel();
+    }
+}
+
+fn lock<T>(value: &Mutex<T>) -> MutexGuard<'_, T> {
+    value.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The child's arguments, and what is written to its standard input.
+fn arguments(feed: FeedSource, paths: ImportPaths) -> (Vec<OsString>, Option<Vec<u8>>) {
+    let (feed, input) = match feed {
+        FeedSource::File(path) => (path, None),
+        FeedSource::Sent(bytes) => (PathBuf::from(STDIN), Some(bytes)),
+    };
+    let mut arguments: Vec<OsString> =
+        ["catalogue", "import", "--progress", "json", "--background"].map(Into::into).into();
+    for (name, path) in [("--images", paths.images), ("--db", paths.catalogue), ("--model", paths.model)] {
+        arguments.extend([name.into(), path.into()]);
+    }
+    arguments.extend(["--".into(), feed.into()]);
+    (arguments, input)
+}
+
+/// The page shows the pictures that are recognized: reading them takes a moment.
+fn take_progress(status: &mut ImportStatus, progress: &JobProgress) {
+    (status.done, status.pictures) = (progress.done, progress.of);
+}
+
+fn finish(status: &mut ImportStatus, result: Result<Value>) {
+    match result {
+        Ok(report) => {
+            log::info!("import of {:?}: done", status.feed);
+            (status.state, status.report) = (ImportState::Done, Some(report));
+        }
+        Err(fault) => {
+            log::error!("import of {:?}: {fault}", status.feed);
+            (status.state, status.fault) = (ImportState::Failed, Some(fault.to_string()));
+        }
+    }
+}
