@@ -18,7 +18,7 @@ use crate::live::policy::blank::{BlankSettings, Hours};
 use crate::live::policy::throttle::HeatSettings;
 use crate::network::backend::ENGINES;
 use crate::network::{Backend, EngineSettings, Precision};
-use crate::pipeline::settings::PipelineSettings;
+use crate::pipeline::settings::{OutOfStock, PipelineSettings, PriceLocale};
 use crate::web::WebSettings;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -47,6 +47,8 @@ pub struct Config {
 #[serde(default, deny_unknown_fields)]
 pub struct ShopSection {
     pub name: String,
+    /// How prices are written, `"de_DE"`; `None`: as the feed writes them.
+    pub locale: Option<PriceLocale>,
 }
 
 /// Where frames come from.
@@ -122,6 +124,10 @@ pub struct CatalogueSection {
     pub matches: Count<1, 50>,
     /// Garments that get an answer at one time.
     pub garments: Count<1, 10>,
+    /// The largest part of the products that an import from the page may remove, percent.
+    pub max_removals: Count<0, 100>,
+    /// What is done with products that are out of stock in every variant.
+    pub out_of_stock: OutOfStock,
 }
 
 /// The page for the mirror's owner.
@@ -133,6 +139,8 @@ pub struct WebSection {
     pub listen: SocketAddr,
     /// Asked for with the user name `vetrina`; at least eight characters.
     pub password: Option<Secret>,
+    /// With it programs may change prices and stock over HTTP; at least eight characters.
+    pub token: Option<Secret>,
 }
 
 /// When it is taken to be stuck.
@@ -155,7 +163,7 @@ pub struct HeatSection {
 
 impl Default for ShopSection {
     fn default() -> Self {
-        ShopSection { name: PipelineSettings::default().shop_name }
+        ShopSection { name: PipelineSettings::default().shop_name, locale: None }
     }
 }
 
@@ -212,13 +220,15 @@ impl Default for CatalogueSection {
             images: None,
             matches: Count(pipeline.matches_per_garment as u32),
             garments: Count(pipeline.max_garments as u32),
+            max_removals: Count(10),
+            out_of_stock: pipeline.out_of_stock,
         }
     }
 }
 
 impl Default for WebSection {
     fn default() -> Self {
-        WebSection { enabled: true, listen: SocketAddr::from(([127, 0, 0, 1], 8080)), password: None }
+        WebSection { enabled: true, listen: SocketAddr::from(([127, 0, 0, 1], 8080)), password: None, token: None }
     }
 }
 
@@ -309,9 +319,16 @@ impl Config {
 
     /// The page's settings; `None` where it is switched off. `model` is the folder in use.
     pub fn web(&self, model: &Path) -> Option<WebSettings> {
-        let password = self.web.password.as_ref().map(|password| password.reveal().to_owned());
+        let reveal = |secret: &Option<Secret>| secret.as_ref().map(|secret| secret.reveal().to_owned());
+        let (password, token) = (reveal(&self.web.password), reveal(&self.web.token));
         let images = self.catalogue.images.clone();
-        self.web.enabled.then_some(WebSettings { listen: self.web.listen, password, images, model: model.into() })
+        self.web.enabled.then_some(WebSettings {
+            listen: self.web.listen,
+            password,
+            token,
+            images,
+            model: model.into(),
+        })
     }
 
     /// What the network is to run on.
@@ -335,6 +352,8 @@ impl Config {
                 shop_name: self.shop.name.clone(),
                 matches_per_garment: self.catalogue.matches.get(),
                 max_garments: self.catalogue.garments.get(),
+                locale: self.shop.locale,
+                out_of_stock: self.catalogue.out_of_stock,
             },
             stall: Duration::from_secs(self.watchdog.stall_seconds.0.into()),
             blank: self.blank(),

@@ -2,117 +2,17 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod shop;
+
 use rusqlite::Connection;
+use shop::{CLASSES, FEED, LENGTH, Shop, embed, import, jpeg, lenient, stamp, strict};
 use std::collections::HashMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use vetrina::catalogue::{Catalogue, Feed, ImportOptions, ImportReport, Index, ModelStamp, ShopPicture, feed, images};
-use vetrina::fault::{Fault, Kind, Result};
-use vetrina::geometry::Rect;
-use vetrina::seam::{Detection, EmbeddingHead, Region};
-
-const LENGTH: usize = 4;
-/// The regions of a small model's classes.
-const CLASSES: [Option<Region>; 4] = [Some(Region::Upper), Some(Region::Lower), Some(Region::Dress), None];
-const STRICT: ImportOptions = ImportOptions { strict: true };
-const LENIENT: ImportOptions = ImportOptions { strict: false };
-
-struct Shop {
-    folder: tempfile::TempDir,
-}
-
-impl Shop {
-    /// Pictures a.jpg to f.jpg, their bytes their names.
-    fn new() -> Self {
-        let shop = Shop { folder: tempfile::tempdir().unwrap() };
-        fs::create_dir(shop.images()).unwrap();
-        for name in ["a", "b", "c", "d", "e", "f"] {
-            shop.picture(&format!("{name}.jpg"), name);
-        }
-        shop
-    }
-
-    fn images(&self) -> PathBuf {
-        self.folder.path().join("images")
-    }
-
-    fn db(&self) -> PathBuf {
-        self.folder.path().join("shop.db")
-    }
-
-    fn picture(&self, name: &str, content: &str) {
-        fs::write(self.images().join(name), content).unwrap();
-    }
-
-    fn find(&self, feed: &Feed) -> HashMap<String, images::Found> {
-        images::ImageFolder::open(&self.images()).unwrap().find_all(feed)
-    }
-
-    fn open(&self) -> Catalogue {
-        Catalogue::create_or_open(&self.db()).unwrap()
-    }
-
-    fn import(&self, text: &str) -> Result<ImportReport> {
-        import(&mut self.open(), text, &self.images(), &stamp("one"), LENIENT)
-    }
-
-    fn ids(&self) -> Vec<String> {
-        self.open().list().unwrap().into_iter().map(|(product, _)| product.id).collect()
-    }
-}
-
-fn stamp(hash: &str) -> ModelStamp {
-    ModelStamp { name: "compact".into(), descriptor_hash: hash.into(), embedding: LENGTH }
-}
-
-/// A network that sees in each picture a garment made of its first byte; none in what begins with "none".
-/// Its class is the region's that is looked for, by [`CLASSES`], else 3.
-fn embed(bytes: &[u8], path: &Path, region: Option<Region>) -> Result<ShopPicture> {
-    if bytes.starts_with(b"none") {
-        return Err(Fault::new(Kind::Input, format!("{} shows no garment", path.display())));
-    }
-    if bytes.starts_with(b"broken") {
-        return Err(Fault::new(Kind::Internal, "the engine stopped"));
-    }
-    let value = f32::from(bytes[0] - b'a');
-    let detection = Detection {
-        bounds: Rect::new(1.0, 2.0, 30.5, 40.0),
-        class: region.map_or(3, |region| CLASSES.iter().position(|class| *class == Some(region)).unwrap()),
-        score: 0.75,
-        match_embedding: Arc::from([value, 0.5, -0.5, 0.0]),
-        aggregation_embedding: Arc::from([-value, 1.0, 0.0, 0.25]),
-    };
-    Ok(ShopPicture { detection, thumbnail_jpeg: jpeg() })
-}
-
-fn jpeg() -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let picture = image::RgbImage::from_pixel(8, 8, image::Rgb([200, 30, 40]));
-    picture.write_to(&mut std::io::Cursor::new(&mut bytes), image::ImageFormat::Jpeg).unwrap();
-    bytes
-}
-
-fn import(
-    catalogue: &mut Catalogue,
-    text: &str,
-    images: &Path,
-    stamp: &ModelStamp,
-    options: ImportOptions,
-) -> Result<ImportReport> {
-    let feed = feed::parse(text.as_bytes())?;
-    let found = images::ImageFolder::open(images)?.find_all(&feed);
-    let mut plan = catalogue.plan(&feed, &found, stamp, options)?;
-    for (index, picture) in plan.pending().to_vec().iter().enumerate().rev() {
-        plan.supply(index, picture.read().and_then(|bytes| embed(&bytes, &picture.path, picture.region)))?;
-    }
-    plan.finish()
-}
-
-const FEED: &str = "id,title,image_link,additional_image_link,price,brand\n\
-                    1,Scarf,a.jpg,\"b.jpg,c.jpg\",19.90 EUR,Acme\n\
-                    2,Glove,d.jpg,,5 EUR,\n\
-                    3,\"Cape, blue\",e.jpg,a.jpg,,Acme\n";
+use vetrina::catalogue::{Catalogue, ColumnMap, Feed, ImportOptions, Index, ShopPicture, feed, images};
+use vetrina::fault::{Kind, Result};
+use vetrina::seam::{EmbeddingHead, Region};
 
 #[test]
 fn an_import_can_be_listed_shown_searched_and_checked() {
@@ -160,7 +60,7 @@ fn a_picture_of_two_garments_is_embedded_for_each_region_and_searched_within_it(
     let report = shop.import(&text.replace("Denim jacket", "Denim shorts")).unwrap();
     assert_eq!((report.updated, report.pictures_embedded, report.pictures_reused), (1, 0, 3));
     let report = shop.import(text).unwrap();
-    assert_eq!((report.updated, report.pictures_embedded), (1, 1));
+    assert_eq!((report.updated, report.pictures_embedded), (1, 0), "the generation before had it");
 }
 
 #[test]
@@ -168,14 +68,16 @@ fn a_catalogue_of_the_first_schema_is_brought_up_and_searched() {
     let shop = Shop::new();
     let old = Connection::open(shop.db()).unwrap();
     old.execute_batch(include_str!("../src/catalogue/schema.sql")).unwrap();
+    let thumbnail: String = jpeg().iter().map(|byte| format!("{byte:02x}")).collect();
     old.execute_batch(
-        "insert into model values (1, 'compact', 'one', 4);
+        &"insert into model values (1, 'compact', 'one', 4);
          insert into product (id, position, title, image_link) values ('1', 0, 'Denim jacket', 'a.jpg');
          insert into content values (7, zeroblob(32), x'ff');
          insert into descriptor values (7, 0, 0.5, 0, 0, 9, 9, zeroblob(16), zeroblob(16));
          insert into picture values ('1', 0, 'a.jpg', 7);
          insert into refusal values (zeroblob(32), 'no garment');
-         pragma application_id = 0x56545241; pragma user_version = 1;",
+         pragma application_id = 0x56545241; pragma user_version = 1;"
+            .replace("x'ff'", &format!("x'{thumbnail}'")),
     )
     .unwrap();
     drop(old);
@@ -225,7 +127,7 @@ fn a_second_import_computes_nothing_even_of_renamed_or_refused_pictures() {
     let text = text.replace("d.jpg", "moved.jpg");
     let mut catalogue = shop.open();
     let feed = feed::parse(text.as_bytes()).unwrap();
-    let plan = catalogue.plan(&feed, &shop.find(&feed), &stamp("one"), LENIENT).unwrap();
+    let plan = catalogue.plan(&feed, &shop.find(&feed), &stamp("one"), lenient()).unwrap();
     assert!(plan.pending().is_empty());
     let second = plan.finish().unwrap();
     assert_eq!((second.unchanged, second.updated, second.added, second.removed), (2, 2, 0, 0));
@@ -243,8 +145,8 @@ fn the_feed_is_the_catalogue() {
     assert_eq!((report.added, report.updated, report.removed, report.unchanged), (1, 2, 1, 0));
     assert_eq!((report.pictures_embedded, report.pictures_reused), (1, 2));
     assert_eq!(shop.ids(), ["3", "7", "1"]);
-    // b, c and d are shown by nothing now, and gone.
-    assert_eq!(shop.open().check(None).unwrap().descriptors, 3);
+    // b, c and d are shown by the generation before.
+    assert_eq!(shop.open().check(None).unwrap().descriptors, 6);
 }
 
 #[test]
@@ -260,9 +162,9 @@ fn bad_rows_are_skipped_with_line_and_reason_or_refuse_all_when_strict() {
                 1,Twice,b.jpg,\n\
                 6,Nothing,f.jpg,\n\
                 7,Web,https://shop.example/pictures/c.jpg?w=1,\n";
-    let strict = import(&mut shop.open(), text, &shop.images(), &stamp("one"), STRICT).unwrap_err();
-    assert_eq!(strict.kind(), Kind::Input);
-    assert!(strict.to_string().contains("line 3: it has no title (and 4 more)"), "{strict}");
+    let refusal = import(&mut shop.open(), text, &shop.images(), &stamp("one"), strict()).unwrap_err();
+    assert_eq!(refusal.kind(), Kind::Input);
+    assert!(refusal.to_string().contains("line 3: it has no title (and 4 more)"), "{refusal}");
     assert_eq!(shop.ids(), ["1", "2", "3"]);
     let report = shop.import(text).unwrap();
     let reasons: HashMap<u64, String> = report.skipped_rows.iter().map(|p| (p.line, p.reason.clone())).collect();
@@ -275,11 +177,11 @@ fn bad_rows_are_skipped_with_line_and_reason_or_refuse_all_when_strict() {
     assert_eq!(shop.ids(), ["1", "7"]);
     let unknown = "id,title,image_link,prize\n1,Scarf,a.jpg,3\n";
     assert!(shop.import(unknown).unwrap().warnings[0].contains("did you mean \"price\""));
-    assert!(import(&mut shop.open(), unknown, &shop.images(), &stamp("one"), STRICT).is_err());
+    assert!(import(&mut shop.open(), unknown, &shop.images(), &stamp("one"), strict()).is_err());
     // Known from the import above to show no garment: refused without looking again.
     let feed = feed::parse(b"id,title,image_link\n1,A,a.jpg\n2,B,f.jpg\n").unwrap();
     shop.import("id,title,image_link\n1,A,a.jpg\n2,B,f.jpg\n").unwrap();
-    assert!(shop.open().plan(&feed, &shop.find(&feed), &stamp("one"), STRICT).is_err());
+    assert!(shop.open().plan(&feed, &shop.find(&feed), &stamp("one"), strict()).is_err());
 }
 
 #[test]
@@ -295,7 +197,7 @@ fn an_import_that_fails_half_way_leaves_the_old_catalogue() {
     // Dropped before the end, as by a crash.
     let mut catalogue = shop.open();
     let feed = feed::parse(text.as_bytes()).unwrap();
-    let mut plan = catalogue.plan(&feed, &shop.find(&feed), &stamp("two"), LENIENT).unwrap();
+    let mut plan = catalogue.plan(&feed, &shop.find(&feed), &stamp("two"), lenient()).unwrap();
     plan.supply(0, embed(b"g", Path::new("g.jpg"), None)).unwrap();
     assert_eq!(shop.ids(), ["1", "2", "3"], "a reader sees the old one meanwhile");
     drop(plan);
@@ -313,9 +215,9 @@ fn a_plan_is_finished_only_with_all_its_pictures() {
     let shop = Shop::new();
     let mut catalogue = shop.open();
     let feed = feed::parse(FEED.as_bytes()).unwrap();
-    let plan = catalogue.plan(&feed, &shop.find(&feed), &stamp("one"), LENIENT).unwrap();
+    let plan = catalogue.plan(&feed, &shop.find(&feed), &stamp("one"), lenient()).unwrap();
     assert_eq!(plan.finish().unwrap_err().kind(), Kind::Internal);
-    let mut plan = catalogue.plan(&feed, &shop.find(&feed), &stamp("one"), LENIENT).unwrap();
+    let mut plan = catalogue.plan(&feed, &shop.find(&feed), &stamp("one"), lenient()).unwrap();
     let mut wrong = embed(b"a", Path::new("a.jpg"), None).unwrap();
     wrong.detection.match_embedding = Arc::from([1.0, f32::NAN, 0.0, 0.0]);
     assert_eq!(plan.supply(0, Ok(wrong)).unwrap_err().kind(), Kind::Model);
@@ -335,25 +237,26 @@ fn another_model_is_refused_and_an_import_under_it_embeds_anew() {
     let command = format!("vetrina catalogue import FEED --images DIR --db {} --model DIR", shop.db().display());
     assert!(fault.to_string().contains(&command), "{fault}");
     assert!(!catalogue.check(Some(&stamp("two"))).unwrap().is_sound());
-    let report = import(&mut catalogue, FEED, &shop.images(), &stamp("two"), STRICT).unwrap();
+    let report = import(&mut catalogue, FEED, &shop.images(), &stamp("two"), strict()).unwrap();
     assert_eq!((report.updated, report.pictures_embedded, report.pictures_reused), (3, 5, 0));
     catalogue.require_model(&stamp("two")).unwrap();
     assert!(catalogue.check(Some(&stamp("two"))).unwrap().is_sound());
 }
 
 #[test]
-fn a_removed_product_takes_its_own_pictures_along() {
+fn a_removed_product_is_not_found_and_its_pictures_are_not_embedded_again() {
     let shop = Shop::new();
     shop.import(FEED).unwrap();
     let mut catalogue = shop.open();
     catalogue.remove("1").unwrap();
     assert_eq!(catalogue.remove("1").unwrap_err().kind(), Kind::Usage);
     let check = catalogue.check(None).unwrap();
-    // a.jpg stays: product 3 shows it too.
-    assert_eq!((check.products, check.descriptors, check.is_sound()), (2, 3, true));
+    // Its pictures stay for the way back.
+    assert_eq!((check.products, check.descriptors, check.is_sound()), (2, 5, true));
     let index = Index::load(&catalogue, EmbeddingHead::Match, &[-1.0; LENGTH], 0.0).unwrap();
     assert_eq!(index.product(0).id, "2");
-    assert_eq!(shop.import(FEED).unwrap().pictures_embedded, 2);
+    let report = shop.import(FEED).unwrap();
+    assert_eq!((report.added, report.pictures_embedded), (1, 0));
 }
 
 #[test]
@@ -490,11 +393,11 @@ fn feeds_in_files_are_read_or_named() {
         .flat_map(u16::to_le_bytes)
         .collect();
     fs::write(&path, utf16).unwrap();
-    assert_eq!(Feed::read(&path).unwrap().rows[0].product.title, "Robe d’été");
+    assert_eq!(Feed::read(&path, &ColumnMap::default()).unwrap().rows[0].product.title, "Robe d’été");
     fs::write(&path, b"id,title,image_link\n1,\xe9,a.jpg\n").unwrap();
-    let fault = Feed::read(&path).unwrap_err().to_string();
+    let fault = Feed::read(&path, &ColumnMap::default()).unwrap_err().to_string();
     assert!(fault.contains("feed.tsv") && fault.contains("line 2, byte 3") && fault.contains("UTF-8"), "{fault}");
-    let missing = Feed::read(&shop.folder.path().join("none.csv")).unwrap_err();
+    let missing = Feed::read(&shop.folder.path().join("none.csv"), &ColumnMap::default()).unwrap_err();
     assert!(missing.kind() == Kind::Input && missing.to_string().contains("none.csv"), "{missing}");
     assert_eq!(images::ImageFolder::open(&path).unwrap_err().kind(), Kind::Input);
 }
@@ -504,7 +407,7 @@ fn an_in_memory_catalogue_is_one_too() {
     let shop = Shop::new();
     let mut catalogue = Catalogue::in_memory().unwrap();
     assert!(Index::load(&catalogue, EmbeddingHead::Match, &[1.0], 0.0).unwrap().is_empty());
-    import(&mut catalogue, FEED, &shop.images(), &stamp("one"), STRICT).unwrap();
+    import(&mut catalogue, FEED, &shop.images(), &stamp("one"), strict()).unwrap();
     assert_eq!(catalogue.list().unwrap().len(), 3);
 }
 
@@ -519,7 +422,8 @@ fn an_import_runs_on_several_threads() {
         feed: path.clone(),
         images: shop.images(),
         catalogue: shop.folder.path().join("new/folder/shop.db"),
-        options: LENIENT,
+        options: lenient(),
+        dry_run: false,
     };
     let mut steps = Vec::new();
     let workers = |pending: usize| Ok(vec![embed; pending.min(3)]);
@@ -536,4 +440,35 @@ fn an_import_runs_on_several_threads() {
     let fault = import_with(&request, &stamp("one"), |_| Ok(vec![embed; 2]), |_| ()).unwrap_err();
     assert_eq!(fault.kind(), Kind::Internal);
     assert_eq!(Catalogue::open(&request.catalogue).unwrap().list().unwrap().len(), 3);
+}
+
+#[test]
+fn a_refused_first_import_leaves_no_file_and_a_dry_run_none_either() {
+    use vetrina::pipeline::import::{ImportRequest, import_with};
+    let shop = Shop::new();
+    let path = shop.folder.path().join("feed.csv");
+    let request = |dry_run| ImportRequest {
+        feed: path.clone(),
+        images: shop.images(),
+        catalogue: shop.db(),
+        options: ImportOptions::default(),
+        dry_run,
+    };
+    let run = |dry_run| import_with(&request(dry_run), &stamp("one"), |_| Ok(vec![embed]), |_| ());
+    fs::write(&path, "id,title,image_link\n1,A,none.jpg\n").unwrap();
+    run(false).unwrap_err();
+    fs::write(&path, FEED).unwrap();
+    let report = run(true).unwrap();
+    assert_eq!((report.added, report.pictures_pending), (3, 5));
+    let left: Vec<_> = fs::read_dir(shop.folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left.len(), 2, "{left:?}");
+    // A map is given once.
+    fs::write(&path, FEED.replace("title", "Name")).unwrap();
+    let map = ColumnMap::parse("title=Name").unwrap();
+    let options = ImportOptions { column_map: Some(map), ..ImportOptions::default() };
+    let mapped = ImportRequest { options, ..request(false) };
+    import_with(&mapped, &stamp("one"), |_| Ok(vec![embed]), |_| ()).unwrap();
+    assert_eq!(run(false).unwrap().unchanged, 3);
+    let sources: Vec<String> = shop.open().history().unwrap().into_iter().map(|one| one.source).collect();
+    assert_eq!(sources, ["import of feed.csv", "import of feed.csv"]);
 }

@@ -62,10 +62,15 @@ impl Shop {
     }
 
     fn import(&self, feed: &str) -> Output {
+        self.import_with(feed, &[])
+    }
+
+    fn import_with(&self, feed: &str, more: &[&str]) -> Output {
         let (images, db, model) =
             (repository("demo").display().to_string(), self.path("shop.db"), repository("models/compact"));
         let model = model.display().to_string();
-        vetrina(&["catalogue", "import", feed, "--images", &images, "--db", &db, "--model", &model])
+        let args = ["catalogue", "import", feed, "--images", &images, "--db", &db, "--model", &model];
+        vetrina(&[&args, more].concat())
     }
 }
 
@@ -213,6 +218,47 @@ fn feeds_that_cannot_be_used_leave_the_catalogue() {
     refuse(b"number,name\n1,a\n", &["id"]);
     let list = json(&["catalogue", "list", "--db", &shop.path("shop.db"), "--json"]);
     assert_eq!(list.as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn a_feed_that_was_cut_short_is_refused_and_an_import_can_be_undone() {
+    let shop = Shop::new();
+    assert!(shop.import(&shop.feed(3)).status.success());
+    let db = shop.path("shop.db");
+    let count = || json(&["catalogue", "list", "--db", &db, "--json"]).as_array().unwrap().len();
+    let short = shop.feed(2);
+    let output = shop.import(&short);
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(3), "{error}");
+    assert!(error.contains("would remove 1 of 3 products") && error.contains("--allow-removals"), "{error}");
+    let output = shop.import_with(&short, &["--dry-run", "--allow-removals"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("\n- ") || text.starts_with("- "), "{text}");
+    assert!(text.contains("2 unchanged, 1 removed") && text.contains("nothing was changed"), "{text}");
+    assert_eq!(count(), 3);
+    assert!(shop.import_with(&short, &["--allow-removals"]).status.success());
+    assert_eq!(count(), 2);
+    let history = json(&["catalogue", "history", "--db", &db, "--json"]);
+    assert_eq!(history.as_array().unwrap().len(), 2);
+    assert_eq!((&history[0]["removed"], &history[0]["source"]), (&1.into(), &"import of feed.csv".into()));
+    assert!(vetrina(&["catalogue", "undo", "--db", &db]).status.success());
+    assert_eq!(count(), 3);
+    refused(&["catalogue", "undo", "--to", "77", "--db", &db], 2, &["77", "history"]);
+}
+
+#[test]
+fn a_feed_comes_from_standard_input_too() {
+    let shop = Shop::new();
+    let (images, db) = (repository("demo").display().to_string(), shop.path("shop.db"));
+    let feed = fs::File::open(shop.feed(2)).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_vetrina"))
+        .args(["catalogue", "import", "-", "--images", &images, "--db", &db, "--model"])
+        .arg(repository("models/compact"))
+        .stdin(feed)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(json(&["catalogue", "list", "--db", &db, "--json"]).as_array().unwrap().len(), 2);
 }
 
 #[test]

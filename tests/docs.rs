@@ -64,13 +64,34 @@ fn every_key_of_the_configuration_is_documented_with_its_default() {
 
 // ---- http-api.md ----
 
+const METHODS: [&str; 3] = ["GET /", "POST /", "PATCH /"];
+
+#[test]
+fn the_openapi_file_has_the_routes_of_programs() {
+    let page: serde_json::Value = serde_json::from_str(&read("docs/openapi.json")).unwrap();
+    let mut described = BTreeSet::new();
+    for (path, methods) in page["paths"].as_object().unwrap() {
+        described.extend(methods.as_object().unwrap().keys().map(|method| format!("{} {path}", method.to_uppercase())));
+    }
+    let table = read("docs/http-api.md");
+    let routes =
+        table.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`').map(|(route, _)| route.to_owned()));
+    assert_eq!(described, routes.filter(|route| route.contains(" /api/")).collect());
+    let fields = page["components"]["schemas"]["ProductUpdate"]["properties"].as_object().unwrap();
+    for field in fields.keys() {
+        let update = format!("{{\"{field}\": null}}");
+        serde_json::from_str::<vetrina::catalogue::ProductUpdate>(&update).unwrap();
+    }
+    assert_eq!(fields.len(), 6);
+}
+
 #[test]
 fn every_route_is_documented() {
     let page = read("docs/http-api.md");
     let table = page.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`').map(|(route, _)| route));
     let documented: BTreeSet<String> =
-        table.filter(|route| route.starts_with("GET /") || route.starts_with("POST /")).map(str::to_owned).collect();
-    let source = read("src/web/mod.rs");
+        table.filter(|route| METHODS.iter().any(|method| route.starts_with(method))).map(str::to_owned).collect();
+    let source = read("src/web/mod.rs") + &read("src/web/api.rs");
     let routes: BTreeSet<String> = source
         .split(".route(")
         .skip(1)

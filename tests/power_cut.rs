@@ -1,5 +1,5 @@
-//! A power cut during an import, imitated by SIGKILL on the real binary, again and again: the catalogue is sound every time,
-//! and holds wholly the old feed or wholly the new one.
+//! A power cut during an import or an undo, imitated by SIGKILL on the real binary, again and again: the catalogue is sound every
+//! time, and holds wholly the old feed or wholly the new one.
 //!
 //! Moments are drawn from a seed, which is printed. `VETRINA_KILLS` sets how often (24 unless said), `VETRINA_SEED` the seed.
 
@@ -134,6 +134,57 @@ fn a_killed_first_import_is_no_catalogue_or_the_new_one_and_can_be_repeated() {
     assert!(without > 0, "no import was hit");
 }
 
+#[test]
+fn a_killed_undo_leaves_one_generation_or_the_other_and_loses_none() {
+    let (kills, mut random) = plan();
+    let seed = random.0;
+    let shop = Shop::empty();
+    let demo = fs::read_to_string(repository("demo/feed.csv")).unwrap();
+    let lines: Vec<&str> = demo.lines().collect();
+    let mut exported = Vec::new();
+    for (word, turned) in [("first", 0), ("second", ROWS / 2)] {
+        shop.write("feed.csv", &many(&lines, word, turned));
+        assert!(import(&shop, "feed.csv").wait().unwrap().success());
+        exported.push(export(&shop));
+    }
+    let (began, mut child) = (Instant::now(), undo(&shop));
+    let mut bytes = 0;
+    while child.try_wait().unwrap().is_none() {
+        bytes = bytes.max(journal(&shop));
+        sleep(Duration::from_micros(200));
+    }
+    assert!(child.wait().unwrap().success());
+    let takes = began.elapsed();
+    let mut held = exported[0].clone();
+    assert_eq!(export(&shop), held);
+    let mut hit = 0;
+    for round in 0..kills {
+        let moment = if random.below(2) == 0 {
+            Moment::Time(Duration::from_micros(random.below(takes.as_micros() as u64)))
+        } else {
+            Moment::Journal(1 + random.below(bytes))
+        };
+        let said = format!("round {round} of seed {seed}, {moment:?}");
+        let status = kill_at(&shop, undo(&shop), &moment);
+        let checked = ask(&shop, &["check"]);
+        assert!(checked.status.success(), "{said}: {}", String::from_utf8_lossy(&checked.stdout));
+        let after = export(&shop);
+        assert!(exported.contains(&after), "{said}: neither generation");
+        let history = ask(&shop, &["history", "--json"]);
+        let history: serde_json::Value = serde_json::from_slice(&history.stdout).unwrap();
+        assert!(history.as_array().unwrap().len() >= 3, "{said}: {history}");
+        if status.success() {
+            assert_ne!(after, held, "{said}: it said that it was undone");
+        } else {
+            assert_eq!(status.signal(), Some(SIGKILL), "{said}: {status}");
+            hit += 1;
+        }
+        held = after;
+    }
+    println!("{hit} of {kills} undos were killed");
+    assert!(4 * hit >= kills, "only {hit} undos were hit");
+}
+
 /// How many kills, and where their moments come from.
 fn plan() -> (u64, Random) {
     let number = |name: &str, default| std::env::var(name).map_or(default, |text| text.parse().unwrap());
@@ -191,8 +242,12 @@ fn many(lines: &[&str], word: &str, turned: usize) -> String {
 
 /// Starts an import and kills it at `moment`, unless it ends before.
 fn cut(shop: &Shop, feed: &Feed, moment: &Moment) -> ExitStatus {
+    kill_at(shop, import(shop, feed.file), moment)
+}
+
+/// Kills `child`, which was started just now, at `moment`, unless it ends before.
+fn kill_at(shop: &Shop, mut child: Child, moment: &Moment) -> ExitStatus {
     let start = Instant::now();
-    let mut child = import(shop, feed.file);
     loop {
         if let Some(status) = child.try_wait().unwrap() {
             return status;
@@ -215,11 +270,20 @@ fn journal(shop: &Shop) -> u64 {
 
 fn import(shop: &Shop, feed: &str) -> Child {
     Command::new(env!("CARGO_BIN_EXE_vetrina"))
-        .args(["catalogue", "import", &shop.path(feed), "--db", &shop.path("shop.db"), "--images"])
+        .args(["catalogue", "import", &shop.path(feed), "--allow-removals", "--db", &shop.path("shop.db"), "--images"])
         .arg(repository("demo"))
         .arg("--model")
         .arg(repository("models/compact"))
         .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+fn undo(shop: &Shop) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_vetrina"))
+        .args(["catalogue", "undo", "--db", &shop.path("shop.db")])
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()

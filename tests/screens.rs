@@ -15,7 +15,7 @@ use std::sync::{Arc, OnceLock};
 use vetrina::display::canvas::Canvas;
 use vetrina::display::draw::Painter;
 use vetrina::display::layout::{Body, Layout, SMALLEST, Says, layout};
-use vetrina::display::scene::{Card, Garment, GarmentMatches, Scene, StatusLine};
+use vetrina::display::scene::{Card, Garment, GarmentMatches, Scene, SizeMark, StatusLine};
 use vetrina::display::text::Fonts;
 use vetrina::display::{qr, theme};
 use vetrina::frame::Picture;
@@ -74,6 +74,12 @@ fn two_looks() {
 #[test]
 fn one_look() {
     golden("one-look", &scene(vec![shirt(10)], vec![shirt_look()]));
+}
+
+#[test]
+fn variants_sale_stock_and_place() {
+    golden("variants", &scene(vec![shirt(10), trousers(10)], vec![sale_look(), sold_out_look()]));
+    golden("variant", &scene(vec![shirt(10)], vec![sale_look()]));
 }
 
 #[test]
@@ -296,10 +302,27 @@ fn assert_tidy(places: &Layout, size: Size) -> Result<(), TestCaseError> {
 
 fn any_card() -> impl Strategy<Value = Card> {
     let text = || prop::option::of(".{0,60}");
-    (".{0,120}", text(), text(), prop::option::of("[a-z/:.]{0,320}"), any::<bool>(), 0f32..1.0).prop_map(
-        |(title, brand, price, link, picture, sure)| {
-            let picture = picture.then(|| Arc::new(Picture::filled(Size::new(3, 4), [8; 3])));
-            Card { title, brand, price, link, picture, sure }
+    let words = (".{0,120}", text(), text(), prop::option::of("[a-z/:.]{0,320}"), any::<bool>(), 0f32..1.0);
+    let details = (text(), text(), text(), prop::collection::vec((".{0,12}", any::<bool>()), 0..9), 0usize..9);
+    (words, details).prop_map(
+        |((title, brand, price, link, picture, sure), (before, location, stock, sizes, colors))| {
+            let swatch = || Arc::new(Picture::filled(Size::new(3, 4), [8; 3]));
+            let sizes = sizes.into_iter().map(|(text, sold_out)| SizeMark { text, sold_out }).collect();
+            let other_colors = (0..colors).map(|_| swatch()).collect();
+            let picture = picture.then(swatch);
+            Card {
+                title,
+                brand,
+                price,
+                price_before: before,
+                sizes,
+                other_colors,
+                location,
+                stock,
+                link,
+                picture,
+                sure,
+            }
         },
     )
 }

@@ -76,10 +76,17 @@ fn check_references(catalogue: &Catalogue, report: &mut CheckReport) -> rusqlite
         report.add(format!("a row of {table} refers to a row of {parent} that is not there"));
     }
     let orphans = [
-        ("select id from product where id not in (select product_id from picture)", "product", "no picture"),
         (
-            "select content_id from picture join product on product.id = product_id where not exists (
-               select 1 from descriptor where descriptor.content_id = picture.content_id
+            "select id from product_version as product where not exists (
+               select 1 from picture_version where product_id = id and picture_version.since = product.since
+             )",
+            "product",
+            "no picture",
+        ),
+        (
+            "select content_id from picture_version as shown join product_version as product
+             on product.id = product_id and product.since = shown.since where not exists (
+               select 1 from descriptor where descriptor.content_id = shown.content_id
                and descriptor.region = coalesce(product.region, '')
              )",
             "picture",

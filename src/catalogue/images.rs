@@ -3,7 +3,7 @@
 use super::feed::Feed;
 use crate::fault::{Fault, Kind, Result};
 use sha2::{Digest, Sha256};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -19,6 +19,8 @@ pub type Sha = [u8; 32];
 pub struct PictureFile {
     pub path: PathBuf,
     pub sha256: Sha,
+    /// Only the last part of a web address led here; another address may end in the same name.
+    pub by_name_alone: bool,
 }
 
 /// What a link leads to; the error is the reason to report with the row.
@@ -46,9 +48,9 @@ impl ImageFolder {
 
     /// Reads and hashes the file that `link` means. Takes as long as the disk does: for many links, ask on several threads.
     pub fn find(&self, link: &str) -> Found {
-        let path = self.resolve(link)?;
+        let (path, by_name_alone) = self.look_up(link)?;
         let (_, sha256) = read_picture(&path)?;
-        Ok(PictureFile { path, sha256 })
+        Ok(PictureFile { path, sha256, by_name_alone })
     }
 
     /// [`ImageFolder::find`] for all pictures of a feed, one after the other.
@@ -56,20 +58,50 @@ impl ImageFolder {
         feed.links().into_iter().map(|link| (link.to_owned(), self.find(link))).collect()
     }
 
-    /// The file that `link` means: a path under the folder, a `file:` URL in it, or the last part of a web address.
-    /// The error is the reason to report with the row.
+    /// The file that `link` means: a path under the folder, a `file:` URL in it, or the longest end of a web address's path
+    /// that exists there. The error is the reason to report with the row.
     pub fn resolve(&self, link: &str) -> std::result::Result<PathBuf, String> {
+        self.look_up(link).map(|(path, _)| path)
+    }
+
+    /// The file, and whether only its name led there.
+    fn look_up(&self, link: &str) -> std::result::Result<(PathBuf, bool), String> {
         let lower = link.get(..8).unwrap_or(link).to_ascii_lowercase();
-        if lower.starts_with("http://") || lower.starts_with("https://") {
-            let reason = format!("{link}: vetrina fetches nothing from the network: put the picture under DIR");
-            let name = last_segment(link).ok_or_else(|| reason.clone())?;
-            return self.inside(&name, link).map_err(|_| reason);
-        }
         if lower.starts_with("file://") {
             let path = link[7..].strip_prefix("localhost").unwrap_or(&link[7..]);
-            return self.inside(&percent_decode(path), link);
+            return self.inside(&percent_decode(path), link).map(|path| (path, false));
         }
-        self.inside(link, link)
+        let address = ["https://", "http://", "//"].into_iter().find(|scheme| lower.starts_with(scheme));
+        if let Some(scheme) = address {
+            let reason = || format!("{link}: vetrina fetches nothing from the network: put the picture under DIR");
+            return self.by_longest_end(&link[scheme.len()..], link).ok_or_else(reason);
+        }
+        match self.inside(link, link) {
+            Ok(path) => Ok((path, false)),
+            // An export of another machine: C:\shop\a.jpg, a.jpg?v=3, a%20b.jpg.
+            Err(reason) => self.by_longest_end(link, link).ok_or(reason),
+        }
+    }
+
+    /// The longest end of a path that is a file under the folder. A relative path has one end: all of it.
+    fn by_longest_end(&self, path: &str, link: &str) -> Option<(PathBuf, bool)> {
+        let path = path.replace('\\', "/");
+        let bare = path.split(['?', '#']).next().unwrap_or_default();
+        let is_relative = path.len() == link.len() && !path.starts_with('/') && path.as_bytes().get(1) != Some(&b':');
+        for path in [bare.to_owned(), percent_decode(bare)] {
+            let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+            if parts.contains(&"..") {
+                return None;
+            }
+            let ends = if is_relative { 1 } else { parts.len() };
+            for skipped in 0..ends.min(parts.len()) {
+                if let Ok(found) = self.inside(&parts[skipped..].join("/"), link) {
+                    // The first part of an address is its host.
+                    return Some((found, skipped > 1 && skipped + 1 == parts.len()));
+                }
+            }
+        }
+        None
     }
 
     fn inside(&self, relative: &str, link: &str) -> std::result::Result<PathBuf, String> {
@@ -88,6 +120,36 @@ impl ImageFolder {
     }
 }
 
+/// Pictures that several links lead to, one line each; the others are counted.
+const MOST_COLLISIONS: usize = 10;
+
+/// Different web addresses that lead to one file by its name alone: probably different pictures, of which one is there.
+pub(super) fn collisions(found: &HashMap<String, Found>) -> Vec<String> {
+    let mut by_path: BTreeMap<&Path, Vec<&str>> = BTreeMap::new();
+    for (link, found) in found {
+        if let Ok(file) = found
+            && file.by_name_alone
+        {
+            by_path.entry(&file.path).or_default().push(link);
+        }
+    }
+    by_path.retain(|_, links| links.len() > 1);
+    let all = by_path.len();
+    let one = |(path, mut links): (&Path, Vec<&str>)| {
+        links.sort_unstable();
+        format!(
+            "{} links lead to {} by its name alone, {} and {} among them; keep pictures in folders as in their links",
+            links.len(),
+            path.display(),
+            links[0],
+            links[1]
+        )
+    };
+    let mut said: Vec<String> = by_path.into_iter().take(MOST_COLLISIONS).map(one).collect();
+    said.extend((all > MOST_COLLISIONS).then(|| format!("{} more pictures are found so", all - MOST_COLLISIONS)));
+    said
+}
+
 /// The file's bytes with their hash; the error is the reason to report.
 pub fn read_picture(path: &Path) -> std::result::Result<(Vec<u8>, Sha), String> {
     let fail = |error: io::Error| format!("cannot read the picture {}: {error}", path.display());
@@ -101,14 +163,6 @@ pub fn read_picture(path: &Path) -> std::result::Result<(Vec<u8>, Sha), String> 
     }
     let sha = Sha256::digest(&bytes).into();
     Ok((bytes, sha))
-}
-
-/// `b%20c.jpg` of `https://host/a/b%20c.jpg?w=3`, decoded; `None` where the address names no file.
-fn last_segment(url: &str) -> Option<String> {
-    let path = url.split(['?', '#']).next().unwrap_or_default();
-    let after_scheme = path.split_once("://").map_or("", |(_, rest)| rest);
-    let name = percent_decode(after_scheme.rsplit_once('/')?.1);
-    (!name.is_empty() && !name.contains('/') && name != "." && name != "..").then_some(name)
 }
 
 fn percent_decode(text: &str) -> String {
@@ -153,8 +207,41 @@ mod tests {
         assert_eq!(inside("a.jpg"), Path::new("a.jpg"));
         assert_eq!(inside("sub/../a.jpg"), Path::new("a.jpg"));
         assert_eq!(inside("https://shop.example/x/a.jpg?w=200"), Path::new("a.jpg"));
+        for link in
+            ["a.jpg?v=1699", "//shop.example/x/a.jpg", "/a.jpg", "C:\\shop\\a.jpg", ".\\a.jpg", "HTTPS://h/a.jpg#x"]
+        {
+            assert_eq!(inside(link), Path::new("a.jpg"), "{link}");
+        }
+        for link in [
+            "sub\\b c.jpg",
+            "sub/b%20c.jpg",
+            "https://cdn.example/x/sub/b c.jpg",
+            "https://cdn.example/sub/b%20c.jpg?v=1",
+        ] {
+            assert_eq!(inside(link), Path::new("sub/b c.jpg"), "{link}");
+        }
         let url = format!("file://{}/sub/b%20c.jpg", folder.root.display());
         assert_eq!(inside(&url), Path::new("sub/b c.jpg"));
+    }
+
+    #[test]
+    fn the_longest_end_of_an_address_wins_and_a_name_alone_is_said() {
+        let (outer, folder) = folder();
+        for path in ["p/1001/front.jpg", "p/1002/front.jpg", "front.jpg"] {
+            let path = outer.path().join("pictures").join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "x").unwrap();
+        }
+        let found = |link: &str| {
+            let file = folder.find(link).unwrap();
+            (file.path.strip_prefix(&folder.root).unwrap().display().to_string(), file.by_name_alone)
+        };
+        assert_eq!(found("https://shop/p/1002/front.jpg?v=3"), ("p/1002/front.jpg".into(), false));
+        assert_eq!(found("https://shop/x/p/1001/front.jpg"), ("p/1001/front.jpg".into(), false));
+        assert_eq!(found("https://shop/p/1003/front.jpg"), ("front.jpg".into(), true));
+        assert_eq!(found("https://shop/front.jpg"), ("front.jpg".into(), false));
+        assert_eq!(found("front.jpg"), ("front.jpg".into(), false));
+        assert!(folder.find("p/1003/front.jpg").is_err(), "a relative path is meant as it is");
     }
 
     #[test]
@@ -165,9 +252,13 @@ mod tests {
         for link in ["../secret.jpg", "link.jpg", absolute.as_str(), "file:///etc/passwd", "sub"] {
             assert!(folder.resolve(link).is_err(), "{link}");
         }
-        for link in
-            ["https://shop.example/other.jpg", "https://shop.example/", "http://..", "http://h/%2e%2e%2fsecret.jpg"]
-        {
+        for link in [
+            "https://shop.example/other.jpg",
+            "https://shop.example/",
+            "http://..",
+            "http://h/%2e%2e%2fsecret.jpg",
+            "//h/../secret.jpg",
+        ] {
             assert!(folder.resolve(link).unwrap_err().contains("fetches nothing"), "{link}");
         }
         assert!(folder.resolve("none.jpg").unwrap_err().contains("there is no picture none.jpg"));

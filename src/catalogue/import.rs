@@ -7,12 +7,16 @@
 //! A plan that is dropped before that, by an error or by a crash, leaves the old catalogue. Readers see the old one
 //! until the commit.
 
-use super::feed::{Feed, Problem, Row};
-use super::images::{Found, PictureFile, Sha, read_picture};
+mod changes;
+
+use super::feed::{ColumnMap, Feed, Problem, Row};
+use super::history::{self, Counts};
+use super::images::{Found, PictureFile, Sha, collisions, read_picture};
 use super::product::{ModelStamp, Product, ShopPicture};
-use super::records::{PRODUCT_COLUMNS, drop_unused_contents, product_from};
+use super::records::{PRODUCT_COLUMNS, product_from};
 use super::report::{ImportReport, SkippedPicture};
 use super::rows::{Shown, check_embeddings, insert_content, region_key, write_product};
+use super::settings::{COLUMN_MAP, write_setting};
 use super::store::{Catalogue, read_stamp, same_model, sql_fault};
 use crate::fault::{Fault, Kind, Result};
 use crate::seam::Region;
@@ -20,10 +24,26 @@ use rusqlite::{Transaction, TransactionBehavior, params};
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
-#[derive(Clone, Copy, Debug, Default)]
+/// A larger share of the products is not removed unless that is allowed.
+pub const MAX_REMOVALS: f64 = 0.1;
+
+/// How to import.
+#[derive(Clone, Debug)]
 pub struct ImportOptions {
     /// Refuse the feed where any row, picture or column of it cannot be used.
     pub strict: bool,
+    /// The largest share of the catalogue's products that the import may remove, 0 to 1: a feed that was cut short removes more.
+    pub max_removals: f64,
+    /// What made the new generation, for people: "import of feed.csv".
+    pub source: String,
+    /// The column map to keep for the next import; `None` keeps what was kept.
+    pub column_map: Option<ColumnMap>,
+}
+
+impl Default for ImportOptions {
+    fn default() -> Self {
+        ImportOptions { strict: false, max_removals: MAX_REMOVALS, source: "import".into(), column_map: None }
+    }
 }
 
 /// A picture that the network has not seen.
@@ -131,7 +151,7 @@ impl Catalogue {
             pending: Vec::new(),
             report: ImportReport {
                 skipped_rows: feed.problems.clone(),
-                warnings: feed.unknown_columns.iter().map(ToString::to_string).collect(),
+                warnings: feed.warnings().into_iter().chain(collisions(found)).collect(),
                 ..ImportReport::default()
             },
         };
@@ -178,7 +198,19 @@ impl Plan<'_> {
     }
 
     /// Writes the products and commits. Every pending picture must have been supplied.
+    ///
+    /// # Errors
+    /// [`Kind::Input`] where no product is left, or too many would be removed.
     pub fn finish(mut self) -> Result<ImportReport> {
+        let kept = self.kept()?;
+        self.write(kept).map_err(|error| sql_fault(&self.path, "change", error))?;
+        let path = self.path;
+        self.transaction.commit().map_err(|error| sql_fault(&path, "change", error))?;
+        Ok(self.report)
+    }
+
+    /// The products that have a picture, with those.
+    fn kept(&mut self) -> Result<Vec<(Product, Vec<Shown>)>> {
         let products = std::mem::take(&mut self.products);
         let mut kept = Vec::with_capacity(products.len());
         for planned in products {
@@ -193,37 +225,35 @@ impl Plan<'_> {
         if kept.is_empty() {
             return Err(self.nothing_usable());
         }
+        self.require_kept(&kept.iter().map(|(product, _)| product.id.as_str()).collect())?;
         self.report.skipped_rows.sort_by_key(|problem| problem.line);
         self.report.skipped_pictures.sort_by_key(|picture| picture.line);
-        self.write(kept).map_err(|error| sql_fault(&self.path, "change", error))?;
-        let path = self.path;
-        self.transaction.commit().map_err(|error| sql_fault(&path, "change", error))?;
-        Ok(self.report)
+        Ok(kept)
     }
 
     /// Reads what is there; forgets all descriptors where another model made them.
     fn load(&mut self) -> rusqlite::Result<()> {
-        let query = format!("select {PRODUCT_COLUMNS}, position, region from product");
+        let query = format!("select {PRODUCT_COLUMNS}, position, region from product_version where until is null");
         let mut statement = self.transaction.prepare(&query)?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
-            let region = row.get::<_, Option<String>>(13)?.and_then(|name| Region::named(&name));
-            let before = Before { product: product_from(row)?, position: row.get(12)?, region, pictures: Vec::new() };
+            let region = row.get::<_, Option<String>>(17)?.and_then(|name| Region::named(&name));
+            let before = Before { product: product_from(row)?, position: row.get(16)?, region, pictures: Vec::new() };
             self.before.insert(before.product.id.clone(), before);
         }
         drop(rows);
         drop(statement);
         let same = read_stamp(&self.transaction)?.is_some_and(|found| same_model(&found, &self.stamp));
         if !same {
-            return self.transaction.execute_batch("delete from picture; delete from content; delete from refusal;");
+            history::forget(&self.transaction)?;
+            let query = "delete from picture_version; delete from content; delete from refusal;";
+            return self.transaction.execute_batch(query);
         }
         self.load_contents()
     }
 
     fn load_contents(&mut self) -> rusqlite::Result<()> {
-        let mut statement = self
-            .transaction
-            .prepare("select product_id, position, source, content_id from picture order by product_id, position")?;
+        let mut statement = self.transaction.prepare("select product_id, position, source, content_id from picture")?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
             if let Some(before) = self.before.get_mut(row.get_ref(0)?.as_str()?) {
@@ -231,6 +261,7 @@ impl Plan<'_> {
                 before.pictures.push(Shown { position, link: row.get(2)?, content });
             }
         }
+        self.before.values_mut().for_each(|before| before.pictures.sort_by_key(|shown| shown.position));
         let query = "select sha256, region, id from content join descriptor on content_id = id";
         let mut statement = self.transaction.prepare(query)?;
         let mut rows = statement.query([])?;
@@ -254,7 +285,7 @@ impl Plan<'_> {
             match found {
                 // The same picture twice says nothing new.
                 Ok(file) if pictures.iter().any(|(_, _, other)| *other == file.sha256) => {}
-                Ok(PictureFile { path, sha256 }) => {
+                Ok(PictureFile { path, sha256, .. }) => {
                     pictures.push((position, link.to_owned(), sha256));
                     self.seen.insert((sha256, region));
                     self.contents.entry((sha256, region)).or_insert_with(|| {
@@ -286,7 +317,11 @@ impl Plan<'_> {
             return Err(Fault::new(Kind::Input, format!("the feed was refused: {first}{more}"))
                 .cure("correct it, or import without --strict to skip what cannot be used"));
         }
-        if self.products.is_empty() { Err(self.nothing_usable()) } else { Ok(()) }
+        if self.products.is_empty() {
+            return Err(self.nothing_usable());
+        }
+        // Before hours of embedding, not after.
+        self.require_kept(&self.products.iter().map(|planned| planned.product.id.as_str()).collect())
     }
 
     /// All that a strict import does not forgive.
@@ -340,34 +375,30 @@ impl Plan<'_> {
 
     fn write(&mut self, kept: Vec<(Product, Vec<Shown>)>) -> rusqlite::Result<()> {
         self.report.products = kept.len();
+        let generation = history::begin(&self.transaction, &self.options.source)?;
         for (position, (product, pictures)) in kept.into_iter().enumerate() {
             let position = position as i64;
-            match self.before.remove(&product.id) {
-                Some(before) if before.is(&product, &pictures) => {
-                    self.report.unchanged += 1;
-                    if before.position != position {
-                        let query = "update product set position = ? where id = ?";
-                        self.transaction.prepare_cached(query)?.execute(params![position, product.id])?;
-                    }
-                    continue;
-                }
-                Some(_) => self.report.updated += 1,
-                None => self.report.added += 1,
+            let before = self.before.remove(&product.id);
+            let same = self.count(before.as_ref(), &product, &pictures);
+            if !same || before.is_none_or(|before| before.position != position) {
+                write_product(&self.transaction, generation, position, &product, &pictures)?;
             }
-            write_product(&self.transaction, position, &product, &pictures)?;
         }
-        self.report.removed = self.before.len();
         for id in self.before.keys() {
-            self.transaction.prepare_cached("delete from product where id = ?")?.execute([id])?;
+            history::end_version(&self.transaction, id, generation)?;
         }
+        self.count_removed();
         self.write_refusals()?;
-        drop_unused_contents(&self.transaction)?;
         self.transaction.execute(
             "insert into model values (1, ?1, ?2, ?3) on conflict (id) do update
              set name = ?1, descriptor_hash = ?2, embedding = ?3",
             params![self.stamp.name, self.stamp.descriptor_hash, self.stamp.embedding as i64],
         )?;
-        Ok(())
+        if let Some(map) = &self.options.column_map {
+            write_setting(&self.transaction, COLUMN_MAP, &map.to_string())?;
+        }
+        let (added, updated, removed) = (self.report.added, self.report.updated, self.report.removed);
+        history::complete(&self.transaction, generation, Counts { added, updated, removed })
     }
 
     /// Keeps the refusals of this feed's pictures only.

@@ -22,13 +22,17 @@ fn picture(thumbnail_bytes: usize) -> ShopPicture {
 fn a_full_disk_is_a_storage_fault_and_leaves_the_old_catalogue() {
     let folder = tempfile::tempdir().unwrap();
     let stamp = ModelStamp { name: "m".into(), descriptor_hash: "h".into(), embedding: 2 };
-    let options = ImportOptions::default();
     let images = ImageFolder::open(folder.path()).unwrap();
     let mut catalogue = Catalogue::create_or_open(&folder.path().join("shop.db")).unwrap();
     let mut import = |text: &str, thumbnail_bytes: usize| {
         std::fs::write(folder.path().join("a.jpg"), text).unwrap();
         let feed = feed::parse(text.as_bytes()).unwrap();
-        let mut plan = catalogue.plan(&feed, &images.find_all(&feed), &stamp, options)?;
+        let mut plan = catalogue.plan(
+            &feed,
+            &images.find_all(&feed),
+            &stamp,
+            ImportOptions { max_removals: 1.0, ..ImportOptions::default() },
+        )?;
         plan.supply(0, Ok(picture(thumbnail_bytes)))?;
         plan.finish()?;
         let pages = catalogue.pragma_i64("page_count")?;

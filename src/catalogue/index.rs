@@ -1,27 +1,25 @@
 //! The search index: a gallery loaded from the catalogue, with what a screen says of each product.
+//!
+//! Rows of the feed with one `item_group_id` are one product with variants: it is found once, by its best picture, and the row
+//! says which variant that shows.
 
-use super::check::decode_embedding;
 use super::gallery::{Gallery, Hit};
+use super::index_rows::{Grouping, Variant, Variants, read_matrix, read_rows, read_variants};
 use super::product::{ContentId, ProductSummary};
+use super::stock::Stock;
 use super::store::Catalogue;
 use crate::fault::{Fault, Kind, Result};
 use crate::seam::region::may_be;
 use crate::seam::{EmbeddingHead, Region};
-use std::collections::HashMap;
-
-/// The column that holds the embeddings of a head.
-fn column(head: EmbeddingHead) -> &'static str {
-    match head {
-        EmbeddingHead::Match => "match_embedding",
-        EmbeddingHead::Aggregation => "aggregation_embedding",
-    }
-}
+use std::ops::Range;
 
 /// All products of a catalogue, searchable by one head. Lives in memory; later changes of the file do not reach it.
 #[derive(Clone, Debug)]
 pub struct Index {
     gallery: Gallery,
-    products: Vec<ProductSummary>,
+    variants: Variants,
+    /// Of each row of the gallery, the variant: the first that shows the picture.
+    row_variants: Vec<u32>,
     contents: Vec<ContentId>,
     /// What each product's texts say, then what [`Index::with_regions`] adds.
     regions: Vec<Option<Region>>,
@@ -29,6 +27,10 @@ pub struct Index {
     classes: Vec<Option<usize>>,
     /// For each region of a garment the products that it may be, by ordinal.
     seen_by: [Vec<bool>; 3],
+    /// The products that are found where the garment's region is not known; empty for all.
+    offered: Vec<bool>,
+    hide_out_of_stock: bool,
+    generation: Option<i64>,
 }
 
 impl Index {
@@ -38,24 +40,46 @@ impl Index {
     /// # Errors
     /// [`Kind::Catalogue`] where a descriptor has another length than `weight` or holds a value that is not finite.
     pub fn load(catalogue: &Catalogue, head: EmbeddingHead, weight: &[f32], bias: f32) -> Result<Self> {
+        Self::load_by(catalogue, head, weight, bias, Grouping::Style)
+    }
+
+    /// As [`Index::load`], by products or by variants.
+    pub fn load_by(
+        catalogue: &Catalogue,
+        head: EmbeddingHead,
+        weight: &[f32],
+        bias: f32,
+        by: Grouping,
+    ) -> Result<Self> {
         if weight.is_empty() || !weight.iter().all(|v| v.is_finite()) || !bias.is_finite() {
             return Err(Fault::new(Kind::Model, "the match head's weights are not finite numbers")
                 .cure("export the model anew"));
         }
+        let fail = |error| catalogue.fault("read", error);
         // One snapshot, even while an import commits.
-        let transaction =
-            catalogue.connection.unchecked_transaction().map_err(|error| catalogue.fault("read", error))?;
-        let (products, regions) = read_products(catalogue).map_err(|error| catalogue.fault("read", error))?;
-        let rows = read_rows(catalogue, head, weight.len(), &products)?;
+        let transaction = catalogue.connection.unchecked_transaction().map_err(fail)?;
+        let generation = catalogue.generation()?;
+        let mut variants = read_variants(catalogue, by).map_err(fail)?;
+        let rows = read_rows(catalogue, &variants).map_err(fail)?;
+        let matrix = read_matrix(catalogue, head, weight.len(), &rows, &variants)?;
         drop(transaction);
-        let gallery = Gallery::new(weight, bias, rows.matrix, rows.products);
+        let mut classes = vec![None; variants.groups.len()];
+        for row in &rows {
+            let class = usize::try_from(row.class).unwrap_or(usize::MAX);
+            classes[row.group as usize].get_or_insert(class);
+            variants.all[row.variant as usize].main.get_or_insert(row.content);
+        }
         let index = Index {
-            gallery,
-            products,
-            contents: rows.contents,
-            regions,
-            classes: rows.classes,
+            gallery: Gallery::new(weight, bias, matrix, rows.iter().map(|row| row.group).collect()),
+            regions: variants.regions.clone(),
+            variants,
+            row_variants: rows.iter().map(|row| row.variant).collect(),
+            contents: rows.iter().map(|row| row.content).collect(),
+            classes,
             seen_by: Default::default(),
+            offered: Vec::new(),
+            hide_out_of_stock: false,
+            generation,
         };
         Ok(index.with_regions(&[]))
     }
@@ -66,14 +90,54 @@ impl Index {
         for (region, class) in self.regions.iter_mut().zip(&self.classes) {
             *region = region.or_else(|| class.and_then(|class| of_class.get(class).copied().flatten()));
         }
-        self.seen_by =
-            Region::ALL.map(|query| self.regions.iter().map(|region| may_be(Some(query), *region)).collect());
+        self.filter();
         self
+    }
+
+    /// Finds no product that is out of stock in all its variants.
+    pub fn without_out_of_stock(mut self) -> Self {
+        self.hide_out_of_stock = true;
+        self.filter();
+        self
+    }
+
+    fn filter(&mut self) {
+        let offered = |group: &Range<u32>| {
+            let mut variants = self.variants.all[group.start as usize..group.end as usize].iter();
+            !self.hide_out_of_stock || variants.any(|variant| variant.product.stock() != Stock::Out)
+        };
+        let offered: Vec<bool> = self.variants.groups.iter().map(offered).collect();
+        let may = |query| {
+            self.regions.iter().zip(&offered).map(|(region, offered)| *offered && may_be(query, *region)).collect()
+        };
+        self.seen_by = Region::ALL.map(|region| may(Some(region)));
+        self.offered = if self.hide_out_of_stock { offered } else { Vec::new() };
+    }
+
+    /// Reads anew what is said of the products, where the catalogue is still of the generation that was loaded: prices and stock
+    /// may have changed. False where it is of another.
+    pub fn refresh(&mut self, catalogue: &Catalogue) -> Result<bool> {
+        let fail = |error| catalogue.fault("read", error);
+        let transaction = catalogue.connection.unchecked_transaction().map_err(fail)?;
+        if catalogue.generation()? != self.generation {
+            return Ok(false);
+        }
+        let mut fresh = read_variants(catalogue, self.variants.by).map_err(fail)?;
+        drop(transaction);
+        if fresh.groups != self.variants.groups {
+            return Ok(false);
+        }
+        for (fresh, old) in fresh.all.iter_mut().zip(&self.variants.all) {
+            fresh.main = old.main;
+        }
+        self.variants = fresh;
+        self.filter();
+        Ok(true)
     }
 
     /// As [`Index::search`], among the products alone that a garment of `region` may be.
     pub fn search_in(&self, street: &[f32], region: Option<Region>, k: usize) -> Vec<Hit> {
-        let among = region.map_or(&[][..], |region| &self.seen_by[region as usize]);
+        let among = region.map_or(self.offered.as_slice(), |region| &self.seen_by[region as usize]);
         self.gallery.search_among(street, k, among)
     }
 
@@ -84,22 +148,34 @@ impl Index {
 
     /// The k best products for a street embedding of the same head, best first: see [`Gallery::search`].
     pub fn search(&self, street: &[f32], k: usize) -> Vec<Hit> {
-        self.gallery.search(street, k)
+        self.search_in(street, None, k)
     }
 
-    /// What to show of the product with this ordinal.
+    /// The variants of the product with this ordinal, in the feed's order; at least one.
+    pub fn variants(&self, ordinal: usize) -> &[Variant] {
+        let group = &self.variants.groups[ordinal];
+        &self.variants.all[group.start as usize..group.end as usize]
+    }
+
+    /// The first variant of the product with this ordinal.
     pub fn product(&self, ordinal: usize) -> &ProductSummary {
-        &self.products[ordinal]
+        &self.variants(ordinal)[0].product
     }
 
-    /// All products by ordinal, in the feed's order.
-    pub fn products(&self) -> &[ProductSummary] {
-        &self.products
+    /// What the picture of a row shows: the variant that was recognized.
+    pub fn shown(&self, row: usize) -> &ProductSummary {
+        &self.variants.all[self.row_variants[row] as usize].product
     }
 
-    /// The ordinal of the product `id`.
+    /// All variants: those of a product stand together, products are in the feed's order.
+    pub fn products(&self) -> impl ExactSizeIterator<Item = &ProductSummary> {
+        self.variants.all.iter().map(|variant| &variant.product)
+    }
+
+    /// The ordinal of the product that has the variant `id`.
     pub fn ordinal(&self, id: &str) -> Option<usize> {
-        self.products.iter().position(|product| product.id == id)
+        let variant = self.variants.all.iter().position(|variant| variant.product.id == id)? as u32;
+        Some(self.variants.groups.partition_point(|group| group.end <= variant))
     }
 
     /// The picture behind a row, for [`Catalogue::picture_thumbnail`].
@@ -111,83 +187,12 @@ impl Index {
         &self.gallery
     }
 
-    /// Products, which may have several pictures each.
+    /// Products, which may have several variants and pictures each.
     pub fn len(&self) -> usize {
-        self.products.len()
+        self.variants.groups.len()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.products.is_empty()
+        self.len() == 0
     }
-}
-
-fn read_products(catalogue: &Catalogue) -> rusqlite::Result<(Vec<ProductSummary>, Vec<Option<Region>>)> {
-    let query = "select id, title, brand, price, color, size, availability, product_type, link, region
-                 from product order by position, id";
-    let mut statement = catalogue.connection.prepare(query)?;
-    let rows = statement.query_map([], |row| {
-        let region: Option<String> = row.get(9)?;
-        let product = ProductSummary {
-            id: row.get(0)?,
-            title: row.get(1)?,
-            brand: row.get(2)?,
-            price: row.get(3)?,
-            color: row.get(4)?,
-            size: row.get(5)?,
-            availability: row.get(6)?,
-            product_type: row.get(7)?,
-            link: row.get(8)?,
-        };
-        Ok((product, region.and_then(|name| Region::named(&name))))
-    })?;
-    rows.collect()
-}
-
-#[derive(Default)]
-struct Rows {
-    matrix: Vec<f32>,
-    products: Vec<u32>,
-    contents: Vec<ContentId>,
-    /// One a product.
-    classes: Vec<Option<usize>>,
-}
-
-/// Rows in order of ordinal, then position.
-fn read_rows(catalogue: &Catalogue, head: EmbeddingHead, length: usize, products: &[ProductSummary]) -> Result<Rows> {
-    let fail = |error| catalogue.fault("read", error);
-    let ordinals: HashMap<&str, u32> =
-        products.iter().zip(0u32..).map(|(product, n)| (product.id.as_str(), n)).collect();
-    let query = format!(
-        "select product_id, picture.content_id, {}, class from product join picture on product_id = product.id
-         join descriptor on descriptor.content_id = picture.content_id
-         and descriptor.region = coalesce(product.region, '')
-         order by product.position, product.id, picture.position",
-        column(head)
-    );
-    let count: i64 =
-        catalogue.connection.query_row("select count(*) from picture", [], |row| row.get(0)).map_err(fail)?;
-    let mut rows = Rows { classes: vec![None; products.len()], ..Rows::default() };
-    rows.matrix.reserve_exact(usize::try_from(count).unwrap_or(0) * length);
-    let mut statement = catalogue.connection.prepare(&query).map_err(fail)?;
-    let mut cursor = statement.query([]).map_err(fail)?;
-    while let Some(row) = cursor.next().map_err(fail)? {
-        let id = row.get_ref(0).and_then(|id| Ok(id.as_str()?)).map_err(fail)?;
-        let blob = row.get_ref(2).and_then(|blob| Ok(blob.as_blob()?)).map_err(fail)?;
-        let first = rows.matrix.len();
-        rows.matrix.extend(decode_embedding(blob));
-        if blob.len() != 4 * length || !rows.matrix[first..].iter().all(|value| value.is_finite()) {
-            return Err(unusable(catalogue, id));
-        }
-        let Some(&ordinal) = ordinals.get(id) else { return Err(unusable(catalogue, id)) };
-        rows.products.push(ordinal);
-        let class: i64 = row.get(3).map_err(fail)?;
-        rows.classes[ordinal as usize].get_or_insert(usize::try_from(class).unwrap_or(usize::MAX));
-        rows.contents.push(ContentId(row.get(1).map_err(fail)?));
-    }
-    Ok(rows)
-}
-
-fn unusable(catalogue: &Catalogue, id: &str) -> Fault {
-    let text = format!("the catalogue {}: a descriptor of product {id:?} cannot be used", catalogue.path().display());
-    Fault::new(Kind::Catalogue, text).cure(format!("run `{}`", super::store::import_command(catalogue.path())))
 }

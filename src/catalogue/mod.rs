@@ -1,34 +1,46 @@
 //! The shop's products: the store, the import of a feed, and the search over their descriptors.
 //!
 //! Reading order: [`product`] (plain values), `schema*.sql` and [`store`] (the SQLite file), [`records`] (list, show, remove,
-//! export), [`check`], [`feed`] (bytes to rows, pure), [`region`] (what
+//! export), [`check`], [`feed`] (any format's bytes to products, pure), [`region`] (what
 //! a product's texts say that it covers), [`images`] (a feed's link to a file), [`import`] with `rows` and
-//! [`report`] (all or nothing), [`gallery`] with `shortlist` and [`kernel`] (exact search, pure arithmetic), [`index`] (a
-//! gallery loaded from a store).
+//! [`report`] (all or nothing), [`history`] (generations and the way back), [`settings`] (what an import was told), [`gallery`] with `shortlist` and [`kernel`] (exact search, pure arithmetic), [`index`] (a
+//! gallery loaded from a store), [`price`] and [`stock`] (what is said of a product now), [`update`] (prices and stock between two
+//! imports).
 //!
 //! The only module that names rusqlite. It knows neither network nor camera: whoever imports brings the descriptors.
 
 pub mod check;
 pub mod feed;
 pub mod gallery;
+pub mod history;
 pub mod images;
 pub mod import;
 pub mod index;
+mod index_rows;
 pub mod kernel;
+pub mod price;
 pub mod product;
 pub mod records;
 pub mod region;
 pub mod report;
 mod rows;
+pub mod settings;
 mod shortlist;
+pub mod stock;
 pub mod store;
+pub mod update;
 
 pub use check::CheckReport;
-pub use feed::{Feed, parse as parse_feed};
+pub use feed::{ColumnMap, Feed, parse as parse_feed};
 pub use gallery::{Gallery, Hit};
+pub use history::Generation;
 pub use images::{Found, ImageFolder};
 pub use import::{ImportOptions, PendingPicture, Plan};
 pub use index::Index;
+pub use index_rows::{Grouping, Variant};
+pub use price::PriceLocale;
 pub use product::{ContentId, ModelStamp, PictureDetail, Product, ProductDetail, ProductSummary, ShopPicture};
-pub use report::{ImportReport, SkippedPicture};
+pub use report::{Change, ImportReport, SkippedPicture};
+pub use stock::{OutOfStock, SizeStock, Stock};
 pub use store::Catalogue;
+pub use update::{Addressed, ProductUpdate, Quantity};

@@ -9,7 +9,7 @@ pub struct Product {
     /// The shop's own identifier, unique in a catalogue.
     pub id: String,
     pub title: String,
-    /// A path under the picture folder, or a URL whose last part names a file there.
+    /// A path under the picture folder, or a URL the end of whose path names a file there.
     pub image_link: String,
     /// Further pictures of the same product.
     pub additional_image_links: Vec<String>,
@@ -22,8 +22,16 @@ pub struct Product {
     pub product_type: Option<String>,
     /// The product's page.
     pub link: Option<String>,
-    /// The same for all sizes and colours of one garment.
+    /// The same for all sizes and colours of one garment: variants of one product.
     pub item_group_id: Option<String>,
+    /// The price while `sale_price_effective_date` lasts; without one, always.
+    pub sale_price: Option<String>,
+    /// Two times of ISO 8601 with a slash between them.
+    pub sale_price_effective_date: Option<String>,
+    /// Pieces in stock: `3`, or by size, `S=3, M=0`.
+    pub quantity: Option<String>,
+    /// Where in the shop it hangs, for people.
+    pub location: Option<String>,
 }
 
 impl Product {
@@ -38,9 +46,26 @@ impl Product {
     }
 }
 
-/// Splits a feed's `additional_image_link`: a comma-separated list, empty parts dropped.
+/// Splits a feed's `additional_image_link`: a comma-separated list, empty parts dropped. After a web address only another one
+/// begins a new link: an address may hold commas.
 pub fn split_links(field: &str) -> Vec<String> {
-    field.split(',').map(str::trim).filter(|link| !link.is_empty()).map(str::to_owned).collect()
+    let mut links: Vec<String> = Vec::new();
+    for part in field.split(',') {
+        match links.last_mut() {
+            Some(before) if is_address(before) && !is_address(part.trim_start()) && !part.trim().is_empty() => {
+                before.push(',');
+                before.push_str(part.trim_end());
+            }
+            _ => links.push(part.trim().to_owned()),
+        }
+    }
+    links.retain(|link| !link.is_empty());
+    links
+}
+
+fn is_address(link: &str) -> bool {
+    link.starts_with("//")
+        || link.split_once("://").is_some_and(|(scheme, _)| scheme.bytes().all(|byte| byte.is_ascii_alphabetic()))
 }
 
 /// What a screen or a table shows of a product; kept in memory by the index.
@@ -55,6 +80,18 @@ pub struct ProductSummary {
     pub availability: Option<String>,
     pub product_type: Option<String>,
     pub link: Option<String>,
+    pub item_group_id: Option<String>,
+    pub sale_price: Option<String>,
+    pub sale_price_effective_date: Option<String>,
+    pub quantity: Option<String>,
+    pub location: Option<String>,
+}
+
+impl ProductSummary {
+    /// What all variants of the product have in common: the group, or the id of a product without one.
+    pub fn group(&self) -> &str {
+        self.item_group_id.as_deref().unwrap_or(&self.id)
+    }
 }
 
 /// Names one picture's content in a catalogue file.
@@ -107,4 +144,18 @@ pub struct ShopPicture {
     pub detection: Detection,
     /// At most 480 pixels on its long side.
     pub thumbnail_jpeg: Vec<u8>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_are_split_at_commas_that_are_not_part_of_an_address() {
+        assert_eq!(split_links("a.jpg, b.jpg ,,c d.jpg"), ["a.jpg", "b.jpg", "c d.jpg"]);
+        let cloud = "https://c.example/w_200,h_300/V101.jpg";
+        assert_eq!(split_links(&format!("{cloud}, {cloud},http://h/b.jpg")), [cloud, cloud, "http://h/b.jpg"]);
+        assert_eq!(split_links(&format!("a.jpg,{cloud}")), ["a.jpg", cloud]);
+        assert_eq!(split_links(&format!("{cloud},")), [cloud]);
+    }
 }

@@ -1,19 +1,19 @@
-//! Products one by one: list, show, remove, export, thumbnails.
+//! Products one by one: list, show, export, thumbnails.
 
 use super::product::{ContentId, PictureDetail, Product, ProductDetail, split_links};
 use super::store::Catalogue;
 use crate::fault::{Fault, Kind, Result};
-use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior};
+use rusqlite::{Connection, OptionalExtension, Row};
 use std::fmt::Write as _;
 use std::io;
 
 /// All columns of `product` but its position, in the order of [`product_from`] and [`EXPORT_COLUMNS`].
 pub(super) const PRODUCT_COLUMNS: &str =
     "id, title, link, image_link, additional_image_link, availability, price, brand,
-    color, size, product_type, item_group_id";
+    color, size, product_type, item_group_id, sale_price, sale_price_effective_date, quantity, location";
 
 /// The header of an export: Google Merchant's names.
-pub const EXPORT_COLUMNS: [&str; 12] = [
+pub const EXPORT_COLUMNS: [&str; 16] = [
     "id",
     "title",
     "link",
@@ -26,6 +26,10 @@ pub const EXPORT_COLUMNS: [&str; 12] = [
     "size",
     "product_type",
     "item_group_id",
+    "sale_price",
+    "sale_price_effective_date",
+    "quantity",
+    "location",
 ];
 
 /// Reads the [`PRODUCT_COLUMNS`], which stand first in the row.
@@ -44,20 +48,49 @@ pub(super) fn product_from(row: &Row) -> rusqlite::Result<Product> {
         size: row.get(9)?,
         product_type: row.get(10)?,
         item_group_id: row.get(11)?,
+        sale_price: row.get(12)?,
+        sale_price_effective_date: row.get(13)?,
+        quantity: row.get(14)?,
+        location: row.get(15)?,
     })
+}
+
+impl Product {
+    /// The values of [`EXPORT_COLUMNS`].
+    pub fn fields(&self) -> [String; 16] {
+        let text = |field: &Option<String>| field.clone().unwrap_or_default();
+        [
+            self.id.clone(),
+            self.title.clone(),
+            text(&self.link),
+            self.image_link.clone(),
+            self.additional_image_links.join(","),
+            text(&self.availability),
+            text(&self.price),
+            text(&self.brand),
+            text(&self.color),
+            text(&self.size),
+            text(&self.product_type),
+            text(&self.item_group_id),
+            text(&self.sale_price),
+            text(&self.sale_price_effective_date),
+            text(&self.quantity),
+            text(&self.location),
+        ]
+    }
 }
 
 impl Catalogue {
     /// All products in the feed's order, each with the number of its pictures.
     pub fn list(&self) -> Result<Vec<(Product, usize)>> {
         let query = format!(
-            "select {PRODUCT_COLUMNS}, (select count(*) from picture where product_id = product.id)
+            "select {PRODUCT_COLUMNS}, (select count(*) from picture_version as shown where shown.product_id = product.id and shown.since = product.since)
              from product order by position, id"
         );
         let read = || {
             let mut statement = self.connection.prepare(&query)?;
             let rows = statement.query_map([], |row| {
-                let pictures: i64 = row.get(12)?;
+                let pictures: i64 = row.get(16)?;
                 Ok((product_from(row)?, usize::try_from(pictures).unwrap_or(0)))
             })?;
             rows.collect::<rusqlite::Result<Vec<_>>>()
@@ -75,23 +108,6 @@ impl Catalogue {
                 .transpose()
         };
         read().map_err(|error| self.fault("read", error))
-    }
-
-    /// Takes the product `id` out, with the pictures that no other product shows.
-    ///
-    /// # Errors
-    /// [`Kind::Usage`] where there is no such product.
-    pub fn remove(&mut self, id: &str) -> Result<()> {
-        let path = self.path.clone();
-        let fail = |error| super::store::sql_fault(&path, "change", error);
-        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fail)?;
-        let removed = transaction.execute("delete from product where id = ?", [id]).map_err(fail)?;
-        if removed == 0 {
-            return Err(Fault::new(Kind::Usage, format!("the catalogue {} has no product {id:?}", path.display()))
-                .cure("see `vetrina catalogue list`"));
-        }
-        drop_unused_contents(&transaction).map_err(fail)?;
-        transaction.commit().map_err(fail)
     }
 
     /// The JPEG thumbnail of a product's first picture; `None` where there is no such product.
@@ -122,31 +138,12 @@ impl Catalogue {
         let mut write = || -> io::Result<()> {
             csv.write_record(EXPORT_COLUMNS)?;
             for (product, _) in &products {
-                csv.write_record(fields_of(product))?;
+                csv.write_record(product.fields())?;
             }
             csv.flush()
         };
         write().map_err(|error| Fault::new(Kind::Storage, "cannot write the export").cause(error))
     }
-}
-
-/// The fields of [`EXPORT_COLUMNS`].
-fn fields_of(product: &Product) -> [String; 12] {
-    let text = |field: &Option<String>| field.clone().unwrap_or_default();
-    [
-        product.id.clone(),
-        product.title.clone(),
-        text(&product.link),
-        product.image_link.clone(),
-        product.additional_image_links.join(","),
-        text(&product.availability),
-        text(&product.price),
-        text(&product.brand),
-        text(&product.color),
-        text(&product.size),
-        text(&product.product_type),
-        text(&product.item_group_id),
-    ]
 }
 
 fn pictures_of(connection: &Connection, id: &str) -> rusqlite::Result<Vec<PictureDetail>> {
@@ -180,13 +177,14 @@ pub(super) fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// Deletes contents (and with them descriptors) that no product shows, and descriptors of regions that none asks for.
+/// Deletes contents (and with them descriptors) that no kept generation shows, and descriptors of regions that none asks for.
 pub(super) fn drop_unused_contents(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch(
-        "delete from content where not exists (select 1 from picture where content_id = content.id);
+        "delete from content where not exists (select 1 from picture_version where content_id = content.id);
          delete from descriptor where not exists (
-           select 1 from picture join product on product.id = picture.product_id
-           where picture.content_id = descriptor.content_id and coalesce(product.region, '') = descriptor.region
+           select 1 from picture_version as shown join product_version as product
+           on product.id = shown.product_id and product.since = shown.since
+           where shown.content_id = descriptor.content_id and coalesce(product.region, '') = descriptor.region
          );",
     )
 }

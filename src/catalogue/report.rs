@@ -12,7 +12,29 @@ pub struct SkippedPicture {
     pub reason: String,
 }
 
-/// What an import did.
+/// Changes that a report lists; all are counted.
+pub const MOST_CHANGES: usize = 1000;
+
+/// What an import does to one product.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "change", rename_all = "lowercase")]
+pub enum Change {
+    Added {
+        id: String,
+        title: String,
+    },
+    Updated {
+        id: String,
+        /// Columns whose values differ, and `pictures`.
+        fields: Vec<&'static str>,
+    },
+    Removed {
+        id: String,
+        title: String,
+    },
+}
+
+/// What an import did, or would do.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct ImportReport {
     /// Products in the catalogue now.
@@ -25,10 +47,14 @@ pub struct ImportReport {
     pub removed: usize,
     pub skipped_rows: Vec<Problem>,
     pub skipped_pictures: Vec<SkippedPicture>,
-    /// Unknown columns.
+    /// Unknown columns, pictures found by their names alone, and the like.
     pub warnings: Vec<String>,
     /// Different pictures that went through the network.
     pub pictures_embedded: usize,
     /// Different pictures whose descriptors were there already.
     pub pictures_reused: usize,
+    /// Different pictures that the network has yet to see: of a preview.
+    pub pictures_pending: usize,
+    /// At most [`MOST_CHANGES`].
+    pub changes: Vec<Change>,
 }

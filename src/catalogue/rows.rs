@@ -1,5 +1,6 @@
 //! Writing rows: what an import puts into the tables.
 
+use super::history;
 use super::images::Sha;
 use super::product::{Product, ShopPicture};
 use super::records::PRODUCT_COLUMNS;
@@ -63,19 +64,18 @@ pub(super) fn region_key(region: Option<Region>) -> &'static str {
     region.map_or("", Region::name)
 }
 
-/// Stores a product and the pictures that show it, in place of what was there.
+/// Stores a product and the pictures that show it from `generation` on, in place of what was there.
 pub(super) fn write_product(
     transaction: &Transaction,
+    generation: i64,
     position: i64,
     product: &Product,
     pictures: &[Shown],
 ) -> rusqlite::Result<()> {
+    history::end_version(transaction, &product.id, generation)?;
     let query = format!(
-        "insert into product ({PRODUCT_COLUMNS}, position, region)
-         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
-         on conflict (id) do update set title = ?2, link = ?3, image_link = ?4, additional_image_link = ?5,
-         availability = ?6, price = ?7, brand = ?8, color = ?9, size = ?10, product_type = ?11, item_group_id = ?12,
-         position = ?13, region = ?14"
+        "insert into product_version ({PRODUCT_COLUMNS}, since, position, region)
+         values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
     );
     transaction.prepare_cached(&query)?.execute(params![
         product.id,
@@ -90,13 +90,17 @@ pub(super) fn write_product(
         product.size,
         product.product_type,
         product.item_group_id,
+        product.sale_price,
+        product.sale_price_effective_date,
+        product.quantity,
+        product.location,
+        generation,
         position,
         product.region().map(Region::name),
     ])?;
-    transaction.prepare_cached("delete from picture where product_id = ?")?.execute([&product.id])?;
-    let mut insert = transaction.prepare_cached("insert into picture values (?, ?, ?, ?)")?;
+    let mut insert = transaction.prepare_cached("insert into picture_version values (?, ?, ?, ?, ?)")?;
     for shown in pictures {
-        insert.execute(params![product.id, shown.position, shown.link, shown.content])?;
+        insert.execute(params![product.id, generation, shown.position, shown.link, shown.content])?;
     }
     Ok(())
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 const APPLICATION_ID: i32 = 0x5654_5241;
 
 /// Step n takes a file from schema n to n + 1. The one migration path: steps are only ever added.
-const MIGRATIONS: [&str; 2] = [include_str!("schema.sql"), include_str!("schema-2.sql")];
+const MIGRATIONS: [&str; 3] = [include_str!("schema.sql"), include_str!("schema-2.sql"), include_str!("schema-3.sql")];
 
 /// How long to wait for another process before it is reported.
 const BUSY_TIMEOUT: Duration = Duration::from_millis(400);
@@ -73,6 +73,21 @@ impl Catalogue {
         let mut catalogue = Catalogue { connection, path };
         catalogue.prepare(true)?;
         Ok(catalogue)
+    }
+
+    /// Deletes a catalogue's file and what SQLite keeps beside it: of a first import that was refused.
+    pub fn delete(path: &Path) -> Result<()> {
+        for ending in ["-wal", "-shm", ""] {
+            let mut name = path.as_os_str().to_owned();
+            name.push(ending);
+            match std::fs::remove_file(&name) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(Fault::io(Kind::Storage, "delete", Path::new(&name), error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     fn connect(path: &Path, create: bool) -> Result<Self> {

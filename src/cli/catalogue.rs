@@ -1,9 +1,11 @@
-//! `vetrina catalogue`: import, list, show, remove, check, export.
+//! `vetrina catalogue`: import, history, undo, list, show, remove, check, export.
+
+mod history;
 
 use super::places;
 use super::progress::{ImportProgressBar, ProgressFormat};
 use super::table::{Table, done, json, print};
-use crate::catalogue::{Catalogue, CheckReport, ImportOptions, ImportReport, ProductDetail};
+use crate::catalogue::{Catalogue, CheckReport, ColumnMap, ImportOptions, ImportReport, ProductDetail};
 use crate::fault::{Fault, Kind, Result};
 use crate::machine;
 use crate::pipeline::import::{self, ImportRequest};
@@ -24,8 +26,12 @@ pub struct CatalogueArgs {
 
 #[derive(Subcommand, Clone, Debug)]
 pub enum CatalogueCommand {
-    /// Make the catalogue from a feed (CSV or TSV with Google Merchant columns), all or nothing
+    /// Make the catalogue from a feed (Google Merchant, Shopify or WooCommerce; CSV, TSV, XML, JSON, XLSX), all or nothing
     Import(ImportArgs),
+    /// List the last generations of the catalogue: what the last imports made of it
+    History(DbArgs),
+    /// Make the catalogue what it was before the last import, or in another kept generation
+    Undo(UndoArgs),
     /// List the products
     List(DbArgs),
     /// Show one product with its pictures
@@ -40,7 +46,7 @@ pub enum CatalogueCommand {
 
 #[derive(Args, Clone, Debug)]
 pub struct ImportArgs {
-    /// CSV or TSV; id, title and image_link are required
+    /// The feed, in any of the formats; - is standard input
     pub feed: PathBuf,
     /// Folder that the feed's image_link paths start from
     #[arg(long, value_name = "DIR")]
@@ -51,9 +57,21 @@ pub struct ImportArgs {
     /// Model folder [default: the shipped one]
     #[arg(long, value_name = "DIR")]
     pub model: Option<PathBuf>,
+    /// Which columns are which, where their names do not say it: id=SKU,title=Name,image_link=Photo; kept for the next import
+    #[arg(long, value_name = "FIELD=COLUMN,...")]
+    pub map: Option<String>,
     /// Refuse the feed if any row, picture or column cannot be used
     #[arg(long)]
     pub strict: bool,
+    /// Say what would change, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// The largest part of the products that the import may remove, in percent
+    #[arg(long, value_name = "PERCENT", default_value_t = 10, value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub max_removals: u8,
+    /// Remove all products that the feed does not have, however many they are
+    #[arg(long, conflicts_with = "max_removals")]
+    pub allow_removals: bool,
     /// Print the report as JSON
     #[arg(long)]
     pub json: bool,
@@ -84,6 +102,15 @@ pub struct ProductArgs {
 }
 
 #[derive(Args, Clone, Debug)]
+pub struct UndoArgs {
+    #[command(flatten)]
+    pub db: DbArgs,
+    /// The generation to bring back, a number of `history` [default: the one before the newest]
+    #[arg(long, value_name = "N")]
+    pub to: Option<i64>,
+}
+
+#[derive(Args, Clone, Debug)]
 pub struct CheckArgs {
     #[command(flatten)]
     pub db: DbArgs,
@@ -105,6 +132,8 @@ pub struct ExportArgs {
 pub fn run(args: &CatalogueArgs) -> Result<()> {
     match &args.command {
         CatalogueCommand::Import(args) => import(args),
+        CatalogueCommand::History(args) => history::history(args),
+        CatalogueCommand::Undo(args) => history::undo(args),
         CatalogueCommand::List(args) => list(args),
         CatalogueCommand::Show(args) => show(args),
         CatalogueCommand::Remove(args) => remove(args),
@@ -114,13 +143,15 @@ pub fn run(args: &CatalogueArgs) -> Result<()> {
 }
 
 impl ImportArgs {
-    fn request(&self) -> ImportRequest {
-        ImportRequest {
-            feed: self.feed.clone(),
-            images: self.images.clone(),
-            catalogue: self.db.clone(),
-            options: ImportOptions { strict: self.strict },
-        }
+    fn request(&self) -> Result<ImportRequest> {
+        let options = ImportOptions {
+            strict: self.strict,
+            max_removals: if self.allow_removals { 1.0 } else { f64::from(self.max_removals) / 100.0 },
+            column_map: self.map.as_deref().map(ColumnMap::parse).transpose()?,
+            ..ImportOptions::default()
+        };
+        let (feed, images, catalogue) = (self.feed.clone(), self.images.clone(), self.db.clone());
+        Ok(ImportRequest { feed, images, catalogue, options, dry_run: self.dry_run })
     }
 }
 
@@ -129,7 +160,8 @@ fn import(args: &ImportArgs) -> Result<()> {
         machine::step_back();
     }
     let mut progress = ImportProgressBar::new(args.progress);
-    let work = || import::import(&args.request(), &places::model(&args.model)?, |step| progress.show(step));
+    let request = args.request()?;
+    let work = || import::import(&request, &places::model(&args.model)?, |step| progress.show(step));
     let Some(report) = args.progress.conclude(work)? else { return Ok(()) };
     if args.json {
         return print(&json(&report)?);
@@ -142,6 +174,9 @@ fn import(args: &ImportArgs) -> Result<()> {
     }
     for picture in &report.skipped_pictures {
         eprintln!("line {}: picture skipped: {}", picture.line, picture.reason);
+    }
+    if args.dry_run {
+        return print(&history::preview_text(&report));
     }
     print(&import_text(&report, &args.db))
 }
@@ -211,6 +246,10 @@ fn product_text(detail: &ProductDetail) -> String {
         ("product_type", &product.product_type),
         ("link", &product.link),
         ("item_group_id", &product.item_group_id),
+        ("sale_price", &product.sale_price),
+        ("sale_price_effective_date", &product.sale_price_effective_date),
+        ("quantity", &product.quantity),
+        ("location", &product.location),
     ];
     for (name, value) in fields {
         lines.extend(value.as_ref().map(|value| format!("  {name}: {value}")));

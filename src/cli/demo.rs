@@ -115,6 +115,7 @@ pub fn import_demo(demo: &Path, db: &Path, model: &Path) -> Result<ImportReport>
         images: demo.into(),
         catalogue: db.into(),
         options: ImportOptions::default(),
+        dry_run: false,
     };
     let mut progress = ImportProgressBar::default();
     import(&request, model, |step| progress.show(step))

@@ -35,6 +35,9 @@ pub struct EvalArgs {
     /// The shop's photos for --pairs (CSV): garment_id, file, category
     #[arg(long, value_name = "FILE", requires = "pairs")]
     pub gallery: Option<PathBuf>,
+    /// What of --pairs is one product: a garment_id, or all that have the same `style` in the gallery
+    #[arg(long, value_enum, default_value_t = By::Variant)]
+    pub by: By,
     /// Model folder [default: the shipped one]
     #[arg(long, value_name = "DIR")]
     pub model: Option<PathBuf>,
@@ -61,6 +64,15 @@ pub struct EvalArgs {
     /// Draw wrong answers as PNG: queries whose product was not first, that product, and those ranked before it
     #[arg(long, value_name = "FILE")]
     pub errors: Option<PathBuf>,
+}
+
+/// What is one product.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum By {
+    /// All colours and sizes of a garment
+    Style,
+    /// Each colour by itself
+    Variant,
 }
 
 /// What is done to a frame first.

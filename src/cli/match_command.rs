@@ -116,7 +116,12 @@ fn input_json(input: &str, answers: &[GarmentAnswer], classes: &[String]) -> Val
                 .map(|(place, found)| {
                     json!({
                         "id": found.product.id,
+                        "group": found.product.group(),
                         "title": found.product.title,
+                        "color": found.product.color,
+                        "size": found.product.size,
+                        "price": found.product.price,
+                        "location": found.product.location,
                         "score": found.score,
                         "rank": place + 1,
                     })

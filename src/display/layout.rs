@@ -5,6 +5,7 @@
 //! for each of the most prominent garments. Parts of a screen never overlap and never leave the panel; tests/screens.rs tries.
 
 mod cards;
+mod details;
 mod labels;
 mod split;
 
@@ -174,6 +175,15 @@ pub struct CardPlace {
     pub brand_style: Style,
     pub price: Option<Rect<Panel>>,
     pub price_style: Style,
+    /// Struck through, beside the price.
+    pub price_before: Option<Rect<Panel>>,
+    pub price_before_style: Style,
+    pub location: Option<Rect<Panel>>,
+    pub stock: Option<Rect<Panel>>,
+    /// As many of the card's sizes as there is room for.
+    pub sizes: Vec<Rect<Panel>>,
+    /// As many of its other colours.
+    pub swatches: Vec<Rect<Panel>>,
     pub sure_style: Style,
     /// How sure, in words, and below it as a bar.
     pub sure: Option<Rect<Panel>>,
@@ -194,6 +204,12 @@ impl CardPlace {
             brand_style: theme::BODY,
             price: None,
             price_style: theme::PRICE,
+            price_before: None,
+            price_before_style: theme::BODY,
+            location: None,
+            stock: None,
+            sizes: Vec::new(),
+            swatches: Vec::new(),
             sure: None,
             sure_style: theme::SURE,
             bar: None,
@@ -203,8 +219,10 @@ impl CardPlace {
 
     /// Everything on the card.
     pub fn parts(&self) -> Vec<Rect<Panel>> {
-        let optional = [self.brand, self.price, self.sure, self.bar, self.qr];
-        [self.picture, self.title].into_iter().chain(optional.into_iter().flatten()).collect()
+        let optional =
+            [self.brand, self.price, self.price_before, self.location, self.stock, self.sure, self.bar, self.qr];
+        let several = self.sizes.iter().chain(&self.swatches).copied();
+        [self.picture, self.title].into_iter().chain(optional.into_iter().flatten()).chain(several).collect()
     }
 }
 

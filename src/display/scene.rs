@@ -45,18 +45,36 @@ pub struct GarmentMatches {
 }
 
 /// A product as the shopper sees it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Card {
     pub title: String,
     pub brand: Option<String>,
-    /// As the shop writes it: "39.90 EUR".
+    /// What it costs now, as the shop or the locale writes it: "39.90 EUR".
     pub price: Option<String>,
+    /// The higher price before the sale that is on: struck through.
+    pub price_before: Option<String>,
+    /// The sizes that are sold, in the shop's order.
+    pub sizes: Vec<SizeMark>,
+    /// The other colours that are sold, a picture each.
+    pub other_colors: Vec<Arc<Picture>>,
+    /// Where in the shop it hangs.
+    pub location: Option<String>,
+    /// What is to be said of the stock: "Only a few left".
+    pub stock: Option<String>,
     /// Where the product can be bought or found: shown as a QR code.
     pub link: Option<String>,
     /// `None`: a drawn placeholder.
     pub picture: Option<Arc<Picture>>,
     /// Probability that it is this very product, 0 to 1.
     pub sure: f32,
+}
+
+/// One size on a card.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SizeMark {
+    pub text: String,
+    /// Not in stock: struck through.
+    pub sold_out: bool,
 }
 
 /// The line at the bottom.

@@ -4,6 +4,7 @@ use crate::fault::{Fault, Kind, Result};
 use crate::geometry::{Camera, Rect};
 use crate::seam::Region;
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// One worn garment.
@@ -29,6 +30,8 @@ pub struct GalleryRow {
     pub file: PathBuf,
     /// The shop's product type.
     pub category: Option<String>,
+    /// What the garment is in all its colours, as `item_group_id` in a feed.
+    pub style: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -49,6 +52,7 @@ struct RawGallery {
     garment_id: String,
     file: String,
     category: Option<String>,
+    style: Option<String>,
 }
 
 /// Reads a table of queries: `query_id`, `file`, `x0`, `y0`, `x1`, `y1`, `garment_id`; `region` and `frame` where there are
@@ -71,14 +75,28 @@ pub fn read_queries(path: &Path) -> Result<Vec<QueryRow>> {
     })
 }
 
-/// Reads a table of a shop's photos: `garment_id`, `file`; `category` where there is one.
+/// Makes all colours of a style one garment: in the gallery, and in what the queries are. A garment without a style stays itself.
+pub fn by_style(queries: &mut [QueryRow], gallery: &mut [GalleryRow]) {
+    let styles: BTreeMap<String, String> =
+        gallery.iter().filter_map(|row| Some((row.garment.clone(), row.style.clone()?))).collect();
+    let garments =
+        queries.iter_mut().map(|query| &mut query.garment).chain(gallery.iter_mut().map(|row| &mut row.garment));
+    for garment in garments {
+        if let Some(style) = styles.get(garment) {
+            garment.clone_from(style);
+        }
+    }
+}
+
+/// Reads a table of a shop's photos: `garment_id`, `file`; `category` and `style` where there is one.
 ///
 /// # Errors
 /// [`Kind::Input`], naming file and line.
 pub fn read_gallery(path: &Path) -> Result<Vec<GalleryRow>> {
     rows(path, |raw: RawGallery, folder| {
         let category = raw.category.filter(|category| !category.trim().is_empty());
-        Some(GalleryRow { garment: raw.garment_id, file: folder.join(raw.file), category })
+        let style = raw.style.filter(|style| !style.trim().is_empty());
+        Some(GalleryRow { garment: raw.garment_id, file: folder.join(raw.file), category, style })
     })
 }
 
@@ -104,6 +122,16 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), text).unwrap();
         file
+    }
+
+    #[test]
+    fn colours_of_one_style_are_one_garment() {
+        let gallery = file("garment_id,style,file\ng1-red,g1,a.jpg\ng1-blue,g1,b.jpg\nh,,c.jpg\n");
+        let queries = file("query_id,file,x0,y0,x1,y1,garment_id\nq,a.jpg,1,2,3,4,g1-blue\nr,a.jpg,1,2,3,4,h\n");
+        let (mut queries, mut gallery) = (read_queries(queries.path()).unwrap(), read_gallery(gallery.path()).unwrap());
+        by_style(&mut queries, &mut gallery);
+        assert_eq!(gallery.iter().map(|row| row.garment.as_str()).collect::<Vec<_>>(), ["g1", "g1", "h"]);
+        assert_eq!(queries.iter().map(|row| row.garment.as_str()).collect::<Vec<_>>(), ["g1", "h"]);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use crate::fault::Result;
 use crate::network::Manifest;
 use crate::pipeline::matcher::Matcher;
 use crate::pipeline::recognizer::Recognizer;
+use crate::pipeline::settings::OutOfStock;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread::{Builder, available_parallelism};
@@ -29,7 +30,8 @@ pub fn everything(settings: &LiveSettings) -> Result<Loaded> {
 
 /// Opens the catalogue and loads its index.
 pub fn matcher(settings: &LiveSettings, manifest: &Manifest) -> Result<Matcher> {
-    Matcher::load(Catalogue::open(&settings.catalogue)?, manifest)
+    let matcher = Matcher::load(Catalogue::open(&settings.catalogue)?, manifest)?;
+    Ok(if settings.pipeline.out_of_stock == OutOfStock::Hide { matcher.without_out_of_stock() } else { matcher })
 }
 
 /// Frame workers for these settings.

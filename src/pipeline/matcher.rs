@@ -1,7 +1,7 @@
 //! From an aggregated embedding to products: the catalogue's index, and the pictures of the products that are shown.
 
 use crate::capture::decode_picture;
-use crate::catalogue::{Catalogue, ContentId, Hit, Index, ModelStamp, ProductSummary};
+use crate::catalogue::{Catalogue, ContentId, Hit, Index, ModelStamp, ProductSummary, Stock, Variant};
 use crate::fault::Result;
 use crate::frame::Picture;
 use crate::network::Manifest;
@@ -12,16 +12,24 @@ use std::sync::Arc;
 /// One product of the catalogue that a garment was matched with.
 #[derive(Clone, Debug)]
 pub struct Match {
+    /// The variant that the best picture shows: it says which colour was recognized.
     pub product: ProductSummary,
+    /// All variants of the product, in the feed's order.
+    pub variants: Vec<Variant>,
     /// Higher is better; the rank is by this.
     pub logit: f32,
     /// The published match score, 0 to 1.
     pub score: f32,
     /// The best picture of the product, once [`Matcher::load_picture`] has loaded it and where there is one.
     pub picture: Option<Arc<Picture>>,
+    /// Likewise the first picture of each other colour.
+    pub other_colors: Vec<Arc<Picture>>,
     /// Which of the catalogue's pictures that is.
     content: ContentId,
 }
+
+/// Other colours that a card shows.
+const MOST_COLORS: usize = 6;
 
 /// Decoded product pictures that are kept.
 const KEPT_PICTURES: usize = 64;
@@ -63,7 +71,7 @@ impl Matcher {
 
     /// Products in the catalogue.
     pub fn products(&self) -> usize {
-        self.index.products().len()
+        self.index.len()
     }
 
     /// Changes whenever another process has changed the catalogue's file: this matcher then does not know the newest.
@@ -86,10 +94,12 @@ impl Matcher {
         found
             .into_iter()
             .map(|hit| Match {
-                product: self.index.product(hit.product).clone(),
+                product: self.index.shown(hit.row).clone(),
                 logit: hit.logit,
                 score: hit.score(),
+                variants: self.index.variants(hit.product).to_vec(),
                 picture: None,
+                other_colors: Vec::new(),
                 content: self.index.content(hit.row),
             })
             .collect()
@@ -100,9 +110,35 @@ impl Matcher {
         self.threshold.is_none_or(|threshold| found.logit >= threshold)
     }
 
+    /// Finds no product that is out of stock in all its variants.
+    pub fn without_out_of_stock(self) -> Self {
+        Matcher { index: self.index.without_out_of_stock(), ..self }
+    }
+
+    /// Takes over changed prices and stock, if nothing else of the catalogue has changed. False where it must be loaded anew.
+    pub fn refresh(&mut self) -> Result<bool> {
+        self.index.refresh(&self.catalogue)
+    }
+
+    /// Says of a match what is known now; true where that is something else. For matches of this catalogue, after
+    /// [`Matcher::refresh`].
+    pub fn renew(&self, found: &mut Match) -> bool {
+        let Some(ordinal) = self.index.ordinal(&found.product.id) else { return false };
+        let variants = self.index.variants(ordinal);
+        if variants == found.variants.as_slice() {
+            return false;
+        }
+        found.variants = variants.to_vec();
+        if let Some(variant) = variants.iter().find(|variant| variant.product.id == found.product.id) {
+            found.product = variant.product.clone();
+        }
+        true
+    }
+
     /// Loads the product's picture for a match that is to be shown.
     pub fn load_picture(&mut self, found: &mut Match) {
         found.picture = self.picture(found.content);
+        found.other_colors = other_colors(found).into_iter().filter_map(|content| self.picture(content)).collect();
     }
 
     /// A thumbnail that cannot be loaded is a match without a picture, and a line in the log.
@@ -125,6 +161,21 @@ impl Matcher {
         self.pictures.insert(content, picture.clone());
         picture
     }
+}
+
+/// The first picture of each colour but the one that was recognized, unless it is sold out.
+fn other_colors(found: &Match) -> Vec<ContentId> {
+    let mut seen = vec![found.product.color.as_deref()];
+    let mut contents = Vec::new();
+    for variant in found.variants.iter().filter(|variant| variant.product.stock() != Stock::Out) {
+        let color = variant.product.color.as_deref();
+        if !seen.contains(&color) {
+            seen.push(color);
+            contents.extend(variant.main.filter(|main| *main != found.content));
+        }
+    }
+    contents.truncate(MOST_COLORS);
+    contents
 }
 
 fn log_it(fault: crate::fault::Fault) {

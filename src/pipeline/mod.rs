@@ -17,6 +17,7 @@ pub mod graph_inputs;
 pub mod import;
 pub mod matcher;
 pub mod presenter;
+mod product_card;
 pub mod recognizer;
 pub mod same_person;
 pub mod second_pass;

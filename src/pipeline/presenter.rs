@@ -2,10 +2,11 @@
 
 use super::dedup_products::{RankedProducts, dedup_products};
 use super::matcher::Match;
-use super::settings::PipelineSettings;
+use super::product_card::{card, is_sold_out};
+use super::settings::{OutOfStock, PipelineSettings};
 use super::track_matches::{MatchesByTrack, TrackMatches};
 use super::tracking::TrackedGarment;
-use crate::display::scene::{Card, Garment, GarmentMatches, Scene, StatusLine};
+use crate::display::scene::{Garment, GarmentMatches, Scene, StatusLine};
 use crate::frame::Picture;
 use std::sync::Arc;
 
@@ -24,7 +25,12 @@ pub fn scene(
         let Some(kept) = kept else { continue };
         let found = matches_by_track.get(&seen.track).filter(|_| matches.len() < settings.max_garments);
         if let Some(found) = found {
-            let cards = kept.into_iter().map(|index| card(&found.matches[index])).collect();
+            let mut shown: Vec<&Match> = kept.into_iter().map(|index| &found.matches[index]).collect();
+            if settings.out_of_stock != OutOfStock::Show {
+                // Stable: both kinds stay in the order of their match.
+                shown.sort_by_key(|found| is_sold_out(found));
+            }
+            let cards = shown.into_iter().map(|found| card(found, settings.locale)).collect();
             matches.push(GarmentMatches { label: found.label.clone(), garment: garments.len(), cards });
         }
         garments.push(garment(seen));
@@ -39,24 +45,11 @@ pub fn status_text(model: &str, runs_on: &str, products: usize) -> String {
 
 fn ranked_products<'a>(seen: &TrackedGarment, found: Option<&'a TrackMatches>) -> RankedProducts<'a> {
     let accepted = found.map_or(&[][..], TrackMatches::accepted);
-    let products = accepted.iter().map(|found| (found.product.id.as_str(), found.logit)).collect();
+    let products = accepted.iter().map(|found| (found.product.group(), found.logit)).collect();
     RankedProducts { bounds: seen.bounds, products }
 }
 
 fn garment(seen: &TrackedGarment) -> Garment {
     let TrackedGarment { bounds, ref label, gathered, wanted, .. } = *seen;
     Garment { bounds, label: label.clone(), gathered, wanted }
-}
-
-/// A match as the shopper sees it.
-fn card(found: &Match) -> Card {
-    let product = &found.product;
-    Card {
-        title: product.title.clone(),
-        brand: product.brand.clone(),
-        price: product.price.clone(),
-        link: product.link.clone(),
-        picture: found.picture.clone(),
-        sure: found.score,
-    }
 }

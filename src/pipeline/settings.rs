@@ -1,5 +1,7 @@
 //! What the pipeline needs to know beyond the model and the catalogue.
 
+pub use crate::catalogue::{OutOfStock, PriceLocale};
+
 /// The shop's name and how much is shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PipelineSettings {
@@ -9,10 +11,19 @@ pub struct PipelineSettings {
     pub matches_per_garment: usize,
     /// Garments that are matched and shown with products at one time, the most prominent first.
     pub max_garments: usize,
+    /// How prices are written; `None`: as the feed writes them.
+    pub locale: Option<PriceLocale>,
+    pub out_of_stock: OutOfStock,
 }
 
 impl Default for PipelineSettings {
     fn default() -> Self {
-        PipelineSettings { shop_name: "vetrina".into(), matches_per_garment: 5, max_garments: 3 }
+        PipelineSettings {
+            shop_name: "vetrina".into(),
+            matches_per_garment: 5,
+            max_garments: 3,
+            locale: None,
+            out_of_stock: OutOfStock::default(),
+        }
     }
 }

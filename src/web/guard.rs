@@ -14,11 +14,15 @@ use std::net::IpAddr;
 
 /// The header that the page sends with what changes something.
 const FROM_PAGE: &str = "x-vetrina";
+/// Below this path the token opens.
+const API: &str = "/api/";
 
 /// What a request must bring.
 pub struct Guard {
     /// The whole `Authorization` header; `None` where no password is set.
     expected: Option<String>,
+    /// What follows `Bearer` in that header, for the paths under `/api/`; `None` where no token is set.
+    token: Option<String>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -31,9 +35,20 @@ enum Verdict {
 }
 
 impl Guard {
-    pub fn new(password: Option<&str>) -> Self {
+    pub fn new(password: Option<&str>, token: Option<&str>) -> Self {
         let expected = password.map(|password| format!("Basic {}", base64(format!("{USER}:{password}").as_bytes())));
-        Guard { expected }
+        Guard { expected, token: token.map(str::to_owned) }
+    }
+
+    /// Whether the request brings the token: a program that sends prices and stock does.
+    pub fn has_token(&self, headers: &HeaderMap) -> bool {
+        let given = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let given =
+            given.and_then(|given| given.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+        match (&self.token, given) {
+            (Some(token), Some((_, given))) => same(given.trim().as_bytes(), token.as_bytes()),
+            _ => false,
+        }
     }
 
     /// Whether this request may change something: it knows the password, and it comes from the page. A form on another site can
@@ -90,7 +105,9 @@ fn base64(bytes: &[u8]) -> String {
 
 /// Lets a request through or not.
 pub async fn check(State(app): State<App>, request: Request, next: Next) -> Response {
-    let mut response = match app.guard.judge(request.headers()) {
+    let is_program = request.uri().path().starts_with(API) && app.guard.has_token(request.headers());
+    let verdict = if is_program { Verdict::Welcome } else { app.guard.judge(request.headers()) };
+    let mut response = match verdict {
         Verdict::Welcome => next.run(request).await,
         Verdict::Who => {
             let ask = [(WWW_AUTHENTICATE, "Basic realm=\"vetrina\", charset=\"UTF-8\"")];
@@ -122,9 +139,9 @@ mod tests {
     fn only_the_page_changes_anything_and_only_with_a_password() {
         let page =
             HeaderMap::from_iter([(axum::http::HeaderName::from_static(FROM_PAGE), HeaderValue::from_static("1"))]);
-        assert!(Guard::new(Some("correct horse")).may_change(&page));
-        assert!(!Guard::new(Some("correct horse")).may_change(&HeaderMap::new()));
-        assert!(!Guard::new(None).may_change(&page));
+        assert!(Guard::new(Some("correct horse"), None).may_change(&page));
+        assert!(!Guard::new(Some("correct horse"), None).may_change(&HeaderMap::new()));
+        assert!(!Guard::new(None, None).may_change(&page));
     }
 
     #[test]
@@ -138,7 +155,7 @@ mod tests {
 
     #[test]
     fn only_the_password_opens() {
-        let guard = Guard::new(Some("correct horse"));
+        let guard = Guard::new(Some("correct horse"), None);
         assert_eq!(guard.judge(&HeaderMap::new()), Verdict::Who);
         for (given, verdict) in [("vetrina:correct horse", Verdict::Welcome), ("vetrina:correct hors", Verdict::Who)] {
             assert_eq!(judge(&guard, AUTHORIZATION, &format!("Basic {}", base64(given.as_bytes()))), verdict);
@@ -147,8 +164,25 @@ mod tests {
     }
 
     #[test]
+    fn the_token_is_a_programs_and_another_secret_than_the_password() {
+        let guard = Guard::new(Some("correct horse"), Some("battery staple"));
+        let with = |value: &str| HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_str(value).unwrap())]);
+        for (header, expected) in [
+            ("Bearer battery staple", true),
+            ("bearer  battery staple", true),
+            ("Bearer battery stapl", false),
+            ("Bearer correct horse", false),
+            ("Bearer", false),
+            ("Basic battery staple", false),
+        ] {
+            assert_eq!(guard.has_token(&with(header)), expected, "{header}");
+        }
+        assert!(!Guard::new(Some("correct horse"), None).has_token(&with("Bearer battery staple")));
+    }
+
+    #[test]
     fn without_a_password_no_strange_name_leads_here() {
-        let guard = Guard::new(None);
+        let guard = Guard::new(None, None);
         for own in ["localhost", "localhost:8080", "127.0.0.1:8080", "[::1]:8080", "[::1]"] {
             assert_eq!(judge(&guard, HOST, own), Verdict::Welcome, "{own}");
         }

@@ -118,6 +118,7 @@ mod tests {
         let settings = WebSettings {
             listen: ([127, 0, 0, 1], 0).into(),
             password: None,
+            token: None,
             images: Some(folder.path().into()),
             model: "none".into(),
         };

@@ -5,6 +5,7 @@
 //! catalogue, by a process of its own (`import`). Tokio lives here and nowhere else, on one thread.
 
 mod answers;
+mod api;
 mod guard;
 mod import;
 mod metrics;
@@ -37,6 +38,8 @@ pub struct WebSettings {
     pub listen: SocketAddr,
     /// `None`: whoever is on this machine.
     pub password: Option<String>,
+    /// With it a program may change prices and stock; `None`: none may.
+    pub token: Option<String>,
     /// Where the feeds and pictures lie that may be imported; `None`: nothing may.
     pub images: Option<PathBuf>,
     /// Model folder, for an import.
@@ -77,7 +80,7 @@ impl Server {
         let importer = Arc::new(import::Importer::new(settings));
         let app = App {
             links,
-            guard: Arc::new(guard::Guard::new(settings.password.as_deref())),
+            guard: Arc::new(guard::Guard::new(settings.password.as_deref(), settings.token.as_deref())),
             viewers: Arc::new(tokio::sync::Semaphore::new(view::VIEWERS)),
             importer: importer.clone(),
             tail,
@@ -153,6 +156,7 @@ fn router(app: App) -> Router {
         .route("/import", post(import::begin).layer(DefaultBodyLimit::max(import::MOST_BYTES)))
         .route("/frame.jpg", get(view::frame))
         .route("/live.mjpg", get(view::live))
+        .merge(api::routes())
         .layer(from_fn_with_state(app.clone(), guard::check))
         .with_state(app)
 }

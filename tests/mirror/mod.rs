@@ -56,7 +56,15 @@ impl Shop {
         let rows: Vec<&str> = feed.lines().take(count + 1).collect();
         self.write("feed.csv", &rows.join("\n"));
         let output = Command::new(env!("CARGO_BIN_EXE_vetrina"))
-            .args(["catalogue", "import", &self.path("feed.csv"), "--db", &self.path(db), "--images"])
+            .args([
+                "catalogue",
+                "import",
+                &self.path("feed.csv"),
+                "--allow-removals",
+                "--db",
+                &self.path(db),
+                "--images",
+            ])
             .arg(repository("demo"))
             .arg("--model")
             .arg(repository("models/compact"))

@@ -1,7 +1,7 @@
 //! The scenes of the golden pictures, with a camera picture drawn here.
 
 use std::sync::{Arc, OnceLock};
-use vetrina::display::scene::{Card, Garment, GarmentMatches, Scene, StatusLine};
+use vetrina::display::scene::{Card, Garment, GarmentMatches, Scene, SizeMark, StatusLine};
 use vetrina::frame::Picture;
 use vetrina::geometry::{Rect, Size};
 
@@ -46,7 +46,38 @@ pub fn card(title: &str, brand: &str, price: &str, colour: [u8; 3], sure: f32) -
         link: Some(link),
         picture: Some(product(colour)),
         sure,
+        ..Card::default()
     }
+}
+
+fn sizes(all: &str, sold_out: &str) -> Vec<SizeMark> {
+    let mark = |size: &str| SizeMark { text: size.into(), sold_out: sold_out.split(' ').any(|other| other == size) };
+    all.split(' ').map(mark).collect()
+}
+
+/// In a sale, in other colours, with a place on the floor.
+pub fn sale_look() -> GarmentMatches {
+    let mut look = shirt_look();
+    let first = &mut look.cards[0];
+    first.price = Some("59,90\u{a0}€".into());
+    first.price_before = Some("79,90\u{a0}€".into());
+    first.sizes = sizes("XS S M L XL", "XS L");
+    first.other_colors = vec![product([150, 90, 80]), product([60, 60, 70]), product([170, 145, 105])];
+    first.location = Some("Wall 3, second rail".into());
+    look.cards[1].price_before = Some("69.00 EUR".into());
+    look.cards[1].location = Some("Table by the window".into());
+    look
+}
+
+/// Nothing left in this colour.
+pub fn sold_out_look() -> GarmentMatches {
+    let mut look = trousers_look();
+    let first = &mut look.cards[0];
+    first.sizes = sizes("44 46 48 50", "44 46 48 50");
+    first.stock = Some("In stock in other colours".into());
+    first.other_colors = vec![product([170, 145, 105])];
+    first.location = Some("Island 2".into());
+    look
 }
 
 /// Twenty garments, names and titles that do not end, links too long for a code, letters no font has.
@@ -65,6 +96,11 @@ pub fn crowd() -> Scene {
         link: Some("https://lucente.example/".to_owned() + &"p".repeat(if i == 0 { 40 } else { 400 })),
         picture: None,
         sure: 0.5,
+        price_before: Some("2,345,678.90 EUR".into()),
+        sizes: (0..40).map(|n| SizeMark { text: format!("size {n}"), sold_out: n % 2 == 0 }).collect(),
+        location: Some("The third rail from the left behind the second pillar of the first floor".into()),
+        stock: Some("A long word on the stock of this product, which does not end here".into()),
+        other_colors: Vec::new(),
     };
     let look = |garment| GarmentMatches {
         label: "a label that goes on and on ".repeat(6),

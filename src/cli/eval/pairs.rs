@@ -2,14 +2,14 @@
 
 use super::plot::{Chart, Curve};
 use super::sheet::{self, Cell, SheetRow, best, cut};
-use super::{EvalArgs, report, write, write_json, write_plot};
+use super::{By, EvalArgs, report, write, write_json, write_plot};
 use crate::capture::read_picture;
 use crate::cli::progress::Progress;
 use crate::cli::table::print;
 use crate::evaluation::Tally;
 use crate::evaluation::cached_recognizer::{CachedRecognizer, DETECTED_IOU, still};
 use crate::evaluation::clips::RunEvent;
-use crate::evaluation::pairs::{GalleryRow, read_gallery, read_queries};
+use crate::evaluation::pairs::{GalleryRow, by_style, read_gallery, read_queries};
 use crate::evaluation::stills::{self, QueryResult, StillsResults, Way};
 use crate::fault::Result;
 use crate::frame::Picture;
@@ -23,8 +23,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 pub fn run(args: &EvalArgs, pairs: &Path, photos: &Path, recognizer: &mut CachedRecognizer) -> Result<()> {
-    let queries = read_queries(pairs)?;
-    let photos = read_gallery(photos)?;
+    let mut queries = read_queries(pairs)?;
+    let mut photos = read_gallery(photos)?;
+    if args.by == By::Style {
+        by_style(&mut queries, &mut photos);
+    }
     let progress = Progress::new((photos.len() + queries.len()) as u64, "pictures");
     let results = stills::run(&queries, &photos, recognizer, |event| match event {
         RunEvent::Step => progress.step(),

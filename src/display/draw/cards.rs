@@ -33,6 +33,7 @@ impl Painter {
         if let (Some(at), Some(price)) = (place.price, &card.price) {
             self.line(canvas, at, price, place.price_style, theme::INK, Align::Left);
         }
+        self.details(card, place, unit, canvas);
         if let Some(at) = place.sure {
             self.line(canvas, at, how_sure(card.sure), place.sure_style, theme::BRONZE, Align::Left);
         }
@@ -41,6 +42,45 @@ impl Painter {
         }
         if let (Some(at), Some(link)) = (place.qr, &card.link) {
             self.code(link, at, canvas);
+        }
+    }
+
+    /// The price before a sale, place, sizes, stock, other colours.
+    fn details(&mut self, card: &Card, place: &CardPlace, unit: f32, canvas: &mut Canvas) {
+        let line = (2.0 * unit).max(1.5);
+        if let (Some(at), Some(before)) = (place.price_before, &card.price_before) {
+            self.line(canvas, at, before, place.price_before_style, theme::INK_SOFT, Align::Left);
+            let width = self.fonts.width(before, place.price_before_style).min(at.width());
+            let y = at.y1 + 0.53 * at.height();
+            shapes::polyline(canvas, &[(at.x1, y), (at.x1 + width, y)], line, Paint::solid(theme::INK_SOFT));
+        }
+        if let (Some(at), Some(location)) = (place.location, &card.location) {
+            self.line(canvas, at, location, place.sure_style, theme::BRONZE, Align::Left);
+        }
+        for (at, size) in place.sizes.iter().zip(&card.sizes) {
+            let (colour, edge) = if size.sold_out { (theme::INK_SOFT, theme::LINEN) } else { (theme::INK, theme::INK) };
+            shapes::stroke_round(canvas, *at, 8.0 * unit, line, Paint::solid(edge));
+            let style = place.brand_style;
+            let text = Rect::new(
+                at.x1,
+                at.y1 + (at.height() - style.line()) / 2.0,
+                at.x2,
+                at.y2 - (at.height() - style.line()) / 2.0,
+            );
+            self.line(canvas, text, &size.text, style, colour, Align::Centre);
+            if size.sold_out {
+                let corners = [(at.x1 + 4.0 * unit, at.y2 - 4.0 * unit), (at.x2 - 4.0 * unit, at.y1 + 4.0 * unit)];
+                shapes::polyline(canvas, &corners, line, Paint::solid(theme::INK_SOFT));
+            }
+        }
+        if let (Some(at), Some(stock)) = (place.stock, &card.stock) {
+            self.line(canvas, at, stock, place.brand_style, theme::INK_SOFT, Align::Left);
+        }
+        for (at, picture) in place.swatches.iter().zip(&card.other_colors) {
+            if let Some(tile) = self.kept.thumbnail(picture, *at) {
+                canvas.copy(at.x1 as i32, at.y1 as i32, tile);
+                round_off(canvas, *at, 8.0 * unit);
+            }
         }
     }
 

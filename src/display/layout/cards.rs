@@ -1,5 +1,6 @@
 //! How the cards of one garment share their place, and the parts of a card.
 
+use super::details::{details, price_before};
 use super::split::{cut_bottom, cut_left, cut_right, cut_top, inset, share};
 use super::{CardPlace, Ruler};
 use crate::display::qr;
@@ -175,13 +176,19 @@ fn words(
         let cut = if title_above.is_some() { cut_bottom } else { cut_top };
         place.brand = Some(cut(&mut area, styles.brand.line()));
     }
+    price_before(&mut place, card, ruler);
+    details(&mut place, area, card, ruler);
     place
 }
 
 /// The side of a first match's code: `target` units where that leaves its price whole, else the usual; `None` where none fits.
 fn code_side(card: &Card, inner: Rect<Panel>, styles: Styles, target: f32, ruler: Ruler<'_>) -> Option<f32> {
     let link = card.link.as_deref()?;
-    let price = card.price.as_deref().map_or(0.0, |price| ruler.fonts.width(price, styles.price));
+    let before = card
+        .price_before
+        .as_deref()
+        .map_or(0.0, |before| ruler.fonts.width(before, styles.brand) + ruler.px(theme::GUTTER));
+    let price = card.price.as_deref().map_or(0.0, |price| ruler.fonts.width(price, styles.price)) + before;
     let leaves_price = |side: &f32| inner.width() - *side >= price + ruler.px(theme::GAP);
     let large = qr_side(link, target, ruler).filter(leaves_price);
     large.or_else(|| qr_side(link, QR_SIDE, ruler)).filter(|side| *side <= inner.height())

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_millis(200);
 /// How often it is checked whether another process has changed the catalogue's file.
-const CHECK: Duration = Duration::from_secs(2);
+const CHECK: Duration = Duration::from_secs(1);
 /// Tracks whose matches are kept: the newest.
 const KEPT: usize = 32;
 
@@ -51,20 +51,35 @@ pub fn run(context: &StageContext, mut matcher: Matcher) -> Result<StageEnd> {
         let now = links.clock.now();
         if now.saturating_sub(checked) >= CHECK {
             checked = now;
-            version = changed(links, &matcher, version);
+            let before = version;
+            version = matcher.data_version().ok().or(before);
+            if version != before {
+                take_over(links, &mut matcher, &mut matches);
+            }
         }
     }
     Ok(StageEnd::Cancelled)
 }
 
-/// A change of the file by another process, an import say, asks for it to be loaded anew. The file's version now.
-fn changed(links: &Links, matcher: &Matcher, before: Option<i64>) -> Option<i64> {
-    // Locked or gone for the moment: what is in memory serves on.
-    let Ok(version) = matcher.data_version() else { return before };
-    if before != Some(version) {
-        links.status.catalogue_changed.set(true);
+/// Another process has changed the catalogue's file. Prices and stock are taken over at once, also for what is on the screen; for
+/// another generation the catalogue is to be loaded anew.
+fn take_over(links: &Links, matcher: &mut Matcher, matches: &mut Arc<MatchesByTrack>) {
+    match matcher.refresh() {
+        Ok(true) => {
+            let all = Arc::make_mut(matches).values_mut().flat_map(|one| &mut one.matches);
+            if all.fold(false, |changed, found| matcher.renew(found) | changed) {
+                publish(links, matches);
+            }
+        }
+        Ok(false) => {
+            links.status.catalogue_changed.set(true);
+        }
+        // Locked or gone for the moment: what is in memory serves on, until the next change.
+        Err(fault) => {
+            log::warn!("{fault}");
+            links.status.catalogue_changed.set(true);
+        }
     }
-    Some(version)
 }
 
 fn publish(links: &Links, matches: &Arc<MatchesByTrack>) {

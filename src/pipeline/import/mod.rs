@@ -29,6 +29,8 @@ pub struct ImportRequest {
     /// The catalogue's file; made where there is none.
     pub catalogue: PathBuf,
     pub options: ImportOptions,
+    /// Say what would change, and change nothing.
+    pub dry_run: bool,
 }
 
 /// The long parts of an import, in their order.
@@ -68,13 +70,39 @@ pub fn import_with<W>(
 where
     W: FnMut(&[u8], &Path, Option<Region>) -> Result<ShopPicture> + Send,
 {
-    let feed = Feed::read(&request.feed)?;
-    let mut catalogue = Catalogue::create_or_open(&request.catalogue)?;
-    let found = find_all(&feed, &ImageFolder::open(&request.images)?, &mut observe)?;
-    let mut plan = catalogue.plan(&feed, &found, stamp, request.options)?;
+    // What was not there before a refused import is not there after it.
+    let is_new = !request.catalogue.exists();
+    let imported = import_into(request, is_new, stamp, workers, &mut observe);
+    if imported.is_err() && is_new {
+        Catalogue::delete(&request.catalogue)?;
+    }
+    imported
+}
+
+fn import_into<W>(
+    request: &ImportRequest,
+    is_new: bool,
+    stamp: &ModelStamp,
+    workers: impl FnOnce(usize) -> Result<Vec<W>>,
+    observe: &mut impl FnMut(ImportProgress),
+) -> Result<ImportReport>
+where
+    W: FnMut(&[u8], &Path, Option<Region>) -> Result<ShopPicture> + Send,
+{
+    let in_memory = is_new && request.dry_run;
+    let mut catalogue = if in_memory { Catalogue::in_memory() } else { Catalogue::create_or_open(&request.catalogue) }?;
+    let map = request.options.column_map.clone().map_or_else(|| catalogue.column_map(), Ok)?;
+    let feed = Feed::read(&request.feed, &map)?;
+    let found = find_all(&feed, &ImageFolder::open(&request.images)?, observe)?;
+    let name = request.feed.file_name().map_or("standard input".into(), |name| name.to_string_lossy());
+    let options = ImportOptions { source: format!("import of {name}"), ..request.options.clone() };
+    let mut plan = catalogue.plan(&feed, &found, stamp, options)?;
+    if request.dry_run {
+        return plan.preview();
+    }
     let pending = plan.pending().to_vec();
     if !pending.is_empty() {
-        embed_all(&mut plan, &pending, workers(pending.len())?, &mut observe)?;
+        embed_all(&mut plan, &pending, workers(pending.len())?, observe)?;
     }
     plan.finish()
 }

@@ -50,8 +50,9 @@ fn encodings_and_separators_make_no_difference() {
 fn other_encodings_are_refused_by_line_and_byte() {
     let text = refusal(b"id,title,image_link\n1,Caf\xe9,a.jpg\n");
     assert!(text.contains("line 2, byte 6") && text.contains("UTF-8"), "{text}");
-    assert!(refusal(b"PK\x03\x04rest").contains("spreadsheet"));
-    assert!(refusal(b"<?xml version='1.0'?><rss/>").contains("XML"));
+    assert!(refusal(b"PK\x03\x04rest").contains("not a spreadsheet"));
+    assert!(refusal(b"<?xml version='1.0'?><rss/>").contains("XML without an <item>"));
+    assert!(refusal(b"[]").contains("JSON without a product"));
     assert!(refusal(b"i\0d\0,\0").contains("zero bytes"));
     assert!(refusal(b"\xff\xfei\0d\0\x00\xd8").contains("UTF-16LE"));
     assert!(refusal(b"").contains("empty"));
@@ -78,13 +79,14 @@ fn bad_rows_are_reported_by_line() {
     let header = "id,title,image_link\n";
     assert_eq!(problem(&format!("{header}\n\n1,,a.jpg\n")).line, 4);
     assert_eq!(problem(&format!("{header}1,,a.jpg\n")).reason, "it has no title");
-    assert_eq!(problem(&format!("{header}1,A\n")).reason, "it has 2 fields, the first line 3");
+    assert_eq!(problem(&format!("{header}1,A\n")).reason, "it has no image_link");
+    assert_eq!(problem(&format!("{header}1,A,a.jpg,,x\n")).reason, "it has 5 fields, the first line 3");
     let twice = problem(&format!("{header}1,A,a.jpg\n1,B,b.jpg\n"));
     assert_eq!((twice.line, twice.id.as_deref()), (3, Some("1")));
     let long = problem(&format!("{header}1,{},a.jpg\n", "x".repeat(5000)));
     assert!(long.reason.contains("5000 bytes"), "{}", long.reason);
-    let open = problem(&format!("{header}1,\"A,a.jpg\n2,B,b.jpg\n"));
-    assert!(open.reason.contains("quotation mark"), "{}", open.reason);
+    let open = refusal(format!("{header}1,\"A,a.jpg\n2,B,b.jpg\n").as_bytes());
+    assert!(open.contains("lines 2 to 3: a quotation mark is not closed"), "{open}");
     let after_multi_line = problem(&format!("{header}1,\"A\nB\",a.jpg\n2,,b.jpg\n"));
     assert_eq!(after_multi_line.line, 4);
 }

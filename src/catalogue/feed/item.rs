@@ -1,0 +1,104 @@
+//! One product of a feed, whatever the format: Google Merchant's fields, and from there a [`Product`].
+
+use super::field::Field;
+use super::table::FeedRecord;
+use super::text::{plain, verbatim};
+use super::{MOST_FIELD, MOST_LINKS};
+use crate::catalogue::product::{Product, split_links};
+
+/// A product's raw values by field.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FeedItem {
+    /// The line on which it begins, from 1.
+    pub line: u64,
+    /// In order of preference; a list may have several values.
+    pub values: Vec<(Field, String)>,
+    /// Why it cannot be used.
+    pub problem: Option<String>,
+    /// Its record in the table, then that of what it is a variant of.
+    pub records: Vec<usize>,
+}
+
+impl FeedItem {
+    pub fn of(record: &FeedRecord, number: usize) -> Self {
+        FeedItem { line: record.line, problem: record.problem.clone(), records: vec![number], values: Vec::new() }
+    }
+
+    /// Adds a value unless it is empty.
+    pub fn add(&mut self, field: Field, value: impl Into<String>) {
+        let value = value.into();
+        if !value.trim().is_empty() {
+            self.values.push((field, value));
+        }
+    }
+
+    pub fn id(&self) -> Option<String> {
+        self.get(Field::Id).and_then(verbatim).filter(|id| id.len() <= MOST_FIELD)
+    }
+
+    fn get(&self, field: Field) -> Option<&str> {
+        self.all(field).next()
+    }
+
+    fn all(&self, field: Field) -> impl Iterator<Item = &str> {
+        self.values.iter().filter(move |(other, _)| *other == field).map(|(_, value)| value.as_str())
+    }
+
+    /// The product, or why it is none.
+    pub fn product(&self) -> Result<Product, String> {
+        if let Some(problem) = &self.problem {
+            return Err(problem.clone());
+        }
+        let required = |field: Field, value: Option<String>| value.ok_or(format!("it has no {}", field.name()));
+        Ok(Product {
+            id: required(Field::Id, self.verbatim(Field::Id)?)?,
+            title: required(Field::Title, self.plain(Field::Title)?)?,
+            image_link: required(Field::ImageLink, self.verbatim(Field::ImageLink)?)?,
+            additional_image_links: self.links()?,
+            price: self.plain(Field::Price)?,
+            brand: self.plain(Field::Brand)?,
+            color: self.plain(Field::Color)?,
+            size: self.sizes()?,
+            availability: self.plain(Field::Availability)?,
+            product_type: self.plain(Field::ProductType)?,
+            link: self.verbatim(Field::Link)?,
+            item_group_id: self.verbatim(Field::ItemGroupId)?,
+            sale_price: self.plain(Field::SalePrice)?,
+            sale_price_effective_date: self.plain(Field::SalePriceEffectiveDate)?,
+            quantity: self.plain(Field::Quantity)?,
+            location: self.plain(Field::Location)?,
+        })
+    }
+
+    fn plain(&self, field: Field) -> Result<Option<String>, String> {
+        within(field, self.get(field).and_then(plain))
+    }
+
+    fn verbatim(&self, field: Field) -> Result<Option<String>, String> {
+        within(field, self.get(field).and_then(verbatim))
+    }
+
+    /// Several sizes are one text: "S/M/L".
+    fn sizes(&self) -> Result<Option<String>, String> {
+        let sizes: Vec<String> = self.all(Field::Size).filter_map(plain).collect();
+        within(Field::Size, (!sizes.is_empty()).then(|| sizes.join("/")))
+    }
+
+    fn links(&self) -> Result<Vec<String>, String> {
+        let length: usize = self.all(Field::AdditionalImageLink).map(str::len).sum();
+        if length > MOST_LINKS {
+            return Err(format!("its additional_image_link is {length} bytes long, the limit is {MOST_LINKS}"));
+        }
+        let fields = self.all(Field::AdditionalImageLink).filter_map(verbatim);
+        Ok(fields.flat_map(|field| split_links(&field)).collect())
+    }
+}
+
+fn within(field: Field, value: Option<String>) -> Result<Option<String>, String> {
+    match value {
+        Some(text) if text.len() > MOST_FIELD => {
+            Err(format!("its {} is {} bytes long, the limit is {MOST_FIELD}", field.name(), text.len()))
+        }
+        value => Ok(value),
+    }
+}

@@ -1,0 +1,209 @@
+//! A feed's bytes to products. Pure: no picture, no database.
+//!
+//! Each format is read into a [`table::FeedTable`] by a library: [`delimited`] (CSV, TSV), [`xml`] (RSS, Atom), [`json`],
+//! [`spreadsheet`]. Each way of naming the columns turns the table's records into [`item::FeedItem`]s: [`google`], [`shopify`],
+//! [`woocommerce`]. Both are recognized by content. [`item`] and [`text`] make a product of an item.
+
+mod decode;
+mod delimited;
+pub mod field;
+mod google;
+mod item;
+mod json;
+pub mod map;
+mod options;
+mod shopify;
+mod spreadsheet;
+mod table;
+mod text;
+mod woocommerce;
+mod xml;
+
+pub use map::ColumnMap;
+pub(super) use text::plain;
+
+use super::product::Product;
+use crate::fault::{Fault, Kind, Result};
+
+use item::FeedItem;
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use table::FeedTable;
+
+/// The largest feed that is read, in bytes: a million products with long texts.
+pub const MOST_BYTES: u64 = 1 << 30;
+/// The longest value of one field, in bytes; Google's own limits are 50 to 2000 characters.
+pub const MOST_FIELD: usize = 4096;
+/// The longest list of additional pictures, in bytes.
+pub const MOST_LINKS: usize = 32 * 1024;
+
+/// The path that means standard input.
+pub const STANDARD_INPUT: &str = "-";
+
+/// A feed that could be read. Rows that cannot be used are in `problems`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Feed {
+    pub rows: Vec<Row>,
+    pub problems: Vec<Problem>,
+    pub unknown_columns: Vec<UnknownColumn>,
+    /// What else is to be said of the feed as a whole.
+    pub notes: Vec<String>,
+}
+
+/// One product and where it stands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    /// The line on which the row begins, from 1.
+    pub line: u64,
+    pub product: Product,
+}
+
+/// A row that cannot be used.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Problem {
+    /// The line on which the row begins, from 1.
+    pub line: u64,
+    /// Its id, where it has one.
+    pub id: Option<String>,
+    pub reason: String,
+}
+
+/// A column that is neither kept nor known to Google Merchant: a typing error, or the shop's own.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UnknownColumn {
+    pub name: String,
+    /// A known column with nearly this name.
+    pub nearest: Option<&'static str>,
+}
+
+impl std::fmt::Display for UnknownColumn {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "column {:?} is unknown and was not read", self.name)?;
+        self.nearest.map_or(Ok(()), |nearest| write!(f, "; did you mean {nearest:?}?"))
+    }
+}
+
+impl Feed {
+    /// Reads and parses the file at `path`; `-` is standard input.
+    ///
+    /// # Errors
+    /// [`Kind::Input`] where the file is missing, too large or no feed with the required columns.
+    pub fn read(path: &Path, map: &ColumnMap) -> Result<Feed> {
+        let fail = |error| Fault::io(Kind::Input, "read the feed", path, error);
+        let mut bytes = Vec::new();
+        let (name, read) = if path == Path::new(STANDARD_INPUT) {
+            ("standard input".into(), std::io::stdin().lock().take(MOST_BYTES + 1).read_to_end(&mut bytes))
+        } else {
+            let file = File::open(path).map_err(fail)?;
+            (path.display().to_string(), file.take(MOST_BYTES + 1).read_to_end(&mut bytes))
+        };
+        read.map_err(fail)?;
+        parse_with(&bytes, map)
+            .map_err(|fault| Fault::new(Kind::Input, format!("cannot read the feed {name}")).cause(fault))
+    }
+
+    /// The links of all pictures in order of first use, each once.
+    pub fn links(&self) -> Vec<&str> {
+        let mut seen = HashSet::new();
+        self.rows.iter().flat_map(|row| row.product.image_links()).filter(|link| seen.insert(*link)).collect()
+    }
+
+    /// What is said of the feed as a whole.
+    pub fn warnings(&self) -> Vec<String> {
+        self.unknown_columns.iter().map(ToString::to_string).chain(self.notes.iter().cloned()).collect()
+    }
+}
+
+/// As [`parse_with`], with the columns as they are named.
+pub fn parse(bytes: &[u8]) -> Result<Feed> {
+    parse_with(bytes, &ColumnMap::default())
+}
+
+/// Parses a feed of any format; `map` says which columns are which where their names do not.
+///
+/// # Errors
+/// [`Kind::Input`] where it is in none of the formats, is damaged or cut short, or lacks a required column.
+pub fn parse_with(bytes: &[u8], map: &ColumnMap) -> Result<Feed> {
+    if bytes.len() as u64 > MOST_BYTES {
+        return Err(input("it is larger than 1 GiB").cure("split it into several catalogues"));
+    }
+    let table = read_table(bytes, map)?;
+    let (map, mut notes) = map.fitting(&table.columns)?;
+    let (items, unknown_columns, hidden) = items(&table, &map)?;
+    if hidden > 0 {
+        notes.push(format!("{hidden} products are drafts, archived or not published, and were left out"));
+    }
+    let mut feed = Feed { unknown_columns, notes, ..Feed::default() };
+    let mut ids = HashSet::new();
+    for item in items {
+        match item.product().and_then(|product| unique(product, &mut ids)) {
+            Ok(product) => feed.rows.push(Row { line: item.line, product }),
+            Err(reason) => feed.problems.push(Problem { line: item.line, id: item.id(), reason }),
+        }
+    }
+    Ok(feed)
+}
+
+fn read_table(bytes: &[u8], map: &ColumnMap) -> Result<FeedTable> {
+    let is_known = |key: &str| {
+        field::is_known(key) || shopify::is_known(key) || woocommerce::is_known(key) || map.fields(key).next().is_some()
+    };
+    if bytes.starts_with(spreadsheet::MAGIC) || bytes.starts_with(spreadsheet::OLD_MAGIC) {
+        return spreadsheet::read(bytes, is_known);
+    }
+    let text = decode::decode(bytes)?;
+    match text.trim_start().as_bytes().first() {
+        Some(b'<') => xml::read(&text),
+        Some(b'[' | b'{') => json::read(&text),
+        _ => delimited::read(&text, is_known),
+    }
+}
+
+fn items(table: &FeedTable, map: &ColumnMap) -> Result<(Vec<FeedItem>, Vec<UnknownColumn>, usize)> {
+    let all_mapped = field::Field::REQUIRED.into_iter().all(|field| map.maps(field));
+    let (mut items, unknown, hidden) = if !all_mapped && shopify::is_one(table) {
+        let (items, hidden) = shopify::items(table);
+        (items, Vec::new(), hidden)
+    } else if !all_mapped && woocommerce::is_one(table) {
+        let (items, hidden) = woocommerce::items(table);
+        (items, Vec::new(), hidden)
+    } else {
+        let (items, unknown) = google::items(table, map)?;
+        (items, unknown, 0)
+    };
+    for item in &mut items {
+        apply(map, table, item);
+    }
+    Ok((items, unknown, hidden))
+}
+
+/// Sets the mapped fields from the item's own record, or where that has no value from the one that it is a variant of.
+fn apply(map: &ColumnMap, table: &FeedTable, item: &mut FeedItem) {
+    let fields = field::Field::ALL.into_iter().filter(|field| map.maps(*field));
+    for field in fields {
+        let is_it = |column: &usize| map.fields(&table.columns[*column]).any(|mapped| mapped == field);
+        let values = item.records.iter().map(|number| &table.records[*number].values);
+        let found =
+            values.map(|values| values.iter().filter(|(column, _)| is_it(column)).map(|(_, value)| value.clone()));
+        let found: Option<Vec<String>> = found.map(Iterator::collect).find(|values: &Vec<String>| !values.is_empty());
+        item.values.retain(|(other, _)| *other != field);
+        found.into_iter().flatten().for_each(|value| item.add(field, value));
+    }
+}
+
+fn unique(product: Product, ids: &mut HashSet<String>) -> std::result::Result<Product, String> {
+    if ids.insert(product.id.clone()) {
+        Ok(product)
+    } else {
+        Err(format!("the id {:?} stands further up already", product.id))
+    }
+}
+
+fn input(text: impl Into<String>) -> Fault {
+    Fault::new(Kind::Input, text)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,201 @@
+//! Shopify's product export: the rows of one handle are one product. The first has the product's texts, each row may have a
+//! variant, a picture, or both.
+
+use super::field::{Field, key};
+use super::item::FeedItem;
+use super::options::{OptionKind, option_kind};
+use super::table::{FeedRecord, FeedTable};
+use std::collections::{HashMap, HashSet};
+
+/// ShopifyColumns of both of Shopify's formats, the newer name second.
+const HANDLE: [&str; 2] = ["handle", "url_handle"];
+const SKU: [&str; 2] = ["variant_sku", "sku"];
+const PRICE: [&str; 2] = ["variant_price", "price"];
+const FULL_PRICE: [&str; 2] = ["variant_compare_at_price", "compare_at_price"];
+const QUANTITY: [&str; 2] = ["variant_inventory_qty", "inventory_quantity"];
+const POLICY: [&str; 2] = ["variant_inventory_policy", "continue_selling_when_out_of_stock"];
+const PICTURE: [&str; 2] = ["image_src", "product_image_url"];
+const VARIANT_PICTURE: [&str; 2] = ["variant_image", "variant_image_url"];
+const PUBLISHED: [&str; 2] = ["published", "published_on_online_store"];
+const OPTIONS: [[&str; 2]; 3] =
+    [["option1_name", "option1_value"], ["option2_name", "option2_value"], ["option3_name", "option3_value"]];
+
+/// Whether a column is one of Shopify's.
+pub fn is_known(key: &str) -> bool {
+    let lists = [HANDLE, SKU, PRICE, FULL_PRICE, QUANTITY, POLICY, PICTURE, VARIANT_PICTURE, PUBLISHED];
+    lists.iter().chain(&OPTIONS).flatten().any(|known| *known == key)
+        || ["title", "vendor", "type", "status"].contains(&key)
+}
+
+/// Whether the table is such an export.
+pub fn is_one(table: &FeedTable) -> bool {
+    let keys: HashSet<String> = table.columns.iter().map(|name| key(name)).collect();
+    let has = |names: &[&str]| names.iter().any(|name| keys.contains(*name));
+    has(&HANDLE) && has(&["title"]) && has(&PICTURE) && has(&["option1_value", "variant_price", "variant_sku"])
+}
+
+/// The variants of all products, and how many products are drafts, archived or not published.
+pub fn items(table: &FeedTable) -> (Vec<FeedItem>, usize) {
+    let columns = ShopifyColumns::of(table);
+    let mut handles: Vec<&str> = Vec::new();
+    let mut rows: HashMap<&str, Vec<usize>> = HashMap::new();
+    for (number, record) in table.records.iter().enumerate() {
+        let handle = columns.get(record, &HANDLE).unwrap_or_default();
+        rows.entry(handle).or_insert_with(|| {
+            handles.push(handle);
+            Vec::new()
+        });
+        rows.entry(handle).or_default().push(number);
+    }
+    let unique = columns.unique_skus(table);
+    let mut items = Vec::new();
+    let mut hidden = 0;
+    for handle in handles {
+        let product = HandleRows { columns: &columns, table, handle, rows: &rows[handle] };
+        if product.is_hidden() { hidden += 1 } else { items.extend(product.variants(&unique)) }
+    }
+    (items, hidden)
+}
+
+/// Where each column stands.
+struct ShopifyColumns {
+    by_key: HashMap<String, usize>,
+}
+
+impl ShopifyColumns {
+    fn of(table: &FeedTable) -> Self {
+        let mut by_key = HashMap::new();
+        for (column, name) in table.columns.iter().enumerate() {
+            by_key.entry(key(name)).or_insert(column);
+        }
+        ShopifyColumns { by_key }
+    }
+
+    fn get<'r>(&self, record: &'r FeedRecord, names: &[&str]) -> Option<&'r str> {
+        let value = names.iter().find_map(|name| record.get(*self.by_key.get(*name)?));
+        value.map(str::trim).filter(|value| !value.is_empty())
+    }
+
+    /// SKUs that one row alone has: ids.
+    fn unique_skus<'t>(&self, table: &'t FeedTable) -> HashSet<&'t str> {
+        let mut unique = HashSet::new();
+        let mut seen = HashSet::new();
+        for sku in table.records.iter().filter_map(|record| self.get(record, &SKU)) {
+            if seen.insert(sku) {
+                unique.insert(sku);
+            } else {
+                unique.remove(sku);
+            }
+        }
+        unique
+    }
+}
+
+/// The rows of one handle.
+struct HandleRows<'t> {
+    columns: &'t ShopifyColumns,
+    table: &'t FeedTable,
+    handle: &'t str,
+    rows: &'t [usize],
+}
+
+impl<'t> HandleRows<'t> {
+    fn records(&self) -> impl Iterator<Item = (usize, &'t FeedRecord)> {
+        self.rows.iter().map(|number| (*number, &self.table.records[*number]))
+    }
+
+    /// What the first row that has it says.
+    fn shared(&self, names: &[&str]) -> Option<&'t str> {
+        self.records().find_map(|(_, record)| self.columns.get(record, names))
+    }
+
+    fn is_hidden(&self) -> bool {
+        let is = |names: &[&str], values: &[&str]| {
+            self.shared(names).is_some_and(|value| values.iter().any(|other| value.eq_ignore_ascii_case(other)))
+        };
+        is(&["status"], &["draft", "archived"]) || is(&PUBLISHED, &["false"])
+    }
+
+    fn variants(&self, unique: &HashSet<&str>) -> Vec<FeedItem> {
+        let pictures: Vec<&str> = self.records().filter_map(|(_, record)| self.columns.get(record, &PICTURE)).collect();
+        let variants: Vec<(usize, &FeedRecord)> =
+            self.records().filter(|(_, record)| self.is_variant(record)).collect();
+        let own = |record| self.columns.get(record, &VARIANT_PICTURE);
+        let claimed: HashSet<&str> = variants.iter().filter_map(|(_, record)| own(record)).collect();
+        // Pictures that no variant claims may show any colour: the first variant has them.
+        let free: Vec<&str> = pictures.iter().copied().filter(|picture| !claimed.contains(picture)).collect();
+        let mut items = Vec::new();
+        for (place, (number, record)) in variants.into_iter().enumerate() {
+            let mut item = self.variant(number, record, unique);
+            match own(record) {
+                Some(picture) => {
+                    item.add(Field::ImageLink, picture);
+                    free.iter()
+                        .filter(|_| place == 0)
+                        .for_each(|link| item.add(Field::AdditionalImageLink, escaped(link)));
+                }
+                None => {
+                    item.add(Field::ImageLink, pictures.first().copied().unwrap_or_default());
+                    pictures.iter().skip(1).for_each(|link| item.add(Field::AdditionalImageLink, escaped(link)));
+                }
+            }
+            items.push(item);
+        }
+        items
+    }
+
+    /// A row that has only a picture is none.
+    fn is_variant(&self, record: &FeedRecord) -> bool {
+        let names = [&PRICE[..], &SKU[..], &["option1_value"]];
+        names.into_iter().any(|names| self.columns.get(record, names).is_some()) || self.rows.len() == 1
+    }
+
+    fn variant(&self, number: usize, record: &FeedRecord, unique: &HashSet<&str>) -> FeedItem {
+        let mut item = FeedItem::of(record, number);
+        item.records.extend(self.rows.first().filter(|first| **first != number));
+        let own = |names: &[&str]| self.columns.get(record, names).unwrap_or_default();
+        let options: Vec<&str> =
+            OPTIONS.iter().map(|[_, value]| own(&[value])).filter(|value| !value.is_empty()).collect();
+        let sku = Some(own(&SKU)).filter(|sku| unique.contains(sku));
+        let made = || std::iter::once(self.handle).chain(options.iter().copied()).collect::<Vec<_>>().join("-");
+        item.add(Field::Id, sku.map_or_else(made, str::to_owned));
+        item.add(Field::ItemGroupId, self.handle);
+        item.add(Field::Title, self.shared(&["title"]).unwrap_or_default());
+        item.add(Field::Brand, self.shared(&["vendor"]).unwrap_or_default());
+        item.add(Field::ProductType, self.shared(&["type", "product_category"]).unwrap_or_default());
+        for [name, value] in OPTIONS {
+            match self.shared(&[name]).and_then(option_kind) {
+                Some(OptionKind::Size) => item.add(Field::Size, own(&[value])),
+                Some(OptionKind::Color) => item.add(Field::Color, own(&[value])),
+                None => {}
+            }
+        }
+        self.add_price_and_stock(&mut item, record);
+        item
+    }
+
+    fn add_price_and_stock(&self, item: &mut FeedItem, record: &FeedRecord) {
+        let own = |names: &[&str]| self.columns.get(record, names);
+        let (price, full) = (own(&PRICE).unwrap_or_default(), own(&FULL_PRICE));
+        let number = |text: &str| text.parse::<f64>().unwrap_or(0.0);
+        match full.filter(|full| number(full) > number(price)) {
+            Some(full) => {
+                item.add(Field::Price, full);
+                item.add(Field::SalePrice, price);
+            }
+            None => item.add(Field::Price, price),
+        }
+        let Some(quantity) = own(&QUANTITY).and_then(|text| text.parse::<i64>().ok()) else { return };
+        let sells_on =
+            own(&POLICY).is_some_and(|policy| ["continue", "true"].iter().any(|on| policy.eq_ignore_ascii_case(on)));
+        item.add(Field::Availability, if quantity > 0 || sells_on { "in_stock" } else { "out_of_stock" });
+        if !sells_on {
+            item.add(Field::Quantity, quantity.max(0).to_string());
+        }
+    }
+}
+
+/// A list of links is split at commas, which one link may hold.
+pub fn escaped(link: &str) -> String {
+    link.replace(',', "%2C")
+}

@@ -1,0 +1,74 @@
+//! What every format is read into: named columns, and records that know where they stand.
+
+/// Named columns and their records.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FeedTable {
+    /// As the file writes them.
+    pub columns: Vec<String>,
+    pub records: Vec<FeedRecord>,
+}
+
+/// One record of a feed.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FeedRecord {
+    /// The line on which it begins, from 1; of a spreadsheet the row.
+    pub line: u64,
+    /// Column and raw value, in the file's order; empty values are left out. A column may occur several times.
+    pub values: Vec<(usize, String)>,
+    /// Why it cannot be used.
+    pub problem: Option<String>,
+}
+
+impl FeedTable {
+    /// The number of the column `name`, which is added where it is new: XML and JSON name each value.
+    pub fn column(&mut self, name: &str) -> usize {
+        // A feed has few names, and most records have them in the same order.
+        self.columns.iter().position(|known| known == name).unwrap_or_else(|| {
+            self.columns.push(name.to_owned());
+            self.columns.len() - 1
+        })
+    }
+}
+
+impl FeedRecord {
+    /// The first value of a column.
+    pub fn get(&self, column: usize) -> Option<&str> {
+        self.values.iter().find(|(other, _)| *other == column).map(|(_, value)| value.as_str())
+    }
+}
+
+/// Where the lines of a text begin, whether they end with LF, CR LF or CR.
+pub struct Lines {
+    starts: Vec<usize>,
+}
+
+impl Lines {
+    pub fn of(text: &str) -> Self {
+        let bytes = text.as_bytes();
+        let ends = bytes.iter().enumerate().filter(|(at, byte)| match byte {
+            b'\n' => true,
+            b'\r' => bytes.get(at + 1) != Some(&b'\n'),
+            _ => false,
+        });
+        Lines { starts: std::iter::once(0).chain(ends.map(|(at, _)| at + 1)).collect() }
+    }
+
+    /// The line of a byte, from 1.
+    pub fn line(&self, byte: usize) -> u64 {
+        self.starts.partition_point(|start| *start <= byte) as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_counted_whatever_ends_them() {
+        for text in ["a\nb\n\nc", "a\r\nb\r\n\r\nc", "a\rb\r\rc"] {
+            let lines = Lines::of(text);
+            let found = |word| lines.line(text.find(word).unwrap());
+            assert_eq!([found("a"), found("b"), found("c")], [1, 2, 4], "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! WooCommerce's product export: a `variable` product and its `variation` rows, which name it as their parent.
+
+use super::field::{Field, key};
+use super::item::FeedItem;
+use super::options::{OptionKind, option_kind};
+use super::table::{FeedRecord, FeedTable};
+use std::collections::{HashMap, HashSet};
+
+/// Columns that are read, but for the attributes.
+const COLUMNS: [&str; 14] = [
+    "id",
+    "type",
+    "sku",
+    "name",
+    "published",
+    "date_sale_price_starts",
+    "date_sale_price_ends",
+    "in_stock?",
+    "stock",
+    "sale_price",
+    "regular_price",
+    "categories",
+    "images",
+    "parent",
+];
+
+/// Whether a column is one of WooCommerce's.
+pub fn is_known(key: &str) -> bool {
+    COLUMNS.contains(&key) || key.starts_with("attribute_1_")
+}
+
+/// Whether the table is such an export.
+pub fn is_one(table: &FeedTable) -> bool {
+    let keys: HashSet<String> = table.columns.iter().map(|name| key(name)).collect();
+    let has = |name: &str| keys.contains(name);
+    has("name") && has("images") && (has("type") || has("regular_price")) && (has("sku") || has("id"))
+}
+
+/// The products and variations, and how many products are not published.
+pub fn items(table: &FeedTable) -> (Vec<FeedItem>, usize) {
+    let export = Export::of(table);
+    let mut items = Vec::new();
+    let mut hidden = 0;
+    for (number, record) in table.records.iter().enumerate() {
+        let parent = export.parent(record);
+        let is_parent = export.kind(record).contains("variable") && export.parents.contains(&number);
+        if is_parent || export.kind(record).contains("grouped") {
+            continue;
+        }
+        let records = || std::iter::once(record).chain(parent.map(|parent| &table.records[parent]));
+        if records().any(|record| matches!(export.get(record, "published"), Some("0" | "-1"))) {
+            hidden += 1;
+            continue;
+        }
+        items.push(export.item(number, parent));
+    }
+    (items, hidden)
+}
+
+struct Export<'t> {
+    table: &'t FeedTable,
+    by_key: HashMap<String, usize>,
+    /// Records by SKU, and by `id:` and number.
+    by_name: HashMap<String, usize>,
+    /// Records that are another's parent.
+    parents: HashSet<usize>,
+}
+
+impl<'t> Export<'t> {
+    fn of(table: &'t FeedTable) -> Self {
+        let mut by_key = HashMap::new();
+        for (column, name) in table.columns.iter().enumerate() {
+            by_key.entry(key(name)).or_insert(column);
+        }
+        let mut export = Export { table, by_key, by_name: HashMap::new(), parents: HashSet::new() };
+        for (number, record) in table.records.iter().enumerate() {
+            let names =
+                [export.get(record, "sku").map(str::to_owned), export.get(record, "id").map(|id| format!("id:{id}"))];
+            for name in names.into_iter().flatten() {
+                export.by_name.entry(name).or_insert(number);
+            }
+        }
+        export.parents = table.records.iter().filter_map(|record| export.parent(record)).collect();
+        export
+    }
+
+    fn get<'r>(&self, record: &'r FeedRecord, name: &str) -> Option<&'r str> {
+        record.get(*self.by_key.get(name)?).map(str::trim).filter(|value| !value.is_empty())
+    }
+
+    fn kind(&self, record: &FeedRecord) -> String {
+        self.get(record, "type").unwrap_or("simple").to_ascii_lowercase()
+    }
+
+    fn parent(&self, record: &FeedRecord) -> Option<usize> {
+        self.by_name.get(self.get(record, "parent")?).copied()
+    }
+
+    fn item(&self, number: usize, parent: Option<usize>) -> FeedItem {
+        let record = &self.table.records[number];
+        let above = parent.map(|parent| &self.table.records[parent]);
+        let mut item = FeedItem::of(record, number);
+        item.records.extend(parent);
+        let own = |name: &str| self.get(record, name);
+        let shared = |name: &str| own(name).or_else(|| self.get(above?, name)).unwrap_or_default();
+        item.add(Field::Id, own("sku").or_else(|| own("id")).unwrap_or_default());
+        // A variation's own name repeats its attributes.
+        item.add(
+            Field::Title,
+            above.and_then(|above| self.get(above, "name")).or_else(|| own("name")).unwrap_or_default(),
+        );
+        if let Some(above) = above {
+            let name = self.get(above, "sku").or_else(|| self.get(above, "id"));
+            item.add(Field::ItemGroupId, name.unwrap_or_default());
+        }
+        item.add(Field::Brand, shared("brands"));
+        item.add(Field::ProductType, shared("categories").split(',').next().unwrap_or_default());
+        let mut pictures = shared("images").split(", ").flat_map(|part| {
+            part.split(",http").enumerate().map(
+                |(place, rest)| {
+                    if place == 0 { rest.to_owned() } else { format!("http{rest}") }
+                },
+            )
+        });
+        item.add(Field::ImageLink, pictures.next().unwrap_or_default());
+        pictures.for_each(|link| item.add(Field::AdditionalImageLink, super::shopify::escaped(link.trim())));
+        self.add_options(&mut item, record, above);
+        self.add_price_and_stock(&mut item, record);
+        item
+    }
+
+    /// "Attribute 1 name", "Attribute 1 value(s)", ...
+    fn add_options(&self, item: &mut FeedItem, record: &FeedRecord, above: Option<&FeedRecord>) {
+        for number in 1..=20 {
+            let [name, value] = [format!("attribute_{number}_name"), format!("attribute_{number}_value(s)")];
+            let Some(name) = self.get(record, &name).or_else(|| self.get(above?, &name)) else { continue };
+            let value = self.get(record, &value).unwrap_or_default();
+            match option_kind(name) {
+                Some(OptionKind::Size) => value.split(',').for_each(|size| item.add(Field::Size, size.trim())),
+                Some(OptionKind::Color) => item.add(Field::Color, value),
+                None => {}
+            }
+        }
+    }
+
+    fn add_price_and_stock(&self, item: &mut FeedItem, record: &FeedRecord) {
+        let own = |name: &str| self.get(record, name).unwrap_or_default();
+        item.add(Field::Price, own("regular_price"));
+        item.add(Field::SalePrice, own("sale_price"));
+        let [from, to] = [own("date_sale_price_starts"), own("date_sale_price_ends")];
+        if !(from.is_empty() && to.is_empty()) {
+            item.add(Field::SalePriceEffectiveDate, format!("{from}/{to}"));
+        }
+        match own("in_stock?") {
+            "1" => item.add(Field::Availability, "in_stock"),
+            "0" => item.add(Field::Availability, "out_of_stock"),
+            other => item.add(Field::Availability, other),
+        }
+        item.add(Field::Quantity, own("stock"));
+    }
+}

@@ -1,0 +1,188 @@
+//! Generations: what the catalogue was after each of its last changes, and the way back.
+//!
+//! A row of `product_version` is part of the generations from `since` until before `until`. An import writes only the rows that
+//! it changes; pictures and descriptors are shared by all generations.
+
+use super::records::{PRODUCT_COLUMNS, drop_unused_contents};
+use super::store::{Catalogue, sql_fault};
+use crate::fault::{Fault, Kind, Result};
+use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+use serde::Serialize;
+
+/// Generations that are kept, the one that is searched among them.
+pub const KEPT: i64 = 5;
+
+/// What the catalogue was at one time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Generation {
+    /// Counted from 1, never used twice.
+    pub number: i64,
+    /// UTC, RFC 3339.
+    pub made: String,
+    /// What made it, for people.
+    pub source: String,
+    pub products: usize,
+    #[serde(flatten)]
+    pub counts: Counts,
+}
+
+/// Products that differ from the generation before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    pub added: usize,
+    pub updated: usize,
+    pub removed: usize,
+}
+
+impl Catalogue {
+    /// The kept generations, the newest, which is searched, first.
+    pub fn history(&self) -> Result<Vec<Generation>> {
+        generations(&self.connection).map_err(|error| self.fault("read", error))
+    }
+
+    /// The number of the generation that is searched; `None` before the first import.
+    pub fn generation(&self) -> Result<Option<i64>> {
+        let query = "select max(number) from generation";
+        self.connection.query_row(query, [], |row| row.get(0)).map_err(|error| self.fault("read", error))
+    }
+
+    /// Takes the product `id` out; [`Catalogue::undo`] brings it back.
+    ///
+    /// # Errors
+    /// [`Kind::Usage`] where there is no such product.
+    pub fn remove(&mut self, id: &str) -> Result<()> {
+        let path = self.path.clone();
+        let fail = |error| sql_fault(&path, "change", error);
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fail)?;
+        let generation = begin(&transaction, &format!("removal of {id}")).map_err(fail)?;
+        if !end_version(&transaction, id, generation).map_err(fail)? {
+            return Err(Fault::new(Kind::Usage, format!("the catalogue {} has no product {id:?}", path.display()))
+                .cure("see `vetrina catalogue list`"));
+        }
+        let counts = Counts { removed: 1, ..Counts::default() };
+        complete(&transaction, generation, counts).map_err(fail)?;
+        transaction.commit().map_err(fail)
+    }
+
+    /// Makes the catalogue what it was in generation `to`, by default the one before the newest. This is a generation of its
+    /// own, and can be undone as well.
+    ///
+    /// # Errors
+    /// [`Kind::Usage`] where there is no such generation.
+    pub fn undo(&mut self, to: Option<i64>) -> Result<Generation> {
+        let path = self.path.clone();
+        let fail = |error| sql_fault(&path, "change", error);
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fail)?;
+        let kept = generations(&transaction).map_err(fail)?;
+        let target = match to {
+            None => kept.get(1),
+            Some(number) => kept.iter().skip(1).find(|generation| generation.number == number),
+        };
+        let Some(target) = target.map(|generation| generation.number) else {
+            return Err(no_generation(to, &kept));
+        };
+        let number = begin(&transaction, &format!("undo: as of generation {target}")).map_err(fail)?;
+        let counts = bring_back(&transaction, target, number).map_err(fail)?;
+        complete(&transaction, number, counts).map_err(fail)?;
+        let newest = generations(&transaction).map_err(fail)?.swap_remove(0);
+        transaction.commit().map_err(fail)?;
+        Ok(newest)
+    }
+}
+
+fn no_generation(to: Option<i64>, kept: &[Generation]) -> Fault {
+    let earlier: Vec<String> = kept.iter().skip(1).map(|generation| generation.number.to_string()).collect();
+    let text = match to {
+        None => "there is no earlier generation of the catalogue".to_owned(),
+        Some(number) => format!("there is no earlier generation {number} of the catalogue"),
+    };
+    let cure = match earlier.is_empty() {
+        true => "the first import cannot be undone".to_owned(),
+        false => format!("choose one of {}; see `vetrina catalogue history`", earlier.join(", ")),
+    };
+    Fault::new(Kind::Usage, text).cure(cure)
+}
+
+/// Begins a generation; [`complete`] must follow in the same transaction.
+pub(super) fn begin(transaction: &Transaction, source: &str) -> rusqlite::Result<i64> {
+    let source: String = source.chars().take(200).collect();
+    transaction.execute(
+        "insert into generation (made, source, products, added, updated, removed)
+         values (strftime('%Y-%m-%dT%H:%M:%SZ', 'now'), ?, 0, 0, 0, 0)",
+        [source],
+    )?;
+    Ok(transaction.last_insert_rowid())
+}
+
+/// Ends the product's row; false where there is none.
+pub(super) fn end_version(transaction: &Transaction, id: &str, generation: i64) -> rusqlite::Result<bool> {
+    let query = "update product_version set until = ? where id = ? and until is null";
+    Ok(transaction.prepare_cached(query)?.execute(params![generation, id])? > 0)
+}
+
+/// Counts the generation's products and forgets the generations that are too old.
+pub(super) fn complete(transaction: &Transaction, number: i64, counts: Counts) -> rusqlite::Result<()> {
+    transaction.execute(
+        "update generation set products = (select count(*) from product_version where until is null),
+         added = ?, updated = ?, removed = ? where number = ?",
+        params![counts.added as i64, counts.updated as i64, counts.removed as i64, number],
+    )?;
+    transaction.execute(
+        "delete from generation where number not in (select number from generation order by number desc limit ?)",
+        [KEPT],
+    )?;
+    transaction.execute("delete from product_version where until <= (select min(number) from generation)", [])?;
+    drop_unused_contents(transaction)
+}
+
+/// Forgets all generations but the rows that are searched: another model made what they show.
+pub(super) fn forget(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch("delete from product_version where until is not null; delete from generation;")
+}
+
+/// Writes the rows of generation `target` as those of generation `number`.
+fn bring_back(transaction: &Transaction, target: i64, number: i64) -> rusqlite::Result<Counts> {
+    let count = |condition: &str| {
+        let query = format!("select count(*) from product_version as one where {condition}");
+        transaction.query_row(&query, [target], |row| row.get::<_, i64>(0)).map(|count| count as usize)
+    };
+    let newer = "one.until is null and one.since > ?1";
+    let older = "one.since <= ?1 and one.until > ?1";
+    let also = |condition: &str| {
+        format!("exists (select 1 from product_version as other where other.id = one.id and {condition})")
+    };
+    let added = count(&format!("{older} and not {}", also("other.until is null")))?;
+    let removed = count(&format!("{newer} and not {}", also("other.since <= ?1 and other.until > ?1")))?;
+    let updated = count(newer)? - removed;
+    let query = "update product_version set until = ?2 where until is null and since > ?1";
+    transaction.execute(query, params![target, number])?;
+    let query = format!(
+        "insert into product_version ({PRODUCT_COLUMNS}, position, region, since)
+         select {PRODUCT_COLUMNS}, position, region, ?2 from product_version where since <= ?1 and until > ?1"
+    );
+    transaction.execute(&query, params![target, number])?;
+    transaction.execute(
+        "insert into picture_version (product_id, since, position, source, content_id)
+         select product_id, ?2, picture_version.position, source, content_id
+         from product_version join picture_version on product_id = id and picture_version.since = product_version.since
+         where product_version.since <= ?1 and until > ?1",
+        params![target, number],
+    )?;
+    Ok(Counts { added, updated, removed })
+}
+
+fn generations(connection: &Connection) -> rusqlite::Result<Vec<Generation>> {
+    let query = "select number, made, source, products, added, updated, removed from generation order by number desc";
+    let mut statement = connection.prepare(query)?;
+    let rows = statement.query_map([], |row| {
+        let count = |column: usize| row.get::<_, i64>(column).map(|count| usize::try_from(count).unwrap_or(0));
+        Ok(Generation {
+            number: row.get(0)?,
+            made: row.get(1)?,
+            source: row.get(2)?,
+            products: count(3)?,
+            counts: Counts { added: count(4)?, updated: count(5)?, removed: count(6)? },
+        })
+    })?;
+    rows.collect()
+}

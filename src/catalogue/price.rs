@@ -1,0 +1,207 @@
+//! Prices: a feed's text to an amount, the sale that is on, and how a locale writes both.
+
+use super::product::ProductSummary;
+use jiff::civil::{Date, DateTime};
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan};
+use pure_rust_locales::{Locale, locale_match};
+use serde::{Deserialize, Serialize};
+use std::cmp::Ordering;
+
+/// Currencies by their symbols. A symbol of several currencies stays what it is.
+const SYMBOLS: [(&str, &str); 12] = [
+    ("EUR", "€"),
+    ("GBP", "£"),
+    ("USD", "$"),
+    ("JPY", "¥"),
+    ("CHF", "CHF"),
+    ("PLN", "zł"),
+    ("CZK", "Kč"),
+    ("TRY", "₺"),
+    ("INR", "₹"),
+    ("KRW", "₩"),
+    ("UAH", "₴"),
+    ("ILS", "₪"),
+];
+
+/// A locale of glibc's by its name: `de_DE`. It decides how prices are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct PriceLocale(Locale);
+
+impl TryFrom<String> for PriceLocale {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Self, String> {
+        let bare = name.split('.').next().unwrap_or_default().replace('-', "_");
+        let unknown = |_| format!("{name:?} is not a locale such as \"de_DE\" or \"en_GB\"");
+        bare.parse().map(PriceLocale).map_err(unknown)
+    }
+}
+
+impl From<PriceLocale> for String {
+    fn from(locale: PriceLocale) -> String {
+        locale.0.to_string()
+    }
+}
+
+/// An amount of money as a feed says it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Price {
+    whole: u64,
+    /// Digits after the decimal separator: none, or two or three.
+    fraction: String,
+    /// A code such as `EUR`, or a symbol; empty where the feed has none.
+    currency: String,
+}
+
+impl Price {
+    /// Reads `19.90 EUR`, `EUR 19.90`, `€1.299,00`, `1'299.-`; `None` where the text is no amount.
+    pub fn parse(text: &str) -> Option<Price> {
+        let first = text.find(|letter: char| letter.is_ascii_digit())?;
+        let last = text.rfind(|letter: char| letter.is_ascii_digit())?;
+        let number = &text[first..=last];
+        let words = format!("{} {}", &text[..first], &text[last + 1..]);
+        let currency = words
+            .split_whitespace()
+            .map(|word| word.trim_matches(['.', ',', '-', '–', '—']))
+            .find(|word| !word.is_empty());
+        let currency = currency.unwrap_or_default();
+        let others = words.split_whitespace().filter(|word| word.chars().any(char::is_alphanumeric)).count();
+        if others > 1 || !(currency.is_empty() || is_currency(currency)) {
+            return None;
+        }
+        let is_separator = |letter: char| matches!(letter, '.' | ',' | '\'' | '’' | ' ' | '\u{a0}' | '\u{202f}');
+        if !number.chars().all(|letter| letter.is_ascii_digit() || is_separator(letter)) {
+            return None;
+        }
+        let (whole, fraction) = split(number)?;
+        let whole: String = whole.chars().filter(char::is_ascii_digit).collect();
+        Some(Price { whole: whole.parse().ok()?, fraction, currency: currency.to_owned() })
+    }
+
+    /// As the locale writes it: `1.299,00 €`.
+    pub fn format(&self, PriceLocale(locale): PriceLocale) -> String {
+        let point = locale_match!(locale => LC_MONETARY::MON_DECIMAL_POINT);
+        let thousands = locale_match!(locale => LC_MONETARY::MON_THOUSANDS_SEP);
+        let digits = self.whole.to_string();
+        let mut number = String::new();
+        for (place, digit) in digits.chars().enumerate() {
+            if place > 0 && (digits.len() - place).is_multiple_of(3) {
+                number.push_str(thousands);
+            }
+            number.push(digit);
+        }
+        if !self.fraction.is_empty() {
+            number = format!("{number}{}{}", if point.is_empty() { "." } else { point }, self.fraction);
+        }
+        self.with_currency(&number, locale)
+    }
+
+    fn with_currency(&self, number: &str, locale: Locale) -> String {
+        let own = locale_match!(locale => LC_MONETARY::INT_CURR_SYMBOL).trim();
+        let symbol = match SYMBOLS.iter().find(|(code, _)| self.currency.eq_ignore_ascii_case(code)) {
+            _ if self.currency.is_empty() => return number.to_owned(),
+            _ if self.currency.eq_ignore_ascii_case(own) => locale_match!(locale => LC_MONETARY::CURRENCY_SYMBOL),
+            Some((_, symbol)) => symbol,
+            None => &self.currency,
+        };
+        let first = locale_match!(locale => LC_MONETARY::P_CS_PRECEDES) == 1;
+        let spaced = locale_match!(locale => LC_MONETARY::P_SEP_BY_SPACE) != 0;
+        // A code is never glued to the number.
+        let space = if spaced || symbol.chars().all(char::is_alphabetic) { "\u{a0}" } else { "" };
+        if first { format!("{symbol}{space}{number}") } else { format!("{number}{space}{symbol}") }
+    }
+}
+
+impl PartialOrd for Price {
+    /// Amounts of one currency.
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        let pad = |price: &Price| format!("{:0<3}", price.fraction);
+        let same = self.currency == other.currency;
+        same.then(|| self.whole.cmp(&other.whole).then_with(|| pad(self).cmp(&pad(other))))
+    }
+}
+
+/// A code of three capital letters, a symbol, or one of the words that stand for one.
+fn is_currency(word: &str) -> bool {
+    let is_code = word.len() == 3 && word.bytes().all(|byte| byte.is_ascii_uppercase());
+    let is_symbol = word.chars().count() <= 3 && word.chars().any(|letter| !letter.is_alphanumeric());
+    let words = ["kr", "Kr", "lei", "Ft", "zł", "Kč", "лв", "руб", "Rs", "euro", "Euro"];
+    is_code || is_symbol || words.contains(&word)
+}
+
+/// The digits before and after the decimal separator; `19.9` has two of them as well.
+fn split(number: &str) -> Option<(&str, String)> {
+    let Some(at) = number.rfind(|letter: char| !letter.is_ascii_digit()) else { return Some((number, String::new())) };
+    let separator = number[at..].chars().next()?;
+    let after = &number[at + separator.len_utf8()..];
+    let again = number[..at].contains(separator);
+    let decimal = matches!(separator, '.' | ',') && !again && after.len() <= 2;
+    if decimal {
+        return Some((&number[..at], format!("{after:0<2}"))).filter(|(whole, _)| !has_mixed(whole));
+    }
+    // Groups of thousands have three digits each.
+    (after.len() == 3 && !has_mixed(number)).then(|| (number, String::new()))
+}
+
+/// Whether the groups of thousands are divided by different separators: no amount.
+fn has_mixed(whole: &str) -> bool {
+    let mut separators = whole.chars().filter(|letter| !letter.is_ascii_digit());
+    separators.next().is_some_and(|first| separators.any(|other| other != first))
+}
+
+/// What a product costs now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CurrentPrice {
+    pub price: Option<String>,
+    /// The higher price before a sale that is on.
+    pub before: Option<String>,
+}
+
+impl ProductSummary {
+    /// The price at the time `now`, as `locale` writes it; without one, and where it is no amount, as the feed says it.
+    pub fn offer(&self, now: Timestamp, locale: Option<PriceLocale>) -> CurrentPrice {
+        let say = |text: &String| match (locale, Price::parse(text)) {
+            (Some(locale), Some(price)) => price.format(locale),
+            _ => text.clone(),
+        };
+        let lasts = || self.sale_price_effective_date.as_deref().is_none_or(|dates| is_within(dates, now));
+        match (&self.price, self.sale_price.as_ref().filter(|_| lasts())) {
+            (Some(price), Some(sale)) if is_lower(sale, price) => {
+                CurrentPrice { price: Some(say(sale)), before: Some(say(price)) }
+            }
+            (None, Some(sale)) => CurrentPrice { price: Some(say(sale)), before: None },
+            (price, _) => CurrentPrice { price: price.as_ref().map(say), before: None },
+        }
+    }
+}
+
+/// An amount that cannot be compared is believed: the feed calls it a sale price.
+fn is_lower(sale: &str, price: &str) -> bool {
+    match (Price::parse(sale), Price::parse(price)) {
+        (Some(sale), Some(price)) => sale.partial_cmp(&price).is_none_or(Ordering::is_lt),
+        _ => true,
+    }
+}
+
+/// Whether `now` is within an interval "from/to", either of which may be missing. A date alone is the whole day, here.
+pub fn is_within(interval: &str, now: Timestamp) -> bool {
+    let Some((from, to)) = interval.split_once('/') else { return false };
+    let begun = from.trim().is_empty() || moment(from, false).is_some_and(|from| from <= now);
+    begun && (to.trim().is_empty() || moment(to, true).is_some_and(|to| now < to))
+}
+
+fn moment(text: &str, end: bool) -> Option<Timestamp> {
+    let text = text.trim();
+    let zoned = |time: DateTime| time.to_zoned(TimeZone::system()).ok().map(|time| time.timestamp());
+    if let Some(date) = Some(text).filter(|text| text.len() <= 10).and_then(|text| text.parse::<Date>().ok()) {
+        let date = if end { date.checked_add(1.day()).ok()? } else { date };
+        return zoned(date.to_datetime(jiff::civil::Time::midnight()));
+    }
+    text.parse::<Timestamp>().ok().or_else(|| zoned(text.parse().ok()?))
+}
+
+#[cfg(test)]
+#[path = "price_tests.rs"]
+mod tests;

@@ -1,0 +1,31 @@
+//! What an import was told and the next one needs.
+
+use super::feed::ColumnMap;
+use super::store::Catalogue;
+use crate::fault::Result;
+use rusqlite::{Connection, OptionalExtension, params};
+
+/// The setting that holds a [`ColumnMap`].
+pub(super) const COLUMN_MAP: &str = "column_map";
+
+impl Catalogue {
+    /// The column map of the last import that was given one.
+    pub fn column_map(&self) -> Result<ColumnMap> {
+        let query = "select value from setting where name = ?";
+        let text: Option<String> = self
+            .connection
+            .query_row(query, [COLUMN_MAP], |row| row.get(0))
+            .optional()
+            .map_err(|error| self.fault("read", error))?;
+        ColumnMap::parse(&text.unwrap_or_default()).map(ColumnMap::kept)
+    }
+}
+
+/// Keeps a setting; an empty one is forgotten.
+pub(super) fn write_setting(connection: &Connection, name: &str, value: &str) -> rusqlite::Result<()> {
+    if value.is_empty() {
+        return connection.execute("delete from setting where name = ?", [name]).map(drop);
+    }
+    let query = "insert into setting values (?1, ?2) on conflict (name) do update set value = ?2";
+    connection.execute(query, params![name, value]).map(drop)
+}

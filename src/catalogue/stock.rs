@@ -1,0 +1,153 @@
+//! What of a product can be bought: from the feed's `availability`, `quantity` and `size`.
+
+use super::product::ProductSummary;
+use serde::Serialize;
+
+/// So few pieces are called few.
+const FEW: u32 = 2;
+
+/// Whether a thing can be bought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stock {
+    Out,
+    Few,
+    In,
+}
+
+/// What is done with products that are out of stock in every variant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OutOfStock {
+    /// Shown among the others.
+    Show,
+    /// Shown after the others.
+    #[default]
+    Last,
+    /// Not shown.
+    Hide,
+}
+
+/// One size of a product.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SizeStock {
+    pub size: String,
+    pub stock: Stock,
+}
+
+impl ProductSummary {
+    /// The stock of the row as a whole.
+    pub fn stock(&self) -> Stock {
+        let says_out = self.availability.as_deref().is_some_and(is_out);
+        let pieces = self.quantity.as_deref().and_then(total);
+        match pieces {
+            _ if says_out => Stock::Out,
+            Some(0) => Stock::Out,
+            Some(pieces) if pieces <= FEW => Stock::Few,
+            _ => Stock::In,
+        }
+    }
+
+    /// The sizes of the row, each with its stock: "S/M/L" are three.
+    pub fn sizes(&self) -> Vec<SizeStock> {
+        let whole = self.stock();
+        let pieces = self.quantity.as_deref().map(by_size).unwrap_or_default();
+        let sizes = self.size.as_deref().map(split_sizes).unwrap_or_default();
+        let stock = |size: &str| {
+            let own = pieces.iter().find(|(name, _)| name.eq_ignore_ascii_case(size)).map(|(_, pieces)| *pieces);
+            match own {
+                _ if whole == Stock::Out => Stock::Out,
+                Some(0) => Stock::Out,
+                Some(pieces) if pieces <= FEW => Stock::Few,
+                Some(_) => Stock::In,
+                None if pieces.is_empty() => whole,
+                None => Stock::In,
+            }
+        };
+        sizes.into_iter().map(|size| SizeStock { stock: stock(size), size: size.to_owned() }).collect()
+    }
+}
+
+/// `S/M/L`, `S, M, L`; `38/40` is one size, and so is `W32/L34`.
+pub(super) fn split_sizes(size: &str) -> Vec<&str> {
+    let parts: Vec<&str> = size.split([',', '|', ';']).map(str::trim).filter(|part| !part.is_empty()).collect();
+    if parts.len() > 1 {
+        return parts;
+    }
+    let parts: Vec<&str> = size.split('/').map(str::trim).filter(|part| !part.is_empty()).collect();
+    let is_double = parts.len() == 2 && parts.iter().any(|part| part.bytes().any(|byte| byte.is_ascii_digit()));
+    if is_double { vec![size.trim()] } else { parts }
+}
+
+/// Whether Google's or schema.org's word, or a shop's own, says that it cannot be bought.
+fn is_out(availability: &str) -> bool {
+    let words: String =
+        availability.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
+    ["outofstock", "soldout", "discontinued", "unavailable", "notavailable"].iter().any(|word| words.ends_with(word))
+}
+
+/// All pieces: "3", or the sum of "S=3, M=0".
+fn total(quantity: &str) -> Option<u32> {
+    match quantity.trim().parse::<f64>() {
+        Ok(pieces) => Some(pieces.max(0.0) as u32),
+        Err(_) => {
+            let sizes = by_size(quantity);
+            (!sizes.is_empty()).then(|| sizes.iter().map(|(_, pieces)| *pieces).fold(0, u32::saturating_add))
+        }
+    }
+}
+
+/// The pieces of each size in "S=3, M=0".
+pub(super) fn by_size(quantity: &str) -> Vec<(String, u32)> {
+    let pairs = quantity.split([',', '|', ';']).filter_map(|pair| pair.rsplit_once(['=', ':']));
+    pairs.filter_map(|(size, pieces)| Some((size.trim().to_owned(), pieces.trim().parse().ok()?))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn product(availability: &str, size: &str, quantity: &str) -> ProductSummary {
+        let text = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+        ProductSummary {
+            availability: text(availability),
+            size: text(size),
+            quantity: text(quantity),
+            ..ProductSummary::default()
+        }
+    }
+
+    #[test]
+    fn words_and_numbers_say_what_is_in_stock() {
+        for (availability, quantity, stock) in [
+            ("", "", Stock::In),
+            ("in_stock", "", Stock::In),
+            ("out of stock", "", Stock::Out),
+            ("https://schema.org/OutOfStock", "7", Stock::Out),
+            ("Discontinued", "", Stock::Out),
+            ("preorder", "", Stock::In),
+            ("in_stock", "0", Stock::Out),
+            ("in_stock", "2", Stock::Few),
+            ("", "3", Stock::In),
+            ("", "S=1, M=0", Stock::Few),
+            ("", "S=0|M=0", Stock::Out),
+            ("", "a lot", Stock::In),
+        ] {
+            assert_eq!(product(availability, "", quantity).stock(), stock, "{availability} {quantity}");
+        }
+    }
+
+    #[test]
+    fn sizes_have_their_own_stock() {
+        let said = |product: ProductSummary| {
+            let sizes = product.sizes().into_iter().map(|size| format!("{} {:?}", size.size, size.stock));
+            sizes.collect::<Vec<_>>().join(", ")
+        };
+        assert_eq!(said(product("", "S/M/L", "S=3, M=0")), "S In, M Out, L In");
+        assert_eq!(said(product("", "S, M", "1")), "S Few, M Few");
+        assert_eq!(said(product("out_of_stock", "38/40", "")), "38/40 Out");
+        assert_eq!(said(product("", "W32/L34", "")), "W32/L34 In");
+        assert_eq!(said(product("", "S/M", "")), "S In, M In");
+        assert_eq!(said(product("", "", "")), "");
+    }
+}

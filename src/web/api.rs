@@ -1,0 +1,145 @@
+//! What a till or a stock system sends: prices, stock and places of products, as JSON; and the catalogue's history. Whoever changes
+//! something brings a token, or the page's password from the page.
+
+use super::App;
+use super::answers::json_response;
+use crate::catalogue::{Addressed, Catalogue};
+use crate::fault::{Fault, Kind, Result};
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::http::header::{HeaderValue, RETRY_AFTER};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use axum::routing::{get, patch, post};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+/// A request's body is no longer.
+const MOST_BYTES: usize = 1 << 20;
+/// Products that one request changes.
+const MOST_PRODUCTS: usize = 10_000;
+/// Seconds after which to ask again while an import writes.
+const AGAIN: &str = "5";
+
+pub fn routes() -> Router<App> {
+    Router::new()
+        .route("/api/products/{id}", patch(update_one))
+        .route("/api/products", post(update_many))
+        .route("/api/history", get(history))
+        .route("/api/undo", post(undo))
+        .layer(DefaultBodyLimit::max(MOST_BYTES))
+}
+
+/// One of several updates.
+#[derive(Deserialize)]
+struct Named {
+    id: String,
+    #[serde(flatten)]
+    update: serde_json::Map<String, serde_json::Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Many {
+    products: Vec<Named>,
+}
+
+/// Which generation to bring back.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Undo {
+    to: Option<i64>,
+}
+
+async fn update_one(State(app): State<App>, Path(id): Path<String>, headers: HeaderMap, body: Bytes) -> Response {
+    let updates = move || Ok(vec![Addressed { id, update: parse(&body)? }]);
+    update(app, &headers, updates).await
+}
+
+async fn update_many(State(app): State<App>, headers: HeaderMap, body: Bytes) -> Response {
+    let updates = move || {
+        let many: Many = parse(&body)?;
+        if many.products.len() > MOST_PRODUCTS {
+            return Err(Fault::new(Kind::Input, format!("it names more than {MOST_PRODUCTS} products"))
+                .cure("send them in parts"));
+        }
+        let addressed = |named: Named| {
+            let update = serde_json::from_value(named.update.into()).map_err(|error| not_json(&error))?;
+            Ok(Addressed { id: named.id, update })
+        };
+        many.products.into_iter().map(addressed).collect()
+    };
+    update(app, &headers, updates).await
+}
+
+async fn update(
+    app: App,
+    headers: &HeaderMap,
+    updates: impl FnOnce() -> Result<Vec<Addressed>> + Send + 'static,
+) -> Response {
+    change(app, headers, move |catalogue| {
+        let updates: Vec<Addressed> = updates()?;
+        let changed = catalogue.update(&updates)?;
+        log::info!("{} products were updated over HTTP", changed.len());
+        Ok(json!({ "changed": changed }))
+    })
+    .await
+}
+
+async fn history(State(app): State<App>) -> Response {
+    let path = app.catalogue();
+    let read = move || Catalogue::open(&path)?.history();
+    answer(tokio::task::spawn_blocking(move || read().map(|generations| json!({ "generations": generations }))).await)
+}
+
+async fn undo(State(app): State<App>, headers: HeaderMap, body: Bytes) -> Response {
+    let wanted = move || if body.is_empty() { Ok(Undo::default()) } else { parse::<Undo>(&body) };
+    change(app, &headers, move |catalogue| {
+        let made = catalogue.undo(wanted()?.to)?;
+        log::info!("the catalogue: {}", made.source);
+        Ok(json!({ "generation": made }))
+    })
+    .await
+}
+
+/// Does something to the catalogue for whoever may.
+async fn change<T: Serialize + Send + 'static>(
+    app: App,
+    headers: &HeaderMap,
+    what: impl FnOnce(&mut Catalogue) -> Result<T> + Send + 'static,
+) -> Response {
+    if !app.guard.has_token(headers) && !app.guard.may_change(headers) {
+        let words = "set web.token and send it as `Authorization: Bearer TOKEN`";
+        return json_response(StatusCode::FORBIDDEN, &json!({ "error": words }));
+    }
+    let path = app.catalogue();
+    let work = move || what(&mut Catalogue::open(&path)?).map(|done| json!(done));
+    answer(tokio::task::spawn_blocking(work).await)
+}
+
+fn parse<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T> {
+    serde_json::from_slice(body).map_err(|error| not_json(&error))
+}
+
+fn not_json(error: &serde_json::Error) -> Fault {
+    Fault::new(Kind::Input, format!("the request cannot be read: {error}")).cure("see docs/openapi.json")
+}
+
+fn answer(done: std::result::Result<Result<serde_json::Value>, tokio::task::JoinError>) -> Response {
+    let fault = match done {
+        Ok(Ok(value)) => return json_response(StatusCode::OK, &value),
+        Ok(Err(fault)) => fault,
+        Err(_) => return json_response(StatusCode::INTERNAL_SERVER_ERROR, &json!({ "error": "it was ended" })),
+    };
+    let status = match fault.kind() {
+        Kind::Usage => StatusCode::NOT_FOUND,
+        Kind::Input => StatusCode::BAD_REQUEST,
+        _ => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    let mut response = json_response(status, &json!({ "error": fault.to_string() }));
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(AGAIN));
+    }
+    response
+}

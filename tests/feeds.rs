@@ -1,0 +1,225 @@
+//! Small feeds of every format, with the oddities that shops' exports have; `tests/feeds` holds them.
+
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use vetrina::catalogue::feed::{ColumnMap, Feed, parse};
+use vetrina::catalogue::{Product, feed};
+use vetrina::fault::Kind;
+
+fn path(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/feeds").join(name)
+}
+
+fn read(name: &str) -> Feed {
+    Feed::read(&path(name), &ColumnMap::default()).unwrap()
+}
+
+fn product(feed: &Feed, id: &str) -> Product {
+    let found = feed.rows.iter().find(|row| row.product.id == id);
+    found.unwrap_or_else(|| panic!("there is no {id} in {feed:#?}")).product.clone()
+}
+
+/// Ids of the rows, and line and reason of the problems.
+fn outcome(feed: &Feed) -> (Vec<&str>, Vec<(u64, &str)>) {
+    let ids = feed.rows.iter().map(|row| row.product.id.as_str()).collect();
+    (ids, feed.problems.iter().map(|problem| (problem.line, problem.reason.as_str())).collect())
+}
+
+fn refusal(name: &str) -> String {
+    let fault = Feed::read(&path(name), &ColumnMap::default()).unwrap_err();
+    assert_eq!(fault.kind(), Kind::Input, "{fault}");
+    fault.to_string()
+}
+
+#[test]
+fn rss_is_read() {
+    let feed = read("google.xml");
+    assert_eq!(outcome(&feed), (vec!["T1", "T2"], vec![(30, "it has no title")]));
+    assert_eq!(feed.rows[0].line, 7);
+    let tee = product(&feed, "T1");
+    assert_eq!(tee.title, "H&M tee – café");
+    assert_eq!(tee.image_link, "https://cdn.shop.example/p/1001/front.jpg?v=3");
+    assert_eq!(
+        tee.additional_image_links,
+        ["https://cdn.shop.example/w_200,h_300/back.jpg", "https://cdn.shop.example/side.jpg"]
+    );
+    assert_eq!(tee.price.as_deref(), Some("49.90 EUR"), "not the price of its shipping");
+    assert_eq!(tee.link.as_deref(), Some("https://shop.example/p?id=1&x=2"));
+    assert_eq!((tee.color.as_deref(), tee.size.as_deref()), (Some("red"), Some("M")));
+    assert_eq!(tee.item_group_id.as_deref(), Some("G1"));
+    assert_eq!(product(&feed, "T2").title, "Only the feed's title here – B&C");
+}
+
+#[test]
+fn atom_is_read() {
+    let feed = read("atom.xml");
+    let tee = product(&feed, "T1");
+    assert_eq!((tee.title.as_str(), tee.image_link.as_str()), ("Striped tee", "one.jpg"));
+    assert_eq!(tee.link.as_deref(), Some("https://shop.example/p?id=1&x=2"));
+    assert!(feed.unknown_columns.is_empty(), "{:?}", feed.unknown_columns);
+}
+
+#[test]
+fn xml_that_is_cut_short_or_damaged_is_refused() {
+    let text = fs::read_to_string(path("google.xml")).unwrap();
+    let cut = &text[..text.find("<g:color>").unwrap()];
+    let fault = parse(cut.as_bytes()).unwrap_err();
+    assert!(fault.kind() == Kind::Input && fault.to_string().contains("<item> is open at the end"), "{fault}");
+    let fault = parse(text.replace("</g:color>", "</g:colour>").as_bytes()).unwrap_err();
+    assert!(fault.to_string().contains("line 17 is not well-formed"), "{fault}");
+    let latin = text.replace("UTF-8", "ISO-8859-1").replace("&apos;", "é");
+    let bytes: Vec<u8> = latin.chars().map(|letter| letter as u8).collect();
+    assert!(product(&parse(&bytes).unwrap(), "T2").title.starts_with("Only the feedés"));
+}
+
+#[test]
+fn inch_marks_are_text_in_a_tsv_and_a_spreadsheets_quotation_marks_are_not() {
+    let feed = read("inch.tsv");
+    let titles: Vec<&str> = feed.rows.iter().map(|row| row.product.title.as_str()).collect();
+    assert_eq!(titles, ["32\" Slim Jean", "\"Slim\" Jean", "\"38 waist Jean", "13\" laptop sleeve", "Tee"]);
+    assert!(feed.problems.is_empty());
+    let feed = read("excel.tsv");
+    assert_eq!(outcome(&feed), (vec!["1", "2"], vec![]));
+    assert_eq!((feed.rows[1].line, feed.rows[1].product.title.as_str()), (4, "a \"b\""));
+}
+
+#[test]
+fn a_spreadsheets_separator_line_is_understood() {
+    let feed = read("semicolon.csv");
+    assert_eq!(feed.rows[0].line, 3);
+    let shirt = product(&feed, "1");
+    assert_eq!((shirt.title.as_str(), shirt.price.as_deref()), ("Gestreiftes Shirt, weiß", Some("1.299,00 EUR")));
+}
+
+#[test]
+fn missing_fields_at_the_end_are_empty_and_surplus_empty_ones_ignored() {
+    let feed = read("ragged.csv");
+    assert_eq!(outcome(&feed), (vec!["1", "2", "3", "4"], vec![(7, "it has 11 fields, the first line 9")]));
+    assert_eq!(product(&feed, "2").price.as_deref(), Some("19.90 EUR"));
+    assert_eq!(product(&feed, "3").price, None);
+    assert!(feed.unknown_columns.is_empty());
+}
+
+#[test]
+fn lines_are_true_whatever_ends_them() {
+    let feed = read("cr.csv");
+    assert_eq!(outcome(&feed), (vec!["1", "2"], vec![(5, "it has no title")]));
+    assert_eq!(feed.rows[1].line, 3);
+}
+
+#[test]
+fn a_quotation_mark_that_is_not_closed_is_an_error_with_its_lines() {
+    let text = refusal("open-quote.csv");
+    assert!(text.contains("lines 2 to 5: a quotation mark is not closed"), "{text}");
+    let text = refusal("swallowed.csv");
+    assert!(text.contains("lines 2 to 4") && text.contains("2,Two,V102.jpg,plain"), "{text}");
+    let text = refusal("swallowed-one.csv");
+    assert!(text.contains("lines 2 to 3") && text.contains("not closed"), "{text}");
+    let closed_by_the_next =
+        "id,title,image_link,description\n1,Tee,V101.jpg,\"Great\n2,Two,V102.jpg,\"fine\n3,C,c.jpg,x\n";
+    let fault = parse(closed_by_the_next.as_bytes()).unwrap_err().to_string();
+    assert!(fault.contains("lines 2 to 3: a quotation mark is not closed"), "{fault}");
+}
+
+#[test]
+fn a_long_text_of_several_lines_is_no_error() {
+    assert_eq!(outcome(&read("long-text.csv")), (vec!["1", "2"], vec![]));
+}
+
+#[test]
+fn shopifys_variants_are_products_of_one_group() {
+    let feed = read("shopify.csv");
+    assert_eq!(outcome(&feed), (vec!["TEE-S-R", "TEE-M-R", "TEE-S-B", "cap-Default Title"], vec![]));
+    assert_eq!(feed.warnings(), ["1 products are drafts, archived or not published, and were left out"]);
+    let lines: Vec<u64> = feed.rows.iter().map(|row| row.line).collect();
+    assert_eq!(lines, [2, 4, 5, 7]);
+    let tee = product(&feed, "TEE-M-R");
+    assert_eq!((tee.title.as_str(), tee.brand.as_deref()), ("Striped Tee", Some("Acme & Co")));
+    assert_eq!(tee.item_group_id.as_deref(), Some("striped-tee"));
+    assert_eq!((tee.size.as_deref(), tee.color.as_deref()), (Some("M"), Some("Rot")));
+    assert_eq!(tee.availability.as_deref(), Some("out_of_stock"));
+    assert_eq!(tee.price.as_deref(), Some("29.90"));
+    assert_eq!(tee.image_link, "https://cdn.shopify.com/s/files/1/01/tee-red.jpg?v=1");
+    assert!(tee.additional_image_links.is_empty(), "pictures that no variant claims are the first variant's");
+    assert_eq!(product(&feed, "TEE-S-R").additional_image_links.len(), 2);
+    assert_eq!(product(&feed, "TEE-S-B").availability.as_deref(), Some("in_stock"), "it is sold on order");
+    let cap = product(&feed, "cap-Default Title");
+    assert_eq!((cap.size, cap.availability), (None, None));
+}
+
+#[test]
+fn woocommerces_variations_are_products_of_one_group() {
+    let feed = read("woocommerce.csv");
+    assert_eq!(outcome(&feed), (vec!["HOOD-R-S", "103", "BELT"], vec![]));
+    assert_eq!(feed.warnings(), ["1 products are drafts, archived or not published, and were left out"]);
+    let red = product(&feed, "HOOD-R-S");
+    assert_eq!((red.title.as_str(), red.item_group_id.as_deref()), ("Hoodie & more", Some("HOOD")));
+    assert_eq!((red.color.as_deref(), red.size.as_deref()), (Some("Red"), Some("S")));
+    assert_eq!(red.product_type.as_deref(), Some("Clothing > Hoodies"));
+    assert_eq!(red.image_link, "https://shop.example/wp-content/uploads/2026/01/hood-red.jpg");
+    assert_eq!(red.additional_image_links, ["https://shop.example/wp-content/uploads/2026/01/hood-back.jpg"]);
+    let blue = product(&feed, "103");
+    assert!(blue.image_link.ends_with("hood-blue.jpg") && blue.additional_image_links.is_empty());
+    assert_eq!(blue.availability.as_deref(), Some("out_of_stock"));
+    let belt = product(&feed, "BELT");
+    assert_eq!((belt.size.as_deref(), belt.item_group_id), (Some("85/95"), None));
+}
+
+#[test]
+fn json_is_read_as_an_array_in_an_object_or_line_by_line() {
+    let feed = read("products.json");
+    assert_eq!(outcome(&feed), (vec!["T1", "2"], vec![(12, "it has no title")]));
+    assert_eq!(feed.rows[1].line, 10);
+    let tee = product(&feed, "T1");
+    assert_eq!(tee.price.as_deref(), Some("19.90 EUR"));
+    assert_eq!(tee.additional_image_links, ["https://c.example/w_200,h_300/two.jpg", "three.jpg"]);
+    assert_eq!((tee.item_group_id.as_deref(), tee.size.as_deref()), (Some("G1"), Some("S/M")));
+    let feed = read("products.jsonl");
+    assert_eq!(outcome(&feed), (vec!["T1", "2"], vec![(4, "it has no title")]));
+    assert_eq!(product(&feed, "2").price.as_deref(), Some("5"));
+    let array = parse(br#"[{"id": 1, "title": "A", "image_link": "a.jpg"}]"#).unwrap();
+    assert_eq!(array.rows.len(), 1);
+    let text = fs::read_to_string(path("products.json")).unwrap();
+    let fault = parse(&text.as_bytes()[..200]).unwrap_err();
+    assert!(fault.kind() == Kind::Input && fault.to_string().contains("line 6 is not JSON"), "{fault}");
+    let fault = parse(b"[1]").unwrap_err().to_string();
+    assert!(fault.contains("line 1: a product is a JSON object, not a number"), "{fault}");
+}
+
+#[test]
+fn a_spreadsheet_is_read_by_its_rows() {
+    let feed = read("products.xlsx");
+    assert_eq!(outcome(&feed), (vec!["1002", "1004"], vec![(5, "it has no title")]));
+    let dress = product(&feed, "1002");
+    assert_eq!((dress.title.as_str(), dress.size.as_deref()), ("Kleid – rot", Some("38")));
+    assert_eq!(product(&feed, "1004").price.as_deref(), Some("19.9"));
+    let bytes = fs::read(path("products.xlsx")).unwrap();
+    let fault = parse(&bytes[..bytes.len() / 2]).unwrap_err();
+    assert!(fault.kind() == Kind::Input && fault.to_string().contains("XLSX"), "{fault}");
+}
+
+#[test]
+fn columns_of_any_export_are_mapped() {
+    let map = "id=SKU,title=Name,image_link=Foto,additional_image_link=Foto 2,price=Preis";
+    let feed = Feed::read(&path("mapped.csv"), &ColumnMap::parse(map).unwrap()).unwrap();
+    assert_eq!(outcome(&feed), (vec!["A1", "A2"], vec![]));
+    let dress = product(&feed, "A1");
+    assert_eq!((dress.title.as_str(), dress.price.as_deref()), ("Kleid", Some("39,00 EUR")));
+    assert_eq!(dress.additional_image_links, ["kleid-2.jpg"]);
+    assert_eq!(feed.unknown_columns.len(), 1, "{:?}", feed.unknown_columns);
+    let fault = refusal("mapped.csv");
+    assert!(fault.contains("--map id=COLUMN"), "{fault}");
+    let wrong = ColumnMap::parse("id=SKU,title=Titel,image_link=Foto").unwrap();
+    let fault = Feed::read(&path("mapped.csv"), &wrong).unwrap_err().to_string();
+    assert!(fault.contains("no column \"Titel\"") && fault.contains("Name"), "{fault}");
+}
+
+/// A map may also replace single columns of a shop system's export.
+#[test]
+fn a_map_overrides_what_a_shop_systems_export_says() {
+    let bytes = fs::read(path("shopify.csv")).unwrap();
+    let feed = feed::parse_with(&bytes, &ColumnMap::parse("brand=Tags").unwrap()).unwrap();
+    assert_eq!(product(&feed, "TEE-M-R").brand.as_deref(), Some("summer, tee"));
+}

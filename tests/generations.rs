@@ -1,0 +1,332 @@
+//! What an import may cost and how to get it back: the guard against a feed that was cut short, the preview, history and undo;
+//! variants of one product; prices and stock between two imports.
+
+#![allow(clippy::unwrap_used)]
+
+mod shop;
+
+use rusqlite::Connection;
+use shop::{FEED, LENGTH, Shop, import, lenient, stamp};
+use vetrina::catalogue::{
+    Addressed, Catalogue, Change, ColumnMap, Grouping, ImportOptions, Index, ProductUpdate, Stock, feed,
+};
+use vetrina::fault::Kind;
+use vetrina::seam::EmbeddingHead;
+
+fn export(shop: &Shop) -> String {
+    let mut bytes = Vec::new();
+    shop.open().export(&mut bytes).unwrap();
+    String::from_utf8(bytes).unwrap()
+}
+
+fn load(catalogue: &Catalogue) -> Index {
+    Index::load(catalogue, EmbeddingHead::Match, &[-1.0; LENGTH], 0.5).unwrap()
+}
+
+/// What a picture of this first letter is embedded as.
+fn like(letter: u8) -> [f32; LENGTH] {
+    [f32::from(letter - b'a'), 0.5, -0.5, 0.0]
+}
+
+/// Twenty products that share six pictures.
+fn twenty(range: std::ops::Range<usize>) -> String {
+    let row =
+        |number: usize| format!("p{number:02},Product {number},{}.jpg\n", ['a', 'b', 'c', 'd', 'e', 'f'][number % 6]);
+    format!("id,title,image_link\n{}", range.map(row).collect::<String>())
+}
+
+#[test]
+fn a_feed_that_was_cut_short_removes_nothing() {
+    let shop = Shop::new();
+    let guarded = |text: &str| import(&mut shop.open(), text, &shop.images(), &stamp("one"), ImportOptions::default());
+    guarded(&twenty(0..20)).unwrap();
+    let before = export(&shop);
+    let fault = guarded(&twenty(0..17)).unwrap_err();
+    assert_eq!(fault.kind(), Kind::Input);
+    let text = fault.to_string();
+    assert!(text.contains("remove 3 of 20 products (p17, p18, p19); nothing was changed"), "{text}");
+    assert!(text.contains("--allow-removals"), "{text}");
+    let fault = guarded(&twenty(0..3)).unwrap_err().to_string();
+    assert!(fault.contains("17 of 20 products (p03, p04, p05, p06, p07 and 12 more)"), "{fault}");
+    assert_eq!(export(&shop), before);
+    assert_eq!(guarded(&twenty(0..18)).unwrap().removed, 2, "a tenth may go");
+    let options = ImportOptions { max_removals: 0.2, ..ImportOptions::default() };
+    let report = import(&mut shop.open(), &twenty(0..15), &shop.images(), &stamp("one"), options).unwrap();
+    assert_eq!(report.removed, 3);
+}
+
+#[test]
+fn pictures_that_show_no_garment_do_not_slip_past_the_guard() {
+    let shop = Shop::new();
+    let guarded = |text: &str| import(&mut shop.open(), text, &shop.images(), &stamp("one"), ImportOptions::default());
+    guarded(&twenty(0..20)).unwrap();
+    let before = export(&shop);
+    shop.picture("b.jpg", "none");
+    let fault = guarded(&twenty(0..20)).unwrap_err();
+    assert!(fault.to_string().contains("would remove 4 of 20"), "{fault}");
+    assert_eq!(export(&shop), before);
+}
+
+#[test]
+fn a_preview_says_what_would_change_and_changes_nothing() {
+    let shop = Shop::new();
+    shop.import(FEED).unwrap();
+    let before = export(&shop);
+    let text = "id,title,image_link,additional_image_link,price,brand\n\
+                1,Scarf,a.jpg,\"b.jpg,c.jpg\",9.90 EUR,Acme\n7,Bag,f.jpg,,,\n3,\"Cape, blue\",e.jpg,a.jpg,,Acme\n";
+    let mut catalogue = shop.open();
+    let feed = feed::parse(text.as_bytes()).unwrap();
+    let plan = catalogue.plan(&feed, &shop.find(&feed), &stamp("one"), lenient()).unwrap();
+    let report = plan.preview().unwrap();
+    assert_eq!((report.products, report.added, report.updated, report.unchanged, report.removed), (3, 1, 1, 1, 1));
+    assert_eq!(report.pictures_pending, 1);
+    let expected = [
+        Change::Updated { id: "1".into(), fields: vec!["price"] },
+        Change::Added { id: "7".into(), title: "Bag".into() },
+        Change::Removed { id: "2".into(), title: "Glove".into() },
+    ];
+    assert_eq!(report.changes, expected);
+    assert_eq!(export(&shop), before);
+    assert_eq!(shop.open().history().unwrap().len(), 1);
+    let done = shop.import(text).unwrap();
+    assert_eq!(done.changes, expected, "it does what was said");
+}
+
+#[test]
+fn the_last_five_generations_can_be_brought_back() {
+    let shop = Shop::new();
+    let mut exports = Vec::new();
+    for round in 0..7 {
+        // Another order, another title, another product each time.
+        let mut lines: Vec<String> = (0..6)
+            .map(|n| format!("p{n},Title {},{}.jpg", n * (round + 1), ['a', 'b', 'c', 'd', 'e', 'f'][n]))
+            .collect();
+        lines.rotate_left(round % 3);
+        lines.remove(round % 6);
+        let text = format!("id,title,image_link\n{}\n", lines.join("\n"));
+        let report = shop.import(&text).unwrap();
+        assert_eq!(report.pictures_embedded, if round == 0 { 5 } else { usize::from(round == 1) }, "{round}");
+        exports.push(export(&shop));
+    }
+    let numbers = |shop: &Shop| shop.open().history().unwrap().iter().map(|one| one.number).collect::<Vec<_>>();
+    assert_eq!(numbers(&shop), [7, 6, 5, 4, 3]);
+    for number in [3i64, 6, 4] {
+        if !numbers(&shop).contains(&number) {
+            continue;
+        }
+        let mut catalogue = shop.open();
+        let made = catalogue.undo(Some(number)).unwrap();
+        assert_eq!(made.source, format!("undo: as of generation {number}"));
+        assert_eq!(export(&shop), exports[number as usize - 1], "{number}");
+        assert!(catalogue.check(Some(&stamp("one"))).unwrap().is_sound());
+        assert_eq!(load(&catalogue).len(), 5);
+    }
+    let held = export(&shop);
+    shop.open().undo(None).unwrap();
+    shop.open().undo(None).unwrap();
+    assert_eq!(export(&shop), held, "an undo can be undone");
+    let fault = shop.open().undo(Some(2)).unwrap_err();
+    assert!(fault.kind() == Kind::Usage && fault.to_string().contains("choose one of"), "{fault}");
+    let fresh = Shop::new();
+    assert!(fresh.open().undo(None).unwrap_err().to_string().contains("no earlier generation"));
+    fresh.import(FEED).unwrap();
+    assert!(fresh.open().undo(None).unwrap_err().to_string().contains("first import"));
+}
+
+#[test]
+fn what_no_kept_generation_shows_is_deleted() {
+    let shop = Shop::new();
+    shop.import("id,title,image_link\n1,A,a.jpg\n2,B,b.jpg\n").unwrap();
+    let descriptors = || shop.open().check(None).unwrap().descriptors;
+    shop.open().remove("2").unwrap();
+    for round in 0..3 {
+        shop.import(&format!("id,title,image_link\n1,A{round},a.jpg\n")).unwrap();
+        assert_eq!(descriptors(), 2, "{round}");
+    }
+    shop.import("id,title,image_link\n1,A,a.jpg\n").unwrap();
+    assert_eq!(descriptors(), 1);
+}
+
+#[test]
+fn a_removal_can_be_undone_and_counts_are_kept() {
+    let shop = Shop::new();
+    shop.import(FEED).unwrap();
+    let before = export(&shop);
+    shop.open().remove("1").unwrap();
+    let made = shop.open().undo(None).unwrap();
+    assert_eq!((made.products, made.counts.added, made.counts.updated, made.counts.removed), (3, 1, 0, 0));
+    assert_eq!(export(&shop), before);
+    let history = shop.open().history().unwrap();
+    let sources: Vec<&str> = history.iter().map(|one| one.source.as_str()).collect();
+    assert_eq!(sources, ["undo: as of generation 1", "removal of 1", "import"]);
+}
+
+#[test]
+fn another_model_ends_the_history() {
+    let shop = Shop::new();
+    shop.import(FEED).unwrap();
+    shop.import(&FEED.replace("Scarf", "Shawl")).unwrap();
+    import(&mut shop.open(), FEED, &shop.images(), &stamp("two"), lenient()).unwrap();
+    let catalogue = shop.open();
+    assert_eq!(catalogue.history().unwrap().len(), 1);
+    assert!(catalogue.check(Some(&stamp("two"))).unwrap().is_sound());
+}
+
+#[test]
+fn a_catalogue_of_the_second_schema_is_brought_up_with_all_its_products() {
+    let shop = Shop::new();
+    let old = Connection::open(shop.db()).unwrap();
+    for step in [include_str!("../src/catalogue/schema.sql"), include_str!("../src/catalogue/schema-2.sql")] {
+        old.execute_batch(step).unwrap();
+    }
+    old.execute_batch(
+        "insert into model values (1, 'compact', 'one', 4);
+         insert into product (id, position, title, image_link, price, item_group_id, region)
+           values ('2', 1, 'Denim jacket', 'a.jpg', '5 EUR', 'g', 'upper'), ('1', 0, 'Bag', 'a.jpg', null, null, null);
+         insert into content values (7, zeroblob(32), x'ff');
+         insert into descriptor values (7, '', 0, 0.5, 0, 0, 9, 9, zeroblob(16), zeroblob(16)),
+           (7, 'upper', 1, 0.5, 0, 0, 9, 9, zeroblob(16), zeroblob(16));
+         insert into picture values ('1', 0, 'a.jpg', 7), ('2', 0, 'a.jpg', 7);
+         pragma application_id = 0x56545241; pragma user_version = 2;",
+    )
+    .unwrap();
+    drop(old);
+    let catalogue = Catalogue::open(&shop.db()).unwrap();
+    let text = "id,title,link,image_link,additional_image_link,availability,price,brand,color,size,product_type,item_group_id,\
+                sale_price,sale_price_effective_date,quantity,location\n\
+                1,Bag,,a.jpg,,,,,,,,,,,,\n2,Denim jacket,,a.jpg,,,5 EUR,,,,,g,,,,\n";
+    assert_eq!(export(&shop), text);
+    let index = load(&catalogue);
+    assert_eq!((index.len(), index.gallery().rows()), (2, 2));
+    assert_eq!(catalogue.history().unwrap()[0].source, "a vetrina that kept no history");
+    assert_eq!(catalogue.get("2").unwrap().unwrap().pictures[0].class, 1);
+    // The next import knows the picture and can be undone.
+    shop.import("id,title,image_link\n1,Bag,b.jpg\n").unwrap();
+    shop.open().undo(None).unwrap();
+    assert_eq!(export(&shop), text);
+}
+
+const VARIANTS: &str = "id,title,image_link,color,size,item_group_id,price,quantity\n\
+                        t-r-s,Tee,a.jpg,red,S,tee,9 EUR,3\n\
+                        c,Cap,f.jpg,,,,5 EUR,\n\
+                        t-r-m,Tee,a.jpg,red,M,tee,9 EUR,0\n\
+                        t-b-s,Tee,c.jpg,blue,S,tee,9 EUR,1\n";
+
+#[test]
+fn variants_are_one_product_that_says_which_colour_was_found() {
+    let shop = Shop::new();
+    shop.import(VARIANTS).unwrap();
+    let catalogue = shop.open();
+    let index = load(&catalogue);
+    // a.jpg of both sizes is one row.
+    assert_eq!((index.len(), index.gallery().rows(), index.products().len()), (2, 3, 4));
+    let ids = |ordinal: usize| index.variants(ordinal).iter().map(|one| one.product.id.as_str()).collect::<Vec<_>>();
+    assert_eq!((ids(0), ids(1)), (vec!["t-r-s", "t-r-m", "t-b-s"], vec!["c"]));
+    assert_eq!([index.ordinal("t-b-s"), index.ordinal("c"), index.ordinal("x")], [Some(0), Some(1), None]);
+    for (letter, id, color) in [(b'a', "t-r-s", Some("red")), (b'c', "t-b-s", Some("blue")), (b'f', "c", None)] {
+        let hits = index.search(&like(letter), 5);
+        assert_eq!(hits.len(), 2, "the group is found once");
+        let shown = index.shown(hits[0].row);
+        assert_eq!((shown.id.as_str(), shown.color.as_deref()), (id, color));
+    }
+    let variants = Index::load_by(&catalogue, EmbeddingHead::Match, &[-1.0; LENGTH], 0.5, Grouping::Variant).unwrap();
+    assert_eq!((variants.len(), variants.gallery().rows()), (4, 4));
+    let found = variants.search(&like(b'c'), 1)[0].product;
+    assert_eq!(variants.product(found).id, "t-b-s");
+}
+
+#[test]
+fn what_is_out_of_stock_can_be_hidden() {
+    let shop = Shop::new();
+    shop.import(&VARIANTS.replace("c,Cap,f.jpg,,,,5 EUR,", "c,Cap,f.jpg,,,,5 EUR,0")).unwrap();
+    let index = load(&shop.open());
+    let found = |index: &Index| index.search(&like(b'f'), 9).iter().map(|hit| hit.product).collect::<Vec<_>>();
+    assert_eq!(found(&index), [1, 0]);
+    assert_eq!(found(&index.without_out_of_stock()), [0]);
+}
+
+fn update(json: &str) -> ProductUpdate {
+    serde_json::from_str(json).unwrap()
+}
+
+fn addressed(id: &str, json: &str) -> Addressed {
+    Addressed { id: id.into(), update: update(json) }
+}
+
+#[test]
+fn prices_and_stock_change_between_imports_and_are_seen_without_a_new_index() {
+    let shop = Shop::new();
+    shop.import(VARIANTS).unwrap();
+    let reader = shop.open();
+    let mut index = load(&reader);
+    let mut catalogue = shop.open();
+    let changed = catalogue
+        .update(&[
+            addressed("c", r#"{"price": "4 EUR", "location": "Wall <b>3</b>", "quantity": 7}"#),
+            addressed("tee", r#"{"sale_price": "6 EUR", "quantity": {"s": 0}}"#),
+        ])
+        .unwrap();
+    assert_eq!(changed, ["c", "t-r-s", "t-r-m", "t-b-s"]);
+    assert!(index.refresh(&reader).unwrap());
+    let cap = index.product(1);
+    assert_eq!((cap.price.as_deref(), cap.location.as_deref()), (Some("4 EUR"), Some("Wall 3")));
+    assert!(index.variants(0).iter().all(|one| one.product.stock() == Stock::Out), "M had none before");
+    assert_eq!(index.variants(0)[0].product.sale_price.as_deref(), Some("6 EUR"));
+    assert_eq!(index.shown(index.search(&like(b'c'), 1)[0].row).id, "t-b-s");
+    // Null clears; nothing said stays.
+    catalogue.update(&[addressed("tee", r#"{"sale_price": null}"#)]).unwrap();
+    assert!(index.refresh(&reader).unwrap());
+    let tee = index.product(0);
+    assert_eq!((tee.sale_price.as_deref(), tee.price.as_deref()), (None, Some("9 EUR")));
+    // An import makes another generation: the index is loaded anew, and the feed's word counts again.
+    shop.import(VARIANTS).unwrap();
+    assert!(!index.refresh(&reader).unwrap());
+    assert_eq!(load(&reader).product(1).price.as_deref(), Some("5 EUR"));
+}
+
+#[test]
+fn an_update_is_done_wholly_or_not_at_all() {
+    let shop = Shop::new();
+    shop.import(VARIANTS).unwrap();
+    let before = export(&shop);
+    let mut catalogue = shop.open();
+    for (second, kind, says) in [
+        (addressed("nobody", r#"{"price": "1 EUR"}"#), Kind::Usage, "no product \"nobody\""),
+        (addressed("tee", r#"{"quantity": {"XXL": 1}}"#), Kind::Input, "no size \"XXL\""),
+        (addressed("c", &format!(r#"{{"location": "{}"}}"#, "x".repeat(2000))), Kind::Input, "longer than"),
+    ] {
+        let fault = catalogue.update(&[addressed("c", r#"{"price": "1 EUR"}"#), second]).unwrap_err();
+        assert!(fault.kind() == kind && fault.to_string().contains(says), "{fault}");
+    }
+    assert_eq!(export(&shop), before);
+    assert!(serde_json::from_str::<ProductUpdate>(r#"{"prize": "1"}"#).is_err());
+    assert!(serde_json::from_str::<ProductUpdate>(r#"{"quantity": -1}"#).is_err());
+}
+
+#[test]
+fn sizes_in_one_field_have_their_own_pieces() {
+    let shop = Shop::new();
+    shop.import("id,title,image_link,size\n1,Tee,a.jpg,S/M/L\n").unwrap();
+    let mut catalogue = shop.open();
+    catalogue.update(&[addressed("1", r#"{"quantity": {"S": 1, "M": 0}}"#)]).unwrap();
+    catalogue.update(&[addressed("1", r#"{"quantity": {"m": 5}}"#)]).unwrap();
+    let product = &catalogue.list().unwrap()[0].0;
+    assert_eq!(product.quantity.as_deref(), Some("M=5, S=1"));
+}
+
+#[test]
+fn a_column_map_is_kept_until_another_is_given() {
+    let shop = Shop::new();
+    let map = ColumnMap::parse("id=SKU,title=Name,image_link=Foto").unwrap();
+    let feed = feed::parse_with(b"SKU,Name,Foto\n1,A,a.jpg\n", &map).unwrap();
+    let mut catalogue = shop.open();
+    assert!(catalogue.column_map().unwrap().is_empty());
+    let options = ImportOptions { column_map: Some(map.clone()), ..lenient() };
+    let mut plan = catalogue.plan(&feed, &shop.find(&feed), &stamp("one"), options).unwrap();
+    let bytes = plan.pending()[0].read().unwrap();
+    plan.supply(0, shop::embed(&bytes, "a.jpg".as_ref(), None)).unwrap();
+    plan.finish().unwrap();
+    assert_eq!(catalogue.column_map().unwrap(), map.clone().kept());
+    shop.import(FEED).unwrap();
+    assert_eq!(shop.open().column_map().unwrap(), map.kept());
+}
