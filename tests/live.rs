@@ -288,7 +288,7 @@ fn a_network_camera_is_read_by_a_program_that_is_started_anew_and_ended() {
     mirror.wait_for_log("running");
     let pid = || fs::read_to_string(shop.path("bin/pid")).unwrap().trim().to_owned();
     assert!(Command::new("sh").args(["-c", &format!("kill -KILL {}", pid())]).status().unwrap().success());
-    mirror.wait_for_log("the camera is away: ffmpeg gives no more frames");
+    mirror.wait_for_log("the camera is away: ffmpeg sends no more frames");
     let log = shop.path("log");
     mirror.wait_until("the camera is back", || {
         fs::read_to_string(&log).unwrap().matches("info: camera rtsp://camera/1").count() == 2

@@ -57,11 +57,11 @@ pub fn run(args: &MatchArgs) -> Result<()> {
     let mut aggregator = recognizers[0].aggregator();
     let mut objects = Vec::new();
     for input in &args.inputs {
-        let tracks = track(input, &mut recognizers)?;
+        let (tracks, damaged) = track(input, &mut recognizers)?;
         let answers = answer(&tracks, &mut aggregator, &matcher, args)?;
         let classes = &recognizers[0].manifest().classes;
         if args.json {
-            objects.push(input_json(input, &answers, classes));
+            objects.push(input_json(input, &answers, classes, damaged));
         } else {
             print(&input_text(input, &answers, classes))?;
         }
@@ -73,8 +73,8 @@ pub fn run(args: &MatchArgs) -> Result<()> {
     Ok(())
 }
 
-/// Tracks the garments of an input from its first frame to its last.
-fn track(input: &str, recognizers: &mut [Recognizer]) -> Result<ClipTracks> {
+/// Tracks the garments of an input from its first frame to its last; with them, how many frames are damaged and were skipped.
+fn track(input: &str, recognizers: &mut [Recognizer]) -> Result<(ClipTracks, u64)> {
     let mut source = capture::open(input)?;
     let bar = source.frames().map_or_else(ProgressBar::no_length, |frames| ProgressBar::new(frames as u64));
     let mut tracker = tracker_from(recognizers[0].manifest(), BEGIN_SCORE);
@@ -87,7 +87,7 @@ fn track(input: &str, recognizers: &mut [Recognizer]) -> Result<ClipTracks> {
         Ok(())
     })?;
     bar.finish_and_clear();
-    Ok(tracks)
+    Ok((tracks, source.corrupt()))
 }
 
 fn answer<'r>(
@@ -105,7 +105,7 @@ fn answer<'r>(
     Ok(answers)
 }
 
-fn input_json(input: &str, answers: &[GarmentAnswer], classes: &[String]) -> Value {
+fn input_json(input: &str, answers: &[GarmentAnswer], classes: &[String], damaged: u64) -> Value {
     let garments: Vec<Value> = answers
         .iter()
         .map(|answer| {
@@ -136,7 +136,7 @@ fn input_json(input: &str, answers: &[GarmentAnswer], classes: &[String]) -> Val
             })
         })
         .collect();
-    json!({ "input": input, "garments": garments })
+    json!({ "input": input, "damaged_frames": damaged, "garments": garments })
 }
 
 fn input_text(input: &str, answers: &[GarmentAnswer], classes: &[String]) -> String {

@@ -219,7 +219,10 @@ pub fn frame(clip: &Path, number: u64) -> Result<Picture> {
             return Ok(Arc::unwrap_or_clone(frame.picture));
         }
     }
-    let text = format!("there is no frame {number} in {}, which ends before", clip.display());
+    let text = match source.damage() {
+        Some(damage) => format!("there is no whole frame {number} in {}: {damage}", clip.display()),
+        None => format!("there is no frame {number} in {}, which ends before", clip.display()),
+    };
     Err(Fault::new(Kind::Input, text).cure("count the frames from 0"))
 }
 
