@@ -1,6 +1,7 @@
 //! `vetrina run`: the appliance, from camera to screen, until it is stopped.
 
 use super::places;
+use crate::clock;
 use crate::config::{Config, DEFAULT_PATH};
 use crate::fault::Result;
 use crate::live::{Live, LiveSettings};
@@ -22,6 +23,9 @@ pub struct RunArgs {
 /// `tail`: the log's last lines, for the page.
 pub fn run(args: &RunArgs, tail: Arc<Tail>) -> Result<()> {
     let config = Config::load(&args.config)?;
+    if let Err(fault) = clock::check_time_zone() {
+        log::warn!("{fault}");
+    }
     let settings = live_settings(&config)?;
     let web = config.web(&settings.model);
     let mut signals = Signals::take_over()?;
