@@ -22,6 +22,9 @@ pub enum Phase {
     Stopping,
 }
 
+/// A rate of frames that came longer ago is none any more.
+const RATE_HOLDS: Duration = Duration::from_secs(10);
+
 /// A value that several threads read and one now and then replaces.
 #[derive(Debug, Default)]
 pub struct Shared<T>(Mutex<T>);
@@ -89,7 +92,7 @@ pub struct Status {
     pub products: Gauge,
     /// Frames that are being recognized.
     pub in_work: Gauge,
-    /// Recognized frames a second, thousandths.
+    /// Recognized frames a second, thousandths; 0 before it is known. See [`Status::rate`].
     pub millirate: Gauge,
     /// 1 while the screen is dark.
     pub dark: Gauge,
@@ -130,6 +133,13 @@ impl Status {
         if fresh {
             self.unshown_since.set(0);
         }
+    }
+
+    /// Recognized frames a second; `None` before that is known, and where the last frame was long ago.
+    pub fn rate(&self, now: Duration) -> Option<f32> {
+        let newest = self.newest_tracks.get()?.meta.captured;
+        let holds = now.saturating_sub(newest) <= RATE_HOLDS;
+        Some(self.millirate.get()).filter(|rate| *rate > 0 && holds).map(|rate| rate as f32 / 1e3)
     }
 
     /// Somebody is there.
@@ -191,7 +201,8 @@ pub struct Report {
     pub building: Option<String>,
     pub camera: String,
     pub garments: usize,
-    pub frames_per_second: f32,
+    /// `None` before it is known.
+    pub frames_per_second: Option<f32>,
     /// How long ago the panel was given a picture.
     pub last_present_age_seconds: Option<f64>,
     pub products: u64,
@@ -245,7 +256,7 @@ impl super::Links {
             building: status.building.get(),
             camera: status.camera.get(),
             garments: status.newest_tracks.get().map_or(0, |tracks| tracks.garments.len()),
-            frames_per_second: status.millirate.get() as f32 / 1e3,
+            frames_per_second: status.rate(now),
             last_present_age_seconds: status.last_present().map(|then| now.saturating_sub(then).as_secs_f64()),
             products: status.products.get(),
             in_work: status.in_work.get(),

@@ -12,7 +12,7 @@ pub fn text(report: &Report, resident: Option<u64>) -> String {
     }
     metric(&mut text, "up", "gauge", u8::from(report.is_well()));
     metric(&mut text, "uptime_seconds", "gauge", report.uptime_seconds);
-    metric(&mut text, "recognised_frames_per_second", "gauge", report.frames_per_second);
+    metric(&mut text, "recognised_frames_per_second", "gauge", report.frames_per_second.unwrap_or(0.0));
     metric(&mut text, "catalogue_products", "gauge", report.products);
     metric(&mut text, "frames_in_work", "gauge", report.in_work);
     metric(&mut text, "screen_dark", "gauge", u8::from(report.screen_dark));

@@ -156,7 +156,7 @@ impl ScreenContent {
         let starting = status.phase.get() == Phase::Starting;
         let line = StatusLine {
             text: status.building.get().unwrap_or_else(|| status.summary.get()),
-            frames_per_second: tracks.map(|_| status.millirate.get() as f32 / 1e3),
+            frames_per_second: tracks.and_then(|_| status.rate(now)),
             warning: status.reasons().into_iter().next().filter(|_| !starting || frame.is_none()),
         };
         let tracked = tracks.map_or(&[][..], |tracks| &tracks.garments);
