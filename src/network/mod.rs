@@ -17,7 +17,7 @@ pub use manifest::Manifest;
 use crate::fault::{Fault, Kind, Result};
 use crate::seam::RoiGrid;
 use crate::tensor::Tensor;
-use engines::{EngineCache, build};
+use engines::{EngineCache, Key, build};
 use manifest::GraphName;
 use std::path::Path;
 use tensorrt::{DeviceMaps, TensorRt};
@@ -83,13 +83,21 @@ pub struct Graphs {
 pub struct RunsOn {
     /// "the CPU", "TensorRT 10.3.0 in fp16"
     pub name: String,
+    /// TensorRT's engines, with all that each depends on. Empty on the CPU.
+    pub engines: Vec<Key>,
     /// Why it is the CPU although TensorRT was to be had first ([`Backend::Auto`]).
     pub fallback: Option<String>,
 }
 
 impl RunsOn {
     pub fn cpu() -> Self {
-        RunsOn { name: "the CPU".into(), fallback: None }
+        RunsOn { name: "the CPU".into(), engines: Vec::new(), fallback: None }
+    }
+
+    /// All that may change a number, on one line: the name, and each engine's graph, precision, shapes, GPU and driver.
+    pub fn in_full(&self) -> String {
+        let engines: Vec<String> = self.engines.iter().map(|key| format!("; {key:?}")).collect();
+        self.name.clone() + &engines.concat()
     }
 }
 
@@ -149,7 +157,11 @@ impl Graphs {
         let wanted = build::wanted(manifest, settings.precision, &host)?;
         let cache = EngineCache::new(&settings.engines);
         let precision = wanted.iter().map(|wanted| wanted.key.precision).max().unwrap_or(Precision::Fp32);
-        let runs_on = RunsOn { name: format!("TensorRT {} in {precision}", host.tensorrt), fallback: None };
+        let runs_on = RunsOn {
+            name: format!("TensorRT {} in {precision}", host.tensorrt),
+            engines: wanted.iter().map(|wanted| wanted.key.clone()).collect(),
+            fallback: None,
+        };
         let mut engines = Vec::new();
         for wanted in &wanted {
             let Some((record, engine)) = cache.find(&wanted.key) else { return Ok(None) };
@@ -182,5 +194,22 @@ impl Graphs {
             aggregator: self.aggregator.share(),
             runs_on: self.runs_on.clone(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::engines::Host;
+    use super::*;
+
+    #[test]
+    fn what_a_model_runs_on_is_told_apart_in_full() {
+        let on = |gpu: &str, precision| {
+            let host = Host { tensorrt: "10.3.0".into(), gpu: gpu.into(), driver: "540".into() };
+            let engines = vec![Key::new(GraphName::Trunk, "ab", precision, "1 1 1", &host)];
+            RunsOn { name: "TensorRT 10.3.0 in fp16".into(), engines, fallback: None }.in_full()
+        };
+        let all = [on("Orin", Precision::Fp16), on("Orin", Precision::Int8), on("H100", Precision::Fp16)];
+        assert!(all[0] != all[1] && all[0] != all[2] && all[0] != RunsOn::cpu().in_full());
     }
 }
