@@ -1,4 +1,4 @@
-//! What the system tells of the machine and of this process.
+//! What the operating system reports about the machine and this process.
 
 mod board;
 mod threads;
@@ -10,29 +10,29 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Memory that the process holds, bytes; where Linux tells.
+/// Resident memory of this process, bytes; `None` if the kernel does not report it.
 pub fn resident_memory() -> Option<u64> {
     figure("/proc/self/status", "VmRSS:")
 }
 
-/// The most memory that this process has held, bytes; where Linux tells.
+/// Peak resident memory of this process, bytes; `None` if the kernel does not report it.
 pub fn peak_memory() -> Option<u64> {
     figure("/proc/self/status", "VmHWM:")
 }
 
-/// Memory that programs can still have, bytes; where Linux tells.
+/// Memory available to programs, bytes; `None` if the kernel does not report it.
 pub fn available_memory() -> Option<u64> {
     figure("/proc/meminfo", "MemAvailable:")
 }
 
-/// What the kernel's table `path` says of `name`, which it counts in kB, in bytes.
+/// The entry `name` of the kernel's table `path`, converted from kB to bytes.
 fn figure(path: &str, name: &str) -> Option<u64> {
     let table = fs::read_to_string(path).ok()?;
     let line = table.lines().find(|line| line.starts_with(name))?;
     line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kb| 1024 * kb)
 }
 
-/// What lies in `folder` under a name that begins with `start`.
+/// The entries of `folder` whose names begin with `start`.
 fn entries(folder: &Path, start: &str) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten().filter_map(io::Result::ok);
     entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(start)).map(|entry| entry.path()).collect()
@@ -48,13 +48,13 @@ pub fn step_back() {
     let _ = rustix::process::nice(10);
 }
 
-/// Where memory runs out, this process is ended before any other: for work that can be done again.
+/// Makes this process the first to be killed when memory runs out: for work that can be repeated.
 pub fn first_to_go() {
-    // A kernel without it ends whom it likes.
+    // Not every kernel supports it.
     let _ = fs::write("/proc/self/oom_score_adj", "1000");
 }
 
-/// Bytes that may still be written to the disk on which `path` lies.
+/// Free space on the file system of `path`, bytes.
 pub fn free_space(path: &Path) -> io::Result<u64> {
     let disk = rustix::fs::statvfs(path)?;
     Ok(disk.f_bavail.saturating_mul(disk.f_frsize))

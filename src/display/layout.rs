@@ -1,8 +1,8 @@
 //! Where everything goes: from a [`Scene`] and a panel's size to rectangles, without drawing anything.
 //!
-//! There are two screens. The *notice* fills the panel with one sentence: the invitation while nobody is there, and words for
-//! a camera that is away. The *live* screen has the mirror picture (the stage) and, beside it or below it, a column with one slot
-//! for each of the most prominent garments. Parts of a screen never overlap and never leave the panel; tests/screens.rs tries.
+//! There are two screens. The *notice* fills the panel with one sentence: the invitation while nobody is there, or a message about
+//! a missing camera. The *live* screen has the mirror picture (the stage) and, beside it or below it, a column with one slot
+//! for each of the most prominent garments. Parts of a screen never overlap and never leave the panel; tests/screens.rs verifies it.
 
 mod cards;
 mod details;
@@ -19,13 +19,13 @@ use split::{cut_bottom, cut_left, cut_right, cut_top, inset, inset_xy, share};
 
 pub use labels::label_height;
 
-/// The smallest panel that is laid out well; smaller ones get what fits.
+/// The smallest panel with a full layout; smaller ones get what fits.
 pub const SMALLEST: Size = Size::new(480, 480);
-/// At most so many garments get a slot in the column.
+/// The most garments with a slot in the column.
 const SLOTS: usize = 3;
-/// What a slot needs for its heading and a first match with its QR code, in units.
+/// Height of a slot with its heading and a first match with QR code, in units.
 const SLOT_HEIGHT: f32 = 320.0;
-/// What a slot needs above and below the QR code of a short link, in units; that code itself has a size in pixels.
+/// Height of a slot above and below the QR code of a short link, in units; the code itself is sized in pixels.
 const SLOT_MARGINS: f32 = 76.0;
 
 /// The least share of the camera picture's height that the live screen shows.
@@ -34,7 +34,7 @@ const TALL: f32 = 0.8;
 /// The privacy line.
 pub const PRIVACY: &str = "Nothing is recorded. Pictures stay in this mirror’s memory and are deleted immediately.";
 
-/// What stands there while pictures are stored.
+/// The privacy line while pictures are stored.
 pub const RECORDED: &str = "These pictures are kept. To avoid being recorded, please step out of view.";
 
 /// What measures lengths: the fonts, and the pixels in a unit.
@@ -85,7 +85,7 @@ pub struct Notice {
     pub lead_style: Style,
 }
 
-/// What the notice says.
+/// The reason for the notice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Says {
     /// Nobody is there.
@@ -99,7 +99,7 @@ pub enum Says {
 }
 
 impl Says {
-    /// The big words.
+    /// The headline.
     pub fn headline(self) -> &'static str {
         match self {
             Says::Welcome => "What are you wearing?",
@@ -109,7 +109,7 @@ impl Says {
         }
     }
 
-    /// The words below.
+    /// The text below it.
     pub fn lead(self) -> &'static str {
         match self {
             Says::Welcome => "Step in front of the mirror to find it in this shop.",

@@ -15,9 +15,9 @@ pub struct Scene {
     pub garments: Vec<Garment>,
     /// The matches of the most prominent garments, in the order of `garments`; at most a few are drawn.
     pub matches: Vec<GarmentMatches>,
-    /// Pictures are being stored: nothing else is said, and that in large letters.
+    /// Pictures are being stored: the screen says only this, in large letters.
     pub recording: bool,
-    /// Plain words at the bottom: what the device is doing, what is wrong. Never more than a line.
+    /// The status line at the bottom: what the device is doing or what is wrong.
     pub status: StatusLine,
 }
 

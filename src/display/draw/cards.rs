@@ -9,11 +9,11 @@ use crate::display::theme;
 use crate::geometry::{Panel, Rect};
 use embedded_graphics::pixelcolor::Rgb888;
 
-/// From this probability on a match is called very likely, and likely.
+/// The least probabilities of a "very likely" and a "likely" match.
 const VERY_LIKELY: f32 = 0.8;
 const LIKELY: f32 = 0.5;
 
-/// How sure, in words for a shopper.
+/// The confidence, in words for a shopper.
 pub fn how_sure(sure: f32) -> &'static str {
     match sure {
         sure if sure >= VERY_LIKELY => "Very likely",
@@ -127,7 +127,7 @@ fn round_off(canvas: &mut Canvas, place: Rect<Panel>, radius: f32) {
     shapes::outside_corners(canvas, place, radius, Paint::solid(theme::IVORY));
 }
 
-/// What stands for a picture that is missing: a clothes hanger.
+/// The placeholder for a missing picture: a clothes hanger.
 fn hanger(canvas: &mut Canvas, place: Rect<Panel>) {
     let (cx, cy) = place.centre();
     let half = 0.3 * place.width().min(place.height());

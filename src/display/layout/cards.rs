@@ -10,12 +10,12 @@ use crate::geometry::{Panel, Rect};
 
 /// Alternatives beside or below the first match.
 const ALTERNATIVES: usize = 2;
-/// The side that a QR code aims at, in units.
+/// The target side of a QR code, in units.
 const QR_SIDE: f32 = 184.0;
-/// The same on a card with much room.
+/// The same on a large card.
 const QR_SIDE_LARGE: f32 = 264.0;
 
-/// How the alternatives stand to the first match.
+/// Where the alternatives are relative to the first match.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Arrangement {
     Beside,
