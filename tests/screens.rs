@@ -237,6 +237,16 @@ fn the_picture_is_mirrored_and_the_boxes_with_it() {
 }
 
 #[test]
+fn only_garments_that_the_mirror_matches_get_a_place() {
+    for (max_garments, slots) in [(1, 1), (2, 2)] {
+        let garments = vec![shirt(10), trousers(3), trousers(1)];
+        let scene = Scene { max_garments, ..scene(garments, vec![shirt_look()]) };
+        let places = layout(&scene, PORTRAIT, fonts());
+        assert_eq!(places.slots.len(), slots, "at most {max_garments}");
+    }
+}
+
+#[test]
 fn strange_scenes_are_drawn() {
     let odd = |bounds| Garment { bounds, label: "\u{7}".into(), gathered: 99, wanted: 0 };
     let garments = vec![
@@ -345,7 +355,7 @@ fn any_scene() -> impl Strategy<Value = Scene> {
         let camera = (!away || !garments.is_empty()).then(camera);
         let turned = garments.len() % 2 == 1;
         let status = StatusLine { text: "compact on cpu".into(), frames_per_second: Some(9.0), warning };
-        let scene = Scene { shop, camera, garments, matches, recording, status };
+        let scene = Scene { shop, camera, garments, max_garments: 3, matches, recording, status };
         if turned && scene.camera.is_some() { upright(scene) } else { scene }
     })
 }

@@ -21,8 +21,6 @@ pub use labels::label_height;
 
 /// The smallest panel that is laid out well; smaller ones get what fits.
 pub const SMALLEST: Size = Size::new(480, 480);
-/// At most so many garments get a slot in the column.
-const SLOTS: usize = 3;
 /// What a slot needs for its heading and a first match with its QR code, in units.
 const SLOT_HEIGHT: f32 = 320.0;
 /// What a slot needs above and below the QR code of a short link, in units; that code itself has a size in pixels.
@@ -335,7 +333,7 @@ fn shown(scene: &Scene) -> Vec<(usize, Option<usize>)> {
         }
     }
     let looked = shown.len();
-    let waiting = (0..scene.garments.len()).take(SLOTS).map(|garment| (garment, None));
+    let waiting = (0..scene.garments.len()).take(scene.max_garments).map(|garment| (garment, None));
     for (garment, none) in waiting {
         if !shown[..looked].iter().any(|(other, _)| *other == garment) {
             shown.push((garment, none));
@@ -349,7 +347,7 @@ fn slots(scene: &Scene, area: Rect<Panel>, ruler: Ruler<'_>) -> Vec<Slot> {
     let least = ruler.px(SLOT_HEIGHT).max(ruler.px(SLOT_MARGINS) + (37 * qr::MODULE) as f32);
     let room = ((area.height() + gap) / (least + gap)) as usize;
     let shown = shown(scene);
-    let count = shown.len().min(room.clamp(1, SLOTS));
+    let count = shown.len().min(room.min(scene.max_garments).max(1));
     let areas = share(area, count, gap, true);
     shown.into_iter().zip(areas).map(|((garment, matched), area)| slot(scene, garment, matched, area, ruler)).collect()
 }

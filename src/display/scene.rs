@@ -13,6 +13,8 @@ pub struct Scene {
     pub camera: Option<Arc<Picture>>,
     /// Every garment that is followed, most prominent first. Empty: nobody is there, the attract screen is shown.
     pub garments: Vec<Garment>,
+    /// So many garments get a place on the screen at most, where there is room for them.
+    pub max_garments: usize,
     /// The matches of the most prominent garments, in the order of `garments`; at most a few are drawn.
     pub matches: Vec<GarmentMatches>,
     /// Pictures are being stored: nothing else is said, and that in large letters.
