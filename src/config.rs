@@ -60,7 +60,7 @@ pub struct CameraSection {
     /// Asked of the camera; what it gives instead is taken, and logged. Pixels.
     pub width: Count<1, 7680>,
     pub height: Count<1, 7680>,
-    /// Frames a second, asked likewise.
+    /// Frames per second, asked likewise.
     pub rate: Count<1, 240>,
     pub format: PixelChoice,
     /// Degrees clockwise that the picture is turned by, for a camera that is mounted on its side.
@@ -84,7 +84,7 @@ pub struct ScreenSection {
     /// Of what is drawn, pixels. The panel `kms` takes the size of the screen's mode.
     pub width: Count<160, 7680>,
     pub height: Count<160, 7680>,
-    /// Pictures a second at most.
+    /// Pictures per second at most.
     pub rate: Count<1, 120>,
     /// Where the panel `png` keeps the newest screen as `screen.png`.
     pub folder: PathBuf,

@@ -46,7 +46,7 @@ pub struct BenchArgs {
     /// With --live: clip that is played as the camera [default: the demo's first]
     #[arg(long, value_name = "FILE", requires = "live")]
     pub clip: Option<PathBuf>,
-    /// With --live: frames a second of the clip
+    /// With --live: frames per second of the clip
     #[arg(long, default_value_t = RECORDED_RATE, value_parser = clap::value_parser!(u32).range(1..=240))]
     pub rate: u32,
     /// With --live: seconds to measure, after a short warm-up

@@ -27,7 +27,7 @@ const NO_CLASS: usize = u32::MAX as usize;
 /// A query counts as detected where a box overlaps the given one this much. IoU.
 pub const DETECTED_IOU: f32 = 0.5;
 
-/// Recognizers of one model, a thread each, with a cache of what they gave.
+/// Recognizers of one model, one per thread, with a cache of what they gave.
 pub struct CachedRecognizer {
     workers: Vec<Recognizer>,
     aggregator: Aggregator,

@@ -1,6 +1,6 @@
 //! Which of the garments in a clip is the query.
 //!
-//! The published evaluation asks the ground truth ([`oracle`]); a mirror has none, and shows what is most prominent
+//! The published evaluation chooses by the ground truth ([`oracle`]); a mirror has none, and shows the most prominent garments
 //! ([`own_tracks`]).
 
 use super::annotations::Tracklet;
@@ -41,7 +41,7 @@ pub fn oracle<'t>(tracks: &'t [QueryTrack], truth: &Tracklet) -> Option<&'t Quer
 }
 
 /// The mirror's own tracking and choice: the garments of a clip, the most prominent first. The frames of a query stand far
-/// apart in their clip; they are followed as if they were consecutive, and no track is given up between them.
+/// apart in their clip; they are tracked as if they were consecutive, and no track ends between them.
 pub fn own_tracks(record: &DetectionRecord, head: &ScoreHead) -> Vec<QueryTrack> {
     let ever = Duration::from_secs(1 << 20);
     let settings =

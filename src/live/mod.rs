@@ -44,7 +44,7 @@ const QUERIES: usize = 8;
 pub struct LiveSettings {
     pub camera: CameraSettings,
     pub panel: PanelSettings,
-    /// Pictures a second on the panel at most.
+    /// Pictures per second on the panel at most.
     pub rate: u32,
     /// Model folder.
     pub model: PathBuf,

@@ -89,7 +89,7 @@ pub struct Status {
     pub products: Gauge,
     /// Frames that are being recognized.
     pub in_work: Gauge,
-    /// Recognized frames a second, thousandths.
+    /// Recognized frames per second, thousandths.
     pub millirate: Gauge,
     /// 1 while the screen is dark.
     pub dark: Gauge,

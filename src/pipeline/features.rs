@@ -27,7 +27,7 @@ pub struct RoiHead {
 }
 
 impl Features {
-    /// `maps`: 1 x channels x height x width, one a level of the manifest's; `input`: the network input's size.
+    /// `maps`: 1 x channels x height x width, one per level of the manifest's; `input`: the network input's size.
     pub fn new(maps: FeatureMaps, settings: &FeatureSettings, input: Size, times: &mut StageTimes) -> Self {
         match maps {
             FeatureMaps::Host(maps) => Features::Host(times.time("pyramid", || Pyramid::new(&maps, settings, input))),

@@ -86,7 +86,7 @@ struct Taps {
 const MOST_TAPS: usize = 8;
 
 impl Pyramid {
-    /// `features`: 1 x channels x h x w, one a level of the manifest's; `input`: the network input's size.
+    /// `features`: 1 x channels x h x w, one per level of the manifest's; `input`: the network input's size.
     pub fn new(features: &[Tensor], settings: &FeatureSettings, input: Size) -> Self {
         let grids = features.iter().map(|feature| [feature.shape()[2], feature.shape()[3]]);
         let levels = Levels::new(grids, settings, input);

@@ -8,7 +8,15 @@ use vetrina::geometry::{Rect, Size};
 pub fn scene(garments: Vec<Garment>, matches: Vec<GarmentMatches>) -> Scene {
     let status =
         StatusLine { text: "compact on cpu, 72 products".into(), frames_per_second: Some(17.4), warning: None };
-    Scene { shop: "Sartoria Lucente".into(), camera: Some(camera()), garments, max_garments: 3, matches, recording: false, status }
+    Scene {
+        shop: "Sartoria Lucente".into(),
+        camera: Some(camera()),
+        garments,
+        max_garments: 3,
+        matches,
+        recording: false,
+        status,
+    }
 }
 
 pub fn shirt(gathered: usize) -> Garment {

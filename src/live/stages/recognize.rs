@@ -156,7 +156,7 @@ fn track(
     Ok(())
 }
 
-/// Frames a second, over the last few.
+/// Frames per second, over the last few.
 #[derive(Default)]
 struct Rate {
     times: VecDeque<Duration>,
