@@ -3,13 +3,13 @@
 //! | thread | owns | hands on |
 //! |---|---|---|
 //! | capture ([`stages::capture`]) | the camera | frames to recognize and render: the newest wins |
-//! | look, frame workers ([`stages::recognize`]) | tracker, windows, engines | followed garments to render, full windows to match |
-//! | match ([`stages::matching`]) | catalogue and index | answers to render |
-//! | show ([`stages::render`]) | the panel | pixels |
+//! | recognize, frame-0, frame-1, ... ([`stages::recognize`]) | tracker, windows, engines | tracked garments to render, full windows to match |
+//! | match ([`stages::matching`]) | catalogue and index | matches to render |
+//! | render ([`stages::render`]) | the panel | pixels |
 //! | main ([`supervise::supervisor`]) | signals, watchdog | |
 //!
-//! Nothing waits for something slower than itself: between the threads stand [`DropOldestQueue`] places, where what is newer displaces
-//! what is older, and each displacement is a counter in [`status`]. [`supervise::stall`] says which stage is stuck; the supervisor
+//! Nothing waits for something slower than itself: between the threads stand [`DropOldestQueue`]s, in which a newer value displaces
+//! an older one, and each displacement is a counter in [`status`]. [`supervise::stall`] says which stage is stuck; the supervisor
 //! restarts it once. [`policy`] decides when the screen is dark and how much is recognized, [`jobs`] are child processes.
 
 pub mod jobs;
@@ -81,7 +81,7 @@ impl LiveSettings {
     }
 }
 
-/// What lies between the threads.
+/// What the threads share: the queues between them, the settings, the status.
 pub struct Links {
     pub clock: Arc<dyn Clock>,
     pub status: Status,
@@ -92,7 +92,7 @@ pub struct Links {
     pub track_updates: DropOldestQueue<Arc<TrackUpdate>>,
     pub queries: DropOldestQueue<GarmentQuery>,
     pub matches: DropOldestQueue<Arc<MatchesByTrack>>,
-    /// A catalogue that takes the place of the one that is searched.
+    /// A newly loaded catalogue, to replace the one that is searched.
     pub matchers: DropOldestQueue<Matcher>,
 }
 

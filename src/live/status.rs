@@ -1,5 +1,5 @@
-//! What the running program knows of itself: counters and a few words. Stages write without waiting; the watchdog and whoever
-//! looks after the mirror read a [`Report`].
+//! What the running program reports of itself: counters and a few words. Stages write without waiting; the page, the metrics and
+//! the service manager read a [`Report`].
 
 use super::stages::stage::Stage;
 use crate::frame::Picture;

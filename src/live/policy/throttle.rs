@@ -7,20 +7,20 @@ use crate::machine::{Board, Zone};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// So far below the board's own limit it is time, degrees.
+/// Throttling begins this far below the board's own limit, degrees.
 const BEFORE: f64 = 5.0;
-/// So far below that it is cool again, degrees.
+/// And ends this far below that, degrees.
 const COOL: f64 = 8.0;
 /// A step shows in the temperature after this long.
 const STEP: Duration = Duration::from_secs(10);
 /// Each level halves the work.
 const MOST: u32 = 3;
-/// Even so a frame is recognized as often as this.
+/// Whatever the level, a frame is recognized at least this often.
 const LONGEST_REST: Duration = Duration::from_secs(2);
-/// While the screen is dark, a worker takes a frame as often as this: enough to see somebody come.
+/// While the screen is dark, a worker takes a frame as often as this: enough to notice a person.
 const WATCH: Duration = Duration::from_millis(500);
 
-/// Where to look, and what is too hot.
+/// Where temperatures are read, and what is too hot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeatSettings {
     /// Degrees Celsius; `None`: as the board says.
@@ -45,7 +45,7 @@ pub struct Throttle {
 }
 
 impl Throttle {
-    /// Takes what the board tells in. True where the level has changed. `limit`: degrees Celsius, where one is configured.
+    /// Takes in a reading of the board. True where the level has changed. `limit`: degrees Celsius, where one is configured.
     pub fn judge(&mut self, now: Duration, board: &Board, limit: Option<u32>) -> bool {
         if self.moved.is_some_and(|moved| now.saturating_sub(moved) < STEP) {
             // What is counted while a step takes effect is seen after it.
@@ -73,7 +73,7 @@ impl Throttle {
         self.level
     }
 
-    /// What has lowered the level to what it is; `None` where all is recognized.
+    /// Why the level is not 0; `None` where it is.
     pub fn cause(&self) -> Option<Cause> {
         self.reason.as_ref().filter(|_| self.level > 0).map(|(cause, _)| *cause)
     }

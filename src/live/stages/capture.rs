@@ -1,5 +1,5 @@
-//! The capture stage: keeps a camera open, gives every frame its number and time, and comes back after whatever happens to the
-//! camera.
+//! The capture stage: keeps a camera open, gives every frame its number and time, and reopens it after any failure
+//! of the camera.
 
 use super::stage::{StageContext, StageEnd};
 use crate::capture::camera::{self, CameraSettings, shown};
@@ -19,7 +19,7 @@ const NETWORK_SILENCE: Duration = Duration::from_secs(20);
 /// How often a wait is interrupted for a heartbeat.
 const SLICE: Duration = Duration::from_millis(500);
 
-/// What became of an open camera.
+/// Why frames of an open camera end.
 enum StreamEnd {
     /// The recording is over.
     Over,
@@ -52,7 +52,7 @@ pub fn run(context: &StageContext) -> Result<StageEnd> {
     Ok(StageEnd::Cancelled)
 }
 
-/// Hands frames on as long as they come.
+/// Hands on frames until the camera ends, fails or is replaced.
 fn stream(
     context: &StageContext,
     settings: &CameraSettings,

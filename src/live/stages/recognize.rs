@@ -22,14 +22,14 @@ use std::time::{Duration, Instant};
 
 /// How long a thread waits before it checks whether it is to end.
 const PATIENCE: Duration = Duration::from_millis(200);
-/// The rate that is shown is over so many frames, and no longer ago than so.
+/// The rate that is shown is over this many frames, none of them older than this.
 const RATE_FRAMES: usize = 30;
 const RATE_SPAN: Duration = Duration::from_secs(10);
 
 /// A garment that was detected this often is a person: one false detection does not wake a dark screen.
 const PERSON: usize = 2;
 
-/// A frame that a worker is done with.
+/// A frame with its detections.
 struct RecognizedFrame {
     /// Counts the frames as they were taken.
     ticket: u64,
@@ -74,7 +74,7 @@ pub fn run(context: &StageContext, workers: Vec<Recognizer>, mut tracking: Track
     track_in_order(context, &intake, &results, &mut tracking)
 }
 
-/// A worker: the newest frame in, its garments out.
+/// A worker: recognizes the newest frame, again and again.
 fn work(mut recognizer: Recognizer, intake: &FrameIntake, outbox: &SyncSender<RecognizedFrame>, token: &Token) {
     while !token.is_cancelled() {
         let (ticket, frame) = match intake.take() {

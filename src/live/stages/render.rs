@@ -18,12 +18,12 @@ use embedded_graphics::pixelcolor::{Rgb888, RgbColor};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A picture that is older is no mirror: the screen says that the camera is away.
+/// A frame that is older is not shown: the screen says that the camera is away.
 const STALE: Duration = Duration::from_secs(2);
 /// Without anything new the screen is redrawn after this long: the watchdog sees it, and a window stays responsive.
 const AT_LEAST: Duration = Duration::from_millis(500);
 
-/// When the power comes, the mirror may be up before the driver of its screen is.
+/// After a power cut the mirror may be up before its screen's driver.
 const SCREEN_COMES: Duration = Duration::from_secs(10);
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
@@ -85,7 +85,7 @@ pub fn run(context: &StageContext, settings: &PanelSettings, rate: u32) -> Resul
     Ok(StageEnd::Cancelled)
 }
 
-/// Opens the panel; for a screen of its own that is not there, it looks again for a while.
+/// Opens the panel; where the mirror has a screen of its own that is not there yet, it retries for a while.
 fn open_in_time(context: &StageContext, settings: &PanelSettings) -> Result<Box<dyn DisplayPanel>> {
     let links = &context.links;
     let until = links.clock.now() + SCREEN_COMES;
@@ -106,12 +106,12 @@ fn open_in_time(context: &StageContext, settings: &PanelSettings) -> Result<Box<
     }
 }
 
-/// Sees whether it is time to be dark or lit. True where that has changed.
+/// Decides whether the screen is dark. True where that has changed.
 fn set_dark(links: &Links, now: Duration) -> bool {
     let (status, settings) = (&links.status, links.blank());
     let minute = settings.hours.map_or(0, |_| clock::minute_of_day());
     let sees = status.camera_fault.get().is_none();
-    // What is not running yet says so.
+    // A mirror that is still starting says so on the screen.
     let running = status.phase.get() == Phase::Running;
     let dark = running && settings.is_dark(minute, status.unseen(now), sees);
     let turned = dark != (status.dark.get() > 0);
