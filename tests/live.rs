@@ -229,7 +229,7 @@ fn a_board_that_gets_hot_recognises_less_and_says_so_until_it_is_cool() {
     write("trip_point_0_type", "passive\n");
     write("trip_point_0_temp", "99000\n");
     let mut mirror = Mirror::start(&shop, &shop.config("1.mjpg?loop", ""));
-    mirror.wait_for_log("cpu-thermal has 97 °C, the limit is 94 °C; recognition works 1/2 of the time");
+    mirror.wait_for_log("cpu-thermal has 97 °C, the limit is 94 °C; recognition runs 1/2 of the time");
     write("temp", "60000\n");
     mirror.wait_for_log("the board has recovered");
     mirror.signal("TERM");
@@ -254,7 +254,7 @@ fn a_board_without_power_recognises_less_and_the_doctor_finds_what_slows_it() {
         // Once more at each look: the first reading may come before or after the first event.
         events += 1;
         write("sys/class/hwmon/hwmon3", "oc3_event_cnt", &format!("{events}\n"));
-        let words = "power: the board has drawn too much current; recognition works 1/2 of the time";
+        let words = "power: the board has drawn too much current; recognition runs 1/2 of the time";
         fs::read_to_string(&log).unwrap().contains(words)
     });
     mirror.signal("TERM");

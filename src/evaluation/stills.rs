@@ -110,7 +110,7 @@ pub fn run<'q>(
         observe(RunEvent::Step);
     }
     if results.is_empty() {
-        return Err(Fault::new(Kind::Unavailable, "no query could be asked").cure("install ffmpeg"));
+        return Err(Fault::new(Kind::Unavailable, "no query could be evaluated").cure("install ffmpeg"));
     }
     Ok(StillsResults { gallery, queries: results, left_out })
 }

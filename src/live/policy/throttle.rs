@@ -85,7 +85,7 @@ impl Throttle {
             Cause::Heat => "heat",
             Cause::Power => "power",
         };
-        Some(format!("{cause}: {words}; recognition works 1/{} of the time", 1 << self.level))
+        Some(format!("{cause}: {words}; recognition runs 1/{} of the time", 1 << self.level))
     }
 }
 
@@ -109,7 +109,7 @@ fn braked(board: &Board, before: &Board) -> Option<(Cause, String)> {
         return Some((Cause::Heat, format!("{} slows the board down", brake.name)));
     }
     let (cause, words) = match () {
-        _ if rose(board.slowdowns, before.slowdowns) => (Cause::Heat, "the processor has slowed itself down"),
+        _ if rose(board.slowdowns, before.slowdowns) => (Cause::Heat, "the processor was throttled"),
         _ if board.low_voltage == Some(true) => (Cause::Power, "the voltage of the board is too low"),
         _ if rose(board.overcurrents, before.overcurrents) => (Cause::Power, "the board has drawn too much current"),
         _ => return None,
@@ -161,7 +161,7 @@ mod tests {
     fn the_reason_names_place_and_limit() {
         let mut throttle = Throttle::default();
         assert!(throttle.judge(Duration::ZERO, &board(95.0, 0), None));
-        let words = "heat: cpu-thermal has 95 °C, the limit is 94 °C; recognition works 1/2 of the time";
+        let words = "heat: cpu-thermal has 95 °C, the limit is 94 °C; recognition runs 1/2 of the time";
         assert_eq!(throttle.reason().as_deref(), Some(words));
         let mut throttle = Throttle::default();
         assert!(throttle.judge(Duration::ZERO, &board(70.0, 0), Some(65)), "the configured limit goes first");
@@ -188,7 +188,7 @@ mod tests {
         let mut throttle = Throttle::default();
         assert!(!throttle.judge(Duration::from_secs(1), &braked(0), None));
         assert!(throttle.judge(Duration::from_secs(2), &braked(1), None));
-        let words = "heat: gpu-throttle-alert slows the board down; recognition works 1/2 of the time";
+        let words = "heat: gpu-throttle-alert slows the board down; recognition runs 1/2 of the time";
         assert_eq!((throttle.cause(), throttle.reason().as_deref()), (Some(Cause::Heat), Some(words)));
         assert!(throttle.judge(Duration::from_secs(12), &braked(0), None), "it has let go");
         assert_eq!((throttle.level(), throttle.cause(), throttle.reason()), (0, None, None));
@@ -200,7 +200,7 @@ mod tests {
         let slow = |slowdowns| Board { slowdowns: Some(slowdowns), ..Board::default() };
         assert!(!throttle.judge(Duration::from_secs(1), &slow(40), None), "what was before does not count");
         assert!(throttle.judge(Duration::from_secs(2), &slow(41), None));
-        assert!(throttle.reason().unwrap().starts_with("heat: the processor has slowed itself down"));
+        assert!(throttle.reason().unwrap().starts_with("heat: the processor was throttled"));
         let mut throttle = Throttle::default();
         let low = Board { low_voltage: Some(true), ..Board::default() };
         assert!(throttle.judge(Duration::from_secs(1), &low, None));

@@ -181,7 +181,7 @@ impl Live {
         let reason = self.throttle.reason();
         match &reason {
             Some(reason) => log::warn!("{reason}"),
-            None => log::info!("the board has recovered: recognition works all the time"),
+            None => log::info!("the board has recovered: recognition runs at full rate again"),
         }
         status.throttle.set(self.throttle.level().into());
         status.throttled.set(reason);
@@ -308,7 +308,7 @@ impl Live {
     /// Loads settings and catalogue in the background; the mirror goes on with the old ones meanwhile.
     fn reload(&mut self, reread: Reread) {
         let Some(recognizer) = self.recognizer.as_ref().filter(|_| self.reloading.is_none()) else {
-            log::warn!("not reloaded: it is still loading");
+            log::warn!("not reloaded: still loading");
             return;
         };
         let manifest = recognizer.manifest().clone();
