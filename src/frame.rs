@@ -113,6 +113,8 @@ impl std::fmt::Debug for Picture {
 /// Which frame of its source, and when it was captured. Everything computed from a frame carries it on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FrameMeta {
+    /// Which of several sources, one after the other: another camera, or the same opened again with other settings. 0 where there is one.
+    pub source: u32,
     /// Counts from 0 within a source; gaps are frames that were skipped.
     pub sequence: u64,
     /// Time of capture since the source started.

@@ -6,6 +6,7 @@ mod threads;
 pub use board::{Board, Brake, Zone};
 pub use threads::{Thread, threads};
 
+use rustix::process::{Resource, Rlimit, getpriority_process, getrlimit, setpriority_process, setrlimit};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -42,16 +43,35 @@ fn word(path: &Path) -> Option<String> {
     Some(fs::read_to_string(path).ok()?.trim().to_owned())
 }
 
-/// Gives this process the lowest priority: for work that nobody waits for.
+/// The niceness of work that nobody waits for.
+const NICE: i32 = 10;
+
+/// Lowers the priority for work that nobody waits for: of this thread, and of the threads and processes that it starts.
 pub fn step_back() {
-    // Where that is not allowed, the priority stays as it was.
-    let _ = rustix::process::nice(10);
+    // A process that may not lower its priority works as before. Not lower each time: a child of such a thread is nice already.
+    if getpriority_process(None).is_ok_and(|nice| nice < NICE) {
+        let _ = setpriority_process(None, NICE);
+    }
 }
 
 /// Where memory runs out, this process is ended before any other: for work that can be done again.
 pub fn first_to_go() {
     // A kernel without it ends whom it likes.
     let _ = fs::write("/proc/self/oom_score_adj", "1000");
+}
+
+/// Descriptors that a mirror asks for. More would help nobody, and some libraries go through all that may be open.
+const DESCRIPTORS: u64 = 4096;
+
+/// Raises how many files, sockets and devices this process may have open as far as it may, and says how many that are.
+pub fn descriptors() -> u64 {
+    let limit = getrlimit(Resource::Nofile);
+    let (now, most) = (limit.current.unwrap_or(u64::MAX), limit.maximum.unwrap_or(u64::MAX));
+    let wanted = most.min(DESCRIPTORS);
+    if wanted <= now || setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), ..limit }).is_err() {
+        return now;
+    }
+    wanted
 }
 
 /// Bytes that may still be written to the disk on which `path` lies.

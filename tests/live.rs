@@ -4,6 +4,7 @@
 
 mod mirror;
 
+use mirror::http::{address, get};
 use mirror::{Mirror, Shop, repository};
 use std::fs;
 use std::os::unix::net::UnixDatagram;
@@ -57,6 +58,67 @@ fn an_import_by_somebody_else_reaches_the_running_mirror() {
     mirror.wait_for_log("running");
     shop.import("shop.db", 4);
     mirror.wait_for_log("4 products");
+    mirror.signal("TERM");
+    assert_eq!(mirror.wait_for_end(), Some(0));
+}
+
+#[test]
+fn a_catalogue_put_in_the_place_of_another_reaches_the_running_mirror() {
+    let shop = Shop::with_products(2);
+    shop.import("other.db", 5);
+    let mut mirror = Mirror::start(&shop, &shop.config("2.mjpg?loop", ""));
+    mirror.wait_for_log("2 products");
+    mirror.wait_for_log("running");
+    // What the old file's write-ahead log holds must not be mixed into the new file.
+    shop.import("shop.db", 4);
+    mirror.wait_for_log("4 products");
+    // First what is none: the old one is searched on, until a whole one is there.
+    shop.write("torn.db", "no catalogue");
+    fs::rename(shop.path("torn.db"), shop.path("shop.db")).unwrap();
+    mirror.wait_for_log("reload refused");
+    fs::rename(shop.path("other.db"), shop.path("shop.db")).unwrap();
+    mirror.wait_for_log("5 products");
+    mirror.signal("TERM");
+    assert_eq!(mirror.wait_for_end(), Some(0));
+    let listed = Command::new(env!("CARGO_BIN_EXE_vetrina"))
+        .args(["catalogue", "check", "--db", &shop.path("shop.db")])
+        .output()
+        .unwrap();
+    assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
+}
+
+#[test]
+fn of_several_hangups_the_last_configuration_counts() {
+    let shop = Shop::with_products(2);
+    let config = |clip: &str| shop.config_with_web(clip, "listen = \"127.0.0.1:0\"\n");
+    let mut mirror = Mirror::start(&shop, &config("1.mjpg?loop"));
+    let at = address(&mut mirror);
+    mirror.wait_for_log("info: camera");
+    for round in 0..20 {
+        shop.write("vetrina.toml", &config(if round % 2 == 0 { "3.mjpg?loop" } else { "1.mjpg?loop" }));
+        mirror.signal("HUP");
+    }
+    shop.write("vetrina.toml", &config("2.mjpg?loop"));
+    mirror.signal("HUP");
+    // The camera's name is the one that is shown, not the one that was.
+    mirror.wait_until("the last configuration counts", || {
+        get(&at, "/status.json").json()["camera"].as_str().unwrap().ends_with("2.mjpg?loop: 540x960")
+    });
+    mirror.signal("TERM");
+    assert_eq!(mirror.wait_for_end(), Some(0), "{}", mirror.log());
+}
+
+#[test]
+fn a_log_that_cannot_be_written_stops_nothing() {
+    let shop = Shop::with_products(2);
+    let config = shop.config("1.mjpg?loop", "");
+    let mut mirror = Mirror::start_after(&shop, &config, "exec 2> /dev/full", &[]);
+    mirror.wait_until("the screen shows somebody", || shop.screen().is_some_and(|screen| !plain(&screen)));
+    // Something to complain about.
+    shop.write("vetrina.toml", "[camera]\nwidth = 0\n");
+    mirror.signal("HUP");
+    fs::remove_file(shop.path("screen/screen.png")).unwrap();
+    mirror.wait_until("the screen is drawn on", || shop.screen().is_some_and(|screen| !plain(&screen)));
     mirror.signal("TERM");
     assert_eq!(mirror.wait_for_end(), Some(0));
 }

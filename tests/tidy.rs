@@ -25,7 +25,7 @@ const MAY_USE: [(&str, &[&str]); 11] = [
 ];
 
 /// What only some files may name: the words, and the beginnings of the paths that may.
-const ONLY_IN: [(&str, &[&str]); 17] = [
+const ONLY_IN: [(&str, &[&str]); 19] = [
     ("rusqlite", &["src/catalogue/"]),
     ("tract_onnx", &["src/network/"]),
     ("libloading", &[UNSAFE_FILE.0]),
@@ -41,6 +41,8 @@ const ONLY_IN: [(&str, &[&str]); 17] = [
     ("signal_hook", &["src/shutdown.rs"]),
     ("tokio::", &["src/web/"]),
     ("axum::", &["src/web/"]),
+    ("hyper", &["src/web/connections.rs"]),
+    ("tokio_io_timeout", &["src/web/connections.rs"]),
     ("futures_util", &["src/web/"]),
     ("linuxvideo", &["src/capture/v4l2.rs"]),
     ("rustix::", &["src/capture/", "src/display/kms.rs", "src/machine.rs"]),

@@ -174,7 +174,7 @@ impl Source for ChildCamera {
     fn step(&mut self) -> Result<Step> {
         self.listen();
         if let Some(picture) = self.picture()? {
-            let meta = FrameMeta { sequence: self.given, captured: Duration::ZERO };
+            let meta = FrameMeta { source: 0, sequence: self.given, captured: Duration::ZERO };
             self.given += 1;
             return Ok(Step::Frame(Frame { meta, picture: Arc::new(picture) }));
         }

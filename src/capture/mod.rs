@@ -138,5 +138,5 @@ impl Source for Still {
 /// Frame number `sequence` of a recording, at [`RECORDED_RATE`].
 fn recorded(sequence: u64, picture: Picture) -> Frame {
     let captured = Duration::from_secs(sequence) / RECORDED_RATE;
-    Frame { meta: FrameMeta { sequence, captured }, picture: Arc::new(picture) }
+    Frame { meta: FrameMeta { source: 0, sequence, captured }, picture: Arc::new(picture) }
 }

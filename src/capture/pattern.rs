@@ -53,7 +53,8 @@ impl Source for Pattern {
             return Ok(Step::NotYet);
         }
         let captured = Duration::from_secs(self.given) / self.rate;
-        let frame = Frame { meta: FrameMeta { sequence: self.given, captured }, picture: Arc::new(self.draw()) };
+        let frame =
+            Frame { meta: FrameMeta { source: 0, sequence: self.given, captured }, picture: Arc::new(self.draw()) };
         self.given += 1;
         Ok(Step::Frame(frame))
     }

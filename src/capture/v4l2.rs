@@ -123,7 +123,7 @@ impl Source for V4l2 {
             return Ok(Step::NotYet);
         };
         self.spent = start.elapsed();
-        let meta = FrameMeta { sequence: self.given, captured: Duration::ZERO };
+        let meta = FrameMeta { source: 0, sequence: self.given, captured: Duration::ZERO };
         self.given += 1;
         Ok(Step::Frame(Frame { meta, picture: Arc::new(picture) }))
     }

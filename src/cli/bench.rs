@@ -95,7 +95,7 @@ impl Source for Again {
         }
         self.left -= 1;
         self.given += 1;
-        let meta = FrameMeta { sequence: self.given, captured: Duration::from_millis(66 * self.given) };
+        let meta = FrameMeta { source: 0, sequence: self.given, captured: Duration::from_millis(66 * self.given) };
         Ok(Some(Frame { meta, picture: Arc::new(decode_picture(&self.jpeg, "the frame to measure with")?) }))
     }
 }

@@ -41,6 +41,9 @@ impl<T: Clone> Shared<T> {
     }
 }
 
+/// What was tracked longer ago is not there any more: recognition stands still, or there is no camera. A throttled one takes half as long.
+const GONE: Duration = Duration::from_secs(5);
+
 /// Everything that is counted. Times are the program's clock, milliseconds; 0 is "not yet".
 #[derive(Debug, Default)]
 pub struct Status {
@@ -74,6 +77,8 @@ pub struct Status {
     pub newest_matches: Shared<Arc<MatchesByTrack>>,
 
     pub frames: Counter,
+    /// Times that a camera was opened or tried to be: the frames of each are another scene.
+    pub cameras: Counter,
     pub corrupt_frames: Counter,
     pub reconnects: Counter,
     pub recognized: Counter,
@@ -215,9 +220,16 @@ impl Report {
 }
 
 impl super::Links {
+    /// What is tracked now; `None` where nothing has been recognized for a while.
+    pub fn tracked_now(&self) -> Option<Arc<TrackUpdate>> {
+        let now = self.clock.now();
+        self.status.newest_tracks.get().filter(|tracks| now.saturating_sub(tracks.meta.captured) <= GONE)
+    }
+
     /// The status now.
     pub fn report(&self) -> Report {
         let (status, now) = (&self.status, self.clock.now());
+        let tracks = self.tracked_now();
         let counters = [
             ("frames", status.frames.get()),
             ("frames_skipped", self.to_recognize.skipped()),
@@ -244,8 +256,8 @@ impl super::Links {
             fallback: status.fallback.get(),
             building: status.building.get(),
             camera: status.camera.get(),
-            garments: status.newest_tracks.get().map_or(0, |tracks| tracks.garments.len()),
-            frames_per_second: status.millirate.get() as f32 / 1e3,
+            garments: tracks.as_ref().map_or(0, |tracks| tracks.garments.len()),
+            frames_per_second: tracks.map_or(0.0, |_| status.millirate.get() as f32 / 1e3),
             last_present_age_seconds: status.last_present().map(|then| now.saturating_sub(then).as_secs_f64()),
             products: status.products.get(),
             in_work: status.in_work.get(),

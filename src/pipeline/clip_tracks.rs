@@ -4,7 +4,7 @@
 //! spread evenly over the track.
 
 use crate::geometry::{Camera, Rect};
-use crate::seam::{Detection, Embedding, Track};
+use crate::seam::{Detection, Embedding, Track, TrackId};
 use std::collections::BTreeMap;
 
 /// The least detection score that begins a track of a clip. A query about a clip lists the doubtful garments too, at the
@@ -42,7 +42,7 @@ impl GarmentTrack {
 /// All garments of a clip.
 #[derive(Clone, Debug, Default)]
 pub struct ClipTracks {
-    garments: BTreeMap<u64, GarmentTrack>,
+    garments: BTreeMap<TrackId, GarmentTrack>,
 }
 
 impl ClipTracks {

@@ -7,6 +7,7 @@ use crate::frame::Picture;
 use crate::network::Manifest;
 use crate::seam::{EmbeddingHead, Region};
 use std::collections::HashMap;
+use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 
 /// One product of the catalogue that a garment was matched with.
@@ -37,12 +38,45 @@ const KEPT_PICTURES: usize = 64;
 /// A catalogue ready to be searched.
 pub struct Matcher {
     catalogue: Catalogue,
+    version: CatalogueVersion,
+    /// Device and inode of the file that was loaded.
+    loaded: Option<(u64, u64)>,
     index: Index,
     /// Of each class of the model.
     regions: Vec<Option<Region>>,
     /// Below this logit nothing counts as found; from the manifest, where it was calibrated.
     threshold: Option<f32>,
     pictures: HashMap<ContentId, Option<Arc<Picture>>>,
+}
+
+/// Device, inode, bytes, and the time of its last write, seconds and nanoseconds.
+type FileStamp = (u64, u64, u64, i64, i64);
+
+/// What a matcher knows of its catalogue's file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct CatalogueVersion {
+    /// SQLite's count of changes by others; of the file that it has open.
+    data: Option<i64>,
+    /// Which file the path names, for another one may be put in its place, and when it was written.
+    file: Option<FileStamp>,
+}
+
+impl CatalogueVersion {
+    fn of(catalogue: &Catalogue) -> Self {
+        let file = std::fs::metadata(catalogue.path()).ok();
+        let stamp = |file: std::fs::Metadata| (file.dev(), file.ino(), file.len(), file.mtime(), file.mtime_nsec());
+        CatalogueVersion { data: catalogue.data_version().ok(), file: file.map(stamp) }
+    }
+
+    /// Device and inode of the file.
+    fn inode(&self) -> Option<(u64, u64)> {
+        self.file.map(|(device, inode, ..)| (device, inode))
+    }
+
+    /// What cannot be had now, from before.
+    fn or(self, before: Self) -> Self {
+        CatalogueVersion { data: self.data.or(before.data), file: self.file.or(before.file) }
+    }
 }
 
 /// The stamp that a catalogue embedded by this model bears.
@@ -60,13 +94,16 @@ impl Matcher {
     /// # Errors
     /// [`crate::fault::Kind::Catalogue`] where another model embedded the catalogue.
     pub fn load(catalogue: Catalogue, manifest: &Manifest) -> Result<Self> {
+        // Before all is read: what changes meanwhile is a change.
+        let version = CatalogueVersion::of(&catalogue);
         catalogue.require_model(&stamp(manifest))?;
         let settings = &manifest.aggregation;
         let regions = manifest.class_regions();
         let index = Index::load(&catalogue, EmbeddingHead::Aggregation, &settings.weight, settings.bias)?
             .with_regions(&regions);
         let threshold = manifest.open_set.as_ref().map(|open_set| open_set.logit);
-        Ok(Matcher { catalogue, index, regions, threshold, pictures: HashMap::new() })
+        let loaded = version.inode();
+        Ok(Matcher { catalogue, version, loaded, index, regions, threshold, pictures: HashMap::new() })
     }
 
     /// Products in the catalogue.
@@ -74,9 +111,11 @@ impl Matcher {
         self.index.len()
     }
 
-    /// Changes whenever another process has changed the catalogue's file: this matcher then does not know the newest.
-    pub fn data_version(&self) -> Result<i64> {
-        self.catalogue.data_version()
+    /// Whether another process has changed or replaced the catalogue's file since it was loaded, or since the last time: it is to
+    /// be loaded anew. Locked or gone for the moment is no change: what is in memory serves on.
+    pub fn catalogue_has_changed(&mut self) -> bool {
+        let now = CatalogueVersion::of(&self.catalogue).or(self.version);
+        std::mem::replace(&mut self.version, now) != now
     }
 
     /// The `k` best products for an aggregated embedding, best first.
@@ -117,6 +156,10 @@ impl Matcher {
 
     /// Takes over changed prices and stock, if nothing else of the catalogue has changed. False where it must be loaded anew.
     pub fn refresh(&mut self) -> Result<bool> {
+        // Another file in its place is another catalogue; the one that is open does not know it.
+        if self.version.inode() != self.loaded {
+            return Ok(false);
+        }
         self.index.refresh(&self.catalogue)
     }
 

@@ -24,7 +24,7 @@ pub struct SequentialPipeline {
 impl SequentialPipeline {
     /// The frames may be recognized elsewhere.
     pub fn new(aggregator: Aggregator, matcher: Matcher, settings: PipelineSettings) -> Self {
-        let tracking = TrackingStage::new(aggregator, settings.max_garments);
+        let tracking = TrackingStage::new(0, aggregator, settings.max_garments);
         SequentialPipeline { tracking, matcher, settings, matches_by_track: MatchesByTrack::new() }
     }
 

@@ -3,6 +3,7 @@
 use super::matcher::{Match, Matcher};
 use super::tracking::GarmentQuery;
 use crate::metrics::StageTimes;
+use crate::seam::TrackId;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -36,8 +37,8 @@ impl TrackMatches {
     }
 }
 
-/// The matches of every track, by track number.
-pub type MatchesByTrack = BTreeMap<u64, TrackMatches>;
+/// The matches of every track.
+pub type MatchesByTrack = BTreeMap<TrackId, TrackMatches>;
 
 /// Searches the catalogue for `query` and replaces the track's last matches, unless those are surer and not old.
 pub fn update(

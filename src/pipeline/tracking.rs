@@ -6,7 +6,7 @@ use crate::frame::FrameMeta;
 use crate::geometry::{Camera, Rect};
 use crate::metrics::StageTimes;
 use crate::network::Manifest;
-use crate::seam::{Detections, Embedding, Track, TrackSettings, Tracker};
+use crate::seam::{Detections, Embedding, Track, TrackId, TrackSettings, Tracker};
 use std::time::Duration;
 
 /// A garment that is missed for a moment stays on the screen for this long: boxes do not flicker.
@@ -15,8 +15,7 @@ const HOLD: Duration = Duration::from_millis(400);
 /// A garment as it stands after a frame.
 #[derive(Clone, Debug)]
 pub struct TrackedGarment {
-    /// The track's number; never given twice by one tracker.
-    pub track: u64,
+    pub track: TrackId,
     /// In pixels of the frame.
     pub bounds: Rect<Camera>,
     /// Index into the manifest's class names.
@@ -32,6 +31,8 @@ pub struct TrackedGarment {
 #[derive(Clone, Debug)]
 pub struct TrackUpdate {
     pub meta: FrameMeta,
+    /// The tracker's: that of all its garments' tracks.
+    pub generation: u32,
     /// Most prominent first.
     pub garments: Vec<TrackedGarment>,
 }
@@ -39,7 +40,7 @@ pub struct TrackUpdate {
 /// A full window of one garment, to be searched for in the catalogue.
 #[derive(Clone, Debug)]
 pub struct GarmentQuery {
-    pub track: u64,
+    pub track: TrackId,
     /// Index into the manifest's class names.
     pub class: usize,
     pub label: String,
@@ -59,15 +60,16 @@ pub struct TrackingStage {
 }
 
 impl TrackingStage {
-    /// At most `max_garments` garments of a frame make a query. The frames may be recognized elsewhere.
-    pub fn new(aggregator: Aggregator, max_garments: usize) -> Self {
-        let tracker = new_tracker(aggregator.manifest());
+    /// At most `max_garments` garments of a frame make a query. The frames may be recognized elsewhere. `generation`: see
+    /// [`Tracker::new`].
+    pub fn new(generation: u32, aggregator: Aggregator, max_garments: usize) -> Self {
+        let tracker = new_tracker(generation, aggregator.manifest());
         TrackingStage { aggregator, tracker, max_garments }
     }
 
     /// Forgets all tracks.
     pub fn reset(&mut self) {
-        self.tracker = new_tracker(self.aggregator.manifest());
+        self.tracker = new_tracker(self.tracker.generation() + 1, self.aggregator.manifest());
     }
 
     pub fn set_max_garments(&mut self, max_garments: usize) {
@@ -119,19 +121,23 @@ impl TrackingStage {
             gathered: track.observations.len(),
             wanted: manifest.aggregation.frames,
         };
-        TrackUpdate { meta, garments: self.tracker.tracks().iter().filter(shown).map(garment).collect() }
+        let generation = self.tracker.generation();
+        TrackUpdate { meta, generation, garments: self.tracker.tracks().iter().filter(shown).map(garment).collect() }
     }
 }
 
 /// A tracker as the model wants it, for a mirror.
-pub fn new_tracker(manifest: &Manifest) -> Tracker {
-    tracker_from(manifest, TrackSettings::default().begin)
+fn new_tracker(generation: u32, manifest: &Manifest) -> Tracker {
+    Tracker::new(generation, track_settings(manifest, TrackSettings::default().begin), manifest.match_score())
 }
 
-/// A tracker whose tracks begin with a detection of at least this score.
+/// A tracker, the only one, whose tracks begin with a detection of at least this score.
 pub fn tracker_from(manifest: &Manifest, begin: f32) -> Tracker {
-    let settings = TrackSettings { window: manifest.aggregation.frames, begin, ..TrackSettings::default() };
-    Tracker::new(settings, manifest.match_score())
+    Tracker::new(0, track_settings(manifest, begin), manifest.match_score())
+}
+
+fn track_settings(manifest: &Manifest, begin: f32) -> TrackSettings {
+    TrackSettings { window: manifest.aggregation.frames, begin, ..TrackSettings::default() }
 }
 
 /// A class's name for people: "long sleeved shirt".

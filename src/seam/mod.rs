@@ -25,7 +25,7 @@ pub use detect::RawDetection;
 pub use region::Region;
 pub use roi_align::{Levels, Pyramid, RoiGrid};
 pub use score::ScoreHead;
-pub use track::{Track, TrackSettings, Tracker};
+pub use track::{Track, TrackId, TrackSettings, Tracker};
 pub use window::{Observation, Window};
 
 use crate::frame::FrameMeta;

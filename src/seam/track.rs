@@ -51,11 +51,26 @@ impl Default for TrackSettings {
     }
 }
 
+/// Which track, for as long as the program runs: no two tracks have the same, though each tracker counts its own from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TrackId {
+    /// The tracker's. A program that makes one tracker after another gives each a higher one.
+    pub generation: u32,
+    /// Counts the tracker's tracks from 0.
+    pub number: u64,
+}
+
+impl std::fmt::Display for TrackId {
+    /// "3-17"
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}-{}", self.generation, self.number)
+    }
+}
+
 /// One garment that is followed.
 #[derive(Clone, Debug)]
 pub struct Track {
-    /// Never given twice by one tracker.
-    pub id: u64,
+    pub id: TrackId,
     /// The class that most observations say, by score.
     pub class: usize,
     /// Of the latest observation.
@@ -78,7 +93,9 @@ pub struct Tracker {
     settings: TrackSettings,
     score_head: ScoreHead,
     tracks: Vec<Track>,
-    next_id: u64,
+    next_id: TrackId,
+    /// That of the newest frame.
+    source: u32,
     /// Frames taken in. Live, a camera's own count leaps over those that were skipped.
     frame: u64,
 }
@@ -87,9 +104,15 @@ pub struct Tracker {
 const COMPARED: usize = 3;
 
 impl Tracker {
-    /// `score_head`: the single-image head's.
-    pub fn new(settings: TrackSettings, score_head: ScoreHead) -> Self {
-        Tracker { settings, score_head, tracks: Vec::new(), next_id: 0, frame: 0 }
+    /// `generation`: higher than that of every tracker before, where there are several. `score_head`: the single-image head's.
+    pub fn new(generation: u32, settings: TrackSettings, score_head: ScoreHead) -> Self {
+        let next_id = TrackId { generation, number: 0 };
+        Tracker { settings, score_head, tracks: Vec::new(), next_id, source: 0, frame: 0 }
+    }
+
+    /// The generation of its tracks.
+    pub fn generation(&self) -> u32 {
+        self.next_id.generation
     }
 
     /// The tracks that are alive, most prominent first.
@@ -101,6 +124,11 @@ impl Tracker {
     pub fn update(&mut self, frame: Detections) {
         let gap = self.settings.gap;
         self.frame += 1;
+        if frame.meta.source != self.source {
+            // Another scene: what was seen before is not there.
+            self.tracks.clear();
+            self.source = frame.meta.source;
+        }
         self.tracks.retain(|track| frame.meta.captured.saturating_sub(track.last_seen.captured) <= gap);
         for track in &mut self.tracks {
             track.seen_in_last_frame = false;
@@ -192,7 +220,7 @@ impl Tracker {
             frame: self.frame,
         };
         track.observe(observation, self.frame);
-        self.next_id += 1;
+        self.next_id.number += 1;
         self.tracks.push(track);
     }
 }
@@ -246,12 +274,12 @@ mod tests {
     }
 
     fn frame(sequence: u64, detections: Vec<Detection>) -> Detections {
-        let meta = FrameMeta { sequence, captured: Duration::from_millis(66 * sequence) };
+        let meta = FrameMeta { source: 0, sequence, captured: Duration::from_millis(66 * sequence) };
         Detections { meta, size: Size::new(200, 100), detections }
     }
 
     fn tracker() -> Tracker {
-        Tracker::new(TrackSettings::default(), ScoreHead { weight: vec![-8.0, -8.0], bias: 4.0 })
+        Tracker::new(7, TrackSettings::default(), ScoreHead { weight: vec![-8.0, -8.0], bias: 4.0 })
     }
 
     #[test]
@@ -276,9 +304,20 @@ mod tests {
         tracker.update(frame(1, vec![]));
         tracker.update(frame(20, vec![detection(120.0, 0, 0.05)]));
         assert_eq!(tracker.tracks().len(), 1);
-        assert_eq!(tracker.tracks()[0].id, 0);
+        assert_eq!(tracker.tracks()[0].id.to_string(), "7-0");
         tracker.update(frame(90, vec![detection(120.0, 0, 0.05)]));
-        assert_eq!(tracker.tracks()[0].id, 1);
+        assert_eq!(tracker.tracks()[0].id.to_string(), "7-1");
+    }
+
+    #[test]
+    fn no_track_goes_on_from_one_camera_to_the_next() {
+        let mut tracker = tracker();
+        tracker.update(frame(0, vec![detection(10.0, 0, 0.0)]));
+        let mut other = frame(1, vec![detection(10.0, 0, 0.0)]);
+        other.meta.source = 1;
+        tracker.update(other);
+        let ids: Vec<String> = tracker.tracks().iter().map(|track| track.id.to_string()).collect();
+        assert_eq!(ids, ["7-1"]);
     }
 
     #[test]

@@ -84,7 +84,7 @@ mod tests {
                     bounds: Rect::new(0.0, 0.0, 1.0, 1.0), class: 0, score: 1.0,
                     match_embedding: [0.0].into(), aggregation_embedding: [0.0].into(),
                 };
-                window.push(Observation { meta: FrameMeta { sequence: sequence as u64, captured }, detection });
+                window.push(Observation { meta: FrameMeta { source: 0, sequence: sequence as u64, captured }, detection });
                 let recent = all.iter().rev().take(capacity).filter(|&&at| captured - at <= span).count();
                 prop_assert_eq!(window.len(), recent);
                 prop_assert_eq!(window.latest().map(|latest| latest.meta.captured), Some(captured));

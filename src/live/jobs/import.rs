@@ -76,7 +76,7 @@ impl ImportJob {
     pub fn begin(&self, name: &str, feed: FeedSource, paths: ImportPaths) -> Result<()> {
         let mut status = lock(&self.status);
         if status.state == ImportState::Running {
-            return Err(Fault::new(Kind::Busy, format!("{} is being imported", status.feed)).cure("wait for its end"));
+            return Err(Fault::new(Kind::Busy, format!("{} is being imported", status.feed)).cure("wait until it is done"));
         }
         let (arguments, input) = arguments(feed, paths);
         let (shared, token) = (self.status.clone(), self.token.clone());
@@ -92,7 +92,7 @@ impl ImportJob {
                 .cure("see what else runs on this machine")
         })?;
         *status = ImportStatus { state: ImportState::Running, feed: name.to_owned(), ..ImportStatus::default() };
-        log::info!("import of {name:?} begins");
+        log::info!("import of {name:?} started");
         Ok(())
     }
 

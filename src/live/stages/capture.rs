@@ -32,12 +32,15 @@ enum StreamEnd {
 /// Runs until it is cancelled, or the recording is over.
 pub fn run(context: &StageContext) -> Result<StageEnd> {
     let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
-    let mut sequence = 0;
+    let links = &context.links;
     while !context.is_cancelled() {
         context.heartbeat();
         let settings = context.links.camera();
-        let outcome = match camera::open(&settings, &context.links.clock, context.token()) {
-            Ok(mut source) => stream(context, &settings, source.as_mut(), &mut sequence, &mut backoff),
+        // Which camera this is, while it is away, too.
+        links.status.camera.set(shown(&settings.source));
+        links.status.cameras.count();
+        let outcome = match camera::open(&settings, &links.clock, context.token()) {
+            Ok(mut source) => stream(context, &settings, source.as_mut(), &mut backoff),
             Err(fault) => StreamEnd::Lost(fault),
         };
         match outcome {
@@ -57,12 +60,11 @@ fn stream(
     context: &StageContext,
     settings: &CameraSettings,
     source: &mut dyn Source,
-    sequence: &mut u64,
     backoff: &mut Backoff,
 ) -> StreamEnd {
     let mut last = context.links.clock.now();
     let mut silence = if camera::is_network(&settings.source) { NETWORK_SILENCE } else { SILENCE };
-    let mut corrupt = 0;
+    let (mut corrupt, mut sequence) = (0, 0);
     loop {
         if context.is_cancelled() || context.links.camera() != *settings {
             return StreamEnd::Left;
@@ -75,8 +77,8 @@ fn stream(
             Ok(Step::Frame(frame)) => {
                 (last, silence) = (context.links.clock.now(), SILENCE);
                 backoff.reset();
-                hand_on(context, settings, frame, *sequence, source.spent());
-                *sequence += 1;
+                hand_on(context, settings, frame, sequence, source.spent());
+                sequence += 1;
             }
             Ok(Step::NotYet) if context.links.clock.now().saturating_sub(last) > silence => {
                 let text = format!("{} gives no frames", shown(&settings.source));
@@ -91,10 +93,15 @@ fn stream(
 
 fn hand_on(context: &StageContext, settings: &CameraSettings, mut frame: Frame, sequence: u64, spent: Duration) {
     let links = &context.links;
+    if context.is_cancelled() {
+        // The camera held this frame for long: another generation of this stage may have begun.
+        return;
+    }
     let now = links.clock.now();
+    frame.meta.source = links.status.cameras.get() as u32;
     frame.meta.sequence = sequence;
     frame.meta.captured = now.saturating_sub(spent);
-    if links.status.camera_fault.get().is_some() || sequence == 0 {
+    if sequence == 0 {
         let size = frame.picture.size();
         let words = format!("{}: {}x{}", shown(&settings.source), size.width, size.height);
         log::info!("camera {words}");

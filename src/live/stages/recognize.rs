@@ -138,6 +138,10 @@ fn track(
     tracking.set_max_garments(links.pipeline().max_garments);
     let found = Detections { meta: frame.meta, size: frame.picture.size(), detections };
     let queries = tracking.update(found, &mut times)?;
+    if context.is_cancelled() {
+        // Another generation of this stage may have begun: what is seen from now on is its to say.
+        return Ok(());
+    }
     let tracks = Arc::new(tracking.tracked(frame.meta));
     if tracks.garments.iter().any(|garment| garment.gathered >= PERSON) {
         links.status.seen(links.clock.now());

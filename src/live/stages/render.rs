@@ -48,7 +48,8 @@ pub fn run(context: &StageContext, settings: &PanelSettings, rate: u32) -> Resul
     let mut panel = open_in_time(context, settings)?;
     let mut painter = Painter::new()?;
     let mut canvas = Canvas::new(panel.size());
-    let mut shown = ScreenContent::default();
+    // A render stage before this one may have taken the newest matches.
+    let mut shown = ScreenContent { matches: links.status.newest_matches.get(), ..ScreenContent::default() };
     let mut news = Fresh { any: true, ..Fresh::default() };
     let mut last = Duration::ZERO;
     let mut next = links.clock.now();
@@ -138,7 +139,8 @@ impl ScreenContent {
             self.frame = Some(frame);
             (news.frame, news.any) = (true, true);
         }
-        if let Some(tracks) = links.track_updates.take_now() {
+        let is_newer = |new: &Arc<TrackUpdate>| self.tracks.as_ref().is_none_or(|old| old.generation <= new.generation);
+        if let Some(tracks) = links.track_updates.take_now().filter(is_newer) {
             self.tracks = Some(tracks);
             news.any = true;
         }

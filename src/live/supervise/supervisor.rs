@@ -51,6 +51,8 @@ pub struct Live {
     /// Ends what is being built.
     cancel_jobs: Token,
     reloading: Option<Receiver<Result<Reloaded>>>,
+    /// Asked for while one was under way, which may have read the old configuration.
+    reload_again: bool,
     notifier: Notifier,
     watchdog_fed: Option<Duration>,
     stall_detector: StallDetector,
@@ -82,6 +84,7 @@ impl Live {
             building: None,
             cancel_jobs: Token::new(),
             reloading: None,
+            reload_again: false,
             notifier: Notifier::from_environment(),
             watchdog_fed: None,
             stall_detector: StallDetector::default(),
@@ -123,7 +126,11 @@ impl Live {
         self.loaded()?;
         self.built()?;
         self.reloaded();
-        if self.links.status.catalogue_changed.set(false) && self.reloading.is_none() {
+        if self.reload_again && self.recognizer.is_some() && self.reloading.is_none() {
+            self.reload_again = false;
+            self.reload(self.reread.clone());
+        }
+        if self.reloading.is_none() && self.links.status.catalogue_changed.set(false) {
             log::info!("the catalogue has changed: it is reloaded");
             let settings = self.settings.clone();
             self.reload(Arc::new(move || Ok(settings.clone())));
@@ -261,7 +268,9 @@ impl Live {
     fn start_recognize(&mut self) -> Result<()> {
         let Some(recognizer) = &self.recognizer else { return Ok(()) };
         let workers = load::workers(&self.settings, recognizer);
-        let tracking = TrackingStage::new(recognizer.aggregator(), self.settings.pipeline.max_garments);
+        // The one that the stage is about to have: higher than that of any tracker before.
+        let generation = self.generations + 1;
+        let tracking = TrackingStage::new(generation, recognizer.aggregator(), self.settings.pipeline.max_garments);
         self.run_stage(Stage::Recognize, move |context| recognize::run(context, workers, tracking))
     }
 
@@ -308,7 +317,7 @@ impl Live {
     /// Loads settings and catalogue in the background; the mirror goes on with the old ones meanwhile.
     fn reload(&mut self, reread: Reread) {
         let Some(recognizer) = self.recognizer.as_ref().filter(|_| self.reloading.is_none()) else {
-            log::warn!("not reloaded: still loading");
+            self.reload_again = true;
             return;
         };
         let manifest = recognizer.manifest().clone();
@@ -395,3 +404,7 @@ impl Live {
         log::info!("stopped");
     }
 }
+
+#[cfg(test)]
+#[path = "supervisor_tests.rs"]
+mod tests;

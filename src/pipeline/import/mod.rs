@@ -104,7 +104,9 @@ where
     if !pending.is_empty() {
         embed_all(&mut plan, &pending, workers(pending.len())?, observe)?;
     }
-    plan.finish()
+    let report = plan.finish()?;
+    catalogue.checkpoint();
+    Ok(report)
 }
 
 /// The stamp that the model in the folder `model` gives a catalogue.
