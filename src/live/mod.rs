@@ -12,6 +12,7 @@
 //! an older one, and each displacement is a counter in [`status`]. [`supervise::stall`] says which stage is stuck; the supervisor
 //! restarts it once. [`policy`] decides when the screen is dark and how much is recognized, [`jobs`] are child processes.
 
+pub mod control;
 pub mod jobs;
 pub mod load;
 pub mod policy;
@@ -19,9 +20,11 @@ pub mod stages;
 pub mod status;
 pub mod supervise;
 
-pub use status::{Phase, Report, Status};
+pub use control::Phase;
+pub use status::{Report, Status};
 pub use supervise::supervisor::Live;
 
+use self::control::Control;
 use crate::capture::camera::CameraSettings;
 use crate::clock::Clock;
 use crate::display::open::PanelSettings;
@@ -81,9 +84,10 @@ impl LiveSettings {
     }
 }
 
-/// What the threads share: the queues between them, the settings, the status.
+/// What the threads share: the queues between them, the settings, what they act on and what is reported.
 pub struct Links {
     pub clock: Arc<dyn Clock>,
+    pub control: Control,
     pub status: Status,
     /// What may change while it runs.
     reloadable: Mutex<ReloadableSettings>,
@@ -119,6 +123,7 @@ impl Links {
     pub fn new(settings: &LiveSettings, clock: Arc<dyn Clock>) -> Self {
         Links {
             clock,
+            control: Control::default(),
             status: Status::default(),
             reloadable: Mutex::new(ReloadableSettings::of(settings)),
             to_recognize: DropOldestQueue::default(),

@@ -1,11 +1,12 @@
 //! The capture stage: keeps a camera open, gives every frame its number and time, and reopens it after any failure
 //! of the camera.
 
-use super::stage::{StageContext, StageEnd};
+use super::stage::StageContext;
 use crate::capture::camera::{self, CameraSettings, shown};
 use crate::capture::{Source, Step};
 use crate::fault::{Fault, Kind, Result};
 use crate::frame::Frame;
+use crate::live::control::StageEnd;
 use crate::live::supervise::backoff::Backoff;
 use std::time::Duration;
 
@@ -38,7 +39,7 @@ pub fn run(context: &StageContext) -> Result<StageEnd> {
         let settings = context.links.camera();
         // Which camera this is, while it is away, too.
         links.status.camera.set(shown(&settings.source));
-        links.status.cameras.count();
+        links.control.open_camera();
         let outcome = match camera::open(&settings, &links.clock, context.token()) {
             Ok(mut source) => stream(context, &settings, source.as_mut(), &mut backoff),
             Err(fault) => StreamEnd::Lost(fault),
@@ -98,7 +99,7 @@ fn hand_on(context: &StageContext, settings: &CameraSettings, mut frame: Frame, 
         return;
     }
     let now = links.clock.now();
-    frame.meta.source = links.status.cameras.get() as u32;
+    frame.meta.source = links.control.camera_opening();
     frame.meta.sequence = sequence;
     frame.meta.captured = now.saturating_sub(spent);
     if sequence == 0 {
@@ -107,9 +108,11 @@ fn hand_on(context: &StageContext, settings: &CameraSettings, mut frame: Frame, 
         log::info!("camera {words}");
         links.status.camera.set(words);
         links.status.camera_fault.set(None);
+        links.control.set_camera_away(false);
     }
     links.status.newest_picture.set(Some(frame.picture.clone()));
-    links.status.frame(now);
+    links.status.frames.count();
+    links.control.captured(now);
     links.to_render.put(frame.clone());
     links.to_recognize.put(frame);
 }
@@ -119,6 +122,7 @@ fn lost(context: &StageContext, fault: &Fault) {
     let status = &context.links.status;
     status.reconnects.count();
     status.newest_picture.set(None);
+    context.links.control.set_camera_away(true);
     let words = fault.to_string();
     if status.camera_fault.set(Some(words.clone())).as_ref() != Some(&words) {
         log::warn!("the camera is away: {words}");

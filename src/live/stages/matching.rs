@@ -1,9 +1,10 @@
 //! The match stage: searches the catalogue for every query, and takes over a new catalogue between two queries.
 
-use super::stage::{StageContext, StageEnd};
+use super::stage::StageContext;
 use crate::drop_oldest::Taken;
 use crate::fault::Result;
 use crate::live::Links;
+use crate::live::control::{Notice, StageEnd};
 use crate::metrics::StageTimes;
 use crate::pipeline::matcher::Matcher;
 use crate::pipeline::track_matches::{self, MatchesByTrack, TrackMatches};
@@ -58,7 +59,7 @@ pub fn run(context: &StageContext, mut matcher: Matcher) -> Result<StageEnd> {
         if now.saturating_sub(checked) >= CHECK {
             checked = now;
             if matcher.catalogue_has_changed() {
-                take_over(links, &mut matcher, &mut matches);
+                take_over(context, &mut matcher, &mut matches);
             }
             if matches.values().any(|found| is_old(found, now)) {
                 forget(Arc::make_mut(&mut matches), now);
@@ -69,23 +70,21 @@ pub fn run(context: &StageContext, mut matcher: Matcher) -> Result<StageEnd> {
     Ok(StageEnd::Cancelled)
 }
 
-/// Another process has changed the catalogue's file. Prices and stock are taken over at once, also for what is on the screen; for
-/// another generation the catalogue is to be loaded anew.
-fn take_over(links: &Links, matcher: &mut Matcher, matches: &mut Arc<MatchesByTrack>) {
+/// Another process has changed the catalogue's file. Prices and stock are taken over immediately, also for what is on the screen; for
+/// another generation the catalogue is to be reloaded.
+fn take_over(context: &StageContext, matcher: &mut Matcher, matches: &mut Arc<MatchesByTrack>) {
     match matcher.refresh() {
         Ok(true) => {
             let all = Arc::make_mut(matches).values_mut().flat_map(|one| &mut one.matches);
             if all.fold(false, |changed, found| matcher.renew(found) | changed) {
-                publish(links, matches);
+                publish(&context.links, matches);
             }
         }
-        Ok(false) => {
-            links.status.catalogue_changed.set(true);
-        }
+        Ok(false) => context.notify(Notice::CatalogueChanged),
         // Locked or gone for the moment: what is in memory serves on, until the next change.
         Err(fault) => {
             log::warn!("{fault}");
-            links.status.catalogue_changed.set(true);
+            context.notify(Notice::CatalogueChanged);
         }
     }
 }

@@ -1,11 +1,12 @@
 //! The recognize stage: frame workers take the newest frame whenever they are free; their results are put back into the order
 //! in which the frames were taken, and tracked.
 
-use super::stage::{StageContext, StageEnd, no_thread, panicked};
+use super::stage::{StageContext, no_thread, panicked};
 use crate::drop_oldest::Taken;
 use crate::fault::{Fault, Kind, Result};
 use crate::frame::Frame;
 use crate::live::Links;
+use crate::live::control::StageEnd;
 use crate::live::policy::throttle::rest;
 use crate::metrics::StageTimes;
 use crate::pipeline::recognizer::Recognizer;
@@ -92,8 +93,8 @@ fn work(mut recognizer: Recognizer, intake: &FrameIntake, outbox: &SyncSender<Re
         if outbox.send(RecognizedFrame { ticket, frame, detections, times }).is_err() || dead {
             break;
         }
-        let status = &intake.links.status;
-        token.wait(rest(status.throttle.get() as u32, status.dark.get() > 0, spent));
+        let control = &intake.links.control;
+        token.wait(rest(control.throttle_level(), control.is_dark(), spent));
     }
 }
 
@@ -144,7 +145,7 @@ fn track(
     }
     let tracks = Arc::new(tracking.tracked(frame.meta));
     if tracks.garments.iter().any(|garment| garment.gathered >= PERSON) {
-        links.status.seen(links.clock.now());
+        links.control.person_seen(links.clock.now());
     }
     links.status.newest_tracks.set(Some(tracks.clone()));
     links.track_updates.put(tracks);

@@ -1,6 +1,6 @@
 //! The render stage: at the panel's rate, the newest picture with the newest boxes and matches.
 
-use super::stage::{StageContext, StageEnd};
+use super::stage::StageContext;
 use crate::clock;
 use crate::display::canvas::Canvas;
 use crate::display::draw::Painter;
@@ -10,7 +10,7 @@ use crate::display::scene::{Scene, StatusLine};
 use crate::fault::{Fault, Kind, Result};
 use crate::frame::Frame;
 use crate::live::Links;
-use crate::live::status::Phase;
+use crate::live::control::{Phase, StageEnd};
 use crate::pipeline::presenter::scene;
 use crate::pipeline::track_matches::MatchesByTrack;
 use crate::pipeline::tracking::TrackUpdate;
@@ -58,7 +58,7 @@ pub fn run(context: &StageContext, settings: &PanelSettings, rate: u32) -> Resul
         shown.take_in(links, &mut news);
         let now = links.clock.now();
         let turned = set_dark(links, now);
-        let dark = links.status.dark.get() > 0;
+        let dark = links.control.is_dark();
         let due = turned || news.any && !dark;
         if !due && now.saturating_sub(last) < AT_LEAST {
             context.heartbeat();
@@ -109,15 +109,14 @@ fn open_in_time(context: &StageContext, settings: &PanelSettings) -> Result<Box<
 
 /// Decides whether the screen is dark. True where that has changed.
 fn set_dark(links: &Links, now: Duration) -> bool {
-    let (status, settings) = (&links.status, links.blank());
+    let (control, settings) = (&links.control, links.blank());
     let minute = settings.hours.map_or(0, |_| clock::minute_of_day());
-    let sees = status.camera_fault.get().is_none();
     // A mirror that is still starting says so on the screen.
-    let running = status.phase.get() == Phase::Running;
-    let dark = running && settings.is_dark(minute, status.unseen(now), sees);
-    let turned = dark != (status.dark.get() > 0);
+    let running = control.phase() == Phase::Running;
+    let dark = running && settings.is_dark(minute, control.unseen(now), !control.is_camera_away());
+    let turned = dark != control.is_dark();
     if turned {
-        status.dark.set(dark.into());
+        control.set_dark(dark);
         log::info!("the screen is {}", if dark { "dark" } else { "lit" });
     }
     turned
@@ -125,10 +124,11 @@ fn set_dark(links: &Links, now: Duration) -> bool {
 
 /// Counts the picture and its times: begun, drawn, presented.
 fn record(links: &Links, shown: &ScreenContent, news: Fresh, [begun, drawn, presented]: [Duration; 3]) {
-    links.status.present(presented, news.frame);
+    links.status.presented.count();
+    links.control.presented(presented, news.frame);
     links.status.stages.add("draw", drawn.saturating_sub(begun));
     links.status.stages.add("present", presented.saturating_sub(drawn));
-    if let Some(frame) = shown.frame.as_ref().filter(|_| news.frame && links.status.dark.get() == 0) {
+    if let Some(frame) = shown.frame.as_ref().filter(|_| news.frame && !links.control.is_dark()) {
         links.status.stages.add("capture to panel", presented.saturating_sub(frame.meta.captured));
     }
 }
@@ -155,7 +155,7 @@ impl ScreenContent {
         let fresh = |captured: Duration| now.saturating_sub(captured) <= STALE;
         let frame = self.frame.as_ref().filter(|frame| fresh(frame.meta.captured));
         let tracks = self.tracks.as_ref().filter(|tracks| frame.is_some() && fresh(tracks.meta.captured));
-        let starting = status.phase.get() == Phase::Starting;
+        let starting = links.control.phase() == Phase::Starting;
         let line = StatusLine {
             text: status.building.get().unwrap_or_else(|| status.summary.get()),
             frames_per_second: tracks.map(|_| status.millirate.get() as f32 / 1e3),

@@ -4,12 +4,12 @@ use super::notify::Notifier;
 use super::stall::{Heartbeats, StallDetector, StallVerdict};
 use crate::clock::{Clock, SystemClock};
 use crate::fault::{Fault, Kind, Result};
+use crate::live::control::{Notice, Phase, Stage, StageEnd};
 use crate::live::jobs::engine_build;
 use crate::live::load::{self, Loaded};
 use crate::live::policy::throttle::{Cause, Throttle};
-use crate::live::stages::stage::{RunningStage, Stage, StageContext, StageEnd, StageEnded};
+use crate::live::stages::stage::{RunningStage, StageContext};
 use crate::live::stages::{capture, matching, recognize, render};
-use crate::live::status::Phase;
 use crate::live::{Links, LiveSettings};
 use crate::machine::{self, Board};
 use crate::network::Backend;
@@ -43,7 +43,7 @@ pub struct Live {
     running: BTreeMap<Stage, RunningStage>,
     generations: u32,
     restarted: BTreeMap<Stage, Duration>,
-    ended: (Sender<StageEnded>, Receiver<StageEnded>),
+    notices: (Sender<Notice>, Receiver<Notice>),
     loading: Option<Receiver<Result<Loaded>>>,
     recognizer: Option<Recognizer>,
     /// The model on the engines that are being built.
@@ -53,6 +53,8 @@ pub struct Live {
     reloading: Option<Receiver<Result<Reloaded>>>,
     /// Asked for while one was under way, which may have read the old configuration.
     reload_again: bool,
+    /// Another process has changed the catalogue since it was loaded.
+    catalogue_changed: bool,
     notifier: Notifier,
     watchdog_fed: Option<Duration>,
     stall_detector: StallDetector,
@@ -78,13 +80,14 @@ impl Live {
             running: BTreeMap::new(),
             generations: 0,
             restarted: BTreeMap::new(),
-            ended: channel(),
+            notices: channel(),
             loading: Some(load::in_background(move || load::everything(&wanted))?),
             recognizer: None,
             building: None,
             cancel_jobs: Token::new(),
             reloading: None,
             reload_again: false,
+            catalogue_changed: false,
             notifier: Notifier::from_environment(),
             watchdog_fed: None,
             stall_detector: StallDetector::default(),
@@ -130,14 +133,20 @@ impl Live {
             self.reload_again = false;
             self.reload(self.reread.clone());
         }
-        if self.reloading.is_none() && self.links.status.catalogue_changed.set(false) {
+        if self.catalogue_changed && self.reloading.is_none() {
+            self.catalogue_changed = false;
             log::info!("the catalogue has changed: it is reloaded");
             let settings = self.settings.clone();
             self.reload(Arc::new(move || Ok(settings.clone())));
         }
-        while let Ok(ended) = self.ended.1.try_recv() {
-            if !self.after(ended)? {
-                return Ok(false);
+        while let Ok(notice) = self.notices.1.try_recv() {
+            match notice {
+                Notice::CatalogueChanged => self.catalogue_changed = true,
+                Notice::StageEnded { stage, generation, result } => {
+                    if !self.after(stage, generation, result)? {
+                        return Ok(false);
+                    }
+                }
             }
         }
         let pulse = Heartbeats::read(&self.links, |stage| self.running.contains_key(&stage));
@@ -190,7 +199,7 @@ impl Live {
             Some(reason) => log::warn!("{reason}"),
             None => log::info!("the board has recovered: recognition runs at full rate again"),
         }
-        status.throttle.set(self.throttle.level().into());
+        self.links.control.set_throttle_level(self.throttle.level());
         status.throttled.set(reason);
     }
 
@@ -255,7 +264,7 @@ impl Live {
         body: impl FnOnce(&StageContext) -> Result<StageEnd> + Send + 'static,
     ) -> Result<()> {
         self.generations += 1;
-        let running = RunningStage::start(stage, self.generations, &self.links, self.ended.0.clone(), body)?;
+        let running = RunningStage::start(stage, self.generations, &self.links, self.notices.0.clone(), body)?;
         self.running.insert(stage, running);
         Ok(())
     }
@@ -281,15 +290,15 @@ impl Live {
     }
 
     /// A stage has ended. False when that is the end of everything.
-    fn after(&mut self, ended: StageEnded) -> Result<bool> {
-        if self.running.get(&ended.stage).is_none_or(|running| running.generation != ended.generation) {
+    fn after(&mut self, stage: Stage, generation: u32, result: Result<StageEnd>) -> Result<bool> {
+        if self.running.get(&stage).is_none_or(|running| running.generation != generation) {
             return Ok(true);
         }
-        match ended.result {
+        match result {
             Ok(StageEnd::Finished) => Ok(false),
             Ok(StageEnd::Cancelled) => Ok(true),
-            Err(fault) if self.links.status.phase.get() == Phase::Starting => Err(fault),
-            Err(fault) => self.restart(ended.stage, fault).map(|()| true),
+            Err(fault) if self.links.control.phase() == Phase::Starting => Err(fault),
+            Err(fault) => self.restart(stage, fault).map(|()| true),
         }
     }
 
@@ -368,8 +377,8 @@ impl Live {
     /// Tells the service manager.
     fn report(&mut self, pulse: &Heartbeats) {
         let status = &self.links.status;
-        if status.phase.get() == Phase::Starting && self.recognizer.is_some() && pulse.last_present.is_some() {
-            status.phase.set(Phase::Running);
+        if self.links.control.phase() == Phase::Starting && self.recognizer.is_some() && pulse.last_present.is_some() {
+            self.links.control.set_phase(Phase::Running);
             log::info!("running");
             self.notifier.ready();
         }
@@ -384,7 +393,7 @@ impl Live {
 
     /// Tells every stage to end, and waits for each in the way of a frame.
     fn stop(&mut self) {
-        self.links.status.phase.set(Phase::Stopping);
+        self.links.control.set_phase(Phase::Stopping);
         self.cancel_jobs.cancel();
         self.notifier.stopping();
         for running in self.running.values() {
