@@ -239,6 +239,27 @@ fn no_files_import_one_another_in_a_circle() {
     assert!(circles.is_empty(), "these files lie on circles of imports: {circles:#?}");
 }
 
+/// The files of the live pipeline that read what it reports of itself: to put it together, onto the screen, and to the service
+/// manager.
+const READS_STATUS: [&str; 3] = ["src/live/status.rs", "src/live/stages/render.rs", "src/live/supervise/supervisor.rs"];
+
+#[test]
+fn nothing_in_the_live_pipeline_acts_on_its_status() {
+    let mut wrong = Vec::new();
+    for source in sources().into_iter().filter(|source| source.path.starts_with("src/live/")) {
+        let code = code(&source);
+        let reads = code.match_indices("status.").any(|(start, _)| {
+            let field = code[start + "status.".len()..].trim_start_matches(|c: char| c.is_alphanumeric() || c == '_');
+            field.starts_with(".get()")
+        });
+        if reads && !READS_STATUS.contains(&source.path.as_str()) {
+            wrong.push(source.path);
+        }
+    }
+    assert!(sources().iter().any(|source| source.path == READS_STATUS[0]), "the status is somewhere else");
+    assert!(wrong.is_empty(), "use live::control for what is acted on: {wrong:#?}");
+}
+
 #[test]
 fn a_type_name_means_one_thing() {
     let mut defined: BTreeMap<String, Vec<String>> = BTreeMap::new();
