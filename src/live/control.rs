@@ -43,11 +43,11 @@ pub enum StageEnd {
     Finished,
 }
 
-/// What the supervisor is told.
+/// A message from a stage to the supervisor.
 #[derive(Debug)]
-pub enum Notice {
+pub enum StageMessage {
     /// A stage's thread has ended. `generation` counts the starts of stages.
-    StageEnded { stage: Stage, generation: u32, result: Result<StageEnd> },
+    Ended { stage: Stage, generation: u32, result: Result<StageEnd> },
     /// Another process has changed the catalogue's file.
     CatalogueChanged,
 }

@@ -4,7 +4,7 @@ use super::stage::StageContext;
 use crate::drop_oldest::Taken;
 use crate::fault::Result;
 use crate::live::Links;
-use crate::live::control::{Notice, StageEnd};
+use crate::live::control::{StageEnd, StageMessage};
 use crate::metrics::StageTimes;
 use crate::pipeline::matcher::Matcher;
 use crate::pipeline::track_matches::{self, MatchesByTrack, TrackMatches};
@@ -80,11 +80,11 @@ fn take_over(context: &StageContext, matcher: &mut Matcher, matches: &mut Arc<Ma
                 publish(&context.links, matches);
             }
         }
-        Ok(false) => context.notify(Notice::CatalogueChanged),
+        Ok(false) => context.send(StageMessage::CatalogueChanged),
         // Locked or gone for the moment: what is in memory serves on, until the next change.
         Err(fault) => {
             log::warn!("{fault}");
-            context.notify(Notice::CatalogueChanged);
+            context.send(StageMessage::CatalogueChanged);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::fault::{Fault, Kind, Result};
 use crate::live::Links;
-use crate::live::control::{Notice, Stage, StageEnd};
+use crate::live::control::{Stage, StageEnd, StageMessage};
 use crate::shutdown::Token;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,7 +15,7 @@ pub struct StageContext {
     pub links: Arc<Links>,
     stage: Stage,
     token: Token,
-    notices: Sender<Notice>,
+    messages: Sender<StageMessage>,
 }
 
 impl StageContext {
@@ -25,9 +25,9 @@ impl StageContext {
     }
 
     /// Tells the supervisor something.
-    pub fn notify(&self, notice: Notice) {
+    pub fn send(&self, message: StageMessage) {
         // It may have ended already.
-        let _ = self.notices.send(notice);
+        let _ = self.messages.send(message);
     }
 
     /// Whether it is to end: the program ends, or a restarted thread of this stage has taken over.
@@ -48,21 +48,21 @@ pub struct RunningStage {
 }
 
 impl RunningStage {
-    /// Starts `body` on a thread of the stage's name. Its end, a panic included, is a notice.
+    /// Starts `body` on a thread of the stage's name. Its end, a panic included, is a message.
     pub fn start(
         stage: Stage,
         generation: u32,
         links: &Arc<Links>,
-        notices: Sender<Notice>,
+        messages: Sender<StageMessage>,
         body: impl FnOnce(&StageContext) -> Result<StageEnd> + Send + 'static,
     ) -> Result<Self> {
         let token = Token::new();
-        let given = StageContext { links: links.clone(), stage, token: token.clone(), notices };
+        let given = StageContext { links: links.clone(), stage, token: token.clone(), messages };
         given.heartbeat();
         let run = move || {
             let result = catch_unwind(AssertUnwindSafe(|| body(&given)));
             let result = result.unwrap_or_else(|panic| Err(panicked(stage.name(), panic.as_ref())));
-            given.notify(Notice::StageEnded { stage, generation, result });
+            given.send(StageMessage::Ended { stage, generation, result });
         };
         let thread = Builder::new().name(stage.name().into()).spawn(run).map_err(no_thread)?;
         Ok(RunningStage { generation, token, thread })

@@ -4,7 +4,7 @@ use super::notify::Notifier;
 use super::stall::{Heartbeats, StallDetector, StallVerdict};
 use crate::clock::{Clock, SystemClock};
 use crate::fault::{Fault, Kind, Result};
-use crate::live::control::{Notice, Phase, Stage, StageEnd};
+use crate::live::control::{Phase, Stage, StageEnd, StageMessage};
 use crate::live::jobs::engine_build;
 use crate::live::load::{self, Loaded};
 use crate::live::policy::throttle::{Cause, Throttle};
@@ -43,7 +43,7 @@ pub struct Live {
     running: BTreeMap<Stage, RunningStage>,
     generations: u32,
     restarted: BTreeMap<Stage, Duration>,
-    notices: (Sender<Notice>, Receiver<Notice>),
+    messages: (Sender<StageMessage>, Receiver<StageMessage>),
     loading: Option<Receiver<Result<Loaded>>>,
     recognizer: Option<Recognizer>,
     /// The model on the engines that are being built.
@@ -80,7 +80,7 @@ impl Live {
             running: BTreeMap::new(),
             generations: 0,
             restarted: BTreeMap::new(),
-            notices: channel(),
+            messages: channel(),
             loading: Some(load::in_background(move || load::everything(&wanted))?),
             recognizer: None,
             building: None,
@@ -139,10 +139,10 @@ impl Live {
             let settings = self.settings.clone();
             self.reload(Arc::new(move || Ok(settings.clone())));
         }
-        while let Ok(notice) = self.notices.1.try_recv() {
-            match notice {
-                Notice::CatalogueChanged => self.catalogue_changed = true,
-                Notice::StageEnded { stage, generation, result } => {
+        while let Ok(message) = self.messages.1.try_recv() {
+            match message {
+                StageMessage::CatalogueChanged => self.catalogue_changed = true,
+                StageMessage::Ended { stage, generation, result } => {
                     if !self.after(stage, generation, result)? {
                         return Ok(false);
                     }
@@ -264,7 +264,7 @@ impl Live {
         body: impl FnOnce(&StageContext) -> Result<StageEnd> + Send + 'static,
     ) -> Result<()> {
         self.generations += 1;
-        let running = RunningStage::start(stage, self.generations, &self.links, self.notices.0.clone(), body)?;
+        let running = RunningStage::start(stage, self.generations, &self.links, self.messages.0.clone(), body)?;
         self.running.insert(stage, running);
         Ok(())
     }
