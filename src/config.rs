@@ -328,6 +328,7 @@ impl Config {
             token,
             images,
             model: model.into(),
+            max_removals: self.catalogue.max_removals.0,
         })
     }
 

@@ -4,7 +4,7 @@ use super::answers::json_response;
 use super::{App, WebSettings, in_turn};
 use crate::catalogue::parse_feed;
 use crate::fault::{Fault, Kind, Result};
-use crate::live::jobs::import::{FeedSource, ImportJob, ImportPaths};
+use crate::live::jobs::import::{FeedSource, ImportJob, ImportSettings};
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode};
@@ -33,6 +33,7 @@ const SENDING: Duration = Duration::from_secs(300);
 pub struct Importer {
     images: Option<PathBuf>,
     model: PathBuf,
+    max_removals: u32,
     job: ImportJob,
     /// Held while a feed is being received: only one is in memory, not one a connection.
     receiving: Semaphore,
@@ -41,7 +42,8 @@ pub struct Importer {
 impl Importer {
     pub fn new(settings: &WebSettings) -> Self {
         let (images, model) = (settings.images.clone(), settings.model.clone());
-        Importer { images, model, job: ImportJob::default(), receiving: Semaphore::new(1) }
+        let max_removals = settings.max_removals;
+        Importer { images, model, max_removals, job: ImportJob::default(), receiving: Semaphore::new(1) }
     }
 
     /// The feeds in the folder, by name.
@@ -65,7 +67,11 @@ impl Importer {
             return Err(Fault::new(Kind::Usage, format!("there is no feed {name:?} in {}", images.display())));
         }
         let feed = sent.map_or_else(|| FeedSource::File(images.join(name)), |sent| FeedSource::Sent(sent.into()));
-        self.job.begin(name, feed, ImportPaths { images, catalogue, model: &self.model })
+        self.job.begin(
+            name,
+            feed,
+            ImportSettings { images, catalogue, model: &self.model, max_removals: self.max_removals },
+        )
     }
 
     /// Ends a running import; the catalogue stays as it was.
@@ -185,6 +191,7 @@ mod tests {
             token: None,
             images: Some(folder.path().into()),
             model: "none".into(),
+            max_removals: 10,
         };
         let importer = Importer::new(&settings);
         assert_eq!(importer.feeds(), ["a.TSV", "b.csv", "feed.txt", "long.txt", "wide.TXT"]);

@@ -57,6 +57,8 @@ pub struct WebSettings {
     pub images: Option<PathBuf>,
     /// Model folder, for an import.
     pub model: PathBuf,
+    /// The largest part of the products that an import may remove, percent.
+    pub max_removals: u32,
 }
 
 /// What the handlers share.

@@ -33,6 +33,7 @@ fn write_catalogue(folder: &Path) {
         images: repository("demo"),
         catalogue: folder.join("shop.db"),
         options: ImportOptions::default(),
+        dry_run: false,
     };
     import(&request, &repository("models/compact"), |_| ()).unwrap();
 }
