@@ -1,18 +1,21 @@
 //! The networks: a model folder's manifest, and engines that run its graphs on whole tensors.
 //!
-//! What lies between the graphs is [`crate::seam`]'s. `tract` runs them on the CPU, `tensorrt` on an NVIDIA GPU, from the
-//! engines that the cache `engines` keeps.
+//! What lies between the graphs is [`crate::seam`]'s. On the CPU, `tract` loads them, `rewrite` and `lower` turn what they can
+//! into a `program` of our kernels, and tract runs the rest. `tensorrt` runs them on an NVIDIA GPU, from the engines that the
+//! cache `engines` keeps.
 
 pub mod backend;
-mod depthwise;
 pub mod engines;
+mod lower;
 pub mod manifest;
+mod program;
 mod rewrite;
 pub mod tensorrt;
 mod tract;
 
 pub use backend::{Backend, EngineSettings, Precision};
 pub use manifest::Manifest;
+pub use program::{Plan, StepCost};
 
 use crate::fault::{Fault, Kind, Result};
 use crate::seam::RoiGrid;
@@ -22,6 +25,7 @@ use manifest::GraphName;
 use std::path::Path;
 use tensorrt::{DeviceMaps, TensorRt};
 use tract::TractEngine;
+pub use vetrina_kernels::{Level, levels};
 
 /// A loaded graph.
 pub trait Engine: Send {
@@ -42,6 +46,11 @@ pub trait Engine: Send {
     /// [`Kind::Internal`]: the engine is not on the device.
     fn run_head(&mut self, _maps: &DeviceMaps, _grids: &[RoiGrid], _samples: usize) -> Result<Vec<Tensor>> {
         Err(Fault::new(Kind::Internal, "a head on the CPU was given feature maps on the GPU"))
+    }
+
+    /// What runs where, each step at its least time in `rounds` runs. `None`: the engine does not say.
+    fn plan(&self, _rounds: usize) -> Option<Plan> {
+        None
     }
 
     /// Another engine on the same weights, for another thread.
@@ -102,6 +111,11 @@ impl Graphs {
     /// Loads one graph, on the CPU.
     pub fn load_graph(path: &Path) -> Result<Box<dyn Engine>> {
         Ok(Box::new(TractEngine::load(path)?))
+    }
+
+    /// Loads one graph, on the CPU, with kernels for an instruction set; `None`: by tract alone, to compare with.
+    pub fn load_graph_for(path: &Path, level: Option<Level>) -> Result<Box<dyn Engine>> {
+        Ok(Box::new(TractEngine::load_for(path, level)?))
     }
 
     /// Loads every graph on what the settings say. Nothing is built: a first build takes minutes.

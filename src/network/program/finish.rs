@@ -1,0 +1,180 @@
+//! From a draft to a program: steps that become one, planned kernels, and memory that is used again.
+
+use super::draft::{ConvSketch, Draft, Layout, Place, Sketch, Value, What, winograd_pays};
+use super::step::{Kind, Step};
+use super::{Home, Program};
+use std::collections::HashMap;
+use std::sync::Mutex;
+use vetrina_kernels::{Conv, ConvShape, Depthwise, LANES, Level, Residual, Rows, Stem, Winograd, blocks};
+
+/// Bytes of an inner map from which an inverted residual pays as one step: beyond what stays in a core's cache.
+const LARGE_MAP: usize = 2 << 20;
+
+impl Draft {
+    /// Plans kernels and memory. `None`: an output cannot be had row-major.
+    pub fn finish(mut self, outputs: &[Value]) -> Option<Program> {
+        let mut homes: HashMap<usize, usize> = HashMap::new();
+        let mut shapes = Vec::new();
+        for (index, output) in outputs.iter().enumerate() {
+            let mut plain = self.turn(output, Layout::Plain)?;
+            let fresh = matches!(plain.place, Place::Buffer(buffer) if !homes.contains_key(&buffer));
+            if !fresh {
+                plain =
+                    self.push("copy", What::Planned(Kind::Copy), vec![plain.place], plain.shape.clone(), Layout::Plain);
+            }
+            if let Place::Buffer(buffer) = plain.place {
+                homes.insert(buffer, index);
+            }
+            shapes.push(plain.shape);
+        }
+        self.drop_unread(&homes);
+        self.fuse_residuals(&homes);
+        let (homes, slots) = self.memory(&homes);
+        let (level, lengths, inputs) = (self.level, self.buffers, self.inputs);
+        let place = |place: &Place| match *place {
+            Place::Input(index) => (Home::Input(index), inputs[index]),
+            Place::Buffer(buffer) => (homes[buffer], lengths[buffer]),
+        };
+        let plan = |sketch: Sketch| Step {
+            inputs: sketch.inputs.iter().map(place).collect(),
+            output: place(&Place::Buffer(sketch.output)),
+            name: sketch.name,
+            kind: plan(level, sketch.what),
+        };
+        let steps = self.sketches.into_iter().map(plan).collect();
+        Some(Program { level, steps, inputs: inputs.clone(), outputs: shapes, slots, free: Mutex::new(Vec::new()) })
+    }
+
+    /// How many steps read a buffer; outputs count as one more.
+    fn readers(&self, buffer: usize, outputs: &HashMap<usize, usize>) -> usize {
+        let reads =
+            self.sketches.iter().flat_map(|sketch| &sketch.inputs).filter(|place| **place == Place::Buffer(buffer));
+        reads.count() + usize::from(outputs.contains_key(&buffer))
+    }
+
+    fn drop_unread(&mut self, outputs: &HashMap<usize, usize>) {
+        for at in (0..self.sketches.len()).rev() {
+            if self.readers(self.sketches[at].output, outputs) == 0 {
+                self.sketches.remove(at);
+            }
+        }
+    }
+
+    /// Makes one step of pointwise, depthwise and pointwise convolutions whose inner maps are large and read by nothing else.
+    fn fuse_residuals(&mut self, outputs: &HashMap<usize, usize>) {
+        for at in 0..self.sketches.len() {
+            if let Some((fused, gone)) = self.residual_at(at, outputs) {
+                self.sketches[at] = fused;
+                for index in gone {
+                    self.sketches[index].inputs.clear();
+                    self.sketches[index].what = What::Planned(Kind::Copy);
+                }
+            }
+        }
+        self.sketches.retain(|sketch| !sketch.inputs.is_empty());
+    }
+
+    /// The fused step in the place of the projection `at`, and which steps it takes the place of.
+    fn residual_at(&self, at: usize, outputs: &HashMap<usize, usize>) -> Option<(Sketch, Vec<usize>)> {
+        let alone = |place: Place| {
+            let Place::Buffer(buffer) = place else { return None };
+            let maker = self.sketches.iter().position(|sketch| sketch.output == buffer)?;
+            (self.readers(buffer, outputs) == 1).then_some(maker)
+        };
+        let last = &self.sketches[at];
+        let What::Conv(project) = &last.what else { return None };
+        let middle = alone(*last.inputs.first()?)?;
+        let What::Depthwise(depthwise) = &self.sketches[middle].what else { return None };
+        let first = self.sketches[middle].inputs.first().and_then(|place| alone(*place));
+        let first =
+            first.filter(|first| matches!(&self.sketches[*first].what, What::Conv(conv) if is_pointwise(&conv.shape)));
+        let expand = first.and_then(|first| match &self.sketches[first].what {
+            What::Conv(conv) if self.sketches[first].inputs.len() == 1 => Some(conv),
+            _ => None,
+        });
+        let shape = &depthwise.shape;
+        let inner = blocks(shape.channels) * LANES * size_of::<f32>() * shape.input[0] * shape.input[1];
+        if inner < LARGE_MAP || !is_pointwise(&project.shape) {
+            return None;
+        }
+        let fused = Residual::new(
+            expand.map(|conv| plan_conv(self.level, conv)),
+            Depthwise::new(self.level, *shape, &depthwise.weights, &depthwise.bias, depthwise.clamp),
+            plan_conv(self.level, project),
+        )?;
+        let start = expand.and(first).unwrap_or(middle);
+        let mut inputs = vec![*self.sketches[start].inputs.first()?];
+        inputs.extend(last.inputs.get(1));
+        let what = What::Planned(Kind::Residual(fused));
+        let gone = if expand.is_some() { vec![middle, start] } else { vec![middle] };
+        Some((Sketch { name: last.name.clone(), what, inputs, output: last.output }, gone))
+    }
+
+    /// A home for each buffer, and the blocks of each slot. Slots are used again once their value has been read for the last time.
+    fn memory(&self, outputs: &HashMap<usize, usize>) -> (Vec<Home>, Vec<usize>) {
+        let mut last = vec![0; self.buffers.len()];
+        for (at, sketch) in self.sketches.iter().enumerate() {
+            last[sketch.output] = at;
+            for place in &sketch.inputs {
+                if let Place::Buffer(buffer) = place {
+                    last[*buffer] = at;
+                }
+            }
+        }
+        let mut homes = vec![Home::Input(usize::MAX); self.buffers.len()];
+        let (mut slots, mut free): (Vec<usize>, Vec<usize>) = (Vec::new(), Vec::new());
+        for (buffer, output) in outputs {
+            homes[*buffer] = Home::Output(*output);
+        }
+        for (at, sketch) in self.sketches.iter().enumerate() {
+            if homes[sketch.output] == Home::Input(usize::MAX) {
+                let need = self.buffers[sketch.output].div_ceil(LANES);
+                // The smallest that is large enough, else the largest, which grows.
+                let key = |slot: &usize| {
+                    if slots[*slot] >= need { (0, slots[*slot]) } else { (1, usize::MAX - slots[*slot]) }
+                };
+                let slot = match (0..free.len()).min_by_key(|index| key(&free[*index])) {
+                    Some(index) => free.swap_remove(index),
+                    None => {
+                        slots.push(0);
+                        slots.len() - 1
+                    }
+                };
+                slots[slot] = slots[slot].max(need);
+                homes[sketch.output] = Home::Slot(slot);
+            }
+            for (buffer, last) in last.iter().enumerate() {
+                if let (Home::Slot(slot), true) = (homes[buffer], *last == at) {
+                    free.push(slot);
+                }
+            }
+        }
+        (homes, slots)
+    }
+}
+
+fn is_pointwise(shape: &ConvShape) -> bool {
+    shape.kernel == [1, 1] && shape.stride == 1 && shape.before == [0, 0] && shape.input == shape.output
+}
+
+fn plan_conv(level: Level, conv: &ConvSketch) -> Conv {
+    Conv::new(level, conv.shape, &conv.weights, &conv.bias, conv.clamp)
+}
+
+fn plan(level: Level, what: What) -> Kind {
+    match what {
+        What::Stem(conv) => Kind::Stem(Stem::new(level, conv.shape, &conv.weights, &conv.bias, conv.clamp)),
+        What::Conv(conv) if winograd_pays(&conv.shape) => {
+            Kind::Winograd(Winograd::new(level, conv.shape, &conv.weights, &conv.bias, conv.clamp))
+        }
+        What::Conv(conv) => Kind::Conv(plan_conv(level, &conv)),
+        What::Depthwise(conv) => {
+            Kind::Depthwise(Depthwise::new(level, conv.shape, &conv.weights, &conv.bias, conv.clamp))
+        }
+        What::Rows(rows) => {
+            let planned = Rows::new(level, rows.shape, &rows.weights, &rows.bias, rows.clamp);
+            Kind::Rows(planned, rows.places, rows.count, rows.add)
+        }
+        What::Planned(kind) => kind,
+    }
+}
