@@ -83,7 +83,8 @@ impl Conv {
     pub fn new(level: Level, shape: ConvShape, weights: &[f32], bias: &[f32], clamp: Clamp) -> Self {
         let taps = shape.kernel[0] * shape.kernel[1];
         let count = blocks(shape.outputs);
-        let width = if is_wide(level) { [4, 3, 2].into_iter().find(|w| count % w == 0).unwrap_or(1) } else { 1 };
+        let width =
+            if is_wide(level) { [4, 3, 2].into_iter().find(|w| count.is_multiple_of(*w)).unwrap_or(1) } else { 1 };
         let mut packed = Buffer::zeros(count * taps * shape.inputs);
         for (at, value) in weights.iter().enumerate() {
             let (output, input, tap) = (at / (shape.inputs * taps), at / taps % shape.inputs, at % taps);

@@ -7,6 +7,9 @@
 //! Every operator is planned once, for its sizes and for a [`Level`], and then runs without allocating (scratch memory is kept
 //! by the caller). Each instruction set has tiles of its own: AVX-512 has 32 registers of a whole block, AVX2 and NEON fewer.
 
+// Registers are indexed by constants; an iterator over them would hide which value meets which.
+#![allow(clippy::needless_range_loop)]
+
 mod buffer;
 mod conv;
 mod depthwise;
@@ -19,6 +22,7 @@ mod pool;
 mod residual;
 mod rows;
 mod stem;
+mod taps;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -39,6 +43,7 @@ pub use pool::{Pool, PoolKind, upsample_add};
 pub use residual::Residual;
 pub use rows::{RowPlaces, Rows};
 pub use stem::Stem;
+pub use taps::Map;
 pub use winograd::Winograd;
 
 /// Channels of a block.

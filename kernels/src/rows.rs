@@ -42,8 +42,11 @@ const STRIP: usize = 512 << 10;
 impl Rows {
     /// `weights`: inputs x outputs, row-major; `bias`: one value an output.
     pub fn new(level: Level, [inputs, outputs]: [usize; 2], weights: &[f32], bias: &[f32], clamp: Clamp) -> Self {
-        let width =
-            if is_wide(level) { [4, 3, 2].into_iter().find(|w| blocks(outputs) % w == 0).unwrap_or(1) } else { 1 };
+        let width = if is_wide(level) {
+            [4, 3, 2].into_iter().find(|w| blocks(outputs).is_multiple_of(*w)).unwrap_or(1)
+        } else {
+            1
+        };
         let count = blocks(outputs);
         let mut packed = Buffer::zeros(count * inputs);
         for (at, value) in weights.iter().enumerate() {

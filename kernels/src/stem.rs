@@ -32,7 +32,7 @@ impl Stem {
     /// `weights`: outputs x inputs x side x side; `bias`: one value an output channel.
     pub fn new(level: Level, shape: ConvShape, weights: &[f32], bias: &[f32], clamp: Clamp) -> Self {
         let count = blocks(shape.outputs);
-        let width = if is_wide(level) && count % 2 == 0 { 2 } else { 1 };
+        let width = if is_wide(level) && count.is_multiple_of(2) { 2 } else { 1 };
         let taps = shape.inputs * shape.kernel[0] * shape.kernel[1];
         let mut packed = Buffer::zeros(count * taps);
         for (at, value) in weights.iter().enumerate() {

@@ -184,6 +184,31 @@ proptest! {
     }
 
     #[test]
+    fn weighted_sums(
+        channels in 1usize..90,
+        places in 1usize..40,
+        taps in prop::collection::vec((0usize..1000, -1f32..1.0), 0..20),
+        seed in 0u64..1 << 20,
+    ) {
+        let taps: Vec<(usize, f32)> = taps.into_iter().map(|(place, weight)| (place % places, weight)).collect();
+        let planar = noise(channels * places, seed);
+        let turned = to_blocked(&planar, channels);
+        let mut last = vec![f32::NAN; channels * places];
+        blocked_to_last(channels, places, &turned, channels, 0, &mut last);
+        for (name, level) in levels() {
+            for (data, blocked) in [(&last[..], false), (turned.as_flattened(), true)] {
+                let mut output = vec![f32::NAN; channels];
+                Map { data, channels, places, blocked }.weighted_sum(level, &taps, &mut output);
+                for (channel, found) in output.iter().enumerate() {
+                    let term = |(place, weight): &(usize, f32)| f64::from(planar[channel * places + place]) * f64::from(*weight);
+                    let wanted: f64 = taps.iter().map(term).sum();
+                    prop_assert!((wanted - f64::from(*found)).abs() < 1e-5, "{name}, blocked {blocked}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn layouts_turn_back(channels in 1usize..70, count in 1usize..90, seed in 0u64..1 << 20) {
         let planar = noise(channels * count, seed);
         let turned = to_blocked(&planar, channels);

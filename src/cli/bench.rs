@@ -62,11 +62,10 @@ const GARMENTS: usize = 8;
 const WARM_UP: u32 = 3;
 /// The stages of a frame, in its way: the rows of the table, here and in docs/tensorrt.md. What a backend does not do by itself
 /// has a row all the same, so that tables of several can be laid side by side.
-const ROWS: [&str; 14] = [
+const ROWS: [&str; 13] = [
     "decode",
     "letterbox",
     "trunk",
-    "pyramid",
     "proposals",
     "roi_align 7x7",
     "box_head",

@@ -18,7 +18,7 @@ pub use manifest::Manifest;
 pub use program::{Plan, StepCost};
 
 use crate::fault::{Fault, Kind, Result};
-use crate::seam::RoiGrid;
+use crate::seam::{FeatureMap, RoiGrid};
 use crate::tensor::Tensor;
 use engines::{EngineCache, build};
 use manifest::GraphName;
@@ -36,7 +36,7 @@ pub trait Engine: Send {
     fn run_trunk(&mut self, image: Tensor, levels: usize) -> Result<(FeatureMaps, Vec<Tensor>)> {
         let mut outputs = self.run(vec![image])?;
         let rest = outputs.split_off(levels.min(outputs.len()));
-        Ok((FeatureMaps::Host(outputs), rest))
+        Ok((FeatureMaps::Host(outputs.iter().map(FeatureMap::from).collect()), rest))
     }
 
     /// Runs a head on RoIs of maps that a trunk kept on the device, `samples` x `samples` a bin. Without a RoI, and beyond the last
@@ -57,19 +57,20 @@ pub trait Engine: Send {
     fn share(&self) -> Box<dyn Engine>;
 }
 
-/// The feature maps of one picture, 1 x channels x height x width each, where the trunk ran.
+/// The feature maps of one picture, where the trunk ran.
 pub enum FeatureMaps {
     /// In main memory.
-    Host(Vec<Tensor>),
+    Host(Vec<FeatureMap>),
     /// On the GPU, which they do not leave.
     Device(DeviceMaps),
 }
 
 impl FeatureMaps {
-    pub fn shapes(&self) -> Vec<&[usize]> {
+    /// 1 x channels x height x width of each.
+    pub fn shapes(&self) -> Vec<Vec<usize>> {
         match self {
-            FeatureMaps::Host(maps) => maps.iter().map(Tensor::shape).collect(),
-            FeatureMaps::Device(maps) => maps.shapes(),
+            FeatureMaps::Host(maps) => maps.iter().map(|map| map.shape().to_vec()).collect(),
+            FeatureMaps::Device(maps) => maps.shapes().into_iter().map(<[usize]>::to_vec).collect(),
         }
     }
 }

@@ -80,7 +80,7 @@ fn next_region(model: &TypedModel, kept: &HashSet<String>) -> TractResult<Option
     let mut depth: HashMap<usize, usize> = HashMap::new();
     for id in &order {
         let node = model.node(*id);
-        let parity = usize::from(!(may_lower(node) && !kept.contains(&node.name)));
+        let parity = usize::from(!may_lower(node) || kept.contains(&node.name));
         let before = node.inputs.iter().filter_map(|input| depth.get(&input.node)).max().copied().unwrap_or(0);
         let is_const = model.outlet_fact(OutletId::from(*id)).is_ok_and(|fact| fact.konst.is_some());
         if !is_const {
@@ -174,8 +174,7 @@ impl EvalOp for RegionOp {
             slices.push(input.try_as_plain_ram()?.as_slice::<f32>()?);
         }
         let outputs = self.0.run(&slices);
-        let shaped = outputs.into_iter().zip(self.0.output_shapes());
-        shaped.map(|(data, shape)| Ok(Tensor::from_shape(shape, &data)?.into_tvalue())).collect()
+        outputs.iter().map(|output| Ok(Tensor::from_shape(output.shape(), output.data())?.into_tvalue())).collect()
     }
 }
 
@@ -184,7 +183,7 @@ impl TypedOp for RegionOp {
         let fits =
             inputs.iter().zip(self.0.input_lengths()).all(|(fact, length)| fact.shape.volume() == length.to_dim());
         ensure!(fits && inputs.len() == self.0.input_lengths().len(), "a region's inputs do not fit its program");
-        Ok(self.0.output_shapes().iter().map(|shape| f32::fact(shape)).collect())
+        Ok(self.0.output_shapes().map(f32::fact).collect())
     }
 
     as_op!();

@@ -1,10 +1,11 @@
 //! Graphs on the CPU: tract loads and simplifies them, and runs what we have no kernels for. Single-threaded: frames side by side
 //! scale better than threads inside an operator.
 
-use super::Engine;
 use super::program::{Plan, Program};
 use super::rewrite::{RegionOp, rewrite};
+use super::{Engine, FeatureMaps};
 use crate::fault::{Fault, Kind, Result};
+use crate::seam::FeatureMap;
 use crate::tensor::Tensor;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -84,9 +85,22 @@ pub fn output_names(path: &Path) -> Result<Vec<String>> {
 impl Engine for TractEngine {
     fn run(&mut self, inputs: Vec<Tensor>) -> Result<Vec<Tensor>> {
         match &self.graph {
-            Graph::Program(program) => self.run_program(program, &inputs),
+            Graph::Program(program) => Ok(program.run(&self.fitting(program, &inputs)?)),
             Graph::Plan(plan) => self.run_plan(plan, inputs),
         }
+    }
+
+    fn run_trunk(&mut self, image: Tensor, levels: usize) -> Result<(FeatureMaps, Vec<Tensor>)> {
+        let images = vec![image];
+        let (maps, rest) = match &self.graph {
+            Graph::Program(program) => program.run_to_maps(&self.fitting(program, &images)?, levels),
+            Graph::Plan(plan) => {
+                let mut outputs = self.run_plan(plan, images)?;
+                let rest = outputs.split_off(levels.min(outputs.len()));
+                (outputs.iter().map(FeatureMap::from).collect(), rest)
+            }
+        };
+        Ok((FeatureMaps::Host(maps), rest))
     }
 
     fn share(&self) -> Box<dyn Engine> {
@@ -112,14 +126,14 @@ impl Engine for TractEngine {
 }
 
 impl TractEngine {
-    fn run_program(&self, program: &Program, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
+    /// The inputs' values, as many as the program reads.
+    fn fitting<'a>(&self, program: &Program, inputs: &'a [Tensor]) -> Result<Vec<&'a [f32]>> {
         let data: Vec<&[f32]> = inputs.iter().map(Tensor::data).collect();
         let lengths: Vec<usize> = data.iter().map(|data| data.len()).collect();
         if lengths != program.input_lengths() {
-            return Err(self.fault(format!("inputs of {lengths:?} values in place of {:?}", program.input_lengths())));
+            return Err(self.fault(format!("inputs of {lengths:?} values instead of {:?}", program.input_lengths())));
         }
-        let outputs = program.run(&data).into_iter().zip(program.output_shapes());
-        Ok(outputs.map(|(data, shape)| Tensor::new(shape.clone(), data)).collect())
+        Ok(data)
     }
 
     fn run_plan(&self, plan: &Arc<TypedRunnableModel>, inputs: Vec<Tensor>) -> Result<Vec<Tensor>> {

@@ -23,7 +23,7 @@ pub mod window;
 pub use anchors::Anchors;
 pub use detect::RawDetection;
 pub use region::Region;
-pub use roi_align::{Levels, Pyramid, RoiGrid};
+pub use roi_align::{FeatureMap, Levels, MapLayout, Pyramid, RoiGrid};
 pub use score::ScoreHead;
 pub use track::{Track, TrackSettings, Tracker};
 pub use window::{Observation, Window};

@@ -83,6 +83,7 @@ pub(super) struct RowsSketch {
 }
 
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant)] // A handful of them, while a graph is loaded.
 pub(super) enum What {
     Stem(ConvSketch),
     Conv(ConvSketch),

@@ -2,7 +2,7 @@
 
 use super::draft::{ConvSketch, Draft, Layout, Place, Sketch, Value, What, winograd_pays};
 use super::step::{Kind, Step};
-use super::{Home, Program};
+use super::{Form, Home, Program};
 use std::collections::HashMap;
 use std::sync::Mutex;
 use vetrina_kernels::{Conv, ConvShape, Depthwise, LANES, Level, Residual, Rows, Stem, Winograd, blocks};
@@ -11,21 +11,22 @@ use vetrina_kernels::{Conv, ConvShape, Depthwise, LANES, Level, Residual, Rows, 
 const LARGE_MAP: usize = 2 << 20;
 
 impl Draft {
-    /// Plans kernels and memory. `None`: an output cannot be had row-major.
+    /// Plans kernels and memory. `None`: an output cannot be had in any layout that its reader knows.
     pub fn finish(mut self, outputs: &[Value]) -> Option<Program> {
         let mut homes: HashMap<usize, usize> = HashMap::new();
-        let mut shapes = Vec::new();
+        let mut forms = Vec::new();
         for (index, output) in outputs.iter().enumerate() {
-            let mut plain = self.turn(output, Layout::Plain)?;
-            let fresh = matches!(plain.place, Place::Buffer(buffer) if !homes.contains_key(&buffer));
+            // A map stays as it is: its reader may want it so.
+            let of_map = matches!(output.layout, Layout::Blocked | Layout::Last);
+            let mut value = if of_map { output.clone() } else { self.turn(output, Layout::Plain)? };
+            let fresh = matches!(value.place, Place::Buffer(buffer) if !homes.contains_key(&buffer));
             if !fresh {
-                plain =
-                    self.push("copy", What::Planned(Kind::Copy), vec![plain.place], plain.shape.clone(), Layout::Plain);
+                let (shape, layout) = (value.shape.clone(), value.layout);
+                value = self.push("copy", What::Planned(Kind::Copy), vec![value.place], shape, layout);
             }
-            if let Place::Buffer(buffer) = plain.place {
-                homes.insert(buffer, index);
-            }
-            shapes.push(plain.shape);
+            let Place::Buffer(buffer) = value.place else { return None };
+            homes.insert(buffer, index);
+            forms.push(Form { shape: value.shape, layout: value.layout, length: self.buffers[buffer] });
         }
         self.drop_unread(&homes);
         self.fuse_residuals(&homes);
@@ -42,7 +43,7 @@ impl Draft {
             kind: plan(level, sketch.what),
         };
         let steps = self.sketches.into_iter().map(plan).collect();
-        Some(Program { level, steps, inputs: inputs.clone(), outputs: shapes, slots, free: Mutex::new(Vec::new()) })
+        Some(Program { level, steps, inputs: inputs.clone(), outputs: forms, slots, free: Mutex::new(Vec::new()) })
     }
 
     /// How many steps read a buffer; outputs count as one more.

@@ -10,10 +10,12 @@ mod step;
 
 pub use draft::{Draft, Layout, Value};
 
+use crate::seam::{FeatureMap, MapLayout};
+use crate::tensor::Tensor;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 use step::Step;
-use vetrina_kernels::{Buffer, Level};
+use vetrina_kernels::{Buffer, Level, blocked_to_planar};
 
 /// Steps, and the memory that they share.
 #[derive(Debug)]
@@ -22,7 +24,7 @@ pub struct Program {
     steps: Vec<Step>,
     /// Values of each input.
     inputs: Vec<usize>,
-    outputs: Vec<Vec<usize>>,
+    outputs: Vec<Form>,
     /// Blocks of each slot of memory.
     slots: Vec<usize>,
     /// Memory of runs that are over, for the next ones. Several threads may run one program.
@@ -57,6 +59,15 @@ pub struct Plan {
     pub by_tract: Vec<String>,
 }
 
+/// How an output lies in memory when the last step is over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Form {
+    shape: Vec<usize>,
+    layout: Layout,
+    /// Values with those of channels beyond the last.
+    length: usize,
+}
+
 /// Where a step reads or writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Home {
@@ -67,8 +78,8 @@ enum Home {
 
 impl Program {
     /// The shape of each output.
-    pub fn output_shapes(&self) -> &[Vec<usize>] {
-        &self.outputs
+    pub fn output_shapes(&self) -> impl ExactSizeIterator<Item = &[usize]> {
+        self.outputs.iter().map(|form| &form.shape[..])
     }
 
     /// Values of each input.
@@ -76,9 +87,17 @@ impl Program {
         &self.inputs
     }
 
-    /// Runs all steps; inputs as long as [`Program::input_lengths`] says. The outputs' shapes are [`Program::output_shapes`].
-    pub fn run(&self, inputs: &[&[f32]]) -> Vec<Vec<f32>> {
-        self.run_with(inputs, |_, run| run())
+    /// Runs all steps; inputs as long as [`Program::input_lengths`] says. Outputs are row-major in their shapes.
+    pub fn run(&self, inputs: &[&[f32]]) -> Vec<Tensor> {
+        let outputs = self.run_with(inputs, |_, run| run()).into_iter().zip(&self.outputs);
+        outputs.map(|(data, form)| form.plain(data)).collect()
+    }
+
+    /// As [`Program::run`], but the first `count` outputs come as the maps that they are, in whichever layout they lie.
+    pub fn run_to_maps(&self, inputs: &[&[f32]], count: usize) -> (Vec<FeatureMap>, Vec<Tensor>) {
+        let mut outputs = self.run_with(inputs, |_, run| run()).into_iter().zip(&self.outputs);
+        let maps = outputs.by_ref().take(count).map(|(data, form)| form.map(data)).collect();
+        (maps, outputs.map(|(data, form)| form.plain(data)).collect())
     }
 
     /// The least time of each step in `rounds` runs on noise.
@@ -105,7 +124,7 @@ impl Program {
 
     fn run_with(&self, inputs: &[&[f32]], mut each: impl FnMut(usize, &mut dyn FnMut())) -> Vec<Vec<f32>> {
         let mut memory = self.memory();
-        let mut outputs: Vec<Vec<f32>> = self.outputs.iter().map(|shape| vec![0.0; shape.iter().product()]).collect();
+        let mut outputs: Vec<Vec<f32>> = self.outputs.iter().map(|form| vec![0.0; form.length]).collect();
         for (place, step) in self.steps.iter().enumerate() {
             each(place, &mut || self.run_step(step, inputs, &mut memory, &mut outputs));
         }
@@ -149,5 +168,32 @@ impl Program {
             Home::Output(index) => outputs[index] = output,
             Home::Input(_) => {}
         }
+    }
+}
+
+impl Form {
+    /// Row-major.
+    fn plain(&self, data: Vec<f32>) -> Tensor {
+        let [1, channels, height, width] = self.shape[..] else { return Tensor::new(self.shape.clone(), data) };
+        let places = height * width;
+        let data = match self.layout {
+            Layout::Blocked => {
+                let mut plain = vec![0.0; channels * places];
+                blocked_to_planar(places, data.as_chunks().0, &mut plain);
+                plain
+            }
+            Layout::Last => (0..data.len()).map(|at| data[at % places * channels + at / places]).collect(),
+            Layout::Plain | Layout::Rows(_) => data,
+        };
+        Tensor::new(self.shape.clone(), data)
+    }
+
+    fn map(&self, data: Vec<f32>) -> FeatureMap {
+        let layout = match self.layout {
+            Layout::Blocked => MapLayout::Blocked,
+            Layout::Last => MapLayout::Last,
+            Layout::Plain | Layout::Rows(_) => return FeatureMap::from(&self.plain(data)),
+        };
+        FeatureMap::new([self.shape[1], self.shape[2], self.shape[3]], layout, data)
     }
 }

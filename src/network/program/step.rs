@@ -20,6 +20,7 @@ pub struct Step {
 
 /// What a step does.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant)] // A handful of them, made once.
 pub enum Kind {
     Stem(Stem),
     /// A second input is added before the clamp.
