@@ -75,6 +75,8 @@ struct Target<'a> {
     start: usize,
 }
 
+/// Blocks of input channels whose products are summed in registers at once.
+const PIECE: usize = 4;
 /// Bytes of input that one pass over the weights is to find in the cache.
 const STRIP: usize = 192 << 10;
 
@@ -273,17 +275,34 @@ impl Conv {
             }
         }
         let stride = self.shape.stride;
+        // Sums of many products lose digits: they are taken piece by piece, and the pieces added.
+        let mut total = [[[0.0; LANES]; WIDTH]; PLACES];
+        let (mut pieces, mut summed) = (0, 0);
         for (tap, weights) in weights.chunks_exact(self.shape.inputs).enumerate() {
             let (down, across) = (tap / self.shape.kernel[1], tap % self.shape.kernel[1]);
             let start = (row * stride + down) * source.row + column * stride + across;
             let mut input = &source.blocks[start..];
             let (whole, rest) = weights.as_chunks::<LANES>();
-            for weights in whole {
-                add_products::<S, PLACES, WIDTH, STRIDE>(simd, &mut sums, input, weights);
-                input = input.get(source.plane..).unwrap_or(&[]);
+            for piece in whole.chunks(PIECE) {
+                if summed + piece.len() > PIECE {
+                    move_sums(simd, &mut sums, &mut total);
+                    (pieces, summed) = (pieces + 1, 0);
+                }
+                summed += piece.len();
+                for weights in piece {
+                    add_products::<S, PLACES, WIDTH, STRIDE>(simd, &mut sums, input, weights);
+                    input = input.get(source.plane..).unwrap_or(&[]);
+                }
             }
             if !rest.is_empty() {
                 add_products::<S, PLACES, WIDTH, STRIDE>(simd, &mut sums, input, rest);
+            }
+        }
+        if pieces > 0 {
+            for place in 0..PLACES {
+                for v in 0..WIDTH {
+                    sums[place][v] += Vector::from_slice(simd, &total[place][v]);
+                }
             }
         }
         let [low, high] = self.clamp.map(|limit| Vector::splat(simd, limit));
@@ -292,6 +311,22 @@ impl Conv {
             for place in 0..PLACES {
                 sums[place][v].max(low).min(high).store_slice(&mut output[place]);
             }
+        }
+    }
+}
+
+/// Adds the sums to `total` and begins them anew.
+#[inline(always)]
+fn move_sums<S: Simd, const PLACES: usize, const WIDTH: usize>(
+    simd: S,
+    sums: &mut Sums<S, PLACES, WIDTH>,
+    total: &mut [[Block; WIDTH]; PLACES],
+) {
+    for place in 0..PLACES {
+        for v in 0..WIDTH {
+            let sum = Vector::from_slice(simd, &total[place][v]) + sums[place][v];
+            sum.store_slice(&mut total[place][v]);
+            sums[place][v] = Vector::splat(simd, 0.0);
         }
     }
 }

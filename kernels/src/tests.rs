@@ -76,7 +76,7 @@ proptest! {
             let mut output = unset(shape.outputs, shape.output);
             conv.run(&input, &mut Buffer::default(), &mut output);
             let off = difference(&output, &wanted, places(shape.output));
-            prop_assert!(off < 4e-4, "{name}: {off}");
+            prop_assert!(off < 1e-4, "{name}: {off}");
         }
     }
 
