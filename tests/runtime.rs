@@ -13,9 +13,9 @@ use vetrina::cli::bench::demo_picture;
 use vetrina::frame::Picture;
 use vetrina::geometry::Rect;
 use vetrina::metrics::StageTimes;
-use vetrina::network::engines::compare::{Figure, compare};
+use vetrina::network::engines::compare::{Figure, Tolerance, compare};
 use vetrina::network::manifest::GraphName;
-use vetrina::network::{Graphs, Level, Manifest, RunsOn, levels};
+use vetrina::network::{Graphs, Level, Manifest, Precision, RunsOn, levels};
 use vetrina::pipeline::graph_inputs::GraphInputs;
 use vetrina::pipeline::recognizer::Recognizer;
 use vetrina::seam::Embedding;
@@ -36,8 +36,10 @@ fn models() -> Vec<Arc<Manifest>> {
 
 #[test]
 fn kernels_compute_what_tract_computes() {
-    for manifest in models() {
-        let samples = GraphInputs::of(&manifest, &demo_picture().unwrap()).unwrap();
+    for (place, manifest) in models().iter().enumerate() {
+        // The parity model is fifty layers deep: more is made of each rounding.
+        let same = if place == 0 { SAME } else { Tolerance::of(Precision::Fp32).worst };
+        let samples = GraphInputs::of(manifest, &demo_picture().unwrap()).unwrap();
         for graph in GraphName::ALL {
             let path = manifest.graph_path(graph);
             let mut tract = Graphs::load_graph_for(&path, None).unwrap();
@@ -50,7 +52,7 @@ fn kernels_compute_what_tract_computes() {
                     let figures = compare(&names, &right, &found).unwrap();
                     // A difference that is no number is beyond as well.
                     let beyond: Vec<&Figure> =
-                        figures.iter().filter(|figure| figure.worst > SAME || figure.worst.is_nan()).collect();
+                        figures.iter().filter(|figure| figure.worst > same || figure.worst.is_nan()).collect();
                     assert!(beyond.is_empty(), "{} of {} on {name}: {beyond:?}", graph.name(), manifest.name);
                 }
             }
