@@ -166,7 +166,8 @@ class Run:
     def match(self) -> None:
         network = self.network(self.out / "detector.pth")
         rows = real_match.Rows(self.out / "looks-match", self.validation)
-        real_match.fit(network, rows, self.recipe.match, self.train, self.report)
+        strangers = real_match.Rows(self.out / "looks-match", self.validation, only=True)
+        real_match.fit(network, rows, strangers, self.recipe.match, self.train, self.report)
         torch.save({"model_state_dict": network.state_dict()}, self.out / "match.pth")
 
     def export(self) -> None:
