@@ -175,6 +175,6 @@ class Run:
         network = self.network(self.out / "match.pth").eval()
         told = dict(self.recipe.export)
         told["provenance"] += f"; recipe {self.recipe.path.name}, sha256 {self.recipe.digest}"
-        open_set = manifest.read_manifest(self.begin).get("open_set", {}).get("threshold")
+        open_set = manifest.read_manifest(self.begin).get("open_set", {}).get("logit")
         export(network, self.out / "model", told, "f16", False, open_set)
         self.report(f"wrote {self.out / 'model'}")
