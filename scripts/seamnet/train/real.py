@@ -143,6 +143,8 @@ class Run:
         looks.build_detector(self.out / "looks-detector", self.sources(), self.recipe.looks, self.begin, self.report)
 
     def match_looks(self) -> None:
+        if not self.recipe.match.schedule.steps:
+            return
         looks.build_match(self.out / "looks-match", self.sources(), self.recipe.looks, self.begin, self.report)
 
     def network(self, checkpoint: Path) -> Network:
@@ -164,7 +166,11 @@ class Run:
         torch.save({"model_state_dict": network.state_dict()}, self.out / "detector.pth")
 
     def match(self) -> None:
+        """Learns from identities; with `schedule = { steps = 0 }` the heads stay as they were."""
         network = self.network(self.out / "detector.pth")
+        if not self.recipe.match.schedule.steps:
+            torch.save({"model_state_dict": network.state_dict()}, self.out / "match.pth")
+            return
         rows = real_match.Rows(self.out / "looks-match", self.validation)
         strangers = real_match.Rows(self.out / "looks-match", self.validation, only=True)
         real_match.fit(network, rows, strangers, self.recipe.match, self.train, self.report)
