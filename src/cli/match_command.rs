@@ -9,6 +9,7 @@ use crate::fault::Result;
 use crate::metrics::StageTimes;
 use crate::pipeline::aggregator::Aggregator;
 use crate::pipeline::clip_tracks::{BEGIN_SCORE, ClipTracks, GarmentTrack, MIN_FRAMES};
+use crate::pipeline::close_ups::CloseUps;
 use crate::pipeline::matcher::{Match, Matcher};
 use crate::pipeline::recognizer::Recognizer;
 use crate::pipeline::tracking::{class_label, tracker_from};
@@ -78,10 +79,14 @@ fn track(input: &str, recognizers: &mut [Recognizer]) -> Result<ClipTracks> {
     let mut source = capture::open(input)?;
     let bar = source.frames().map_or_else(ProgressBar::no_length, |frames| ProgressBar::new(frames as u64));
     let mut tracker = tracker_from(recognizers[0].manifest(), BEGIN_SCORE);
+    let mut close_ups = CloseUps::new(&recognizers[0], usize::MAX);
     let mut tracks = ClipTracks::default();
-    recognize_in_order(source.as_mut(), recognizers, |frame, detections, _| {
+    recognize_in_order(source.as_mut(), recognizers, |frame, detections, times| {
         let detections = Detections { meta: frame.meta, size: frame.picture.size(), detections };
         tracker.update(detections);
+        if let Some(close_ups) = &mut close_ups {
+            close_ups.update(&mut tracker, &frame, usize::MAX, times)?;
+        }
         tracks.observe(tracker.tracks());
         bar.inc(1);
         Ok(())

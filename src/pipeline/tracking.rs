@@ -1,12 +1,13 @@
 //! From a frame's detections to tracked garments, and to a query for each full window.
 
 use super::aggregator::Aggregator;
+use super::close_ups::CloseUps;
 use crate::fault::Result;
-use crate::frame::FrameMeta;
+use crate::frame::{Frame, FrameMeta};
 use crate::geometry::{Camera, Rect};
 use crate::metrics::StageTimes;
 use crate::network::Manifest;
-use crate::seam::{Detections, Embedding, Track, TrackSettings, Tracker};
+use crate::seam::{Detection, Detections, Embedding, Track, TrackSettings, Tracker};
 use std::time::Duration;
 
 /// A garment that is missed for a moment stays on the screen for this long: boxes do not flicker.
@@ -54,15 +55,17 @@ pub struct GarmentQuery {
 /// Tracker, windows and aggregator of one camera.
 pub struct TrackingStage {
     aggregator: Aggregator,
+    close_ups: Option<CloseUps>,
     tracker: Tracker,
     max_garments: usize,
 }
 
 impl TrackingStage {
-    /// At most `max_garments` garments of a frame make a query. The frames may be recognized elsewhere.
-    pub fn new(aggregator: Aggregator, max_garments: usize) -> Self {
+    /// At most `max_garments` garments of a frame make a query. The frames may be recognized elsewhere; `close_ups` embeds
+    /// the garments that make queries, where the model wants that.
+    pub fn new(aggregator: Aggregator, close_ups: Option<CloseUps>, max_garments: usize) -> Self {
         let tracker = new_tracker(aggregator.manifest());
-        TrackingStage { aggregator, tracker, max_garments }
+        TrackingStage { aggregator, close_ups, tracker, max_garments }
     }
 
     /// Forgets all tracks.
@@ -87,21 +90,31 @@ impl TrackingStage {
         self.tracker.tracks()
     }
 
-    /// Takes in a frame's detections. Each of the most prominent garments whose window is full and has a new observation
+    /// Takes in a frame's detections. Each of the most prominent garments whose window is full and has a view of this frame
     /// makes one query.
-    pub fn update(&mut self, detections: Detections, times: &mut StageTimes) -> Result<Vec<GarmentQuery>> {
-        let meta = detections.meta;
+    pub fn update(
+        &mut self,
+        frame: &Frame,
+        detections: Vec<Detection>,
+        times: &mut StageTimes,
+    ) -> Result<Vec<GarmentQuery>> {
+        let meta = frame.meta;
+        let detections = Detections { meta, size: frame.picture.size(), detections };
         times.time("track", || self.tracker.update(detections));
+        if let Some(close_ups) = &mut self.close_ups {
+            close_ups.update(&mut self.tracker, frame, self.max_garments, times)?;
+        }
         let wanted = self.aggregator.manifest().aggregation.frames;
         let mut queries = Vec::new();
         for track in self.tracker.tracks().iter().filter(|track| track.seen_in_last_frame).take(self.max_garments) {
-            let window: Vec<Embedding> = track.observations.embeddings();
-            if window.len() < wanted {
+            let window: Vec<Embedding> = track.views.embeddings();
+            let is_new = track.views.latest().is_some_and(|view| view.meta == meta);
+            if window.len() < wanted || !is_new {
                 continue;
             }
             let embedding = self.aggregator.aggregate(&window, times)?;
             let label = class_label(&self.aggregator.manifest().classes, track.class);
-            let detection_score = track.observations.mean_score();
+            let detection_score = track.views.mean_score();
             queries.push(GarmentQuery { track: track.id, class: track.class, label, meta, embedding, detection_score });
         }
         Ok(queries)
@@ -116,7 +129,7 @@ impl TrackingStage {
             bounds: track.bounds,
             class: track.class,
             label: class_label(&manifest.classes, track.class),
-            gathered: track.observations.len(),
+            gathered: track.views.len(),
             wanted: manifest.aggregation.frames,
         };
         TrackUpdate { meta, garments: self.tracker.tracks().iter().filter(shown).map(garment).collect() }
@@ -130,7 +143,13 @@ pub fn new_tracker(manifest: &Manifest) -> Tracker {
 
 /// A tracker whose tracks begin with a detection of at least this score.
 pub fn tracker_from(manifest: &Manifest, begin: f32) -> Tracker {
-    let settings = TrackSettings { window: manifest.aggregation.frames, begin, ..TrackSettings::default() };
+    let settings = TrackSettings {
+        window: manifest.aggregation.frames,
+        begin,
+        regions: manifest.class_regions(),
+        close_ups: CloseUps::are_wanted(manifest),
+        ..TrackSettings::default()
+    };
     Tracker::new(settings, manifest.match_score())
 }
 

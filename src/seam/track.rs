@@ -3,6 +3,7 @@
 //! A mirror has no ground truth to choose tracks by; what is shown first is decided by size, confidence, age and how near
 //! the middle it is.
 
+use super::region::Region;
 use super::score::ScoreHead;
 use super::window::{Observation, Window};
 use super::{Detection, Detections};
@@ -33,6 +34,10 @@ pub struct TrackSettings {
     pub begin: f32,
     /// A track that was not seen for longer is over.
     pub gap: Duration,
+    /// The region of each class; empty where none is known.
+    pub regions: Vec<Option<Region>>,
+    /// Windows are filled by [`Tracker::add_view`] alone: each garment is embedded from a crop of its own.
+    pub close_ups: bool,
 }
 
 impl Default for TrackSettings {
@@ -47,6 +52,8 @@ impl Default for TrackSettings {
             within: 0.7,
             begin: 0.65,
             gap: Duration::from_millis(2500),
+            regions: Vec::new(),
+            close_ups: false,
         }
     }
 }
@@ -64,7 +71,10 @@ pub struct Track {
     pub first_seen: FrameMeta,
     pub last_seen: FrameMeta,
     pub seen_in_last_frame: bool,
+    /// What detections are compared with.
     pub observations: Window,
+    /// What is fused into one embedding: where garments are embedded from crops of their own these alone, else all.
+    pub views: Window,
     /// Higher is shown first.
     pub prominence: f32,
     votes: Vec<f32>,
@@ -112,7 +122,11 @@ impl Tracker {
             if !self.tracks[track].seen_in_last_frame
                 && let Some(detection) = free[detection].take()
             {
-                self.tracks[track].observe(Observation { meta: frame.meta, detection }, self.frame);
+                self.tracks[track].observe(
+                    Observation { meta: frame.meta, detection },
+                    self.frame,
+                    self.settings.close_ups,
+                );
             }
         }
         let begin = self.settings.begin;
@@ -142,8 +156,26 @@ impl Tracker {
     fn are_one(&self, a: &Detection, b: &Detection) -> bool {
         let smaller = a.bounds.area().min(b.bounds.area());
         a.bounds.iou(&b.bounds) > self.settings.double
-            || (a.bounds.intersection(&b.bounds) > self.settings.within * smaller
+            || (self.may_be_one(a.class, b.class)
+                && a.bounds.intersection(&b.bounds) > self.settings.within * smaller
                 && self.score_head.score(&a.match_embedding, &b.match_embedding) > self.settings.similarity)
+    }
+
+    /// A top and a skirt are two garments, however much of the one the box of the other covers.
+    fn may_be_one(&self, a: usize, b: usize) -> bool {
+        let region = |class: usize| self.settings.regions.get(class).copied().flatten();
+        !matches!(
+            (region(a), region(b)),
+            (Some(Region::Upper), Some(Region::Lower)) | (Some(Region::Lower), Some(Region::Upper))
+        )
+    }
+
+    /// Takes in a view of a track from a crop of its own, seen in the newest frame. What the crop shows also counts for the class.
+    pub fn add_view(&mut self, id: u64, view: Observation) {
+        if let Some(track) = self.tracks.iter_mut().find(|track| track.id == id) {
+            track.vote(view.detection.class, view.detection.score);
+            track.views.push(view);
+        }
     }
 
     /// Which track may take which detection: (how well, track, detection), best first.
@@ -186,33 +218,41 @@ impl Tracker {
             last_seen: observation.meta,
             seen_in_last_frame: true,
             observations: Window::new(self.settings.window, self.settings.span),
+            views: Window::new(self.settings.window, self.settings.span),
             prominence: 0.0,
             votes: Vec::new(),
             seen: 0,
             frame: self.frame,
         };
-        track.observe(observation, self.frame);
+        track.observe(observation, self.frame, self.settings.close_ups);
         self.next_id += 1;
         self.tracks.push(track);
     }
 }
 
 impl Track {
-    fn observe(&mut self, observation: Observation, frame: u64) {
+    fn observe(&mut self, observation: Observation, frame: u64, close_ups: bool) {
         let detection = &observation.detection;
-        if self.votes.len() <= detection.class {
-            self.votes.resize(detection.class + 1, 0.0);
-        }
-        self.votes[detection.class] += detection.score;
-        let most = (0..self.votes.len()).max_by(|&a, &b| self.votes[a].total_cmp(&self.votes[b]).then(b.cmp(&a)));
-        self.class = most.unwrap_or(detection.class);
+        self.vote(detection.class, detection.score);
         self.bounds = detection.bounds;
         self.score = detection.score;
         self.last_seen = observation.meta;
         self.seen_in_last_frame = true;
         self.seen += 1;
         self.frame = frame;
+        if !close_ups {
+            self.views.push(observation.clone());
+        }
         self.observations.push(observation);
+    }
+
+    fn vote(&mut self, class: usize, score: f32) {
+        if self.votes.len() <= class {
+            self.votes.resize(class + 1, 0.0);
+        }
+        self.votes[class] += score;
+        let most = (0..self.votes.len()).max_by(|&a, &b| self.votes[a].total_cmp(&self.votes[b]).then(b.cmp(&a)));
+        self.class = most.unwrap_or(class);
     }
 
     /// Frames in which it was seen.
@@ -316,5 +356,34 @@ mod tests {
             tracker.update(frame(0, vec![detection(10.0, 0, 0.0), part(look)]));
             assert_eq!(tracker.tracks().len(), tracks);
         }
+    }
+
+    #[test]
+    fn a_top_and_a_skirt_are_two_however_alike() {
+        let skirt = Detection { bounds: Rect::new(15.0, 30.0, 45.0, 60.0), score: 0.7, ..detection(0.0, 8, 0.0) };
+        let regions = |skirt| vec![Some(Region::Upper), None, None, None, None, None, None, None, skirt];
+        for (region, tracks) in [(Some(Region::Lower), 2), (Some(Region::Dress), 1), (None, 1)] {
+            let settings = TrackSettings { regions: regions(region), ..TrackSettings::default() };
+            let mut tracker = Tracker::new(settings, ScoreHead { weight: vec![-8.0, -8.0], bias: 4.0 });
+            tracker.update(frame(0, vec![detection(10.0, 0, 0.0), skirt.clone()]));
+            assert_eq!(tracker.tracks().len(), tracks);
+        }
+    }
+
+    #[test]
+    fn with_close_ups_they_alone_are_fused_and_vote() {
+        let settings = TrackSettings { close_ups: true, ..TrackSettings::default() };
+        let mut tracker = Tracker::new(settings, ScoreHead { weight: vec![-8.0, -8.0], bias: 4.0 });
+        for step in 0..3 {
+            tracker.update(frame(step, vec![detection(10.0, 0, 0.0)]));
+        }
+        assert!(tracker.tracks()[0].views.is_empty());
+        let meta = frame(2, vec![]).meta;
+        for _ in 0..4 {
+            tracker.add_view(0, Observation { meta, detection: detection(10.0, 7, 0.5) });
+        }
+        let track = &tracker.tracks()[0];
+        assert_eq!((track.observations.len(), track.views.len(), track.class), (3, 4, 7));
+        tracker.add_view(99, Observation { meta, detection: detection(10.0, 7, 0.5) });
     }
 }

@@ -40,6 +40,10 @@ impl Window {
         self.observations.len()
     }
 
+    pub fn is_full(&self) -> bool {
+        self.observations.len() >= self.capacity
+    }
+
     pub fn is_empty(&self) -> bool {
         self.observations.is_empty()
     }

@@ -10,7 +10,7 @@ use crate::live::policy::throttle::rest;
 use crate::metrics::StageTimes;
 use crate::pipeline::recognizer::Recognizer;
 use crate::pipeline::tracking::TrackingStage;
-use crate::seam::{Detection, Detections};
+use crate::seam::Detection;
 use crate::shutdown::Token;
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -136,8 +136,7 @@ fn track(
     let RecognizedFrame { frame, detections, mut times, .. } = recognized;
     let detections = detections.inspect_err(|_| links.status.recognition_faults.count())?;
     tracking.set_max_garments(links.pipeline().max_garments);
-    let found = Detections { meta: frame.meta, size: frame.picture.size(), detections };
-    let queries = tracking.update(found, &mut times)?;
+    let queries = tracking.update(&frame, detections, &mut times)?;
     let tracks = Arc::new(tracking.tracked(frame.meta));
     if tracks.garments.iter().any(|garment| garment.gathered >= PERSON) {
         links.status.seen(links.clock.now());

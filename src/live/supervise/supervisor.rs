@@ -13,6 +13,7 @@ use crate::live::status::Phase;
 use crate::live::{Links, LiveSettings};
 use crate::machine::{self, Board};
 use crate::network::Backend;
+use crate::pipeline::close_ups::{CLOSE_UPS_A_FRAME, CloseUps};
 use crate::pipeline::matcher::Matcher;
 use crate::pipeline::presenter::status_text;
 use crate::pipeline::recognizer::Recognizer;
@@ -261,7 +262,11 @@ impl Live {
     fn start_recognize(&mut self) -> Result<()> {
         let Some(recognizer) = &self.recognizer else { return Ok(()) };
         let workers = load::workers(&self.settings, recognizer);
-        let tracking = TrackingStage::new(recognizer.aggregator(), self.settings.pipeline.max_garments);
+        let tracking = TrackingStage::new(
+            recognizer.aggregator(),
+            CloseUps::new(recognizer, CLOSE_UPS_A_FRAME),
+            self.settings.pipeline.max_garments,
+        );
         self.run_stage(Stage::Recognize, move |context| recognize::run(context, workers, tracking))
     }
 
