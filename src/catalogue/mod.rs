@@ -4,10 +4,11 @@
 //! export), [`check`], [`feed`] (bytes to rows, pure), [`region`] (what
 //! a product's texts say that it covers), [`images`] (a feed's link to a file), [`import`] with `rows` and
 //! [`report`] (all or nothing), [`gallery`] with `shortlist` and [`kernel`] (exact search, pure arithmetic), [`index`] (a
-//! gallery loaded from a store).
+//! gallery loaded from a store), [`calibration`] (how well a match must be to be called likely).
 //!
 //! The only module that names rusqlite. It knows neither network nor camera: whoever imports brings the descriptors.
 
+pub mod calibration;
 pub mod check;
 pub mod feed;
 pub mod gallery;
@@ -23,6 +24,7 @@ mod rows;
 mod shortlist;
 pub mod store;
 
+pub use calibration::Calibration;
 pub use check::CheckReport;
 pub use feed::{Feed, parse as parse_feed};
 pub use gallery::{Gallery, Hit};
