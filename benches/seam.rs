@@ -10,7 +10,7 @@ use vetrina::seam::proposals::{proposals, top_k};
 use vetrina::seam::settings::{
     AnchorSettings, FeatureSettings, InputSettings, Prefilter, ProposalSettings, RoiSettings,
 };
-use vetrina::seam::{Anchors, Pyramid};
+use vetrina::seam::{Anchors, FeatureMap, Pyramid};
 use vetrina::tensor::Tensor;
 
 const INPUT: Size = Size::new(256, 384);
@@ -86,10 +86,7 @@ fn boxes_and_rois(criterion: &mut Criterion) {
     criterion.bench_function("nms of 300", |bench| bench.iter(|| nms(black_box(&many), 0.7, usize::MAX)));
     let features = maps(CHANNELS, &STRIDES[..3]);
     let feature_settings = FeatureSettings { channels: CHANNELS, levels: vec![3, 4, 5] };
-    let pyramid = Pyramid::new(&features, &feature_settings, INPUT);
-    criterion.bench_function("pyramid to channels-last", |bench| {
-        bench.iter(|| Pyramid::new(black_box(&features), &feature_settings, INPUT));
-    });
+    let pyramid = Pyramid::new(features.iter().map(FeatureMap::from).collect(), &feature_settings, INPUT);
     let rois = RoiSettings { canonical_size: 224.0, canonical_level: 4, sampling_ratio: 2 };
     for (count, side) in [(100, 7), (8, 14)] {
         let boxes = boxes(count);

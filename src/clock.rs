@@ -1,16 +1,18 @@
-//! Time as a value that can be simulated: whoever waits or measures asks a [`Clock`], so that tests of waiting do not wait. And the
-//! time of day, for what the shop's hours decide.
+//! Time that can be simulated: code that waits or measures uses a [`Clock`], so that its tests need not wait. Also the time of day,
+//! for the shop's hours.
 
+use crate::fault::{Fault, Kind, Result};
 use crate::shutdown::Token;
+use jiff::tz::TimeZone;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Tells the time since it began, and waits.
+/// Measures the time since its start, and waits.
 pub trait Clock: Send + Sync {
-    /// Time since this clock began. Never goes back.
+    /// Time since the clock's start. Monotonic.
     fn now(&self) -> Duration;
 
-    /// Waits for `duration`, or until `token` is cancelled. Says whether it was.
+    /// Waits for `duration`, or until `token` is cancelled. Returns whether it was cancelled.
     fn wait(&self, token: &Token, duration: Duration) -> bool;
 
     /// Waits until the clock shows `moment`, as [`Clock::wait`] does.
@@ -19,25 +21,40 @@ pub trait Clock: Send + Sync {
     }
 }
 
-/// Minutes since midnight, as the clock on the wall has it: by the system's time zone, or that of `TZ`.
+/// Checks that the time zone named by `TZ` is known. Without `TZ` the system's time zone applies, or UTC if it has none.
+///
+/// # Errors
+/// [`Kind::Usage`]: it is unknown; the time of day is UTC.
+pub fn check_time_zone() -> Result<()> {
+    let named = std::env::var_os("TZ").filter(|name| !name.is_empty());
+    match (named, TimeZone::try_system()) {
+        (Some(name), Err(error)) => {
+            let text = format!("the time zone TZ={} is unknown on this machine: UTC is used", name.to_string_lossy());
+            Err(Fault::new(Kind::Usage, text).cause(error).cure("set a name such as Europe/Zurich, and install tzdata"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Minutes since midnight, local time: in the time zone of `TZ` or of the system.
 pub fn minute_of_day() -> u16 {
     let time = jiff::Zoned::now().time();
     60 * time.hour() as u16 + time.minute() as u16
 }
 
-/// The time of day as people read it: `14:03:12`.
+/// The local time of day: `14:03:12`.
 pub fn time_of_day() -> String {
     jiff::Zoned::now().strftime("%H:%M:%S").to_string()
 }
 
-/// The machine's steady clock.
+/// The system's monotonic clock.
 #[derive(Debug)]
 pub struct SystemClock {
     began: Instant,
 }
 
 impl SystemClock {
-    /// Begins now.
+    /// Starts now.
     pub fn start() -> Self {
         SystemClock { began: Instant::now() }
     }
@@ -53,14 +70,14 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that stands still until it is told otherwise; waiting on it takes no time and moves it on.
+/// A clock for tests: it advances only when told to, or by waiting, which returns immediately.
 #[derive(Debug, Default)]
 pub struct SimulatedClock {
     now: Mutex<Duration>,
 }
 
 impl SimulatedClock {
-    /// Moves the clock on.
+    /// Advances the clock.
     pub fn advance(&self, duration: Duration) {
         *self.lock() += duration;
     }

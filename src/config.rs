@@ -60,7 +60,7 @@ pub struct CameraSection {
     /// Asked of the camera; what it gives instead is taken, and logged. Pixels.
     pub width: Count<1, 7680>,
     pub height: Count<1, 7680>,
-    /// Frames a second, asked likewise.
+    /// Frames per second, asked likewise.
     pub rate: Count<1, 240>,
     pub format: PixelChoice,
     /// Degrees clockwise that the picture is turned by, for a camera that is mounted on its side.
@@ -84,7 +84,7 @@ pub struct ScreenSection {
     /// Of what is drawn, pixels. The panel `kms` takes the size of the screen's mode.
     pub width: Count<160, 7680>,
     pub height: Count<160, 7680>,
-    /// Pictures a second at most.
+    /// Pictures per second at most.
     pub rate: Count<1, 120>,
     /// Where the panel `png` keeps the newest screen as `screen.png`.
     pub folder: PathBuf,
@@ -128,6 +128,8 @@ pub struct CatalogueSection {
     pub max_removals: Count<0, 100>,
     /// What is done with products that are out of stock in every variant.
     pub out_of_stock: OutOfStock,
+    /// The most garments that the shop does not sell and that are called likely, percent.
+    pub false_accept: Count<1, 50>,
 }
 
 /// The page for the mirror's owner.
@@ -222,6 +224,7 @@ impl Default for CatalogueSection {
             garments: Count(pipeline.max_garments as u32),
             max_removals: Count(10),
             out_of_stock: pipeline.out_of_stock,
+            false_accept: Count(pipeline.false_accept),
         }
     }
 }
@@ -328,6 +331,7 @@ impl Config {
             token,
             images,
             model: model.into(),
+            max_removals: self.catalogue.max_removals.0,
         })
     }
 
@@ -354,6 +358,7 @@ impl Config {
                 max_garments: self.catalogue.garments.get(),
                 locale: self.shop.locale,
                 out_of_stock: self.catalogue.out_of_stock,
+                false_accept: self.catalogue.false_accept.0,
             },
             stall: Duration::from_secs(self.watchdog.stall_seconds.0.into()),
             blank: self.blank(),

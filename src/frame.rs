@@ -1,4 +1,4 @@
-//! Pictures in memory, and the frame: a picture that knows when it was taken.
+//! Pictures in memory, and frames: pictures with number and capture time.
 
 use crate::geometry::Size;
 use image::ExtendedColorType;
@@ -17,7 +17,7 @@ impl Picture {
     /// Wraps `rgb`, which must hold `3 * width * height` bytes.
     ///
     /// # Panics
-    /// When it does not: the caller made the buffer.
+    /// If it does not: a defect of the caller.
     pub fn new(size: Size, rgb: Vec<u8>) -> Self {
         assert_eq!(rgb.len(), 3 * size.width * size.height, "an RGB buffer holds 3 bytes a pixel");
         Picture { size, rgb }
@@ -45,14 +45,14 @@ impl Picture {
     /// A copy of the part of `size` whose top left is (x, y).
     ///
     /// # Panics
-    /// When it reaches outside: the caller chose it.
+    /// If it exceeds the picture: a defect of the caller.
     pub fn part(&self, x: usize, y: usize, size: Size) -> Picture {
         let rows = (y..y + size.height).map(|y| &self.row(y)[3 * x..3 * (x + size.width)]);
         Picture { size, rgb: rows.collect::<Vec<_>>().concat() }
     }
 }
 
-/// By how much a picture is turned, clockwise.
+/// A clockwise rotation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Turn {
     #[default]
@@ -63,7 +63,7 @@ pub enum Turn {
 }
 
 impl Turn {
-    /// What has `size` before it is turned has this size after, and the other way round.
+    /// The size of a picture of `size` after the rotation, and vice versa.
     pub fn size(self, size: Size) -> Size {
         match self {
             Turn::None | Turn::Half => size,
@@ -73,7 +73,7 @@ impl Turn {
 }
 
 impl Picture {
-    /// The picture as JPEG, `quality` from 1 to 100; `None` where it is empty or too large for the format.
+    /// The picture as JPEG, `quality` from 1 to 100; `None` if it is empty or too large for the format.
     pub fn jpeg(&self, quality: u8) -> Option<Vec<u8>> {
         let (width, height) = (u16::try_from(self.size.width).ok()?, u16::try_from(self.size.height).ok()?);
         let mut bytes = Vec::new();
@@ -83,7 +83,7 @@ impl Picture {
         Some(bytes)
     }
 
-    /// The picture turned, and mirrored left to right before that.
+    /// The picture, first mirrored left to right if asked for, then rotated.
     pub fn turned(&self, turn: Turn, mirrored: bool) -> Picture {
         let Size { width, height } = self.size;
         let size = turn.size(self.size);
@@ -110,9 +110,11 @@ impl std::fmt::Debug for Picture {
     }
 }
 
-/// Which frame of its source, and when it was captured. Everything computed from a frame carries it on.
+/// A frame's number and capture time. Everything computed from a frame carries them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FrameMeta {
+    /// Which of several sources, one after the other: another camera, or the same opened again with other settings. 0 where there is one.
+    pub source: u32,
     /// Counts from 0 within a source; gaps are frames that were skipped.
     pub sequence: u64,
     /// Time of capture since the source started.

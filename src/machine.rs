@@ -1,4 +1,4 @@
-//! What the system tells of the machine and of this process.
+//! What the operating system reports about the machine and this process.
 
 mod board;
 mod threads;
@@ -6,33 +6,34 @@ mod threads;
 pub use board::{Board, Brake, Zone};
 pub use threads::{Thread, threads};
 
+use rustix::process::{Resource, Rlimit, getpriority_process, getrlimit, setpriority_process, setrlimit};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Memory that the process holds, bytes; where Linux tells.
+/// Resident memory of this process, bytes; `None` if the kernel does not report it.
 pub fn resident_memory() -> Option<u64> {
     figure("/proc/self/status", "VmRSS:")
 }
 
-/// The most memory that this process has held, bytes; where Linux tells.
+/// Peak resident memory of this process, bytes; `None` if the kernel does not report it.
 pub fn peak_memory() -> Option<u64> {
     figure("/proc/self/status", "VmHWM:")
 }
 
-/// Memory that programs can still have, bytes; where Linux tells.
+/// Memory available to programs, bytes; `None` if the kernel does not report it.
 pub fn available_memory() -> Option<u64> {
     figure("/proc/meminfo", "MemAvailable:")
 }
 
-/// What the kernel's table `path` says of `name`, which it counts in kB, in bytes.
+/// The entry `name` of the kernel's table `path`, converted from kB to bytes.
 fn figure(path: &str, name: &str) -> Option<u64> {
     let table = fs::read_to_string(path).ok()?;
     let line = table.lines().find(|line| line.starts_with(name))?;
     line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kb| 1024 * kb)
 }
 
-/// What lies in `folder` under a name that begins with `start`.
+/// The entries of `folder` whose names begin with `start`.
 fn entries(folder: &Path, start: &str) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten().filter_map(io::Result::ok);
     entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(start)).map(|entry| entry.path()).collect()
@@ -42,19 +43,38 @@ fn word(path: &Path) -> Option<String> {
     Some(fs::read_to_string(path).ok()?.trim().to_owned())
 }
 
-/// Gives this process the lowest priority: for work that nobody waits for.
+/// The niceness of work that nobody waits for.
+const NICE: i32 = 10;
+
+/// Lowers the priority for work that nobody waits for: of this thread, and of the threads and processes that it starts.
 pub fn step_back() {
-    // Where that is not allowed, the priority stays as it was.
-    let _ = rustix::process::nice(10);
+    // A process that may not lower its priority works as before. Not lower each time: a child of such a thread is nice already.
+    if getpriority_process(None).is_ok_and(|nice| nice < NICE) {
+        let _ = setpriority_process(None, NICE);
+    }
 }
 
-/// Where memory runs out, this process is ended before any other: for work that can be done again.
+/// Makes this process the first to be killed when memory runs out: for work that can be repeated.
 pub fn first_to_go() {
-    // A kernel without it ends whom it likes.
+    // Not every kernel supports it.
     let _ = fs::write("/proc/self/oom_score_adj", "1000");
 }
 
-/// Bytes that may still be written to the disk on which `path` lies.
+/// Descriptors that a mirror asks for. More would help nobody, and some libraries go through all that may be open.
+const DESCRIPTORS: u64 = 4096;
+
+/// Raises how many files, sockets and devices this process may have open as far as it may, and says how many that are.
+pub fn descriptors() -> u64 {
+    let limit = getrlimit(Resource::Nofile);
+    let (now, most) = (limit.current.unwrap_or(u64::MAX), limit.maximum.unwrap_or(u64::MAX));
+    let wanted = most.min(DESCRIPTORS);
+    if wanted <= now || setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), ..limit }).is_err() {
+        return now;
+    }
+    wanted
+}
+
+/// Free space on the file system of `path`, bytes.
 pub fn free_space(path: &Path) -> io::Result<u64> {
     let disk = rustix::fs::statvfs(path)?;
     Ok(disk.f_bavail.saturating_mul(disk.f_frsize))

@@ -4,6 +4,7 @@
 
 mod mirror;
 
+use mirror::http::{address, get};
 use mirror::{Mirror, Shop, repository};
 use std::fs;
 use std::os::unix::net::UnixDatagram;
@@ -57,6 +58,67 @@ fn an_import_by_somebody_else_reaches_the_running_mirror() {
     mirror.wait_for_log("running");
     shop.import("shop.db", 4);
     mirror.wait_for_log("4 products");
+    mirror.signal("TERM");
+    assert_eq!(mirror.wait_for_end(), Some(0));
+}
+
+#[test]
+fn a_catalogue_put_in_the_place_of_another_reaches_the_running_mirror() {
+    let shop = Shop::with_products(2);
+    shop.import("other.db", 5);
+    let mut mirror = Mirror::start(&shop, &shop.config("2.mjpg?loop", ""));
+    mirror.wait_for_log("2 products");
+    mirror.wait_for_log("running");
+    // What the old file's write-ahead log holds must not be mixed into the new file.
+    shop.import("shop.db", 4);
+    mirror.wait_for_log("4 products");
+    // First what is none: the old one is searched on, until a whole one is there.
+    shop.write("torn.db", "no catalogue");
+    fs::rename(shop.path("torn.db"), shop.path("shop.db")).unwrap();
+    mirror.wait_for_log("reload refused");
+    fs::rename(shop.path("other.db"), shop.path("shop.db")).unwrap();
+    mirror.wait_for_log("5 products");
+    mirror.signal("TERM");
+    assert_eq!(mirror.wait_for_end(), Some(0));
+    let listed = Command::new(env!("CARGO_BIN_EXE_vetrina"))
+        .args(["catalogue", "check", "--db", &shop.path("shop.db")])
+        .output()
+        .unwrap();
+    assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
+}
+
+#[test]
+fn of_several_hangups_the_last_configuration_counts() {
+    let shop = Shop::with_products(2);
+    let config = |clip: &str| shop.config_with_web(clip, "listen = \"127.0.0.1:0\"\n");
+    let mut mirror = Mirror::start(&shop, &config("1.mjpg?loop"));
+    let at = address(&mut mirror);
+    mirror.wait_for_log("info: camera");
+    for round in 0..20 {
+        shop.write("vetrina.toml", &config(if round % 2 == 0 { "3.mjpg?loop" } else { "1.mjpg?loop" }));
+        mirror.signal("HUP");
+    }
+    shop.write("vetrina.toml", &config("2.mjpg?loop"));
+    mirror.signal("HUP");
+    // The camera's name is the one that is shown, not the one that was.
+    mirror.wait_until("the last configuration counts", || {
+        get(&at, "/status.json").json()["camera"].as_str().unwrap().ends_with("2.mjpg?loop: 540x960")
+    });
+    mirror.signal("TERM");
+    assert_eq!(mirror.wait_for_end(), Some(0), "{}", mirror.log());
+}
+
+#[test]
+fn a_log_that_cannot_be_written_stops_nothing() {
+    let shop = Shop::with_products(2);
+    let config = shop.config("1.mjpg?loop", "");
+    let mut mirror = Mirror::start_after(&shop, &config, "exec 2> /dev/full", &[]);
+    mirror.wait_until("the screen shows somebody", || shop.screen().is_some_and(|screen| !plain(&screen)));
+    // Something to complain about.
+    shop.write("vetrina.toml", "[camera]\nwidth = 0\n");
+    mirror.signal("HUP");
+    fs::remove_file(shop.path("screen/screen.png")).unwrap();
+    mirror.wait_until("the screen is drawn on", || shop.screen().is_some_and(|screen| !plain(&screen)));
     mirror.signal("TERM");
     assert_eq!(mirror.wait_for_end(), Some(0));
 }
@@ -229,7 +291,7 @@ fn a_board_that_gets_hot_recognises_less_and_says_so_until_it_is_cool() {
     write("trip_point_0_type", "passive\n");
     write("trip_point_0_temp", "99000\n");
     let mut mirror = Mirror::start(&shop, &shop.config("1.mjpg?loop", ""));
-    mirror.wait_for_log("cpu-thermal has 97 °C, the limit is 94 °C; recognition works 1/2 of the time");
+    mirror.wait_for_log("cpu-thermal has 97 °C, the limit is 94 °C; recognition runs 1/2 of the time");
     write("temp", "60000\n");
     mirror.wait_for_log("the board has recovered");
     mirror.signal("TERM");
@@ -254,7 +316,7 @@ fn a_board_without_power_recognises_less_and_the_doctor_finds_what_slows_it() {
         // Once more at each look: the first reading may come before or after the first event.
         events += 1;
         write("sys/class/hwmon/hwmon3", "oc3_event_cnt", &format!("{events}\n"));
-        let words = "power: the board has drawn too much current; recognition works 1/2 of the time";
+        let words = "power: the board has drawn too much current; recognition runs 1/2 of the time";
         fs::read_to_string(&log).unwrap().contains(words)
     });
     mirror.signal("TERM");
@@ -275,7 +337,7 @@ fn a_board_without_power_recognises_less_and_the_doctor_finds_what_slows_it() {
 /// A program in the place of ffmpeg that sends a light picture ten times a second, and writes its number down.
 const CAMERA_PROGRAM: &str = "#!/bin/sh
 echo $$ > \"$(dirname \"$0\")/pid\"
-while printf 'P6\\n64 48\\n255\\n' && head -c 9216 /dev/zero | tr '\\0' '\\310'; do sleep 0.1; done
+while printf 'P7\\nWIDTH 64\\nHEIGHT 48\\nDEPTH 3\\nMAXVAL 255\\nTUPLTYPE RGB\\nENDHDR\\n' && head -c 9216 /dev/zero | tr '\\0' '\\310'; do sleep 0.1; done
 ";
 
 #[test]
@@ -288,7 +350,7 @@ fn a_network_camera_is_read_by_a_program_that_is_started_anew_and_ended() {
     mirror.wait_for_log("running");
     let pid = || fs::read_to_string(shop.path("bin/pid")).unwrap().trim().to_owned();
     assert!(Command::new("sh").args(["-c", &format!("kill -KILL {}", pid())]).status().unwrap().success());
-    mirror.wait_for_log("the camera is away: ffmpeg gives no more frames");
+    mirror.wait_for_log("the camera is away: ffmpeg sends no more frames");
     let log = shop.path("log");
     mirror.wait_until("the camera is back", || {
         fs::read_to_string(&log).unwrap().matches("info: camera rtsp://camera/1").count() == 2

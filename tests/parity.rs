@@ -24,7 +24,7 @@ use vetrina::seam::proposals::proposals;
 use vetrina::seam::settings::{
     AnchorSettings, FeatureSettings, InputSettings, Prefilter, ProposalSettings, RoiSettings,
 };
-use vetrina::seam::{Anchors, Detection, Embedding, EmbeddingHead, Levels, Pyramid, ScoreHead};
+use vetrina::seam::{Anchors, Detection, Embedding, EmbeddingHead, FeatureMap, Levels, Pyramid, ScoreHead};
 use vetrina::tensor::Tensor;
 
 const INPUT: Size = Size::new(320, 320);
@@ -132,7 +132,7 @@ fn rois_are_the_published_ones() {
     let path = folder.join("case-320x320/frame.npz");
     let features: Vec<Tensor> = (2..6).map(|level| tensor(&path, &format!("p{level}"))).collect();
     let feature_settings = FeatureSettings { channels: 256, levels: vec![2, 3, 4, 5] };
-    let pyramid = Pyramid::new(&features, &feature_settings, INPUT);
+    let pyramid = Pyramid::new(features.iter().map(FeatureMap::from).collect(), &feature_settings, INPUT);
     let grids = features.iter().map(|feature| [feature.shape()[2], feature.shape()[3]]);
     let pyramid_levels = Levels::new(grids, &feature_settings, INPUT);
     let settings = RoiSettings { canonical_size: 224.0, canonical_level: 4, sampling_ratio: 2 };

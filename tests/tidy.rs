@@ -25,7 +25,7 @@ const MAY_USE: [(&str, &[&str]); 11] = [
 ];
 
 /// What only some files may name: the words, and the beginnings of the paths that may.
-const ONLY_IN: [(&str, &[&str]); 17] = [
+const ONLY_IN: [(&str, &[&str]); 19] = [
     ("rusqlite", &["src/catalogue/"]),
     ("tract_onnx", &["src/network/"]),
     ("libloading", &[UNSAFE_FILE.0]),
@@ -41,6 +41,8 @@ const ONLY_IN: [(&str, &[&str]); 17] = [
     ("signal_hook", &["src/shutdown.rs"]),
     ("tokio::", &["src/web/"]),
     ("axum::", &["src/web/"]),
+    ("hyper", &["src/web/connections.rs"]),
+    ("tokio_io_timeout", &["src/web/connections.rs"]),
     ("futures_util", &["src/web/"]),
     ("linuxvideo", &["src/capture/v4l2.rs"]),
     ("rustix::", &["src/capture/", "src/display/kms.rs", "src/machine.rs"]),
@@ -48,8 +50,20 @@ const ONLY_IN: [(&str, &[&str]); 17] = [
 
 /// What is below the pipeline, or beside it, sees of `seam` only plain data and what is decided from it alone.
 const SEES_PLAIN_DATA: [&str; 7] = ["capture", "network", "catalogue", "display", "live", "web", "config"];
-const PLAIN_DATA: [&str; 9] =
-    ["Detection", "Detections", "Embedding", "EmbeddingHead", "Region", "RoiGrid", "ScoreHead", "region", "settings"];
+const PLAIN_DATA: [&str; 12] = [
+    "Detection",
+    "Detections",
+    "Embedding",
+    "EmbeddingHead",
+    "FeatureMap",
+    "MapLayout",
+    "Region",
+    "RoiGrid",
+    "ScoreHead",
+    "TrackId",
+    "region",
+    "settings",
+];
 
 /// Type names that are defined more than once, and why.
 const SAME_NAME: [(&str, &str); 1] =
@@ -235,6 +249,27 @@ fn no_files_import_one_another_in_a_circle() {
     };
     let circles: Vec<&String> = uses.keys().filter(|file| reached(file).contains(*file)).collect();
     assert!(circles.is_empty(), "these files lie on circles of imports: {circles:#?}");
+}
+
+/// The files of the live pipeline that read what it reports of itself: to put it together, onto the screen, and to the service
+/// manager.
+const READS_STATUS: [&str; 3] = ["src/live/status.rs", "src/live/stages/render.rs", "src/live/supervise/supervisor.rs"];
+
+#[test]
+fn nothing_in_the_live_pipeline_acts_on_its_status() {
+    let mut wrong = Vec::new();
+    for source in sources().into_iter().filter(|source| source.path.starts_with("src/live/")) {
+        let code = code(&source);
+        let reads = code.match_indices("status.").any(|(start, _)| {
+            let field = code[start + "status.".len()..].trim_start_matches(|c: char| c.is_alphanumeric() || c == '_');
+            field.starts_with(".get()")
+        });
+        if reads && !READS_STATUS.contains(&source.path.as_str()) {
+            wrong.push(source.path);
+        }
+    }
+    assert!(sources().iter().any(|source| source.path == READS_STATUS[0]), "the status is somewhere else");
+    assert!(wrong.is_empty(), "use live::control for what is acted on: {wrong:#?}");
 }
 
 #[test]

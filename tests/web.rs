@@ -4,68 +4,14 @@
 
 mod mirror;
 
+use mirror::http::{address, connect, get, get_with, metric, post};
 use mirror::{Mirror, Shop, repository};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::path::Path;
-use std::process::Command;
-use std::time::Duration;
-
-/// The address that the log names.
-fn address(mirror: &mut Mirror) -> String {
-    let words = "the mirror's page: http://";
-    mirror.wait_for_log(words);
-    let log = mirror.log();
-    let rest = &log[log.find(words).unwrap() + words.len()..];
-    rest.split('/').next().unwrap().to_owned()
-}
-
-struct Answer {
-    status: u16,
-    head: String,
-    body: Vec<u8>,
-}
-
-impl Answer {
-    fn text(&self) -> String {
-        String::from_utf8(self.body.clone()).unwrap()
-    }
-
-    fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap()
-    }
-}
-
-fn connect(address: &str, path: &str, headers: &str) -> TcpStream {
-    let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-    let host = if headers.contains("Host:") { String::new() } else { format!("Host: {address}\r\n") };
-    write!(stream, "GET {path} HTTP/1.1\r\n{host}Connection: close\r\n{headers}\r\n").unwrap();
-    stream
-}
-
-fn get_with(address: &str, path: &str, headers: &str) -> Answer {
-    answer(connect(address, path, headers))
-}
-
-fn answer(mut stream: TcpStream) -> Answer {
-    let mut bytes = Vec::new();
-    stream.read_to_end(&mut bytes).unwrap();
-    let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
-    let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
-    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    Answer { status, head: head.to_lowercase(), body: bytes[end + 4..].to_vec() }
-}
-
-fn get(address: &str, path: &str) -> Answer {
-    get_with(address, path, "")
-}
-
-/// The value of a metric without labels.
-fn metric(text: &str, name: &str) -> Option<f64> {
-    text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
-}
+use std::process::{Command, Stdio};
 
 #[test]
 fn the_page_and_its_figures_are_served_to_this_machine() {
@@ -84,6 +30,7 @@ fn the_page_and_its_figures_are_served_to_this_machine() {
         metric(&get(&at, "/metrics").text(), "vetrina_frames_recognised_total").is_some_and(|count| count > 0.0)
     });
     let metrics = get(&at, "/metrics").text();
+    assert_metrics_are_clean(&metrics);
     assert_eq!(metric(&metrics, "vetrina_up"), Some(1.0), "{metrics}");
     assert_eq!(metric(&metrics, "vetrina_catalogue_products"), Some(3.0), "{metrics}");
     assert!(metrics.contains("vetrina_stage_seconds_bucket{stage=\"trunk\",le=\"+Inf\"}"), "{metrics}");
@@ -92,8 +39,14 @@ fn the_page_and_its_figures_are_served_to_this_machine() {
     let page = get(&at, "/");
     assert!(page.status == 200 && page.text().contains("live.mjpg"));
     assert!(page.head.contains("content-security-policy: default-src 'self'"), "{}", page.head);
-    for part in ["/page.js", "/page.css"] {
-        assert_eq!(get(&at, part).status, 200);
+    for (part, kind) in [
+        ("/page.js", "text/javascript"),
+        ("/page.css", "text/css"),
+        ("/icon.svg", "image/svg+xml"),
+        ("/favicon.ico", "image/svg+xml"),
+    ] {
+        let answer = get(&at, part);
+        assert!(answer.status == 200 && answer.head.contains(&format!("content-type: {kind}")), "{}", answer.head);
     }
     assert_eq!(get(&at, "/nothing").status, 404);
     let picture = image::load_from_memory(&get(&at, "/frame.jpg").body).unwrap();
@@ -101,6 +54,34 @@ fn the_page_and_its_figures_are_served_to_this_machine() {
     assert_eq!(get_with(&at, "/frame.jpg", "Host: evil.example\r\n").status, 403);
     mirror.signal("TERM");
     assert_eq!(mirror.wait_for_end(), Some(0), "{}", mirror.log());
+}
+
+/// What `promtool check metrics` demands: it is asked where it is installed (Debian: `apt install prometheus`).
+fn assert_metrics_are_clean(text: &str) {
+    let names = |kind: &str| {
+        let lines = text.lines().filter_map(|line| line.strip_prefix(&format!("# {kind} "))?.split_once(' '));
+        lines.map(|(name, words)| (name.to_owned(), words.to_owned())).collect::<BTreeSet<_>>()
+    };
+    let (help, types) = (names("HELP"), names("TYPE"));
+    assert!(help.len() >= 26 && help.iter().all(|(_, words)| words.ends_with('.')), "{help:?}");
+    for (name, kind) in &types {
+        assert!(help.iter().any(|(known, _)| known == name), "{name} has no HELP");
+        assert_eq!(name.ends_with("_total"), kind == "counter", "{name} is a {kind}");
+        let abbreviated = ["_ms", "_sec", "_kb", "_mb", "_milliseconds", "_kilobytes", "_megabytes"];
+        assert!(!abbreviated.iter().any(|unit| name.ends_with(unit)), "{name} is not in base units");
+    }
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        let name = line.split(['{', ' ']).next().unwrap();
+        let base = ["_bucket", "_sum", "_count"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
+        assert_eq!(types.iter().filter(|(known, _)| known == base).count(), 1, "{name} has no TYPE");
+    }
+    let promtool =
+        Command::new("promtool").args(["check", "metrics"]).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    if let Ok(mut promtool) = promtool {
+        promtool.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+        let said = promtool.wait_with_output().unwrap();
+        assert!(said.status.success() && said.stderr.is_empty(), "{}", String::from_utf8_lossy(&said.stderr));
+    }
 }
 
 #[test]
@@ -114,6 +95,7 @@ fn the_catalogue_is_searched_and_the_live_picture_moves() {
     let one = get(&at, &format!("/catalogue.json?q={}", id.to_lowercase())).json();
     assert_eq!((one["found"].as_u64(), &one["products"][0]["id"]), (Some(1), &all["products"][1]["id"]));
     assert_eq!(get(&at, "/catalogue.json?q=no%20such%20thing").json()["found"], 0);
+    assert_eq!(get(&at, &format!("/catalogue.json?q={}", "a+".repeat(1000))).status, 400);
     let mut stream = connect(&at, "/live.mjpg", "");
     let mut bytes = Vec::new();
     let mut block = [0; 4096];
@@ -138,21 +120,16 @@ fn a_password_is_asked_for_where_one_is_set() {
         assert!(answer.status == 401 && answer.head.contains("www-authenticate: basic"), "{path}: {}", answer.head);
     }
     // vetrina:correct horse, and vetrina:wrong horse
-    assert_eq!(get_with(&at, "/", "Authorization: Basic dmV0cmluYTpjb3JyZWN0IGhvcnNl\r\n").status, 200);
+    for scheme in ["Basic", "basic", "BASIC"] {
+        assert_eq!(
+            get_with(&at, "/", &format!("Authorization: {scheme} dmV0cmluYTpjb3JyZWN0IGhvcnNl\r\n")).status,
+            200
+        );
+    }
     assert_eq!(get_with(&at, "/", "Authorization: Basic dmV0cmluYTp3cm9uZyBob3JzZQ==\r\n").status, 401);
 }
 
 const PASSWORD: &str = "Authorization: Basic dmV0cmluYTpjb3JyZWN0IGhvcnNl\r\n";
-
-/// Posts `body` as the page does, with these headers more.
-fn post(address: &str, path: &str, headers: &str, body: &str) -> Answer {
-    let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-    let length = body.len();
-    let head = format!("POST {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: {length}\r\n");
-    write!(stream, "{head}{headers}\r\n{body}").unwrap();
-    answer(stream)
-}
 
 #[test]
 fn a_feed_is_imported_from_the_page_and_the_mirror_takes_it_over() {
@@ -190,7 +167,7 @@ fn a_feed_is_imported_from_the_page_and_the_mirror_takes_it_over() {
     assert_eq!(get_with(&at, "/catalogue.json", PASSWORD).json()["found"], 4);
     let log = get_with(&at, "/log.json", PASSWORD).json();
     let lines: Vec<&str> = log["lines"].as_array().unwrap().iter().map(|line| line["text"].as_str().unwrap()).collect();
-    assert!(lines.contains(&"import of \"new.csv\" begins") && lines.contains(&"running"), "{lines:?}");
+    assert!(lines.contains(&"import of \"new.csv\" started") && lines.contains(&"running"), "{lines:?}");
 }
 
 #[test]
@@ -209,6 +186,7 @@ fn heat_is_a_reason_and_a_figure() {
         "{reasons}"
     );
     let metrics = get(&at, "/metrics").text();
+    assert_metrics_are_clean(&metrics);
     assert_eq!(metric(&metrics, "vetrina_temperature_celsius"), Some(71.5), "{metrics}");
     assert!(metric(&metrics, "vetrina_throttle_level").is_some_and(|level| level >= 1.0), "{metrics}");
     assert_eq!(get(&at, "/import.json").json()["cannot"], "set web.password to import from this page");

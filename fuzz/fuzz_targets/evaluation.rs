@@ -2,11 +2,12 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use vetrina::evaluation::{Record, annotations};
+use vetrina::evaluation::annotations;
+use vetrina::evaluation::record::DetectionRecord;
 
 fuzz_target!(|bytes: &[u8]| {
     let _ = annotations::parse(bytes);
-    if let Some(record) = Record::decode(bytes) {
-        assert!(Record::decode(&record.encode()).is_some());
+    if let Some(record) = DetectionRecord::decode(bytes) {
+        assert!(DetectionRecord::decode(&record.encode()).is_some());
     }
 });

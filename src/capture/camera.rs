@@ -1,4 +1,4 @@
-//! Opens what a mirror looks through, by its URI: a camera, a clip or a folder played like a camera, or a test picture.
+//! Opens a source by its URI: a camera, a clip or a folder played like a camera, or a test picture.
 
 use super::pattern::Pattern;
 use super::replay::{Replay, Upright};
@@ -12,15 +12,15 @@ use std::sync::Arc;
 
 pub use super::location::{CameraSettings, Location, PixelFormat, is_network, shown};
 
-/// What is wrong with a camera that opens and then says nothing.
+/// The fault of a camera that opens and then sends no frame.
 pub fn silent() -> Fault {
-    Fault::new(Kind::Unavailable, "the camera opens but gives no frame").cure("plug it in again, at another port")
+    Fault::new(Kind::Unavailable, "the camera opens but sends no frame").cure("plug it into another port")
 }
 
 /// Opens what `settings` names. Waiting for a frame's time ends when `token` is cancelled.
 ///
 /// # Errors
-/// [`Kind::Usage`] for a URI that is none; otherwise the device or file cannot be opened now, and later perhaps can.
+/// [`Kind::Usage`] for an unknown URI. Any other kind: the device or file cannot be opened now; trying again later may help.
 pub fn open(settings: &CameraSettings, clock: &Arc<dyn Clock>, token: &Token) -> Result<Box<dyn Source>> {
     let source: Box<dyn Source> = match Location::parse(&settings.source)? {
         Location::File { path, looped, rate } => {

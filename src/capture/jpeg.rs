@@ -1,8 +1,9 @@
-//! Finding the end of a JPEG in a stream of bytes, and decoding one frame.
+//! JPEG: where one ends in a stream of bytes, missing Huffman tables, and decoding one frame.
 
 use crate::fault::{Fault, Kind, Result};
 use crate::frame::Picture;
 use crate::geometry::Size;
+use std::borrow::Cow;
 use zune_core::bytestream::ZCursor;
 use zune_core::colorspace::ColorSpace;
 use zune_core::options::DecoderOptions;
@@ -11,9 +12,31 @@ use zune_jpeg::JpegDecoder;
 /// The first bytes of every JPEG: start of image, and the next marker's first byte.
 pub const START: [u8; 3] = [0xff, 0xd8, 0xff];
 
-/// The length of the JPEG that `bytes` begins with, to the end of its end-of-image marker; `None` where it is cut short
-/// or no JPEG. Thumbnails inside its headers do not count: the markers are walked one by one.
+/// How far the JPEG that some bytes begin with goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// To the end of its end-of-image marker, bytes.
+    Whole(usize),
+    /// To where another JPEG begins: it was cut short.
+    Cut(usize),
+    /// Its end has not come.
+    Open,
+}
+
+/// How far the JPEG goes that `bytes` begins with. Thumbnails inside its headers do not count: the markers are walked one by one.
+pub fn extent(bytes: &[u8]) -> Extent {
+    walk(bytes).unwrap_or(Extent::Open)
+}
+
+/// The length of the JPEG that `bytes` begins with; `None` where it is cut short or no JPEG.
 pub fn jpeg_length(bytes: &[u8]) -> Option<usize> {
+    match extent(bytes) {
+        Extent::Whole(length) => Some(length),
+        Extent::Cut(_) | Extent::Open => None,
+    }
+}
+
+fn walk(bytes: &[u8]) -> Option<Extent> {
     if !bytes.starts_with(&START) {
         return None;
     }
@@ -24,27 +47,67 @@ pub fn jpeg_length(bytes: &[u8]) -> Option<usize> {
         }
         let marker = *bytes.get(at + 1)?;
         match marker {
-            0xd9 => return Some(at + 2),
+            0xd9 => return Some(Extent::Whole(at + 2)),
+            0xd8 if *bytes.get(at + 2)? == 0xff => return Some(Extent::Cut(at)),
             // Fill bytes, stuffed zeros and restart markers stand between the entropy-coded bytes.
             0xff => at += 1,
             0x00 | 0x01 | 0xd0..=0xd8 => at += 2,
             _ => {
                 let length = u16::from_be_bytes([*bytes.get(at + 2)?, *bytes.get(at + 3)?]);
-                at += 2 + usize::from(length).max(2);
+                let end = at + 2 + usize::from(length).max(2);
+                // An application segment may hold a thumbnail. In any other, and across its end, a start is that of the next JPEG.
+                let until = (end + START.len() - 1).min(bytes.len());
+                if !(0xe0..=0xef).contains(&marker)
+                    && let Some(start) = find_start(&bytes[at + 2..until])
+                {
+                    return Some(Extent::Cut(at + 2 + start));
+                }
+                at = end;
             }
         }
     }
 }
 
-/// A camera's JPEG frame, made complete: cameras leave the Huffman tables out, since they are always the same. The marker by which
-/// AVI files tell so makes the decoder fill in those that are missing.
-pub fn with_tables(bytes: &[u8]) -> Vec<u8> {
-    const LEFT_OUT: [u8; 10] = [0xff, 0xe0, 0x00, 0x08, b'A', b'V', b'I', b'1', 0, 0];
-    let after_start = bytes.len().min(2);
-    [&bytes[..after_start], &LEFT_OUT, &bytes[after_start..]].concat()
+/// Where the first JPEG of `bytes` begins.
+pub fn find_start(bytes: &[u8]) -> Option<usize> {
+    bytes.windows(START.len()).position(|window| window == START)
 }
 
-/// Decodes one frame of a motion-JPEG stream. `name` says which, for the error.
+/// A JPEG, made complete: motion-JPEG, of cameras and in files, leaves the Huffman tables out, since they are always the same. The
+/// marker by which AVI files say so makes the decoder fill in the standard ones.
+pub fn with_tables(bytes: &[u8]) -> Cow<'_, [u8]> {
+    const LEFT_OUT: [u8; 10] = [0xff, 0xe0, 0x00, 0x08, b'A', b'V', b'I', b'1', 0, 0];
+    if !lacks_tables(bytes) {
+        return Cow::Borrowed(bytes);
+    }
+    Cow::Owned([&bytes[..2], &LEFT_OUT, &bytes[2..]].concat())
+}
+
+/// Whether the headers of a baseline JPEG come to its first scan without a Huffman table.
+fn lacks_tables(bytes: &[u8]) -> bool {
+    if !bytes.starts_with(&START) {
+        return false;
+    }
+    let mut at = 2;
+    while let Some([0xff, marker, high, low]) = bytes.get(at..at + 4) {
+        match marker {
+            0xff => {
+                at += 1;
+                continue;
+            }
+            // A table (c4); or a kind whose tables are not the standard ones: progressive, lossless, arithmetic.
+            0xc2..=0xcf => return false,
+            0xda => return true,
+            _ => at += 2 + usize::from(u16::from_be_bytes([*high, *low])),
+        }
+    }
+    false
+}
+
+/// Decodes one frame of a motion-JPEG stream, with or without Huffman tables. `name` identifies it in errors.
+///
+/// # Errors
+/// [`Kind::Input`]: it is damaged, or larger than a picture may be.
 pub fn decode_jpeg(bytes: &[u8], name: &str) -> Result<Picture> {
     let options = DecoderOptions::default()
         .set_max_width(super::MAX_SIDE)
@@ -53,9 +116,13 @@ pub fn decode_jpeg(bytes: &[u8], name: &str) -> Result<Picture> {
     let damaged = |error: zune_jpeg::errors::DecodeErrors| {
         Fault::new(Kind::Input, format!("cannot decode {name}")).cause(error.to_string()).cure("copy it again")
     };
-    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
+    let bytes = with_tables(bytes);
+    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(&*bytes), options);
     decoder.decode_headers().map_err(damaged)?;
     let size = decoder.info().map(|info| Size::new(info.width.into(), info.height.into()));
+    if size.is_some_and(|size| size.width * size.height > super::MAX_PIXELS) {
+        return Err(Fault::new(Kind::Input, format!("cannot decode {name}: it has too many pixels")));
+    }
     let rgb = decoder.decode().map_err(damaged)?;
     match size {
         Some(size) if rgb.len() == 3 * size.width * size.height && !rgb.is_empty() => Ok(Picture::new(size, rgb)),
@@ -63,16 +130,38 @@ pub fn decode_jpeg(bytes: &[u8], name: &str) -> Result<Picture> {
     }
 }
 
+/// JPEG files for tests.
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn jpeg(side: u32) -> Vec<u8> {
+pub mod samples {
+    /// A square picture.
+    pub fn jpeg(side: u32) -> Vec<u8> {
         let mut bytes = Vec::new();
         let picture = image::RgbImage::from_fn(side, side, |x, y| image::Rgb([x as u8, y as u8, 7]));
         image::codecs::jpeg::JpegEncoder::new(&mut bytes).encode_image(&picture).unwrap();
         bytes
     }
+
+    /// A JPEG without its Huffman tables.
+    pub fn without_tables(whole: &[u8]) -> Vec<u8> {
+        let mut without = whole[..2].to_vec();
+        let mut at = 2;
+        while whole[at + 1] != 0xda {
+            let end = at + 2 + usize::from(u16::from_be_bytes([whole[at + 2], whole[at + 3]]));
+            if whole[at + 1] != 0xc4 {
+                without.extend_from_slice(&whole[at..end]);
+            }
+            at = end;
+        }
+        without.extend_from_slice(&whole[at..]);
+        assert!(without.len() + 400 < whole.len(), "the tables are gone");
+        without
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::samples::{jpeg, without_tables};
+    use super::*;
 
     #[test]
     fn a_jpeg_ends_at_its_own_end_marker() {
@@ -91,22 +180,24 @@ mod tests {
     }
 
     #[test]
+    fn a_cut_jpeg_ends_where_the_next_begins() {
+        let bytes = jpeg(33);
+        let cut = &bytes[..bytes.len() - 20];
+        assert_eq!(extent(&[cut, &bytes].concat()), Extent::Cut(cut.len()));
+        assert_eq!(extent(cut), Extent::Open);
+        // A thumbnail in a header is a JPEG of its own, and no end of this one.
+        let thumbnail = [&[0xff, 0xd8, 0xff, 0xe1, 0, 10][..], &[0xff, 0xd8, 0xff, 0xdb, 0, 0, 0xff, 0xd9]].concat();
+        let nested = [&thumbnail[..], &bytes[2..]].concat();
+        assert_eq!(extent(&nested), Extent::Whole(nested.len()));
+    }
+
+    #[test]
     fn a_frame_without_huffman_tables_decodes_as_with_them() {
         let whole = jpeg(40);
-        let mut without = whole[..2].to_vec();
-        let mut at = 2;
-        while whole[at + 1] != 0xda {
-            let end = at + 2 + usize::from(u16::from_be_bytes([whole[at + 2], whole[at + 3]]));
-            if whole[at + 1] != 0xc4 {
-                without.extend_from_slice(&whole[at..end]);
-            }
-            at = end;
-        }
-        without.extend_from_slice(&whole[at..]);
-        assert!(without.len() + 400 < whole.len(), "the tables are gone");
+        let without = without_tables(&whole);
+        assert!(matches!(with_tables(&whole), Cow::Borrowed(_)));
         let expected = decode_jpeg(&whole, "whole").unwrap();
-        assert_eq!(decode_jpeg(&with_tables(&without), "without").unwrap(), expected);
-        assert_eq!(decode_jpeg(&with_tables(&whole), "whole").unwrap(), expected);
+        assert_eq!(decode_jpeg(&without, "without").unwrap(), expected);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What a mirror is asked to look through: a source's URI, understood, and what a camera is asked for.
+//! Parses a source's URI, and holds the settings that are requested from a camera.
 
 use super::RECORDED_RATE;
 use crate::fault::{Fault, Kind, Result};
@@ -6,7 +6,7 @@ use crate::frame::Turn;
 use crate::geometry::Size;
 use std::path::PathBuf;
 
-/// How a camera may send its pixels.
+/// Pixel formats that are accepted from a camera.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PixelFormat {
     Mjpg,
@@ -14,7 +14,7 @@ pub enum PixelFormat {
     Nv12,
 }
 
-/// What a camera is asked for. It may give something else.
+/// The settings requested from a camera. The camera may choose others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CameraSettings {
     /// URI: see [`Location`].
@@ -22,14 +22,14 @@ pub struct CameraSettings {
     pub size: Size,
     /// Frames a second.
     pub rate: u32,
-    /// `None`: what suits the size.
+    /// `None`: chosen by size.
     pub format: Option<PixelFormat>,
     /// Applied to every frame, mirroring first.
     pub turn: Turn,
     pub mirrored: bool,
 }
 
-/// A source's URI, understood.
+/// A parsed source URI.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Location {
     /// `file:///clip.mjpg?loop&rate=15` or a path: a picture, a folder of pictures or a clip.
@@ -50,7 +50,7 @@ pub enum Location {
     Test,
 }
 
-/// A URI as it may be shown: without the name and the password of a network camera.
+/// The URI without the user name and password of a network camera: safe to show.
 pub fn shown(uri: &str) -> String {
     match uri.split_once("://") {
         Some((scheme, rest)) => {
@@ -63,7 +63,7 @@ pub fn shown(uri: &str) -> String {
 
 impl Location {
     /// # Errors
-    /// [`Kind::Usage`]: a scheme or an option that there is not.
+    /// [`Kind::Usage`]: an unknown scheme or option.
     pub fn parse(uri: &str) -> Result<Self> {
         match uri.split_once("://") {
             None if uri.starts_with("/dev/") => Ok(Location::V4l2(uri.into())),
@@ -73,7 +73,7 @@ impl Location {
             Some(("rtsp" | "rtsps", rest)) if !rest.is_empty() => Ok(Location::Rtsp),
             Some(("file", rest)) => file_with_options(uri, rest),
             Some(("test", "bars")) => Ok(Location::Test),
-            _ => Err(Fault::new(Kind::Usage, format!("cannot open {:?}: there is no such source", shown(uri)))
+            _ => Err(Fault::new(Kind::Usage, format!("cannot open {:?}: unknown kind of source", shown(uri)))
                 .cure("give v4l2:///dev/video0, csi://0, rtsp://..., file:///a/clip.mjpg?loop or test://bars")),
         }
     }
@@ -94,7 +94,7 @@ fn file_with_options(uri: &str, rest: &str) -> Result<Location> {
                 rate = number.parse().ok();
             }
             _ => {
-                let text = format!("cannot open {uri:?}: {option:?} is no option of it");
+                let text = format!("cannot open {uri:?}: unknown option {option:?}");
                 return Err(Fault::new(Kind::Usage, text).cure("options are loop, rate=1 to rate=240, rate=max"));
             }
         }
@@ -102,7 +102,7 @@ fn file_with_options(uri: &str, rest: &str) -> Result<Location> {
     Ok(Location::File { path: path.into(), looped, rate })
 }
 
-/// Whether a source is a camera in the network.
+/// Whether a source is a network camera.
 pub fn is_network(source: &str) -> bool {
     matches!(Location::parse(source), Ok(Location::Rtsp))
 }

@@ -1,144 +1,204 @@
-//! Motion-JPEG: one JPEG after another, plain or inside an AVI file. What stands between two JPEGs is passed over.
+//! Motion-JPEG: a sequence of JPEG files, plain or in a container. Damaged frames are skipped and counted.
 
-use super::jpeg::{START, decode_jpeg, jpeg_length};
-use super::{Source, recorded};
+use super::jpeg::{Extent, START, decode_jpeg, extent, find_start};
+use super::{Damage, Source, recorded};
 use crate::fault::{Fault, Kind, Result};
 use crate::frame::Frame;
 use std::fs::File;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::io::{self, Read};
+use std::path::Path;
 
 /// Bytes read at a time.
 const CHUNK: usize = 1 << 18;
-/// No single frame is longer, bytes.
-const MAX_FRAME: usize = 64 << 20;
-/// Where an AVI file's first frame must have begun, bytes.
-const MAX_HEADER: u64 = 1 << 20;
+/// The longest accepted frame, bytes.
+pub const MAX_FRAME: usize = 64 << 20;
 
-pub struct MotionJpeg {
-    path: PathBuf,
-    file: File,
-    bytes: Vec<u8>,
-    ended: bool,
-    frames: u64,
+/// One frame as it is stored.
+pub enum Piece {
+    Frame(Vec<u8>),
+    /// What is wrong: "is cut short".
+    Damaged(&'static str),
 }
 
-/// Whether the container at `path` holds JPEG frames near its start.
-pub fn holds_jpeg(path: &Path) -> Result<bool> {
-    let mut bytes = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(MAX_HEADER).read_to_end(&mut bytes))
-        .map_err(|error| Fault::io(Kind::Input, "read", path, error))?;
-    Ok(find_start(&bytes).is_some())
+/// The encoded frames of a file.
+pub trait Pieces: Send {
+    fn next(&mut self) -> io::Result<Option<Piece>>;
+}
+
+pub struct MotionJpeg {
+    /// For errors.
+    name: String,
+    pieces: Box<dyn Pieces>,
+    /// Including damaged ones.
+    frames: u64,
+    damage: Damage,
 }
 
 impl MotionJpeg {
+    /// A plain sequence of JPEG files; bytes between them are skipped.
     pub fn open(path: &Path) -> Result<Self> {
         let file = File::open(path).map_err(|error| Fault::io(Kind::Input, "open", path, error))?;
-        Ok(MotionJpeg { path: path.into(), file, bytes: Vec::new(), ended: false, frames: 0 })
+        Ok(MotionJpeg::plain(file, &path.display().to_string()))
     }
 
-    fn read_more(&mut self) -> Result<()> {
-        let before = self.bytes.len();
-        let limit = CHUNK.max(before) as u64;
-        Read::by_ref(&mut self.file)
-            .take(limit)
-            .read_to_end(&mut self.bytes)
-            .map_err(|error| Fault::io(Kind::Input, "read", &self.path, error))?;
-        self.ended = self.bytes.len() == before;
-        Ok(())
+    /// As [`MotionJpeg::open`], from any reader.
+    pub fn plain(file: impl Read + Send + 'static, name: &str) -> Self {
+        MotionJpeg::new(Box::new(Plain { file, bytes: Vec::new(), ended: false }), name)
     }
 
-    fn fault(&self, text: &str) -> Fault {
-        let text = format!("cannot read the clip {}: {text}", self.path.display());
-        Fault::new(Kind::Input, text).cure("copy or record it again")
+    /// From a container's frames.
+    pub fn new(pieces: Box<dyn Pieces>, name: &str) -> Self {
+        MotionJpeg { name: name.into(), pieces, frames: 0, damage: Damage::default() }
     }
 
-    fn at_end(&self, start: Option<usize>) -> Result<Option<Frame>> {
-        match (start, self.frames) {
-            (Some(_), frame) => Err(self.fault(&format!("it is cut short in frame {frame}"))),
-            (None, 0) => Err(self.fault("there is no motion-JPEG frame in it")),
-            (None, _) => Ok(None),
+    fn decode(&self, piece: Piece) -> Result<Frame> {
+        let name = format!("frame {} of {}", self.frames, self.name);
+        match piece {
+            Piece::Frame(bytes) => Ok(recorded(self.frames, decode_jpeg(&bytes, &name)?)),
+            Piece::Damaged(how) => Err(Fault::new(Kind::Input, format!("{name} {how}"))),
         }
     }
 }
 
 impl Source for MotionJpeg {
     fn next(&mut self) -> Result<Option<Frame>> {
+        let unreadable = |name: &str, error| Fault::io(Kind::Input, "read", Path::new(name), error);
+        while let Some(piece) = self.pieces.next().map_err(|error| unreadable(&self.name, error))? {
+            let frame = self.decode(piece);
+            self.frames += 1;
+            if let Some(frame) = self.damage.sort_out(frame)? {
+                return Ok(Some(frame));
+            }
+        }
+        if self.frames == self.damage.count {
+            return Err(self.damage.nothing_left(&self.name, "motion-JPEG frame"));
+        }
+        Ok(None)
+    }
+
+    fn corrupt(&self) -> u64 {
+        self.damage.count
+    }
+
+    fn damage(&self) -> Option<String> {
+        self.damage.words()
+    }
+}
+
+/// A plain sequence of JPEG files.
+struct Plain<R> {
+    file: R,
+    bytes: Vec<u8>,
+    ended: bool,
+}
+
+impl<R: Read> Plain<R> {
+    fn read_more(&mut self) -> io::Result<()> {
+        let before = self.bytes.len();
+        let limit = CHUNK.max(before) as u64;
+        self.file.by_ref().take(limit).read_to_end(&mut self.bytes)?;
+        self.ended = self.bytes.len() == before;
+        Ok(())
+    }
+
+    /// The frame at `start` and its end; `None` until it is complete.
+    fn piece(&self, start: usize) -> Option<(Piece, usize)> {
+        let bytes = &self.bytes[start..];
+        match extent(bytes) {
+            Extent::Whole(length) => Some((Piece::Frame(bytes[..length].to_vec()), start + length)),
+            Extent::Cut(length) => Some((Piece::Damaged("is cut short"), start + length)),
+            Extent::Open if bytes.len() > MAX_FRAME => Some((Piece::Damaged("has no end"), start + START.len())),
+            Extent::Open if self.ended => Some((Piece::Damaged("is cut short"), self.bytes.len())),
+            Extent::Open => None,
+        }
+    }
+}
+
+impl<R: Read + Send> Pieces for Plain<R> {
+    fn next(&mut self) -> io::Result<Option<Piece>> {
         loop {
-            let start = find_start(&self.bytes);
-            if let Some(start) = start
-                && let Some(length) = jpeg_length(&self.bytes[start..])
-            {
-                let name = format!("frame {} of {}", self.frames, self.path.display());
-                let picture = decode_jpeg(&self.bytes[start..start + length], &name)?;
-                self.bytes.drain(..start + length);
-                self.frames += 1;
-                return Ok(Some(recorded(self.frames - 1, picture)));
-            }
-            if self.ended {
-                return self.at_end(start);
-            }
-            if self.bytes.len() > MAX_FRAME {
-                return Err(self.fault(&format!("frame {} has no end", self.frames)));
-            }
-            if start.is_none() {
-                // A start may lie across two reads: keep its first bytes.
-                self.bytes.drain(..self.bytes.len().saturating_sub(START.len() - 1));
+            match find_start(&self.bytes) {
+                Some(start) => {
+                    if let Some((piece, end)) = self.piece(start) {
+                        self.bytes.drain(..end);
+                        return Ok(Some(piece));
+                    }
+                }
+                None if self.ended => return Ok(None),
+                // A start marker may span two reads: keep its first bytes.
+                None => drop(self.bytes.drain(..self.bytes.len().saturating_sub(START.len() - 1))),
             }
             self.read_more()?;
         }
     }
 }
 
-fn find_start(bytes: &[u8]) -> Option<usize> {
-    bytes.windows(START.len()).position(|window| window == START)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Write;
 
-    fn clip(frames: u8, between: &[u8]) -> Vec<u8> {
-        let mut bytes = between.to_vec();
-        for shade in 0..frames {
-            let picture = image::RgbImage::from_pixel(16, 8, image::Rgb([shade * 40; 3]));
-            image::codecs::jpeg::JpegEncoder::new(&mut bytes).encode_image(&picture).unwrap();
-            bytes.extend_from_slice(between);
-        }
+    /// A frame of one shade.
+    fn frame(shade: u8) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let picture = image::RgbImage::from_pixel(16, 8, image::Rgb([shade * 40; 3]));
+        image::codecs::jpeg::JpegEncoder::new(&mut bytes).encode_image(&picture).unwrap();
         bytes
     }
 
-    fn read(bytes: &[u8]) -> Result<Vec<Frame>> {
-        let mut file = tempfile::NamedTempFile::new().unwrap();
-        file.write_all(bytes).unwrap();
-        let mut source = MotionJpeg::open(file.path())?;
+    fn read(mut source: MotionJpeg) -> Result<(Vec<Frame>, MotionJpeg)> {
         let mut frames = Vec::new();
         while let Some(frame) = source.next()? {
             frames.push(frame);
         }
-        Ok(frames)
+        Ok((frames, source))
+    }
+
+    /// Number and shade of each frame.
+    type Shades = Vec<(u64, u8)>;
+
+    /// The frames of a plain clip; and what is said of the damage.
+    fn plain(bytes: Vec<u8>) -> Result<(Shades, Option<String>)> {
+        let (frames, source) = read(MotionJpeg::plain(io::Cursor::new(bytes), "clip"))?;
+        let shade = |frame: &Frame| (frame.picture.rgb()[0] + 20) / 40;
+        Ok((frames.iter().map(|frame| (frame.meta.sequence, shade(frame))).collect(), source.damage()))
     }
 
     #[test]
-    fn frames_come_in_order_with_or_without_a_container() {
-        for between in [&b""[..], b"00dc\x10\x00\x00\x00"] {
-            let frames = read(&clip(5, between)).unwrap();
-            assert_eq!(frames.len(), 5);
-            for (shade, frame) in frames.iter().enumerate() {
-                assert_eq!(frame.meta.sequence, shade as u64);
-                assert!(frame.picture.rgb()[0].abs_diff(40 * shade as u8) < 3);
-            }
+    fn frames_come_in_order_whatever_stands_between() {
+        for between in [&b""[..], b"--boundary\r\n\r\n"] {
+            let bytes = (0..5).flat_map(|shade| [between, &frame(shade)].concat()).collect();
+            let expected = (0..5).map(|shade| (shade.into(), shade)).collect();
+            assert_eq!(plain(bytes).unwrap(), (expected, None));
         }
     }
 
     #[test]
-    fn a_cut_clip_names_the_frame() {
-        let bytes = clip(3, b"");
-        let fault = read(&bytes[..bytes.len() - 9]).unwrap_err();
+    fn a_damaged_frame_is_skipped_with_its_number_and_said() {
+        let whole: Vec<Vec<u8>> = (0..4).map(frame).collect();
+        let cut = &whole[1][..whole[1].len() - 9];
+        // Cut in the middle of the clip: the next frame is not lost with it.
+        let (frames, said) = plain([&whole[0], cut, &whole[2], &whole[3]].concat()).unwrap();
+        assert_eq!(frames, [(0, 0), (2, 2), (3, 3)]);
+        assert_eq!(said.unwrap(), "1 damaged frame was skipped: frame 1 of clip is cut short");
+        // Cut at its end, as a recording is when the disk is full.
+        let (frames, said) = plain([&whole[0], &whole[2], &whole[1][..60]].concat()).unwrap();
+        assert_eq!(frames, [(0, 0), (1, 2)]);
+        assert!(said.unwrap().contains("frame 2 of clip is cut short"));
+        // A marker that is none.
+        let mut wrong = whole[1].clone();
+        let header = wrong.windows(2).position(|pair| pair == [0xff, 0xc0]).unwrap();
+        wrong[header + 4] = 77;
+        let (frames, said) = plain([&whole[0][..], &wrong, &wrong, &whole[2]].concat()).unwrap();
+        assert_eq!(frames, [(0, 0), (3, 2)]);
+        let said = said.unwrap();
+        assert!(said.starts_with("2 damaged frames were skipped; the first: cannot decode frame 1 of clip"), "{said}");
+    }
+
+    #[test]
+    fn a_clip_without_a_whole_frame_is_refused() {
+        let fault = plain(frame(1)[..60].to_vec()).unwrap_err();
         assert_eq!(fault.kind(), Kind::Input);
-        assert!(fault.to_string().contains("cut short in frame 2"), "{fault}");
-        assert!(read(b"no jpeg at all").unwrap_err().to_string().contains("no motion-JPEG frame"));
+        assert!(fault.to_string().contains("frame 0 of clip is cut short"), "{fault}");
+        assert!(plain(b"no jpeg at all".to_vec()).unwrap_err().to_string().contains("no motion-JPEG frame"));
     }
 }

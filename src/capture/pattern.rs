@@ -1,4 +1,4 @@
-//! A test picture instead of a camera: colour bars, and a light line that runs across them so that it is seen to move.
+//! A test picture instead of a camera: colour bars with a moving light line.
 
 use super::replay::Pace;
 use super::{Source, Step};
@@ -14,7 +14,7 @@ use std::time::Duration;
 const BARS: [[u8; 3]; 8] =
     [[191, 191, 191], [191, 191, 0], [0, 191, 191], [0, 191, 0], [191, 0, 191], [191, 0, 0], [0, 0, 191], [16, 16, 16]];
 
-/// Frames that the line takes to cross.
+/// Frames in which the line crosses the picture.
 const CROSSING: u64 = 90;
 
 pub struct Pattern {
@@ -53,7 +53,8 @@ impl Source for Pattern {
             return Ok(Step::NotYet);
         }
         let captured = Duration::from_secs(self.given) / self.rate;
-        let frame = Frame { meta: FrameMeta { sequence: self.given, captured }, picture: Arc::new(self.draw()) };
+        let frame =
+            Frame { meta: FrameMeta { source: 0, sequence: self.given, captured }, picture: Arc::new(self.draw()) };
         self.given += 1;
         Ok(Step::Frame(frame))
     }

@@ -1,5 +1,4 @@
-//! Recorded pictures played like a camera: at a steady rate, and from the beginning again where that is wanted. And any source's
-//! frames set upright.
+//! Plays recordings like a camera: at a steady rate, looped if wanted. Also rotates and mirrors the frames of any source.
 
 use super::{RECORDED_RATE, Source, Step};
 use crate::clock::Clock;
@@ -10,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// The times at which frames are due: `rate` a second, without drift. After a delay the count begins anew instead of hurrying.
+/// Paces frames at `rate` a second, without drift. After a delay it starts over instead of catching up.
 pub struct Pace {
     clock: Arc<dyn Clock>,
     token: Token,
@@ -25,7 +24,7 @@ impl Pace {
         Pace { clock, token, rate: rate.max(1), began, frames: 0 }
     }
 
-    /// Waits for the next frame's time. False when it is time to go.
+    /// Waits until the next frame is due. False if cancelled.
     pub fn wait(&mut self) -> bool {
         let due = self.began + Duration::from_secs(self.frames.into()) / self.rate;
         if self.clock.wait_until(&self.token, due) {
@@ -40,13 +39,16 @@ impl Pace {
     }
 }
 
-/// A recording as a camera.
+/// A recording, played like a camera.
 pub struct Replay {
     path: PathBuf,
     source: Box<dyn Source>,
     looped: bool,
     pace: Option<Pace>,
     given: u64,
+    /// Damaged frames in earlier passes over the recording.
+    corrupt: u64,
+    said: bool,
     spent: Duration,
 }
 
@@ -54,17 +56,22 @@ impl Replay {
     pub fn open(path: &Path, looped: bool, rate: Option<u32>, clock: Arc<dyn Clock>, token: Token) -> Result<Self> {
         let source = super::open_path(path, Some(RECORDED_RATE))?;
         let pace = rate.map(|rate| Pace::new(rate, clock, token));
-        Ok(Replay { path: path.into(), source, looped, pace, given: 0, spent: Duration::ZERO })
+        Ok(Replay { path: path.into(), source, looped, pace, given: 0, corrupt: 0, said: false, spent: Duration::ZERO })
     }
 
-    /// The next frame without regard to time; from the beginning again at the end.
+    /// The next frame, without waiting; starts over at the end if looped.
     fn following(&mut self) -> Result<Option<Frame>> {
         if let Some(frame) = self.source.next()? {
             return Ok(Some(frame));
         }
+        if let Some(words) = self.source.damage().filter(|_| !self.said) {
+            self.said = true;
+            log::warn!("{}: {words}", self.path.display());
+        }
         if !self.looped {
             return Ok(None);
         }
+        self.corrupt += self.source.corrupt();
         self.source = super::open_path(&self.path, Some(RECORDED_RATE))?;
         self.source.next()
     }
@@ -95,6 +102,10 @@ impl Source for Replay {
 
     fn spent(&self) -> Duration {
         self.spent
+    }
+
+    fn corrupt(&self) -> u64 {
+        self.corrupt + self.source.corrupt()
     }
 }
 
@@ -180,6 +191,15 @@ mod tests {
         let (began, mut next) = (clock.now(), || late.next().unwrap());
         (0..3).for_each(|_| drop(next()));
         assert_eq!(clock.now() - began, Duration::from_millis(500));
+    }
+
+    #[test]
+    fn damaged_frames_add_up_over_the_rounds() {
+        let (folder, clock, token) = (folder(), Arc::new(SimulatedClock::default()), Token::new());
+        std::fs::write(folder.path().join("100.png"), b"damaged").unwrap();
+        let mut source = Replay::open(folder.path(), true, None, clock, token).unwrap();
+        assert_eq!(shades(&mut source, 6), [10, 200, 10, 200, 10, 200]);
+        assert_eq!(source.corrupt(), 3);
     }
 
     #[test]

@@ -1,9 +1,9 @@
-//! Cameras that the kernel knows: Video4Linux, through the crate `linuxvideo`.
+//! Local cameras through Video4Linux (the crate `linuxvideo`).
 //!
-//! A buffer is copied out and given back at once, so that the driver never runs dry while a picture is decoded. Every wait is a
-//! poll with an end; frames that the driver marks as damaged, or that do not decode, are dropped and counted.
+//! A buffer is copied and requeued immediately, so that the driver always has buffers while a picture is decoded. Every wait is a
+//! poll with a time-out. Frames that the driver marks as damaged, or that do not decode, are dropped and counted.
 
-use super::jpeg::{decode_jpeg, with_tables};
+use super::jpeg::decode_jpeg;
 use super::location::{CameraSettings, PixelFormat};
 use super::{PATIENCE, Source, Step, yuv};
 use crate::fault::{Fault, Kind, Result};
@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Above this many pixels raw frames do not fit through USB 2 at 30 a second.
+/// With more pixels, 30 raw frames a second exceed the bandwidth of USB 2.
 const RAW_LIMIT: usize = 640 * 480;
 
 impl PixelFormat {
@@ -33,7 +33,7 @@ impl PixelFormat {
 
     fn from_fourcc(code: [u8; 4]) -> Option<Self> {
         match &code {
-            // Some drivers call it so.
+            // Some drivers use this code for the same format.
             b"JPEG" => Some(PixelFormat::Mjpg),
             _ => [PixelFormat::Mjpg, PixelFormat::Yuyv, PixelFormat::Nv12].into_iter().find(|one| one.fourcc() == code),
         }
@@ -53,14 +53,14 @@ pub struct V4l2 {
 }
 
 impl V4l2 {
-    /// Opens the camera and starts it. What was asked and what it gives is in the log.
+    /// Opens the camera and starts it. Logs the requested and the actual format.
     pub fn open(path: &Path, settings: &CameraSettings) -> Result<Self> {
         let path = &present(path);
         let fail = |verb: &str, error| device_fault(verb, path, error);
         let device = Device::open(path).map_err(|error| fail("open", error))?;
         if !device.supported_buf_types().contains(linuxvideo::BufTypes::VIDEO_CAPTURE) {
-            let text = format!("{} gives no plain video frames", path.display());
-            return Err(Fault::new(Kind::Unavailable, text).cure("see `vetrina cameras` for those that do"));
+            let text = format!("{} is no video capture device", path.display());
+            return Err(Fault::new(Kind::Unavailable, text).cure("`vetrina cameras` lists the capture devices"));
         }
         let asked = choose(path, &offered(&device), settings)?;
         let (width, height) = (settings.size.width as u32, settings.size.height as u32);
@@ -71,7 +71,7 @@ impl V4l2 {
         let Some(format) = PixelFormat::from_fourcc(got.pixel_format().as_fourcc()) else {
             return Err(no_format(path, &[got.pixel_format().to_string()]));
         };
-        // A camera that does not say its rate has one all the same.
+        // Some cameras do not report their rate.
         let rate = device.set_frame_interval(Fract::new(1, settings.rate)).ok().filter(|rate| rate.numerator() > 0);
         let rate = rate.map_or("its own rate".into(), |rate| {
             format!("{:.1} frames/s", f64::from(rate.denominator()) / f64::from(rate.numerator()))
@@ -95,7 +95,7 @@ impl V4l2 {
 
     fn decode(&self, bytes: &[u8]) -> Option<Picture> {
         match self.format {
-            PixelFormat::Mjpg => decode_jpeg(&with_tables(bytes), "a camera frame").ok(),
+            PixelFormat::Mjpg => decode_jpeg(bytes, "a camera frame").ok(),
             PixelFormat::Yuyv => yuv::yuyv(bytes, self.size, self.stride),
             PixelFormat::Nv12 => yuv::nv12(bytes, self.size, self.stride),
         }
@@ -123,7 +123,7 @@ impl Source for V4l2 {
             return Ok(Step::NotYet);
         };
         self.spent = start.elapsed();
-        let meta = FrameMeta { sequence: self.given, captured: Duration::ZERO };
+        let meta = FrameMeta { source: 0, sequence: self.given, captured: Duration::ZERO };
         self.given += 1;
         Ok(Step::Frame(Frame { meta, picture: Arc::new(picture) }))
     }
@@ -137,7 +137,7 @@ impl Source for V4l2 {
     }
 }
 
-/// Waits until something can be read, or an error waits to be. False when the time is over.
+/// Waits until the file is readable or in error. False on time-out.
 pub(super) fn wait_readable(file: &impl std::os::fd::AsFd, patience: Duration) -> io::Result<bool> {
     let timeout = Timespec { tv_sec: patience.as_secs() as i64, tv_nsec: patience.subsec_nanos().into() };
     let mut files = [PollFd::new(file, PollFlags::IN)];
@@ -148,14 +148,14 @@ pub(super) fn wait_readable(file: &impl std::os::fd::AsFd, patience: Duration) -
     }
 }
 
-/// The node itself, or, where a `/dev/videoN` has gone, the only camera that there is: one that was unplugged comes back under
+/// The node itself; or, if a `/dev/videoN` does not exist, the only camera present: a camera that was unplugged may return under
 /// another number.
 fn present(path: &Path) -> PathBuf {
     let numbered = path.to_string_lossy().starts_with("/dev/video");
     if numbered && !path.exists() {
         let cameras = list();
         if let [only] = &cameras[..] {
-            log::warn!("{} has gone: {} is used, the only camera there is", path.display(), only.path.display());
+            log::warn!("{} does not exist: using {}, the only camera present", path.display(), only.path.display());
             return only.path.clone();
         }
     }
@@ -167,8 +167,8 @@ fn offered(device: &Device) -> Vec<[u8; 4]> {
     device.formats(BufType::VIDEO_CAPTURE).filter_map(|format| Some(format.ok()?.pixel_format().as_fourcc())).collect()
 }
 
-/// The format to ask for: the one that is configured, or the first that suits the size. A camera that lists nothing is asked all
-/// the same.
+/// The format to request: the configured one, or the first suitable for the size. A camera that lists no formats is asked
+/// anyway.
 fn choose(path: &Path, offered: &[[u8; 4]], settings: &CameraSettings) -> Result<PixelFormat> {
     use PixelFormat::{Mjpg, Nv12, Yuyv};
     let large = settings.size.width * settings.size.height > RAW_LIMIT;
@@ -183,7 +183,7 @@ fn choose(path: &Path, offered: &[[u8; 4]], settings: &CameraSettings) -> Result
 }
 
 fn no_format(path: &Path, offered: &[String]) -> Fault {
-    let text = format!("{} gives {}, none of MJPG, YUYV and NV12", path.display(), offered.join(", "));
+    let text = format!("{} offers {}, but none of MJPG, YUYV and NV12", path.display(), offered.join(", "));
     Fault::new(Kind::Unavailable, text).cure("use another camera, or `csi://0` for one on the board's own connector")
 }
 
@@ -195,7 +195,7 @@ fn device_fault(verb: &str, path: &Path, error: io::Error) -> Fault {
     let cure = match error.kind() {
         io::ErrorKind::NotFound => "plug the camera in, or see `vetrina cameras`",
         io::ErrorKind::PermissionDenied => "add this user to the group video",
-        io::ErrorKind::ResourceBusy => "end the other program that uses the camera",
+        io::ErrorKind::ResourceBusy => "close the other program that uses the camera",
         _ => "see `vetrina cameras`; plug the camera in again",
     };
     Fault::new(Kind::Unavailable, format!("cannot {verb} the camera {}", path.display())).cause(error).cure(cure)
@@ -213,7 +213,7 @@ pub struct CameraInfo {
     pub formats: Vec<(String, Option<Size>)>,
 }
 
-/// The cameras that give plain video frames, by their number.
+/// The video capture devices, by number.
 pub fn list() -> Vec<CameraInfo> {
     let Ok(entries) = std::fs::read_dir("/dev") else { return Vec::new() };
     let number = |path: &Path| path.file_name()?.to_str()?.strip_prefix("video")?.parse::<u32>().ok();
@@ -288,7 +288,7 @@ mod tests {
         assert_eq!(choose(&[b"JPEG"], 640, None).unwrap(), PixelFormat::Mjpg);
         assert_eq!(choose(&[], 640, None).unwrap(), PixelFormat::Yuyv);
         let fault = choose(&[b"RG10"], 640, None).unwrap_err().to_string();
-        assert!(fault.contains("/dev/video9 gives RG10"), "{fault}");
+        assert!(fault.contains("/dev/video9 offers RG10"), "{fault}");
     }
 
     #[test]

@@ -1,10 +1,10 @@
-//! Luma and chroma to RGB, as BT.601 has it with studio range: what USB cameras send and what GStreamer gives by default.
+//! YUV to RGB by BT.601 with studio range: what USB cameras send and the default of GStreamer.
 
 use crate::frame::Picture;
 use crate::geometry::Size;
 
-/// YUYV: two pixels in four bytes, luma and chroma in turn. `stride` is the length of a row in bytes. `None` where the buffer is
-/// too short for `size`, or the width odd.
+/// YUYV: two pixels in four bytes, luma and chroma alternating. `stride` is the length of a row in bytes. `None` if the buffer is
+/// too short for `size`, or the width is odd.
 pub fn yuyv(bytes: &[u8], size: Size, stride: usize) -> Option<Picture> {
     let row = 2 * size.width;
     if !fits(bytes, size.height, row, stride) || !size.width.is_multiple_of(2) {
@@ -21,8 +21,8 @@ pub fn yuyv(bytes: &[u8], size: Size, stride: usize) -> Option<Picture> {
     Some(Picture::new(size, rgb))
 }
 
-/// NV12: a plane of luma, then one of chroma at half the size each way. `None` where the buffer is too short for `size`, or a
-/// side odd.
+/// NV12: a plane of luma, then one of chroma at half the resolution. `None` if the buffer is too short for `size`, or a side is
+/// odd.
 pub fn nv12(bytes: &[u8], size: Size, stride: usize) -> Option<Picture> {
     let (luma_length, even) = (stride.checked_mul(size.height)?, size.width.is_multiple_of(2));
     let (luma, chroma) = (bytes.get(..luma_length)?, bytes.get(luma_length..)?);
@@ -45,7 +45,7 @@ pub fn nv12(bytes: &[u8], size: Size, stride: usize) -> Option<Picture> {
     Some(Picture::new(size, rgb))
 }
 
-/// Whether `rows` rows of `row` bytes stand in `bytes` at `stride`. The last row need not be padded.
+/// Whether `bytes` holds `rows` rows of `row` bytes at `stride`. The last row need not be padded.
 fn fits(bytes: &[u8], rows: usize, row: usize, stride: usize) -> bool {
     let needed =
         rows.checked_sub(1).and_then(|rows| rows.checked_mul(stride)).and_then(|length| length.checked_add(row));
@@ -72,7 +72,7 @@ impl Chroma {
 mod tests {
     use super::*;
 
-    /// Luma, u, v and the colour that they are, from BT.601's own numbers.
+    /// Luma, u, v and the corresponding colour, from BT.601.
     const COLOURS: [([u8; 3], [u8; 3]); 6] = [
         ([16, 128, 128], [0, 0, 0]),
         ([235, 128, 128], [255, 255, 255]),

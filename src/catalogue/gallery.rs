@@ -150,6 +150,11 @@ impl Gallery {
         self.products.len()
     }
 
+    /// The product of a row.
+    pub fn product(&self, row: usize) -> usize {
+        self.products[row] as usize
+    }
+
     /// All rows, `embedding()` values each.
     pub fn matrix(&self) -> &[f32] {
         &self.matrix

@@ -3,12 +3,14 @@
 //! Reading order: [`product`] (plain values), `schema*.sql` and [`store`] (the SQLite file), [`records`] (list, show, remove,
 //! export), [`check`], [`feed`] (any format's bytes to products, pure), [`region`] (what
 //! a product's texts say that it covers), [`images`] (a feed's link to a file), [`import`] with `rows` and
-//! [`report`] (all or nothing), [`history`] (generations and the way back), [`settings`] (what an import was told), [`gallery`] with `shortlist` and [`kernel`] (exact search, pure arithmetic), [`index`] (a
-//! gallery loaded from a store), [`price`] and [`stock`] (what is said of a product now), [`update`] (prices and stock between two
-//! imports).
+//! [`report`] (all or nothing), [`history`] (generations and the way back), [`settings`] (what an import was told), [`gallery`]
+//! with `shortlist` and [`kernel`] (exact search, pure arithmetic), [`index`] (a gallery loaded from a store), [`calibration`]
+//! (how well a match must be to be called likely), [`price`] and [`stock`] (what is said of a product now), [`update`] (prices
+//! and stock between two imports).
 //!
 //! The only module that names rusqlite. It knows neither network nor camera: whoever imports brings the descriptors.
 
+pub mod calibration;
 pub mod check;
 pub mod feed;
 pub mod gallery;
@@ -30,6 +32,7 @@ pub mod stock;
 pub mod store;
 pub mod update;
 
+pub use calibration::Calibration;
 pub use check::CheckReport;
 pub use feed::{ColumnMap, Feed, parse as parse_feed};
 pub use gallery::{Gallery, Hit};

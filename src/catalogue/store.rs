@@ -4,7 +4,10 @@ use super::product::ModelStamp;
 use crate::fault::{Fault, Kind, Result};
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior};
 use std::fs::File;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -24,6 +27,8 @@ const DAMAGED: &str = "restore it from a copy, or delete it and import the feed 
 pub struct Catalogue {
     pub(super) connection: Connection,
     pub(super) path: PathBuf,
+    /// SQLite takes the file for one that never changes: it lies where it cannot be written.
+    immutable: bool,
 }
 
 /// What the first bytes of a file say about it.
@@ -35,13 +40,17 @@ enum Probe {
 }
 
 impl Catalogue {
-    /// Opens an existing catalogue for reading and writing. A file that is none is left untouched.
+    /// Opens an existing catalogue for reading and writing; for reading alone where its folder cannot be written. A file that is
+    /// none is left untouched.
     ///
     /// # Errors
     /// [`Kind::Catalogue`] for a missing, foreign, damaged or newer file; [`Kind::Busy`] where another process has locked it.
     pub fn open(path: &Path) -> Result<Self> {
         match probe(path)? {
-            Probe::Catalogue => Self::connect(path, false),
+            Probe::Catalogue => match Self::connect(path, false) {
+                Err(fault) if fault.kind() == Kind::Storage => Self::connect_immutable(path, fault),
+                opened => opened,
+            },
             Probe::Missing => Err(Fault::new(Kind::Catalogue, format!("there is no catalogue at {}", path.display()))
                 .cure(format!("make one with `{}`", import_command(path)))),
             Probe::Empty => Err(Fault::new(Kind::Catalogue, format!("{} is empty, not a catalogue", path.display()))
@@ -70,7 +79,7 @@ impl Catalogue {
     pub fn in_memory() -> Result<Self> {
         let path = PathBuf::from(":memory:");
         let connection = Connection::open_in_memory().map_err(|error| sql_fault(&path, "open", error))?;
-        let mut catalogue = Catalogue { connection, path };
+        let mut catalogue = Catalogue { connection, path, immutable: false };
         catalogue.prepare(true)?;
         Ok(catalogue)
     }
@@ -96,8 +105,29 @@ impl Catalogue {
             flags |= OpenFlags::SQLITE_OPEN_CREATE;
         }
         let connection = Connection::open_with_flags(path, flags).map_err(|error| sql_fault(path, "open", error))?;
-        let mut catalogue = Catalogue { connection, path: path.to_owned() };
+        let mut catalogue = Catalogue { connection, path: path.to_owned(), immutable: false };
         catalogue.prepare(create)?;
+        Ok(catalogue)
+    }
+
+    /// Opens a catalogue that could not be opened for writing, because of `fault`. Even to read one, SQLite keeps a file beside
+    /// it, unless it is told that nobody changes it.
+    fn connect_immutable(path: &Path, fault: Fault) -> Result<Self> {
+        let journal = beside(path, "-wal");
+        if std::fs::metadata(&journal).is_ok_and(|file| file.len() > 0) {
+            let text = format!(
+                "cannot read the catalogue {}: its newest changes are in {} still, and this user cannot write there",
+                path.display(),
+                journal.display()
+            );
+            let cure = format!("run `vetrina catalogue check --db {}` as a user who can write there", path.display());
+            return Err(Fault::new(Kind::Storage, text).cure(cure));
+        }
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+        // What cannot be read either is reported as it was.
+        let Ok(connection) = Connection::open_with_flags(immutable_uri(path), flags) else { return Err(fault) };
+        let mut catalogue = Catalogue { connection, path: path.to_owned(), immutable: true };
+        catalogue.prepare(false)?;
         Ok(catalogue)
     }
 
@@ -122,6 +152,9 @@ impl Catalogue {
         }
         if version < MIGRATIONS.len() as i64 {
             self.migrate()?;
+        }
+        if self.immutable {
+            return Ok(());
         }
         // Reads no page where the file is in this mode already.
         self.connection
@@ -150,7 +183,15 @@ impl Catalogue {
 
     /// Changes whenever another connection has changed the file: a running mirror then loads its index anew.
     pub fn data_version(&self) -> Result<i64> {
-        self.pragma_i64("data_version")
+        if self.immutable { file_version(&self.path) } else { self.pragma_i64("data_version") }
+    }
+
+    /// Moves what the write-ahead log holds into the file and empties the log. A running mirror keeps the log in existence, and if
+    /// somebody puts another file in this one's place, SQLite would apply the old log to it. While another process reads or writes,
+    /// the log stays as it is.
+    pub fn checkpoint(&self) {
+        // Nothing is lost where it fails.
+        let _ = self.connection.query_row("pragma wal_checkpoint(truncate)", [], |_| Ok(()));
     }
 
     /// The model that embedded this catalogue; `None` before the first import.
@@ -206,6 +247,35 @@ pub(super) fn read_stamp(connection: &Connection) -> rusqlite::Result<Option<Mod
             })
         })
         .optional()
+}
+
+/// Changes when somebody else, who can write there, changes the file or puts another in its place.
+fn file_version(path: &Path) -> Result<i64> {
+    let file = std::fs::metadata(path).map_err(|error| Fault::io(Kind::Catalogue, "read", path, error))?;
+    let mut hasher = DefaultHasher::new();
+    (file.ino(), file.len(), file.mtime(), file.mtime_nsec()).hash(&mut hasher);
+    Ok(hasher.finish() as i64)
+}
+
+/// `shop.db-wal` beside `shop.db`.
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
+}
+
+/// The path as SQLite's URI for a file that does not change.
+fn immutable_uri(path: &Path) -> String {
+    let mut uri = String::from("file:");
+    // An absolute path has an authority before it, if an empty one.
+    uri.push_str(if path.is_absolute() { "//" } else { "" });
+    for byte in path.as_os_str().as_bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' => uri.push(char::from(*byte)),
+            _ => uri.push_str(&format!("%{byte:02x}")),
+        }
+    }
+    uri + "?immutable=1"
 }
 
 /// The command that cures a missing or foreign catalogue.
@@ -268,4 +338,29 @@ pub(super) fn sql_fault(path: &Path, verb: &str, error: rusqlite::Error) -> Faul
         _ => (Kind::Catalogue, "SQLite refused", "run `vetrina catalogue check`"),
     };
     Fault::new(kind, format!("cannot {verb} the catalogue {}: {what}", path.display())).cause(error).cure(cure)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_that_cannot_write_notices_a_change_all_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("shop.db");
+        drop(Catalogue::create_or_open(&path).unwrap());
+        let reader = Catalogue::connect_immutable(&path, Fault::new(Kind::Storage, "no")).unwrap();
+        let before = reader.data_version().unwrap();
+        assert_eq!(reader.data_version().unwrap(), before);
+        assert!(reader.connection.execute_batch("create table another (x)").is_err());
+        let writer = Connection::open(&path).unwrap();
+        writer.execute_batch("create table other (x); pragma wal_checkpoint(truncate)").unwrap();
+        assert_ne!(reader.data_version().unwrap(), before);
+    }
+
+    #[test]
+    fn a_path_is_a_path_in_a_uri_too() {
+        assert_eq!(immutable_uri(Path::new("a b/?#%.db")), "file:a%20b/%3f%23%25.db?immutable=1");
+        assert_eq!(immutable_uri(Path::new("/a.db")), "file:///a.db?immutable=1");
+    }
 }

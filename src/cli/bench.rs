@@ -46,7 +46,7 @@ pub struct BenchArgs {
     /// With --live: clip that is played as the camera [default: the demo's first]
     #[arg(long, value_name = "FILE", requires = "live")]
     pub clip: Option<PathBuf>,
-    /// With --live: frames a second of the clip
+    /// With --live: frames per second of the clip
     #[arg(long, default_value_t = RECORDED_RATE, value_parser = clap::value_parser!(u32).range(1..=240))]
     pub rate: u32,
     /// With --live: seconds to measure, after a short warm-up
@@ -62,11 +62,10 @@ const GARMENTS: usize = 8;
 const WARM_UP: u32 = 3;
 /// The stages of a frame, in its way: the rows of the table, here and in docs/tensorrt.md. What a backend does not do by itself
 /// has a row all the same, so that tables of several can be laid side by side.
-const ROWS: [&str; 14] = [
+const ROWS: [&str; 13] = [
     "decode",
     "letterbox",
     "trunk",
-    "pyramid",
     "proposals",
     "roi_align 7x7",
     "box_head",
@@ -95,7 +94,7 @@ impl Source for Again {
         }
         self.left -= 1;
         self.given += 1;
-        let meta = FrameMeta { sequence: self.given, captured: Duration::from_millis(66 * self.given) };
+        let meta = FrameMeta { source: 0, sequence: self.given, captured: Duration::from_millis(66 * self.given) };
         Ok(Some(Frame { meta, picture: Arc::new(decode_picture(&self.jpeg, "the frame to measure with")?) }))
     }
 }

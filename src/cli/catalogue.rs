@@ -160,8 +160,7 @@ fn import(args: &ImportArgs) -> Result<()> {
         machine::step_back();
     }
     let mut progress = ImportProgressBar::new(args.progress);
-    let request = args.request()?;
-    let work = || import::import(&request, &places::model(&args.model)?, |step| progress.show(step));
+    let work = || import::import(&args.request()?, &places::model(&args.model)?, |step| progress.show(step));
     let Some(report) = args.progress.conclude(work)? else { return Ok(()) };
     if args.json {
         return print(&json(&report)?);

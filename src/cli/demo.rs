@@ -14,6 +14,7 @@ use crate::display::window::WindowPanel;
 use crate::fault::{Fault, Kind, Result};
 use crate::geometry::Size;
 use crate::metrics::StageTimes;
+use crate::pipeline::close_ups::{CLOSE_UPS_A_FRAME, CloseUps};
 use crate::pipeline::import::{ImportRequest, import};
 use crate::pipeline::matcher::Matcher;
 use crate::pipeline::recognizer::Recognizer;
@@ -64,7 +65,7 @@ impl Moments {
         let worth = scene.matches.iter().filter_map(|matched| {
             // Matches stay for a while: the moment is the one in which their garment is seen best.
             let size = scene.garments[matched.garment].bounds.area().sqrt();
-            Some(size * (1.0 + matched.cards.first()?.sure))
+            Some(size * (1.0 + f32::from(u8::from(matched.cards.first()?.likely))))
         });
         let worth: f32 = worth.sum();
         if worth > self.matches.as_ref().map_or(0.0, |(best, _)| *best) {
@@ -92,7 +93,12 @@ pub fn run(args: &DemoArgs) -> Result<()> {
     let mut workers = frame_workers(Recognizer::load(&model)?.at_most(GARMENTS));
     let matcher = Matcher::load(Catalogue::open(&db)?, workers[0].manifest())?;
     let settings = PipelineSettings { shop_name: "Bottega Vetrina".into(), ..PipelineSettings::default() };
-    let mut pipeline = SequentialPipeline::new(workers[0].aggregator(), matcher, settings);
+    let mut pipeline = SequentialPipeline::new(
+        workers[0].aggregator(),
+        CloseUps::new(&workers[0], CLOSE_UPS_A_FRAME),
+        matcher,
+        settings,
+    );
     let mut window = args.window.then(|| WindowPanel::open("vetrina", Size::new(540, 960))).transpose()?;
     let mut times = StageTimes::default();
     let mut table = Table::new(&["clip", "garment", ">frames", "first", "second", "third"]);

@@ -5,7 +5,7 @@ use super::table::print;
 use crate::capture::camera::{self, shown};
 use crate::capture::{Source, Step};
 use crate::catalogue::Catalogue;
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{self, Clock, SystemClock};
 use crate::config::{Config, DEFAULT_PATH};
 use crate::display::open;
 use crate::fault::{Fault, Kind, Result};
@@ -67,6 +67,7 @@ pub fn run(args: &DoctorArgs) -> Result<()> {
     findings.add("backend", manifest.as_ref().map_err(copy).and_then(|manifest| backend(&config, manifest)));
     findings.add("catalogue", catalogue(&config.catalogue.file, manifest.as_ref().ok()));
     findings.add("disk", disk(&config.catalogue.file));
+    findings.add("time", clock::check_time_zone().map(|()| clock::time_of_day()));
     let board = Board::read(&config.heat.sysfs);
     findings.add("temperature", temperature(&board));
     findings.add("throttling", throttling(&board));

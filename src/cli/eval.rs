@@ -13,10 +13,11 @@ use crate::evaluation::Cache;
 use crate::evaluation::cached_recognizer::CachedRecognizer;
 use crate::evaluation::noise::Noise;
 use crate::fault::{Fault, Kind, Result};
-use crate::network::RunsOn;
+use crate::pipeline::recognizer::Recognizer;
 use crate::pipeline::workers::frame_workers;
 use clap::{ArgGroup, Args, ValueEnum};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 
 /// Measure how well a model finds what people wear
@@ -95,11 +96,8 @@ impl NoiseChoice {
 
 pub fn run(args: &EvalArgs) -> Result<()> {
     let recognizer = args.backend.load(&args.model)?;
-    // What another backend saw is not what this one sees.
-    let runs_on = Some(recognizer.runs_on()).filter(|runs_on| **runs_on != RunsOn::cpu());
-    let on = runs_on.map_or(String::new(), |runs_on| format!(" {}", runs_on.name));
     let cache = match &args.cache {
-        Some(folder) => Cache::open(folder, &format!("{}{on}", recognizer.manifest().descriptor_hash))?,
+        Some(folder) => Cache::open(folder, &basis(&recognizer)?)?,
         None => Cache::none(),
     };
     let mut recognizer = CachedRecognizer::new(frame_workers(recognizer), cache);
@@ -109,6 +107,22 @@ pub fn run(args: &EvalArgs) -> Result<()> {
         // clap sees to it that one of the two is given.
         _ => Err(Fault::new(Kind::Usage, "give --data with --annotations, or --pairs with --gallery")),
     }
+}
+
+/// All that what is seen depends on beside the picture: the model, what it runs on and in which precision, and the arithmetic,
+/// which is this very program.
+fn basis(recognizer: &Recognizer) -> Result<String> {
+    let program = std::env::current_exe()
+        .and_then(std::fs::read)
+        .map_err(|error| Fault::io(Kind::Internal, "read", Path::new("this program"), error))?;
+    let program: String = Sha256::digest(program).iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(format!(
+        "model {}\nruns on {}\nprogram {} {program} {}",
+        recognizer.manifest().descriptor_hash,
+        recognizer.runs_on().in_full(),
+        env!("CARGO_PKG_VERSION"),
+        std::env::consts::ARCH
+    ))
 }
 
 /// Writes the figures where `--json` says.

@@ -1,11 +1,14 @@
 //! `vetrina inspect`: all that the network sees in a picture.
 
 use super::backend::BackendArgs;
+use super::places;
 use super::table::{Table, json, print};
 use crate::capture::read_picture;
 use crate::fault::{Fault, Kind, Result};
 use crate::frame::Picture;
 use crate::metrics::StageTimes;
+use crate::network::manifest::GraphName;
+use crate::network::{Graphs, Manifest, ProgramPlan, StepCost};
 use crate::pipeline::tracking::class_label;
 use crate::seam::Detection;
 use clap::Args;
@@ -17,7 +20,8 @@ use std::path::{Path, PathBuf};
 #[derive(Args, Clone, Debug)]
 pub struct InspectArgs {
     /// JPEG, PNG or WebP
-    pub picture: PathBuf,
+    #[arg(required_unless_present = "plan")]
+    pub picture: Option<PathBuf>,
     /// Model folder [default: the shipped one]
     #[arg(long, value_name = "DIR")]
     pub model: Option<PathBuf>,
@@ -29,10 +33,17 @@ pub struct InspectArgs {
     /// Write the picture with its boxes as PNG
     #[arg(long, value_name = "FILE")]
     pub draw: Option<PathBuf>,
+    /// Show instead what runs where on the CPU: every step of every graph, its time and speed
+    #[arg(long, conflicts_with_all = ["picture", "draw"])]
+    pub plan: bool,
 }
 
+/// Runs of which a plan shows each step's least time.
+const ROUNDS: usize = 20;
+
 pub fn run(args: &InspectArgs) -> Result<()> {
-    let picture = read_picture(&args.picture)?;
+    let Some(path) = &args.picture else { return plan(args) };
+    let picture = read_picture(path)?;
     let mut recognizer = args.backend.load(&args.model)?;
     let detections = recognizer.recognize(&picture, &mut StageTimes::default())?;
     if let Some(path) = &args.draw {
@@ -45,13 +56,51 @@ pub fn run(args: &InspectArgs) -> Result<()> {
     let size = picture.size();
     let found: Vec<_> = detections.iter().map(|detection| detection_json(detection, classes)).collect();
     print(&json(&json!({
-        "picture": args.picture.display().to_string(),
+        "picture": path.display().to_string(),
         "width": size.width,
         "height": size.height,
         "model": recognizer.manifest().name,
         "descriptor_hash": recognizer.manifest().descriptor_hash,
         "detections": found,
     }))?)
+}
+
+/// What runs where, graph by graph.
+fn plan(args: &InspectArgs) -> Result<()> {
+    let manifest = Manifest::load(&places::model(&args.model)?)?;
+    let mut all = Vec::new();
+    for graph in GraphName::ALL {
+        let engine = Graphs::load_graph(&manifest.graph_path(graph))?;
+        all.push((graph.name(), engine.plan(ROUNDS).unwrap_or_default()));
+    }
+    if args.json {
+        let graphs: Vec<_> = all.iter().map(|(name, plan)| plan_json(name, plan)).collect();
+        return print(&json(&json!({ "model": manifest.name, "graphs": graphs }))?);
+    }
+    print(&all.iter().map(|(name, plan)| plan_text(name, plan)).collect::<Vec<_>>().join("\n\n"))
+}
+
+fn plan_json(name: &str, plan: &ProgramPlan) -> serde_json::Value {
+    let step = |step: &StepCost| json!({ "node": step.name, "step": step.kind, "ms": step.seconds * 1e3, "multiply_adds": step.products });
+    json!({ "graph": name, "steps": plan.steps.iter().map(step).collect::<Vec<_>>(), "tract": plan.by_tract })
+}
+
+fn plan_text(name: &str, plan: &ProgramPlan) -> String {
+    let sum = plan.steps.iter().fold((0.0, 0), |sum, step| (sum.0 + step.seconds, sum.1 + step.products));
+    let speed = |products: usize, seconds: f64| {
+        if products == 0 { "-".to_owned() } else { format!("{:.1}", products as f64 / seconds / 1e9) }
+    };
+    let mut table = Table::new(&["step", ">ms", ">GMAC/s", "last node"]);
+    for step in &plan.steps {
+        let (ms, speed) = (format!("{:.3}", step.seconds * 1e3), speed(step.products, step.seconds));
+        table.row([step.kind.clone(), ms, speed, step.name.clone()]);
+    }
+    table.row(["all steps".to_owned(), format!("{:.3}", sum.0 * 1e3), speed(sum.1, sum.0), String::new()]);
+    let tract = match plan.by_tract.len() {
+        0 => String::new(),
+        count => format!("\n{count} operators run by tract: {}", plan.by_tract.join(", ")),
+    };
+    format!("{name}\n{}{tract}", table.render())
 }
 
 fn detection_json(detection: &Detection, classes: &[String]) -> serde_json::Value {

@@ -2,6 +2,7 @@
 
 use crate::tail::Tail;
 use log::{Level, LevelFilter, Log, Metadata, Record};
+use std::io::Write;
 use std::sync::Arc;
 
 struct Stderr {
@@ -25,11 +26,13 @@ impl Log for Stderr {
             Level::Debug | Level::Trace => (7, "debug"),
         };
         self.tail.add(word, &record.args().to_string());
-        if self.journald {
-            eprintln!("<{priority}>{}", record.args());
+        let line = if self.journald {
+            format!("<{priority}>{}\n", record.args())
         } else {
-            eprintln!("{word}: {}", record.args());
-        }
+            format!("{word}: {}\n", record.args())
+        };
+        // A full disk, or a reader that is gone, must not stop the mirror; `eprintln` would panic.
+        let _ = std::io::stderr().write_all(line.as_bytes());
     }
 
     fn flush(&self) {}

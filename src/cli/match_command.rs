@@ -9,7 +9,8 @@ use crate::fault::Result;
 use crate::metrics::StageTimes;
 use crate::pipeline::aggregator::Aggregator;
 use crate::pipeline::clip_tracks::{BEGIN_SCORE, ClipTracks, GarmentTrack, MIN_FRAMES};
-use crate::pipeline::matcher::{Match, Matcher};
+use crate::pipeline::close_ups::CloseUps;
+use crate::pipeline::matcher::{Match, Matcher, Verdict};
 use crate::pipeline::recognizer::Recognizer;
 use crate::pipeline::tracking::{class_label, tracker_from};
 use crate::pipeline::workers::{frame_workers, recognize_in_order};
@@ -50,6 +51,13 @@ struct GarmentAnswer<'r> {
     matches: Vec<Match>,
 }
 
+impl GarmentAnswer<'_> {
+    /// What a mirror would say of the garment: that of its best match.
+    fn verdict(&self) -> Verdict {
+        self.matches.first().map_or(Verdict::None, |best| best.verdict)
+    }
+}
+
 pub fn run(args: &MatchArgs) -> Result<()> {
     let catalogue = Catalogue::open(&args.catalogue)?;
     let mut recognizers = frame_workers(args.backend.load(&args.model)?);
@@ -57,11 +65,11 @@ pub fn run(args: &MatchArgs) -> Result<()> {
     let mut aggregator = recognizers[0].aggregator();
     let mut objects = Vec::new();
     for input in &args.inputs {
-        let tracks = track(input, &mut recognizers)?;
+        let (tracks, damaged) = track(input, &mut recognizers)?;
         let answers = answer(&tracks, &mut aggregator, &matcher, args)?;
         let classes = &recognizers[0].manifest().classes;
         if args.json {
-            objects.push(input_json(input, &answers, classes));
+            objects.push(input_json(input, &answers, classes, damaged));
         } else {
             print(&input_text(input, &answers, classes))?;
         }
@@ -73,21 +81,25 @@ pub fn run(args: &MatchArgs) -> Result<()> {
     Ok(())
 }
 
-/// Tracks the garments of an input from its first frame to its last.
-fn track(input: &str, recognizers: &mut [Recognizer]) -> Result<ClipTracks> {
+/// Tracks the garments of an input from its first frame to its last; with them, how many frames are damaged and were skipped.
+fn track(input: &str, recognizers: &mut [Recognizer]) -> Result<(ClipTracks, u64)> {
     let mut source = capture::open(input)?;
     let bar = source.frames().map_or_else(ProgressBar::no_length, |frames| ProgressBar::new(frames as u64));
     let mut tracker = tracker_from(recognizers[0].manifest(), BEGIN_SCORE);
+    let mut close_ups = CloseUps::new(&recognizers[0], usize::MAX);
     let mut tracks = ClipTracks::default();
-    recognize_in_order(source.as_mut(), recognizers, |frame, detections, _| {
+    recognize_in_order(source.as_mut(), recognizers, |frame, detections, times| {
         let detections = Detections { meta: frame.meta, size: frame.picture.size(), detections };
         tracker.update(detections);
+        if let Some(close_ups) = &mut close_ups {
+            close_ups.update(&mut tracker, &frame, usize::MAX, times)?;
+        }
         tracks.observe(tracker.tracks());
         bar.inc(1);
         Ok(())
     })?;
     bar.finish_and_clear();
-    Ok(tracks)
+    Ok((tracks, source.corrupt()))
 }
 
 fn answer<'r>(
@@ -105,7 +117,7 @@ fn answer<'r>(
     Ok(answers)
 }
 
-fn input_json(input: &str, answers: &[GarmentAnswer], classes: &[String]) -> Value {
+fn input_json(input: &str, answers: &[GarmentAnswer], classes: &[String], damaged: u64) -> Value {
     let garments: Vec<Value> = answers
         .iter()
         .map(|answer| {
@@ -123,6 +135,7 @@ fn input_json(input: &str, answers: &[GarmentAnswer], classes: &[String]) -> Val
                         "price": found.product.price,
                         "location": found.product.location,
                         "score": found.score,
+                        "verdict": found.verdict,
                         "rank": place + 1,
                     })
                 })
@@ -132,18 +145,19 @@ fn input_json(input: &str, answers: &[GarmentAnswer], classes: &[String]) -> Val
                 "score": answer.garment.score,
                 "box": answer.garment.bounds.corners(),
                 "frames": answer.garment.frames(),
+                "verdict": answer.verdict(),
                 "matches": matches,
             })
         })
         .collect();
-    json!({ "input": input, "garments": garments })
+    json!({ "input": input, "damaged_frames": damaged, "garments": garments })
 }
 
 fn input_text(input: &str, answers: &[GarmentAnswer], classes: &[String]) -> String {
     if answers.is_empty() {
         return format!("{input}: no garment found");
     }
-    let mut table = Table::new(&["garment", ">frames", ">rank", "id", "title", ">score"]);
+    let mut table = Table::new(&["garment", ">frames", ">rank", "id", "title", ">score", "verdict"]);
     for answer in answers {
         for (place, found) in answer.matches.iter().enumerate() {
             let first = place == 0;
@@ -154,6 +168,7 @@ fn input_text(input: &str, answers: &[GarmentAnswer], classes: &[String]) -> Str
                 found.product.id.clone(),
                 found.product.title.clone(),
                 format!("{:.3}", found.score),
+                found.verdict.name().into(),
             ]);
         }
     }

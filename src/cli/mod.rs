@@ -1,4 +1,4 @@
-//! The command line: one file a command; the only place that prints to stdout.
+//! The command line: one file per command; the only place that prints to stdout.
 
 pub mod backend;
 pub mod bench;

@@ -145,6 +145,7 @@ impl Announcement {
             shop: self.shop.clone(),
             camera,
             garments: Vec::new(),
+            max_garments: 0,
             matches: Vec::new(),
             recording: true,
             status: StatusLine { text: format!("recording, {left} s left"), ..StatusLine::default() },

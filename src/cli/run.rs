@@ -1,12 +1,13 @@
 //! `vetrina run`: the appliance, from camera to screen, until it is stopped.
 
 use super::places;
+use crate::clock;
 use crate::config::{Config, DEFAULT_PATH};
 use crate::fault::Result;
 use crate::live::{Live, LiveSettings};
 use crate::shutdown::Signals;
 use crate::tail::Tail;
-use crate::web::Server;
+use crate::web::{Server, WebSettings};
 use clap::Args;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,19 +23,30 @@ pub struct RunArgs {
 /// `tail`: the log's last lines, for the page.
 pub fn run(args: &RunArgs, tail: Arc<Tail>) -> Result<()> {
     let config = Config::load(&args.config)?;
+    if let Err(fault) = clock::check_time_zone() {
+        log::warn!("{fault}");
+    }
     let settings = live_settings(&config)?;
     let web = config.web(&settings.model);
     let mut signals = Signals::take_over()?;
-    let path = args.config.clone();
-    let reread = move || reread(&path);
+    let (path, started) = (args.config.clone(), web.clone());
+    let reread = move || reread(&path, started.as_ref());
     let live = Live::start(settings, Arc::new(reread))?;
     // Ends with this function, after the stages.
     let _server = web.map(|settings| Server::start(&settings, live.links(), tail)).transpose()?;
     live.run(|patience| signals.wait(patience))
 }
 
-fn reread(path: &Path) -> Result<LiveSettings> {
-    live_settings(&Config::load(path)?)
+/// The configuration as it is now; the page goes on as it `started`.
+fn reread(path: &Path, started: Option<&WebSettings>) -> Result<LiveSettings> {
+    let config = Config::load(path)?;
+    let settings = live_settings(&config)?;
+    if config.web(&settings.model).as_ref() != started {
+        log::warn!(
+            "what has changed under [web] or in catalogue.images takes effect when the program is started again"
+        );
+    }
+    Ok(settings)
 }
 
 fn live_settings(config: &Config) -> Result<LiveSettings> {

@@ -1,5 +1,5 @@
-//! Pixels in memory, XRGB8888: what every panel takes. An embedded-graphics [`DrawTarget`], and beyond that what needs to read back
-//! what is already there: anti-aliased masks, and the scaled picture copies of [`Canvas::mirror_picture`].
+//! Pixels in memory as XRGB8888, the format of every panel. An embedded-graphics [`DrawTarget`], plus the operations that read
+//! existing pixels: anti-aliased masks, and the scaled picture copies of [`Canvas::mirror_picture`].
 
 use super::mirror::Mirror;
 use crate::fault::{Fault, Kind, Result};
@@ -12,7 +12,7 @@ use embedded_graphics::primitives::Rectangle;
 use std::convert::Infallible;
 use std::ops::Range;
 
-/// A picture to draw on; starts black.
+/// A picture to draw on; initially black.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Canvas {
     size: Size,
@@ -39,7 +39,7 @@ impl Canvas {
         Rgb888::new(r, g, b)
     }
 
-    /// Everything in one colour.
+    /// Fills the canvas with one colour.
     pub fn fill(&mut self, colour: Rgb888) {
         self.pixels.fill(packed(colour));
     }
@@ -94,7 +94,7 @@ impl Canvas {
         }
     }
 
-    /// Mixes `colour` into one pixel; `opacity` from 0 to 1. Outside the canvas nothing happens.
+    /// Mixes `colour` into one pixel; `opacity` from 0 to 1. Pixels outside the canvas are ignored.
     pub fn blend(&mut self, x: i32, y: i32, colour: Rgb888, opacity: f32) {
         if x < 0 || x as usize >= self.size.width {
             return;
@@ -104,7 +104,7 @@ impl Canvas {
         *pixel = mix(*pixel, packed(colour), (opacity * 256.0) as u32);
     }
 
-    /// Copies `tile`, a picture of the wanted size already, to (x, y).
+    /// Copies `tile`, already of the final size, to (x, y).
     pub fn copy(&mut self, x: i32, y: i32, tile: &Canvas) {
         let columns = self.clip_columns(x, tile.size.width);
         if columns.is_empty() {
@@ -117,7 +117,7 @@ impl Canvas {
         }
     }
 
-    /// The mirrored camera picture in its place, interpolated, with `light` 256ths of its brightness.
+    /// Draws the mirrored camera picture in its place, interpolated, at `light` 256ths of its brightness.
     pub fn mirror_picture(&mut self, picture: &Picture, mirror: &Mirror, light: u32) {
         let place = mirror.target();
         let columns = self.clip_columns(place.x1.round() as i32, place.width().round() as usize);
@@ -137,7 +137,7 @@ impl Canvas {
         (y >= 0 && (y as usize) < self.size.height).then(|| y as usize * self.size.width)
     }
 
-    /// The part of `width` columns from `x` that lies inside. Empty at a valid place when none does.
+    /// The part of `width` columns from `x` that lies inside; an empty range if none does.
     fn clip_columns(&self, x: i32, width: usize) -> Range<usize> {
         let limit = self.size.width as i64;
         let start = i64::from(x).clamp(0, limit);

@@ -18,7 +18,7 @@ use embedded_graphics::primitives::{PrimitiveStyle, Rectangle};
 use kept::Kept;
 pub use kept::fitted;
 
-/// Draws scenes, and keeps what is dear to make: glyphs, scaled product pictures, QR codes.
+/// Draws scenes, and caches what is expensive: glyphs, scaled product pictures, QR codes.
 pub struct Painter {
     fonts: Fonts,
     glyphs: Glyphs,
@@ -65,7 +65,7 @@ impl Painter {
         self.kept.end();
     }
 
-    /// The camera picture, and the ground where there is none.
+    /// The camera picture, and the background where there is none.
     fn ground(&mut self, scene: &Scene, layout: &Layout, canvas: &mut Canvas) {
         let light = if layout.notice.is_some() { theme::DIM } else { 256 };
         let (Some(mirror), Some(picture)) = (&layout.mirror, &scene.camera) else { return canvas.fill(theme::GROUND) };
@@ -121,7 +121,7 @@ impl Painter {
         }
     }
 
-    /// Words in an outline. `gathered` is a count out of a number wanted; out of none, a dash is drawn for the count.
+    /// Words in an outline. `gathered` is a count out of a wanted number; if that is 0, a dash is drawn instead.
     fn message(&mut self, canvas: &mut Canvas, place: &Message, unit: f32, words: [&str; 2], gathered: (usize, usize)) {
         let line = (1.5 * unit).max(1.0);
         shapes::stroke_round(canvas, place.frame, theme::RADIUS * unit, line, Paint::solid(theme::EDGE));
@@ -205,7 +205,7 @@ impl Painter {
         self.lines(canvas, place, text, style, colour, style.line());
     }
 
-    /// Big words: their lines stand closer.
+    /// Large text, with less line spacing.
     fn tight(&mut self, canvas: &mut Canvas, place: Rect<Panel>, text: &str, style: Style) {
         self.lines(canvas, place, text, style, theme::IVORY, style.line() * 0.86);
     }

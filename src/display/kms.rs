@@ -1,7 +1,7 @@
-//! A screen without a desktop: the kernel's mode setting, through the crate `drm`.
+//! A screen without a desktop, through the kernel's mode setting (the crate `drm`).
 //!
-//! Two buffers in the card's memory: the canvas is copied into the one that is not seen, and the screen changes over between two
-//! of its own pictures. A screen that is unplugged is looked for once a second; it may come back with another size.
+//! Double-buffered: the canvas is copied into the hidden buffer, and the buffers are exchanged between two refreshes. A screen that
+//! is unplugged is looked for once a second; it may return with another size.
 
 use super::canvas::Canvas;
 use super::panel::DisplayPanel;
@@ -20,29 +20,29 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// How often a screen that is away is looked for, and one that is there is asked whether it still is.
+/// How often the presence of the screen is checked.
 const LOOK: Duration = Duration::from_secs(1);
-/// A screen changes over within this, even at 10 pictures a second.
+/// A page flip completes within this time, even at 10 Hz.
 const FLIP: Duration = Duration::from_millis(500);
 
-/// Which screen, and how it hangs.
+/// Which screen, and how it is mounted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KmsSettings {
     /// The card, `/dev/dri/cardN`; `None`: the first that has a screen plugged in.
     pub card: Option<PathBuf>,
-    /// Pixels, as the screen has them before it is turned; `None`, or where it has no such mode: those that it prefers.
+    /// The mode's size in pixels, before rotation; `None`, or if there is no such mode: the screen's preferred one.
     pub mode: Option<Size>,
-    /// Clockwise, applied to what is drawn.
+    /// Clockwise rotation of what is drawn.
     pub turn: Turn,
 }
 
-/// The screen at the card that has one.
+/// The first screen of the first card that has one.
 pub struct KmsPanel {
     settings: KmsSettings,
     screen: Option<KmsScreen>,
     fault: Option<Fault>,
     looked: Instant,
-    /// Of the canvases, while no screen says otherwise.
+    /// The canvas size until a screen determines it.
     size: Size,
 }
 
@@ -50,8 +50,8 @@ impl KmsPanel {
     /// `size`: of what is drawn until a screen is plugged in.
     ///
     /// # Errors
-    /// [`Kind::Unavailable`] where no card can be opened, [`Kind::Busy`] where another program holds the screen. A screen that is
-    /// not plugged in is waited for.
+    /// [`Kind::Unavailable`] where no card can be opened, [`Kind::Busy`] where another program holds the screen. If no
+    /// screen is plugged in, it waits for one.
     pub fn open(settings: &KmsSettings, size: Size) -> Result<Self> {
         let screen = find(settings)?;
         let mut panel =
@@ -69,7 +69,7 @@ impl KmsPanel {
         self.fault = None;
     }
 
-    /// Once a second: is the screen still there, or there again?
+    /// Once a second: checks whether the screen is still there, or has returned.
     fn look(&mut self) {
         if self.looked.elapsed() < LOOK {
             return;
@@ -140,7 +140,7 @@ struct KmsScreen {
     crtc: crtc::Handle,
     mode: Mode,
     buffers: [ScanoutBuffer; 2],
-    /// The one that is seen.
+    /// The visible one.
     front: usize,
 }
 
@@ -168,7 +168,7 @@ fn find(settings: &KmsSettings) -> Result<Option<KmsScreen>> {
 enum OpenedCard {
     KmsScreen(Box<KmsScreen>),
     NothingPluggedIn,
-    /// It computes, or mode setting is off.
+    /// A compute-only card, or mode setting is off.
     NoConnector,
 }
 
@@ -187,7 +187,7 @@ impl KmsScreen {
         let fail = |verb: &str, error: io::Error| card_fault(verb, path, error);
         let file = OpenOptions::new().read(true).write(true).open(path).map_err(|error| fail("open", error))?;
         let card = DrmCard(file);
-        // A card that only computes refuses the question.
+        // Compute-only cards refuse this request.
         let Some(resources) = card.resource_handles().ok().filter(|resources| !resources.connectors().is_empty())
         else {
             return Ok(OpenedCard::NoConnector);
@@ -222,13 +222,13 @@ impl KmsScreen {
         Size::new(width.into(), height.into())
     }
 
-    /// As the card last heard; it is not asked to look, which would hold up the picture.
+    /// The last known state; a new probe would delay the picture.
     fn is_connected(&self) -> bool {
         let info = self.card.get_connector(self.connector, false);
         info.is_ok_and(|info| info.state() != connector::State::Disconnected)
     }
 
-    /// Copies the canvas into the buffer that is not seen, and changes over.
+    /// Copies the canvas into the hidden buffer and exchanges the buffers.
     fn show(&mut self, canvas: &Canvas, turn: Turn) -> io::Result<()> {
         let (back, size) = (1 - self.front, self.size());
         let buffer = &mut self.buffers[back];
@@ -253,7 +253,7 @@ impl KmsScreen {
 impl Drop for KmsScreen {
     fn drop(&mut self) {
         for buffer in &self.buffers {
-            // The card may be gone.
+            // The card may have been removed.
             let _ = self.card.destroy_framebuffer(buffer.frame);
             let _ = self.card.destroy_dumb_buffer(buffer.memory);
         }
@@ -264,7 +264,7 @@ impl Drop for KmsScreen {
 struct ScanoutBuffer {
     memory: DumbBuffer,
     frame: framebuffer::Handle,
-    /// Its bytes. They stay mapped: mapping 8 MB anew for every picture costs more than the copy.
+    /// Its bytes. They stay mapped: mapping 8 MB for every picture costs more than the copy.
     pixels: DumbMapping<'static>,
 }
 
@@ -273,7 +273,7 @@ impl ScanoutBuffer {
         let (width, height) = mode.size();
         let memory = card.create_dumb_buffer((width.into(), height.into()), DrmFourcc::Xrgb8888, 32)?;
         let frame = card.add_framebuffer(&memory, 24, 32)?;
-        // The mapping borrows the buffer's description. 32 bytes for each screen that is plugged in are left behind for it.
+        // The mapping borrows the buffer's description, which is leaked: 32 bytes each time a screen is plugged in.
         let pixels = card.map_dumb_buffer(Box::leak(Box::new(memory)))?;
         Ok(ScanoutBuffer { memory, frame, pixels })
     }
@@ -292,7 +292,7 @@ fn plugged_in(card: &DrmCard, resources: &ResourceHandles) -> Option<(connector:
     })
 }
 
-/// What matters of a mode.
+/// The properties of a mode that decide the choice.
 #[derive(Clone, Copy, Debug)]
 struct Offer {
     preferred: bool,
@@ -313,8 +313,7 @@ impl Offer {
     }
 }
 
-/// The mode of the wanted size, else the one that the screen itself prefers, else the largest, else the fastest; the first of
-/// equals, as screens list them.
+/// The mode of the wanted size, else the screen's preferred one, else the largest, else the fastest; the first listed of equals.
 fn best(offers: &[Offer], wanted: Option<Size>) -> Option<usize> {
     let pixels = |size: Size| size.width * size.height;
     let worth = |offer: &Offer| {
@@ -346,7 +345,7 @@ fn no_card(card: Option<&Path>) -> Fault {
 
 fn card_fault(verb: &str, path: &Path, error: io::Error) -> Fault {
     let (kind, cure) = match error.kind() {
-        // Whoever opens a card may set its mode, unless somebody else is its master.
+        // Opening a card grants mode setting, unless another process is its master.
         io::ErrorKind::PermissionDenied if verb != "open" => {
             (Kind::Busy, "another program shows something: end the desktop (`systemctl isolate multi-user.target`)")
         }

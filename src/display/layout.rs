@@ -1,8 +1,8 @@
 //! Where everything goes: from a [`Scene`] and a panel's size to rectangles, without drawing anything.
 //!
-//! There are two screens. The *notice* fills the panel with one sentence: the invitation while nobody is there, and words for
-//! a camera that is away. The *live* screen has the mirror picture (the stage) and, beside it or below it, a column with one slot
-//! for each of the most prominent garments. Parts of a screen never overlap and never leave the panel; tests/screens.rs tries.
+//! There are two screens. The *notice* fills the panel with one sentence: the invitation while nobody is there, or a message about
+//! a missing camera. The *live* screen has the mirror picture (the stage) and, beside it or below it, a column with one slot
+//! for each of the most prominent garments. Parts of a screen never overlap and never leave the panel; tests/screens.rs verifies it.
 
 mod cards;
 mod details;
@@ -19,13 +19,11 @@ use split::{cut_bottom, cut_left, cut_right, cut_top, inset, inset_xy, share};
 
 pub use labels::label_height;
 
-/// The smallest panel that is laid out well; smaller ones get what fits.
+/// The smallest panel with a full layout; smaller ones get what fits.
 pub const SMALLEST: Size = Size::new(480, 480);
-/// At most so many garments get a slot in the column.
-const SLOTS: usize = 3;
-/// What a slot needs for its heading and a first match with its QR code, in units.
+/// Height of a slot with its heading and a first match with QR code, in units.
 const SLOT_HEIGHT: f32 = 320.0;
-/// What a slot needs above and below the QR code of a short link, in units; that code itself has a size in pixels.
+/// Height of a slot above and below the QR code of a short link, in units; the code itself is sized in pixels.
 const SLOT_MARGINS: f32 = 76.0;
 
 /// The least share of the camera picture's height that the live screen shows.
@@ -34,7 +32,7 @@ const TALL: f32 = 0.8;
 /// The privacy line.
 pub const PRIVACY: &str = "Nothing is recorded. Pictures stay in this mirror’s memory and are deleted immediately.";
 
-/// What stands there while pictures are stored.
+/// The privacy line while pictures are stored.
 pub const RECORDED: &str = "These pictures are kept. To avoid being recorded, please step out of view.";
 
 /// What measures lengths: the fonts, and the pixels in a unit.
@@ -85,7 +83,7 @@ pub struct Notice {
     pub lead_style: Style,
 }
 
-/// What the notice says.
+/// The reason for the notice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Says {
     /// Nobody is there.
@@ -99,7 +97,7 @@ pub enum Says {
 }
 
 impl Says {
-    /// The big words.
+    /// The headline.
     pub fn headline(self) -> &'static str {
         match self {
             Says::Welcome => "What are you wearing?",
@@ -109,7 +107,7 @@ impl Says {
         }
     }
 
-    /// The words below.
+    /// The text below it.
     pub fn lead(self) -> &'static str {
         match self {
             Says::Welcome => "Step in front of the mirror to find it in this shop.",
@@ -187,7 +185,6 @@ pub struct CardPlace {
     pub sure_style: Style,
     /// How sure, in words, and below it as a bar.
     pub sure: Option<Rect<Panel>>,
-    pub bar: Option<Rect<Panel>>,
     /// The QR code with its quiet zone: a whole number of pixels for each module.
     pub qr: Option<Rect<Panel>>,
 }
@@ -212,15 +209,13 @@ impl CardPlace {
             swatches: Vec::new(),
             sure: None,
             sure_style: theme::SURE,
-            bar: None,
             qr,
         }
     }
 
     /// Everything on the card.
     pub fn parts(&self) -> Vec<Rect<Panel>> {
-        let optional =
-            [self.brand, self.price, self.price_before, self.location, self.stock, self.sure, self.bar, self.qr];
+        let optional = [self.brand, self.price, self.price_before, self.location, self.stock, self.sure, self.qr];
         let several = self.sizes.iter().chain(&self.swatches).copied();
         [self.picture, self.title].into_iter().chain(optional.into_iter().flatten()).chain(several).collect()
     }
@@ -335,7 +330,7 @@ fn shown(scene: &Scene) -> Vec<(usize, Option<usize>)> {
         }
     }
     let looked = shown.len();
-    let waiting = (0..scene.garments.len()).take(SLOTS).map(|garment| (garment, None));
+    let waiting = (0..scene.garments.len()).take(scene.max_garments).map(|garment| (garment, None));
     for (garment, none) in waiting {
         if !shown[..looked].iter().any(|(other, _)| *other == garment) {
             shown.push((garment, none));
@@ -349,7 +344,7 @@ fn slots(scene: &Scene, area: Rect<Panel>, ruler: Ruler<'_>) -> Vec<Slot> {
     let least = ruler.px(SLOT_HEIGHT).max(ruler.px(SLOT_MARGINS) + (37 * qr::MODULE) as f32);
     let room = ((area.height() + gap) / (least + gap)) as usize;
     let shown = shown(scene);
-    let count = shown.len().min(room.clamp(1, SLOTS));
+    let count = shown.len().min(room.min(scene.max_garments).max(1));
     let areas = share(area, count, gap, true);
     shown.into_iter().zip(areas).map(|((garment, matched), area)| slot(scene, garment, matched, area, ruler)).collect()
 }

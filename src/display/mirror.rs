@@ -1,4 +1,4 @@
-//! Where a camera pixel is seen on the panel: the picture is mirrored and covers its place, cut evenly at both ends.
+//! The mapping from camera pixels to panel pixels: the picture is mirrored and covers its place, cropped evenly on both sides.
 
 use crate::geometry::{Camera, Panel, Rect, Size};
 
@@ -8,7 +8,7 @@ pub struct Mirror {
     source: Size,
     target: Rect<Panel>,
     scale: f32,
-    /// Top left of the part of the source that is seen.
+    /// Top left of the visible part of the source.
     origin: (f32, f32),
 }
 
@@ -29,18 +29,18 @@ impl Mirror {
         self.source
     }
 
-    /// Where it is seen.
+    /// Its place on the panel.
     pub fn target(&self) -> Rect<Panel> {
         self.target
     }
 
-    /// The part of the picture that is seen.
+    /// The visible part of the picture.
     pub fn seen(&self) -> Rect<Camera> {
         let (x, y) = self.origin;
         Rect::new(x, y, x + self.target.width() / self.scale, y + self.target.height() / self.scale)
     }
 
-    /// A box on the panel, mirrored with the picture; parts outside the picture's place are not cut off.
+    /// A box on the panel, mirrored with the picture; not clipped to the picture's place.
     pub fn to_panel(&self, bounds: Rect<Camera>) -> Rect<Panel> {
         let x = |x: f32| self.target.x2 - (x - self.origin.0) * self.scale;
         let y = |y: f32| self.target.y1 + (y - self.origin.1) * self.scale;

@@ -5,7 +5,7 @@
 //! the [`canvas`] (pixels in memory), [`draw`] (layout to canvas), and the panels that show a canvas.
 //!
 //! ```no_run
-//! use vetrina::display::{canvas::Canvas, draw::Painter, panel::Panel, png::PngPanel, scene::Scene};
+//! use vetrina::display::{canvas::Canvas, draw::Painter, panel::DisplayPanel, png::PngPanel, scene::Scene};
 //! use vetrina::geometry::Size;
 //! # fn show(scene: &Scene) -> vetrina::fault::Result<()> {
 //! let mut panel = PngPanel::create("screens".as_ref(), Size::new(1080, 1920))?;

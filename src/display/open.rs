@@ -1,4 +1,4 @@
-//! Which panel the screen is shown on, and opening it.
+//! Opens the configured panel.
 
 use super::canvas::Canvas;
 use super::kms::{KmsPanel, KmsSettings};
@@ -12,7 +12,7 @@ use std::path::PathBuf;
 /// The panels there are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PanelKind {
-    /// A screen of the mirror's own, without a desktop.
+    /// A screen without a desktop.
     Kms(KmsSettings),
     /// A window on a desktop.
     Window,
@@ -20,7 +20,7 @@ pub enum PanelKind {
     Png(PathBuf),
     /// Nothing is shown.
     None,
-    /// Everything is drawn and nobody sees it: to measure with.
+    /// Everything is drawn but not shown: for benchmarks.
     Memory,
 }
 
@@ -28,7 +28,7 @@ pub enum PanelKind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PanelSettings {
     pub kind: PanelKind,
-    /// Of what is drawn, panel pixels; a screen of its own says that itself.
+    /// Size of the canvas in panel pixels; a KMS screen determines its own.
     pub size: Size,
 }
 

@@ -4,13 +4,13 @@ use super::canvas::Canvas;
 use crate::fault::{Fault, Result};
 use crate::geometry::Size;
 
-/// A place where finished canvases go. Its size may change with each [`Panel::present`]; a canvas of another size is the caller's
+/// A place where finished canvases go. Its size may change with each [`DisplayPanel::present`]; a canvas of another size is the caller's
 /// mistake, reported as a fault.
 pub trait DisplayPanel {
     /// Size of the canvases that it takes.
     fn size(&self) -> Size;
 
-    /// Shows `canvas` and returns once it may be drawn on again. A panel that may come back is no error but a [`Panel::fault`].
+    /// Shows `canvas` and returns once it may be drawn on again. A panel that may come back is no error but a [`DisplayPanel::fault`].
     fn present(&mut self, canvas: &Canvas) -> Result<()>;
 
     /// False once somebody has closed it: then it is time to go.

@@ -13,11 +13,13 @@ pub struct Scene {
     pub camera: Option<Arc<Picture>>,
     /// Every garment that is followed, most prominent first. Empty: nobody is there, the attract screen is shown.
     pub garments: Vec<Garment>,
+    /// So many garments get a place on the screen at most, where there is room for them.
+    pub max_garments: usize,
     /// The matches of the most prominent garments, in the order of `garments`; at most a few are drawn.
     pub matches: Vec<GarmentMatches>,
-    /// Pictures are being stored: nothing else is said, and that in large letters.
+    /// Pictures are being stored: the screen says only this, in large letters.
     pub recording: bool,
-    /// Plain words at the bottom: what the device is doing, what is wrong. Never more than a line.
+    /// The status line at the bottom: what the device is doing or what is wrong.
     pub status: StatusLine,
 }
 
@@ -65,8 +67,8 @@ pub struct Card {
     pub link: Option<String>,
     /// `None`: a drawn placeholder.
     pub picture: Option<Arc<Picture>>,
-    /// Probability that it is this very product, 0 to 1.
-    pub sure: f32,
+    /// Whether it may be called likely to be this very product; else it is called similar.
+    pub likely: bool,
 }
 
 /// One size on a card.

@@ -13,7 +13,7 @@ pub struct Paint {
 }
 
 impl Paint {
-    /// Nothing shines through.
+    /// Opaque.
     pub fn solid(colour: Rgb888) -> Self {
         Paint { colour, opacity: 1.0 }
     }
@@ -105,7 +105,7 @@ pub fn brackets(canvas: &mut Canvas, bounds: Rect<Panel>, radius: f32, arm: f32,
     }
 }
 
-/// Paints what a rounded rectangle leaves of its square corners.
+/// Paints the corners outside a rounded rectangle.
 pub fn outside_corners(canvas: &mut Canvas, bounds: Rect<Panel>, radius: f32, paint: Paint) {
     let cap = radius.min(bounds.width() / 2.0).min(bounds.height() / 2.0).ceil();
     let Rect { x1, y1, x2, y2, .. } = bounds;

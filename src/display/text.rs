@@ -11,7 +11,7 @@ use std::collections::HashMap;
 
 /// Height of Inter's capitals, as a share of its size: lines are centred on capitals, as the eye does.
 const CAPITAL: f32 = 0.727;
-/// More rasterised glyphs than this and the cache starts anew: a catalogue in every script must not fill the memory.
+/// With more rasterised glyphs the cache is cleared: a catalogue in many scripts must not fill the memory.
 const MOST_GLYPHS: usize = 4096;
 
 /// The two weights; immutable, so that the layout can measure with them.
@@ -139,7 +139,7 @@ pub struct Glyphs {
 }
 
 impl Glyphs {
-    /// One line of text, as it is: its pen starts at `x`, its line is `height` high from `y`, its capitals are centred in that.
+    /// Draws one line of text: the pen starts at `x`, the line is `height` high from `y`, and capitals are centred in it.
     pub fn draw(&mut self, fonts: &Fonts, canvas: &mut Canvas, line: Line<'_>) {
         let Line { text, style, colour, x, y, height } = line;
         let baseline = (y + (height + CAPITAL * style.size) / 2.0).round() as i32;

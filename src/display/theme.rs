@@ -1,6 +1,6 @@
-//! How it looks: colours, type scale, distances. Constants only; a test holds every text colour to WCAG's 4.5 : 1.
+//! The design: colours, type scale, distances. Constants only; a test checks every text colour against WCAG's 4.5 : 1.
 //!
-//! The ground is nearly black because a mirror's glass reflects where the screen behind it is dark: what is not told stays mirror.
+//! The ground is nearly black because a mirror's glass reflects where the screen behind it is dark: unlit parts stay a mirror.
 //! Lengths are in *units*: a 1080th of the panel's short side (see [`unit()`]).
 
 use crate::geometry::Size;
@@ -36,7 +36,7 @@ pub const SURROUND: u32 = 54;
 /// Opacity of a label's ground over the camera picture: enough that white clothes behind it leave 4.5 : 1.
 pub const CHIP_OPACITY: f32 = 0.82;
 
-/// Two weights are enough.
+/// Font weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Weight {
     Regular,

@@ -1,16 +1,16 @@
-//! The canvas turned into the memory of a screen that hangs on its side.
+//! Rotates the canvas into the memory of a screen that is mounted sideways.
 
 use super::canvas::Canvas;
 use crate::frame::Turn;
 use crate::geometry::Size;
 
-/// Rows that are gathered at one time. A row of a screen on its side is a column of the canvas; 16 pixels are a cache line.
+/// Rows that are processed together. A row of a screen on its side is a column of the canvas; 16 pixels are a cache line.
 const BAND: usize = 16;
 /// Bytes a pixel.
 const PIXEL: usize = 4;
 
 /// Copies the canvas, turned clockwise, into a screen of `size` whose rows are `pitch` bytes apart: XRGB8888, little-endian.
-/// `out` is written from the beginning to the end and never read: a card's memory is slow otherwise.
+/// `out` is written sequentially and never read: other access to a card's memory is slow.
 pub fn copy_turned(canvas: &Canvas, turn: Turn, size: Size, pitch: usize, out: &mut [u8]) {
     let pixels = canvas.pixels();
     let Size { width, height } = canvas.size();

@@ -52,7 +52,7 @@ fn unavailable() -> Fault {
         .cure("run it in a desktop session (DISPLAY or WAYLAND_DISPLAY set), or set panel = \"png\" under [screen]")
 }
 
-/// On Linux and its relatives a window needs a server, and the environment says where it is.
+/// On Linux a window needs a display server, which the environment names.
 fn display_server() -> Result<()> {
     let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     let needed = cfg!(all(unix, not(target_os = "macos")));

@@ -1,7 +1,8 @@
 //! Records kept between runs, a file each: a run that was broken off goes on where it stood.
 //!
-//! The folder is named by the model's descriptor hash, so that another model never reads them; a file is written whole or
-//! not at all and bears its key and checksum, so that a damaged one is computed again.
+//! A record is found only where everything that it depends on is the same: that text, in full, and the record's own key stand in
+//! its file and make its name. A file is written whole or not at all and bears its checksum, so that a damaged one is computed
+//! again.
 
 use super::record::DetectionRecord;
 use crate::fault::{Fault, Kind, Result};
@@ -13,20 +14,25 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Debug)]
 pub struct Cache {
     folder: Option<PathBuf>,
+    /// What all its records depend on.
+    basis: String,
 }
 
 impl Cache {
     /// Keeps nothing.
     pub fn none() -> Self {
-        Cache { folder: None }
+        Cache { folder: None, basis: String::new() }
     }
 
-    /// Keeps the records of the model `descriptor_hash` under `folder`, which is made if need be.
-    pub fn open(folder: &Path, descriptor_hash: &str) -> Result<Self> {
-        let name: String = descriptor_hash.chars().filter(char::is_ascii_alphanumeric).take(24).collect();
-        let folder = folder.join(name);
-        fs::create_dir_all(&folder).map_err(|error| Fault::io(Kind::Storage, "make the folder", &folder, error))?;
-        Ok(Cache { folder: Some(folder) })
+    /// Keeps records under `folder`, which is made if need be. `basis` names everything that each of them depends on beside its
+    /// own key: model, what it runs on, the program.
+    pub fn open(folder: &Path, basis: &str) -> Result<Self> {
+        // A folder for each basis, so that one that is over can be deleted.
+        let folder = folder.join(hex(&Sha256::digest(basis)));
+        fs::create_dir_all(&folder)
+            .and_then(|()| fs::write(folder.join("basis.txt"), basis))
+            .map_err(|error| Fault::io(Kind::Storage, "write to the folder", &folder, error))?;
+        Ok(Cache { folder: Some(folder), basis: basis.into() })
     }
 
     /// What was put under `key`, if it is there and sound.
@@ -34,14 +40,14 @@ impl Cache {
         let bytes = fs::read(self.folder.as_ref()?.join(file_name(key))).ok()?;
         let (body, checksum) = bytes.split_last_chunk::<32>()?;
         let sound = Sha256::digest(body).as_slice() == checksum;
-        let record = body.strip_prefix(key.as_bytes())?.strip_prefix(b"\n")?;
+        let record = body.strip_prefix(self.head(key).as_bytes())?;
         sound.then(|| DetectionRecord::decode(record)).flatten()
     }
 
     /// Keeps `record` under `key`.
     pub fn put(&self, key: &str, record: &DetectionRecord) -> Result<()> {
         let Some(folder) = &self.folder else { return Ok(()) };
-        let mut bytes = [key.as_bytes(), b"\n", &record.encode()].concat();
+        let mut bytes = [self.head(key).as_bytes(), &record.encode()].concat();
         let checksum = Sha256::digest(&bytes);
         bytes.extend(checksum.iter());
         let path = folder.join(file_name(key));
@@ -50,11 +56,19 @@ impl Cache {
             .and_then(|()| fs::rename(&draft, &path))
             .map_err(|error| Fault::io(Kind::Storage, "write", &path, error))
     }
+
+    /// What a record's file begins with.
+    fn head(&self, key: &str) -> String {
+        format!("{}\n{key}\n", self.basis)
+    }
 }
 
 fn file_name(key: &str) -> String {
-    let hash = Sha256::digest(key);
-    hash.iter().take(20).map(|byte| format!("{byte:02x}")).collect::<String>() + ".seen"
+    hex(&Sha256::digest(key)) + ".seen"
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
@@ -62,20 +76,40 @@ mod tests {
     use super::*;
     use crate::geometry::Size;
 
+    const HASH: &str = "9d1c6a0f2b7e4c5d8a3f1e0b9c7d6a5f4e3b2a19087f6e5d4c3b2a1908f7e6d5";
+
     #[test]
-    fn records_are_kept_by_model_and_key_and_damaged_ones_are_not_read() {
+    fn records_are_kept_by_all_that_they_depend_on_and_damaged_ones_are_not_read() {
         let folder = tempfile::tempdir().unwrap();
-        let cache = Cache::open(folder.path(), "abc").unwrap();
+        let basis = format!("model {HASH}\nthe CPU");
+        let cache = Cache::open(folder.path(), &basis).unwrap();
         let record = DetectionRecord { size: Size::new(3, 4), frames: vec![1], detections: Vec::new() };
         cache.put("clip 1", &record).unwrap();
         assert_eq!(cache.get("clip 1").map(|record| record.size), Some(Size::new(3, 4)));
         assert!(cache.get("clip 2").is_none() && Cache::none().get("clip 1").is_none());
-        assert!(Cache::open(folder.path(), "abd").unwrap().get("clip 1").is_none());
-        let file = folder.path().join("abc").join(file_name("clip 1"));
+        let file = cache.folder.as_ref().unwrap().join(file_name("clip 1"));
         let mut bytes = fs::read(&file).unwrap();
         bytes[9] ^= 1;
         fs::write(&file, bytes).unwrap();
         assert!(cache.get("clip 1").is_none());
         assert!(Cache::none().put("clip 1", &record).is_ok());
+    }
+
+    #[test]
+    fn what_differs_only_at_the_end_is_another_basis() {
+        let folder = tempfile::tempdir().unwrap();
+        let record = DetectionRecord { size: Size::new(3, 4), frames: vec![1], detections: Vec::new() };
+        let basis = format!("model {HASH}\nruns on the CPU");
+        Cache::open(folder.path(), &basis).unwrap().put("clip 1", &record).unwrap();
+        let others = [
+            format!("model {HASH}\nruns on TensorRT 10.3.0 in fp16"),
+            format!("model {HASH}\nruns on TensorRT 10.3.0 in fp32"),
+            format!("model {}0\nruns on the CPU", &HASH[..63]),
+            basis.to_uppercase(),
+        ];
+        for other in others {
+            assert!(Cache::open(folder.path(), &other).unwrap().get("clip 1").is_none(), "{other}");
+        }
+        assert!(Cache::open(folder.path(), &basis).unwrap().get("clip 1").is_some());
     }
 }

@@ -12,6 +12,7 @@ use crate::geometry::{Camera, Rect, Size};
 use crate::metrics::StageTimes;
 use crate::network::Manifest;
 use crate::pipeline::aggregator::Aggregator;
+use crate::pipeline::close_ups::CloseUps;
 use crate::pipeline::recognizer::{Candidate, Recognizer, largest, product_of};
 use crate::pipeline::workers::recognize_in_order;
 use crate::seam::{Detection, Embedding, Region};
@@ -27,7 +28,7 @@ const NO_CLASS: usize = u32::MAX as usize;
 /// A query counts as detected where a box overlaps the given one this much. IoU.
 pub const DETECTED_IOU: f32 = 0.5;
 
-/// Recognizers of one model, a thread each, with a cache of what they gave.
+/// Recognizers of one model, one per thread, with a cache of what they gave.
 pub struct CachedRecognizer {
     workers: Vec<Recognizer>,
     aggregator: Aggregator,
@@ -112,7 +113,7 @@ impl CachedRecognizer {
     /// The garment of a still: in the given box, and as the detector finds it.
     pub fn still(&mut self, query: &QueryRow) -> Result<StillDetections> {
         let bounds = query.bounds;
-        let key = format!("still {:?} {:?} {}", query.frame, bounds.corners(), identity(&query.file)?);
+        let key = format!("still, close up {:?} {:?} {}", query.frame, bounds.corners(), identity(&query.file)?);
         let record = match self.cache.get(&key) {
             Some(record) => record,
             None => {
@@ -130,13 +131,26 @@ impl CachedRecognizer {
     fn recognize_still(&mut self, picture: &Picture, bounds: Rect<Camera>) -> Result<DetectionRecord> {
         let times = &mut StageTimes::default();
         let mut detections = vec![self.workers[0].recognize_in(picture, bounds, times)?];
-        // Sightings come best score first: the surest of those that count.
+        // Candidates come best score first: the surest of those that count.
         let choose = |found: &[Candidate]| {
             found.iter().position(|one| one.bounds.iou(&bounds) >= DETECTED_IOU).into_iter().collect()
         };
-        detections.extend(self.workers[0].recognize_some(picture, times, choose)?);
+        let found = self.workers[0].recognize_some(picture, times, choose)?.pop();
+        if let Some(found) = found {
+            detections.push(self.view(picture, found)?);
+        }
         let seen = detections.into_iter().map(|detection| FrameDetection { frame: 0, detection, substitute: false });
         Ok(DetectionRecord { size: picture.size(), frames: vec![0], detections: seen.collect() })
+    }
+
+    /// A found garment as a mirror embeds it: from a crop of its own, where the model wants that. Its score stays that of the
+    /// whole picture, which decides whether it is found.
+    fn view(&mut self, picture: &Picture, found: Detection) -> Result<Detection> {
+        if !CloseUps::are_wanted(self.manifest()) {
+            return Ok(found);
+        }
+        let view = self.workers[0].recognize_in(picture, found.bounds, &mut StageTimes::default())?;
+        Ok(Detection { score: found.score, ..view })
     }
 
     /// A query's clip: `count` frames at random times, every garment in them. `name` makes the chance.
@@ -219,7 +233,10 @@ pub fn frame(clip: &Path, number: u64) -> Result<Picture> {
             return Ok(Arc::unwrap_or_clone(frame.picture));
         }
     }
-    let text = format!("there is no frame {number} in {}, which ends before", clip.display());
+    let text = match source.damage() {
+        Some(damage) => format!("there is no whole frame {number} in {}: {damage}", clip.display()),
+        None => format!("there is no frame {number} in {}, which ends before", clip.display()),
+    };
     Err(Fault::new(Kind::Input, text).cure("count the frames from 0"))
 }
 

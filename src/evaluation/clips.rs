@@ -83,14 +83,14 @@ pub struct ClipsResults {
     pub ranked: Vec<RankedQuery>,
 }
 
-/// The garment on the ground truth of one clip, and what SEAM makes of it.
+/// The garment on the ground truth of one clip, and how SEAM ranks the products for it.
 #[derive(Clone, Debug)]
 pub struct RankedQuery {
     /// The product's number.
     pub own: usize,
-    /// By product; what the garment cannot be is infinitely unlike it.
+    /// By product; minus infinity for a product of a region that the garment cannot be of.
     pub logits: Vec<f32>,
-    /// Of the product by these.
+    /// The rank of `own` by these.
     pub rank: usize,
     /// Its detection with the highest score, in `video`.
     pub surest: FrameDetection,
@@ -119,7 +119,7 @@ pub enum RunEvent<'a> {
     LeftOut(&'a str),
 }
 
-/// Recognizes the shop's pictures and a video of every product, and ranks each product by every method. Steps: two a product.
+/// Recognizes the shop's pictures and a video of every product, and ranks each product by every method. Steps: two per product.
 ///
 /// # Errors
 /// [`Kind::Input`]: a file that the annotations name is missing. A clip that cannot be read is left out instead.
@@ -146,7 +146,7 @@ pub fn run(
     Ok(results(asked.products.len(), outcomes, left_out))
 }
 
-/// Every file is there before the hours begin.
+/// Fails before a run of hours begins if a file is missing.
 fn check_files(root: &Path, products: &[Annotated]) -> Result<()> {
     let named = products.iter().flat_map(|product| std::iter::once(&product.picture).chain(&product.videos));
     let missing: Vec<&String> = named.filter(|name| !root.join(name).exists()).collect();

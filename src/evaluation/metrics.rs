@@ -16,12 +16,12 @@ pub struct Share {
     /// Of the 95 % interval.
     pub low: f64,
     pub high: f64,
-    /// How many were asked.
+    /// The number of queries.
     pub of: usize,
 }
 
 impl Share {
-    /// `hits` may be a fraction: a query that is asked frame by frame hits in a part of its frames.
+    /// `hits` may be a fraction: a query that is searched frame by frame hits in a part of its frames.
     pub fn new(hits: f64, of: usize) -> Self {
         if of == 0 {
             return Share { share: 0.0, low: 0.0, high: 1.0, of };
@@ -46,7 +46,7 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// A query with one rank, or with one a frame; then it counts by the mean of its frames. An empty one is a miss.
+    /// A query with one rank, or with one per frame; then it counts by the mean of its frames. An empty one is a miss.
     pub fn add(&mut self, ranks: &[Rank]) {
         self.queries.push(if ranks.is_empty() { vec![None] } else { ranks.to_vec() });
     }
@@ -61,7 +61,7 @@ impl Tally {
     }
 
     /// How much larger the share within the first k is than `other`'s on the same queries, with the 95 % interval of that
-    /// difference: low, difference, high. Two methods err on the same queries, so this tells more than two intervals.
+    /// difference: low, difference, high. Two methods err on the same queries, so this is narrower than two separate intervals.
     ///
     /// # Panics
     /// Where `other` has another number of queries.
@@ -81,7 +81,7 @@ impl Tally {
         CUTS.map(|k| self.top(k))
     }
 
-    /// The rank that half of all queries reach; `None` where half of them find nothing.
+    /// The median rank; `None` where half of the queries do not find their product at all.
     pub fn median(&self) -> Option<usize> {
         let mut ranks: Vec<usize> = self.queries.iter().flatten().map(|rank| rank.unwrap_or(usize::MAX)).collect();
         ranks.sort_unstable();

@@ -40,7 +40,7 @@ pub fn published(picture: &Picture, rng: &mut SeededRng) -> Picture {
     halved(&Picture::new(picture.size(), noisy))
 }
 
-/// Means of two by two pixels: what a bilinear resize to one half reads. A last odd row or column is left out.
+/// Means of two by two pixels: what a bilinear resize to one half reads. A last odd row or column is dropped.
 fn halved(picture: &Picture) -> Picture {
     let size = picture.size();
     let half = Size::new((size.width / 2).max(1), (size.height / 2).max(1));

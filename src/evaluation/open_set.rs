@@ -1,14 +1,14 @@
-//! "Not in our catalogue": what a threshold on the best match's logit costs and saves.
+//! "Not in our catalogue": the error rates of a threshold on the best match's logit.
 //!
-//! Each query is asked twice: with its product in the gallery, where a best match below the threshold is a wrong rejection,
+//! Each query is searched twice: with its product in the gallery, where a best match below the threshold is a wrong rejection,
 //! and without it, where one above is a wrong acceptance.
 
 use super::metrics::Share;
 
-/// Shares of wrong rejections of which a curve is made, and one of which a threshold is chosen.
+/// The shares of wrong rejections at which the curve is sampled; a threshold is chosen among them.
 pub const REJECTIONS: [f64; 7] = [0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5];
 
-/// Logits of the best match, a pair a query.
+/// Logits of the best match, a pair per query.
 #[derive(Clone, Debug, Default)]
 pub struct OpenSet {
     /// The product is in the gallery.
@@ -23,13 +23,13 @@ pub struct Rates {
     pub logit: f32,
     /// Of garments whose product is in the gallery, those that are reported as not in it.
     pub wrong_rejections: Share,
-    /// Of garments whose product is not in the gallery, those that are taken for another.
+    /// Of garments whose product is not in the gallery, those that are matched with another product.
     pub wrong_acceptances: Share,
 }
 
 impl OpenSet {
-    /// Adds a query by its `logits`, one a product, and the number of its `own` product. One that the gallery holds nothing
-    /// beside is left out.
+    /// Adds a query by its `logits`, one per product, and the number of its `own` product. One whose product is the
+    /// only one of the gallery is left out.
     pub fn add(&mut self, logits: &[f32], own: usize) {
         let best = |with: bool| {
             let counted = logits.iter().enumerate().filter(|(product, _)| with || *product != own);
@@ -45,7 +45,7 @@ impl OpenSet {
         self.known.len()
     }
 
-    /// What the threshold `logit` does; a match is accepted at or above it.
+    /// The rates of the threshold `logit`; a match is accepted at or above it.
     pub fn at(&self, logit: f32) -> Rates {
         let share = |values: &[f32], hit: fn(f32, f32) -> bool| {
             Share::new(values.iter().filter(|value| hit(**value, logit)).count() as f64, values.len())

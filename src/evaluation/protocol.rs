@@ -54,7 +54,7 @@ impl Method {
 /// Fuses a window of the aggregator head's embeddings into one.
 pub type Aggregate<'a> = dyn FnMut(&[Embedding]) -> Result<Embedding> + 'a;
 
-/// Ranks of the product `own`, one a frame for [`Method::SingleFrame`], else one; none for an empty track.
+/// Ranks of the product `own`, one per frame for [`Method::SingleFrame`], else one; none for an empty track.
 pub type Ranks = [Vec<Rank>; Method::ALL.len()];
 
 /// The ranks of the product `own` by every method, among the products that a garment of `region` may be.

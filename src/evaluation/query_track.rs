@@ -1,6 +1,6 @@
 //! Which of the garments in a clip is the query.
 //!
-//! The published evaluation asks the ground truth ([`oracle`]); a mirror has none, and shows what is most prominent
+//! The published evaluation chooses by the ground truth ([`oracle`]); a mirror has none, and shows the most prominent garments
 //! ([`own_tracks`]).
 
 use super::annotations::Tracklet;
@@ -8,7 +8,7 @@ use super::record::{DetectionRecord, FrameDetection};
 use crate::frame::FrameMeta;
 use crate::pipeline::clip_tracks::MIN_FRAMES;
 use crate::seam::greedy::greedy_tracks;
-use crate::seam::{Detection, Detections, ScoreHead, TrackSettings, Tracker};
+use crate::seam::{Detection, Detections, ScoreHead, TrackId, TrackSettings, Tracker};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -41,24 +41,24 @@ pub fn oracle<'t>(tracks: &'t [QueryTrack], truth: &Tracklet) -> Option<&'t Quer
 }
 
 /// The mirror's own tracking and choice: the garments of a clip, the most prominent first. The frames of a query stand far
-/// apart in their clip; they are followed as if they were consecutive, and no track is given up between them.
+/// apart in their clip; they are tracked as if they were consecutive, and no track ends between them.
 pub fn own_tracks(record: &DetectionRecord, head: &ScoreHead) -> Vec<QueryTrack> {
     let ever = Duration::from_secs(1 << 20);
     let settings =
         TrackSettings { window: record.frames.len().max(1), span: ever, gap: ever, ..TrackSettings::default() };
-    let mut tracker = Tracker::new(settings, head.clone());
-    let mut prominence: BTreeMap<u64, f32> = BTreeMap::new();
+    let mut tracker = Tracker::new(0, settings, head.clone());
+    let mut prominence: BTreeMap<TrackId, f32> = BTreeMap::new();
     for (sequence, frame) in (0..).zip(&record.frames) {
         let here = record.detections.iter().filter(|seen| seen.frame == *frame && !seen.substitute);
         let detections: Vec<Detection> = here.map(|seen| seen.detection.clone()).collect();
-        let meta = FrameMeta { sequence, captured: Duration::from_millis(66 * sequence) };
+        let meta = FrameMeta { source: 0, sequence, captured: Duration::from_millis(66 * sequence) };
         tracker.update(Detections { meta, size: record.size, detections });
         for track in tracker.tracks().iter().filter(|track| track.seen_in_last_frame) {
             *prominence.entry(track.id).or_default() += track.prominence;
         }
     }
     let mut tracks: Vec<_> = tracker.tracks().iter().collect();
-    let first = |id: u64| prominence.get(&id).copied().unwrap_or(0.0);
+    let first = |id: TrackId| prominence.get(&id).copied().unwrap_or(0.0);
     tracks.sort_by(|a, b| {
         let long = |frames: usize| frames >= MIN_FRAMES;
         long(b.seen()).cmp(&long(a.seen())).then(first(b.id).total_cmp(&first(a.id))).then(a.id.cmp(&b.id))

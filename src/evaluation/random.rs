@@ -1,5 +1,5 @@
-//! Chance that is the same on every run: a generator seeded by a number and a name, so that no query's luck depends on
-//! which others were asked before it.
+//! Reproducible random numbers: a generator seeded by a number and a name, so that what one query draws does not depend on the
+//! queries before it.
 
 use sha2::{Digest, Sha256};
 
@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 pub struct SeededRng(u64);
 
 impl SeededRng {
-    /// One generator a seed and name.
+    /// One generator per seed and name.
     pub fn new(seed: u64, name: &str) -> Self {
         let hash = Sha256::new().chain_update(seed.to_le_bytes()).chain_update(name).finalize();
         SeededRng(u64::from_le_bytes(std::array::from_fn(|place| hash[place])))

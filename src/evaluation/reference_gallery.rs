@@ -63,7 +63,7 @@ impl ReferenceGallery {
     }
 
     /// The rank of the product `own` by `values`, higher is better, among those that a garment of `region` may be. Others
-    /// that are as good go before it: what cannot tell products apart finds nothing.
+    /// with an equal value go before it: a method that gives all products the same value finds nothing.
     pub fn rank<Value: PartialOrd + Copy>(&self, values: &[Value], own: usize, region: Option<Region>) -> Rank {
         if self.products[own].1.is_empty() || !may_be(region, self.region(own)) {
             return None;

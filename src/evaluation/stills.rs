@@ -29,7 +29,7 @@ pub struct PhotoGallery {
 /// One photo's region, its largest garment, and its garment of the region.
 type Photo = (Option<Region>, FrameDetection, FrameDetection);
 
-/// One query with its ranks, one a [`Way`].
+/// One query with its ranks, one per [`Way`].
 #[derive(Clone, Debug)]
 pub struct QueryResult<'q> {
     pub query: &'q QueryRow,
@@ -79,7 +79,7 @@ pub struct StillsResults<'q> {
     pub left_out: Vec<String>,
 }
 
-/// Recognizes every photo and every query, and ranks each query's garment in every way. Steps: one a photo and one a query.
+/// Recognizes every photo and every query, and ranks each query's garment in every way. Steps: one a photo and one per query.
 ///
 /// # Errors
 /// [`Kind::Input`]: a query's garment has no photo, a file cannot be used. A clip without ffmpeg is left out instead.
@@ -110,7 +110,7 @@ pub fn run<'q>(
         observe(RunEvent::Step);
     }
     if results.is_empty() {
-        return Err(Fault::new(Kind::Unavailable, "no query could be asked").cure("install ffmpeg"));
+        return Err(Fault::new(Kind::Unavailable, "no query could be evaluated").cure("install ffmpeg"));
     }
     Ok(StillsResults { gallery, queries: results, left_out })
 }

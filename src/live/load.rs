@@ -31,6 +31,7 @@ pub fn everything(settings: &LiveSettings) -> Result<Loaded> {
 /// Opens the catalogue and loads its index.
 pub fn matcher(settings: &LiveSettings, manifest: &Manifest) -> Result<Matcher> {
     let matcher = Matcher::load(Catalogue::open(&settings.catalogue)?, manifest)?;
+    let matcher = matcher.with_false_accept(settings.pipeline.false_accept);
     Ok(if settings.pipeline.out_of_stock == OutOfStock::Hide { matcher.without_out_of_stock() } else { matcher })
 }
 

@@ -3,15 +3,16 @@
 //! | thread | owns | hands on |
 //! |---|---|---|
 //! | capture ([`stages::capture`]) | the camera | frames to recognize and render: the newest wins |
-//! | look, frame workers ([`stages::recognize`]) | tracker, windows, engines | followed garments to render, full windows to match |
-//! | match ([`stages::matching`]) | catalogue and index | answers to render |
-//! | show ([`stages::render`]) | the panel | pixels |
+//! | recognize, frame-0, frame-1, ... ([`stages::recognize`]) | tracker, windows, engines | tracked garments to render, full windows to match |
+//! | match ([`stages::matching`]) | catalogue and index | matches to render |
+//! | render ([`stages::render`]) | the panel | pixels |
 //! | main ([`supervise::supervisor`]) | signals, watchdog | |
 //!
-//! Nothing waits for something slower than itself: between the threads stand [`DropOldestQueue`] places, where what is newer displaces
-//! what is older, and each displacement is a counter in [`status`]. [`supervise::stall`] says which stage is stuck; the supervisor
+//! Nothing waits for something slower than itself: between the threads stand [`DropOldestQueue`]s, in which a newer value displaces
+//! an older one, and each displacement is a counter in [`status`]. [`supervise::stall`] says which stage is stuck; the supervisor
 //! restarts it once. [`policy`] decides when the screen is dark and how much is recognized, [`jobs`] are child processes.
 
+pub mod control;
 pub mod jobs;
 pub mod load;
 pub mod policy;
@@ -19,9 +20,11 @@ pub mod stages;
 pub mod status;
 pub mod supervise;
 
-pub use status::{Phase, Report, Status};
+pub use control::Phase;
+pub use status::{Report, Status};
 pub use supervise::supervisor::Live;
 
+use self::control::Control;
 use crate::capture::camera::CameraSettings;
 use crate::clock::Clock;
 use crate::display::open::PanelSettings;
@@ -44,7 +47,7 @@ const QUERIES: usize = 8;
 pub struct LiveSettings {
     pub camera: CameraSettings,
     pub panel: PanelSettings,
-    /// Pictures a second on the panel at most.
+    /// Pictures per second on the panel at most.
     pub rate: u32,
     /// Model folder.
     pub model: PathBuf,
@@ -81,9 +84,10 @@ impl LiveSettings {
     }
 }
 
-/// What lies between the threads.
+/// What the threads share: the queues between them, the settings, what they act on and what is reported.
 pub struct Links {
     pub clock: Arc<dyn Clock>,
+    pub control: Control,
     pub status: Status,
     /// What may change while it runs.
     reloadable: Mutex<ReloadableSettings>,
@@ -92,7 +96,7 @@ pub struct Links {
     pub track_updates: DropOldestQueue<Arc<TrackUpdate>>,
     pub queries: DropOldestQueue<GarmentQuery>,
     pub matches: DropOldestQueue<Arc<MatchesByTrack>>,
-    /// A catalogue that takes the place of the one that is searched.
+    /// A newly loaded catalogue, to replace the one that is searched.
     pub matchers: DropOldestQueue<Matcher>,
 }
 
@@ -119,6 +123,7 @@ impl Links {
     pub fn new(settings: &LiveSettings, clock: Arc<dyn Clock>) -> Self {
         Links {
             clock,
+            control: Control::default(),
             status: Status::default(),
             reloadable: Mutex::new(ReloadableSettings::of(settings)),
             to_recognize: DropOldestQueue::default(),

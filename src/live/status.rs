@@ -1,7 +1,7 @@
-//! What the running program knows of itself: counters and a few words. Stages write without waiting; the watchdog and whoever
-//! looks after the mirror read a [`Report`].
+//! What the running program reports of itself: counters and a few words. Stages write without waiting; the page, the metrics and
+//! the service manager read a [`Report`].
 
-use super::stages::stage::Stage;
+use super::control::Phase;
 use crate::frame::Picture;
 use crate::metrics::{Counter, Gauge, Histogram, StageHistograms};
 use crate::pipeline::track_matches::MatchesByTrack;
@@ -11,16 +11,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Where the program is between its start and its end.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Phase {
-    /// Nothing has been recognized or shown yet.
-    #[default]
-    Starting,
-    Running,
-    Stopping,
-}
+/// A rate of frames that came longer ago is none any more.
+const RATE_HOLDS: Duration = Duration::from_secs(10);
 
 /// A value that several threads read and one now and then replaces.
 #[derive(Debug, Default)]
@@ -41,10 +33,12 @@ impl<T: Clone> Shared<T> {
     }
 }
 
-/// Everything that is counted. Times are the program's clock, milliseconds; 0 is "not yet".
+/// What was tracked longer ago is not there any more: recognition stands still, or there is no camera. A throttled one takes half as long.
+const GONE: Duration = Duration::from_secs(5);
+
+/// Everything that is counted and said. Nothing in the program acts on it: that is [`super::control`].
 #[derive(Debug, Default)]
 pub struct Status {
-    pub phase: Shared<Phase>,
     /// Why there are no frames; `None` while they come.
     pub camera_fault: Shared<Option<String>>,
     /// Why nobody sees the screen; `None` while it is there.
@@ -67,8 +61,6 @@ pub struct Status {
     pub building: Shared<Option<String>>,
     /// "compact on the CPU, 72 products"
     pub summary: Shared<String>,
-    /// Another process has changed the catalogue.
-    pub catalogue_changed: Shared<bool>,
     pub newest_picture: Shared<Option<Arc<Picture>>>,
     pub newest_tracks: Shared<Option<Arc<TrackUpdate>>>,
     pub newest_matches: Shared<Arc<MatchesByTrack>>,
@@ -89,70 +81,19 @@ pub struct Status {
     pub products: Gauge,
     /// Frames that are being recognized.
     pub in_work: Gauge,
-    /// Recognized frames a second, thousandths.
+    /// Recognized frames a second, thousandths; 0 before it is known. See [`Status::rate`].
     pub millirate: Gauge,
-    /// 1 while the screen is dark.
-    pub dark: Gauge,
-    /// Each level halves the recognized frames.
-    pub throttle: Gauge,
     /// The hottest place, thousandths of a degree Celsius; 0: the machine does not tell.
     pub millidegrees: Gauge,
-    last_seen: Gauge,
-    last_frame: Gauge,
-    last_present: Gauge,
-    unshown_since: Gauge,
-    beats: [Gauge; Stage::ALL.len()],
     pub stages: StageHistograms,
 }
 
 impl Status {
-    pub fn heartbeat(&self, stage: Stage, now: Duration) {
-        self.beats[stage as usize].set(millis(now));
-    }
-
-    pub fn last_beat(&self, stage: Stage) -> Duration {
-        Duration::from_millis(self.beats[stage as usize].get())
-    }
-
-    /// A frame came from the camera.
-    pub fn frame(&self, now: Duration) {
-        self.frames.count();
-        self.last_frame.set(millis(now));
-        if self.unshown_since().is_none() {
-            self.unshown_since.set(millis(now));
-        }
-    }
-
-    /// A screen was shown; `fresh`: with a camera picture that was not on the last one.
-    pub fn present(&self, now: Duration, fresh: bool) {
-        self.presented.count();
-        self.last_present.set(millis(now));
-        if fresh {
-            self.unshown_since.set(0);
-        }
-    }
-
-    /// Somebody is there.
-    pub fn seen(&self, now: Duration) {
-        self.last_seen.set(millis(now));
-    }
-
-    /// How long nobody was seen; from the program's start on where nobody ever was.
-    pub fn unseen(&self, now: Duration) -> Duration {
-        now.saturating_sub(Duration::from_millis(self.last_seen.get()))
-    }
-
-    pub fn last_frame(&self) -> Option<Duration> {
-        moment(&self.last_frame)
-    }
-
-    pub fn last_present(&self) -> Option<Duration> {
-        moment(&self.last_present)
-    }
-
-    /// Since when a camera picture has been waiting to be shown.
-    pub fn unshown_since(&self) -> Option<Duration> {
-        moment(&self.unshown_since)
+    /// Recognized frames a second; `None` before that is known, and where the last frame was long ago.
+    pub fn rate(&self, now: Duration) -> Option<f32> {
+        let newest = self.newest_tracks.get()?.meta.captured;
+        let holds = now.saturating_sub(newest) <= RATE_HOLDS;
+        Some(self.millirate.get()).filter(|rate| *rate > 0 && holds).map(|rate| rate as f32 / 1e3)
     }
 
     /// What is wrong, for people; empty when all is well.
@@ -164,15 +105,6 @@ impl Status {
         let board = self.starved.get().into_iter().chain(self.throttled.get());
         camera.into_iter().chain(screen).chain(reload).chain(engine).chain(board).collect()
     }
-}
-
-fn millis(now: Duration) -> u64 {
-    // 0 says "not yet".
-    (now.as_millis() as u64).max(1)
-}
-
-fn moment(gauge: &Gauge) -> Option<Duration> {
-    Some(gauge.get()).filter(|millis| *millis > 0).map(Duration::from_millis)
 }
 
 /// The status at one moment, for people and for monitoring.
@@ -191,14 +123,15 @@ pub struct Report {
     pub building: Option<String>,
     pub camera: String,
     pub garments: usize,
-    pub frames_per_second: f32,
+    /// `None` before it is known.
+    pub frames_per_second: Option<f32>,
     /// How long ago the panel was given a picture.
     pub last_present_age_seconds: Option<f64>,
     pub products: u64,
     pub in_work: u64,
     pub screen_dark: bool,
     /// Each level halves the recognized frames; 0 is all of them.
-    pub throttle_level: u64,
+    pub throttle_level: u32,
     /// The hottest place, where the machine tells.
     pub temperature_celsius: Option<f64>,
     /// By name, as in `/metrics`.
@@ -215,9 +148,16 @@ impl Report {
 }
 
 impl super::Links {
+    /// What is tracked now; `None` where nothing has been recognized for a while.
+    pub fn tracked_now(&self) -> Option<Arc<TrackUpdate>> {
+        let now = self.clock.now();
+        self.status.newest_tracks.get().filter(|tracks| now.saturating_sub(tracks.meta.captured) <= GONE)
+    }
+
     /// The status now.
     pub fn report(&self) -> Report {
-        let (status, now) = (&self.status, self.clock.now());
+        let (status, control, now) = (&self.status, &self.control, self.clock.now());
+        let tracks = self.tracked_now();
         let counters = [
             ("frames", status.frames.get()),
             ("frames_skipped", self.to_recognize.skipped()),
@@ -236,7 +176,7 @@ impl super::Links {
             ("throttled_by_power", status.throttled_by_power.get()),
         ];
         Report {
-            phase: status.phase.get(),
+            phase: control.phase(),
             reasons: status.reasons(),
             uptime_seconds: now.as_secs_f64(),
             summary: status.summary.get(),
@@ -244,13 +184,13 @@ impl super::Links {
             fallback: status.fallback.get(),
             building: status.building.get(),
             camera: status.camera.get(),
-            garments: status.newest_tracks.get().map_or(0, |tracks| tracks.garments.len()),
-            frames_per_second: status.millirate.get() as f32 / 1e3,
-            last_present_age_seconds: status.last_present().map(|then| now.saturating_sub(then).as_secs_f64()),
+            garments: tracks.as_ref().map_or(0, |tracks| tracks.garments.len()),
+            frames_per_second: tracks.and_then(|_| status.rate(now)),
+            last_present_age_seconds: control.last_present().map(|then| now.saturating_sub(then).as_secs_f64()),
             products: status.products.get(),
             in_work: status.in_work.get(),
-            screen_dark: status.dark.get() > 0,
-            throttle_level: status.throttle.get(),
+            screen_dark: control.is_dark(),
+            throttle_level: control.throttle_level(),
             temperature_celsius: Some(status.millidegrees.get()).filter(|heat| *heat > 0).map(|heat| heat as f64 / 1e3),
             counters: counters.into_iter().collect(),
             stages: status.stages.snapshot(),

@@ -1,50 +1,50 @@
-//! What the system tells of the board's heat and current, under a root that is `/sys`, or a folder of a test.
+//! The board's temperature, throttling and power alarms, read from sysfs (`/sys`, or a folder in tests).
 //!
-//! A Jetson counts over-currents and low voltage in `soctherm_oc` and has cooling devices for each processor; a Raspberry Pi
-//! has an alarm for its voltage; an x86 counts how often each of its cores slowed down.
+//! A Jetson counts over-current and low-voltage events in `soctherm_oc` and has cooling devices for each processor; a Raspberry
+//! Pi has a voltage alarm; x86 counts how often each core was throttled.
 
 use super::{entries, word};
 use std::path::Path;
 
-/// A place of the board whose temperature is measured.
+/// A thermal zone.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Zone {
-    /// As the board has it: "cpu-thermal".
+    /// The kernel's name: "cpu-thermal".
     pub name: String,
     pub celsius: f64,
-    /// From here on the board slows itself down, degrees Celsius; where it says so.
+    /// The board throttles from this temperature, degrees Celsius; if it reports one.
     pub slows_at: Option<f64>,
 }
 
-/// What can slow a processor down against heat.
+/// A cooling device that throttles a processor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Brake {
-    /// As the kernel has it: "gpu-throttle-alert".
+    /// The kernel's name: "gpu-throttle-alert".
     pub name: String,
-    /// Steps that it slows down by now; 0: not at all.
+    /// The current cooling state; 0: no throttling.
     pub steps: u64,
 }
 
-/// What the board tells at one moment. What it does not tell is empty.
+/// The state of the board at one moment. What it does not report is empty.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Board {
     pub zones: Vec<Zone>,
     pub brakes: Vec<Brake>,
-    /// How often its processors have slowed down for heat since it was started.
+    /// How often its processors were throttled for heat since it was started.
     pub slowdowns: Option<u64>,
-    /// How often it drew too much current, or its voltage was too low for that, since it was started.
+    /// Over-current and low-voltage events since it was started.
     pub overcurrents: Option<u64>,
-    /// Whether its voltage is too low now.
+    /// Whether the voltage is too low now.
     pub low_voltage: Option<bool>,
 }
 
-/// Trip points below are placeholders of firmware, degrees Celsius.
+/// Lower trip points are placeholders of the firmware, degrees Celsius.
 const LEAST_TRIP: f64 = 40.0;
-/// A board that only says where it stops is slow by so much before, degrees.
+/// If only a shutdown temperature is reported, throttling is assumed this much below, degrees.
 const BEFORE_STOP: f64 = 10.0;
 
 impl Board {
-    /// Reads what lies under `sysfs`. What is not there or cannot be read is left out.
+    /// Reads the state from `sysfs`. What is missing or unreadable is left out.
     pub fn read(sysfs: &Path) -> Self {
         let thermal = sysfs.join("class/thermal");
         Board {
@@ -56,12 +56,12 @@ impl Board {
         }
     }
 
-    /// The temperature of its hottest place, degrees Celsius.
+    /// The temperature of the hottest zone, degrees Celsius.
     pub fn hottest(&self) -> Option<f64> {
         self.zones.iter().map(|zone| zone.celsius).max_by(f64::total_cmp)
     }
 
-    /// What slows a processor down now, the strongest first.
+    /// The active cooling device with the highest state.
     pub fn braking(&self) -> Option<&Brake> {
         self.brakes.iter().filter(|brake| brake.steps > 0).max_by_key(|brake| brake.steps)
     }
@@ -87,7 +87,7 @@ fn zone(folder: &Path) -> Option<Zone> {
     Some(Zone { name, celsius, slows_at: slow.or(stop.map(|degrees| degrees - BEFORE_STOP)) })
 }
 
-/// A cooling device, if it is one that slows a processor down: a fan costs nothing, and a dimmed screen is no brake.
+/// The cooling device in `folder`, if it throttles a processor. Fans and dimmed screens do not.
 fn brake(folder: &Path) -> Option<Brake> {
     let name = word(&folder.join("type"))?;
     let clock = ["cpufreq-", "devfreq-", "thermal-cpufreq-", "thermal-devfreq-"];
@@ -104,7 +104,7 @@ fn slowdowns(sysfs: &Path) -> Option<u64> {
 fn overcurrents(sysfs: &Path) -> Option<u64> {
     let monitors = entries(&sysfs.join("class/hwmon"), "hwmon");
     let counters = monitors.iter().flat_map(|folder| entries(folder, "oc"));
-    // Since the Orin, and before.
+    // The Orin's names, and those before.
     let counts = |name: &str| name.ends_with("_event_cnt") || name.ends_with("_irq_cnt");
     let counters = counters.filter(|path| counts(&path.to_string_lossy()));
     sum(counters.filter_map(|path| number(&path)))
@@ -116,7 +116,7 @@ fn low_voltage(sysfs: &Path) -> Option<bool> {
     number(&monitor.join("in0_lcrit_alarm")).map(|alarm| alarm > 0)
 }
 
-/// `None` where there is nothing to add up.
+/// `None` if there are no numbers.
 fn sum(numbers: impl Iterator<Item = u64>) -> Option<u64> {
     numbers.reduce(u64::saturating_add)
 }
@@ -125,7 +125,7 @@ fn number(path: &Path) -> Option<u64> {
     word(path)?.parse().ok()
 }
 
-/// Sysfs counts thousandths.
+/// Sysfs reports thousandths of a degree.
 fn degrees(path: &Path) -> Option<f64> {
     word(path)?.parse::<f64>().ok().map(|millidegrees| millidegrees / 1e3)
 }
@@ -143,7 +143,7 @@ mod tests {
         }
     }
 
-    /// A zone as sysfs has it: its temperature, and kinds and temperatures of its trip points.
+    /// Writes a zone as in sysfs: its temperature, and types and temperatures of its trip points.
     fn write_zone(root: &Path, index: usize, celsius: i64, trips: &[(&str, i64)]) {
         let folder = format!("class/thermal/thermal_zone{index}");
         write(root, &folder, &[("type", &format!("zone-{index}")), ("temp", &format!("{}", 1000 * celsius))]);
@@ -181,7 +181,7 @@ mod tests {
         let monitor = [("name", "soctherm_oc"), ("oc1_event_cnt", "2"), ("oc3_event_cnt", "5"), ("oc1_throt_en", "1")];
         write(folder.path(), "class/hwmon/hwmon3", &monitor);
         assert_eq!(Board::read(folder.path()).overcurrents, Some(7));
-        // A Xavier's names.
+        // The Xavier's names.
         write(
             folder.path(),
             "class/hwmon/hwmon4",
@@ -226,7 +226,7 @@ mod tests {
             write(folder.path(), &place, &[("core_throttle_count", count), ("package_throttle_count", "90")]);
         }
         fs::create_dir_all(folder.path().join("devices/system/cpu/cpuidle")).unwrap();
-        // Another monitor's alarm says nothing of the board's own supply.
+        // The alarm of another monitor does not concern the board's supply.
         write(folder.path(), "class/hwmon/hwmon0", &[("name", "nct6775"), ("in0_lcrit_alarm", "1")]);
         let board = Board::read(folder.path());
         assert_eq!((board.slowdowns, board.low_voltage), (Some(7), None));

@@ -1,4 +1,4 @@
-//! How long the threads of this process have waited for a processor.
+//! How long the threads of this process have waited for a CPU.
 
 use super::{entries, word};
 use std::path::Path;
@@ -9,18 +9,18 @@ use std::time::Duration;
 pub struct Thread {
     pub id: u32,
     pub name: String,
-    /// How long it could have run and did not, because others did, since it began.
+    /// Time it was runnable but waited for a CPU, since its start.
     pub waited: Duration,
 }
 
-/// The threads of this process; empty where the kernel does not count their waiting.
+/// The threads of this process; empty if the kernel does not keep scheduling statistics.
 pub fn threads() -> Vec<Thread> {
     entries(Path::new("/proc/self/task"), "").iter().filter_map(|folder| thread(folder)).collect()
 }
 
 fn thread(folder: &Path) -> Option<Thread> {
     let id = folder.file_name()?.to_str()?.parse().ok()?;
-    // Time on a processor, time waited for one, turns; nanoseconds.
+    // Time on a CPU, time waited for one (nanoseconds), number of time slices.
     let waited = word(&folder.join("schedstat"))?.split_whitespace().nth(1)?.parse().ok()?;
     Some(Thread { id, name: word(&folder.join("comm"))?, waited: Duration::from_nanos(waited) })
 }
@@ -34,7 +34,7 @@ mod tests {
         let find = || threads().into_iter().find(|thread| thread.name == "by-its-name");
         let inside = std::thread::Builder::new().name("by-its-name".into()).spawn(find).unwrap();
         let found = inside.join().unwrap();
-        // A kernel that does not count tells nothing of any.
+        // Without scheduling statistics there are no threads.
         assert!(found.is_some() || threads().is_empty());
     }
 

@@ -1,27 +1,31 @@
 //! The networks: a model folder's manifest, and engines that run its graphs on whole tensors.
 //!
-//! What lies between the graphs is [`crate::seam`]'s. `tract` runs them on the CPU, `tensorrt` on an NVIDIA GPU, from the
-//! engines that the cache `engines` keeps.
+//! What lies between the graphs is [`crate::seam`]'s. On the CPU, `tract` loads them, `rewrite` and `lower` turn what they can
+//! into a `program` of our kernels, and tract runs the rest. `tensorrt` runs them on an NVIDIA GPU, from the engines that the
+//! cache `engines` keeps.
 
 pub mod backend;
-mod depthwise;
 pub mod engines;
+mod lower;
 pub mod manifest;
+mod program;
 mod rewrite;
 pub mod tensorrt;
 mod tract;
 
 pub use backend::{Backend, EngineSettings, Precision};
 pub use manifest::Manifest;
+pub use program::{ProgramPlan, StepCost};
 
 use crate::fault::{Fault, Kind, Result};
-use crate::seam::RoiGrid;
+use crate::seam::{FeatureMap, RoiGrid};
 use crate::tensor::Tensor;
-use engines::{EngineCache, build};
+use engines::{EngineCache, Key, build};
 use manifest::GraphName;
 use std::path::Path;
 use tensorrt::{DeviceMaps, TensorRt};
 use tract::TractEngine;
+pub use vetrina_kernels::{Level, levels};
 
 /// A loaded graph.
 pub trait Engine: Send {
@@ -32,7 +36,7 @@ pub trait Engine: Send {
     fn run_trunk(&mut self, image: Tensor, levels: usize) -> Result<(FeatureMaps, Vec<Tensor>)> {
         let mut outputs = self.run(vec![image])?;
         let rest = outputs.split_off(levels.min(outputs.len()));
-        Ok((FeatureMaps::Host(outputs), rest))
+        Ok((FeatureMaps::Host(outputs.iter().map(FeatureMap::from).collect()), rest))
     }
 
     /// Runs a head on RoIs of maps that a trunk kept on the device, `samples` x `samples` a bin. Without a RoI, and beyond the last
@@ -44,23 +48,29 @@ pub trait Engine: Send {
         Err(Fault::new(Kind::Internal, "a head on the CPU was given feature maps on the GPU"))
     }
 
+    /// What runs where, each step at its least time in `rounds` runs. `None`: the engine does not say.
+    fn plan(&self, _rounds: usize) -> Option<ProgramPlan> {
+        None
+    }
+
     /// Another engine on the same weights, for another thread.
     fn share(&self) -> Box<dyn Engine>;
 }
 
-/// The feature maps of one picture, 1 x channels x height x width each, where the trunk ran.
+/// The feature maps of one picture, where the trunk ran.
 pub enum FeatureMaps {
     /// In main memory.
-    Host(Vec<Tensor>),
+    Host(Vec<FeatureMap>),
     /// On the GPU, which they do not leave.
     Device(DeviceMaps),
 }
 
 impl FeatureMaps {
-    pub fn shapes(&self) -> Vec<&[usize]> {
+    /// 1 x channels x height x width of each.
+    pub fn shapes(&self) -> Vec<Vec<usize>> {
         match self {
-            FeatureMaps::Host(maps) => maps.iter().map(Tensor::shape).collect(),
-            FeatureMaps::Device(maps) => maps.shapes(),
+            FeatureMaps::Host(maps) => maps.iter().map(|map| map.shape().to_vec()).collect(),
+            FeatureMaps::Device(maps) => maps.shapes().into_iter().map(<[usize]>::to_vec).collect(),
         }
     }
 }
@@ -83,13 +93,21 @@ pub struct Graphs {
 pub struct RunsOn {
     /// "the CPU", "TensorRT 10.3.0 in fp16"
     pub name: String,
+    /// TensorRT's engines, with all that each depends on. Empty on the CPU.
+    pub engines: Vec<Key>,
     /// Why it is the CPU although TensorRT was to be had first ([`Backend::Auto`]).
     pub fallback: Option<String>,
 }
 
 impl RunsOn {
     pub fn cpu() -> Self {
-        RunsOn { name: "the CPU".into(), fallback: None }
+        RunsOn { name: "the CPU".into(), engines: Vec::new(), fallback: None }
+    }
+
+    /// All that may change a number, on one line: the name, and each engine's graph, precision, shapes, GPU and driver.
+    pub fn in_full(&self) -> String {
+        let engines: Vec<String> = self.engines.iter().map(|key| format!("; {key:?}")).collect();
+        self.name.clone() + &engines.concat()
     }
 }
 
@@ -102,6 +120,11 @@ impl Graphs {
     /// Loads one graph, on the CPU.
     pub fn load_graph(path: &Path) -> Result<Box<dyn Engine>> {
         Ok(Box::new(TractEngine::load(path)?))
+    }
+
+    /// Loads one graph, on the CPU, with kernels for an instruction set; `None`: by tract alone, to compare with.
+    pub fn load_graph_for(path: &Path, level: Option<Level>) -> Result<Box<dyn Engine>> {
+        Ok(Box::new(TractEngine::load_for(path, level)?))
     }
 
     /// Loads every graph on what the settings say. Nothing is built: a first build takes minutes.
@@ -149,7 +172,11 @@ impl Graphs {
         let wanted = build::wanted(manifest, settings.precision, &host)?;
         let cache = EngineCache::new(&settings.engines);
         let precision = wanted.iter().map(|wanted| wanted.key.precision).max().unwrap_or(Precision::Fp32);
-        let runs_on = RunsOn { name: format!("TensorRT {} in {precision}", host.tensorrt), fallback: None };
+        let runs_on = RunsOn {
+            name: format!("TensorRT {} in {precision}", host.tensorrt),
+            engines: wanted.iter().map(|wanted| wanted.key.clone()).collect(),
+            fallback: None,
+        };
         let mut engines = Vec::new();
         for wanted in &wanted {
             let Some((record, engine)) = cache.find(&wanted.key) else { return Ok(None) };
@@ -182,5 +209,22 @@ impl Graphs {
             aggregator: self.aggregator.share(),
             runs_on: self.runs_on.clone(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::engines::Host;
+    use super::*;
+
+    #[test]
+    fn what_a_model_runs_on_is_told_apart_in_full() {
+        let on = |gpu: &str, precision| {
+            let host = Host { tensorrt: "10.3.0".into(), gpu: gpu.into(), driver: "540".into() };
+            let engines = vec![Key::new(GraphName::Trunk, "ab", precision, "1 1 1", &host)];
+            RunsOn { name: "TensorRT 10.3.0 in fp16".into(), engines, fallback: None }.in_full()
+        };
+        let all = [on("Orin", Precision::Fp16), on("Orin", Precision::Int8), on("H100", Precision::Fp16)];
+        assert!(all[0] != all[1] && all[0] != all[2] && all[0] != RunsOn::cpu().in_full());
     }
 }

@@ -1,24 +1,33 @@
-//! What is changed in a graph before tract optimises it. Nothing here changes what the graph computes.
+//! What is changed in a graph before tract optimises it: parts that we have kernels for become one operator each.
+//!
+//! Nothing here changes what the graph computes beyond the order of sums. What is not known stays with tract, and so does a
+//! whole region where a step of it cannot be made.
 
-use super::depthwise::Depthwise;
+use super::lower::{Lowering, is_heavy, may_lower};
+use super::program::{Draft, GraphProgram};
+use std::collections::{HashMap, HashSet};
+use std::hash::{Hash, Hasher};
 use tract_onnx::tract_core::internal::*;
 use tract_onnx::tract_core::model::Rewriter;
-use tract_onnx::tract_core::ops::array::{Pad, PadMode};
-use tract_onnx::tract_core::ops::binary::TypedBinOp;
 use tract_onnx::tract_core::ops::cast::Cast;
-use tract_onnx::tract_core::ops::cnn::Conv;
-use tract_onnx::tract_core::ops::math::{Max, Min};
-use tract_onnx::tract_core::ops::nn::DataFormat;
+use vetrina_kernels::Level;
 
 /// Applies all that helps on this machine.
-pub fn rewrite(model: &mut TypedModel) -> TractResult<()> {
+pub fn rewrite(model: &mut TypedModel, level: Level) -> TractResult<()> {
     let rewriter = Rewriter::default().with_rule_for::<Cast>("widen", widen);
     rewriter.rewrite(&(), model)?;
     model.prop_consts()?;
-    // Elsewhere tract has kernels of its own for every case, and ours was not measured.
-    if cfg!(target_arch = "x86_64") {
-        let rewriter = Rewriter::default().with_rule_for::<Conv>("depthwise", depthwise);
-        rewriter.rewrite(&(), model)?;
+    simplify_resizes(model)?;
+    // Each turn replaces one region, after which nodes have other numbers.
+    let mut kept = HashSet::new();
+    while let Some(region) = next_region(model, &kept)? {
+        match lower(model, &region, level) {
+            Ok(program) => replace(model, &region, program)?,
+            Err(node) => {
+                log::debug!("{} stays with tract", model.node(node));
+                kept.insert(model.node(node).name.clone());
+            }
+        }
     }
     Ok(())
 }
@@ -41,99 +50,141 @@ fn widen(
     Ok(Some(patch))
 }
 
-/// A depthwise 3x3 convolution, with the zeros before it and the limits after it, becomes ours.
-fn depthwise(
-    _: &(),
-    model: &TypedModel,
-    node: &TypedNode,
-    name: &str,
-    conv: &Conv,
-) -> TractResult<Option<TypedModelPatch>> {
-    let Some((op, source)) = as_depthwise(model, node, conv)? else { return Ok(None) };
-    let (op, last) = with_limits(model, node, op)?;
+/// tract itself knows which resizes only repeat each place: those become its own simpler operator.
+fn simplify_resizes(model: &mut TypedModel) -> TractResult<()> {
+    // Twice: first from ONNX's operator to tract's, then to the simpler one.
+    for _ in 0..2 {
+        for id in model.eval_order()? {
+            let node = model.node(id);
+            if node.op.name() == "Resize"
+                && let Some(patch) = node.op.declutter(model, node)?
+            {
+                patch.apply(model)?;
+            }
+        }
+    }
+    model.compact()
+}
+
+/// Nodes that become one operator, in the order in which they run, with what they read and what others read of them.
+struct GraphRegion {
+    nodes: Vec<usize>,
+    inputs: Vec<OutletId>,
+    outputs: Vec<OutletId>,
+}
+
+/// The next region that is worth it. Known nodes belong together if as many changes between known and unknown lie before them:
+/// then no path leads out of a region and back into it.
+fn next_region(model: &TypedModel, kept: &HashSet<String>) -> TractResult<Option<GraphRegion>> {
+    let order = model.eval_order()?;
+    let mut depth: HashMap<usize, usize> = HashMap::new();
+    for id in &order {
+        let node = model.node(*id);
+        let parity = usize::from(!may_lower(node) || kept.contains(&node.name));
+        let before = node.inputs.iter().filter_map(|input| depth.get(&input.node)).max().copied().unwrap_or(0);
+        let is_const = model.outlet_fact(OutletId::from(*id)).is_ok_and(|fact| fact.konst.is_some());
+        if !is_const {
+            depth.insert(*id, before + (before + parity) % 2);
+        }
+    }
+    let heavy = |id: &&usize| depth.get(*id).is_some_and(|depth| depth % 2 == 0) && is_heavy(model.node(**id));
+    let Some(at) = order.iter().find(heavy).and_then(|id| depth.get(id)) else { return Ok(None) };
+    let nodes: Vec<usize> = order.iter().copied().filter(|id| depth.get(id) == Some(at)).collect();
+    let inside: HashSet<usize> = nodes.iter().copied().collect();
+    let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
+    for id in &nodes {
+        for input in &model.node(*id).inputs {
+            let outside = !inside.contains(&input.node) && model.outlet_fact(*input)?.konst.is_none();
+            if outside && !inputs.contains(input) {
+                inputs.push(*input);
+            }
+        }
+        let outlet = OutletId::from(*id);
+        let read = model.outlet_successors(outlet).iter().any(|inlet| !inside.contains(&inlet.node));
+        if read || model.output_outlets()?.contains(&outlet) {
+            outputs.push(outlet);
+        }
+    }
+    Ok(Some(GraphRegion { nodes, inputs, outputs }))
+}
+
+/// The region's program, or the node that has none.
+fn lower(model: &TypedModel, region: &GraphRegion, level: Level) -> Result<GraphProgram, usize> {
+    let mut lowering = Lowering::new(model, Draft::new(level), &region.outputs);
+    for input in &region.inputs {
+        // Who reads it first is who cannot be served.
+        let reader = || region.nodes.iter().copied().find(|id| model.node(*id).inputs.contains(input));
+        lowering.input(*input).ok_or_else(|| reader().unwrap_or(region.nodes[0]))?;
+    }
+    for id in &region.nodes {
+        lowering.node(model.node(*id)).ok_or(*id)?;
+    }
+    let mut outputs = Vec::new();
+    for outlet in &region.outputs {
+        outputs.push(lowering.value(*outlet).cloned().ok_or(outlet.node)?);
+    }
+    lowering.draft.finish(&outputs).ok_or(region.nodes[0])
+}
+
+fn replace(model: &mut TypedModel, region: &GraphRegion, program: GraphProgram) -> TractResult<()> {
+    let name = format!("region.{}", model.node(region.nodes[0]).name);
     let mut patch = TypedModelPatch::default();
-    let mut wires = patch.taps(model, &node.inputs)?;
-    wires[0] = patch.tap_model(model, source)?;
-    let wires = patch.wire_node(format!("{name}.depthwise"), op, &wires)?;
-    patch.shunt_outside(model, last.into(), wires[0])?;
-    Ok(Some(patch))
+    let inputs = patch.taps(model, &region.inputs)?;
+    let wires = patch.wire_node(name, RegionOp(Arc::new(program)), &inputs)?;
+    for (outlet, wire) in region.outputs.iter().zip(wires) {
+        patch.shunt_outside(model, *outlet, wire)?;
+    }
+    patch.apply(model)?;
+    model.compact()
 }
 
-/// The operator for `conv` and what it reads, where it can do that.
-fn as_depthwise(model: &TypedModel, node: &TypedNode, conv: &Conv) -> TractResult<Option<(Depthwise, OutletId)>> {
-    let (spec, channels) = (&conv.pool_spec, conv.pool_spec.input_channels);
-    let stride = spec.stride(0);
-    let fits = conv.q_params.is_none()
-        && channels > 1
-        && conv.group == channels
-        && spec.output_channels == channels
-        && spec.data_format == DataFormat::NCHW
-        && spec.kernel_shape[..] == [3, 3]
-        && spec.dilations().iter().all(|dilation| *dilation == 1)
-        && spec.strides().iter().all(|axis| *axis == stride)
-        && (1..=2).contains(&stride);
-    let facts = model.node_input_facts(node.id)?;
-    if !fits || facts.iter().any(|fact| fact.datum_type != f32::datum_type()) {
-        return Ok(None);
+/// A program as an operator of tract's.
+#[derive(Clone, Debug)]
+pub struct RegionOp(pub Arc<GraphProgram>);
+
+/// Two are equal only if they are the same.
+impl PartialEq for RegionOp {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
-    // Kernels lie as channels x 1 x 3 x 3 in either order that ONNX knows; a bias is one value a channel.
-    let (Some(kernel), Some(bias)) = (facts[1].shape.as_concrete(), facts[2].shape.as_concrete()) else {
-        return Ok(None);
-    };
-    let volume = |shape: &[usize]| shape.iter().product::<usize>();
-    let Some([1, _, height, width]) = facts[0].shape.as_concrete() else { return Ok(None) };
-    if kernel[..2] != [channels, 1] || volume(kernel) != 9 * channels || volume(bias) != channels {
-        return Ok(None);
+}
+
+impl Eq for RegionOp {}
+
+impl Hash for RegionOp {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        Arc::as_ptr(&self.0).hash(state);
     }
-    let padding = spec.computed_padding(&[*height, *width]);
-    let mut before = [padding[0].pad_before, padding[1].pad_before];
-    let output = [padding[0].convoluted, padding[1].convoluted];
-    let (mut input, mut source) = ([*height, *width], node.inputs[0]);
-    if let Some((zeros, from)) = zeros_before(model, source)? {
-        let shape = model.outlet_fact(from)?.shape.as_concrete().map(<[usize]>::to_vec);
-        if let Some([_, _, height, width]) = shape.as_deref() {
-            (input, source) = ([*height, *width], from);
-            before = [before[0] + zeros[0], before[1] + zeros[1]];
+}
+
+impl Op for RegionOp {
+    fn name(&self) -> StaticName {
+        "Region".into()
+    }
+
+    op_as_typed_op!();
+}
+
+impl EvalOp for RegionOp {
+    op_out_of_plan!();
+
+    fn eval(&self, _context: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
+        let mut slices = Vec::with_capacity(inputs.len());
+        for input in &inputs {
+            slices.push(input.try_as_plain_ram()?.as_slice::<f32>()?);
         }
+        let outputs = self.0.run(&slices);
+        outputs.iter().map(|output| Ok(Tensor::from_shape(output.shape(), output.data())?.into_tvalue())).collect()
     }
-    Ok(Some((Depthwise::new(channels, input, output, stride, before), source)))
 }
 
-/// How many zeros a padding before `outlet` puts above and to the left, and what it reads.
-fn zeros_before(model: &TypedModel, outlet: OutletId) -> TractResult<Option<([usize; 2], OutletId)>> {
-    let node = model.node(outlet.node);
-    let Some(Pad { pads, mode: PadMode::Constant(value) }) = node.op_as::<Pad>() else { return Ok(None) };
-    let spatial = pads.len() == 4 && pads[..2].iter().all(|pair| *pair == (0, 0));
-    Ok((spatial && value.is_zero()?).then(|| ([pads[2].0, pads[3].0], node.inputs[0])))
-}
-
-/// Takes in the limits of a ReLU that follow, and says which node was the last.
-fn with_limits(model: &TypedModel, node: &TypedNode, mut op: Depthwise) -> TractResult<(Depthwise, usize)> {
-    let mut last = node.id;
-    while let Some(next) = model.single_succ(last)? {
-        let Some(TypedBinOp(kind, None)) = next.op_as::<TypedBinOp>() else { break };
-        let Some(limit) = other_input(model, next, last)? else { break };
-        if kind.is::<Max>() {
-            op = op.at_least(limit);
-        } else if kind.is::<Min>() {
-            op = op.at_most(limit);
-        } else {
-            break;
-        }
-        last = next.id;
+impl TypedOp for RegionOp {
+    fn output_facts(&self, inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
+        let fits =
+            inputs.iter().zip(self.0.input_lengths()).all(|(fact, length)| fact.shape.volume() == length.to_dim());
+        ensure!(fits && inputs.len() == self.0.input_lengths().len(), "a region's inputs do not fit its program");
+        Ok(self.0.output_shapes().map(f32::fact).collect())
     }
-    Ok((op, last))
-}
 
-/// The one number that a binary operator takes beside the output of `from`.
-fn other_input(model: &TypedModel, node: &TypedNode, from: usize) -> TractResult<Option<f32>> {
-    let other = node.inputs.iter().find(|input| input.node != from);
-    let Some(value) = other.map(|input| model.outlet_fact(*input)).transpose()?.and_then(|fact| fact.konst.clone())
-    else {
-        return Ok(None);
-    };
-    if value.len() != 1 || value.datum_type() != f32::datum_type() {
-        return Ok(None);
-    }
-    Ok(Some(value.try_as_plain_ram()?.as_slice::<f32>()?[0]))
+    as_op!();
 }

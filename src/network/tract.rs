@@ -1,17 +1,30 @@
-//! Graphs on the CPU, through tract. Single-threaded: frames side by side scale better than threads inside an operator.
+//! Graphs on the CPU: tract loads and simplifies them, and runs what we have no kernels for. Single-threaded: frames side by side
+//! scale better than threads inside an operator.
 
-use super::Engine;
-use super::rewrite::rewrite;
+use super::program::{GraphProgram, ProgramPlan};
+use super::rewrite::{RegionOp, rewrite};
+use super::{Engine, FeatureMaps};
 use crate::fault::{Fault, Kind, Result};
+use crate::seam::FeatureMap;
 use crate::tensor::Tensor;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tract_onnx::prelude::{Framework, InferenceModelExt, IntoRunnable, TValue, TractResult, TypedRunnableModel};
-use tract_onnx::prelude::{TVec, Tensor as TractTensor};
+use tract_onnx::prelude::{TVec, Tensor as TractTensor, TypedModel};
+use vetrina_kernels::Level;
 
 pub struct TractEngine {
     path: PathBuf,
-    plan: Arc<TypedRunnableModel>,
+    graph: Graph,
+}
+
+/// What runs a graph.
+#[derive(Clone)]
+enum Graph {
+    /// All of it is one program.
+    Program(Arc<GraphProgram>),
+    /// tract, and programs as operators of its.
+    Plan(Arc<TypedRunnableModel>),
 }
 
 impl TractEngine {
@@ -20,19 +33,29 @@ impl TractEngine {
     /// # Errors
     /// [`Kind::Model`]: not an ONNX graph, or one that tract cannot run.
     pub fn load(path: &Path) -> Result<Self> {
-        let plan = Self::plan(path).map_err(|error| {
+        TractEngine::load_for(path, Some(Level::new()))
+    }
+
+    /// As [`TractEngine::load`], for an instruction set; `None`: by tract alone.
+    pub fn load_for(path: &Path, level: Option<Level>) -> Result<Self> {
+        let graph = Self::graph(path, level).map_err(|error| {
             let text = format!("cannot load the graph {}", path.display());
             Fault::new(Kind::Model, text).cause(format!("{error:#}")).cure("export the model again")
         })?;
-        Ok(TractEngine { path: path.into(), plan })
+        Ok(TractEngine { path: path.into(), graph })
     }
 
-    fn plan(path: &Path) -> TractResult<Arc<TypedRunnableModel>> {
+    fn graph(path: &Path, level: Option<Level>) -> TractResult<Graph> {
         // The exporter's shapes of inner values are hints; the input's shape decides.
         let onnx = tract_onnx::onnx().with_ignore_output_shapes(true).with_ignore_value_info(true);
         let mut model = onnx.model_for_path(path)?.into_typed()?;
-        rewrite(&mut model)?;
-        model.into_optimized()?.into_runnable()
+        if let Some(level) = level {
+            rewrite(&mut model, level)?;
+            if let Some(program) = whole(&model)? {
+                return Ok(Graph::Program(program));
+            }
+        }
+        Ok(Graph::Plan(model.into_optimized()?.into_runnable()?))
     }
 
     fn fault(&self, error: impl std::fmt::Display) -> Fault {
@@ -41,6 +64,15 @@ impl TractEngine {
     }
 }
 
+/// The program of a graph that is nothing else, with its inputs and outputs in the graph's order.
+fn whole(model: &TypedModel) -> TractResult<Option<Arc<GraphProgram>>> {
+    let (inputs, outputs) = (model.input_outlets()?, model.output_outlets()?);
+    let Some(region) = outputs.first().map(|outlet| model.node(outlet.node)) else { return Ok(None) };
+    let Some(RegionOp(program)) = region.op_as::<RegionOp>() else { return Ok(None) };
+    let in_order = outputs.len() == region.outputs.len()
+        && outputs.iter().enumerate().all(|(slot, outlet)| (outlet.node, outlet.slot) == (region.id, slot));
+    Ok((in_order && region.inputs[..] == *inputs).then(|| program.clone()))
+}
 /// Names of a graph's outputs, in its order.
 pub fn output_names(path: &Path) -> Result<Vec<String>> {
     let proto = tract_onnx::onnx().proto_model_for_path(path).map_err(|error| {
@@ -52,22 +84,69 @@ pub fn output_names(path: &Path) -> Result<Vec<String>> {
 
 impl Engine for TractEngine {
     fn run(&mut self, inputs: Vec<Tensor>) -> Result<Vec<Tensor>> {
+        match &self.graph {
+            Graph::Program(program) => Ok(program.run(&self.fitting(program, &inputs)?)),
+            Graph::Plan(plan) => self.run_plan(plan, inputs),
+        }
+    }
+
+    fn run_trunk(&mut self, image: Tensor, levels: usize) -> Result<(FeatureMaps, Vec<Tensor>)> {
+        let images = vec![image];
+        let (maps, rest) = match &self.graph {
+            Graph::Program(program) => program.run_to_maps(&self.fitting(program, &images)?, levels),
+            Graph::Plan(plan) => {
+                let mut outputs = self.run_plan(plan, images)?;
+                let rest = outputs.split_off(levels.min(outputs.len()));
+                (outputs.iter().map(FeatureMap::from).collect(), rest)
+            }
+        };
+        Ok((FeatureMaps::Host(maps), rest))
+    }
+
+    fn share(&self) -> Box<dyn Engine> {
+        Box::new(TractEngine { path: self.path.clone(), graph: self.graph.clone() })
+    }
+
+    fn plan(&self, rounds: usize) -> Option<ProgramPlan> {
+        let mut all = ProgramPlan::default();
+        match &self.graph {
+            Graph::Program(program) => all.steps = program.measure(rounds),
+            Graph::Plan(plan) => {
+                for node in plan.model().nodes() {
+                    match node.op_as::<RegionOp>() {
+                        Some(RegionOp(program)) => all.steps.extend(program.measure(rounds)),
+                        None if matches!(&*node.op.name(), "Const" | "Source") => {}
+                        None => all.by_tract.push(format!("{} {}", node.op.name(), node.name)),
+                    }
+                }
+            }
+        }
+        Some(all)
+    }
+}
+
+impl TractEngine {
+    /// The inputs' values, as many as the program reads.
+    fn fitting<'a>(&self, program: &GraphProgram, inputs: &'a [Tensor]) -> Result<Vec<&'a [f32]>> {
+        let data: Vec<&[f32]> = inputs.iter().map(Tensor::data).collect();
+        let lengths: Vec<usize> = data.iter().map(|data| data.len()).collect();
+        if lengths != program.input_lengths() {
+            return Err(self.fault(format!("inputs of {lengths:?} values instead of {:?}", program.input_lengths())));
+        }
+        Ok(data)
+    }
+
+    fn run_plan(&self, plan: &Arc<TypedRunnableModel>, inputs: Vec<Tensor>) -> Result<Vec<Tensor>> {
         let mut values: TVec<TValue> = TVec::new();
         for input in inputs {
             let shape = input.shape().to_vec();
             let tensor = TractTensor::from_shape(&shape, input.data()).map_err(|error| self.fault(error))?;
             values.push(tensor.into());
         }
-        let outputs = self.plan.run(values).map_err(|error| self.fault(error))?;
+        let outputs = plan.run(values).map_err(|error| self.fault(error))?;
         outputs.iter().map(|output| self.output(output)).collect()
     }
 
-    fn share(&self) -> Box<dyn Engine> {
-        Box::new(TractEngine { path: self.path.clone(), plan: self.plan.clone() })
-    }
-}
-
-impl TractEngine {
     fn output(&self, output: &TValue) -> Result<Tensor> {
         let view = output.to_plain_array_view::<f32>().map_err(|error| self.fault(error))?;
         Ok(Tensor::new(view.shape().to_vec(), view.iter().copied().collect::<Vec<f32>>()))

@@ -4,7 +4,7 @@
 //! spread evenly over the track.
 
 use crate::geometry::{Camera, Rect};
-use crate::seam::{Detection, Embedding, Track};
+use crate::seam::{Detection, Embedding, Track, TrackId};
 use std::collections::BTreeMap;
 
 /// The least detection score that begins a track of a clip. A query about a clip lists the doubtful garments too, at the
@@ -21,28 +21,30 @@ pub struct GarmentTrack {
     /// The best single observation's box and score.
     pub bounds: Rect<Camera>,
     pub score: f32,
-    observations: Vec<Embedding>,
+    /// In how many frames it was seen.
+    frames: usize,
+    views: Vec<Embedding>,
     prominence: f32,
 }
 
 impl GarmentTrack {
     /// Frames in which the garment was seen.
     pub fn frames(&self) -> usize {
-        self.observations.len()
+        self.frames
     }
 
-    /// At most `count` of its embeddings (aggregator's head), evenly spread over the frames.
+    /// At most `count` of its embeddings (aggregator's head), evenly spread over the views of it.
     pub fn window(&self, count: usize) -> Vec<Embedding> {
-        let frames = self.observations.len();
-        let count = count.clamp(1, frames.max(1)).min(frames);
-        (0..count).map(|place| self.observations[(2 * place + 1) * frames / (2 * count)].clone()).collect()
+        let views = self.views.len();
+        let count = count.clamp(1, views.max(1)).min(views);
+        (0..count).map(|place| self.views[(2 * place + 1) * views / (2 * count)].clone()).collect()
     }
 }
 
 /// All garments of a clip.
 #[derive(Clone, Debug, Default)]
 pub struct ClipTracks {
-    garments: BTreeMap<u64, GarmentTrack>,
+    garments: BTreeMap<TrackId, GarmentTrack>,
 }
 
 impl ClipTracks {
@@ -59,12 +61,16 @@ impl ClipTracks {
             class: track.class,
             bounds: latest.bounds,
             score: latest.score,
-            observations: Vec::new(),
+            frames: 0,
+            views: Vec::new(),
             prominence: 0.0,
         });
         record.class = track.class;
         record.prominence += track.prominence;
-        record.observations.push(latest.aggregation_embedding.clone());
+        record.frames += 1;
+        if let Some(view) = track.views.latest().filter(|view| view.meta == track.last_seen) {
+            record.views.push(view.detection.aggregation_embedding.clone());
+        }
         if latest.score > record.score {
             (record.bounds, record.score) = (latest.bounds, latest.score);
         }
@@ -92,7 +98,8 @@ mod tests {
             class: 0,
             bounds: Rect::new(0.0, 0.0, 1.0, 1.0),
             score: 1.0,
-            observations: (0..frames).map(|frame| Embedding::from(vec![frame as f32])).collect(),
+            frames,
+            views: (0..frames).map(|frame| Embedding::from(vec![frame as f32])).collect(),
             prominence: 1.0,
         };
         let values = |frames, count| record(frames).window(count).iter().map(|one| one[0] as usize).collect::<Vec<_>>();

@@ -27,10 +27,10 @@ pub struct RoiHead {
 }
 
 impl Features {
-    /// `maps`: 1 x channels x height x width, one a level of the manifest's; `input`: the network input's size.
-    pub fn new(maps: FeatureMaps, settings: &FeatureSettings, input: Size, times: &mut StageTimes) -> Self {
+    /// `maps`: one a level of the manifest's; `input`: the network input's size.
+    pub fn new(maps: FeatureMaps, settings: &FeatureSettings, input: Size) -> Self {
         match maps {
-            FeatureMaps::Host(maps) => Features::Host(times.time("pyramid", || Pyramid::new(&maps, settings, input))),
+            FeatureMaps::Host(maps) => Features::Host(Pyramid::new(maps, settings, input)),
             FeatureMaps::Device(maps) => {
                 let grids: Vec<[usize; 2]> = maps.shapes().iter().map(|shape| [shape[2], shape[3]]).collect();
                 Features::Device(maps, Levels::new(grids, settings, input))

@@ -1,13 +1,41 @@
 //! From an aggregated embedding to products: the catalogue's index, and the pictures of the products that are shown.
 
+use super::settings::PipelineSettings;
 use crate::capture::decode_picture;
-use crate::catalogue::{Catalogue, ContentId, Hit, Index, ModelStamp, ProductSummary, Stock, Variant};
+use crate::catalogue::{Calibration, Catalogue, ContentId, Hit, Index, ModelStamp, ProductSummary, Stock, Variant};
 use crate::fault::Result;
 use crate::frame::Picture;
 use crate::network::Manifest;
 use crate::seam::{EmbeddingHead, Region};
+use serde::Serialize;
 use std::collections::HashMap;
+use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
+
+/// What may be said of a match.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// Too unlike to be shown: the product is not in the catalogue, or was not recognized.
+    None,
+    /// Like it; it may be another one.
+    Similar,
+    /// So good a match as at most [`PipelineSettings::false_accept`] percent of the garments have that this shop does not sell.
+    ///
+    /// [`PipelineSettings::false_accept`]: super::settings::PipelineSettings
+    Likely,
+}
+
+impl Verdict {
+    /// As JSON and tables write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Verdict::None => "none",
+            Verdict::Similar => "similar",
+            Verdict::Likely => "likely",
+        }
+    }
+}
 
 /// One product of the catalogue that a garment was matched with.
 #[derive(Clone, Debug)]
@@ -20,6 +48,7 @@ pub struct Match {
     pub logit: f32,
     /// The published match score, 0 to 1.
     pub score: f32,
+    pub verdict: Verdict,
     /// The best picture of the product, once [`Matcher::load_picture`] has loaded it and where there is one.
     pub picture: Option<Arc<Picture>>,
     /// Likewise the first picture of each other colour.
@@ -37,12 +66,47 @@ const KEPT_PICTURES: usize = 64;
 /// A catalogue ready to be searched.
 pub struct Matcher {
     catalogue: Catalogue,
+    version: CatalogueVersion,
+    /// Device and inode of the file that was loaded.
+    loaded: Option<(u64, u64)>,
     index: Index,
     /// Of each class of the model.
     regions: Vec<Option<Region>>,
     /// Below this logit nothing counts as found; from the manifest, where it was calibrated.
     threshold: Option<f32>,
+    calibration: Calibration,
+    /// The share of garments from elsewhere that may be called likely.
+    false_accept: f32,
     pictures: HashMap<ContentId, Option<Arc<Picture>>>,
+}
+
+/// Device, inode, bytes, and the time of its last write, seconds and nanoseconds.
+type FileStamp = (u64, u64, u64, i64, i64);
+
+/// What a matcher knows of its catalogue's file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct CatalogueVersion {
+    /// SQLite's count of changes by others; of the file that it has open.
+    data: Option<i64>,
+    /// Which file the path names, for another one may be put in its place, and when it was written.
+    file: Option<FileStamp>,
+}
+
+impl CatalogueVersion {
+    fn of(catalogue: &Catalogue) -> Self {
+        let file = std::fs::metadata(catalogue.path()).ok();
+        let stamp = |file: std::fs::Metadata| (file.dev(), file.ino(), file.len(), file.mtime(), file.mtime_nsec());
+        CatalogueVersion { data: catalogue.data_version().ok(), file: file.map(stamp) }
+    }
+
+    fn file_id(self) -> Option<(u64, u64)> {
+        self.file.map(|file| (file.0, file.1))
+    }
+
+    /// What cannot be had now, from before.
+    fn or(self, before: Self) -> Self {
+        CatalogueVersion { data: self.data.or(before.data), file: self.file.or(before.file) }
+    }
 }
 
 /// The stamp that a catalogue embedded by this model bears.
@@ -60,43 +124,70 @@ impl Matcher {
     /// # Errors
     /// [`crate::fault::Kind::Catalogue`] where another model embedded the catalogue.
     pub fn load(catalogue: Catalogue, manifest: &Manifest) -> Result<Self> {
+        // Before all is read: what changes meanwhile is a change.
+        let version = CatalogueVersion::of(&catalogue);
         catalogue.require_model(&stamp(manifest))?;
         let settings = &manifest.aggregation;
         let regions = manifest.class_regions();
         let index = Index::load(&catalogue, EmbeddingHead::Aggregation, &settings.weight, settings.bias)?
             .with_regions(&regions);
+        let calibration = Calibration::of(&index);
         let threshold = manifest.open_set.as_ref().map(|open_set| open_set.logit);
-        Ok(Matcher { catalogue, index, regions, threshold, pictures: HashMap::new() })
+        Ok(Matcher {
+            catalogue,
+            loaded: version.file_id(),
+            version,
+            index,
+            regions,
+            threshold,
+            calibration,
+            false_accept: share(PipelineSettings::default().false_accept),
+            pictures: HashMap::new(),
+        })
     }
 
-    /// Products in the catalogue.
+    /// Calls at most `percent` of the garments that this shop does not sell likely.
+    pub fn with_false_accept(self, percent: u32) -> Self {
+        Matcher { false_accept: share(percent), ..self }
+    }
+
+    /// Products in the catalogue, each size and colour counted as the feed does.
     pub fn products(&self) -> usize {
-        self.index.len()
+        self.index.products().len()
     }
 
-    /// Changes whenever another process has changed the catalogue's file: this matcher then does not know the newest.
-    pub fn data_version(&self) -> Result<i64> {
-        self.catalogue.data_version()
+    /// Whether another process has changed or replaced the catalogue's file since it was loaded, or since the last time: it is to
+    /// be loaded anew. Locked or gone for the moment is no change: what is in memory serves on.
+    pub fn catalogue_has_changed(&mut self) -> bool {
+        let now = CatalogueVersion::of(&self.catalogue).or(self.version);
+        std::mem::replace(&mut self.version, now) != now
     }
 
     /// The `k` best products for an aggregated embedding, best first.
     pub fn search(&self, query: &[f32], k: usize) -> Vec<Match> {
-        self.matches(self.index.search(query, k))
+        self.matches(self.index.search(query, k), None)
     }
 
     /// As [`Matcher::search`], among the products alone that a garment of this class may be: no trousers for a jacket.
     pub fn search_for(&self, query: &[f32], class: usize, k: usize) -> Vec<Match> {
         let region = self.regions.get(class).copied().flatten();
-        self.matches(self.index.search_in(query, region, k))
+        self.matches(self.index.search_in(query, region, k), region)
     }
 
-    fn matches(&self, found: Vec<Hit>) -> Vec<Match> {
+    fn matches(&self, found: Vec<Hit>, region: Option<Region>) -> Vec<Match> {
         found
             .into_iter()
-            .map(|hit| Match {
+            .enumerate()
+            .map(|(place, hit)| Match {
                 product: self.index.shown(hit.row).clone(),
                 logit: hit.logit,
                 score: hit.score(),
+                // It can be one product only.
+                verdict: self.verdict(hit.logit, region).min(if place == 0 {
+                    Verdict::Likely
+                } else {
+                    Verdict::Similar
+                }),
                 variants: self.index.variants(hit.product).to_vec(),
                 picture: None,
                 other_colors: Vec::new(),
@@ -105,9 +196,14 @@ impl Matcher {
             .collect()
     }
 
-    /// Whether a match is good enough to be shown as one.
-    pub fn accepts(&self, found: &Match) -> bool {
-        self.threshold.is_none_or(|threshold| found.logit >= threshold)
+    fn verdict(&self, logit: f32, region: Option<Region>) -> Verdict {
+        if self.threshold.is_some_and(|threshold| logit < threshold) {
+            Verdict::None
+        } else if self.calibration.is_likely(region, logit, self.false_accept) {
+            Verdict::Likely
+        } else {
+            Verdict::Similar
+        }
     }
 
     /// Finds no product that is out of stock in all its variants.
@@ -117,6 +213,10 @@ impl Matcher {
 
     /// Takes over changed prices and stock, if nothing else of the catalogue has changed. False where it must be loaded anew.
     pub fn refresh(&mut self) -> Result<bool> {
+        let named = CatalogueVersion::of(&self.catalogue).file_id();
+        if named.is_some_and(|named| self.loaded.is_some_and(|loaded| loaded != named)) {
+            return Ok(false);
+        }
         self.index.refresh(&self.catalogue)
     }
 
@@ -176,6 +276,10 @@ fn other_colors(found: &Match) -> Vec<ContentId> {
     }
     contents.truncate(MOST_COLORS);
     contents
+}
+
+fn share(percent: u32) -> f32 {
+    percent as f32 / 100.0
 }
 
 fn log_it(fault: crate::fault::Fault) {

@@ -2,7 +2,7 @@
 //!
 //! In the order of a frame: [`recognizer`] (a picture to its detections) with [`second_pass`] (small people, larger) and
 //! [`features`] (the trunk's maps, and the heads on them); [`tracking`] (detections to tracked garments and queries) with
-//! [`aggregator`]; [`matcher`] (an embedding to products); [`track_matches`] (the matches of each track); [`presenter`] (the scene)
+//! [`close_ups`] (views from crops of their own) and [`aggregator`]; [`matcher`] (an embedding to products); [`track_matches`] (the matches of each track); [`presenter`] (the scene)
 //! with [`dedup_products`] (no product twice). [`same_person`] is the rule that the second pass and the presenter share. [`sequential`] runs the steps after the recognizer on one thread,
 //! [`crate::live`] all of them on several; [`workers`] recognizes many frames side by side.
 //!
@@ -11,6 +11,7 @@
 
 pub mod aggregator;
 pub mod clip_tracks;
+pub mod close_ups;
 pub mod dedup_products;
 pub mod features;
 pub mod graph_inputs;

@@ -35,7 +35,15 @@ pub fn scene(
         }
         garments.push(garment(seen));
     }
-    Scene { shop: settings.shop_name.clone(), camera, garments, matches, recording: false, status }
+    Scene {
+        shop: settings.shop_name.clone(),
+        camera,
+        garments,
+        max_garments: settings.max_garments,
+        matches,
+        recording: false,
+        status,
+    }
 }
 
 /// "compact on the CPU, 72 products"

@@ -1,6 +1,6 @@
 //! A match as the shopper sees it: the price now, sizes, other colours, stock and place.
 
-use super::matcher::Match;
+use super::matcher::{Match, Verdict};
 use super::settings::PriceLocale;
 use crate::catalogue::{ProductSummary, SizeStock, Stock};
 use crate::display::scene::{Card, SizeMark};
@@ -28,7 +28,7 @@ pub fn card(found: &Match, locale: Option<PriceLocale>) -> Card {
         stock: stock_words(found).map(str::to_owned),
         link: product.link.clone(),
         picture: found.picture.clone(),
-        sure: found.score,
+        likely: found.verdict == Verdict::Likely,
     }
 }
 

@@ -240,7 +240,7 @@ impl Recognizer {
         let (maps, mut objectness) = times.time("trunk", || self.graphs.trunk.run_trunk(input, levels))?;
         self.check_trunk(&maps.shapes(), &objectness)?;
         let deltas = objectness.split_off(self.anchors.len());
-        let features = Features::new(maps, &manifest.features, fit.input, times);
+        let features = Features::new(maps, &manifest.features, fit.input);
         Ok(TrunkOutput { features, fit, objectness, deltas })
     }
 
@@ -264,12 +264,12 @@ impl Recognizer {
     }
 
     /// The graph gives what the manifest promises: feature maps, and then objectness and deltas, of the right ranks and grids.
-    fn check_trunk(&self, maps: &[&[usize]], rest: &[Tensor]) -> Result<()> {
+    fn check_trunk(&self, maps: &[Vec<usize>], rest: &[Tensor]) -> Result<()> {
         let levels = self.anchors.len();
         let ratios = self.manifest.anchors.ratios.len();
         let right = maps.len() == self.manifest.features.levels.len()
             && rest.len() == 2 * levels
-            && rest.iter().map(Tensor::shape).chain(maps.iter().copied()).all(|shape| shape.len() == 4)
+            && rest.iter().map(Tensor::shape).chain(maps.iter().map(Vec::as_slice)).all(|shape| shape.len() == 4)
             && maps.iter().all(|map| map[1] == self.manifest.features.channels)
             && (0..levels).all(|level| {
                 let (objectness, deltas) = (rest[level].shape(), rest[levels + level].shape());

@@ -2,6 +2,7 @@
 //! tests run this, and the live pipeline runs the same steps on several threads.
 
 use super::aggregator::Aggregator;
+use super::close_ups::CloseUps;
 use super::matcher::Matcher;
 use super::presenter::{scene, status_text};
 use super::settings::PipelineSettings;
@@ -11,7 +12,7 @@ use crate::display::scene::{Scene, StatusLine};
 use crate::fault::Result;
 use crate::frame::Frame;
 use crate::metrics::StageTimes;
-use crate::seam::{Detection, Detections};
+use crate::seam::Detection;
 
 /// Tracker, windows and matches of one camera.
 pub struct SequentialPipeline {
@@ -23,8 +24,13 @@ pub struct SequentialPipeline {
 
 impl SequentialPipeline {
     /// The frames may be recognized elsewhere.
-    pub fn new(aggregator: Aggregator, matcher: Matcher, settings: PipelineSettings) -> Self {
-        let tracking = TrackingStage::new(aggregator, settings.max_garments);
+    pub fn new(
+        aggregator: Aggregator,
+        close_ups: Option<CloseUps>,
+        matcher: Matcher,
+        settings: PipelineSettings,
+    ) -> Self {
+        let tracking = TrackingStage::new(0, aggregator, close_ups, settings.max_garments);
         SequentialPipeline { tracking, matcher, settings, matches_by_track: MatchesByTrack::new() }
     }
 
@@ -41,9 +47,8 @@ impl SequentialPipeline {
 
     /// Takes in a frame's detections and gives the scene after it.
     pub fn update(&mut self, frame: &Frame, detections: Vec<Detection>, times: &mut StageTimes) -> Result<Scene> {
-        let detections = Detections { meta: frame.meta, size: frame.picture.size(), detections };
         let matches_per_garment = self.settings.matches_per_garment;
-        for query in self.tracking.update(detections, times)? {
+        for query in self.tracking.update(frame, detections, times)? {
             track_matches::update(&mut self.matches_by_track, &query, &mut self.matcher, matches_per_garment, times);
         }
         let (model, runs_on) = (&self.tracking.manifest().name, self.tracking.runs_on());

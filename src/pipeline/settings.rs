@@ -14,6 +14,8 @@ pub struct PipelineSettings {
     /// How prices are written; `None`: as the feed writes them.
     pub locale: Option<PriceLocale>,
     pub out_of_stock: OutOfStock,
+    /// Of the garments that the shop does not sell, the most that may be called likely, percent.
+    pub false_accept: u32,
 }
 
 impl Default for PipelineSettings {
@@ -24,6 +26,7 @@ impl Default for PipelineSettings {
             max_garments: 3,
             locale: None,
             out_of_stock: OutOfStock::default(),
+            false_accept: 5,
         }
     }
 }

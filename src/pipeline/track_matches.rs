@@ -1,8 +1,9 @@
 //! The catalogue's answer for each track, and when a new answer replaces the last one.
 
-use super::matcher::{Match, Matcher};
+use super::matcher::{Match, Matcher, Verdict};
 use super::tracking::GarmentQuery;
 use crate::metrics::StageTimes;
+use crate::seam::TrackId;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -36,8 +37,8 @@ impl TrackMatches {
     }
 }
 
-/// The matches of every track, by track number.
-pub type MatchesByTrack = BTreeMap<u64, TrackMatches>;
+/// The matches of every track.
+pub type MatchesByTrack = BTreeMap<TrackId, TrackMatches>;
 
 /// Searches the catalogue for `query` and replaces the track's last matches, unless those are surer and not old.
 pub fn update(
@@ -60,7 +61,7 @@ pub fn update(
         }
     }
     // Matches are ranked by logit, and the threshold is one of the logit: those that pass stand first.
-    let accepted = matches.iter().take_while(|found| matcher.accepts(found)).count();
+    let accepted = matches.iter().take_while(|found| found.verdict != Verdict::None).count();
     matches[..accepted].iter_mut().for_each(|found| matcher.load_picture(found));
     let (class, label, detection_score) = (query.class, query.label.clone(), query.detection_score);
     let new = TrackMatches { since, class, label, queries, detection_score, matches, accepted };

@@ -1,12 +1,13 @@
 //! From a frame's detections to tracked garments, and to a query for each full window.
 
 use super::aggregator::Aggregator;
+use super::close_ups::CloseUps;
 use crate::fault::Result;
-use crate::frame::FrameMeta;
+use crate::frame::{Frame, FrameMeta};
 use crate::geometry::{Camera, Rect};
 use crate::metrics::StageTimes;
 use crate::network::Manifest;
-use crate::seam::{Detections, Embedding, Track, TrackSettings, Tracker};
+use crate::seam::{Detection, Detections, Embedding, Track, TrackId, TrackSettings, Tracker};
 use std::time::Duration;
 
 /// A garment that is missed for a moment stays on the screen for this long: boxes do not flicker.
@@ -15,8 +16,7 @@ const HOLD: Duration = Duration::from_millis(400);
 /// A garment as it stands after a frame.
 #[derive(Clone, Debug)]
 pub struct TrackedGarment {
-    /// The track's number; never given twice by one tracker.
-    pub track: u64,
+    pub track: TrackId,
     /// In pixels of the frame.
     pub bounds: Rect<Camera>,
     /// Index into the manifest's class names.
@@ -32,6 +32,8 @@ pub struct TrackedGarment {
 #[derive(Clone, Debug)]
 pub struct TrackUpdate {
     pub meta: FrameMeta,
+    /// The tracker's: that of all its garments' tracks.
+    pub generation: u32,
     /// Most prominent first.
     pub garments: Vec<TrackedGarment>,
 }
@@ -39,7 +41,7 @@ pub struct TrackUpdate {
 /// A full window of one garment, to be searched for in the catalogue.
 #[derive(Clone, Debug)]
 pub struct GarmentQuery {
-    pub track: u64,
+    pub track: TrackId,
     /// Index into the manifest's class names.
     pub class: usize,
     pub label: String,
@@ -54,20 +56,23 @@ pub struct GarmentQuery {
 /// Tracker, windows and aggregator of one camera.
 pub struct TrackingStage {
     aggregator: Aggregator,
+    close_ups: Option<CloseUps>,
     tracker: Tracker,
     max_garments: usize,
 }
 
 impl TrackingStage {
-    /// At most `max_garments` garments of a frame make a query. The frames may be recognized elsewhere.
-    pub fn new(aggregator: Aggregator, max_garments: usize) -> Self {
-        let tracker = new_tracker(aggregator.manifest());
-        TrackingStage { aggregator, tracker, max_garments }
+    /// At most `max_garments` garments of a frame make a query. The frames may be recognized elsewhere; `close_ups` embeds
+    /// the garments that make queries, where the model wants that.
+    /// `generation`: see [`Tracker::new`].
+    pub fn new(generation: u32, aggregator: Aggregator, close_ups: Option<CloseUps>, max_garments: usize) -> Self {
+        let tracker = new_tracker(generation, aggregator.manifest());
+        TrackingStage { aggregator, close_ups, tracker, max_garments }
     }
 
     /// Forgets all tracks.
     pub fn reset(&mut self) {
-        self.tracker = new_tracker(self.aggregator.manifest());
+        self.tracker = new_tracker(self.tracker.generation() + 1, self.aggregator.manifest());
     }
 
     pub fn set_max_garments(&mut self, max_garments: usize) {
@@ -87,21 +92,31 @@ impl TrackingStage {
         self.tracker.tracks()
     }
 
-    /// Takes in a frame's detections. Each of the most prominent garments whose window is full and has a new observation
+    /// Takes in a frame's detections. Each of the most prominent garments whose window is full and has a view of this frame
     /// makes one query.
-    pub fn update(&mut self, detections: Detections, times: &mut StageTimes) -> Result<Vec<GarmentQuery>> {
-        let meta = detections.meta;
+    pub fn update(
+        &mut self,
+        frame: &Frame,
+        detections: Vec<Detection>,
+        times: &mut StageTimes,
+    ) -> Result<Vec<GarmentQuery>> {
+        let meta = frame.meta;
+        let detections = Detections { meta, size: frame.picture.size(), detections };
         times.time("track", || self.tracker.update(detections));
+        if let Some(close_ups) = &mut self.close_ups {
+            close_ups.update(&mut self.tracker, frame, self.max_garments, times)?;
+        }
         let wanted = self.aggregator.manifest().aggregation.frames;
         let mut queries = Vec::new();
         for track in self.tracker.tracks().iter().filter(|track| track.seen_in_last_frame).take(self.max_garments) {
-            let window: Vec<Embedding> = track.observations.embeddings();
-            if window.len() < wanted {
+            let window: Vec<Embedding> = track.views.embeddings();
+            let is_new = track.views.latest().is_some_and(|view| view.meta == meta);
+            if window.len() < wanted || !is_new {
                 continue;
             }
             let embedding = self.aggregator.aggregate(&window, times)?;
             let label = class_label(&self.aggregator.manifest().classes, track.class);
-            let detection_score = track.observations.mean_score();
+            let detection_score = track.views.mean_score();
             queries.push(GarmentQuery { track: track.id, class: track.class, label, meta, embedding, detection_score });
         }
         Ok(queries)
@@ -116,22 +131,32 @@ impl TrackingStage {
             bounds: track.bounds,
             class: track.class,
             label: class_label(&manifest.classes, track.class),
-            gathered: track.observations.len(),
+            gathered: track.views.len(),
             wanted: manifest.aggregation.frames,
         };
-        TrackUpdate { meta, garments: self.tracker.tracks().iter().filter(shown).map(garment).collect() }
+        let generation = self.tracker.generation();
+        TrackUpdate { meta, generation, garments: self.tracker.tracks().iter().filter(shown).map(garment).collect() }
     }
 }
 
 /// A tracker as the model wants it, for a mirror.
-pub fn new_tracker(manifest: &Manifest) -> Tracker {
-    tracker_from(manifest, TrackSettings::default().begin)
+fn new_tracker(generation: u32, manifest: &Manifest) -> Tracker {
+    Tracker::new(generation, track_settings(manifest, TrackSettings::default().begin), manifest.match_score())
 }
 
-/// A tracker whose tracks begin with a detection of at least this score.
+/// A tracker, the only one, whose tracks begin with a detection of at least this score.
 pub fn tracker_from(manifest: &Manifest, begin: f32) -> Tracker {
-    let settings = TrackSettings { window: manifest.aggregation.frames, begin, ..TrackSettings::default() };
-    Tracker::new(settings, manifest.match_score())
+    Tracker::new(0, track_settings(manifest, begin), manifest.match_score())
+}
+
+fn track_settings(manifest: &Manifest, begin: f32) -> TrackSettings {
+    TrackSettings {
+        window: manifest.aggregation.frames,
+        begin,
+        regions: manifest.class_regions(),
+        close_ups: CloseUps::are_wanted(manifest),
+        ..TrackSettings::default()
+    }
 }
 
 /// A class's name for people: "long sleeved shirt".

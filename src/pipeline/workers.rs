@@ -94,7 +94,7 @@ fn died() -> Fault {
     Fault::new(Kind::Internal, "a frame worker ended before its work was done")
 }
 
-/// `recognizer` and its copies, one a core, at most four.
+/// `recognizer` and its copies, one per core, at most four.
 pub fn frame_workers(recognizer: Recognizer) -> Vec<Recognizer> {
     let cores = thread::available_parallelism().map_or(1, usize::from).min(4);
     let mut workers = vec![recognizer];

@@ -3,9 +3,9 @@
 use super::Embedding;
 use crate::tensor::Tensor;
 
-/// What there is to do with a window.
+/// A window, ready to be aggregated.
 pub enum Sequence {
-    /// Nothing to look at.
+    /// No observation.
     Empty,
     /// One observation is its own aggregate.
     Single(Embedding),

@@ -11,7 +11,7 @@ pub struct Anchors {
 /// Anchors of one level, computed where asked for.
 #[derive(Clone, Debug)]
 pub struct LevelAnchors {
-    /// Corners around the origin, one a ratio, whole pixels.
+    /// Corners around the origin, one per ratio, whole pixels.
     base: Vec<[f32; 4]>,
     /// (y, x)
     stride: [usize; 2],

@@ -67,7 +67,7 @@ fn together(probabilities: &[f32], group: &[usize]) -> (usize, f32) {
     (class.unwrap_or(0), group.iter().map(|&class| of(class)).sum())
 }
 
-/// Each class has moved the proposal in its own way: the mean of what a group's classes make of it, by their probabilities.
+/// Each class moves the proposal in its own way: the mean of the boxes of a group's classes, weighted by their probabilities.
 fn mean_box(
     proposal: &Rect<Network>,
     probabilities: &[f32],
@@ -81,7 +81,7 @@ fn mean_box(
             decode(proposal.corners(), std::array::from_fn(|axis| deltas[start + axis]), WEIGHTS);
         bounds.clip(scaled.width as f32, scaled.height as f32).corners()
     };
-    // Taken from the first one on, so that a class alone keeps its box to the bit.
+    // Relative to the first one, so that a class alone keeps its box to the bit.
     let first = moved(group[0]);
     let (mut sum, mut weight) = ([0.0; 4], probabilities[group[0] + 1]);
     for &class in &group[1..] {

@@ -23,9 +23,9 @@ pub mod window;
 pub use anchors::Anchors;
 pub use detect::RawDetection;
 pub use region::Region;
-pub use roi_align::{Levels, Pyramid, RoiGrid};
+pub use roi_align::{FeatureMap, Levels, MapLayout, Pyramid, RoiGrid};
 pub use score::ScoreHead;
-pub use track::{Track, TrackSettings, Tracker};
+pub use track::{Track, TrackId, TrackSettings, Tracker};
 pub use window::{Observation, Window};
 
 use crate::frame::FrameMeta;

@@ -16,7 +16,7 @@ pub fn decode(anchor: [f32; 4], deltas: [f32; 4], weights: [f32; 4]) -> Rect<Net
     Rect::new(x - half_width, y - half_height, x + half_width, y + half_height)
 }
 
-/// Goes through `boxes`, best first, and keeps each that overlaps no kept one by more than `limit` (IoU). Returns at most
+/// Of `boxes`, best first, keeps each that overlaps no kept one by more than `limit` (IoU). Returns at most
 /// `most` indices, in order.
 pub fn nms(boxes: &[Rect<Network>], limit: f32, most: usize) -> Vec<usize> {
     let mut kept: Vec<usize> = Vec::new();
@@ -36,7 +36,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Suppression as its definition has it: strike out, one after another.
+    /// Suppression by its definition: strike out, one after another.
     fn by_definition(boxes: &[Rect<Network>], limit: f32) -> Vec<usize> {
         let mut alive = vec![true; boxes.len()];
         for first in 0..boxes.len() {

@@ -1,4 +1,4 @@
-//! From the region proposal network's raw outputs to the boxes that the box head looks at (docs/seam.md §3).
+//! From the region proposal network's raw outputs to the boxes that the box head reads (docs/seam.md §3).
 
 use super::anchors::Anchors;
 use super::nms::{decode, nms};

@@ -1,7 +1,7 @@
 //! Which part of the body a garment covers. A mirror that shows trousers for a jacket is plainly wrong, whatever the scores say.
 //!
-//! Who sees whom: upper garments and dresses see each other, for what is seen of a person is often the upper half alone;
-//! lower garments see lower garments only. What has no region is seen by all and sees all.
+//! What may match what: upper garments and dresses match each other, since often only the upper half of a person is visible; lower
+//! garments match lower garments only. What has no region matches everything.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -65,7 +65,7 @@ pub fn by_region(regions: &[Option<Region>]) -> Vec<Vec<usize>> {
     Region::ALL.into_iter().map(of).filter(|classes: &Vec<usize>| !classes.is_empty()).chain(alone).collect()
 }
 
-/// Whether a garment of region `query` may be a product of region `product`; what is not known is not kept apart.
+/// Whether a garment of region `query` may be a product of region `product`; an unknown region matches everything.
 pub fn may_be(query: Option<Region>, product: Option<Region>) -> bool {
     match (query, product) {
         (Some(query), Some(product)) => query.sees(product),

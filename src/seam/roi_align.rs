@@ -1,11 +1,59 @@
 //! Multi-level RoIAlign (docs/seam.md §4): each box's features on a grid of fixed size, whatever the box's.
 //!
-//! The pyramid is turned channels-last once, so that all channels of a place are one run of memory; the samples of a bin
-//! are merged into one weight for each place that they touch.
+//! Maps are read as the trunk leaves them, blocked or with their channels last: either way the channels of a place are runs of
+//! memory. The samples of a bin are merged into one weight for each place that they touch.
 
 use super::settings::{FeatureSettings, RoiSettings};
 use crate::geometry::{Network, Rect, Size};
 use crate::tensor::Tensor;
+use vetrina_kernels::{LANES, Level, Map};
+
+/// How a feature map lies in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MapLayout {
+    /// height x width x channels
+    Last,
+    /// Blocks of 16 channels x height x width x 16, the last block filled up.
+    Blocked,
+}
+
+/// One level of a feature pyramid.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FeatureMap {
+    channels: usize,
+    height: usize,
+    width: usize,
+    layout: MapLayout,
+    data: Vec<f32>,
+}
+
+impl FeatureMap {
+    /// # Panics
+    /// When `data` does not fill the layout: the caller made both.
+    pub fn new([channels, height, width]: [usize; 3], layout: MapLayout, data: Vec<f32>) -> Self {
+        let stored = if layout == MapLayout::Blocked { channels.next_multiple_of(LANES) } else { channels };
+        assert_eq!(data.len(), stored * height * width, "a map's data fills {channels} x {height} x {width}");
+        FeatureMap { channels, height, width, layout, data }
+    }
+
+    /// 1 x channels x height x width.
+    pub fn shape(&self) -> [usize; 4] {
+        [1, self.channels, self.height, self.width]
+    }
+
+    fn map(&self) -> Map<'_> {
+        let blocked = self.layout == MapLayout::Blocked;
+        Map { data: &self.data, channels: self.channels, places: self.height * self.width, blocked }
+    }
+}
+
+/// Of 1 x channels x height x width.
+impl From<&Tensor> for FeatureMap {
+    fn from(tensor: &Tensor) -> Self {
+        let size = [1, 2, 3].map(|axis| tensor.shape()[axis]);
+        FeatureMap::new(size, MapLayout::Last, channels_last(tensor))
+    }
+}
 
 /// The sizes of a feature pyramid's levels: which of them a box is read from, and where.
 #[derive(Clone, Debug, PartialEq)]
@@ -67,12 +115,11 @@ impl Levels {
     }
 }
 
-/// The feature pyramid of one picture, channels last.
+/// The feature pyramid of one picture.
 pub struct Pyramid {
     channels: usize,
     levels: Levels,
-    /// One a level, height x width x channels.
-    maps: Vec<Vec<f32>>,
+    maps: Vec<FeatureMap>,
 }
 
 /// The places that one bin reads along one axis, with their weights.
@@ -86,11 +133,10 @@ struct Taps {
 const MOST_TAPS: usize = 8;
 
 impl Pyramid {
-    /// `features`: 1 x channels x h x w, one a level of the manifest's; `input`: the network input's size.
-    pub fn new(features: &[Tensor], settings: &FeatureSettings, input: Size) -> Self {
-        let grids = features.iter().map(|feature| [feature.shape()[2], feature.shape()[3]]);
-        let levels = Levels::new(grids, settings, input);
-        Pyramid { channels: settings.channels, levels, maps: features.iter().map(channels_last).collect() }
+    /// `maps`: one per level of the manifest's; `input`: the network input's size.
+    pub fn new(maps: Vec<FeatureMap>, settings: &FeatureSettings, input: Size) -> Self {
+        let levels = Levels::new(maps.iter().map(|map| [map.height, map.width]), settings, input);
+        Pyramid { channels: settings.channels, levels, maps }
     }
 
     /// The features of `boxes`, `count` x side x side x channels; beyond the last box zeros.
@@ -104,20 +150,21 @@ impl Pyramid {
     }
 
     fn align(&self, grid: &RoiGrid, side: usize, samples: usize, roi: &mut [f32]) {
-        let (LevelSize { height, width, .. }, map) = (self.levels.sizes[grid.level], &self.maps[grid.level]);
+        let (LevelSize { height, width, .. }, map) = (self.levels.sizes[grid.level], self.maps[grid.level].map());
         let columns = axis_taps(grid.x, grid.bin_width, side, samples, width);
         let rows = axis_taps(grid.y, grid.bin_height, side, samples, height);
+        let level = Level::new();
+        let mut taps = [(0, 0.0); MOST_TAPS * MOST_TAPS];
         for (bin, out) in roi.chunks_exact_mut(self.channels).enumerate() {
-            let (row_taps, column_taps) = (&rows[bin / side], &columns[bin % side]);
-            for &(y, y_weight) in &row_taps.places[..row_taps.count] {
-                for &(x, x_weight) in &column_taps.places[..column_taps.count] {
-                    let weight = y_weight * x_weight;
-                    let start = (y * width + x) * self.channels;
-                    for (sum, value) in out.iter_mut().zip(&map[start..start + self.channels]) {
-                        *sum += weight * value;
-                    }
+            let (rows, columns) = (&rows[bin / side], &columns[bin % side]);
+            let mut count = 0;
+            for &(y, y_weight) in &rows.places[..rows.count] {
+                for &(x, x_weight) in &columns.places[..columns.count] {
+                    taps[count] = (y * width + x, y_weight * x_weight);
+                    count += 1;
                 }
             }
+            map.weighted_sum(level, &taps[..count], out);
         }
     }
 }
@@ -196,7 +243,7 @@ mod tests {
         let data = (0..height * width).map(|at| (at % width) as f32 + 100.0 * (at / width) as f32).collect();
         let feature = Tensor::new([1, 1, height, width], data);
         let features = FeatureSettings { channels: 1, levels: vec![3] };
-        let pyramid = Pyramid::new(&[feature], &features, Size::new(240, 160));
+        let pyramid = Pyramid::new(vec![FeatureMap::from(&feature)], &features, Size::new(240, 160));
         let settings = RoiSettings { canonical_size: 224.0, canonical_level: 4, sampling_ratio: 2 };
         let rois = pyramid.roi_align(&[Rect::new(16.0, 24.0, 128.0, 136.0)], 7, 2, &settings);
         for bin in 0..49 {

@@ -38,11 +38,11 @@ pub struct FeatureSettings {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AnchorSettings {
-    /// Input pixels, one a level.
+    /// Input pixels, one per level.
     pub sizes: Vec<f32>,
     /// Height over width.
     pub ratios: Vec<f32>,
-    /// (y, x) in input pixels, one a level.
+    /// (y, x) in input pixels, one per level.
     pub strides: Vec<[usize; 2]>,
 }
 
@@ -100,14 +100,14 @@ pub struct DetectionSettings {
     pub per: Per,
 }
 
-/// What a garment is looked for as.
+/// How classes are grouped in detection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Per {
-    /// Each class for itself, as published: what might be two classes is found twice, half as sure each time.
+    /// Each class by itself, as published: a garment that could be of two classes is detected twice, each time with half the score.
     #[default]
     Class,
-    /// The classes of one region of the body together: a garment is as sure as all of them, and of the likeliest one.
+    /// The classes of one region of the body together: a garment has the score of all of them, and the likeliest class.
     Region,
 }
 
@@ -115,7 +115,7 @@ pub enum Per {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MatchSettings {
-    /// RoIs that the graph takes at once.
+    /// RoIs that the graph takes in one run.
     pub batch: usize,
     /// Values of one embedding.
     pub embedding: usize,
@@ -143,17 +143,17 @@ pub struct OpenSetSettings {
     pub logit: f32,
 }
 
-/// A second, closer look at people who are small in the network's input.
+/// The second pass over people who are small in the network's input.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SecondPassSettings {
-    /// A group of garments is looked at again where it covers less than this share of both sides of the input.
+    /// A group of garments gets a second pass where it covers less than this share of both sides of the input.
     pub below: f32,
-    /// The share of the closer look that the group fills, by its larger side.
+    /// The share of the second pass's picture that the group fills, by its larger side.
     pub fill: f32,
     /// Detections below this score make no group.
     pub score: f32,
-    /// Most groups of a picture that get a closer look, the largest first.
+    /// Most groups of a picture that get a second pass, the largest first.
     #[serde(rename = "looks")]
     pub max_groups: usize,
 }

@@ -3,6 +3,7 @@
 //! A mirror has no ground truth to choose tracks by; what is shown first is decided by size, confidence, age and how near
 //! the middle it is.
 
+use super::region::Region;
 use super::score::ScoreHead;
 use super::window::{Observation, Window};
 use super::{Detection, Detections};
@@ -22,7 +23,8 @@ pub struct TrackSettings {
     /// Least match score where the boxes do not overlap: a garment that comes back.
     pub return_similarity: f32,
     /// Boxes of one class that overlap this much from one frame to the next are one garment, whatever they look like: an
-    /// arm or a shadow passed over it. IoU.
+    /// arm or a shadow passed over it. IoU. So are boxes of one region of which one lies within the other ([`Self::within`]): a
+    /// pillar stands before a part of it.
     pub same_place: f32,
     /// Two boxes of one frame that overlap this much show one garment twice. IoU.
     pub double: f32,
@@ -33,6 +35,10 @@ pub struct TrackSettings {
     pub begin: f32,
     /// A track that was not seen for longer is over.
     pub gap: Duration,
+    /// The region of each class; empty where none is known.
+    pub regions: Vec<Option<Region>>,
+    /// Windows are filled by [`Tracker::add_view`] alone: each garment is embedded from a crop of its own.
+    pub close_ups: bool,
 }
 
 impl Default for TrackSettings {
@@ -47,15 +53,32 @@ impl Default for TrackSettings {
             within: 0.7,
             begin: 0.65,
             gap: Duration::from_millis(2500),
+            regions: Vec::new(),
+            close_ups: false,
         }
+    }
+}
+
+/// Which track, for as long as the program runs: no two tracks have the same, though each tracker counts its own from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TrackId {
+    /// The tracker's. A program that makes one tracker after another gives each a higher one.
+    pub generation: u32,
+    /// Counts the tracker's tracks from 0.
+    pub number: u64,
+}
+
+impl std::fmt::Display for TrackId {
+    /// "3-17"
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}-{}", self.generation, self.number)
     }
 }
 
 /// One garment that is followed.
 #[derive(Clone, Debug)]
 pub struct Track {
-    /// Never given twice by one tracker.
-    pub id: u64,
+    pub id: TrackId,
     /// The class that most observations say, by score.
     pub class: usize,
     /// Of the latest observation.
@@ -64,7 +87,10 @@ pub struct Track {
     pub first_seen: FrameMeta,
     pub last_seen: FrameMeta,
     pub seen_in_last_frame: bool,
+    /// What detections are compared with.
     pub observations: Window,
+    /// What is fused into one embedding: where garments are embedded from crops of their own these alone, else all.
+    pub views: Window,
     /// Higher is shown first.
     pub prominence: f32,
     votes: Vec<f32>,
@@ -78,7 +104,9 @@ pub struct Tracker {
     settings: TrackSettings,
     score_head: ScoreHead,
     tracks: Vec<Track>,
-    next_id: u64,
+    next_id: TrackId,
+    /// That of the newest frame.
+    source: u32,
     /// Frames taken in. Live, a camera's own count leaps over those that were skipped.
     frame: u64,
 }
@@ -87,9 +115,15 @@ pub struct Tracker {
 const COMPARED: usize = 3;
 
 impl Tracker {
-    /// `score_head`: the single-image head's.
-    pub fn new(settings: TrackSettings, score_head: ScoreHead) -> Self {
-        Tracker { settings, score_head, tracks: Vec::new(), next_id: 0, frame: 0 }
+    /// `generation`: higher than that of every tracker before, where there are several. `score_head`: the single-image head's.
+    pub fn new(generation: u32, settings: TrackSettings, score_head: ScoreHead) -> Self {
+        let next_id = TrackId { generation, number: 0 };
+        Tracker { settings, score_head, tracks: Vec::new(), next_id, source: 0, frame: 0 }
+    }
+
+    /// The generation of its tracks.
+    pub fn generation(&self) -> u32 {
+        self.next_id.generation
     }
 
     /// The tracks that are alive, most prominent first.
@@ -101,6 +135,11 @@ impl Tracker {
     pub fn update(&mut self, frame: Detections) {
         let gap = self.settings.gap;
         self.frame += 1;
+        if frame.meta.source != self.source {
+            // Another scene: what was seen before is not there.
+            self.tracks.clear();
+            self.source = frame.meta.source;
+        }
         self.tracks.retain(|track| frame.meta.captured.saturating_sub(track.last_seen.captured) <= gap);
         for track in &mut self.tracks {
             track.seen_in_last_frame = false;
@@ -112,7 +151,11 @@ impl Tracker {
             if !self.tracks[track].seen_in_last_frame
                 && let Some(detection) = free[detection].take()
             {
-                self.tracks[track].observe(Observation { meta: frame.meta, detection }, self.frame);
+                self.tracks[track].observe(
+                    Observation { meta: frame.meta, detection },
+                    self.frame,
+                    self.settings.close_ups,
+                );
             }
         }
         let begin = self.settings.begin;
@@ -140,10 +183,38 @@ impl Tracker {
     /// Whether two detections of one frame show the same garment. One worn open over another is not the same: it reaches
     /// far beyond it, and looks different.
     fn are_one(&self, a: &Detection, b: &Detection) -> bool {
-        let smaller = a.bounds.area().min(b.bounds.area());
         a.bounds.iou(&b.bounds) > self.settings.double
-            || (a.bounds.intersection(&b.bounds) > self.settings.within * smaller
+            || (self.may_be_one(a.class, b.class)
+                && self.is_within(&a.bounds, &b.bounds)
                 && self.score_head.score(&a.match_embedding, &b.match_embedding) > self.settings.similarity)
+    }
+
+    /// Whether one of two boxes lies mostly within the other.
+    fn is_within(&self, a: &Rect<Camera>, b: &Rect<Camera>) -> bool {
+        a.intersection(b) > self.settings.within * a.area().min(b.area())
+    }
+
+    /// Whether two classes cover the same part of the body, as far as that is known.
+    fn same_region(&self, a: usize, b: usize) -> bool {
+        let region = |class: usize| self.settings.regions.get(class).copied().flatten();
+        region(a).is_some() && region(a) == region(b)
+    }
+
+    /// A top and a skirt are two garments, however much of the one the box of the other covers.
+    fn may_be_one(&self, a: usize, b: usize) -> bool {
+        let region = |class: usize| self.settings.regions.get(class).copied().flatten();
+        !matches!(
+            (region(a), region(b)),
+            (Some(Region::Upper), Some(Region::Lower)) | (Some(Region::Lower), Some(Region::Upper))
+        )
+    }
+
+    /// Takes in a view of a track from a crop of its own, seen in the newest frame. What the crop shows also counts for the class.
+    pub fn add_view(&mut self, id: TrackId, view: Observation) {
+        if let Some(track) = self.tracks.iter_mut().find(|track| track.id == id) {
+            track.vote(view.detection.class, view.detection.score);
+            track.views.push(view);
+        }
     }
 
     /// Which track may take which detection: (how well, track, detection), best first.
@@ -172,7 +243,10 @@ impl Tracker {
         let settings = &self.settings;
         let joined = (overlap > 0.0 && alike > settings.similarity)
             || alike > settings.return_similarity
-            || (just_seen && same_class && overlap > settings.same_place);
+            || (just_seen && same_class && overlap > settings.same_place)
+            || (just_seen
+                && self.same_region(track.class, detection.class)
+                && self.is_within(&track.bounds, &detection.bounds));
         joined.then_some(alike + overlap + if same_class { 0.5 } else { 0.0 })
     }
 
@@ -186,33 +260,41 @@ impl Tracker {
             last_seen: observation.meta,
             seen_in_last_frame: true,
             observations: Window::new(self.settings.window, self.settings.span),
+            views: Window::new(self.settings.window, self.settings.span),
             prominence: 0.0,
             votes: Vec::new(),
             seen: 0,
             frame: self.frame,
         };
-        track.observe(observation, self.frame);
-        self.next_id += 1;
+        track.observe(observation, self.frame, self.settings.close_ups);
+        self.next_id.number += 1;
         self.tracks.push(track);
     }
 }
 
 impl Track {
-    fn observe(&mut self, observation: Observation, frame: u64) {
+    fn observe(&mut self, observation: Observation, frame: u64, close_ups: bool) {
         let detection = &observation.detection;
-        if self.votes.len() <= detection.class {
-            self.votes.resize(detection.class + 1, 0.0);
-        }
-        self.votes[detection.class] += detection.score;
-        let most = (0..self.votes.len()).max_by(|&a, &b| self.votes[a].total_cmp(&self.votes[b]).then(b.cmp(&a)));
-        self.class = most.unwrap_or(detection.class);
+        self.vote(detection.class, detection.score);
         self.bounds = detection.bounds;
         self.score = detection.score;
         self.last_seen = observation.meta;
         self.seen_in_last_frame = true;
         self.seen += 1;
         self.frame = frame;
+        if !close_ups {
+            self.views.push(observation.clone());
+        }
         self.observations.push(observation);
+    }
+
+    fn vote(&mut self, class: usize, score: f32) {
+        if self.votes.len() <= class {
+            self.votes.resize(class + 1, 0.0);
+        }
+        self.votes[class] += score;
+        let most = (0..self.votes.len()).max_by(|&a, &b| self.votes[a].total_cmp(&self.votes[b]).then(b.cmp(&a)));
+        self.class = most.unwrap_or(class);
     }
 
     /// Frames in which it was seen.
@@ -246,12 +328,12 @@ mod tests {
     }
 
     fn frame(sequence: u64, detections: Vec<Detection>) -> Detections {
-        let meta = FrameMeta { sequence, captured: Duration::from_millis(66 * sequence) };
+        let meta = FrameMeta { source: 0, sequence, captured: Duration::from_millis(66 * sequence) };
         Detections { meta, size: Size::new(200, 100), detections }
     }
 
     fn tracker() -> Tracker {
-        Tracker::new(TrackSettings::default(), ScoreHead { weight: vec![-8.0, -8.0], bias: 4.0 })
+        Tracker::new(7, TrackSettings::default(), ScoreHead { weight: vec![-8.0, -8.0], bias: 4.0 })
     }
 
     #[test]
@@ -276,9 +358,20 @@ mod tests {
         tracker.update(frame(1, vec![]));
         tracker.update(frame(20, vec![detection(120.0, 0, 0.05)]));
         assert_eq!(tracker.tracks().len(), 1);
-        assert_eq!(tracker.tracks()[0].id, 0);
+        assert_eq!(tracker.tracks()[0].id.to_string(), "7-0");
         tracker.update(frame(90, vec![detection(120.0, 0, 0.05)]));
-        assert_eq!(tracker.tracks()[0].id, 1);
+        assert_eq!(tracker.tracks()[0].id.to_string(), "7-1");
+    }
+
+    #[test]
+    fn no_track_goes_on_from_one_camera_to_the_next() {
+        let mut tracker = tracker();
+        tracker.update(frame(0, vec![detection(10.0, 0, 0.0)]));
+        let mut other = frame(1, vec![detection(10.0, 0, 0.0)]);
+        other.meta.source = 1;
+        tracker.update(other);
+        let ids: Vec<String> = tracker.tracks().iter().map(|track| track.id.to_string()).collect();
+        assert_eq!(ids, ["7-1"]);
     }
 
     #[test]
@@ -315,6 +408,49 @@ mod tests {
             let mut tracker = tracker();
             tracker.update(frame(0, vec![detection(10.0, 0, 0.0), part(look)]));
             assert_eq!(tracker.tracks().len(), tracks);
+        }
+    }
+
+    #[test]
+    fn a_top_and_a_skirt_are_two_however_alike() {
+        let skirt = Detection { bounds: Rect::new(15.0, 30.0, 45.0, 60.0), score: 0.7, ..detection(0.0, 8, 0.0) };
+        let regions = |skirt| vec![Some(Region::Upper), None, None, None, None, None, None, None, skirt];
+        for (region, tracks) in [(Some(Region::Lower), 2), (Some(Region::Dress), 1), (None, 1)] {
+            let settings = TrackSettings { regions: regions(region), ..TrackSettings::default() };
+            let mut tracker = Tracker::new(0, settings, ScoreHead { weight: vec![-8.0, -8.0], bias: 4.0 });
+            tracker.update(frame(0, vec![detection(10.0, 0, 0.0), skirt.clone()]));
+            assert_eq!(tracker.tracks().len(), tracks);
+        }
+    }
+
+    #[test]
+    fn with_close_ups_they_alone_are_fused_and_vote() {
+        let settings = TrackSettings { close_ups: true, ..TrackSettings::default() };
+        let mut tracker = Tracker::new(0, settings, ScoreHead { weight: vec![-8.0, -8.0], bias: 4.0 });
+        for step in 0..3 {
+            tracker.update(frame(step, vec![detection(10.0, 0, 0.0)]));
+        }
+        assert!(tracker.tracks()[0].views.is_empty());
+        let id = tracker.tracks()[0].id;
+        let meta = frame(2, vec![]).meta;
+        for _ in 0..4 {
+            tracker.add_view(id, Observation { meta, detection: detection(10.0, 7, 0.5) });
+        }
+        let track = &tracker.tracks()[0];
+        assert_eq!((track.observations.len(), track.views.len(), track.class), (3, 4, 7));
+        tracker.add_view(TrackId { number: 99, ..id }, Observation { meta, detection: detection(10.0, 7, 0.5) });
+    }
+
+    #[test]
+    fn what_goes_behind_a_pillar_stays_one_garment() {
+        let wide = |class| Detection { bounds: Rect::new(10.0, 5.0, 95.0, 70.0), ..detection(0.0, class, 5.0) };
+        for (region, tracks) in [(Some(Region::Upper), 1), (Some(Region::Dress), 2), (None, 2)] {
+            let regions = vec![Some(Region::Upper), region];
+            let settings = TrackSettings { regions, ..TrackSettings::default() };
+            let mut tracker = Tracker::new(0, settings, ScoreHead { weight: vec![-8.0, -8.0], bias: 4.0 });
+            tracker.update(frame(0, vec![detection(12.0, 0, 0.0)]));
+            tracker.update(frame(1, vec![wide(1)]));
+            assert_eq!(tracker.tracks().len(), tracks, "{region:?}");
         }
     }
 }

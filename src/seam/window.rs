@@ -40,6 +40,10 @@ impl Window {
         self.observations.len()
     }
 
+    pub fn is_full(&self) -> bool {
+        self.observations.len() >= self.capacity
+    }
+
     pub fn is_empty(&self) -> bool {
         self.observations.is_empty()
     }
@@ -84,7 +88,7 @@ mod tests {
                     bounds: Rect::new(0.0, 0.0, 1.0, 1.0), class: 0, score: 1.0,
                     match_embedding: [0.0].into(), aggregation_embedding: [0.0].into(),
                 };
-                window.push(Observation { meta: FrameMeta { sequence: sequence as u64, captured }, detection });
+                window.push(Observation { meta: FrameMeta { source: 0, sequence: sequence as u64, captured }, detection });
                 let recent = all.iter().rev().take(capacity).filter(|&&at| captured - at <= span).count();
                 prop_assert_eq!(window.len(), recent);
                 prop_assert_eq!(window.latest().map(|latest| latest.meta.captured), Some(captured));

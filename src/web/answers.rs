@@ -1,6 +1,6 @@
-//! What machines ask: health, metrics, status and the catalogue, as text and JSON.
+//! The endpoints for programs: health, metrics, status, log and catalogue, as text and JSON.
 
-use super::{App, metrics};
+use super::{App, in_turn, metrics};
 use crate::catalogue::{Catalogue, Product};
 use crate::fault::{Fault, Result};
 use crate::live::{Phase, Report};
@@ -13,14 +13,16 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::path::Path;
 
-/// Products that one search gives.
+/// The longest search, characters; the page sends no longer one.
+const LONGEST_SEARCH: usize = 200;
+/// Products in the answer to one search.
 const MOST: usize = 50;
 
 pub fn json_response(status: StatusCode, value: &Value) -> Response {
     (status, [(CONTENT_TYPE, "application/json")], format!("{value:#}\n")).into_response()
 }
 
-/// 200 while the mirror runs, if with less than all its faculties; 503 while it starts and stops.
+/// 200 while the mirror runs, degraded or not; 503 while it starts and stops.
 pub async fn health(State(app): State<App>) -> Response {
     let report = app.links.report();
     let (status, word) = health_of(&report);
@@ -43,7 +45,12 @@ fn health_of(report: &Report) -> (StatusCode, &'static str) {
 }
 
 pub async fn metrics(State(app): State<App>) -> Response {
-    let text = metrics::text(&app.links.report(), machine::resident_memory());
+    let around = metrics::Surroundings {
+        resident_memory: machine::resident_memory(),
+        connections: app.connections.open(),
+        refused: app.connections.refused(),
+    };
+    let text = metrics::text(&app.links.report(), around);
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }
 
@@ -56,7 +63,7 @@ pub async fn status(State(app): State<App>) -> Response {
     let matches_by_track = status.newest_matches.get();
     let picture = status.newest_picture.get();
     value["picture"] = picture.map_or(Value::Null, |picture| json!([picture.size().width, picture.size().height]));
-    let tracks = status.newest_tracks.get();
+    let tracks = app.links.tracked_now();
     let tracked = tracks.as_ref().map_or(&[][..], |tracks| &tracks.garments);
     let garments = tracked.iter().map(|garment| {
         let matches = matches_by_track.get(&garment.track).map(|found| {
@@ -67,7 +74,7 @@ pub async fn status(State(app): State<App>) -> Response {
             shown.collect::<Vec<_>>()
         });
         json!({
-            "track": garment.track, "label": garment.label, "box": garment.bounds.corners(),
+            "track": garment.track.to_string(), "label": garment.label, "box": garment.bounds.corners(),
             "gathered": garment.gathered, "wanted": garment.wanted, "matches": matches,
         })
     });
@@ -80,7 +87,7 @@ pub async fn log(State(app): State<App>) -> Response {
     json_response(StatusCode::OK, &json!({ "lines": app.tail.lines() }))
 }
 
-/// What is searched for.
+/// The words to search for.
 #[derive(Deserialize)]
 pub struct Search {
     #[serde(default)]
@@ -88,13 +95,16 @@ pub struct Search {
 }
 
 pub async fn catalogue(State(app): State<App>, Query(search): Query<Search>) -> Response {
+    if search.q.chars().count() > LONGEST_SEARCH {
+        let words = format!("a search has {LONGEST_SEARCH} characters at most");
+        return json_response(StatusCode::BAD_REQUEST, &json!({ "error": words }));
+    }
     let path = app.catalogue();
-    // SQLite may have to wait for an import that runs.
-    let found = tokio::task::spawn_blocking(move || find(&path, &search.q)).await;
-    match found {
-        Ok(Ok(value)) => json_response(StatusCode::OK, &value),
-        Ok(Err(fault)) => fault_response(&fault),
-        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    // SQLite may have to wait for a running import.
+    match in_turn(&app.reading, move || find(&path, &search.q)).await {
+        Some(Ok(value)) => json_response(StatusCode::OK, &value),
+        Some(Err(fault)) => fault_response(&fault),
+        None => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }
 

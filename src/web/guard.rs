@@ -1,5 +1,5 @@
-//! Who may look: everybody on this machine, or who knows the password. And what a browser is told, so that no other page can look
-//! through it.
+//! Who may read the page: everybody on this machine, or whoever has the password. And the headers that keep other sites' pages from
+//! reading it through a browser.
 
 use super::{App, USER};
 use axum::extract::{Request, State};
@@ -11,32 +11,36 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use std::net::IpAddr;
+use std::time::Duration;
 
-/// The header that the page sends with what changes something.
+/// The header that the page sends with requests that change something.
 const FROM_PAGE: &str = "x-vetrina";
 /// Below this path the token opens.
 const API: &str = "/api/";
 
+/// The answer to a wrong password comes after this.
+const WRONG_PASSWORD: Duration = Duration::from_millis(500);
+
 /// What a request must bring.
 pub struct Guard {
-    /// The whole `Authorization` header; `None` where no password is set.
+    /// What follows `Basic` in the `Authorization` header; `None` where no password is set.
     expected: Option<String>,
     /// What follows `Bearer` in that header, for the paths under `/api/`; `None` where no token is set.
     token: Option<String>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum Verdict {
+enum Admission {
     Welcome,
     /// No password, or a wrong one.
-    Who,
-    /// The browser was led here under another name: some other site wants to look.
-    Stranger,
+    Unauthorized,
+    /// The browser came here by another name: another site's page may be asking (DNS rebinding).
+    ForeignHost,
 }
 
 impl Guard {
     pub fn new(password: Option<&str>, token: Option<&str>) -> Self {
-        let expected = password.map(|password| format!("Basic {}", base64(format!("{USER}:{password}").as_bytes())));
+        let expected = password.map(|password| base64(format!("{USER}:{password}").as_bytes()));
         Guard { expected, token: token.map(str::to_owned) }
     }
 
@@ -46,15 +50,20 @@ impl Guard {
         let given =
             given.and_then(|given| given.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
         match (&self.token, given) {
-            (Some(token), Some((_, given))) => same(given.trim().as_bytes(), token.as_bytes()),
+            (Some(token), Some((_, given))) => same(given.trim(), token),
             _ => false,
         }
     }
 
-    /// Whether this request may change something: it knows the password, and it comes from the page. A form on another site can
-    /// make a browser send the password along, but not this header.
+    /// Whether this request may change something: there is a password, which [`check`] has asked for, and it comes from the page. A
+    /// form on another site can make a browser send the password along, but not this header.
     pub fn may_change(&self, headers: &HeaderMap) -> bool {
         self.expected.is_some() && headers.contains_key(FROM_PAGE)
+    }
+
+    /// Whether this request is answered at all.
+    pub fn admits(&self, headers: &HeaderMap) -> bool {
+        self.judge(headers) == Admission::Welcome
     }
 
     /// Whether there is a password at all.
@@ -62,20 +71,23 @@ impl Guard {
         self.expected.is_some()
     }
 
-    fn judge(&self, headers: &HeaderMap) -> Verdict {
+    fn judge(&self, headers: &HeaderMap) -> Admission {
         let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
         match &self.expected {
-            Some(expected) if text(AUTHORIZATION).is_some_and(|given| same(given.as_bytes(), expected.as_bytes())) => {
-                Verdict::Welcome
+            Some(expected) if text(AUTHORIZATION).and_then(basic).is_some_and(|given| same(given, expected)) => {
+                Admission::Welcome
             }
-            Some(_) => Verdict::Who,
-            None if text(HOST).is_none_or(is_own_name) => Verdict::Welcome,
-            None => Verdict::Stranger,
+            Some(_) => Admission::Unauthorized,
+            None => match headers.get(HOST).map(|host| host.to_str().is_ok_and(is_own_name)) {
+                // A program of HTTP/1.0; no browser leaves the header out.
+                None | Some(true) => Admission::Welcome,
+                Some(false) => Admission::ForeignHost,
+            },
         }
     }
 }
 
-/// `localhost` or an address, with or without a port: no name that somebody else could have pointed here.
+/// `localhost` or an address, with or without a port: not a name that somebody else's DNS could point here.
 fn is_own_name(host: &str) -> bool {
     let port =
         host.rfind(':').filter(|at| host[at + 1..].bytes().all(|byte| byte.is_ascii_digit()) && !host.ends_with(']'));
@@ -84,9 +96,15 @@ fn is_own_name(host: &str) -> bool {
     name.eq_ignore_ascii_case("localhost") || bare.parse::<IpAddr>().is_ok()
 }
 
-/// Whether both are equal, in a time that does not tell where they differ.
-fn same(a: &[u8], b: &[u8]) -> bool {
-    let different = a.iter().zip(b).fold(0, |different, (a, b)| different | (a ^ b));
+/// The credentials of an `Authorization` header of the scheme "Basic", which may be written in any case (RFC 9110, 11.1).
+fn basic(header: &str) -> Option<&str> {
+    let (scheme, credentials) = header.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("basic").then_some(credentials.trim_matches(' '))
+}
+
+/// Whether both are equal, in a time that does not depend on where they differ.
+fn same(a: &str, b: &str) -> bool {
+    let different = a.bytes().zip(b.bytes()).fold(0, |different, (a, b)| different | (a ^ b));
     a.len() == b.len() && different == 0
 }
 
@@ -103,17 +121,25 @@ fn base64(bytes: &[u8]) -> String {
     text
 }
 
-/// Lets a request through or not.
+/// The middleware in front of every route: answers or refuses, and adds the headers.
 pub async fn check(State(app): State<App>, request: Request, next: Next) -> Response {
     let is_program = request.uri().path().starts_with(API) && app.guard.has_token(request.headers());
-    let verdict = if is_program { Verdict::Welcome } else { app.guard.judge(request.headers()) };
+    let verdict = if is_program { Admission::Welcome } else { app.guard.judge(request.headers()) };
     let mut response = match verdict {
-        Verdict::Welcome => next.run(request).await,
-        Verdict::Who => {
+        Admission::Welcome => next.run(request).await,
+        Admission::Unauthorized => {
+            if request.headers().contains_key(AUTHORIZATION) {
+                // Guessing takes its time.
+                tokio::time::sleep(WRONG_PASSWORD).await;
+            }
             let ask = [(WWW_AUTHENTICATE, "Basic realm=\"vetrina\", charset=\"UTF-8\"")];
-            (StatusCode::UNAUTHORIZED, ask, "a password is needed\n").into_response()
+            (StatusCode::UNAUTHORIZED, ask, "password required\n").into_response()
         }
-        Verdict::Stranger => (StatusCode::FORBIDDEN, "ask for localhost, or set web.password\n").into_response(),
+        Admission::ForeignHost => (
+            StatusCode::FORBIDDEN,
+            "this host name is not answered: use localhost or the address, or set web.password\n",
+        )
+            .into_response(),
     };
     let tell = [
         (CACHE_CONTROL, "no-store"),
@@ -131,7 +157,7 @@ pub async fn check(State(app): State<App>, request: Request, next: Next) -> Resp
 mod tests {
     use super::*;
 
-    fn judge(guard: &Guard, name: axum::http::HeaderName, value: &str) -> Verdict {
+    fn judge(guard: &Guard, name: axum::http::HeaderName, value: &str) -> Admission {
         guard.judge(&HeaderMap::from_iter([(name, HeaderValue::from_str(value).unwrap())]))
     }
 
@@ -154,13 +180,20 @@ mod tests {
     }
 
     #[test]
-    fn only_the_password_opens() {
+    fn only_the_password_opens_whatever_the_case_of_the_scheme() {
         let guard = Guard::new(Some("correct horse"), None);
-        assert_eq!(guard.judge(&HeaderMap::new()), Verdict::Who);
-        for (given, verdict) in [("vetrina:correct horse", Verdict::Welcome), ("vetrina:correct hors", Verdict::Who)] {
-            assert_eq!(judge(&guard, AUTHORIZATION, &format!("Basic {}", base64(given.as_bytes()))), verdict);
+        assert_eq!(guard.judge(&HeaderMap::new()), Admission::Unauthorized);
+        let header = |scheme: &str, given: &str| format!("{scheme} {}", base64(given.as_bytes()));
+        for scheme in ["Basic", "basic", "BASIC", "Basic "] {
+            let verdict = |given| judge(&guard, AUTHORIZATION, &header(scheme, given));
+            assert_eq!(verdict("vetrina:correct horse"), Admission::Welcome, "{scheme}");
+            assert_eq!(verdict("vetrina:correct hors"), Admission::Unauthorized, "{scheme}");
+            assert_eq!(verdict("vetrina:correct horses"), Admission::Unauthorized, "{scheme}");
         }
-        assert_eq!(judge(&guard, AUTHORIZATION, "Bearer correct horse"), Verdict::Who);
+        let bare = base64(b"vetrina:correct horse");
+        for wrong in [format!("Bearer {bare}"), format!("Basic{bare}"), bare, "Basic".into(), String::new()] {
+            assert_eq!(judge(&guard, AUTHORIZATION, &wrong), Admission::Unauthorized, "{wrong}");
+        }
     }
 
     #[test]
@@ -181,13 +214,15 @@ mod tests {
     }
 
     #[test]
-    fn without_a_password_no_strange_name_leads_here() {
+    fn without_a_password_no_foreign_name_is_answered() {
         let guard = Guard::new(None, None);
         for own in ["localhost", "localhost:8080", "127.0.0.1:8080", "[::1]:8080", "[::1]"] {
-            assert_eq!(judge(&guard, HOST, own), Verdict::Welcome, "{own}");
+            assert_eq!(judge(&guard, HOST, own), Admission::Welcome, "{own}");
         }
+        let garbled = HeaderValue::from_bytes(b"\xff.example").unwrap();
+        assert_eq!(guard.judge(&HeaderMap::from_iter([(HOST, garbled)])), Admission::ForeignHost);
         for strange in ["evil.example", "evil.example:8080", "localhost.evil.example", ""] {
-            assert_eq!(judge(&guard, HOST, strange), Verdict::Stranger, "{strange}");
+            assert_eq!(judge(&guard, HOST, strange), Admission::ForeignHost, "{strange}");
         }
     }
 }

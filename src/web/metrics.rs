@@ -1,18 +1,62 @@
-//! The status as Prometheus reads it: base units, counters that end in `_total`.
+//! The status in Prometheus's text format: base units, counters that end in `_total`.
 
 use crate::live::Report;
 use crate::metrics::{BOUNDS, Histogram};
 use std::fmt::{Display, Write};
 
-/// The whole text. `resident` in bytes where the system tells.
-pub fn text(report: &Report, resident: Option<u64>) -> String {
+/// Names without the prefix, and their `HELP` lines.
+const HELP: [(&str, &str); 29] = [
+    ("answers_total", "Queries that the catalogue has answered."),
+    ("camera_reconnects_total", "Times that the camera was lost and opened again."),
+    ("catalogue_products", "Products in the catalogue that is searched."),
+    ("frames_corrupt_total", "Frames of the camera that could not be decoded."),
+    ("frames_in_work", "Frames that are being recognized."),
+    ("frames_not_shown_total", "Camera frames that a newer one displaced before they were drawn."),
+    ("frames_recognised_total", "Camera frames that were recognized."),
+    ("frames_skipped_total", "Camera frames that a newer one displaced before they were recognized."),
+    ("frames_total", "Frames from the camera."),
+    ("garments", "Garments that are tracked and shown."),
+    ("last_present_age_seconds", "Time since the screen was last drawn."),
+    ("queries_skipped_total", "Queries that newer ones displaced before the catalogue was asked."),
+    ("queries_total", "Full windows that asked the catalogue."),
+    ("recognised_frames_per_second", "Recognized frames per second, over the last frames."),
+    ("recognition_faults_total", "Frames on which the network failed."),
+    ("reloads_total", "Configurations and catalogues that were reloaded."),
+    ("resident_memory_bytes", "Memory that the process holds."),
+    ("screen_dark", "1 while the screen is dark."),
+    ("screens_presented_total", "Pictures presented on the screen."),
+    ("stage_restarts_total", "Stages that were restarted after a fault."),
+    ("stage_seconds", "Time that each step of a frame takes, by step."),
+    ("temperature_celsius", "Temperature of the hottest sensor of the board."),
+    ("throttle_level", "Each level halves the share of frames that are recognized; 0 is all."),
+    ("throttled_by_heat_total", "Steps by which recognition was throttled because of heat."),
+    ("throttled_by_power_total", "Steps by which recognition was throttled because of the power supply."),
+    ("up", "1 while the mirror runs without a fault."),
+    ("uptime_seconds", "Time since the program's start."),
+    ("web_connections", "Connections to the page."),
+    ("web_connections_refused_total", "Connections to the page that were refused: too many were open."),
+];
+
+/// What is not in the report.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Surroundings {
+    /// Bytes, where the system reports it.
+    pub resident_memory: Option<u64>,
+    pub connections: usize,
+    pub refused: u64,
+}
+
+/// The whole text.
+pub fn text(report: &Report, around: Surroundings) -> String {
     let mut text = String::new();
     for (name, value) in &report.counters {
         metric(&mut text, &format!("{name}_total"), "counter", value);
     }
+    metric(&mut text, "web_connections_refused_total", "counter", around.refused);
+    metric(&mut text, "web_connections", "gauge", around.connections);
     metric(&mut text, "up", "gauge", u8::from(report.is_well()));
     metric(&mut text, "uptime_seconds", "gauge", report.uptime_seconds);
-    metric(&mut text, "recognised_frames_per_second", "gauge", report.frames_per_second);
+    metric(&mut text, "recognised_frames_per_second", "gauge", report.frames_per_second.unwrap_or(0.0));
     metric(&mut text, "catalogue_products", "gauge", report.products);
     metric(&mut text, "frames_in_work", "gauge", report.in_work);
     metric(&mut text, "screen_dark", "gauge", u8::from(report.screen_dark));
@@ -21,13 +65,13 @@ pub fn text(report: &Report, resident: Option<u64>) -> String {
     if let Some(age) = report.last_present_age_seconds {
         metric(&mut text, "last_present_age_seconds", "gauge", age);
     }
-    if let Some(bytes) = resident {
+    if let Some(bytes) = around.resident_memory {
         metric(&mut text, "resident_memory_bytes", "gauge", bytes);
     }
     if let Some(degrees) = report.temperature_celsius {
         metric(&mut text, "temperature_celsius", "gauge", degrees);
     }
-    line(&mut text, "# TYPE vetrina_stage_seconds histogram");
+    head(&mut text, "stage_seconds", "histogram");
     for (stage, histogram) in &report.stages {
         stage_lines(&mut text, stage, histogram);
     }
@@ -39,8 +83,16 @@ fn line(text: &mut String, line: impl Display) {
     let _ = writeln!(text, "{line}");
 }
 
+fn head(text: &mut String, name: &str, kind: &str) {
+    if let Some((_, help)) = HELP.iter().find(|(known, _)| *known == name) {
+        line(text, format_args!("# HELP vetrina_{name} {help}"));
+    }
+    line(text, format_args!("# TYPE vetrina_{name} {kind}"));
+}
+
 fn metric(text: &mut String, name: &str, kind: &str, value: impl Display) {
-    line(text, format_args!("# TYPE vetrina_{name} {kind}\nvetrina_{name} {value}"));
+    head(text, name, kind);
+    line(text, format_args!("vetrina_{name} {value}"));
 }
 
 fn stage_lines(text: &mut String, stage: &str, histogram: &Histogram) {

@@ -1,63 +1,83 @@
-//! The page for whoever looks after the mirror, and what monitoring asks: health, metrics, status. HTTP on this machine only, unless
-//! a password is set.
+//! The page for the shop's staff, and the endpoints for monitoring: health, metrics, status. Only this machine is answered, unless a
+//! password is set.
 //!
-//! Everything here reads what [`crate::live`] says of itself. One thing is changed from here, and only with a password: the
-//! catalogue, by a process of its own (`import`). Tokio lives here and nowhere else, on one thread.
+//! Everything here reads the status of [`crate::live`]. One thing is changed from here, and only with a password: the catalogue, by
+//! a child process (`import`). Tokio is used here and nowhere else, on one thread.
 
 mod answers;
 mod api;
+mod connections;
 mod guard;
 mod import;
 mod metrics;
 mod view;
+mod viewers;
 
 use crate::fault::{Fault, Kind, Result};
 use crate::live::Links;
+use crate::machine;
 use crate::shutdown::Token;
 use crate::tail::Tail;
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::http::HeaderMap;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use std::io::ErrorKind;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::runtime::Runtime;
+use tokio::sync::Semaphore;
 
-/// The user name that belongs to the password.
+/// The user name that goes with the password.
 pub const USER: &str = "vetrina";
 
-/// How long the server may take to end.
+/// How long the server may take to stop.
 const FAREWELL: Duration = Duration::from_millis(300);
 
-/// Where to listen, and for whom.
-#[derive(Clone, Debug)]
+/// Connections that the system holds until they are accepted.
+const BACKLOG: u32 = 128;
+/// What the system buffers of a response for a client that reads slowly, bytes. Its default grows to megabytes.
+const SEND_BUFFER: u32 = 128 << 10;
+/// Threads for pictures, searches and files.
+const HELPERS: usize = 4;
+
+/// Where to listen, and what may be changed from the page.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WebSettings {
     pub listen: SocketAddr,
-    /// `None`: whoever is on this machine.
+    /// `None`: only this machine is answered.
     pub password: Option<String>,
-    /// With it a program may change prices and stock; `None`: none may.
+    /// A program that sends it may change prices and stock; `None`: none may.
     pub token: Option<String>,
-    /// Where the feeds and pictures lie that may be imported; `None`: nothing may.
+    /// The folder of feeds and pictures that may be imported; `None`: none may.
     pub images: Option<PathBuf>,
     /// Model folder, for an import.
     pub model: PathBuf,
+    /// The largest part of the products that an import may remove, percent.
+    pub max_removals: u32,
 }
 
-/// What the handlers read.
+/// What the handlers share.
 #[derive(Clone)]
 struct App {
     links: Arc<Links>,
     guard: Arc<guard::Guard>,
-    viewers: Arc<tokio::sync::Semaphore>,
+    connections: Arc<connections::Connections>,
+    viewers: Arc<viewers::Viewers>,
+    /// See [`in_turn`]: pictures are encoded.
+    encoding: Arc<Semaphore>,
+    /// The catalogue and the folder of feeds are read.
+    reading: Arc<Semaphore>,
     importer: Arc<import::Importer>,
     tail: Arc<Tail>,
     token: Token,
 }
 
-/// The running server. It ends when this is dropped.
+/// The running server. It stops when this is dropped.
 pub struct Server {
     token: Token,
     stop: Option<tokio::sync::oneshot::Sender<()>>,
@@ -67,36 +87,28 @@ pub struct Server {
 }
 
 impl Server {
-    /// Binds the address and serves from a thread of its own.
+    /// Binds the address and serves on a thread of its own, at a lower priority than the mirror's stages.
     ///
     /// # Errors
     /// [`Kind::Busy`] where another program listens there.
     pub fn start(settings: &WebSettings, links: Arc<Links>, tail: Arc<Tail>) -> Result<Self> {
-        let listener = bind(settings.listen)?;
         let fail = |error| Fault::new(Kind::Unavailable, "cannot start the web server").cause(error);
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        // The blocking threads inherit the priority of the thread that serves.
+        let runtime = runtime.enable_all().max_blocking_threads(HELPERS).build().map_err(fail)?;
+        let listener = bind(settings.listen, &runtime)?;
         let address = listener.local_addr().map_err(fail)?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(fail)?;
-        let token = Token::new();
-        let importer = Arc::new(import::Importer::new(settings));
-        let app = App {
-            links,
-            guard: Arc::new(guard::Guard::new(settings.password.as_deref(), settings.token.as_deref())),
-            viewers: Arc::new(tokio::sync::Semaphore::new(view::VIEWERS)),
-            importer: importer.clone(),
-            tail,
-            token: token.clone(),
-        };
+        let limits = connections::Limits::of(machine::descriptors());
+        let app = App::new(settings, links, tail, limits.connections);
+        let (token, importer) = (app.token.clone(), app.importer.clone());
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let serve = move || {
-            let served = runtime.block_on(async move {
-                let listener = tokio::net::TcpListener::from_std(listener)?;
-                let ended = async move { drop(stopped.await) };
-                axum::serve(listener, router(app)).with_graceful_shutdown(ended).await
-            });
-            if let Err(error) = served {
-                log::error!("the web server has ended: {error}");
-            }
-            runtime_ends(runtime);
+            machine::step_back();
+            let connections = app.connections.clone();
+            let ended = async move { drop(stopped.await) };
+            runtime.block_on(connections::serve(listener, router(app), limits, connections, ended));
+            // Background work that still runs, such as encoding a picture, is not waited for.
+            runtime.shutdown_background();
         };
         let thread = Builder::new().name("web".into()).spawn(serve).map_err(fail)?;
         log::info!("the mirror's page: http://{address}/");
@@ -106,11 +118,6 @@ impl Server {
     pub fn address(&self) -> SocketAddr {
         self.address
     }
-}
-
-/// Work that still runs in the background, a picture being encoded say, is left behind.
-fn runtime_ends(runtime: tokio::runtime::Runtime) {
-    runtime.shutdown_background();
 }
 
 impl Drop for Server {
@@ -127,12 +134,34 @@ impl Drop for Server {
     }
 }
 
-fn bind(address: SocketAddr) -> Result<TcpListener> {
-    let listener = TcpListener::bind(address).and_then(|listener| {
-        listener.set_nonblocking(true)?;
-        Ok(listener)
-    });
-    listener.map_err(|error| {
+/// Runs `work` off the thread that serves. Of one kind of work one runs at a time, even where the clients that asked for it have left:
+/// many requests must not take the processor from the mirror. `None` where it panicked.
+async fn in_turn<T: Send + 'static>(turn: &Arc<Semaphore>, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let turn = turn.clone().acquire_owned().await.ok()?;
+    let work = move || {
+        let result = work();
+        drop(turn);
+        result
+    };
+    tokio::task::spawn_blocking(work).await.ok()
+}
+
+/// Whether the page would answer a request with these headers. For the fuzzer: nothing that comes over the network may panic here.
+pub fn admits(password: Option<&str>, headers: &HeaderMap) -> bool {
+    guard::Guard::new(password, None).admits(headers)
+}
+
+fn bind(address: SocketAddr, runtime: &Runtime) -> Result<TcpListener> {
+    let _within = runtime.enter();
+    let listen = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        socket.set_reuseaddr(true)?;
+        // Accepted connections inherit it.
+        socket.set_send_buffer_size(SEND_BUFFER)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    listen().map_err(|error| {
         let (kind, cure) = match error.kind() {
             ErrorKind::AddrInUse => (Kind::Busy, "another program listens there: set web.listen to another port"),
             ErrorKind::PermissionDenied => (Kind::Usage, "set web.listen to a port above 1023"),
@@ -147,13 +176,15 @@ fn router(app: App) -> Router {
         .route("/", get(view::page))
         .route("/page.css", get(view::style))
         .route("/page.js", get(view::script))
+        .route("/icon.svg", get(view::icon))
+        .route("/favicon.ico", get(view::icon))
         .route("/healthz", get(answers::health))
         .route("/metrics", get(answers::metrics))
         .route("/status.json", get(answers::status))
         .route("/catalogue.json", get(answers::catalogue))
         .route("/log.json", get(answers::log))
         .route("/import.json", get(import::status))
-        .route("/import", post(import::begin).layer(DefaultBodyLimit::max(import::MOST_BYTES)))
+        .route("/import", post(import::begin))
         .route("/frame.jpg", get(view::frame))
         .route("/live.mjpg", get(view::live))
         .merge(api::routes())
@@ -162,6 +193,20 @@ fn router(app: App) -> Router {
 }
 
 impl App {
+    fn new(settings: &WebSettings, links: Arc<Links>, tail: Arc<Tail>, most: usize) -> Self {
+        App {
+            links,
+            guard: Arc::new(guard::Guard::new(settings.password.as_deref(), settings.token.as_deref())),
+            connections: Arc::new(connections::Connections::new(most)),
+            viewers: Arc::new(viewers::Viewers::new(view::VIEWERS)),
+            encoding: Arc::new(Semaphore::new(1)),
+            reading: Arc::new(Semaphore::new(1)),
+            importer: Arc::new(import::Importer::new(settings)),
+            tail,
+            token: Token::new(),
+        }
+    }
+
     fn catalogue(&self) -> PathBuf {
         self.links.catalogue()
     }

@@ -2,7 +2,10 @@
 
 const byId = (id) => document.getElementById(id);
 
-/** An element with text and children; text is never taken for markup. */
+/** An address of the mirror. From the origin, since fetch refuses what is relative to an address with a password in it. */
+const at = (path) => new URL(path, location.origin + location.pathname);
+
+/** An element with text and children; text is never parsed as markup. */
 function make(name, text, ...children) {
   const element = document.createElement(name);
   if (text !== null) element.textContent = text;
@@ -52,7 +55,7 @@ function showGarments(garments) {
     return article;
   });
   if (articles.length === 0) {
-    const nobody = make("p", "Nobody is there.");
+    const nobody = make("p", "Nobody is in view.");
     nobody.className = "hint";
     articles.push(nobody);
   }
@@ -63,14 +66,14 @@ function showFigures(status) {
   const number = (value, digits = 0) => (value === null || value === undefined ? "unknown" : Number(value.toFixed(digits)));
   const megabytes = status.resident_memory_bytes === null ? null : status.resident_memory_bytes / 1e6;
   const rows = [
-    row("recognised frames a second", number(status.frames_per_second, 1)),
+    row("recognized frames per second", number(status.frames_per_second, 1)),
     row("products", number(status.products)),
-    row("up for, hours", number(status.uptime_seconds / 3600, 2)),
-    row("last screen, seconds ago", number(status.last_present_age_seconds, 2)),
+    row("uptime, hours", number(status.uptime_seconds / 3600, 2)),
+    row("screen last drawn, seconds ago", number(status.last_present_age_seconds, 2)),
     row("memory, MB", number(megabytes)),
     row("temperature, °C", number(status.temperature_celsius, 1)),
     row("recognition throttled", status.throttle_level === 0 ? "no" : `to 1/${2 ** status.throttle_level}`),
-    row("screen", status.screen_dark ? "dark" : "lit"),
+    row("screen", status.screen_dark ? "dark" : "on"),
   ];
   byId("figures").tBodies[0].replaceChildren(...rows);
   byId("counters").tBodies[0].replaceChildren(
@@ -78,7 +81,7 @@ function showFigures(status) {
 }
 
 function showState(word, reasons) {
-  byId("state").textContent = word === "away" ? "the mirror does not answer" : word;
+  byId("state").textContent = word === "away" ? "the mirror does not respond" : word;
   byId("state").dataset.status = word;
   byId("reasons").hidden = reasons.length === 0;
   byId("reasons").replaceChildren(...reasons.map((reason) => make("li", reason)));
@@ -89,7 +92,7 @@ function showImport(answer) {
   byId("cannot").textContent = answer.cannot ?? "";
   byId("import").hidden = Boolean(answer.cannot);
   const names = answer.feeds.join("\n");
-  // Only where it has changed, or a choice would be lost under the hand.
+  // Only if it has changed, or the selection would be lost.
   if (byId("feed").dataset.names !== names) {
     byId("feed").dataset.names = names;
     byId("feed").replaceChildren(...answer.feeds.map((name) => make("option", name)));
@@ -100,10 +103,10 @@ function showImport(answer) {
   if (now.state === "running") {
     const bar = make("progress", null);
     if (now.pictures > 0) [bar.max, bar.value] = [now.pictures, now.done];
-    const words = now.pictures > 0 ? `${now.done} of ${now.pictures} new pictures` : "the feed is read";
+    const words = now.pictures > 0 ? `${now.done} of ${now.pictures} new pictures` : "reading the feed";
     parts.push(make("p", `${now.feed}: ${words}`), bar);
   } else if (now.state === "failed") {
-    parts.push(make("p", `${now.feed} was not imported, the catalogue is as before: ${now.fault}`));
+    parts.push(make("p", `${now.feed} was not imported, the catalogue is unchanged: ${now.fault}`));
     parts[0].className = "warning";
   } else if (now.state === "done") {
     parts.push(...importReport(now.feed, now.report));
@@ -119,13 +122,13 @@ function importReport(feed, report) {
   const parts = [make("p", `${feed}: ${report.products} products (${report.added} added, ${report.updated} updated, ` +
     `${report.unchanged} unchanged, ${report.removed} removed)`)];
   const skipped = [
-    ...report.skipped_rows.map((row) => [row.line, `row left out: ${row.reason}`]),
-    ...report.skipped_pictures.map((picture) => [picture.line, `picture left out: ${picture.reason}`]),
+    ...report.skipped_rows.map((row) => [row.line, `row skipped: ${row.reason}`]),
+    ...report.skipped_pictures.map((picture) => [picture.line, `picture skipped: ${picture.reason}`]),
   ].sort((a, b) => a[0] - b[0]);
   if (skipped.length > 0) {
     const list = make("ul", null, ...skipped.slice(0, 200).map(([line, words]) => make("li", `line ${line}: ${words}`)));
     list.className = "warning scroll";
-    parts.push(make("p", `${skipped.length} left out:`), list);
+    parts.push(make("p", `${skipped.length} skipped:`), list);
   }
   return [...parts, ...report.warnings.map((warning) => make("p", warning))];
 }
@@ -135,9 +138,9 @@ async function beginImport(event) {
   const [file] = byId("file").files;
   const feed = file ? file.name : byId("feed").value;
   byId("begin").disabled = true;
-  const answer = await fetch(`import?${new URLSearchParams({ feed })}`, {
+  const answer = await fetch(at(`import?${new URLSearchParams({ feed })}`), {
     method: "POST", headers: { "x-vetrina": "1" }, body: file ?? null,
-  }).then((answer) => answer.json()).catch(() => ({ error: "the mirror does not answer" }));
+  }).then((answer) => answer.json()).catch(() => ({ error: "the mirror does not respond" }));
   if (answer.error) {
     byId("importing").dataset.told = "";
     const words = make("p", answer.error);
@@ -145,15 +148,16 @@ async function beginImport(event) {
     byId("importing").replaceChildren(words);
     byId("begin").disabled = false;
   }
-  // The same file, changed, is chosen anew.
+  // So that the same file can be chosen again after a change.
   byId("file").value = "";
 }
 
-let logged = 0;
+let logged = "";
 
 function showLog(lines) {
   const log = byId("log");
-  const newest = lines.at(-1)?.number ?? 0;
+  // After a restart the numbers begin anew.
+  const newest = JSON.stringify(lines.at(-1) ?? null);
   if (newest === logged) return;
   logged = newest;
   const atEnd = log.scrollTop + log.clientHeight >= log.scrollHeight - 8;
@@ -165,14 +169,21 @@ function showLog(lines) {
   if (atEnd) log.scrollTop = log.scrollHeight;
 }
 
-const getJson = (path) => fetch(path).then((answer) => answer.json());
+const getJson = (path) => fetch(at(path)).then((answer) => answer.json());
 
-let products = null;
+let shown = null;
 let away = false;
+let uptime = 0;
+let refreshed = Date.now();
+
+/** Asks for the live picture again: a broken stream does not begin again by itself. */
+function restartLive() {
+  byId("live").src = at(`live.mjpg?${Date.now()}`);
+}
 
 async function refresh() {
   try {
-    const answer = await fetch("status.json");
+    const answer = await fetch(at("status.json"));
     if (!answer.ok) throw new Error(answer.statusText);
     const status = await answer.json();
     showState(status.status, status.reasons);
@@ -183,12 +194,17 @@ async function refresh() {
     showFigures(status);
     showImport(await getJson("import.json"));
     showLog((await getJson("log.json")).lines);
-    // Another catalogue is being shown.
-    if (products !== null && products !== status.products) search();
-    products = status.products;
-    // A broken stream does not begin again by itself.
-    if (away) byId("live").src = `live.mjpg?${Date.now()}`;
+    // Its counters begin anew.
+    const restarted = away || status.uptime_seconds < uptime;
+    uptime = status.uptime_seconds;
+    // Another catalogue is searched, if with as many products.
+    const catalogue = `${status.products} ${status.counters.reloads}`;
+    if (shown !== null && (restarted || shown !== catalogue)) search();
+    shown = catalogue;
+    // Or this computer slept, and the mirror gave its stream up.
+    if (restarted || Date.now() - refreshed > 8000) restartLive();
     away = false;
+    refreshed = Date.now();
   } catch {
     away = true;
     showState("away", []);
@@ -201,8 +217,8 @@ let latest = 0;
 async function search() {
   const asked = ++latest;
   const words = byId("words").value;
-  const answer = await fetch(`catalogue.json?${new URLSearchParams({ q: words })}`).then((answer) => answer.json())
-    .catch(() => ({ error: "the mirror does not answer" }));
+  const answer = await getJson(`catalogue.json?${new URLSearchParams({ q: words })}`)
+    .catch(() => ({ error: "the mirror does not respond" }));
   if (asked !== latest) return;
   const products = answer.products ?? [];
   const more = answer.found > products.length ? `, the first ${products.length} are shown` : "";
@@ -213,6 +229,8 @@ async function search() {
 
 byId("search").addEventListener("submit", (event) => { event.preventDefault(); search(); });
 byId("import").addEventListener("submit", beginImport);
+// Too many viewers, or no picture yet.
+byId("live").addEventListener("error", () => setTimeout(restartLive, 3000));
 let typing = 0;
 byId("words").addEventListener("input", () => { clearTimeout(typing); typing = setTimeout(search, 250); });
 refresh();

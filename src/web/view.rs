@@ -1,16 +1,16 @@
-//! What people look at: the page, and the camera's picture as it is now.
+//! The endpoints for people: the page, and the camera's current picture.
 
-use super::App;
+use super::{App, in_turn};
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// Who watches the live picture at one time.
+/// Viewers of the live picture at one time.
 pub const VIEWERS: usize = 3;
-/// Pictures a second for a viewer: to see what the camera sees, not more.
+/// Between two pictures for a viewer: enough to see what the camera sees.
 const PERIOD: Duration = Duration::from_millis(200);
 const QUALITY: u8 = 75;
 
@@ -26,6 +26,11 @@ pub async fn script() -> Response {
     ([(CONTENT_TYPE, "text/javascript; charset=utf-8")], include_str!("page.js")).into_response()
 }
 
+/// The page's icon. Browsers ask for `/favicon.ico` where no page names one.
+pub async fn icon() -> Response {
+    ([(CONTENT_TYPE, "image/svg+xml")], include_str!("icon.svg")).into_response()
+}
+
 /// The newest picture.
 pub async fn frame(State(app): State<App>) -> Response {
     match newest(&app).await {
@@ -34,16 +39,16 @@ pub async fn frame(State(app): State<App>) -> Response {
     }
 }
 
-/// The newest picture again and again, as browsers show it in an `img`.
+/// The newest picture again and again, as a stream that browsers show in an `img`.
 pub async fn live(State(app): State<App>) -> Response {
-    let Ok(place) = app.viewers.clone().try_acquire_owned() else {
-        return (StatusCode::SERVICE_UNAVAILABLE, "too many are watching\n").into_response();
+    let Some(viewer) = app.viewers.admit(Instant::now()) else {
+        return (StatusCode::SERVICE_UNAVAILABLE, "too many viewers are watching\n").into_response();
     };
-    // Ends when the viewer goes, for then the stream is dropped, or when the program does.
-    let parts = futures_util::stream::unfold((app, place, 0), |(app, place, shown)| async move {
+    // Ends when the viewer leaves (the stream is dropped), when another viewer got its place, and when the program stops.
+    let parts = futures_util::stream::unfold((app, viewer, 0), |(app, viewer, shown)| async move {
         loop {
             tokio::time::sleep(PERIOD).await;
-            if app.token.is_cancelled() {
+            if app.token.is_cancelled() || !viewer.asks(Instant::now()) {
                 return None;
             }
             let count = app.links.status.frames.get();
@@ -53,15 +58,15 @@ pub async fn live(State(app): State<App>) -> Response {
             if let Some(jpeg) = newest(&app).await {
                 let head = format!("--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {}\r\n\r\n", jpeg.len());
                 let part = [head.as_bytes(), &jpeg, b"\r\n"].concat();
-                return Some((Ok::<_, std::convert::Infallible>(part), (app, place, count)));
+                return Some((Ok::<_, std::convert::Infallible>(part), (app, viewer, count)));
             }
         }
     });
     ([(CONTENT_TYPE, "multipart/x-mixed-replace; boundary=frame")], Body::from_stream(parts)).into_response()
 }
 
-/// Encoded away from the thread that serves.
+/// Encoded off the thread that serves, and one picture at a time: many requests must not take the processor from the mirror.
 async fn newest(app: &App) -> Option<Vec<u8>> {
-    let picture = app.links.status.newest_picture.get()?;
-    tokio::task::spawn_blocking(move || picture.jpeg(QUALITY)).await.ok()?
+    let links = app.links.clone();
+    in_turn(&app.encoding, move || links.status.newest_picture.get()?.jpeg(QUALITY)).await?
 }

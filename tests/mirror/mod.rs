@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, dead_code)]
 
+pub mod http;
+
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -110,9 +112,15 @@ impl Mirror {
     }
 
     pub fn start_with(shop: &Shop, config: &str, environment: &[(&str, &str)]) -> Self {
+        Mirror::start_after(shop, config, ":", environment)
+    }
+
+    /// After these commands of the shell, which set limits.
+    pub fn start_after(shop: &Shop, config: &str, commands: &str, environment: &[(&str, &str)]) -> Self {
         shop.write("vetrina.toml", config);
         let log = shop.path("log");
-        let child = Command::new(env!("CARGO_BIN_EXE_vetrina"))
+        let child = Command::new("sh")
+            .args(["-c", &format!("{commands} && exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_vetrina")])
             .args(["run", "--config", &shop.path("vetrina.toml")])
             .envs(environment.iter().copied())
             .env_remove("VETRINA_LOG")

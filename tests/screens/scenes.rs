@@ -8,7 +8,15 @@ use vetrina::geometry::{Rect, Size};
 pub fn scene(garments: Vec<Garment>, matches: Vec<GarmentMatches>) -> Scene {
     let status =
         StatusLine { text: "compact on cpu, 72 products".into(), frames_per_second: Some(17.4), warning: None };
-    Scene { shop: "Sartoria Lucente".into(), camera: Some(camera()), garments, matches, recording: false, status }
+    Scene {
+        shop: "Sartoria Lucente".into(),
+        camera: Some(camera()),
+        garments,
+        max_garments: 3,
+        matches,
+        recording: false,
+        status,
+    }
 }
 
 pub fn shirt(gathered: usize) -> Garment {
@@ -22,7 +30,7 @@ pub fn trousers(gathered: usize) -> Garment {
 pub fn shirt_look() -> GarmentMatches {
     let cards = vec![
         card("Relaxed linen shirt with a band collar", "Officina Nord", "79.90 EUR", [70, 110, 150], 0.91),
-        card("Striped cotton shirt", "Lido", "49.00 EUR", [150, 90, 80], 0.58),
+        card("Striped cotton shirt", "Lido", "49.00 EUR", [150, 90, 80], 0.48),
         card("Oxford shirt, slim, garment washed", "Officina Nord", "59.00 EUR", [120, 130, 120], 0.22),
     ];
     GarmentMatches { label: "long sleeved shirt".into(), garment: 0, cards }
@@ -45,7 +53,7 @@ pub fn card(title: &str, brand: &str, price: &str, colour: [u8; 3], sure: f32) -
         price: text(price),
         link: Some(link),
         picture: Some(product(colour)),
-        sure,
+        likely: sure >= 0.5,
         ..Card::default()
     }
 }
@@ -95,7 +103,7 @@ pub fn crowd() -> Scene {
         price: Some("1,234,567.89 EUR instead of 2,345,678.90 EUR".into()),
         link: Some("https://lucente.example/".to_owned() + &"p".repeat(if i == 0 { 40 } else { 400 })),
         picture: None,
-        sure: 0.5,
+        likely: true,
         price_before: Some("2,345,678.90 EUR".into()),
         sizes: (0..40).map(|n| SizeMark { text: format!("size {n}"), sold_out: n % 2 == 0 }).collect(),
         location: Some("The third rail from the left behind the second pillar of the first floor".into()),

@@ -143,6 +143,8 @@ class Run:
         looks.build_detector(self.out / "looks-detector", self.sources(), self.recipe.looks, self.begin, self.report)
 
     def match_looks(self) -> None:
+        if not self.recipe.match.schedule.steps:
+            return
         looks.build_match(self.out / "looks-match", self.sources(), self.recipe.looks, self.begin, self.report)
 
     def network(self, checkpoint: Path) -> Network:
@@ -164,9 +166,14 @@ class Run:
         torch.save({"model_state_dict": network.state_dict()}, self.out / "detector.pth")
 
     def match(self) -> None:
+        """Learns from identities; with `schedule = { steps = 0 }` the heads stay as they were."""
         network = self.network(self.out / "detector.pth")
+        if not self.recipe.match.schedule.steps:
+            torch.save({"model_state_dict": network.state_dict()}, self.out / "match.pth")
+            return
         rows = real_match.Rows(self.out / "looks-match", self.validation)
-        real_match.fit(network, rows, self.recipe.match, self.train, self.report)
+        strangers = real_match.Rows(self.out / "looks-match", self.validation, only=True)
+        real_match.fit(network, rows, strangers, self.recipe.match, self.train, self.report)
         torch.save({"model_state_dict": network.state_dict()}, self.out / "match.pth")
 
     def export(self) -> None:
@@ -174,6 +181,6 @@ class Run:
         network = self.network(self.out / "match.pth").eval()
         told = dict(self.recipe.export)
         told["provenance"] += f"; recipe {self.recipe.path.name}, sha256 {self.recipe.digest}"
-        open_set = manifest.read_manifest(self.begin).get("open_set", {}).get("threshold")
+        open_set = manifest.read_manifest(self.begin).get("open_set", {}).get("logit")
         export(network, self.out / "model", told, "f16", False, open_set)
         self.report(f"wrote {self.out / 'model'}")

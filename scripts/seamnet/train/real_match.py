@@ -190,18 +190,34 @@ def last_layer(name: str, head: MatchHead, seen: ClipFeatures, frames: int, numb
     )
 
 
-def fit(network: Network, rows: Rows, numbers: RealMatch, run: Callable[[Stage], object], report=print) -> None:
-    """Both heads, in place; `run` runs a stage."""
+@torch.no_grad()
+def strangers_best(head: MatchHead, seen: ClipFeatures, strangers: torch.Tensor) -> torch.Tensor:
+    """Median of the best logit that garments of no product have in the shop; `strangers`: what the last layer sees of them."""
+    gallery = head.last_layer(seen.features[[row for rows in seen.shop.values() for row in rows]])
+    return head.pair_logits(head.last_layer(strangers), gallery).amax(dim=1).median()
+
+
+def fit(network: Network, rows: Rows, strangers: Rows, numbers: RealMatch, run: Callable[[Stage], object], report=print) -> None:
+    """Both heads, in place; `run` runs a stage. `strangers` are learned from in nothing but the scores' bias: it is set so that they
+    match the shop as well as before, since thresholds are set for that."""
     network.requires_grad_(False).eval()
     single, several = network.roi_heads.match_predictor, network.roi_heads.temporal_aggregator
+    heads = {"real-match": (single, 1), "real-windows": (several, numbers.frames)}
+    unknown = strangers.read([row for worn in strangers.worn.values() for row in worn])
+    seen = pooled(single, rows)
+    before = {name: strangers_best(head, seen, head.features(unknown)) for name, (head, _) in heads.items()}
     if numbers.place.steps:
         run(place(single, rows, numbers))
         single.where.requires_grad_(False)
         several.where.load_state_dict(single.where.state_dict())
-    seen = pooled(single, rows)
-    report(f"{len(seen.shop)} identities, {len(rows.real)} of them real, {len(seen.features)} views")
-    run(last_layer("real-match", single, seen, 1, numbers))
-    run(last_layer("real-windows", several, seen, numbers.frames, numbers))
+        seen = pooled(single, rows)
+    report(f"{len(seen.shop)} identities, {len(rows.real)} of them real, {len(seen.features)} views; {len(unknown)} strangers")
+    for name, (head, frames) in heads.items():
+        run(last_layer(name, head, seen, frames, numbers))
+        shift = before[name] - strangers_best(head, seen, head.features(unknown))
+        with torch.no_grad():
+            head.last.bias[1] += shift
+        report(f"{name}: bias moved by {shift:.3f}")
     network.requires_grad_(False)
 
 

@@ -1,8 +1,8 @@
 //! A feed's bytes to products. Pure: no picture, no database.
 //!
-//! Each format is read into a [`table::FeedTable`] by a library: [`delimited`] (CSV, TSV), [`xml`] (RSS, Atom), [`json`],
-//! [`spreadsheet`]. Each way of naming the columns turns the table's records into [`item::FeedItem`]s: [`google`], [`shopify`],
-//! [`woocommerce`]. Both are recognized by content. [`item`] and [`text`] make a product of an item.
+//! Each format is read into a `table::FeedTable` by a library: `delimited` (CSV, TSV), `xml` (RSS, Atom), `json`,
+//! `spreadsheet`. Each way of naming the columns turns the table's records into `item::FeedItem`s: `google`, `shopify`,
+//! `woocommerce`. Both are recognized by content. `item` and `text` make a product of an item.
 
 mod decode;
 mod delimited;

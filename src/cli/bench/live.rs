@@ -76,7 +76,7 @@ impl LatencyMeter<'_> {
     /// Looks round; says whether it is over.
     fn look(&mut self) -> bool {
         let now = self.links.clock.now();
-        if self.running_since.is_none() && self.links.status.phase.get() == Phase::Running {
+        if self.running_since.is_none() && self.links.control.phase() == Phase::Running {
             self.running_since = Some(now);
         }
         match (self.running_since, &self.begin) {

@@ -9,17 +9,9 @@ use crate::display::theme;
 use crate::geometry::{Panel, Rect};
 use embedded_graphics::pixelcolor::Rgb888;
 
-/// From this probability on a match is called very likely, and likely.
-const VERY_LIKELY: f32 = 0.8;
-const LIKELY: f32 = 0.5;
-
 /// How sure, in words for a shopper.
-pub fn how_sure(sure: f32) -> &'static str {
-    match sure {
-        sure if sure >= VERY_LIKELY => "Very likely",
-        sure if sure >= LIKELY => "Likely",
-        _ => "Similar",
-    }
+pub fn how_sure(likely: bool) -> &'static str {
+    if likely { "Likely this one" } else { "Similar" }
 }
 
 impl Painter {
@@ -35,10 +27,7 @@ impl Painter {
         }
         self.details(card, place, unit, canvas);
         if let Some(at) = place.sure {
-            self.line(canvas, at, how_sure(card.sure), place.sure_style, theme::BRONZE, Align::Left);
-        }
-        if let Some(bar) = place.bar {
-            meter(canvas, bar, card.sure);
+            self.line(canvas, at, how_sure(card.likely), place.sure_style, theme::BRONZE, Align::Left);
         }
         if let (Some(at), Some(link)) = (place.qr, &card.link) {
             self.code(link, at, canvas);
@@ -113,21 +102,12 @@ impl Painter {
     }
 }
 
-/// The bar below the words.
-fn meter(canvas: &mut Canvas, bar: Rect<Panel>, sure: f32) {
-    let share = if sure.is_finite() { sure.clamp(0.0, 1.0) } else { 0.0 };
-    let radius = bar.height() / 2.0;
-    shapes::fill_round(canvas, bar, radius, Paint::solid(theme::LINEN));
-    let full = Rect::new(bar.x1, bar.y1, bar.x1 + (bar.width() * share).round().max(bar.height()), bar.y2);
-    shapes::fill_round(canvas, full, radius, Paint::solid(theme::BRONZE));
-}
-
 /// Gives a square-cornered picture on a card round corners.
 fn round_off(canvas: &mut Canvas, place: Rect<Panel>, radius: f32) {
     shapes::outside_corners(canvas, place, radius, Paint::solid(theme::IVORY));
 }
 
-/// What stands for a picture that is missing: a clothes hanger.
+/// The placeholder for a missing picture: a clothes hanger.
 fn hanger(canvas: &mut Canvas, place: Rect<Panel>) {
     let (cx, cy) = place.centre();
     let half = 0.3 * place.width().min(place.height());
@@ -148,16 +128,5 @@ fn hanger(canvas: &mut Canvas, place: Rect<Panel>) {
     for stroke in [&path[..], &hook[..]] {
         let points: Vec<(f32, f32)> = stroke.iter().map(|(x, y)| at(*x, *y)).collect();
         shapes::polyline(canvas, &points, line, paint);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_follow_the_probability() {
-        let words: Vec<&str> = [0.95, 0.8, 0.6, 0.2, f32::NAN].map(how_sure).to_vec();
-        assert_eq!(words, ["Very likely", "Very likely", "Likely", "Similar", "Similar"]);
     }
 }

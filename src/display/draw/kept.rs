@@ -1,4 +1,4 @@
-//! What is kept between two drawings: product pictures at the size they are shown, QR codes. What was not shown for a while is dropped.
+//! Caches between drawings: product pictures at their displayed size, QR codes. Entries unused for a while are dropped.
 
 use crate::display::canvas::Canvas;
 use crate::display::qr;
@@ -10,9 +10,9 @@ use embedded_graphics::primitives::Rectangle;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Drawings for which something unused is kept.
+/// Drawings after which an unused entry is dropped.
 const PATIENCE: u64 = 300;
-/// However many are shown in turn, no more than so many are kept.
+/// The most entries that are kept.
 const MOST: usize = 128;
 
 /// A code as [`qr::encode`] gives it.
@@ -29,7 +29,7 @@ struct CacheEntry<T> {
 #[derive(Default)]
 pub struct Kept {
     now: u64,
-    /// By the picture's address and the size shown. The picture is held with it, so that its address is not given to another.
+    /// By the picture's address and displayed size. The picture is held as well, so that its address is not reused.
     thumbnails: HashMap<(usize, Size), CacheEntry<Thumbnail>>,
     codes: HashMap<String, CacheEntry<Option<Code>>>,
 }

@@ -10,12 +10,12 @@ use crate::geometry::{Panel, Rect};
 
 /// Alternatives beside or below the first match.
 const ALTERNATIVES: usize = 2;
-/// The side that a QR code aims at, in units.
+/// The target side of a QR code, in units.
 const QR_SIDE: f32 = 184.0;
-/// The same on a card with much room.
+/// The same on a large card.
 const QR_SIDE_LARGE: f32 = 264.0;
 
-/// How the alternatives stand to the first match.
+/// Where the alternatives are relative to the first match.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Arrangement {
     Beside,
@@ -98,7 +98,6 @@ struct Styles {
     brand: Style,
     price: Style,
     sure: Style,
-    bar: f32,
     gap: f32,
 }
 
@@ -107,17 +106,15 @@ impl Styles {
         title: theme::TITLE_SMALL,
         price: theme::PRICE_SMALL,
         sure: theme::SURE,
-        bar: 6.0,
         gap: 4.0,
         brand: theme::BODY,
     };
     const FIRST: Styles =
-        Styles { title: theme::TITLE, price: theme::PRICE, bar: 8.0, gap: 7.0, brand: theme::BODY, ..Styles::SMALL };
+        Styles { title: theme::TITLE, price: theme::PRICE, gap: 7.0, brand: theme::BODY, ..Styles::SMALL };
     const LARGE: Styles = Styles {
         title: theme::TITLE_LARGE,
         price: theme::PRICE_LARGE,
         sure: theme::SURE_LARGE,
-        bar: 10.0,
         gap: 12.0,
         ..Styles::SMALL
     };
@@ -128,14 +125,13 @@ impl Styles {
             brand: self.brand.at(ruler.unit),
             price: self.price.at(ruler.unit),
             sure: self.sure.at(ruler.unit),
-            bar: ruler.px(self.bar).max(3.0),
             gap: ruler.px(self.gap),
         }
     }
 
-    /// Height of words and bar, with the distance between them.
+    /// Height of the words that say how sure, with their distance from what is above.
     fn sureness(&self) -> f32 {
-        self.sure.line() + self.gap + self.bar
+        self.sure.line() + self.gap
     }
 }
 
@@ -158,15 +154,14 @@ fn words(
         cut_top(&mut area, lines as f32 * line)
     });
     if area.height() >= styles.sureness() {
-        place.bar = Some(cut_bottom(&mut area, styles.bar));
-        cut_bottom(&mut area, styles.gap);
         let mut row = cut_bottom(&mut area, styles.sure.line());
+        cut_bottom(&mut area, styles.gap);
         // A low card has the price on the same line, and the words only if both fit.
         if let Some(price) = card.price.as_ref().filter(|_| area.height() < price_line) {
             let needed = ruler.fonts.width(price, styles.price) + ruler.px(theme::GUTTER);
             place.price = Some(cut_left(&mut row, needed.ceil()));
         }
-        place.sure = (row.width() >= ruler.fonts.width("Very likely", styles.sure)).then_some(row);
+        place.sure = (row.width() >= ruler.fonts.width("Likely this one", styles.sure)).then_some(row);
     }
     if price_line > 0.0 && place.price.is_none() && area.height() >= price_line {
         place.price = Some(cut_bottom(&mut area, price_line));

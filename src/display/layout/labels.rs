@@ -8,9 +8,9 @@ use crate::display::text::capital;
 use crate::display::theme;
 use crate::geometry::{Panel, Rect};
 
-/// So many garments get a label; the others get a thin outline.
+/// The most garments with a label; the others get a thin outline.
 const LABELLED: usize = 4;
-/// The widest that a label's text gets, in units.
+/// The greatest width of a label's text, in units.
 const WIDEST: f32 = 300.0;
 
 /// Every garment that is seen at all, in the scene's order.

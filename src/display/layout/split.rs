@@ -1,4 +1,4 @@
-//! Cutting rectangles into parts. Cuts are whole pixels, and what is cut never exceeds what is there.
+//! Splits rectangles. Cuts are whole pixels, and a part never exceeds the rectangle.
 
 use crate::geometry::{Panel, Rect};
 

@@ -21,7 +21,7 @@ pub enum JobEvent {
 /// How far a job is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobProgress {
-    /// What is counted: "pictures recognized", "hundredths of engine 1 of 4, trunk in fp16".
+    /// What is counted: "pictures recognized", "engine 1 of 4, trunk in fp16" (in hundredths).
     pub what: String,
     pub done: u64,
     pub of: u64,

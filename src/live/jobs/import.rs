@@ -48,13 +48,15 @@ pub enum FeedSource {
     Sent(Vec<u8>),
 }
 
-/// Where an import reads and writes.
+/// Where an import reads and writes, and what it may remove.
 #[derive(Clone, Copy, Debug)]
-pub struct ImportPaths<'a> {
+pub struct ImportSettings<'a> {
     /// The folder that the feed's picture paths start from.
     pub images: &'a Path,
     pub catalogue: &'a Path,
     pub model: &'a Path,
+    /// The largest part of the products that it may remove, percent.
+    pub max_removals: u32,
 }
 
 /// Begins imports and knows how they go.
@@ -73,12 +75,14 @@ impl ImportJob {
     ///
     /// # Errors
     /// [`Kind::Busy`] while another is under way.
-    pub fn begin(&self, name: &str, feed: FeedSource, paths: ImportPaths) -> Result<()> {
+    pub fn begin(&self, name: &str, feed: FeedSource, settings: ImportSettings) -> Result<()> {
         let mut status = lock(&self.status);
         if status.state == ImportState::Running {
-            return Err(Fault::new(Kind::Busy, format!("{} is being imported", status.feed)).cure("wait for its end"));
+            return Err(
+                Fault::new(Kind::Busy, format!("{} is being imported", status.feed)).cure("wait until it is done")
+            );
         }
-        let (arguments, input) = arguments(feed, paths);
+        let (arguments, input) = arguments(feed, settings);
         let (shared, token) = (self.status.clone(), self.token.clone());
         let work = move || {
             let result = child::run(&arguments, input.as_deref(), &token, |progress| {
@@ -92,7 +96,7 @@ impl ImportJob {
                 .cure("see what else runs on this machine")
         })?;
         *status = ImportStatus { state: ImportState::Running, feed: name.to_owned(), ..ImportStatus::default() };
-        log::info!("import of {name:?} begins");
+        log::info!("import of {name:?} started");
         Ok(())
     }
 
@@ -107,16 +111,17 @@ fn lock<T>(value: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// The child's arguments, and what is written to its standard input.
-fn arguments(feed: FeedSource, paths: ImportPaths) -> (Vec<OsString>, Option<Vec<u8>>) {
+fn arguments(feed: FeedSource, settings: ImportSettings) -> (Vec<OsString>, Option<Vec<u8>>) {
     let (feed, input) = match feed {
         FeedSource::File(path) => (path, None),
         FeedSource::Sent(bytes) => (PathBuf::from(STDIN), Some(bytes)),
     };
     let mut arguments: Vec<OsString> =
         ["catalogue", "import", "--progress", "json", "--background"].map(Into::into).into();
-    for (name, path) in [("--images", paths.images), ("--db", paths.catalogue), ("--model", paths.model)] {
+    for (name, path) in [("--images", settings.images), ("--db", settings.catalogue), ("--model", settings.model)] {
         arguments.extend([name.into(), path.into()]);
     }
+    arguments.extend(["--max-removals".into(), settings.max_removals.to_string().into()]);
     arguments.extend(["--".into(), feed.into()]);
     (arguments, input)
 }
@@ -136,5 +141,24 @@ fn finish(status: &mut ImportStatus, result: Result<Value>) {
             log::error!("import of {:?}: {fault}", status.feed);
             (status.state, status.fault) = (ImportState::Failed, Some(fault.to_string()));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_child_is_told_where_and_how_much_and_a_feeds_name_is_no_option() {
+        let (images, catalogue, model) = (Path::new("pictures"), Path::new("shop.db"), Path::new("model"));
+        let settings = ImportSettings { images, catalogue, model, max_removals: 25 };
+        let (told, input) = arguments(FeedSource::File("-x.csv".into()), settings);
+        let told: Vec<_> = told.iter().map(|word| word.to_str().unwrap()).collect();
+        let expected = "catalogue import --progress json --background --images pictures --db shop.db --model model \
+                        --max-removals 25 -- -x.csv";
+        assert_eq!(told.join(" "), expected);
+        assert_eq!(input, None);
+        let (told, input) = arguments(FeedSource::Sent(b"id".to_vec()), settings);
+        assert_eq!((told.last().unwrap().to_str(), input.as_deref()), (Some(STDIN), Some(&b"id"[..])));
     }
 }

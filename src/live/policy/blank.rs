@@ -1,10 +1,10 @@
-//! When the screen is dark: while the shop is closed, and when nobody has come for a while. A person wakes it. Pure.
+//! When the screen is dark: while the shop is closed, and when nobody was seen for a while. A person wakes it. Pure.
 //!
 //! A dark screen is a black picture like any other, so that the watchdog sees it become pixels.
 
 use std::time::Duration;
 
-/// While the shop is closed, the screen goes dark again so soon after a person has gone.
+/// While the shop is closed, the screen goes dark again this long after a person has left.
 const CLOSED: Duration = Duration::from_secs(15);
 
 /// A part of the day, in minutes since midnight; it may go over midnight.

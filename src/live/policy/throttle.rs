@@ -7,20 +7,20 @@ use crate::machine::{Board, Zone};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// So far below the board's own limit it is time, degrees.
+/// Throttling begins this far below the board's own limit, degrees.
 const BEFORE: f64 = 5.0;
-/// So far below that it is cool again, degrees.
+/// And ends this far below that, degrees.
 const COOL: f64 = 8.0;
 /// A step shows in the temperature after this long.
 const STEP: Duration = Duration::from_secs(10);
 /// Each level halves the work.
 const MOST: u32 = 3;
-/// Even so a frame is recognized as often as this.
+/// Whatever the level, a frame is recognized at least this often.
 const LONGEST_REST: Duration = Duration::from_secs(2);
-/// While the screen is dark, a worker takes a frame as often as this: enough to see somebody come.
+/// While the screen is dark, a worker takes a frame as often as this: enough to notice a person.
 const WATCH: Duration = Duration::from_millis(500);
 
-/// Where to look, and what is too hot.
+/// Where temperatures are read, and what is too hot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeatSettings {
     /// Degrees Celsius; `None`: as the board says.
@@ -45,7 +45,7 @@ pub struct Throttle {
 }
 
 impl Throttle {
-    /// Takes what the board tells in. True where the level has changed. `limit`: degrees Celsius, where one is configured.
+    /// Takes in a reading of the board. True where the level has changed. `limit`: degrees Celsius, where one is configured.
     pub fn judge(&mut self, now: Duration, board: &Board, limit: Option<u32>) -> bool {
         if self.moved.is_some_and(|moved| now.saturating_sub(moved) < STEP) {
             // What is counted while a step takes effect is seen after it.
@@ -73,7 +73,7 @@ impl Throttle {
         self.level
     }
 
-    /// What has lowered the level to what it is; `None` where all is recognized.
+    /// Why the level is not 0; `None` where it is.
     pub fn cause(&self) -> Option<Cause> {
         self.reason.as_ref().filter(|_| self.level > 0).map(|(cause, _)| *cause)
     }
@@ -85,7 +85,7 @@ impl Throttle {
             Cause::Heat => "heat",
             Cause::Power => "power",
         };
-        Some(format!("{cause}: {words}; recognition works 1/{} of the time", 1 << self.level))
+        Some(format!("{cause}: {words}; recognition runs 1/{} of the time", 1 << self.level))
     }
 }
 
@@ -109,7 +109,7 @@ fn braked(board: &Board, before: &Board) -> Option<(Cause, String)> {
         return Some((Cause::Heat, format!("{} slows the board down", brake.name)));
     }
     let (cause, words) = match () {
-        _ if rose(board.slowdowns, before.slowdowns) => (Cause::Heat, "the processor has slowed itself down"),
+        _ if rose(board.slowdowns, before.slowdowns) => (Cause::Heat, "the processor was throttled"),
         _ if board.low_voltage == Some(true) => (Cause::Power, "the voltage of the board is too low"),
         _ if rose(board.overcurrents, before.overcurrents) => (Cause::Power, "the board has drawn too much current"),
         _ => return None,
@@ -161,7 +161,7 @@ mod tests {
     fn the_reason_names_place_and_limit() {
         let mut throttle = Throttle::default();
         assert!(throttle.judge(Duration::ZERO, &board(95.0, 0), None));
-        let words = "heat: cpu-thermal has 95 °C, the limit is 94 °C; recognition works 1/2 of the time";
+        let words = "heat: cpu-thermal has 95 °C, the limit is 94 °C; recognition runs 1/2 of the time";
         assert_eq!(throttle.reason().as_deref(), Some(words));
         let mut throttle = Throttle::default();
         assert!(throttle.judge(Duration::ZERO, &board(70.0, 0), Some(65)), "the configured limit goes first");
@@ -188,7 +188,7 @@ mod tests {
         let mut throttle = Throttle::default();
         assert!(!throttle.judge(Duration::from_secs(1), &braked(0), None));
         assert!(throttle.judge(Duration::from_secs(2), &braked(1), None));
-        let words = "heat: gpu-throttle-alert slows the board down; recognition works 1/2 of the time";
+        let words = "heat: gpu-throttle-alert slows the board down; recognition runs 1/2 of the time";
         assert_eq!((throttle.cause(), throttle.reason().as_deref()), (Some(Cause::Heat), Some(words)));
         assert!(throttle.judge(Duration::from_secs(12), &braked(0), None), "it has let go");
         assert_eq!((throttle.level(), throttle.cause(), throttle.reason()), (0, None, None));
@@ -200,7 +200,7 @@ mod tests {
         let slow = |slowdowns| Board { slowdowns: Some(slowdowns), ..Board::default() };
         assert!(!throttle.judge(Duration::from_secs(1), &slow(40), None), "what was before does not count");
         assert!(throttle.judge(Duration::from_secs(2), &slow(41), None));
-        assert!(throttle.reason().unwrap().starts_with("heat: the processor has slowed itself down"));
+        assert!(throttle.reason().unwrap().starts_with("heat: the processor was throttled"));
         let mut throttle = Throttle::default();
         let low = Board { low_voltage: Some(true), ..Board::default() };
         assert!(throttle.judge(Duration::from_secs(1), &low, None));

@@ -1,11 +1,12 @@
-//! The capture stage: keeps a camera open, gives every frame its number and time, and comes back after whatever happens to the
-//! camera.
+//! The capture stage: keeps a camera open, gives every frame its number and time, and reopens it after any failure
+//! of the camera.
 
-use super::stage::{StageContext, StageEnd};
+use super::stage::StageContext;
 use crate::capture::camera::{self, CameraSettings, shown};
 use crate::capture::{Source, Step};
 use crate::fault::{Fault, Kind, Result};
 use crate::frame::Frame;
+use crate::live::control::StageEnd;
 use crate::live::supervise::backoff::Backoff;
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ const NETWORK_SILENCE: Duration = Duration::from_secs(20);
 /// How often a wait is interrupted for a heartbeat.
 const SLICE: Duration = Duration::from_millis(500);
 
-/// What became of an open camera.
+/// Why frames of an open camera end.
 enum StreamEnd {
     /// The recording is over.
     Over,
@@ -32,12 +33,15 @@ enum StreamEnd {
 /// Runs until it is cancelled, or the recording is over.
 pub fn run(context: &StageContext) -> Result<StageEnd> {
     let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
-    let mut sequence = 0;
+    let links = &context.links;
     while !context.is_cancelled() {
         context.heartbeat();
         let settings = context.links.camera();
-        let outcome = match camera::open(&settings, &context.links.clock, context.token()) {
-            Ok(mut source) => stream(context, &settings, source.as_mut(), &mut sequence, &mut backoff),
+        // Which camera this is, while it is away, too.
+        links.status.camera.set(shown(&settings.source));
+        links.control.open_camera();
+        let outcome = match camera::open(&settings, &links.clock, context.token()) {
+            Ok(mut source) => stream(context, &settings, source.as_mut(), &mut backoff),
             Err(fault) => StreamEnd::Lost(fault),
         };
         match outcome {
@@ -52,17 +56,16 @@ pub fn run(context: &StageContext) -> Result<StageEnd> {
     Ok(StageEnd::Cancelled)
 }
 
-/// Hands frames on as long as they come.
+/// Hands on frames until the camera ends, fails or is replaced.
 fn stream(
     context: &StageContext,
     settings: &CameraSettings,
     source: &mut dyn Source,
-    sequence: &mut u64,
     backoff: &mut Backoff,
 ) -> StreamEnd {
     let mut last = context.links.clock.now();
     let mut silence = if camera::is_network(&settings.source) { NETWORK_SILENCE } else { SILENCE };
-    let mut corrupt = 0;
+    let (mut corrupt, mut sequence) = (0, 0);
     loop {
         if context.is_cancelled() || context.links.camera() != *settings {
             return StreamEnd::Left;
@@ -75,8 +78,8 @@ fn stream(
             Ok(Step::Frame(frame)) => {
                 (last, silence) = (context.links.clock.now(), SILENCE);
                 backoff.reset();
-                hand_on(context, settings, frame, *sequence, source.spent());
-                *sequence += 1;
+                hand_on(context, settings, frame, sequence, source.spent());
+                sequence += 1;
             }
             Ok(Step::NotYet) if context.links.clock.now().saturating_sub(last) > silence => {
                 let text = format!("{} gives no frames", shown(&settings.source));
@@ -91,18 +94,25 @@ fn stream(
 
 fn hand_on(context: &StageContext, settings: &CameraSettings, mut frame: Frame, sequence: u64, spent: Duration) {
     let links = &context.links;
+    if context.is_cancelled() {
+        // The camera held this frame for long: another generation of this stage may have begun.
+        return;
+    }
     let now = links.clock.now();
+    frame.meta.source = links.control.camera_opening();
     frame.meta.sequence = sequence;
     frame.meta.captured = now.saturating_sub(spent);
-    if links.status.camera_fault.get().is_some() || sequence == 0 {
+    if sequence == 0 {
         let size = frame.picture.size();
         let words = format!("{}: {}x{}", shown(&settings.source), size.width, size.height);
         log::info!("camera {words}");
         links.status.camera.set(words);
         links.status.camera_fault.set(None);
+        links.control.set_camera_away(false);
     }
     links.status.newest_picture.set(Some(frame.picture.clone()));
-    links.status.frame(now);
+    links.status.frames.count();
+    links.control.captured(now);
     links.to_render.put(frame.clone());
     links.to_recognize.put(frame);
 }
@@ -112,6 +122,7 @@ fn lost(context: &StageContext, fault: &Fault) {
     let status = &context.links.status;
     status.reconnects.count();
     status.newest_picture.set(None);
+    context.links.control.set_camera_away(true);
     let words = fault.to_string();
     if status.camera_fault.set(Some(words.clone())).as_ref() != Some(&words) {
         log::warn!("the camera is away: {words}");

@@ -1,45 +1,52 @@
 //! The match stage: searches the catalogue for every query, and takes over a new catalogue between two queries.
 
-use super::stage::{StageContext, StageEnd};
+use super::stage::StageContext;
 use crate::drop_oldest::Taken;
 use crate::fault::Result;
 use crate::live::Links;
+use crate::live::control::{StageEnd, StageMessage};
 use crate::metrics::StageTimes;
 use crate::pipeline::matcher::Matcher;
-use crate::pipeline::track_matches::{self, MatchesByTrack};
+use crate::pipeline::track_matches::{self, MatchesByTrack, TrackMatches};
 use std::sync::Arc;
 use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_millis(200);
 /// How often it is checked whether another process has changed the catalogue's file.
 const CHECK: Duration = Duration::from_secs(1);
-/// Tracks whose matches are kept: the newest.
+/// Matches are forgotten so long after the frames that they were found by: the track is over, or of no prominence.
+const KEPT_FOR: Duration = Duration::from_secs(30);
+/// Tracks whose matches are kept: those with the newest.
 const KEPT: usize = 32;
 
 /// Runs until it is cancelled.
 pub fn run(context: &StageContext, mut matcher: Matcher) -> Result<StageEnd> {
     let links = &context.links;
     let mut matches = Arc::new(MatchesByTrack::new());
-    let mut version = matcher.data_version().ok();
+    // That of the newest tracker; matches for one that has ended are nobody's.
+    let mut generation = 0;
+    publish(links, &matches);
     let mut checked = links.clock.now();
     links.status.products.set(matcher.products() as u64);
     while !context.is_cancelled() {
         context.heartbeat();
         if let Some(new) = links.matchers.take_now() {
             matcher = new;
-            version = matcher.data_version().ok();
             links.status.products.set(matcher.products() as u64);
             // Matches of the old catalogue may not be for sale any more.
             matches = Arc::default();
             publish(links, &matches);
         }
         match links.queries.take(PATIENCE) {
+            Taken::Value(query) if query.track.generation < generation => {}
             Taken::Value(query) => {
+                generation = query.track.generation;
                 let mut times = StageTimes::default();
                 let most = links.pipeline().matches_per_garment;
                 let by_track = Arc::make_mut(&mut matches);
                 track_matches::update(by_track, &query, &mut matcher, most, &mut times);
-                forget(by_track);
+                by_track.retain(|track, _| track.generation == generation);
+                forget(by_track, links.clock.now());
                 publish(links, &matches);
                 links.status.answers.count();
                 times.add("capture to match", links.clock.now().saturating_sub(query.meta.captured));
@@ -51,10 +58,12 @@ pub fn run(context: &StageContext, mut matcher: Matcher) -> Result<StageEnd> {
         let now = links.clock.now();
         if now.saturating_sub(checked) >= CHECK {
             checked = now;
-            let before = version;
-            version = matcher.data_version().ok().or(before);
-            if version != before {
-                take_over(links, &mut matcher, &mut matches);
+            if matcher.catalogue_has_changed() {
+                take_over(context, &mut matcher, &mut matches);
+            }
+            if matches.values().any(|found| is_old(found, now)) {
+                forget(Arc::make_mut(&mut matches), now);
+                publish(links, &matches);
             }
         }
     }
@@ -63,21 +72,19 @@ pub fn run(context: &StageContext, mut matcher: Matcher) -> Result<StageEnd> {
 
 /// Another process has changed the catalogue's file. Prices and stock are taken over at once, also for what is on the screen; for
 /// another generation the catalogue is to be loaded anew.
-fn take_over(links: &Links, matcher: &mut Matcher, matches: &mut Arc<MatchesByTrack>) {
+fn take_over(context: &StageContext, matcher: &mut Matcher, matches: &mut Arc<MatchesByTrack>) {
     match matcher.refresh() {
         Ok(true) => {
             let all = Arc::make_mut(matches).values_mut().flat_map(|one| &mut one.matches);
             if all.fold(false, |changed, found| matcher.renew(found) | changed) {
-                publish(links, matches);
+                publish(&context.links, matches);
             }
         }
-        Ok(false) => {
-            links.status.catalogue_changed.set(true);
-        }
+        Ok(false) => context.send(StageMessage::CatalogueChanged),
         // Locked or gone for the moment: what is in memory serves on, until the next change.
         Err(fault) => {
             log::warn!("{fault}");
-            links.status.catalogue_changed.set(true);
+            context.send(StageMessage::CatalogueChanged);
         }
     }
 }
@@ -87,8 +94,45 @@ fn publish(links: &Links, matches: &Arc<MatchesByTrack>) {
     links.matches.put(matches.clone());
 }
 
-fn forget(matches: &mut MatchesByTrack) {
+/// Drops what is old, and of more than [`KEPT`] tracks those whose matches are oldest.
+fn forget(matches: &mut MatchesByTrack, now: Duration) {
+    matches.retain(|_, found| !is_old(found, now));
     while matches.len() > KEPT {
-        matches.pop_first();
+        let oldest = matches.iter().min_by_key(|(_, found)| found.since).map(|(track, _)| *track);
+        oldest.map(|track| matches.remove(&track));
+    }
+}
+
+fn is_old(found: &TrackMatches, now: Duration) -> bool {
+    now.saturating_sub(found.since) > KEPT_FOR
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seam::TrackId;
+
+    #[test]
+    fn the_oldest_matches_are_forgotten_whatever_their_numbers() {
+        let since = |seconds| TrackMatches {
+            since: Duration::from_secs(seconds),
+            class: 0,
+            label: String::new(),
+            queries: 1,
+            detection_score: 1.0,
+            matches: Vec::new(),
+            accepted: 0,
+        };
+        let id = |generation, number| TrackId { generation, number };
+        // Long-lived tracks of high numbers, and the first of a tracker that begins again.
+        let mut matches: MatchesByTrack = (0..40).map(|n| (id(1, 1000 + n), since(100 + n))).collect();
+        matches.insert(id(2, 0), since(141));
+        matches.insert(id(0, 0), since(99));
+        forget(&mut matches, Duration::from_secs(129));
+        assert_eq!(matches.len(), KEPT);
+        assert!(matches.contains_key(&id(2, 0)) && matches.contains_key(&id(1, 1039)));
+        assert!(!matches.contains_key(&id(0, 0)) && !matches.contains_key(&id(1, 1000)));
+        forget(&mut matches, Duration::from_secs(141) + KEPT_FOR);
+        assert_eq!(matches.keys().collect::<Vec<_>>(), [&id(2, 0)]);
     }
 }

@@ -1,4 +1,4 @@
-//! The stages of the running mirror, a thread each: [`stage`] is what they have in common (name, heartbeat, end), then in the
+//! The stages of the running mirror, one per thread: [`stage`] is what they have in common (name, heartbeat, end), then in the
 //! way of a frame [`capture`], [`recognize`], [`matching`] and [`render`].
 
 pub mod capture;

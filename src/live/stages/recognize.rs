@@ -1,16 +1,17 @@
 //! The recognize stage: frame workers take the newest frame whenever they are free; their results are put back into the order
 //! in which the frames were taken, and tracked.
 
-use super::stage::{StageContext, StageEnd, no_thread, panicked};
+use super::stage::{StageContext, no_thread, panicked};
 use crate::drop_oldest::Taken;
 use crate::fault::{Fault, Kind, Result};
 use crate::frame::Frame;
 use crate::live::Links;
+use crate::live::control::StageEnd;
 use crate::live::policy::throttle::rest;
 use crate::metrics::StageTimes;
 use crate::pipeline::recognizer::Recognizer;
 use crate::pipeline::tracking::TrackingStage;
-use crate::seam::{Detection, Detections};
+use crate::seam::Detection;
 use crate::shutdown::Token;
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -22,14 +23,16 @@ use std::time::{Duration, Instant};
 
 /// How long a thread waits before it checks whether it is to end.
 const PATIENCE: Duration = Duration::from_millis(200);
-/// The rate that is shown is over so many frames, and no longer ago than so.
+/// The rate that is shown is over so many frames, or those of so long where they are fewer.
 const RATE_FRAMES: usize = 30;
 const RATE_SPAN: Duration = Duration::from_secs(10);
+/// It is known after so long, or so many frames.
+const RATE_KNOWN: Duration = Duration::from_secs(1);
 
 /// A garment that was detected this often is a person: one false detection does not wake a dark screen.
 const PERSON: usize = 2;
 
-/// A frame that a worker is done with.
+/// A frame with its detections.
 struct RecognizedFrame {
     /// Counts the frames as they were taken.
     ticket: u64,
@@ -74,7 +77,7 @@ pub fn run(context: &StageContext, workers: Vec<Recognizer>, mut tracking: Track
     track_in_order(context, &intake, &results, &mut tracking)
 }
 
-/// A worker: the newest frame in, its garments out.
+/// A worker: recognizes the newest frame, again and again.
 fn work(mut recognizer: Recognizer, intake: &FrameIntake, outbox: &SyncSender<RecognizedFrame>, token: &Token) {
     while !token.is_cancelled() {
         let (ticket, frame) = match intake.take() {
@@ -92,8 +95,8 @@ fn work(mut recognizer: Recognizer, intake: &FrameIntake, outbox: &SyncSender<Re
         if outbox.send(RecognizedFrame { ticket, frame, detections, times }).is_err() || dead {
             break;
         }
-        let status = &intake.links.status;
-        token.wait(rest(status.throttle.get() as u32, status.dark.get() > 0, spent));
+        let control = &intake.links.control;
+        token.wait(rest(control.throttle_level(), control.is_dark(), spent));
     }
 }
 
@@ -136,11 +139,14 @@ fn track(
     let RecognizedFrame { frame, detections, mut times, .. } = recognized;
     let detections = detections.inspect_err(|_| links.status.recognition_faults.count())?;
     tracking.set_max_garments(links.pipeline().max_garments);
-    let found = Detections { meta: frame.meta, size: frame.picture.size(), detections };
-    let queries = tracking.update(found, &mut times)?;
+    let queries = tracking.update(&frame, detections, &mut times)?;
+    if context.is_cancelled() {
+        // Another generation of this stage may have begun: what is seen from now on is its to say.
+        return Ok(());
+    }
     let tracks = Arc::new(tracking.tracked(frame.meta));
     if tracks.garments.iter().any(|garment| garment.gathered >= PERSON) {
-        links.status.seen(links.clock.now());
+        links.control.person_seen(links.clock.now());
     }
     links.status.newest_tracks.set(Some(tracks.clone()));
     links.track_updates.put(tracks);
@@ -150,27 +156,28 @@ fn track(
     }
     let now = links.clock.now();
     links.status.recognized.count();
-    links.status.millirate.set((1e3 * rate.count(now)) as u64);
+    links.status.millirate.set(rate.count(now).map_or(0, |rate| (1e3 * rate) as u64));
     times.add("capture to boxes", now.saturating_sub(frame.meta.captured));
     links.status.stages.merge(&times);
     Ok(())
 }
 
-/// Frames a second, over the last few.
+/// Frames per second, over the last few.
 #[derive(Default)]
 struct Rate {
     times: VecDeque<Duration>,
 }
 
 impl Rate {
-    /// Counts a frame; the rate now.
-    fn count(&mut self, now: Duration) -> f32 {
+    /// Counts a frame; the rate now. `None` while too little is known: the first results come in one burst.
+    fn count(&mut self, now: Duration) -> Option<f32> {
         self.times.push_back(now);
         while self.times.len() > RATE_FRAMES || self.times.front().is_some_and(|first| now - *first > RATE_SPAN) {
             self.times.pop_front();
         }
-        let span = self.times.front().map_or(Duration::ZERO, |first| now - *first);
-        if span.is_zero() { 0.0 } else { (self.times.len() - 1) as f32 / span.as_secs_f32() }
+        let span = now - *self.times.front()?;
+        let known = span >= RATE_KNOWN || self.times.len() == RATE_FRAMES && !span.is_zero();
+        known.then(|| (self.times.len() - 1) as f32 / span.as_secs_f32())
     }
 }
 
@@ -181,9 +188,22 @@ mod tests {
     #[test]
     fn the_rate_is_that_of_the_last_frames() {
         let mut rate = Rate::default();
-        assert_eq!(rate.count(Duration::ZERO), 0.0);
-        let last = (1..=100).map(|step| rate.count(Duration::from_millis(100 * step))).last().unwrap();
-        assert!((last - 10.0).abs() < 1e-3, "{last}");
-        assert_eq!(rate.count(Duration::from_secs(3600)), 0.0);
+        let last = (0..=100).map(|step| rate.count(Duration::from_millis(100 * step))).last().unwrap();
+        assert!((last.unwrap() - 10.0).abs() < 1e-3, "{last:?}");
+        assert_eq!(rate.count(Duration::from_secs(3600)), None);
+    }
+
+    #[test]
+    fn a_rate_is_shown_once_it_is_known() {
+        let mut rate = Rate::default();
+        // Two workers end their first frames at once.
+        for moment in [0, 13, 900_000] {
+            assert_eq!(rate.count(Duration::from_micros(moment)), None, "{moment}");
+        }
+        assert_eq!(rate.count(Duration::from_millis(1500)), Some(2.0));
+        // A fast one is known by its frames.
+        let mut rate = Rate::default();
+        let rates: Vec<_> = (0..30).map(|step| rate.count(Duration::from_millis(10 * step))).collect();
+        assert!(rates[..29].iter().all(Option::is_none) && (rates[29].unwrap() - 100.0).abs() < 1e-3, "{rates:?}");
     }
 }

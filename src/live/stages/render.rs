@@ -1,6 +1,6 @@
 //! The render stage: at the panel's rate, the newest picture with the newest boxes and matches.
 
-use super::stage::{StageContext, StageEnd};
+use super::stage::StageContext;
 use crate::clock;
 use crate::display::canvas::Canvas;
 use crate::display::draw::Painter;
@@ -10,7 +10,7 @@ use crate::display::scene::{Scene, StatusLine};
 use crate::fault::{Fault, Kind, Result};
 use crate::frame::Frame;
 use crate::live::Links;
-use crate::live::status::Phase;
+use crate::live::control::{Phase, StageEnd};
 use crate::pipeline::presenter::scene;
 use crate::pipeline::track_matches::MatchesByTrack;
 use crate::pipeline::tracking::TrackUpdate;
@@ -18,12 +18,12 @@ use embedded_graphics::pixelcolor::{Rgb888, RgbColor};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A picture that is older is no mirror: the screen says that the camera is away.
+/// A frame that is older is not shown: the screen says that the camera is away.
 const STALE: Duration = Duration::from_secs(2);
 /// Without anything new the screen is redrawn after this long: the watchdog sees it, and a window stays responsive.
 const AT_LEAST: Duration = Duration::from_millis(500);
 
-/// When the power comes, the mirror may be up before the driver of its screen is.
+/// After a power cut the mirror may be up before its screen's driver.
 const SCREEN_COMES: Duration = Duration::from_secs(10);
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
@@ -48,7 +48,8 @@ pub fn run(context: &StageContext, settings: &PanelSettings, rate: u32) -> Resul
     let mut panel = open_in_time(context, settings)?;
     let mut painter = Painter::new()?;
     let mut canvas = Canvas::new(panel.size());
-    let mut shown = ScreenContent::default();
+    // A render stage before this one may have taken the newest matches.
+    let mut shown = ScreenContent { matches: links.status.newest_matches.get(), ..ScreenContent::default() };
     let mut news = Fresh { any: true, ..Fresh::default() };
     let mut last = Duration::ZERO;
     let mut next = links.clock.now();
@@ -57,7 +58,7 @@ pub fn run(context: &StageContext, settings: &PanelSettings, rate: u32) -> Resul
         shown.take_in(links, &mut news);
         let now = links.clock.now();
         let turned = set_dark(links, now);
-        let dark = links.status.dark.get() > 0;
+        let dark = links.control.is_dark();
         let due = turned || news.any && !dark;
         if !due && now.saturating_sub(last) < AT_LEAST {
             context.heartbeat();
@@ -85,7 +86,7 @@ pub fn run(context: &StageContext, settings: &PanelSettings, rate: u32) -> Resul
     Ok(StageEnd::Cancelled)
 }
 
-/// Opens the panel; for a screen of its own that is not there, it looks again for a while.
+/// Opens the panel; where the mirror has a screen of its own that is not there yet, it retries for a while.
 fn open_in_time(context: &StageContext, settings: &PanelSettings) -> Result<Box<dyn DisplayPanel>> {
     let links = &context.links;
     let until = links.clock.now() + SCREEN_COMES;
@@ -106,17 +107,16 @@ fn open_in_time(context: &StageContext, settings: &PanelSettings) -> Result<Box<
     }
 }
 
-/// Sees whether it is time to be dark or lit. True where that has changed.
+/// Decides whether the screen is dark. True where that has changed.
 fn set_dark(links: &Links, now: Duration) -> bool {
-    let (status, settings) = (&links.status, links.blank());
+    let (control, settings) = (&links.control, links.blank());
     let minute = settings.hours.map_or(0, |_| clock::minute_of_day());
-    let sees = status.camera_fault.get().is_none();
-    // What is not running yet says so.
-    let running = status.phase.get() == Phase::Running;
-    let dark = running && settings.is_dark(minute, status.unseen(now), sees);
-    let turned = dark != (status.dark.get() > 0);
+    // A mirror that is still starting says so on the screen.
+    let running = control.phase() == Phase::Running;
+    let dark = running && settings.is_dark(minute, control.unseen(now), !control.is_camera_away());
+    let turned = dark != control.is_dark();
     if turned {
-        status.dark.set(dark.into());
+        control.set_dark(dark);
         log::info!("the screen is {}", if dark { "dark" } else { "lit" });
     }
     turned
@@ -124,10 +124,11 @@ fn set_dark(links: &Links, now: Duration) -> bool {
 
 /// Counts the picture and its times: begun, drawn, presented.
 fn record(links: &Links, shown: &ScreenContent, news: Fresh, [begun, drawn, presented]: [Duration; 3]) {
-    links.status.present(presented, news.frame);
+    links.status.presented.count();
+    links.control.presented(presented, news.frame);
     links.status.stages.add("draw", drawn.saturating_sub(begun));
     links.status.stages.add("present", presented.saturating_sub(drawn));
-    if let Some(frame) = shown.frame.as_ref().filter(|_| news.frame && links.status.dark.get() == 0) {
+    if let Some(frame) = shown.frame.as_ref().filter(|_| news.frame && !links.control.is_dark()) {
         links.status.stages.add("capture to panel", presented.saturating_sub(frame.meta.captured));
     }
 }
@@ -138,7 +139,8 @@ impl ScreenContent {
             self.frame = Some(frame);
             (news.frame, news.any) = (true, true);
         }
-        if let Some(tracks) = links.track_updates.take_now() {
+        let is_newer = |new: &Arc<TrackUpdate>| self.tracks.as_ref().is_none_or(|old| old.generation <= new.generation);
+        if let Some(tracks) = links.track_updates.take_now().filter(is_newer) {
             self.tracks = Some(tracks);
             news.any = true;
         }
@@ -153,10 +155,10 @@ impl ScreenContent {
         let fresh = |captured: Duration| now.saturating_sub(captured) <= STALE;
         let frame = self.frame.as_ref().filter(|frame| fresh(frame.meta.captured));
         let tracks = self.tracks.as_ref().filter(|tracks| frame.is_some() && fresh(tracks.meta.captured));
-        let starting = status.phase.get() == Phase::Starting;
+        let starting = links.control.phase() == Phase::Starting;
         let line = StatusLine {
             text: status.building.get().unwrap_or_else(|| status.summary.get()),
-            frames_per_second: tracks.map(|_| status.millirate.get() as f32 / 1e3),
+            frames_per_second: tracks.and_then(|_| status.rate(now)),
             warning: status.reasons().into_iter().next().filter(|_| !starting || frame.is_none()),
         };
         let tracked = tracks.map_or(&[][..], |tracks| &tracks.garments);

@@ -1,7 +1,8 @@
-//! A stage's thread: its name, its end, its heartbeat.
+//! A stage's thread: what it is given, its heartbeat, its end.
 
 use crate::fault::{Fault, Kind, Result};
 use crate::live::Links;
+use crate::live::control::{Stage, StageEnd, StageMessage};
 use crate::shutdown::Token;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -9,45 +10,24 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::thread::{Builder, JoinHandle};
 
-/// The stages, in the order in which they end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Stage {
-    Capture,
-    Recognize,
-    Match,
-    Render,
-}
-
-impl Stage {
-    pub const ALL: [Stage; 4] = [Stage::Capture, Stage::Recognize, Stage::Match, Stage::Render];
-
-    /// Its name, in the log and as its thread's.
-    pub fn name(self) -> &'static str {
-        match self {
-            Stage::Capture => "capture",
-            Stage::Recognize => "recognize",
-            Stage::Match => "match",
-            Stage::Render => "render",
-        }
-    }
-
-    /// Whether a thread of this name works for it.
-    pub fn owns(self, thread: &str) -> bool {
-        thread == self.name() || self == Stage::Recognize && thread.starts_with("frame-")
-    }
-}
-
 /// What a stage's thread is given.
 pub struct StageContext {
     pub links: Arc<Links>,
     stage: Stage,
     token: Token,
+    messages: Sender<StageMessage>,
 }
 
 impl StageContext {
     /// Tells the supervisor that the stage makes progress.
     pub fn heartbeat(&self) {
-        self.links.status.heartbeat(self.stage, self.links.clock.now());
+        self.links.control.heartbeat(self.stage, self.links.clock.now());
+    }
+
+    /// Tells the supervisor something.
+    pub fn send(&self, message: StageMessage) {
+        // It may have ended already.
+        let _ = self.messages.send(message);
     }
 
     /// Whether it is to end: the program ends, or a restarted thread of this stage has taken over.
@@ -60,23 +40,6 @@ impl StageContext {
     }
 }
 
-/// A stage's thread has ended.
-pub struct StageEnded {
-    pub stage: Stage,
-    /// Which of its threads: counts the starts of stages.
-    pub generation: u32,
-    pub result: Result<StageEnd>,
-}
-
-/// A stage's end without a fault.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StageEnd {
-    /// It was told to end.
-    Cancelled,
-    /// There is nothing more to do: the recording is over, the window was closed.
-    Finished,
-}
-
 /// A running stage.
 pub struct RunningStage {
     pub generation: u32,
@@ -85,22 +48,21 @@ pub struct RunningStage {
 }
 
 impl RunningStage {
-    /// Starts `body` on a thread of the stage's name. Its end, a panic included, is sent to `ended`.
+    /// Starts `body` on a thread of the stage's name. Its end, a panic included, is a message.
     pub fn start(
         stage: Stage,
         generation: u32,
         links: &Arc<Links>,
-        ended: Sender<StageEnded>,
+        messages: Sender<StageMessage>,
         body: impl FnOnce(&StageContext) -> Result<StageEnd> + Send + 'static,
     ) -> Result<Self> {
         let token = Token::new();
-        let given = StageContext { links: links.clone(), stage, token: token.clone() };
+        let given = StageContext { links: links.clone(), stage, token: token.clone(), messages };
         given.heartbeat();
         let run = move || {
             let result = catch_unwind(AssertUnwindSafe(|| body(&given)));
             let result = result.unwrap_or_else(|panic| Err(panicked(stage.name(), panic.as_ref())));
-            // The supervisor may have gone already.
-            let _ = ended.send(StageEnded { stage, generation, result });
+            given.send(StageMessage::Ended { stage, generation, result });
         };
         let thread = Builder::new().name(stage.name().into()).spawn(run).map_err(no_thread)?;
         Ok(RunningStage { generation, token, thread })

@@ -1,4 +1,4 @@
-//! Telling the service manager how it goes: systemd's notification protocol, a datagram to the socket that it names.
+//! Notifying the service manager: systemd's protocol, a datagram to the socket that the environment names.
 
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
@@ -8,7 +8,7 @@ use std::time::Duration;
 #[derive(Debug, Default)]
 pub struct Notifier {
     socket: Option<(UnixDatagram, SocketAddr)>,
-    /// How often the watchdog wants to hear.
+    /// Within this time the watchdog expects a message.
     watchdog: Option<Duration>,
     said: String,
 }
@@ -48,7 +48,7 @@ impl Notifier {
         }
     }
 
-    /// A manager that does not listen is not our trouble.
+    /// A manager that does not listen is ignored.
     fn send(&self, message: &str) {
         if let Some((socket, address)) = &self.socket {
             let _ = socket.send_to_addr(message.as_bytes(), address);

@@ -2,7 +2,7 @@
 //! tested in a moment.
 
 use crate::live::Links;
-use crate::live::stages::stage::Stage;
+use crate::live::control::Stage;
 use crate::machine::Thread;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -28,9 +28,9 @@ impl Heartbeats {
         Heartbeats {
             // Before the beats: what beats in between is not in the future.
             now: links.clock.now(),
-            beats: Stage::ALL.map(|stage| runs(stage).then(|| links.status.last_beat(stage))),
-            unshown_since: links.status.unshown_since(),
-            last_present: links.status.last_present(),
+            beats: Stage::ALL.map(|stage| runs(stage).then(|| links.control.last_heartbeat(stage))),
+            unshown_since: links.control.unshown_since(),
+            last_present: links.control.last_present(),
         }
     }
 

@@ -4,15 +4,16 @@ use super::notify::Notifier;
 use super::stall::{Heartbeats, StallDetector, StallVerdict};
 use crate::clock::{Clock, SystemClock};
 use crate::fault::{Fault, Kind, Result};
+use crate::live::control::{Phase, Stage, StageEnd, StageMessage};
 use crate::live::jobs::engine_build;
 use crate::live::load::{self, Loaded};
 use crate::live::policy::throttle::{Cause, Throttle};
-use crate::live::stages::stage::{RunningStage, Stage, StageContext, StageEnd, StageEnded};
+use crate::live::stages::stage::{RunningStage, StageContext};
 use crate::live::stages::{capture, matching, recognize, render};
-use crate::live::status::Phase;
 use crate::live::{Links, LiveSettings};
 use crate::machine::{self, Board};
 use crate::network::Backend;
+use crate::pipeline::close_ups::{CLOSE_UPS_A_FRAME, CloseUps};
 use crate::pipeline::matcher::Matcher;
 use crate::pipeline::presenter::status_text;
 use crate::pipeline::recognizer::Recognizer;
@@ -43,7 +44,7 @@ pub struct Live {
     running: BTreeMap<Stage, RunningStage>,
     generations: u32,
     restarted: BTreeMap<Stage, Duration>,
-    ended: (Sender<StageEnded>, Receiver<StageEnded>),
+    messages: (Sender<StageMessage>, Receiver<StageMessage>),
     loading: Option<Receiver<Result<Loaded>>>,
     recognizer: Option<Recognizer>,
     /// The model on the engines that are being built.
@@ -51,6 +52,10 @@ pub struct Live {
     /// Ends what is being built.
     cancel_jobs: Token,
     reloading: Option<Receiver<Result<Reloaded>>>,
+    /// Asked for while one was under way, which may have read the old configuration.
+    reload_again: bool,
+    /// Another process has changed the catalogue since it was loaded.
+    catalogue_changed: bool,
     notifier: Notifier,
     watchdog_fed: Option<Duration>,
     stall_detector: StallDetector,
@@ -76,12 +81,14 @@ impl Live {
             running: BTreeMap::new(),
             generations: 0,
             restarted: BTreeMap::new(),
-            ended: channel(),
+            messages: channel(),
             loading: Some(load::in_background(move || load::everything(&wanted))?),
             recognizer: None,
             building: None,
             cancel_jobs: Token::new(),
             reloading: None,
+            reload_again: false,
+            catalogue_changed: false,
             notifier: Notifier::from_environment(),
             watchdog_fed: None,
             stall_detector: StallDetector::default(),
@@ -123,14 +130,24 @@ impl Live {
         self.loaded()?;
         self.built()?;
         self.reloaded();
-        if self.links.status.catalogue_changed.set(false) && self.reloading.is_none() {
+        if self.reload_again && self.recognizer.is_some() && self.reloading.is_none() {
+            self.reload_again = false;
+            self.reload(self.reread.clone());
+        }
+        if self.catalogue_changed && self.reloading.is_none() {
+            self.catalogue_changed = false;
             log::info!("the catalogue has changed: it is reloaded");
             let settings = self.settings.clone();
             self.reload(Arc::new(move || Ok(settings.clone())));
         }
-        while let Ok(ended) = self.ended.1.try_recv() {
-            if !self.after(ended)? {
-                return Ok(false);
+        while let Ok(message) = self.messages.1.try_recv() {
+            match message {
+                StageMessage::CatalogueChanged => self.catalogue_changed = true,
+                StageMessage::Ended { stage, generation, result } => {
+                    if !self.after(stage, generation, result)? {
+                        return Ok(false);
+                    }
+                }
             }
         }
         let pulse = Heartbeats::read(&self.links, |stage| self.running.contains_key(&stage));
@@ -181,9 +198,9 @@ impl Live {
         let reason = self.throttle.reason();
         match &reason {
             Some(reason) => log::warn!("{reason}"),
-            None => log::info!("the board has recovered: recognition works all the time"),
+            None => log::info!("the board has recovered: recognition runs at full rate again"),
         }
-        status.throttle.set(self.throttle.level().into());
+        self.links.control.set_throttle_level(self.throttle.level());
         status.throttled.set(reason);
     }
 
@@ -248,7 +265,7 @@ impl Live {
         body: impl FnOnce(&StageContext) -> Result<StageEnd> + Send + 'static,
     ) -> Result<()> {
         self.generations += 1;
-        let running = RunningStage::start(stage, self.generations, &self.links, self.ended.0.clone(), body)?;
+        let running = RunningStage::start(stage, self.generations, &self.links, self.messages.0.clone(), body)?;
         self.running.insert(stage, running);
         Ok(())
     }
@@ -261,7 +278,14 @@ impl Live {
     fn start_recognize(&mut self) -> Result<()> {
         let Some(recognizer) = &self.recognizer else { return Ok(()) };
         let workers = load::workers(&self.settings, recognizer);
-        let tracking = TrackingStage::new(recognizer.aggregator(), self.settings.pipeline.max_garments);
+        // The one that the stage is about to have: higher than that of any tracker before.
+        let generation = self.generations + 1;
+        let tracking = TrackingStage::new(
+            generation,
+            recognizer.aggregator(),
+            CloseUps::new(recognizer, CLOSE_UPS_A_FRAME),
+            self.settings.pipeline.max_garments,
+        );
         self.run_stage(Stage::Recognize, move |context| recognize::run(context, workers, tracking))
     }
 
@@ -272,15 +296,15 @@ impl Live {
     }
 
     /// A stage has ended. False when that is the end of everything.
-    fn after(&mut self, ended: StageEnded) -> Result<bool> {
-        if self.running.get(&ended.stage).is_none_or(|running| running.generation != ended.generation) {
+    fn after(&mut self, stage: Stage, generation: u32, result: Result<StageEnd>) -> Result<bool> {
+        if self.running.get(&stage).is_none_or(|running| running.generation != generation) {
             return Ok(true);
         }
-        match ended.result {
+        match result {
             Ok(StageEnd::Finished) => Ok(false),
             Ok(StageEnd::Cancelled) => Ok(true),
-            Err(fault) if self.links.status.phase.get() == Phase::Starting => Err(fault),
-            Err(fault) => self.restart(ended.stage, fault).map(|()| true),
+            Err(fault) if self.links.control.phase() == Phase::Starting => Err(fault),
+            Err(fault) => self.restart(stage, fault).map(|()| true),
         }
     }
 
@@ -308,7 +332,7 @@ impl Live {
     /// Loads settings and catalogue in the background; the mirror goes on with the old ones meanwhile.
     fn reload(&mut self, reread: Reread) {
         let Some(recognizer) = self.recognizer.as_ref().filter(|_| self.reloading.is_none()) else {
-            log::warn!("not reloaded: it is still loading");
+            self.reload_again = true;
             return;
         };
         let manifest = recognizer.manifest().clone();
@@ -359,8 +383,8 @@ impl Live {
     /// Tells the service manager.
     fn report(&mut self, pulse: &Heartbeats) {
         let status = &self.links.status;
-        if status.phase.get() == Phase::Starting && self.recognizer.is_some() && pulse.last_present.is_some() {
-            status.phase.set(Phase::Running);
+        if self.links.control.phase() == Phase::Starting && self.recognizer.is_some() && pulse.last_present.is_some() {
+            self.links.control.set_phase(Phase::Running);
             log::info!("running");
             self.notifier.ready();
         }
@@ -375,7 +399,7 @@ impl Live {
 
     /// Tells every stage to end, and waits for each in the way of a frame.
     fn stop(&mut self) {
-        self.links.status.phase.set(Phase::Stopping);
+        self.links.control.set_phase(Phase::Stopping);
         self.cancel_jobs.cancel();
         self.notifier.stopping();
         for running in self.running.values() {
@@ -395,3 +419,7 @@ impl Live {
         log::info!("stopped");
     }
 }
+
+#[cfg(test)]
+#[path = "supervisor_tests.rs"]
+mod tests;

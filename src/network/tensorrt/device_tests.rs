@@ -11,8 +11,8 @@ use crate::geometry::{Network, Rect, Size};
 use crate::metrics::StageTimes;
 use crate::network::{Engine, FeatureMaps};
 use crate::pipeline::features::{Features, RoiHead};
-use crate::seam::Pyramid;
 use crate::seam::settings::{FeatureSettings, RoiSettings};
+use crate::seam::{FeatureMap, Pyramid};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
@@ -350,10 +350,11 @@ fn hold(head: &mut dyn Engine, rows: usize, maps: &Maps, picture: f32, boxes: &[
         Tensor::new([1, CHANNELS, height, width], values)
     };
     let grids = [[16, 24], [8, 12]];
-    let pyramid = Pyramid::new(&[map(0, grids[0]), map(1, grids[1])], &features, INPUT);
+    let pyramid =
+        Pyramid::new([map(0, grids[0]), map(1, grids[1])].iter().map(FeatureMap::from).collect(), &features, INPUT);
     let wanted = pyramid.roi_align(boxes, ROIS[1], rows, &settings);
     let times = &mut StageTimes::default();
-    let features = Features::new(FeatureMaps::Device(maps.clone()), &features, INPUT, times);
+    let features = Features::new(FeatureMaps::Device(maps.clone()), &features, INPUT);
     let of = RoiHead { name: "head", rois: "rois", side: ROIS[1] };
     let found = features.run_head(&of, head, boxes, rows, &settings, times).unwrap().remove(0);
     assert_eq!(times.summaries().len(), 1, "RoIAlign has no time of its own");

@@ -1,6 +1,6 @@
 //! Graphs on an NVIDIA GPU.
 
-use super::native::{Context, Given, Gpu, Nvinfer, Plan};
+use super::native::{Context, Given, Gpu, LoadedEngine, Nvinfer};
 use super::{BuildLimits, Watch, roi_align};
 use crate::fault::{Fault, Kind, Result};
 use crate::network::engines::Host;
@@ -63,7 +63,7 @@ impl TensorRt {
 }
 
 /// Where each of `outputs` stands among the engine's tensors.
-fn output_order(plan: &Plan, outputs: &[String]) -> Result<Vec<usize>> {
+fn output_order(plan: &LoadedEngine, outputs: &[String]) -> Result<Vec<usize>> {
     let refuse = |why: String| {
         Fault::new(Kind::Model, format!("cannot use an engine: {why}")).cure("build it again: vetrina engine build")
     };
@@ -77,7 +77,7 @@ fn output_order(plan: &Plan, outputs: &[String]) -> Result<Vec<usize>> {
 }
 
 struct TensorRtEngine {
-    plan: Arc<Plan>,
+    plan: Arc<LoadedEngine>,
     order: Arc<[usize]>,
     /// Made by the thread that runs first, since a copy that never runs shall cost nothing.
     context: Option<Context>,

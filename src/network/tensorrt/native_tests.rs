@@ -6,7 +6,7 @@ use crate::network::engines::open;
 use crate::network::manifest::{GraphName, check_hash};
 use crate::network::{Manifest, Precision};
 use crate::seam::settings::{FeatureSettings, RoiSettings};
-use crate::seam::{Levels, Pyramid};
+use crate::seam::{FeatureMap, Levels, Pyramid};
 use proptest::prelude::*;
 
 #[test]
@@ -81,7 +81,7 @@ proptest! {
         };
         let maps = [8, 16, 32].map(map);
         let boxes: Vec<_> = boxes.into_iter().map(|(x, y, w, h)| Rect::new(x, y, x + w, y + h)).collect();
-        let wanted = Pyramid::new(&maps, &features, input).roi_align(&boxes, side, 4, &settings);
+        let wanted = Pyramid::new(maps.iter().map(FeatureMap::from).collect(), &features, input).roi_align(&boxes, side, 4, &settings);
         let grids = maps.iter().map(|map| [map.shape()[2], map.shape()[3]]);
         let levels = Levels::new(grids, &features, input);
         let grids: Vec<_> = boxes.iter().map(|bounds| levels.grid(bounds, side, &settings)).collect();

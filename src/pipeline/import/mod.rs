@@ -59,7 +59,7 @@ pub fn import(request: &ImportRequest, model: &Path, observe: impl FnMut(ImportP
     import_with(request, &model_stamp(model)?, |_| embedders(model), observe)
 }
 
-/// As [`import`], with the embedders from the caller: `workers` makes them for a number of pictures, one a thread; it is not
+/// As [`import`], with the embedders from the caller: `workers` makes them for a number of pictures, one per thread; it is not
 /// called where nothing needs embedding.
 pub fn import_with<W>(
     request: &ImportRequest,
@@ -104,7 +104,9 @@ where
     if !pending.is_empty() {
         embed_all(&mut plan, &pending, workers(pending.len())?, observe)?;
     }
-    plan.finish()
+    let report = plan.finish()?;
+    catalogue.checkpoint();
+    Ok(report)
 }
 
 /// The stamp that the model in the folder `model` gives a catalogue.
@@ -115,7 +117,7 @@ pub fn model_stamp(model: &Path) -> Result<ModelStamp> {
 /// Turns a picture of the shop into its descriptors.
 type Embedder = Box<dyn FnMut(&[u8], &Path, Option<Region>) -> Result<ShopPicture> + Send>;
 
-/// Embedders of one model, one a thread.
+/// Embedders of one model, one per thread.
 fn embedders(model: &Path) -> Result<Vec<Embedder>> {
     let workers = frame_workers(Recognizer::load(model)?);
     let embedder = |mut worker: Recognizer| -> Embedder {
@@ -124,7 +126,7 @@ fn embedders(model: &Path) -> Result<Vec<Embedder>> {
     Ok(workers.into_iter().map(embedder).collect())
 }
 
-/// Reads and hashes the feed's pictures, on a thread a core.
+/// Reads and hashes the feed's pictures, on one thread per core.
 fn find_all(
     feed: &Feed,
     folder: &ImageFolder,
@@ -164,7 +166,7 @@ where
     side_by_side(ImportStep::Recognize, pending.len(), workers, observe, |index, result| plan.supply(index, result))
 }
 
-/// Gives the numbers below `count` to the workers, a thread each, and their results to `take` in the order they come. The first
+/// Gives the numbers below `count` to the workers, one per thread, and their results to `take` in the order they come. The first
 /// fault of `take` ends it.
 fn side_by_side<T: Send>(
     step: ImportStep,

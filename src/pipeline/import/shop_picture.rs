@@ -11,6 +11,8 @@ use image::imageops::FilterType;
 use image::{DynamicImage, RgbImage};
 use std::path::Path;
 
+/// A shop's picture with a shorter side is none of a product, but an icon or a placeholder. Pixels.
+const LEAST_SIDE: usize = 32;
 /// Long side of a thumbnail, pixels.
 const THUMBNAIL_SIDE: u32 = 480;
 const THUMBNAIL_QUALITY: u8 = 85;
@@ -18,7 +20,7 @@ const THUMBNAIL_QUALITY: u8 = 85;
 /// Embeds the product of a shop picture: the largest box, as docs/seam.md §9 has it, of `region` where that is known.
 ///
 /// # Errors
-/// [`Kind::Input`]: the bytes are no picture, or no garment is found in it.
+/// [`Kind::Input`]: the bytes are no picture, it is too small to show a product, or no garment is found in it.
 pub fn shop_picture(
     recognizer: &mut Recognizer,
     bytes: &[u8],
@@ -26,12 +28,22 @@ pub fn shop_picture(
     region: Option<Region>,
 ) -> Result<ShopPicture> {
     let picture = decode_picture(bytes, &path.display().to_string())?;
+    require_large_enough(&picture, path)?;
     let found = recognizer.recognize_product(&picture, region, &mut StageTimes::default())?;
     let Some(detection) = found else {
         let text = format!("no garment is found in {}", path.display());
         return Err(Fault::new(Kind::Input, text).cure("use a picture that shows the whole product, large and alone"));
     };
     Ok(ShopPicture { detection, thumbnail_jpeg: thumbnail(&picture)? })
+}
+
+fn require_large_enough(picture: &Picture, path: &Path) -> Result<()> {
+    let size = picture.size();
+    if size.width.min(size.height) >= LEAST_SIDE {
+        return Ok(());
+    }
+    let text = format!("{} is {}x{} pixels: too small to show a product", path.display(), size.width, size.height);
+    Err(Fault::new(Kind::Input, text).cure(format!("use a picture of at least {LEAST_SIDE} pixels a side")))
 }
 
 /// The picture as a JPEG of at most [`THUMBNAIL_SIDE`] pixels.

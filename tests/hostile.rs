@@ -1,0 +1,154 @@
+//! The mirror's page under attack, at the real binary: thousands of clients on loopback that say half a request, nothing at all, one
+//! byte now and then, or that never read. Every frame still becomes pixels.
+
+#![allow(clippy::unwrap_used)]
+
+mod mirror;
+
+use mirror::http::{address, get, metric};
+use mirror::{Mirror, Shop};
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::os::unix::net::UnixDatagram;
+use std::time::Duration;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Connections that the mirror has.
+const PLACES: usize = 64;
+
+fn clients(address: &str, count: usize, says: &str) -> Vec<TcpStream> {
+    let address: SocketAddr = address.parse().unwrap();
+    let client = |_| {
+        let mut client = TcpStream::connect_timeout(&address, PATIENCE).unwrap();
+        client.set_nonblocking(true).unwrap();
+        // One that was refused may be closed already.
+        let _ = client.write_all(says.as_bytes());
+        client
+    };
+    (0..count).map(client).collect()
+}
+
+/// Whether the mirror has ended this connection.
+fn is_closed(mut client: &TcpStream) -> bool {
+    let mut block = [0; 256];
+    loop {
+        match client.read(&mut block) {
+            Ok(0) => return true,
+            Ok(_) => {}
+            Err(error) => return error.kind() != ErrorKind::WouldBlock,
+        }
+    }
+}
+
+/// The service manager's end, which hears of the watchdog only while frames become pixels.
+struct Manager(UnixDatagram);
+
+impl Manager {
+    fn at(path: &str) -> Self {
+        Manager(UnixDatagram::bind(path).unwrap())
+    }
+
+    /// What was said before is forgotten.
+    fn hear_that_frames_become_pixels(&self) {
+        let mut bytes = [0; 256];
+        self.0.set_nonblocking(true).unwrap();
+        while self.0.recv(&mut bytes).is_ok() {}
+        self.0.set_nonblocking(false).unwrap();
+        self.0.set_read_timeout(Some(PATIENCE)).unwrap();
+        loop {
+            let length = self.0.recv(&mut bytes).expect("frames become no pixels");
+            if bytes[..length].starts_with(b"WATCHDOG=1") {
+                return;
+            }
+        }
+    }
+}
+
+#[test]
+fn thousands_of_hostile_clients_cost_no_frame() {
+    // The attackers' descriptors, all in this process.
+    let count = (vetrina::machine::descriptors().saturating_sub(300) as usize).min(3000);
+    if count < 1200 {
+        return eprintln!("skipped: this process may open too few descriptors to attack with");
+    }
+    let shop = Shop::with_products(2);
+    let manager = Manager::at(&shop.path("notify"));
+    let environment = [("NOTIFY_SOCKET", shop.path("notify")), ("WATCHDOG_USEC", "500000".to_owned())];
+    let environment = environment.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let config = shop.config_with_web("1.mjpg?loop&rate=10", "listen = \"127.0.0.1:0\"\n");
+    let config = config.replace("rate = 10\n", "rate = 30\n");
+    // As systemd and most shells have it.
+    let mut mirror = Mirror::start_after(&shop, &config, "ulimit -n 1024", &environment);
+    let at = address(&mut mirror);
+    mirror.wait_for_log("running");
+    let before = get(&at, "/metrics").text();
+
+    let half = "GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-a: ";
+    let mut slow = clients(&at, PLACES, half);
+    let refused = get(&at, "/healthz");
+    assert!(refused.status == 503 && refused.text().contains("too many connections"), "{}", refused.text());
+    slow.extend(clients(&at, 1100 - PLACES, half));
+    slow.extend(clients(&at, (count - 1100) / 2, ""));
+    while !slow.is_empty() {
+        assert!(mirror.is_running(), "{}", mirror.log());
+        manager.hear_that_frames_become_pixels();
+        slow.retain(|client| !is_closed(client));
+        for mut client in &slow {
+            let _ = client.write_all(b"a");
+        }
+    }
+    let page = "GET /page.js HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(300);
+    let deaf = clients(&at, (count - 1100) / 2, &page);
+    manager.hear_that_frames_become_pixels();
+    mirror.wait_until("those who never read are given up", || {
+        let answer = get(&at, "/metrics");
+        answer.status == 200 && metric(&answer.text(), "vetrina_web_connections") == Some(1.0)
+    });
+    manager.hear_that_frames_become_pixels();
+    drop(deaf);
+
+    let after = get(&at, "/metrics").text();
+    let grown = |name: &str| metric(&after, name).unwrap() - metric(&before, name).unwrap();
+    assert_eq!(grown("vetrina_stage_restarts_total"), 0.0, "{}", mirror.log());
+    let (frames, lost) = (grown("vetrina_frames_total"), grown("vetrina_frames_not_shown_total"));
+    eprintln!("{count} hostile clients: {lost} of {frames} frames were not shown");
+    // How many a loaded machine can draw is not the page's to decide; that they are drawn is, and the watchdog has heard it all along.
+    assert!(
+        frames > lost && grown("vetrina_screens_presented_total") > 0.0,
+        "{lost} of {frames} frames were not shown"
+    );
+    assert!(grown("vetrina_web_connections_refused_total") >= 1000.0, "{after}");
+    mirror.signal("TERM");
+    assert_eq!(mirror.wait_for_end(), Some(0), "{}", mirror.log());
+    assert!(!mirror.log().contains("error"), "{}", mirror.log());
+}
+
+#[test]
+fn stuck_viewers_do_not_keep_another_out() {
+    let shop = Shop::with_products(2);
+    let mut mirror = Mirror::start(&shop, &shop.config_with_web("1.mjpg?loop", "listen = \"127.0.0.1:0\"\n"));
+    let at = address(&mut mirror);
+    mirror.wait_for_log("info: camera");
+    let watch = || mirror::http::connect(&at, "/live.mjpg", "");
+    let stuck: Vec<TcpStream> = (0..3).map(|_| watch()).collect();
+    let mut head = [0; 12];
+    for mut viewer in &stuck {
+        viewer.read_exact(&mut head).unwrap();
+        assert_eq!(&head, b"HTTP/1.1 200");
+    }
+    let mut viewer = watch();
+    viewer.read_exact(&mut head).unwrap();
+    assert_eq!(&head, b"HTTP/1.1 503", "three are watching, as far as anybody knows");
+    mirror.wait_until("a stuck one gives its place up", || {
+        viewer = watch();
+        viewer.read_exact(&mut head).unwrap();
+        &head == b"HTTP/1.1 200"
+    });
+    let mut bytes = Vec::new();
+    let mut block = [0; 4096];
+    while bytes.windows(7).filter(|window| window == b"--frame").count() < 3 {
+        let count = viewer.read(&mut block).unwrap();
+        assert!(count > 0, "the stream ended: {}", mirror.log());
+        bytes.extend_from_slice(&block[..count]);
+    }
+}

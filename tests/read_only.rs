@@ -1,0 +1,109 @@
+//! A catalogue in a folder that cannot be written: it is read, and what would change it is refused in plain words.
+
+#![allow(clippy::unwrap_used)]
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use vetrina::catalogue::{Catalogue, Feed, ImageFolder, ImportOptions, ModelStamp, ShopPicture, parse_feed};
+use vetrina::geometry::Rect;
+use vetrina::seam::Detection;
+
+/// Nobody: whom permissions bind, where the tests run as root.
+const NOBODY: u32 = 65534;
+
+struct Folder {
+    folder: tempfile::TempDir,
+    program: PathBuf,
+}
+
+fn chmod(path: &Path, mode: u32) {
+    fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+}
+
+impl Folder {
+    /// A folder named `name` with a catalogue of one product, and a copy of the program where nobody can run it.
+    fn new(name: &str) -> (Self, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        chmod(folder.path(), 0o755);
+        let program = folder.path().join("vetrina");
+        fs::copy(env!("CARGO_BIN_EXE_vetrina"), &program).unwrap();
+        let shop = folder.path().join(name);
+        fs::create_dir(&shop).unwrap();
+        fs::write(shop.join("a.jpg"), "a").unwrap();
+        let db = shop.join("shop.db");
+        drop(import(&db, "id,title,image_link\n1,Scarf,a.jpg\n"));
+        (Folder { folder, program }, db)
+    }
+
+    fn run(&self, arguments: &[&str], db: &Path) -> (bool, String) {
+        let mut command = Command::new(&self.program);
+        command.current_dir(self.folder.path()).args(arguments).arg("--db").arg(db);
+        if fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0) {
+            command.uid(NOBODY).gid(NOBODY);
+        }
+        let output = command.output().unwrap();
+        let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        (output.status.success(), text)
+    }
+}
+
+fn import(db: &Path, feed: &str) -> Catalogue {
+    let feed: Feed = parse_feed(feed.as_bytes()).unwrap();
+    let found = ImageFolder::open(db.parent().unwrap()).unwrap().find_all(&feed);
+    let stamp = ModelStamp { name: "compact".into(), descriptor_hash: "one".into(), embedding: 2 };
+    let mut catalogue = Catalogue::create_or_open(db).unwrap();
+    let mut plan = catalogue.plan(&feed, &found, &stamp, ImportOptions::default()).unwrap();
+    let mut jpeg = Vec::new();
+    let picture = image::RgbImage::new(8, 8);
+    picture.write_to(&mut std::io::Cursor::new(&mut jpeg), image::ImageFormat::Jpeg).unwrap();
+    for index in 0..plan.pending().len() {
+        let detection = Detection {
+            bounds: Rect::new(1.0, 2.0, 6.0, 7.0),
+            class: 0,
+            score: 0.75,
+            match_embedding: Arc::from([1.0, 0.5]),
+            aggregation_embedding: Arc::from([1.0, 0.25]),
+        };
+        plan.supply(index, Ok(ShopPicture { detection, thumbnail_jpeg: jpeg.clone() })).unwrap();
+    }
+    plan.finish().unwrap();
+    catalogue
+}
+
+#[test]
+fn it_is_read_and_a_change_is_refused() {
+    // What means something in SQLite's URIs stands in the name.
+    let (folder, db) = Folder::new("to sell? 50%25 #1");
+    chmod(db.parent().unwrap(), 0o555);
+    let (read, text) = folder.run(&["catalogue", "list"], &db);
+    assert!(read && text.contains("Scarf"), "{text}");
+    let relative = db.strip_prefix(folder.folder.path()).unwrap();
+    let (read, text) = folder.run(&["catalogue", "check"], relative);
+    assert!(read && text.contains("sound"), "{text}");
+    let (changed, text) = folder.run(&["catalogue", "remove", "1"], &db);
+    assert!(!changed && text.contains("it cannot be written"), "{text}");
+    assert!(text.contains("give this user access to the file and its folder"), "{text}");
+    chmod(db.parent().unwrap(), 0o755);
+}
+
+#[test]
+fn changes_that_are_not_in_the_file_yet_are_not_overlooked() {
+    let (folder, db) = Folder::new("shop");
+    let open = import(&db, "id,title,image_link\n1,Scarf,a.jpg\n2,Glove,a.jpg\n");
+    // As a power cut leaves it: the journal is there, and what the writer shared with others is not.
+    let cut = folder.folder.path().join("cut");
+    fs::create_dir(&cut).unwrap();
+    for name in ["shop.db", "shop.db-wal"] {
+        fs::copy(db.with_file_name(name), cut.join(name)).unwrap();
+    }
+    drop(open);
+    chmod(&cut, 0o555);
+    let (read, text) = folder.run(&["catalogue", "list"], &cut.join("shop.db"));
+    assert!(!read && text.contains("its newest changes are in") && text.contains("catalogue check --db"), "{text}");
+    chmod(&cut, 0o755);
+    assert_eq!(Catalogue::open(&cut.join("shop.db")).unwrap().list().unwrap().len(), 2);
+}

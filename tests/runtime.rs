@@ -1,0 +1,149 @@
+//! Our kernels, for every instruction set that is here, beside tract alone: every graph, and what a catalogue ranks.
+//!
+//! The models are the shipped one and the one that `VETRINA_PARITY_MODEL` names. `--ignored` prints times.
+
+#![allow(clippy::unwrap_used)]
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+use vetrina::capture::read_picture;
+use vetrina::catalogue::Gallery;
+use vetrina::cli::bench::demo_picture;
+use vetrina::frame::Picture;
+use vetrina::geometry::Rect;
+use vetrina::metrics::StageTimes;
+use vetrina::network::engines::compare::{Figure, Tolerance, compare};
+use vetrina::network::manifest::GraphName;
+use vetrina::network::{Graphs, Level, Manifest, Precision, RunsOn, levels};
+use vetrina::pipeline::graph_inputs::GraphInputs;
+use vetrina::pipeline::recognizer::Recognizer;
+use vetrina::seam::Embedding;
+
+/// The greatest difference of an output, in parts of its largest value: the same sums in another order. (Between engines that
+/// are written to compute the same; `Tolerance` is wider.)
+const SAME: f64 = 1e-4;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn models() -> Vec<Arc<Manifest>> {
+    let parity = std::env::var_os("VETRINA_PARITY_MODEL").map(PathBuf::from);
+    let folders = [root().join("models/compact")].into_iter().chain(parity);
+    folders.map(|folder| Arc::new(Manifest::load(&folder).unwrap())).collect()
+}
+
+#[test]
+fn kernels_compute_what_tract_computes() {
+    for (place, manifest) in models().iter().enumerate() {
+        // The parity model is fifty layers deep: more is made of each rounding.
+        let same = if place == 0 { SAME } else { Tolerance::of(Precision::Fp32).worst };
+        let samples = GraphInputs::of(manifest, &demo_picture().unwrap()).unwrap();
+        for graph in GraphName::ALL {
+            let path = manifest.graph_path(graph);
+            let mut tract = Graphs::load_graph_for(&path, None).unwrap();
+            for (name, level) in levels() {
+                let mut ours = Graphs::load_graph_for(&path, Some(level)).unwrap();
+                for input in samples.inputs(graph) {
+                    let right = tract.run(vec![input.clone()]).unwrap();
+                    let found = ours.run(vec![input]).unwrap();
+                    let names: Vec<String> = (0..right.len()).map(|place| format!("output {place}")).collect();
+                    let figures = compare(&names, &right, &found).unwrap();
+                    // A difference that is no number is beyond as well.
+                    let beyond: Vec<&Figure> =
+                        figures.iter().filter(|figure| figure.worst > same || figure.worst.is_nan()).collect();
+                    assert!(beyond.is_empty(), "{} of {} on {name}: {beyond:?}", graph.name(), manifest.name);
+                }
+            }
+        }
+    }
+}
+
+/// The graphs of the shipped model whose sizes are fixed are programs as a whole: a step that is lost to tract is slow.
+#[test]
+fn shipped_graphs_are_programs() {
+    let manifest = Manifest::load(&root().join("models/compact")).unwrap();
+    for graph in [GraphName::Trunk, GraphName::BoxHead, GraphName::MatchHead] {
+        let plan = Graphs::load_graph(&manifest.graph_path(graph)).unwrap().plan(1).unwrap();
+        assert!(plan.by_tract.is_empty() && !plan.steps.is_empty(), "{}: {:?}", graph.name(), plan.by_tract);
+    }
+}
+
+/// Every picture of the demo as one garment, by kernels of a level or by tract alone.
+fn embeddings(manifest: &Arc<Manifest>, level: Option<Level>, pictures: &[Picture]) -> Vec<[Embedding; 2]> {
+    let load = |graph| Graphs::load_graph_for(&manifest.graph_path(graph), level).unwrap();
+    let graphs = Graphs {
+        trunk: load(GraphName::Trunk),
+        box_head: load(GraphName::BoxHead),
+        match_head: load(GraphName::MatchHead),
+        aggregator: load(GraphName::Aggregator),
+        runs_on: RunsOn::cpu(),
+    };
+    let mut recognizer = Recognizer::new(manifest.clone(), graphs);
+    let whole = |picture: &Picture| Rect::new(0.0, 0.0, picture.size().width as f32, picture.size().height as f32);
+    pictures
+        .iter()
+        .map(|picture| {
+            let found = recognizer.recognize_in(picture, whole(picture), &mut StageTimes::default()).unwrap();
+            [found.match_embedding, found.aggregation_embedding]
+        })
+        .collect()
+}
+
+/// What "the same model" means on a CPU: a catalogue that tract embedded answers our kernels' queries as it answers tract's.
+#[test]
+fn catalogues_embedded_by_tract_rank_the_same() {
+    let manifest = models().remove(0);
+    let mut files: Vec<PathBuf> =
+        std::fs::read_dir(root().join("demo/pictures")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    let pictures: Vec<Picture> = files.iter().map(|file| read_picture(file).unwrap()).collect();
+    let tract = embeddings(&manifest, None, &pictures);
+    for (name, level) in levels() {
+        let ours = embeddings(&manifest, Some(level), &pictures);
+        let (single, several) = (&manifest.matching, &manifest.aggregation);
+        for (head, weight, bias) in [(0, &single.weight, single.bias), (1, &several.weight, several.bias)] {
+            let rows = tract.iter().flat_map(|pair| pair[head].iter().copied()).collect();
+            let gallery = Gallery::new(weight, bias, rows, (0..pictures.len() as u32).collect());
+            for (file, (theirs, ours)) in files.iter().zip(tract.iter().zip(&ours)) {
+                let [right, found] = [theirs, ours].map(|pair| gallery.search(&pair[head], pictures.len()));
+                for (right, found) in right.iter().zip(&found) {
+                    // Scores as near as this are ties.
+                    let tie = (right.logit - found.logit).abs() < 1e-3;
+                    assert!(
+                        right.product == found.product || tie,
+                        "{} on {name}: {right:?}, {found:?}",
+                        file.display()
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+#[ignore = "prints times"]
+fn times() {
+    for manifest in models() {
+        let samples = GraphInputs::of(&manifest, &demo_picture().unwrap()).unwrap();
+        for graph in GraphName::ALL {
+            let path = manifest.graph_path(graph);
+            let input = samples.inputs(graph).remove(0);
+            let mut engines = vec![("tract", Graphs::load_graph_for(&path, None).unwrap(), f64::MAX)];
+            for (name, level) in levels() {
+                engines.push((name, Graphs::load_graph_for(&path, Some(level)).unwrap(), f64::MAX));
+            }
+            for _ in 0..15 {
+                for (_, engine, best) in &mut engines {
+                    let input = input.clone();
+                    let start = Instant::now();
+                    engine.run(vec![input]).unwrap();
+                    *best = best.min(start.elapsed().as_secs_f64() * 1e3);
+                }
+            }
+            let all: Vec<String> = engines.iter().map(|(name, _, best)| format!("{name} {best:.3} ms")).collect();
+            eprintln!("{} {}: {}", manifest.name, graph.name(), all.join(", "));
+        }
+    }
+}
