@@ -194,17 +194,20 @@ impl Tracker {
         a.intersection(b) > self.settings.within * a.area().min(b.area())
     }
 
+    /// The part of the body that a class covers, as far as that is known.
+    fn region(&self, class: usize) -> Option<Region> {
+        self.settings.regions.get(class).copied().flatten()
+    }
+
     /// Whether two classes cover the same part of the body, as far as that is known.
     fn same_region(&self, a: usize, b: usize) -> bool {
-        let region = |class: usize| self.settings.regions.get(class).copied().flatten();
-        region(a).is_some() && region(a) == region(b)
+        self.region(a).is_some() && self.region(a) == self.region(b)
     }
 
     /// A top and a skirt are two garments, however much of the one the box of the other covers.
     fn may_be_one(&self, a: usize, b: usize) -> bool {
-        let region = |class: usize| self.settings.regions.get(class).copied().flatten();
         !matches!(
-            (region(a), region(b)),
+            (self.region(a), self.region(b)),
             (Some(Region::Upper), Some(Region::Lower)) | (Some(Region::Lower), Some(Region::Upper))
         )
     }
