@@ -4,15 +4,15 @@
 
 #![allow(clippy::unwrap_used)]
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
 use vetrina::capture::read_picture;
 use vetrina::catalogue::Gallery;
 use vetrina::cli::bench::demo_picture;
 use vetrina::frame::Picture;
 use vetrina::geometry::Rect;
-use vetrina::metrics::StageTimes;
+use vetrina::metrics::{Measure, StageTimes};
 use vetrina::network::engines::compare::{Figure, Tolerance, compare};
 use vetrina::network::manifest::GraphName;
 use vetrina::network::{Graphs, Level, Manifest, Precision, RunsOn, levels};
@@ -153,27 +153,27 @@ fn catalogues_embedded_by_tract_rank_the_same() {
     }
 }
 
+/// For scripts/compare-runtimes: a line of JSON for each graph of the shipped model, medians of processor time in ms.
 #[test]
 #[ignore = "prints times"]
 fn times() {
-    for manifest in models() {
-        let samples = GraphInputs::of(&manifest, &demo_picture().unwrap()).unwrap();
-        for graph in GraphName::ALL {
-            let input = samples.inputs(graph).remove(0);
-            let mut engines = vec![("tract", Graphs::load_for(&manifest, graph, None).unwrap(), f64::MAX)];
-            for (name, level) in levels() {
-                engines.push((name, Graphs::load_for(&manifest, graph, Some(level)).unwrap(), f64::MAX));
-            }
-            for _ in 0..15 {
-                for (_, engine, best) in &mut engines {
-                    let input = input.clone();
-                    let start = Instant::now();
-                    engine.run(vec![input]).unwrap();
-                    *best = best.min(start.elapsed().as_secs_f64() * 1e3);
-                }
-            }
-            let all: Vec<String> = engines.iter().map(|(name, _, best)| format!("{name} {best:.3} ms")).collect();
-            eprintln!("{} {}: {}", manifest.name, graph.name(), all.join(", "));
+    let manifest = models().remove(0);
+    let runs: usize = std::env::var("VETRINA_RUNS").map_or(15, |runs| runs.parse().unwrap());
+    let samples = GraphInputs::of(&manifest, &demo_picture().unwrap()).unwrap();
+    for graph in GraphName::ALL {
+        let input = samples.inputs(graph).remove(0);
+        let mut engines = vec![("tract alone", Graphs::load_for(&manifest, graph, None).unwrap())];
+        for (name, level) in levels() {
+            engines.push((name, Graphs::load_for(&manifest, graph, Some(level)).unwrap()));
         }
+        let mut times = StageTimes::by(Measure::Processor);
+        for _ in 0..runs {
+            for (name, engine) in &mut engines {
+                let input = input.clone();
+                times.time(name, || engine.run(vec![input]).unwrap());
+            }
+        }
+        let ms = times.summaries().into_iter().map(|summary| (summary.stage, summary.median.as_secs_f64() * 1e3));
+        println!("{}", serde_json::json!({ "graph": graph.name(), "ms": ms.collect::<BTreeMap<_, _>>() }));
     }
 }
