@@ -1,6 +1,7 @@
 //! Prices: a feed's text to an amount, the sale that is on, and how a locale writes both.
 
 use super::product::ProductSummary;
+use crate::fault::{Fault, Kind, Result};
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
@@ -32,7 +33,7 @@ pub struct PriceLocale(Locale);
 impl TryFrom<String> for PriceLocale {
     type Error = String;
 
-    fn try_from(name: String) -> Result<Self, String> {
+    fn try_from(name: String) -> std::result::Result<Self, String> {
         let bare = name.split('.').next().unwrap_or_default().replace('-', "_");
         let unknown = |_| format!("{name:?} is not a locale such as \"de_DE\" or \"en_GB\"");
         bare.parse().map(PriceLocale).map_err(unknown)
@@ -114,6 +115,38 @@ impl Price {
     }
 }
 
+/// The currency of prices that have none: `EUR`; empty: there is none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Currency(String);
+
+impl Currency {
+    /// # Errors
+    /// [`Kind::Usage`] where it is neither three letters nor empty.
+    pub fn parse(text: &str) -> Result<Self> {
+        let code = text.trim().to_ascii_uppercase();
+        if code.is_empty() || is_code(&code) {
+            return Ok(Currency(code));
+        }
+        Err(Fault::new(Kind::Usage, format!("{text:?} is not a currency"))
+            .cure("give the three letters of ISO 4217, such as EUR"))
+    }
+
+    /// The code; empty where there is none.
+    pub fn code(&self) -> &str {
+        &self.0
+    }
+
+    /// Adds itself to an amount that has no currency; other texts stay.
+    pub fn complete(&self, price: &mut Option<String>) {
+        if let Some(text) = price
+            && !self.0.is_empty()
+            && Price::parse(text).is_some_and(|price| price.currency.is_empty())
+        {
+            *text = format!("{text} {}", self.0);
+        }
+    }
+}
+
 impl PartialOrd for Price {
     /// Amounts of one currency.
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
@@ -125,10 +158,13 @@ impl PartialOrd for Price {
 
 /// A code of three capital letters, a symbol, or one of the words that stand for one.
 fn is_currency(word: &str) -> bool {
-    let is_code = word.len() == 3 && word.bytes().all(|byte| byte.is_ascii_uppercase());
     let is_symbol = word.chars().count() <= 3 && word.chars().any(|letter| !letter.is_alphanumeric());
     let words = ["kr", "Kr", "lei", "Ft", "zł", "Kč", "лв", "руб", "Rs", "euro", "Euro"];
-    is_code || is_symbol || words.contains(&word)
+    is_code(word) || is_symbol || words.contains(&word)
+}
+
+fn is_code(word: &str) -> bool {
+    word.len() == 3 && word.bytes().all(|byte| byte.is_ascii_uppercase())
 }
 
 /// The digits before and after the decimal separator; `19.9` has two of them as well.

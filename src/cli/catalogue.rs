@@ -5,7 +5,9 @@ mod history;
 use super::places;
 use super::progress::{ImportProgressBar, ProgressFormat};
 use super::table::{Table, done, json, print};
-use crate::catalogue::{Catalogue, CheckReport, ColumnMap, ImportOptions, ImportReport, ProductDetail};
+use crate::catalogue::{
+    Catalogue, CheckReport, ColumnMap, Currency, FetchFrom, ImportOptions, ImportReport, ProductDetail,
+};
 use crate::fault::{Fault, Kind, Result};
 use crate::machine;
 use crate::pipeline::import::{self, ImportRequest};
@@ -48,9 +50,9 @@ pub enum CatalogueCommand {
 pub struct ImportArgs {
     /// The feed, in any of the formats; - is standard input
     pub feed: PathBuf,
-    /// Folder that the feed's image_link paths start from
-    #[arg(long, value_name = "DIR")]
-    pub images: PathBuf,
+    /// Folder that the feed's image_link paths start from; may be given several times, the newest file counts
+    #[arg(long, value_name = "DIR", required = true)]
+    pub images: Vec<PathBuf>,
     /// Catalogue file; created if missing
     #[arg(long, value_name = "FILE", default_value = DEFAULT_DB)]
     pub db: PathBuf,
@@ -60,6 +62,12 @@ pub struct ImportArgs {
     /// Which columns are which, where their names do not say it: id=SKU,title=Name,image_link=Photo; kept for the next import
     #[arg(long, value_name = "FIELD=COLUMN,...")]
     pub map: Option<String>,
+    /// Currency of prices that have none, such as EUR; kept for the next import
+    #[arg(long, value_name = "CODE")]
+    pub currency: Option<String>,
+    /// Fetch pictures that are not in the folders from their web addresses: by https from the public network, with =any also by http and from the local network
+    #[arg(long, value_name = "FROM", value_parser = ["public", "any"], num_args = 0..=1, require_equals = true, default_missing_value = "public")]
+    pub fetch: Option<String>,
     /// Refuse the feed if any row, picture or column cannot be used
     #[arg(long)]
     pub strict: bool,
@@ -148,9 +156,16 @@ impl ImportArgs {
             strict: self.strict,
             max_removals: if self.allow_removals { 1.0 } else { f64::from(self.max_removals) / 100.0 },
             column_map: self.map.as_deref().map(ColumnMap::parse).transpose()?,
+            currency: self.currency.as_deref().map(Currency::parse).transpose()?,
+            more_images: self.images.iter().skip(1).cloned().collect(),
+            fetch: self
+                .fetch
+                .as_deref()
+                .map(|from| if from == "any" { FetchFrom::Anywhere } else { FetchFrom::Public }),
             ..ImportOptions::default()
         };
-        let (feed, images, catalogue) = (self.feed.clone(), self.images.clone(), self.db.clone());
+        let images = self.images.first().cloned().unwrap_or_default();
+        let (feed, catalogue) = (self.feed.clone(), self.db.clone());
         Ok(ImportRequest { feed, images, catalogue, options, dry_run: self.dry_run })
     }
 }
@@ -173,6 +188,9 @@ fn import(args: &ImportArgs) -> Result<()> {
     }
     for picture in &report.skipped_pictures {
         eprintln!("line {}: picture skipped: {}", picture.line, picture.reason);
+    }
+    if let Some(refusal) = &report.refusal {
+        eprintln!("it would be refused: {refusal}");
     }
     if args.dry_run {
         return print(&history::preview_text(&report));
