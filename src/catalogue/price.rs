@@ -78,7 +78,8 @@ impl Price {
         }
         let (whole, fraction) = split(number)?;
         let whole: String = whole.chars().filter(char::is_ascii_digit).collect();
-        Some(Price { whole: whole.parse().ok()?, fraction, currency: currency.to_owned() })
+        let (whole, fraction) = rounded(whole.parse().ok()?, fraction);
+        Some(Price { whole, fraction, currency: currency.to_owned() })
     }
 
     /// As the locale writes it: `1.299,00 €`.
@@ -136,14 +137,14 @@ impl Currency {
         &self.0
     }
 
-    /// Adds itself to an amount that has no currency; other texts stay.
+    /// Adds itself to an amount that has no currency; other texts stay. An amount from a shop system's database, `49.0000`, loses the
+    /// digits that no price has.
     pub fn complete(&self, price: &mut Option<String>) {
-        if let Some(text) = price
-            && !self.0.is_empty()
-            && Price::parse(text).is_some_and(|price| price.currency.is_empty())
-        {
-            *text = format!("{text} {}", self.0);
-        }
+        let Some(text) = price.as_mut().filter(|_| !self.0.is_empty()) else { return };
+        let Some(amount) = Price::parse(text).filter(|amount| amount.currency.is_empty()) else { return };
+        let long = text.rfind(['.', ',']).filter(|at| text.trim_end().len() - at > DATABASE_DIGITS);
+        let short = long.map(|at| format!("{}{}{}", amount.whole, &text[at..=at], amount.fraction));
+        *text = format!("{} {}", short.as_ref().unwrap_or(text), self.0);
     }
 }
 
@@ -167,7 +168,10 @@ fn is_code(word: &str) -> bool {
     word.len() == 3 && word.bytes().all(|byte| byte.is_ascii_uppercase())
 }
 
-/// The digits before and after the decimal separator; `19.9` has two of them as well.
+/// So many digits after a separator are neither cents nor thousands: a database wrote them.
+const DATABASE_DIGITS: usize = 4;
+
+/// The digits before and after the decimal separator; `19.9` has two of them as well, and so has `19.9000`.
 fn split(number: &str) -> Option<(&str, String)> {
     let Some(at) = number.rfind(|letter: char| !letter.is_ascii_digit()) else { return Some((number, String::new())) };
     let separator = number[at..].chars().next()?;
@@ -177,8 +181,21 @@ fn split(number: &str) -> Option<(&str, String)> {
     if decimal {
         return Some((&number[..at], format!("{after:0<2}"))).filter(|(whole, _)| !has_mixed(whole));
     }
+    if matches!(separator, '.' | ',') && !again && after.len() >= DATABASE_DIGITS {
+        return Some((&number[..at], after.to_owned())).filter(|(whole, _)| !has_mixed(whole));
+    }
     // Groups of thousands have three digits each.
     (after.len() == 3 && !has_mixed(number)).then(|| (number, String::new()))
+}
+
+/// Digits of a database to two.
+fn rounded(whole: u64, fraction: String) -> (u64, String) {
+    let number = |digits: &str| digits.parse::<u64>().unwrap_or(0);
+    if fraction.len() < DATABASE_DIGITS {
+        return (whole, fraction);
+    }
+    let cents = number(&fraction[..2]) + u64::from(number(&fraction[2..3]) >= 5);
+    (whole.saturating_add(cents / 100), format!("{:02}", cents % 100))
 }
 
 /// Whether the groups of thousands are divided by different separators: no amount.

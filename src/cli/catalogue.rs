@@ -10,7 +10,9 @@ use crate::catalogue::{
 };
 use crate::fault::{Fault, Kind, Result};
 use crate::machine;
+use crate::network::Manifest;
 use crate::pipeline::import::{self, ImportRequest};
+use crate::pipeline::matcher::stamp;
 use clap::{Args, Subcommand};
 use std::fs::File;
 use std::io;
@@ -240,18 +242,21 @@ fn list(args: &DbArgs) -> Result<()> {
 }
 
 fn show(args: &ProductArgs) -> Result<()> {
-    let found = Catalogue::open(&args.db.db)?.get(&args.id)?;
-    let Some(detail) = found else {
+    let catalogue = Catalogue::open(&args.db.db)?;
+    let Some(detail) = catalogue.get(&args.id)? else {
         let text = format!("the catalogue {} has no product {:?}", args.db.db.display(), args.id);
         return Err(Fault::new(Kind::Usage, text).cure("see `vetrina catalogue list`"));
     };
     if args.db.json {
         return print(&json(&detail)?);
     }
-    print(&product_text(&detail))
+    let classes = places::model(&None).and_then(|model| Manifest::load(&model)).ok();
+    let classes = classes.filter(|manifest| catalogue.require_model(&stamp(manifest)).is_ok());
+    print(&product_text(&detail, &classes.map(|manifest| manifest.classes).unwrap_or_default()))
 }
 
-fn product_text(detail: &ProductDetail) -> String {
+/// `classes`: the names of the classes of the model that embedded the pictures; none where that is not the shipped one.
+fn product_text(detail: &ProductDetail, classes: &[String]) -> String {
     let product = &detail.product;
     let mut lines = vec![format!("{}  {}", product.id, product.title)];
     let fields = [
@@ -272,12 +277,12 @@ fn product_text(detail: &ProductDetail) -> String {
         lines.extend(value.as_ref().map(|value| format!("  {name}: {value}")));
     }
     lines.extend(product.region().map(|region| format!("  region: {}", region.name())));
-    let mut table = Table::new(&["picture", ">class", ">score", "box", "sha256"]);
+    let mut table = Table::new(&["picture", "class", ">score", "box", "sha256"]);
     for picture in &detail.pictures {
         let [x1, y1, x2, y2] = picture.bounds;
         table.row([
             picture.source.clone(),
-            picture.class.to_string(),
+            classes.get(picture.class).map_or_else(|| picture.class.to_string(), String::clone),
             format!("{:.3}", picture.score),
             format!("{x1:.0},{y1:.0} - {x2:.0},{y2:.0}"),
             picture.sha256.chars().take(12).collect(),

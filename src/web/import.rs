@@ -20,9 +20,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::Semaphore;
 
 /// Extensions of the files in the folder that are offered as feeds.
-const FEEDS: [&str; 10] = ["csv", "tsv", "xml", "json", "jsonl", "ndjson", "xlsx", "xls", "xlsb", "ods"];
-/// A file of this extension is offered only if it begins like a feed: such folders also hold licences and notes.
+const FEEDS: [&str; 6] = ["csv", "tsv", "xlsx", "xls", "xlsb", "ods"];
+/// Files of these are offered only if they begin like a feed: such folders also hold licences and notes.
 const TEXT: &str = "txt";
+const MARKUP: [&str; 4] = ["xml", "json", "jsonl", "ndjson"];
+/// Every feed of these names a picture so, in any case; JSON also as `imageLink`.
+const PICTURE_NAMES: [&str; 2] = ["image_link", "imagelink"];
 /// How much of it is read to find out, bytes.
 const BEGINNING: u64 = 64 << 10;
 
@@ -136,24 +139,37 @@ fn lock<T>(value: &Mutex<T>) -> MutexGuard<'_, T> {
 
 fn is_feed(path: &Path) -> bool {
     let ending = path.extension().map(|ending| ending.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
-    FEEDS.contains(&ending.as_str()) || ending == TEXT && begins_as_feed(path).unwrap_or(false)
+    let begins = |as_feed: fn(Vec<u8>) -> bool| beginning(path).is_ok_and(as_feed);
+    match ending.as_str() {
+        TEXT => begins(names_columns),
+        ending if MARKUP.contains(&ending) => begins(names_a_picture),
+        ending => FEEDS.contains(&ending),
+    }
 }
 
-/// Whether the file's first line names a feed's columns.
-fn begins_as_feed(path: &Path) -> std::io::Result<bool> {
-    // Opening anything else, such as a pipe, may block for ever.
-    if !std::fs::metadata(path)?.is_file() {
-        return Ok(false);
-    }
+/// The file's first bytes; none of what is no file: opening a pipe, say, may block for ever.
+fn beginning(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    File::open(path)?.take(BEGINNING).read_to_end(&mut bytes)?;
+    if std::fs::metadata(path)?.is_file() {
+        File::open(path)?.take(BEGINNING).read_to_end(&mut bytes)?;
+    }
+    Ok(bytes)
+}
+
+fn names_a_picture(bytes: Vec<u8>) -> bool {
+    let text = String::from_utf8_lossy(&bytes).to_lowercase();
+    PICTURE_NAMES.iter().any(|name| text.contains(name))
+}
+
+/// Whether the first line names a feed's columns.
+fn names_columns(mut bytes: Vec<u8>) -> bool {
     if bytes.len() as u64 == BEGINNING {
         let whole = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
         // The second half of UTF-16's line feed, where it is little-endian.
         let half = usize::from(bytes.get(whole) == Some(&0));
         bytes.truncate(whole + half);
     }
-    Ok(parse_feed(&bytes).is_ok())
+    parse_feed(&bytes).is_ok()
 }
 
 /// What may be imported, and the state of the newest import.
@@ -297,7 +313,7 @@ mod tests {
     #[test]
     fn only_feeds_of_the_folder_are_offered() {
         let folder = tempfile::tempdir().unwrap();
-        for name in ["b.csv", "a.TSV", "shirt.jpg", "csv", "shop.xlsx", "g.xml"] {
+        for name in ["b.csv", "a.TSV", "shirt.jpg", "csv", "shop.xlsx", "settings.xml"] {
             std::fs::write(folder.path().join(name), "x").unwrap();
         }
         let columns = "id,title,image_link\n";
@@ -306,6 +322,9 @@ mod tests {
         for (name, text) in [
             ("LICENCE.txt", b"Permission is hereby granted, free of charge,\nto any person".to_vec()),
             ("empty.txt", Vec::new()),
+            ("g.xml", b"<rss><item><g:image_link>a.jpg</g:image_link></item></rss>".to_vec()),
+            ("p.json", b"[{\"imageLink\": \"a.jpg\"}]".to_vec()),
+            ("truth.json", b"{\"clips\": []}".to_vec()),
             ("feed.txt", columns.replace(',', "\t").into_bytes()),
             ("long.txt", long.clone().into_bytes()),
             ("picture.txt", vec![0xff, 0xd8, 0xff, 0xe0]),
@@ -323,7 +342,10 @@ mod tests {
             max_removals: 10,
         };
         let importer = Importer::new(&settings);
-        assert_eq!(importer.feeds(), ["a.TSV", "b.csv", "feed.txt", "g.xml", "long.txt", "shop.xlsx", "wide.TXT"]);
+        assert_eq!(
+            importer.feeds(),
+            ["a.TSV", "b.csv", "feed.txt", "g.xml", "long.txt", "p.json", "shop.xlsx", "wide.TXT"]
+        );
         for name in ["../b.csv", "c.csv", "shirt.jpg", "LICENCE.txt"] {
             let fault = importer.begin(name, None, Path::new("none"), true).unwrap_err();
             assert_eq!(fault.kind(), Kind::Usage, "{name}");

@@ -27,7 +27,7 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 
 /// How long an import waits while somebody else writes: hours of embedding are not to end for an update of prices.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What is imported, and where to.
 #[derive(Clone, Debug)]
