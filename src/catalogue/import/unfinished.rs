@@ -22,6 +22,9 @@ const APPLICATION_ID: i64 = 0x5654_5249;
 /// How long to wait for another import before it is reported.
 const PATIENCE: Duration = Duration::from_millis(400);
 
+/// An import that has embedded nothing for so long is over, or was interrupted.
+const ACTIVE: Duration = Duration::from_secs(15);
+
 const TABLES: &str = "
   -- The model that embedded the pictures.
   create table model (descriptor_hash text not null, embedding integer not null) strict;
@@ -170,6 +173,15 @@ impl UnfinishedImport {
         path.as_deref().map_or(Ok(()), delete_database)?;
         drop(connection);
         Ok(())
+    }
+
+    /// Whether an import into `catalogue`, by whatever process, has embedded something just now.
+    pub fn is_active(catalogue: &Path) -> bool {
+        let path = path_of(catalogue);
+        [beside(&path, "-wal"), path].iter().any(|path| {
+            let written = std::fs::metadata(path).and_then(|file| file.modified()).ok();
+            written.and_then(|written| written.elapsed().ok()).is_some_and(|age| age < ACTIVE)
+        })
     }
 
     /// Deletes what an import into `catalogue` has left: of a first import that was refused.
