@@ -130,7 +130,8 @@ impl Matcher {
         let settings = &manifest.aggregation;
         let regions = manifest.class_regions();
         let index = Index::load(&catalogue, EmbeddingHead::Aggregation, &settings.weight, settings.bias)?
-            .with_regions(&regions);
+            .with_regions(&regions)
+            .with_worn_offset(settings.worn_offset);
         let calibration = Calibration::of(&index);
         let threshold = manifest.open_set.as_ref().map(|open_set| open_set.logit);
         Ok(Matcher {
