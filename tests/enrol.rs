@@ -6,9 +6,10 @@
 mod mirror;
 mod shop;
 
-use mirror::repository;
+use mirror::http::{address, get_with, post};
+use mirror::{Mirror, repository};
 use rusqlite::Connection;
-use serde_json::Value;
+use serde_json::{Value, json};
 use shop::{CLASSES, FEED, LENGTH, Shop, import, lenient, stamp};
 use std::fs;
 use std::io::Write;
@@ -356,4 +357,87 @@ fn a_killed_import_of_worn_views_leaves_none_of_them_or_all() {
     }
     println!("{none} left none, {all} all");
     assert!(none >= 3, "no import was hit");
+}
+
+// ---- the running mirror ----
+
+/// vetrina:correct horse
+const PASSWORD: &str = "Authorization: Basic dmV0cmluYTpjb3JyZWN0IGhvcnNl\r\n";
+
+#[test]
+fn staff_enrol_before_the_running_mirror_and_say_whether_it_was_right() {
+    let shop = mirror::Shop::with_products(72);
+    let web = "listen = \"127.0.0.1:0\"\npassword = \"correct horse\"\n";
+    let mut mirror = Mirror::start(&shop, &shop.config_with_web("1.mjpg?loop", web));
+    let at = address(&mut mirror);
+    mirror.wait_for_log("running");
+    let from_page = format!("{PASSWORD}x-vetrina: 1\r\n");
+    let state = || get_with(&at, "/staff/enrol.json", PASSWORD).json();
+    let send = |path: &str, body: Value| post(&at, path, &from_page, &body.to_string());
+    assert!(get_with(&at, "/staff", PASSWORD).text().contains("staff.js"));
+    assert_eq!(get_with(&at, "/staff/enrol.json", "").status, 401);
+    assert_eq!(post(&at, "/staff/enrol", PASSWORD, r#"{"products":["V143"]}"#).status, 403, "another site's form");
+    let found = get_with(&at, "/staff/products.json?q=jeans%20denim", PASSWORD).json();
+    assert!(
+        found["products"].as_array().unwrap().iter().any(|one| one["id"] == "V143" && one["worn_views"] == 0),
+        "{found}"
+    );
+    assert_eq!(send("/staff/enrol", json!({ "products": ["V9999"] })).status, 404);
+    assert_eq!(send("/staff/enrol", json!({ "products": [] })).status, 404);
+    assert_eq!(send("/staff/enrol", json!({ "product": "V143" })).status, 400);
+    assert_eq!(send("/staff/enrol", json!({ "products": ["V143", "V143"] })).status, 404);
+
+    // Nobody says yes, and it is cancelled.
+    assert_eq!(send("/staff/enrol", json!({ "products": ["V143", "V101"] })).status, 200);
+    mirror.wait_until("it asks", || state()["phase"] == "asking");
+    assert!(state()["consent"].as_str().unwrap().contains("No picture is kept"));
+    assert_eq!(send("/staff/enrol", json!({ "products": ["V101"] })).status, 409, "one at a time");
+    assert_eq!(send("/staff/cancel", json!({})).status, 200);
+    mirror.wait_until("it is cancelled", || state()["phase"] == "failed");
+    assert!(state()["words"].as_str().unwrap().contains("nothing was kept"));
+
+    // A yes.
+    assert_eq!(send("/staff/enrol", json!({ "products": ["V143", "V101"] })).status, 200);
+    mirror.wait_until("it asks", || state()["phase"] == "asking");
+    assert_eq!(send("/staff/agree", json!({})).status, 200);
+    mirror.wait_until("views are taken", || state()["phase"] == "watching");
+    mirror.wait_until("it is over", || ["done", "failed"].iter().any(|phase| state()["phase"] == *phase));
+    let done = state();
+    assert_eq!((&done["phase"], &done["number"]), (&json!("done"), &json!(1)), "{done}");
+    assert!(
+        done["garments"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|one| one["region"] == "lower" && one["good"].as_u64() > Some(1)),
+        "{done}"
+    );
+    mirror.wait_for_log("enrolment 1: ");
+    let views = |id: &str| {
+        let found = get_with(&at, &format!("/staff/products.json?q={id}"), PASSWORD).json();
+        found["products"][0]["worn_views"].as_u64().unwrap()
+    };
+    assert!(views("V143") + views("V101") >= 2);
+
+    // The answers of the catalogue with worn views; one is confirmed and kept.
+    let answers = || get_with(&at, "/staff/answers.json", PASSWORD).json()["answers"].as_array().unwrap().clone();
+    mirror
+        .wait_until("there are answers", || answers().iter().any(|one| one["id"] == "V101" && one["judged"] == false));
+    let before = views("V101");
+    let answer = answers().into_iter().find(|one| one["id"] == "V101" && one["judged"] == false).unwrap();
+    let number = answer["number"].as_u64().unwrap();
+    assert_eq!(send("/staff/judge", json!({ "number": number, "judgement": "perhaps" })).status, 400);
+    assert_eq!(send("/staff/judge", json!({ "number": number, "judgement": "other", "meant": "V9999" })).status, 404);
+    let judged = send("/staff/judge", json!({ "number": number, "judgement": "right", "keep": true }));
+    assert_eq!(judged.status, 200, "{}", judged.text());
+    assert_eq!(send("/staff/judge", json!({ "number": number, "judgement": "right" })).status, 404, "once");
+    assert_eq!(views("V101"), before + 1);
+    let weeks = ok(vetrina(&["catalogue", "corrections", "--json", "--db", &shop.path("shop.db")]).output().unwrap());
+    let weeks: Value = serde_json::from_str(&weeks).unwrap();
+    assert_eq!((&weeks[0]["region"], &weeks[0]["right"]), (&json!("upper"), &json!(1)), "{weeks}");
+
+    assert_eq!(send("/staff/undo", json!({ "number": 1 })).status, 200);
+    assert_eq!((views("V143"), views("V101")), (0, 1));
+    assert_eq!(send("/staff/undo", json!({ "number": 1 })).status, 404);
+    assert_eq!(get_with(&at, "/staff/scan.json", PASSWORD).json()["product"], Value::Null);
 }

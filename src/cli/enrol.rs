@@ -64,7 +64,7 @@ pub fn run(args: &EnrolArgs) -> Result<()> {
     let mut recognizers = frame_workers(args.backend.load(&args.model)?);
     let model = stamp(recognizers[0].manifest());
     catalogue.require_model(&model)?;
-    let targets = EnrolTarget::find(&catalogue, &ids, recognizers[0].manifest())?;
+    let targets = EnrolTarget::find(&catalogue, &ids, &recognizers[0].manifest().class_regions())?;
     agree(args.yes)?;
     let (mut source, camera, settings) = open(args)?;
     let mut said = Said::default();

@@ -2,6 +2,7 @@
 //! numbers. No picture outlives its frame.
 
 pub mod good_frame;
+pub mod scan;
 pub mod spread;
 pub mod watch;
 
@@ -62,12 +63,11 @@ pub struct EnrolTarget {
 }
 
 impl EnrolTarget {
-    /// The products of these ids, with the regions that the model sees where their texts say none.
+    /// The products of these ids. `regions`: of the model's classes, for a product whose texts say none.
     ///
     /// # Errors
     /// [`Kind::Usage`] where there is no such product, or two are worn on the same part of the body.
-    pub fn find(catalogue: &Catalogue, ids: &[String], manifest: &Manifest) -> Result<Vec<EnrolTarget>> {
-        let regions = manifest.class_regions();
+    pub fn find(catalogue: &Catalogue, ids: &[String], regions: &[Option<Region>]) -> Result<Vec<EnrolTarget>> {
         let mut targets: Vec<EnrolTarget> = Vec::new();
         for id in ids {
             let Some(detail) = catalogue.get(id)? else {
