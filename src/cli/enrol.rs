@@ -67,7 +67,7 @@ pub fn run(args: &EnrolArgs) -> Result<()> {
     let targets = EnrolTarget::find(&catalogue, &ids, &recognizers[0].manifest().class_regions())?;
     agree(args.yes)?;
     let (mut source, camera, settings) = open(args)?;
-    let mut said = Said::default();
+    let mut said = SaidProgress::default();
     let products = watch(source.as_mut(), &mut recognizers, targets, settings, |session| said.progress(session))?;
     let enrolment = catalogue.enrol(&camera, &model, &products)?;
     say(args, "kept", &enrolment)
@@ -117,9 +117,9 @@ fn is_recorded(from: &str) -> bool {
 
 /// What was said of the progress, so that a line is said once.
 #[derive(Default)]
-struct Said(String);
+struct SaidProgress(String);
 
-impl Said {
+impl SaidProgress {
     fn progress(&mut self, session: &EnrolSession) {
         let wait = session.countdown().as_secs();
         let line = if wait > 0 {
