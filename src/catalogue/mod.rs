@@ -6,12 +6,15 @@
 //! [`report`] (all or nothing), [`history`] (generations and the way back), [`settings`] (what an import was told), [`gallery`]
 //! with `shortlist` and [`kernel`] (exact search, pure arithmetic), [`index`] (a gallery loaded from a store), [`calibration`]
 //! (how well a match must be to be called likely), [`price`] and [`stock`] (what is said of a product now), [`update`] (prices
-//! and stock between two imports).
+//! and stock between two imports), [`worn`] with `worn_rows` and [`worn_file`] (what was seen of products on people),
+//! [`correction`] (what staff said of answers), [`confusion`] (products that are taken for one another).
 //!
 //! The only module that names rusqlite. It knows neither network nor camera: whoever imports brings the descriptors.
 
 pub mod calibration;
 pub mod check;
+pub mod confusion;
+pub mod correction;
 pub mod feed;
 pub mod gallery;
 pub mod history;
@@ -31,6 +34,10 @@ mod shortlist;
 pub mod stock;
 pub mod store;
 pub mod update;
+pub mod worn;
+pub mod worn_counts;
+pub mod worn_file;
+mod worn_rows;
 
 pub use calibration::Calibration;
 pub use check::CheckReport;
@@ -47,3 +54,5 @@ pub use report::{Change, ImportReport, SkippedPicture};
 pub use stock::{OutOfStock, SizeStock, Stock};
 pub use store::Catalogue;
 pub use update::{Addressed, ProductUpdate, Quantity};
+pub use worn::{Enrolment, MOST_VIEWS, WornProduct, WornView};
+pub use worn_counts::WornCounts;

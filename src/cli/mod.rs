@@ -8,6 +8,7 @@ pub mod check_config;
 pub mod demo;
 pub mod doctor;
 pub mod engine;
+pub mod enrol;
 pub mod eval;
 pub mod inspect;
 pub mod logging;
@@ -47,6 +48,7 @@ enum Command {
     Demo(demo::DemoArgs),
     Match(match_command::MatchArgs),
     Catalogue(catalogue::CatalogueArgs),
+    Enrol(enrol::EnrolArgs),
     Inspect(inspect::InspectArgs),
     Bench(bench::BenchArgs),
     Run(run::RunArgs),
@@ -99,6 +101,7 @@ fn run(command: &Command, tail: Arc<Tail>) -> Result<()> {
         Command::Demo(args) => demo::run(args),
         Command::Match(args) => match_command::run(args),
         Command::Catalogue(args) => catalogue::run(args),
+        Command::Enrol(args) => enrol::run(args),
         Command::Inspect(args) => inspect::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Run(args) => run::run(args, tail),

@@ -13,9 +13,11 @@
 //! restarts it once. [`policy`] decides when the screen is dark and how much is recognized, [`jobs`] are child processes.
 
 pub mod control;
+pub mod enrol_desk;
 pub mod jobs;
 pub mod load;
 pub mod policy;
+pub mod recent_answers;
 pub mod stages;
 pub mod status;
 pub mod supervise;
@@ -25,6 +27,8 @@ pub use status::{Report, Status};
 pub use supervise::supervisor::Live;
 
 use self::control::Control;
+use self::enrol_desk::EnrolDesk;
+use self::recent_answers::RecentAnswers;
 use crate::capture::camera::CameraSettings;
 use crate::clock::Clock;
 use crate::display::open::PanelSettings;
@@ -98,6 +102,8 @@ pub struct Links {
     pub matches: DropOldestQueue<Arc<MatchesByTrack>>,
     /// A newly loaded catalogue, to replace the one that is searched.
     pub matchers: DropOldestQueue<Matcher>,
+    pub enrol: EnrolDesk,
+    pub answers: RecentAnswers,
 }
 
 #[derive(Clone)]
@@ -132,6 +138,8 @@ impl Links {
             queries: DropOldestQueue::with_room(QUERIES),
             matches: DropOldestQueue::default(),
             matchers: DropOldestQueue::default(),
+            enrol: EnrolDesk::default(),
+            answers: RecentAnswers::default(),
         }
     }
 

@@ -10,6 +10,7 @@ mod connections;
 mod guard;
 mod import;
 mod metrics;
+mod staff;
 mod upload;
 mod view;
 mod viewers;
@@ -192,6 +193,7 @@ fn router(app: App) -> Router {
         .route("/frame.jpg", get(view::frame))
         .route("/live.mjpg", get(view::live))
         .merge(api::routes())
+        .merge(staff::routes())
         .layer(from_fn_with_state(app.clone(), guard::check))
         .with_state(app)
 }
