@@ -12,6 +12,7 @@
 //! the appliance's settings; [`web`], which serves what the live pipeline says of itself; and [`cli`], the only place that prints.
 //! ARCHITECTURE.md says why.
 
+pub mod audit;
 pub mod capture;
 pub mod catalogue;
 pub mod cli;
@@ -20,6 +21,7 @@ pub mod config;
 pub mod display;
 pub mod drop_oldest;
 pub mod evaluation;
+pub mod events;
 pub mod fault;
 pub mod frame;
 pub mod geometry;

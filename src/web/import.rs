@@ -1,12 +1,14 @@
 //! Importing a feed from the page: which feeds there are, starting an import, and its progress. [`crate::live::jobs::import`] runs it.
 
 use super::answers::json_response;
+use super::audit::ClientAddress;
 use super::{App, WebSettings, in_turn};
+use crate::audit::AuditAction;
 use crate::catalogue::parse_feed;
 use crate::fault::{Fault, Kind, Result};
 use crate::live::jobs::import::{FeedSource, ImportJob, ImportSettings};
 use axum::body::{Body, Bytes, to_bytes};
-use axum::extract::{Query, State};
+use axum::extract::{Extension, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde::Deserialize;
@@ -127,6 +129,7 @@ pub struct FeedChoice {
 
 pub async fn begin(
     State(app): State<App>,
+    Extension(client): Extension<ClientAddress>,
     Query(wanted): Query<FeedChoice>,
     headers: HeaderMap,
     body: Body,
@@ -154,7 +157,10 @@ pub async fn begin(
     };
     let (importer, feed, catalogue) = (app.importer.clone(), wanted.feed.clone(), app.catalogue());
     match in_turn(&app.reading, move || importer.begin(&feed, sent, &catalogue)).await {
-        Some(Ok(())) => json_response(StatusCode::ACCEPTED, &json!({ "begun": wanted.feed })),
+        Some(Ok(())) => {
+            app.audit.write(client, app.guard.role(&headers), AuditAction::Import, &wanted.feed);
+            json_response(StatusCode::ACCEPTED, &json!({ "begun": wanted.feed }))
+        }
         Some(Err(fault)) if fault.kind() == Kind::Busy => refused(StatusCode::CONFLICT, &fault.to_string()),
         Some(Err(fault)) => refused(StatusCode::BAD_REQUEST, &fault.to_string()),
         None => refused(StatusCode::INTERNAL_SERVER_ERROR, "the import could not be started"),
@@ -164,6 +170,7 @@ pub async fn begin(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::web::LiveView;
 
     #[test]
     fn only_feeds_of_the_folder_are_offered() {
@@ -188,7 +195,11 @@ mod tests {
         let settings = WebSettings {
             listen: ([127, 0, 0, 1], 0).into(),
             password: None,
+            staff_password: None,
             token: None,
+            live_view: LiveView::Off,
+            counts: None,
+            audit: crate::audit::AuditLog::new("none".into()),
             images: Some(folder.path().into()),
             model: "none".into(),
             max_removals: 10,
