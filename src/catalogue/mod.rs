@@ -8,7 +8,7 @@
 //! (how well a match must be to be called likely), [`price`] and [`stock`] (what is said of a product now), [`update`] (prices
 //! and stock between two imports).
 //!
-//! The only module that names rusqlite. It knows neither network nor camera: whoever imports brings the descriptors.
+//! The only module that names rusqlite, but for the counts of [`crate::events`]. It knows neither network nor camera: whoever imports brings the descriptors.
 
 pub mod calibration;
 pub mod check;

@@ -59,7 +59,7 @@ impl CountKind {
     }
 }
 
-/// Counts that are not written yet, by hour (since 1970, UTC), kind and product ("" where it has none).
+/// CountReport that are not written yet, by hour (since 1970, UTC), kind and product ("" where it has none).
 pub type PendingCounts = BTreeMap<(i64, CountKind, String), u64>;
 
 /// The hour of a time.
@@ -96,7 +96,7 @@ pub struct ProductCounts {
 
 /// What was counted.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct Counts {
+pub struct CountReport {
     /// Hours in which something happened, the oldest first.
     pub hours: Vec<HourCounts>,
     /// The most often shown first.
@@ -171,7 +171,7 @@ impl CountStore {
     }
 
     /// What was counted in the last `days` days before `now`.
-    pub fn read(&self, now: UtcTime, days: u32) -> Result<Counts> {
+    pub fn read(&self, now: UtcTime, days: u32) -> Result<CountReport> {
         let fail = |error| sql_fault(&self.path, "read", error);
         let since = hour_of(now) - 24 * i64::from(days) + 1;
         let text = "select hour, what, product, count from counts where hour >= ?1 order by hour";
@@ -203,7 +203,7 @@ impl CountStore {
         }
         let mut products: Vec<ProductCounts> = products.into_values().collect();
         products.sort_by_key(|one| std::cmp::Reverse((one.shown, one.matched)));
-        Ok(Counts { hours: hours.into_values().collect(), products })
+        Ok(CountReport { hours: hours.into_values().collect(), products })
     }
 }
 
@@ -230,7 +230,7 @@ impl ProductCounts {
     }
 }
 
-impl Counts {
+impl CountReport {
     /// The hours as a table: comma-separated, one line each, with a head.
     pub fn hours_csv(&self) -> String {
         let mut text = "hour,people,dwell_seconds,matched,refused,shown,staff_calls\n".to_owned();

@@ -162,12 +162,12 @@ impl Connected {
 /// Makes the connection and makes it again, until the program ends.
 fn keep_connected(mut connection: Connection, connections: &Connected, token: &Token, broker: &str) {
     let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
-    let mut said = false;
+    let mut said = None;
     for event in connection.iter() {
         match event {
             Ok(Event::Incoming(Incoming::ConnAck(_))) => {
                 log::info!("the MQTT broker {broker} is there");
-                (said, backoff) = (false, Backoff::new(FIRST_WAIT, LONGEST_WAIT));
+                (said, backoff) = (None, Backoff::new(FIRST_WAIT, LONGEST_WAIT));
                 connections.set(true);
             }
             Ok(_) => {}
@@ -176,10 +176,11 @@ fn keep_connected(mut connection: Connection, connections: &Connected, token: &T
                 if token.is_cancelled() {
                     return;
                 }
-                if !said {
-                    log::warn!("the MQTT broker {broker} is away and is tried again: {error}");
+                let why = error.to_string();
+                if said.as_ref() != Some(&why) {
+                    log::warn!("the MQTT broker {broker} is away and is tried again: {why}");
                 }
-                said = true;
+                said = Some(why);
                 if token.wait(backoff.wait()) {
                     return;
                 }

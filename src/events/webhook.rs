@@ -40,7 +40,7 @@ impl fmt::Debug for WebhookSettings {
 }
 
 /// How a try ended.
-enum Outcome {
+enum DeliveryOutcome {
     Taken,
     /// The receiver does not want this event: it is not sent again.
     Refused(u16),
@@ -85,20 +85,20 @@ impl<'a> WebhookSender<'a> {
         let mut failed = false;
         while UtcTime::now().second() - event.time.second() <= TOO_OLD {
             match self.attempt(event) {
-                Outcome::Taken => {
+                DeliveryOutcome::Taken => {
                     status.webhook_deliveries.count();
                     if failed {
                         log::info!("the webhook takes events again");
                     }
                     return;
                 }
-                Outcome::Refused(code) => {
+                DeliveryOutcome::Refused(code) => {
                     status.webhook_failures.count();
                     let kind = event.what.kind().name();
                     log::warn!("the webhook refuses an event {kind} with status {code}: check webhook.url and token");
                     return;
                 }
-                Outcome::Failed(why) => {
+                DeliveryOutcome::Failed(why) => {
                     status.webhook_failures.count();
                     if !failed {
                         log::warn!("the webhook cannot be reached and is tried again: {why}");
@@ -113,7 +113,7 @@ impl<'a> WebhookSender<'a> {
         log::warn!("an event is given up that the webhook did not take within an hour");
     }
 
-    fn attempt(&self, event: &ShopperEvent) -> Outcome {
+    fn attempt(&self, event: &ShopperEvent) -> DeliveryOutcome {
         let body = self.settings.template.as_ref().map(|template| template::fill(template, event));
         let is_json = self.settings.template.as_deref().is_none_or(template::is_json);
         let mut request = self.agent.post(&self.settings.url).content_type(if is_json {
@@ -126,12 +126,14 @@ impl<'a> WebhookSender<'a> {
         }
         match request.send(body.unwrap_or_else(|| event.to_json())) {
             Ok(answer) => match answer.status().as_u16() {
-                200..=299 => Outcome::Taken,
+                200..=299 => DeliveryOutcome::Taken,
                 // Busy, or about to be there again.
-                code @ (408 | 425 | 429 | 500..=599) => Outcome::Failed(format!("it answers with status {code}")),
-                code => Outcome::Refused(code),
+                code @ (408 | 425 | 429 | 500..=599) => {
+                    DeliveryOutcome::Failed(format!("it answers with status {code}"))
+                }
+                code => DeliveryOutcome::Refused(code),
             },
-            Err(error) => Outcome::Failed(error.to_string()),
+            Err(error) => DeliveryOutcome::Failed(error.to_string()),
         }
     }
 }

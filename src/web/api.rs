@@ -3,7 +3,7 @@
 
 use super::App;
 use super::answers::json_response;
-use super::audit::ClientAddress;
+use super::client::ClientAddress;
 use crate::audit::AuditAction;
 use crate::catalogue::{Addressed, Catalogue};
 use crate::fault::{Fault, Kind, Result};

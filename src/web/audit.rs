@@ -1,7 +1,7 @@
 //! The audit log over HTTP: the owner reads it, and what comes over HTTP is written into it.
 
 use super::answers::json_response;
-use super::guard::Role;
+use super::client::{ClientAddress, Role};
 use super::{App, in_turn};
 use crate::audit::{AuditAction, AuditLog, AuditNote};
 use axum::extract::State;
@@ -19,10 +19,6 @@ const MOST: usize = 500;
 const AGAIN: Duration = Duration::from_secs(600);
 /// Clients that are remembered for that.
 const MOST_CLIENTS: usize = 1000;
-
-/// The machine that a request comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ClientAddress(pub IpAddr);
 
 /// Writes what comes over HTTP into the audit log, each thing once in a while.
 pub struct WebAudit {

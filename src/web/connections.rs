@@ -1,7 +1,7 @@
 //! Connections: how many are open at a time, from where, and when a slow client is disconnected. No client can use up the file
 //! descriptors that the mirror needs for its files, camera and screen.
 
-use super::audit::ClientAddress;
+use super::client::ClientAddress;
 use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};

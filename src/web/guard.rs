@@ -1,7 +1,7 @@
 //! Who may read the page: everybody on this machine, or whoever has the password. And the headers that keep other sites' pages from
 //! reading it through a browser.
 
-use super::audit::ClientAddress;
+use super::client::{ClientAddress, Role};
 use super::{App, STAFF, USER};
 use crate::audit::AuditAction;
 use axum::extract::{Extension, Request, State};
@@ -22,28 +22,6 @@ const API: &str = "/api/";
 
 /// The answer to a wrong password comes after this.
 const WRONG_PASSWORD: Duration = Duration::from_millis(500);
-
-/// Who asks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Role {
-    /// May do everything.
-    Owner,
-    /// Sees, and does what staff does with shoppers; does not change the shop.
-    Staff,
-    /// Brings the token.
-    Program,
-}
-
-impl Role {
-    /// As the audit log has it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Role::Owner => "owner",
-            Role::Staff => "staff",
-            Role::Program => "program",
-        }
-    }
-}
 
 /// What a request must bring.
 pub struct Guard {

@@ -1,7 +1,7 @@
 //! Importing a feed from the page: which feeds there are, starting an import, and its progress. [`crate::live::jobs::import`] runs it.
 
 use super::answers::json_response;
-use super::audit::ClientAddress;
+use super::client::ClientAddress;
 use super::{App, WebSettings, in_turn};
 use crate::audit::AuditAction;
 use crate::catalogue::parse_feed;

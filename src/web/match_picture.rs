@@ -3,7 +3,7 @@
 
 use super::App;
 use super::answers::json_response;
-use super::audit::ClientAddress;
+use super::client::ClientAddress;
 use crate::audit::AuditAction;
 use crate::fault::{Kind, Result};
 use crate::pipeline::garment_answers::{PictureMatcher, decode_sent_picture};

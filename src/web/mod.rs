@@ -8,6 +8,7 @@ mod answers;
 mod api;
 mod audit;
 mod blur;
+mod client;
 mod connections;
 mod events;
 mod guard;

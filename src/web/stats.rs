@@ -3,7 +3,7 @@
 use super::answers::json_response;
 use super::{App, in_turn};
 use crate::clock::UtcTime;
-use crate::events::counts::{CountStore, Counts};
+use crate::events::counts::{CountReport, CountStore};
 use crate::fault::Result;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
@@ -62,9 +62,9 @@ pub async fn counts(State(app): State<App>, Query(asked): Query<StatsQuery>) -> 
         return json_response(StatusCode::NOT_FOUND, &json!({ "error": "nothing is counted: set stats.days" }));
     };
     let days = asked.days.clamp(1, settings.days);
-    let read = move || -> Result<Counts> {
+    let read = move || -> Result<CountReport> {
         let store = CountStore::open_existing(&settings.file)?;
-        store.map_or(Ok(Counts::default()), |store| store.read(UtcTime::now(), days))
+        store.map_or(Ok(CountReport::default()), |store| store.read(UtcTime::now(), days))
     };
     let counts = match in_turn(&app.reading, read).await {
         Some(Ok(counts)) => counts,

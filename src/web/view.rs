@@ -1,7 +1,7 @@
 //! The endpoints for people: the page, and the camera's current picture.
 
-use super::audit::ClientAddress;
 use super::blur::blurred;
+use super::client::ClientAddress;
 use super::{App, LiveView, in_turn};
 use crate::audit::AuditAction;
 use axum::body::Body;
