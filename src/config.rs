@@ -3,9 +3,11 @@
 //! Every default stands here, once: [`Config::default`] is what an empty file says. A key that is not known, a value out of its
 //! range or of the wrong kind is an error that names key and line. Paths in the file are relative to the file.
 
+mod outlets;
 mod parse;
 mod values;
 
+pub use outlets::{MqttSection, PrivacySection, StatsSection, WebhookSection};
 pub use values::{Angle, Count, PanelName, PixelChoice, ScreenMode, Secret, TimeOfDay};
 
 use crate::capture::camera::CameraSettings;
@@ -40,6 +42,10 @@ pub struct Config {
     pub web: WebSection,
     pub watchdog: WatchdogSection,
     pub heat: HeatSection,
+    pub stats: StatsSection,
+    pub webhook: WebhookSection,
+    pub mqtt: MqttSection,
+    pub privacy: PrivacySection,
 }
 
 /// What the screen says of the shop.
@@ -141,6 +147,8 @@ pub struct WebSection {
     pub listen: SocketAddr,
     /// Asked for with the user name `vetrina`; at least eight characters.
     pub password: Option<Secret>,
+    /// Asked for with the user name `staff`: to see, and to do what staff does with shoppers, but not to change the shop.
+    pub staff_password: Option<Secret>,
     /// With it programs may change prices and stock over HTTP; at least eight characters.
     pub token: Option<Secret>,
 }
@@ -231,7 +239,8 @@ impl Default for CatalogueSection {
 
 impl Default for WebSection {
     fn default() -> Self {
-        WebSection { enabled: true, listen: SocketAddr::from(([127, 0, 0, 1], 8080)), password: None, token: None }
+        let listen = SocketAddr::from(([127, 0, 0, 1], 8080));
+        WebSection { enabled: true, listen, password: None, staff_password: None, token: None }
     }
 }
 
@@ -278,6 +287,7 @@ impl Config {
         for path in paths {
             *path = folder.join(&*path);
         }
+        self.anchor_outlets(folder);
     }
 
     /// What the camera is asked for.
@@ -290,6 +300,7 @@ impl Config {
             format: camera.format.pixel_format(),
             turn: camera.rotate.turn(),
             mirrored: camera.mirrored,
+            mask: self.privacy.mask.clone(),
         }
     }
 
@@ -328,7 +339,11 @@ impl Config {
         self.web.enabled.then_some(WebSettings {
             listen: self.web.listen,
             password,
+            staff_password: reveal(&self.web.staff_password),
             token,
+            live_view: self.live_view(),
+            counts: self.counts(),
+            audit: self.audit_log(),
             images,
             model: model.into(),
             max_removals: self.catalogue.max_removals.0,

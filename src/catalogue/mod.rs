@@ -9,7 +9,7 @@
 //! and stock between two imports), [`worn`] with `worn_rows` and [`worn_file`] (what was seen of products on people),
 //! [`correction`] (what staff said of answers), [`confusion`] (products that are taken for one another).
 //!
-//! The only module that names rusqlite. It knows neither network nor camera: whoever imports brings the descriptors.
+//! The only module that names rusqlite, but for the counts of [`crate::events`]. It knows neither network nor camera: whoever imports brings the descriptors.
 
 pub mod calibration;
 pub mod check;

@@ -1,5 +1,6 @@
 //! The command line: one file per command; the only place that prints to stdout.
 
+pub mod audit;
 pub mod backend;
 pub mod bench;
 pub mod cameras;
@@ -15,9 +16,11 @@ pub mod logging;
 pub mod manual;
 pub mod match_command;
 pub mod places;
+pub mod privacy;
 pub mod progress;
 pub mod record;
 pub mod run;
+pub mod stats;
 pub mod table;
 
 use crate::fault::Result;
@@ -58,6 +61,9 @@ enum Command {
     CheckConfig(check_config::CheckConfigArgs),
     Eval(eval::EvalArgs),
     Engine(engine::EngineCommandArgs),
+    Stats(stats::StatsArgs),
+    Audit(audit::AuditArgs),
+    Privacy(privacy::PrivacyArgs),
     Manual(manual::ManualArgs),
 }
 
@@ -111,6 +117,9 @@ fn run(command: &Command, tail: Arc<Tail>) -> Result<()> {
         Command::CheckConfig(args) => check_config::run(args),
         Command::Eval(args) => eval::run(args),
         Command::Engine(args) => engine::run(args),
+        Command::Stats(args) => stats::run(args),
+        Command::Audit(args) => audit::run(args),
+        Command::Privacy(args) => privacy::run(args),
         Command::Manual(args) => manual::run(args),
     }
 }

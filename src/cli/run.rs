@@ -3,6 +3,7 @@
 use super::places;
 use crate::clock;
 use crate::config::{Config, DEFAULT_PATH};
+use crate::events::{EventSettings, EventSinks};
 use crate::fault::Result;
 use crate::live::{Live, LiveSettings};
 use crate::shutdown::Signals;
@@ -29,21 +30,24 @@ pub fn run(args: &RunArgs, tail: Arc<Tail>) -> Result<()> {
     let settings = live_settings(&config)?;
     let web = config.web(&settings.model);
     let mut signals = Signals::take_over()?;
-    let (path, started) = (args.config.clone(), web.clone());
-    let reread = move || reread(&path, started.as_ref());
+    let events = config.events();
+    let (path, started) = (args.config.clone(), (web.clone(), events.clone()));
+    let reread = move || reread(&path, &started);
     let live = Live::start(settings, Arc::new(reread))?;
-    // Ends with this function, after the stages.
+    // These end with this function, after the stages.
+    let _sinks = EventSinks::start(&events, &live.links())?;
     let _server = web.map(|settings| Server::start(&settings, live.links(), tail)).transpose()?;
     live.run(|patience| signals.wait(patience))
 }
 
-/// The configuration as it is now; the page goes on as it `started`.
-fn reread(path: &Path, started: Option<&WebSettings>) -> Result<LiveSettings> {
+/// The configuration as it is now; the page and what reads the events go on as they `started`.
+fn reread(path: &Path, started: &(Option<WebSettings>, EventSettings)) -> Result<LiveSettings> {
     let config = Config::load(path)?;
     let settings = live_settings(&config)?;
-    if config.web(&settings.model).as_ref() != started {
+    if (config.web(&settings.model), config.events()) != *started {
         log::warn!(
-            "what has changed under [web] or in catalogue.images takes effect when the program is started again"
+            "what has changed under [web], [stats], [webhook], [mqtt], [privacy] or in catalogue.images takes effect \
+             when the program is started again"
         );
     }
     Ok(settings)

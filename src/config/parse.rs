@@ -43,7 +43,7 @@ impl Config {
             let why = format!("{} can be reached from other machines: set web.password too", self.web.listen);
             return Some(("web.listen", why));
         }
-        None
+        self.wrong_outlets()
     }
 }
 

@@ -78,6 +78,11 @@ pub struct Status {
     /// Steps by which less was recognized, by what made them.
     pub throttled_by_heat: Counter,
     pub throttled_by_power: Counter,
+    /// Events that the webhook's receiver took, and tries that failed.
+    pub webhook_deliveries: Counter,
+    pub webhook_failures: Counter,
+    /// Messages that were handed to the MQTT broker.
+    pub mqtt_messages: Counter,
     pub products: Gauge,
     /// Frames that are being recognized.
     pub in_work: Gauge,
@@ -172,6 +177,11 @@ impl super::Links {
             ("screens_presented", status.presented.get()),
             ("stage_restarts", status.restarts.get()),
             ("reloads", status.reloads.get()),
+            ("events", self.events.published()),
+            ("events_lost", self.events.lost()),
+            ("webhook_deliveries", status.webhook_deliveries.get()),
+            ("webhook_failures", status.webhook_failures.get()),
+            ("mqtt_messages", status.mqtt_messages.get()),
             ("throttled_by_heat", status.throttled_by_heat.get()),
             ("throttled_by_power", status.throttled_by_power.get()),
         ];
