@@ -3,6 +3,7 @@
 pub mod backend;
 pub mod bench;
 pub mod cameras;
+pub mod captions;
 pub mod catalogue;
 pub mod check_config;
 pub mod demo;

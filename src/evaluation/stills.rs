@@ -10,7 +10,7 @@ use crate::catalogue::Product;
 use crate::fault::{Fault, Kind, Result};
 use crate::network::Manifest;
 use crate::seam::{EmbeddingHead, Region};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The shop's photos as two galleries.
 #[derive(Clone, Debug)]
@@ -89,13 +89,8 @@ pub fn run<'q>(
     recognizer: &mut CachedRecognizer,
     mut observe: impl FnMut(RunEvent),
 ) -> Result<StillsResults<'q>> {
+    require_photos(queries, photos)?;
     let gallery = recognize_photos(photos, recognizer, &mut observe)?;
-    for query in queries {
-        if !gallery.garments.contains_key(&query.garment) {
-            let text = format!("the query {} is the garment {}, which the gallery lacks", query.id, query.garment);
-            return Err(Fault::new(Kind::Input, text).cure("add a photo of it to the gallery"));
-        }
-    }
     let (mut results, mut left_out) = (Vec::new(), Vec::new());
     for query in queries {
         match recognizer.still(query) {
@@ -113,6 +108,18 @@ pub fn run<'q>(
         return Err(Fault::new(Kind::Unavailable, "no query could be evaluated").cure("install ffmpeg"));
     }
     Ok(StillsResults { gallery, queries: results, left_out })
+}
+
+/// Every query's garment has a photo: said before any picture is computed, which takes minutes.
+fn require_photos(queries: &[QueryRow], photos: &[GalleryRow]) -> Result<()> {
+    let known: BTreeSet<&str> = photos.iter().map(|photo| photo.garment.as_str()).collect();
+    match queries.iter().find(|query| !known.contains(query.garment.as_str())) {
+        None => Ok(()),
+        Some(query) => {
+            let text = format!("the query {} is the garment {}, which the gallery lacks", query.id, query.garment);
+            Err(Fault::new(Kind::Input, text).cure("add a photo of it to the gallery"))
+        }
+    }
 }
 
 fn recognize_photos(

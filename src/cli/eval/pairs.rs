@@ -69,10 +69,11 @@ fn errors(results: &StillsResults, photos: &BTreeMap<&str, &Path>, manifest: &Ma
     let mut rows = Vec::new();
     for result in wrong {
         let query = result.query;
-        let class = class_label(&manifest.classes, result.detections.given.class);
-        let found = result.detections.found.as_ref().map_or("not found".into(), |found| format!("{:.2}", found.score));
+        // The picture is what the given box holds, and so is what stands below it.
+        let given = &result.detections.given;
+        let words = format!("{} {:.2}", class_label(&manifest.classes, given.class), given.score);
         let mut cells = vec![
-            Cell { picture: cut(&still(query)?, query.bounds), words: format!("{found}: {class}"), right: false },
+            Cell { picture: cut(&still(query)?, query.bounds), words, right: false },
             Cell {
                 picture: photo(&query.garment)?,
                 words: format!("{}: {}", rank(result), query.garment),
