@@ -7,6 +7,7 @@ the heads alone. A look is drawn by a generator of its own (seed, kind, number),
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -221,7 +222,7 @@ def keep(folder: Path, count: int, draw, model: Path, report) -> None:
     features.flush()
 
 
-def check_spec(folder: Path, spec: Spec, count: int) -> None:
+def check_spec(folder: Path, spec: Any, count: int) -> None:
     """Refuses a folder that was begun with other numbers."""
     note, mine = folder / "spec.json", {"spec": asdict(spec), "looks": count}
     if note.exists() and json.loads(note.read_text()) != mine:

@@ -7,14 +7,14 @@ beside the whole of it: so it unlearns what it took for garments. A photo with a
 
 import csv
 import json
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
 
+from ..folder.manifest import read_manifest
 from ..folder.runtime import Folder
 from ..model import preprocess
 from ..model.config import CLASSES, COMPACT, region
@@ -144,13 +144,21 @@ def joined(seen: list[Guess], numbers: Tagged) -> list[Guess]:
     return [Guess(box, min(upper.score, lower.score), CLASSES.index("vest_dress") + 1)]
 
 
-def labelled(worn: Worn, model: Path, numbers: Tagged) -> Iterator[tuple[str, list[Row]]]:
-    """The photos that something can be learned from."""
-    folder = Folder(model)
-    for photo, tags in photos(worn).items():
-        rows = garments(tags, guesses(folder, worn.read(photo)), numbers)
-        if rows is not None:
-            yield photo, rows
+def label(path: Path, worn: Worn, model: Path, numbers: Tagged) -> dict[str, list[Row]]:
+    """The photos that something can be learned from. One line a photo in `path`, so that an unfinished run goes on."""
+    told = {"model": read_manifest(model)["graphs"]["box_head"]["sha256"], "sure": numbers.sure, "seen": numbers.seen}
+    lines = path.read_text().splitlines() if path.exists() else []
+    if lines and json.loads(lines[0]) != told:
+        raise ValueError(f"{path}: begun with another model or other numbers; remove it")
+    folder, done = Folder(model), len(lines)
+    with path.open("a") as out:
+        if not lines:
+            out.write(json.dumps(told) + "\n")
+        for photo, tags in list(photos(worn).items())[max(0, done - 1) :]:
+            out.write(json.dumps([photo, garments(tags, guesses(folder, worn.read(photo)), numbers)]) + "\n")
+            out.flush()
+    found = [json.loads(line) for line in path.read_text().splitlines()[1:]]
+    return {photo: [(tuple(box), tuple(classes)) for box, classes in rows] for photo, rows in found if rows is not None}
 
 
 def look(picture: np.ndarray, rows: list[Row], rng: np.random.Generator):
@@ -182,15 +190,8 @@ def look(picture: np.ndarray, rows: list[Row], rng: np.random.Generator):
 def build(folder: Path, worn: Worn, numbers: Tagged, model: Path, report=print) -> None:
     """Fills `folder` with features.npy and looks.jsonl as `looks.build_detector` does; goes on where an unfinished one stood."""
     folder.mkdir(parents=True, exist_ok=True)
-    note = folder / "garments.json"
-    if not note.exists():
-        found = dict(labelled(worn, model, numbers))
-        note.with_suffix(".tmp").write_text(json.dumps({"numbers": asdict(numbers), "photos": found}))
-        note.with_suffix(".tmp").replace(note)
-    told = json.loads(note.read_text())
-    if told["numbers"] != asdict(numbers):
-        raise ValueError(f"{folder}: begun with other numbers; remove it or name another folder")
-    found = {photo: [(tuple(box), tuple(classes)) for box, classes in rows] for photo, rows in told["photos"].items()}
+    found = label(folder / "garments.jsonl", worn, model, numbers)
+    looks.check_spec(folder, numbers, len(found) * numbers.views)
     report(f"{len(found)} photos with tags, {sum(bool(classes) for rows in found.values() for _, classes in rows)} garments")
     jobs = [(photo, view) for view in range(numbers.views) for photo in found]
 
