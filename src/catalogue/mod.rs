@@ -5,7 +5,7 @@
 //! a product's texts say that it covers), [`images`] (a feed's link to a file), [`import`] with `rows` and
 //! [`report`] (all or nothing), [`history`] (generations and the way back), [`settings`] (what an import was told), [`gallery`]
 //! with `shortlist` and [`kernel`] (exact search, pure arithmetic), [`index`] (a gallery loaded from a store), [`calibration`]
-//! (how well a match must be to be called likely), [`price`] and [`stock`] (what is said of a product now), [`update`] (prices
+//! (how clearly a product must stand out to be called likely) with `kept_calibration`, [`price`] and [`stock`] (what is said of a product now), [`update`] (prices
 //! and stock between two imports).
 //!
 //! The only module that names rusqlite. It knows neither network nor camera: whoever imports brings the descriptors.
@@ -19,6 +19,7 @@ pub mod images;
 pub mod import;
 pub mod index;
 mod index_rows;
+mod kept_calibration;
 pub mod kernel;
 pub mod price;
 pub mod product;
@@ -32,7 +33,7 @@ pub mod stock;
 pub mod store;
 pub mod update;
 
-pub use calibration::Calibration;
+pub use calibration::{Calibration, margin};
 pub use check::CheckReport;
 pub use feed::{ColumnMap, Feed, parse as parse_feed};
 pub use gallery::{Gallery, Hit};

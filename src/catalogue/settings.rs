@@ -11,14 +11,15 @@ pub(super) const COLUMN_MAP: &str = "column_map";
 impl Catalogue {
     /// The column map of the last import that was given one.
     pub fn column_map(&self) -> Result<ColumnMap> {
-        let query = "select value from setting where name = ?";
-        let text: Option<String> = self
-            .connection
-            .query_row(query, [COLUMN_MAP], |row| row.get(0))
-            .optional()
-            .map_err(|error| self.fault("read", error))?;
+        let text = read_setting(self, COLUMN_MAP)?;
         ColumnMap::parse(&text.unwrap_or_default()).map(ColumnMap::kept)
     }
+}
+
+pub(super) fn read_setting(catalogue: &Catalogue, name: &str) -> Result<Option<String>> {
+    let query = "select value from setting where name = ?";
+    let read = catalogue.connection.query_row(query, [name], |row| row.get(0)).optional();
+    read.map_err(|error| catalogue.fault("read", error))
 }
 
 /// Keeps a setting; an empty one is forgotten.
