@@ -72,8 +72,8 @@ impl Calibration {
         &self.strangers
     }
 
-    /// From kept margins, in any order.
-    pub(super) fn from_margins(strangers: [Vec<f32>; Region::ALL.len()]) -> Self {
+    /// From margins of strangers by region, in any order.
+    pub fn from_margins(strangers: [Vec<f32>; Region::ALL.len()]) -> Self {
         Calibration { strangers, all: Vec::new() }.sorted()
     }
 
