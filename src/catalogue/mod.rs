@@ -5,7 +5,7 @@
 //! a product's texts say that it covers), [`images`] (a feed's link to a file), [`import`] with `rows` and
 //! [`report`] (all or nothing), [`history`] (generations and the way back), [`settings`] (what an import was told), [`gallery`]
 //! with `shortlist` and [`kernel`] (exact search, pure arithmetic), [`index`] (a gallery loaded from a store), [`calibration`]
-//! (how well a match must be to be called likely), [`price`] and [`stock`] (what is said of a product now), [`update`] (prices
+//! (how clearly a product must stand out to be called likely) with `kept_calibration`, [`price`] and [`stock`] (what is said of a product now), [`update`] (prices
 //! and stock between two imports), [`worn`] with `worn_rows` and [`worn_file`] (what was seen of products on people),
 //! [`correction`] (what staff said of answers), [`confusion`] (products that are taken for one another).
 //!
@@ -22,6 +22,7 @@ pub mod images;
 pub mod import;
 pub mod index;
 mod index_rows;
+mod kept_calibration;
 pub mod kernel;
 pub mod price;
 pub mod product;
@@ -39,7 +40,7 @@ pub mod worn_counts;
 pub mod worn_file;
 mod worn_rows;
 
-pub use calibration::Calibration;
+pub use calibration::{Calibration, margin};
 pub use check::CheckReport;
 pub use feed::{ColumnMap, Feed, parse as parse_feed};
 pub use gallery::{Gallery, Hit};

@@ -4,6 +4,7 @@ pub mod audit;
 pub mod backend;
 pub mod bench;
 pub mod cameras;
+pub mod captions;
 pub mod catalogue;
 pub mod check_config;
 pub mod demo;

@@ -149,6 +149,11 @@ impl Recognizer {
         self.embed(&passes, &chosen, times)
     }
 
+    /// All that is found in a picture, best score first, without embeddings.
+    pub fn find_garments(&mut self, picture: &Picture, times: &mut StageTimes) -> Result<Vec<Candidate>> {
+        Ok(candidates(&self.run_passes(picture, times)?))
+    }
+
     /// The product of a shop's picture: the garment with the largest box (docs/seam.md §9), of those that are of `region`
     /// where that is known and there are any, and that are nearly as sure as the surest of them: what the network hardly
     /// believes in, shorts with all of the legs, does not count for its size.
