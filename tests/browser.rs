@@ -267,6 +267,7 @@ fn the_staff_see_the_mirror_search_and_import() {
         mirror.wait_until("the preview is there", || browser.text("importing").contains("would make 5 products"));
         let preview = browser.text("importing");
         assert!(preview.contains("1 added, 4 updated, 0 unchanged, 0 removed"), "{preview}");
+        assert!(browser.offers("apply") && !browser.offers("allow"), "it removes nothing");
         assert!(preview.contains("new: V105") && preview.contains("changed: V101"), "{preview}");
         assert_eq!(browser.script("document.documentElement.scrollWidth"), 390, "it sticks out at the side");
         browser.script("document.getElementById('import').scrollIntoView()");

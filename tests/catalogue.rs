@@ -10,7 +10,9 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
-use vetrina::catalogue::{Addressed, Catalogue, ColumnMap, Feed, ImportOptions, Index, ShopPicture, feed, images};
+use vetrina::catalogue::{
+    Addressed, Catalogue, ColumnMap, Currency, Feed, ImportOptions, Index, ShopPicture, feed, images,
+};
 use vetrina::fault::{Kind, Result};
 use vetrina::seam::{EmbeddingHead, Region};
 
@@ -529,6 +531,38 @@ fn an_import_runs_on_several_threads() {
     let fault = import_with(&request, &stamp("one"), |_| Ok(vec![embed; 2]), |_| ()).unwrap_err();
     assert_eq!(fault.kind(), Kind::Internal);
     assert_eq!(Catalogue::open(&request.catalogue).unwrap().list().unwrap().len(), 3);
+}
+
+#[test]
+fn a_currency_is_given_once_and_counts_for_updates_too() {
+    use vetrina::pipeline::import::{ImportRequest, import_with};
+    let shop = Shop::new();
+    let path = shop.folder.path().join("feed.csv");
+    fs::write(&path, "id,title,image_link,price,sale_price\n1,Scarf,a.jpg,29.90,19.9000\n2,Glove,b.jpg,5 GBP,\n")
+        .unwrap();
+    let import = |currency: Option<&str>| {
+        let currency = currency.map(|code| Currency::parse(code).unwrap());
+        let request = ImportRequest {
+            feed: path.clone(),
+            images: shop.images(),
+            catalogue: shop.db(),
+            options: ImportOptions { currency, ..ImportOptions::default() },
+            dry_run: false,
+        };
+        import_with(&request, &stamp("one"), |_| Ok(vec![embed]), |_| ()).unwrap()
+    };
+    let product = |id: &str| shop.open().get(id).unwrap().unwrap().product;
+    import(Some("EUR"));
+    let scarf = product("1");
+    assert_eq!((scarf.price.as_deref(), scarf.sale_price.as_deref()), (Some("29.90 EUR"), Some("19.90 EUR")));
+    assert_eq!(product("2").price.as_deref(), Some("5 GBP"));
+    assert_eq!(import(None).unchanged, 2, "it was kept");
+    let update = serde_json::from_str(r#"{"price": "24.90"}"#).unwrap();
+    shop.open().update(&[Addressed { id: "1".into(), update }]).unwrap();
+    assert_eq!(product("1").price.as_deref(), Some("24.90 EUR"));
+    import(Some(""));
+    assert_eq!(product("1").price.as_deref(), Some("29.90"));
+    assert_eq!(import(None).unchanged, 2, "it was forgotten");
 }
 
 #[test]

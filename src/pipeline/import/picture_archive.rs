@@ -232,4 +232,24 @@ mod tests {
         fs::write(&whole, &bytes[..bytes.len() / 2]).unwrap();
         assert_eq!(unpack(&whole, &out, limits).unwrap_err().kind(), Kind::Input);
     }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(200))]
+        #[test]
+        fn a_damaged_archive_neither_panics_nor_writes_elsewhere(
+            changes in proptest::collection::vec((0usize..600, proptest::prelude::any::<u8>()), 1..6),
+        ) {
+            let folder = tempfile::tempdir().unwrap();
+            let path = archive(folder.path(), &[("p/a.jpg", b"one"), ("../b.jpg", b"two"), ("c.png", &[7; 300])]);
+            let mut bytes = fs::read(&path).unwrap();
+            for (at, value) in changes {
+                let length = bytes.len();
+                bytes[at % length] = value;
+            }
+            fs::write(&path, bytes).unwrap();
+            let _ = unpack(&path, &folder.path().join("out"), ArchiveLimits { free: 0, ..ArchiveLimits::default() });
+            let names = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
+            proptest::prop_assert!(names.into_iter().all(|name| name == "a.zip" || name == "out"));
+        }
+    }
 }
