@@ -144,6 +144,7 @@ fn by_default_no_other_machine_is_called() {
     let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", traced.id())).unwrap();
     assert!(Command::new("kill").arg(children.trim()).status().unwrap().success());
     traced.wait().unwrap();
+    assert!(!vetrina(&shop, &["stats", "--format", "json"]).contains("\"hours\": []"), "nobody came");
     let text = fs::read_to_string(&trace).unwrap();
     let internet: Vec<&str> = text.lines().filter(|line| line.contains("AF_INET")).collect();
     let binds = |line: &&&str| line.contains("bind(") && line.contains("127.0.0.1");

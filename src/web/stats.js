@@ -129,7 +129,7 @@ async function refresh() {
   }
   try {
     const audit = await getJson("audit.json");
-    byId("audited").textContent = audit.broken.length === 0 ? `${audit.entries.length} lines, unchanged`
+    byId("audited").textContent = audit.broken.length === 0 ? `unchanged; lines shown: ${audit.entries.length}`
       : `changed or damaged at line ${audit.broken.join(", ")}`;
     byId("audit").tBodies[0].replaceChildren(...audit.entries.map((one) =>
       row(new Date(one.time).toLocaleString(), one.who, one.from, one.words, one.detail)));
