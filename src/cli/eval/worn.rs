@@ -73,6 +73,13 @@ fn text(asked: &WornRun, results: &WornResults, model: &str) -> String {
             table.row(cells);
         }
     }
+    text += &table.render();
+    text += "\n\nwhat is added chosen by one half of the queries, measured with the other, 8 worn views each\n";
+    let mut table = Table::new(&[">added", ">half of the products: top-1", ">top-5", ">all products: top-1", ">top-5"]);
+    for one in &results.held_out {
+        let figures = [one.half.top(1), one.half.top(5), one.all.top(1), one.all.top(5)];
+        table.row(std::iter::once(format!("{:+.1}", one.offset)).chain(figures.iter().map(report::share)));
+    }
     text + &table.render()
 }
 
@@ -91,5 +98,8 @@ fn as_json(asked: &WornRun, results: &WornResults, descriptor_hash: &str) -> Val
         "kind": "worn", "descriptor_hash": descriptor_hash, "seed": asked.seed, "noise": asked.noise.name(),
         "products": results.products, "queries": results.queries, "left_out": results.left_out,
         "figures": figures.collect::<Vec<_>>(),
+        "held_out": results.held_out.iter().map(|one| json!({
+            "offset": one.offset, "half": report::tally_json(&one.half), "all": report::tally_json(&one.all),
+        })).collect::<Vec<_>>(),
     })
 }

@@ -4,13 +4,18 @@
 use super::good_frame::GoodFrame;
 use crate::seam::ScoreHead;
 
-/// Beside the sharpest frame of a garment one that is less sharp than this is blurred: somebody moved. Share.
+/// A frame that is less sharp than this beside the garment's sharper ones is blurred: somebody moved. Share.
 const SHARP: f32 = 0.5;
+/// What the others are held against: the frame that is sharper than three of four. One frame in which something else passes through the
+/// box may be far sharper than all others.
+const SHARPER_THAN: f32 = 0.75;
 
-/// The frames that are sharp beside the sharpest, each with its sharpness beside it, 0 to 1.
+/// The frames that are sharp beside the sharper ones, each with its sharpness beside these, 0 to 1.
 pub fn sharp(frames: &[GoodFrame]) -> Vec<(&GoodFrame, f32)> {
-    let best = frames.iter().map(|frame| frame.sharpness).fold(0.0, f32::max);
-    let beside = |frame: &GoodFrame| if best > 0.0 { frame.sharpness / best } else { 1.0 };
+    let mut all: Vec<f32> = frames.iter().map(|frame| frame.sharpness).collect();
+    all.sort_by(f32::total_cmp);
+    let sharper = all.get(((all.len().saturating_sub(1)) as f32 * SHARPER_THAN) as usize).copied().unwrap_or(0.0);
+    let beside = |frame: &GoodFrame| if sharper > 0.0 { (frame.sharpness / sharper).min(1.0) } else { 1.0 };
     frames.iter().map(|frame| (frame, beside(frame))).filter(|(_, share)| *share >= SHARP).collect()
 }
 
@@ -71,6 +76,14 @@ mod tests {
         ];
         let sharp = sharp(&frames);
         assert_eq!(sharp.len(), 4, "the last is blurred");
+        let passed = [
+            frame(0.0, 0.7, 3.0),
+            frame(0.0, 0.7, 4.0),
+            frame(0.0, 0.7, 90.0),
+            frame(0.0, 0.7, 3.5),
+            frame(0.0, 0.7, 3.6),
+        ];
+        assert_eq!(super::sharp(&passed).len(), 5, "one frame in which somebody passes by spoils no other");
         assert_eq!(spread(&sharp, 3, &head()), [1, 3, 2]);
         assert_eq!(spread(&sharp, 2, &head()), [1, 3], "fewer are the first of more");
         assert_eq!(spread(&sharp, 9, &head()).len(), 4);
