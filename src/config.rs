@@ -9,6 +9,7 @@ mod values;
 pub use values::{Angle, Count, PanelName, PixelChoice, ScreenMode, Secret, TimeOfDay};
 
 use crate::capture::camera::CameraSettings;
+use crate::catalogue::ModelStamp;
 use crate::display::kms::KmsSettings;
 use crate::display::open::{PanelKind, PanelSettings};
 use crate::fault::{Fault, Kind, Result};
@@ -19,6 +20,7 @@ use crate::live::policy::throttle::HeatSettings;
 use crate::network::backend::ENGINES;
 use crate::network::{Backend, EngineSettings, Precision};
 use crate::pipeline::settings::{OutOfStock, PipelineSettings, PriceLocale};
+use crate::sync::SyncSettings;
 use crate::web::WebSettings;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -40,6 +42,7 @@ pub struct Config {
     pub web: WebSection,
     pub watchdog: WatchdogSection,
     pub heat: HeatSection,
+    pub sync: SyncSection,
 }
 
 /// What the screen says of the shop.
@@ -163,6 +166,18 @@ pub struct HeatSection {
     pub sysfs: PathBuf,
 }
 
+/// The hub that the catalogue comes from.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SyncSection {
+    /// The shop's folder of releases, `"https://hub.example/releases/berlin"`; `None`: the catalogue is imported here.
+    pub source: Option<String>,
+    /// The hub's public key, by which its releases are signed.
+    pub key: Option<String>,
+    /// The mean time between two polls.
+    pub poll_seconds: Count<1, 86400>,
+}
+
 impl Default for ShopSection {
     fn default() -> Self {
         ShopSection { name: PipelineSettings::default().shop_name, locale: None }
@@ -244,6 +259,12 @@ impl Default for WatchdogSection {
 impl Default for HeatSection {
     fn default() -> Self {
         HeatSection { limit: None, sysfs: "/sys".into() }
+    }
+}
+
+impl Default for SyncSection {
+    fn default() -> Self {
+        SyncSection { source: None, key: None, poll_seconds: Count(30) }
     }
 }
 
@@ -333,6 +354,13 @@ impl Config {
             model: model.into(),
             max_removals: self.catalogue.max_removals.0,
         })
+    }
+
+    /// The releases that are followed; `None` where the catalogue is imported here. `model` is the one in use.
+    pub fn sync(&self, model: ModelStamp) -> Option<SyncSettings> {
+        let (source, key) = self.sync.source.clone().zip(self.sync.key.clone())?;
+        let poll = Duration::from_secs(self.sync.poll_seconds.0.into());
+        Some(SyncSettings { source, key, poll, catalogue: self.catalogue.file.clone(), model })
     }
 
     /// What the network is to run on.

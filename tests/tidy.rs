@@ -10,7 +10,7 @@ const FOUNDATION: [&str; 10] =
     ["clock", "fault", "frame", "geometry", "drop_oldest", "machine", "metrics", "shutdown", "tail", "tensor"];
 
 /// Which modules of ours each module may name, beyond itself and the foundation.
-const MAY_USE: [(&str, &[&str]); 11] = [
+const MAY_USE: [(&str, &[&str]); 13] = [
     ("capture", &[]),
     ("network", &["seam"]),
     ("seam", &[]),
@@ -18,14 +18,32 @@ const MAY_USE: [(&str, &[&str]); 11] = [
     ("display", &[]),
     ("evaluation", &["capture", "network", "seam", "catalogue", "pipeline"]),
     ("pipeline", &["capture", "network", "seam", "catalogue", "display"]),
-    ("live", &["capture", "network", "seam", "catalogue", "display", "pipeline"]),
-    ("web", &["catalogue", "pipeline", "live"]),
-    ("config", &["capture", "network", "display", "pipeline", "live", "web"]),
-    ("cli", &["capture", "network", "seam", "catalogue", "display", "evaluation", "pipeline", "live", "config", "web"]),
+    ("sync", &["catalogue"]),
+    ("hub", &["network", "seam", "catalogue", "pipeline", "sync"]),
+    ("live", &["capture", "network", "seam", "catalogue", "display", "pipeline", "sync"]),
+    ("web", &["catalogue", "pipeline", "live", "sync"]),
+    ("config", &["capture", "network", "catalogue", "display", "pipeline", "live", "web", "sync"]),
+    (
+        "cli",
+        &[
+            "capture",
+            "network",
+            "seam",
+            "catalogue",
+            "display",
+            "evaluation",
+            "pipeline",
+            "live",
+            "config",
+            "web",
+            "sync",
+            "hub",
+        ],
+    ),
 ];
 
 /// What only some files may name: the words, and the beginnings of the paths that may.
-const ONLY_IN: [(&str, &[&str]); 19] = [
+const ONLY_IN: [(&str, &[&str]); 22] = [
     ("rusqlite", &["src/catalogue/"]),
     ("tract_onnx", &["src/network/"]),
     ("libloading", &[UNSAFE_FILE.0]),
@@ -35,12 +53,15 @@ const ONLY_IN: [(&str, &[&str]); 19] = [
     ("println!", &["src/cli/"]),
     ("drm::", &["src/display/kms.rs"]),
     ("minifb", &["src/display/window.rs"]),
-    ("thread::", &["src/pipeline/", "src/live/", "src/web/", "src/catalogue/gallery.rs"]),
+    ("thread::", &["src/pipeline/", "src/live/", "src/web/", "src/catalogue/gallery.rs", "src/hub/", "src/cli/run.rs"]),
     // The configuration names an address; it opens nothing.
-    ("std::net", &["src/web/", "src/config.rs"]),
+    ("std::net", &["src/web/", "src/config.rs", "src/hub/", "src/cli/hub.rs"]),
     ("signal_hook", &["src/shutdown.rs"]),
-    ("tokio::", &["src/web/"]),
-    ("axum::", &["src/web/"]),
+    ("tokio::", &["src/web/", "src/hub/"]),
+    ("tokio_postgres", &["src/hub/"]),
+    ("axum::", &["src/web/", "src/hub/serve"]),
+    ("ureq", &["src/sync/"]),
+    ("minisign", &["src/sync/manifest.rs", "src/sync/follower.rs", "src/hub/sign.rs"]),
     ("hyper", &["src/web/connections.rs"]),
     ("tokio_io_timeout", &["src/web/connections.rs"]),
     ("futures_util", &["src/web/"]),

@@ -6,7 +6,7 @@
 //! [`report`] (all or nothing), [`history`] (generations and the way back), [`settings`] (what an import was told), [`gallery`]
 //! with `shortlist` and [`kernel`] (exact search, pure arithmetic), [`index`] (a gallery loaded from a store), [`calibration`]
 //! (how well a match must be to be called likely), [`price`] and [`stock`] (what is said of a product now), [`update`] (prices
-//! and stock between two imports).
+//! and stock between two imports), [`release`] (a hub's catalogue for this shop, whole or what has changed).
 //!
 //! The only module that names rusqlite. It knows neither network nor camera: whoever imports brings the descriptors.
 
@@ -24,6 +24,7 @@ pub mod price;
 pub mod product;
 pub mod records;
 pub mod region;
+pub mod release;
 pub mod report;
 mod rows;
 pub mod settings;
@@ -43,6 +44,9 @@ pub use index::Index;
 pub use index_rows::{Grouping, Variant};
 pub use price::PriceLocale;
 pub use product::{ContentId, ModelStamp, PictureDetail, Product, ProductDetail, ProductSummary, ShopPicture};
+pub use release::ReleaseMark;
+pub use release::apply::ReleaseFile;
+pub use release::write::{ReleasePicture, ReleaseProduct, write_difference, write_snapshot};
 pub use report::{Change, ImportReport, SkippedPicture};
 pub use stock::{OutOfStock, SizeStock, Stock};
 pub use store::Catalogue;

@@ -9,6 +9,7 @@ pub mod demo;
 pub mod doctor;
 pub mod engine;
 pub mod eval;
+pub mod hub;
 pub mod inspect;
 pub mod logging;
 pub mod manual;
@@ -17,6 +18,7 @@ pub mod places;
 pub mod progress;
 pub mod record;
 pub mod run;
+pub mod sync;
 pub mod table;
 
 use crate::fault::Result;
@@ -56,6 +58,8 @@ enum Command {
     CheckConfig(check_config::CheckConfigArgs),
     Eval(eval::EvalArgs),
     Engine(engine::EngineCommandArgs),
+    Sync(sync::SyncArgs),
+    Hub(hub::HubArgs),
     Manual(manual::ManualArgs),
 }
 
@@ -108,6 +112,8 @@ fn run(command: &Command, tail: Arc<Tail>) -> Result<()> {
         Command::CheckConfig(args) => check_config::run(args),
         Command::Eval(args) => eval::run(args),
         Command::Engine(args) => engine::run(args),
+        Command::Sync(args) => sync::run(args),
+        Command::Hub(args) => hub::run(args),
         Command::Manual(args) => manual::run(args),
     }
 }
