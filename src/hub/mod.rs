@@ -8,6 +8,7 @@
 //!
 //! A mirror needs none of this to work.
 
+pub mod bench;
 pub mod database;
 pub mod feed_import;
 pub mod mirrors;

@@ -28,6 +28,8 @@ const KEPT: u64 = 10;
 /// A file that no manifest names is deleted when it is so old: another publication may be about to name it.
 const UNNAMED: Duration = Duration::from_secs(24 * 3600);
 const COMPRESSION: i32 = 3;
+/// A delta of so many bytes is never too large.
+const SMALL: u64 = 64 << 10;
 
 /// The folder of all shops' releases.
 #[derive(Clone, Debug)]
@@ -169,7 +171,7 @@ impl Publication {
         }
     }
 
-    /// What leads from the last releases to the new one, where that is less than half of all.
+    /// What leads from the last releases to the new one, where that is less than all.
     fn deltas(&self, new: &Path, model: &ModelStamp, whole: u64) -> Result<Vec<ReleaseDelta>> {
         let (old, delta) = (self.work.join("old.db"), self.work.join("delta.db"));
         let mut deltas = Vec::new();
@@ -188,7 +190,7 @@ impl Publication {
                 break;
             }
             let object = self.pack(&delta)?;
-            if object.bytes * 2 > whole {
+            if object.bytes > whole.max(SMALL) {
                 break;
             }
             deltas.push(ReleaseDelta { from: before.mark.number, from_state: before.mark.state, object });

@@ -42,7 +42,8 @@ pub fn run(command: &HubCommand) -> Result<()> {
             print(&format!("{} has no key any more", args.mirror))
         }
         HubCommand::Bench(args) => {
-            let report = args.products;
+            let model = places::model(&None)?;
+            let report = crate::hub::bench::run(&address(&args.database)?, args.products, &args.folder, &model)?;
             print(&json(&report)?)
         }
     }
