@@ -64,7 +64,7 @@ const ONLY_IN: [(&str, &[&str]); 22] = [
     ("minisign", &["src/sync/manifest.rs", "src/sync/follower.rs", "src/hub/sign.rs"]),
     ("hyper", &["src/web/connections.rs"]),
     ("tokio_io_timeout", &["src/web/connections.rs"]),
-    ("futures_util", &["src/web/"]),
+    ("futures_util", &["src/web/", "src/hub/serve/"]),
     ("linuxvideo", &["src/capture/v4l2.rs"]),
     ("rustix::", &["src/capture/", "src/display/kms.rs", "src/machine.rs"]),
 ];

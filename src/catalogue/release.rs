@@ -33,17 +33,26 @@ pub struct ReleaseMark {
     pub made: String,
 }
 
+/// What the network saw in a picture: all columns of `descriptor` but its key.
+fn descriptor_columns(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    let query =
+        "select name from pragma_table_info('descriptor') where name not in ('content_id', 'region') order by cid";
+    let mut statement = connection.prepare(query)?;
+    statement.query_map([], |row| row.get(0))?.collect()
+}
+
 /// What a picture of a product is and what the network saw in it, in the schema `schema`: one row for each picture.
-fn seen(schema: &str) -> String {
+fn seen(schema: &str, columns: &[String]) -> String {
     format!(
         "select shown.product_id as product_id, shown.position as position, shown.source as source, content.sha256 as sha256,
-         class, score, x1, y1, x2, y2, match_embedding, aggregation_embedding
+         {}
          from {schema}.product_version as product
          join {schema}.picture_version as shown on shown.product_id = product.id and shown.since = product.since
          join {schema}.content as content on content.id = shown.content_id
          join {schema}.descriptor as descriptor on descriptor.content_id = content.id
          and descriptor.region = coalesce(product.region, '')
-         where product.until is null"
+         where product.until is null",
+        columns.join(", ")
     )
 }
 
@@ -73,7 +82,8 @@ fn state(connection: &Connection) -> rusqlite::Result<String> {
     }
     let products =
         format!("select {PRODUCT_COLUMNS}, position, region from product_version where until is null order by id");
-    let pictures = format!("{} order by shown.product_id, shown.position", seen("main"));
+    let columns = descriptor_columns(connection)?;
+    let pictures = format!("{} order by shown.product_id, shown.position", seen("main", &columns));
     for query in [products, pictures] {
         let mut statement = connection.prepare(&query)?;
         let columns = statement.column_count();

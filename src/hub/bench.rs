@@ -66,7 +66,7 @@ pub fn run(address: &str, products: usize, folder: &Path, model: &Path) -> Resul
     if already > 0 {
         return Err(Fault::new(Kind::Usage, "the database is not empty").cure("make a new one for the measurement"));
     }
-    let mut random = Noise(0x9e37_79b9_7f4a_7c15);
+    let mut random = MadeUpValues(0x9e37_79b9_7f4a_7c15);
     let start = Instant::now();
     for first in (0..products).step_by(AT_ONCE) {
         fill(&mut database, &manifest, &mut random, first..(first + AT_ONCE).min(products))?;
@@ -138,7 +138,12 @@ fn absolute(folder: &Path) -> Result<String> {
 }
 
 /// Products `range` with a picture each, and its descriptors by both heads.
-fn fill(database: &mut Database, manifest: &Manifest, random: &mut Noise, range: std::ops::Range<usize>) -> Result<()> {
+fn fill(
+    database: &mut Database,
+    manifest: &Manifest,
+    random: &mut MadeUpValues,
+    range: std::ops::Range<usize>,
+) -> Result<()> {
     let weights = [manifest.match_score().weight, manifest.aggregation_score().weight];
     let hash = manifest.descriptor_hash.clone();
     let ids: Vec<String> = range.clone().map(|number| format!("P{number:08}")).collect();
@@ -177,7 +182,7 @@ fn fill(database: &mut Database, manifest: &Manifest, random: &mut Noise, range:
 }
 
 /// Times of the hub's search, and of pgvector asked directly for the same rows; turn and turn about.
-fn searches(database: &mut Database, manifest: &Manifest, random: &mut Noise) -> Result<(Vec<f64>, Vec<f64>)> {
+fn searches(database: &mut Database, manifest: &Manifest, random: &mut MadeUpValues) -> Result<(Vec<f64>, Vec<f64>)> {
     let search = HubSearch::new(manifest);
     let (mut own, mut direct) = (Vec::new(), Vec::new());
     for round in 0..SEARCHES + 3 {
@@ -209,9 +214,9 @@ fn quantile(times: &[f64], share: f64) -> f64 {
 }
 
 /// The same numbers at each run: xorshift, from -1 to 1.
-struct Noise(u64);
+struct MadeUpValues(u64);
 
-impl Noise {
+impl MadeUpValues {
     fn next(&mut self) -> f32 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;

@@ -115,6 +115,7 @@ fn router(hub: Hub) -> Router {
         .route("/api/heartbeat", post(heartbeat))
         .route("/api/search", post(search))
         .route("/", get(operators::page))
+        .route("/page.css", get(operators::style))
         .route("/status.json", get(operators::status_json))
         .route("/metrics", get(operators::metrics))
         .route("/targets.json", get(operators::targets))

@@ -23,7 +23,7 @@ use tokio_postgres::{Client, Transaction};
 const TAKEN_BY_EACH: usize = 4;
 
 /// A picture from the queue.
-struct Job {
+struct QueuedPicture {
     sha256: Vec<u8>,
     wanted: String,
     name: String,
@@ -31,7 +31,7 @@ struct Job {
 }
 
 /// A model that embeds, and what of it goes into the tables.
-pub struct Worker {
+pub struct EmbeddingWorker {
     stamp: ModelStamp,
     regions: Vec<Option<Region>>,
     /// Weights of the score, by head.
@@ -39,7 +39,7 @@ pub struct Worker {
     recognizers: Vec<Recognizer>,
 }
 
-/// The heads' names in the tables, in the order of [`Worker::weights`].
+/// The heads' names in the tables, in the order of [`EmbeddingWorker::weights`].
 pub const HEADS: [&str; 2] = ["match", "aggregation"];
 
 /// What a worker has done.
@@ -50,11 +50,11 @@ pub struct WorkReport {
     pub refused: usize,
 }
 
-impl Worker {
+impl EmbeddingWorker {
     /// The model in the folder `model`, on the CPU, one thread for each core, at most four.
     pub fn load(model: &Path) -> Result<Self> {
         let manifest = Manifest::load(model)?;
-        Ok(Worker {
+        Ok(EmbeddingWorker {
             stamp: stamp(&manifest),
             regions: manifest.class_regions(),
             weights: [manifest.match_score().weight, manifest.aggregation_score().weight],
@@ -120,7 +120,7 @@ impl Worker {
         fault.map_or(Ok(done), Err)
     }
 
-    async fn write(&self, transaction: &Transaction<'_>, job: &Job, picture: &ShopPicture) -> SqlResult<()> {
+    async fn write(&self, transaction: &Transaction<'_>, job: &QueuedPicture, picture: &ShopPicture) -> SqlResult<()> {
         let detection = &picture.detection;
         let body = self.regions.get(detection.class).copied().flatten().map_or("", Region::name);
         let query = "insert into content values ($1, $2) on conflict (sha256) do nothing";
@@ -159,26 +159,26 @@ pub fn with_bias(embedding: &[f32], weight: &[f32]) -> Vector {
 }
 
 /// Locks pictures that nobody works on.
-async fn take(transaction: &Transaction<'_>, most: i64) -> SqlResult<Vec<Job>> {
+async fn take(transaction: &Transaction<'_>, most: i64) -> SqlResult<Vec<QueuedPicture>> {
     let query = "select sha256, wanted, name, bytes from job order by queued limit $1 for update skip locked";
     let rows = transaction.query(query, &[&most]).await?;
     Ok(rows
         .iter()
-        .map(|row| Job { sha256: row.get(0), wanted: row.get(1), name: row.get(2), bytes: row.get(3) })
+        .map(|row| QueuedPicture { sha256: row.get(0), wanted: row.get(1), name: row.get(2), bytes: row.get(3) })
         .collect())
 }
 
-fn keys(jobs: &[Job]) -> (Vec<&[u8]>, Vec<&str>) {
+fn keys(jobs: &[QueuedPicture]) -> (Vec<&[u8]>, Vec<&str>) {
     jobs.iter().map(|job| (&job.sha256[..], job.wanted.as_str())).unzip()
 }
 
-async fn refuse(transaction: &Transaction<'_>, model: &str, job: &Job, reason: &str) -> SqlResult<()> {
+async fn refuse(transaction: &Transaction<'_>, model: &str, job: &QueuedPicture, reason: &str) -> SqlResult<()> {
     let query = "insert into refusal values ($1, $2, $3, $4) on conflict do nothing";
     transaction.execute(query, &[&model, &job.sha256, &job.wanted, &reason]).await.map(drop)
 }
 
 /// Embeds the pictures on one thread for each recognizer; the results in the order of the jobs.
-fn embed_all(recognizers: &mut [Recognizer], jobs: &[Job]) -> Vec<Result<ShopPicture>> {
+fn embed_all(recognizers: &mut [Recognizer], jobs: &[QueuedPicture]) -> Vec<Result<ShopPicture>> {
     let next = Mutex::new(0..jobs.len());
     let take = || next.lock().ok().and_then(|mut next| next.next());
     let mut results: Vec<(usize, Result<ShopPicture>)> = thread::scope(|scope| {

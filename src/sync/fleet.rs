@@ -1,7 +1,6 @@
 //! What a mirror says to its hub of itself, if it has joined one: that it is there and well, and which release it shows. Figures
 //! and a few words; no picture, and nothing of who stood before it.
 
-use super::follower::work_folder;
 use super::source::{agent, unreachable};
 use crate::fault::{Fault, Kind, Result};
 use serde::{Deserialize, Serialize};
@@ -118,6 +117,13 @@ fn keep(membership: &FleetMembership, path: &Path) -> Result<()> {
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new).map_err(fail)?;
     file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(fail)?;
     fs::rename(&new, path).map_err(fail)
+}
+
+/// `shop.db.sync`: downloads, and this mirror's own key for a hub.
+pub fn work_folder(catalogue: &Path) -> PathBuf {
+    let mut name = catalogue.as_os_str().to_owned();
+    name.push(".sync");
+    name.into()
 }
 
 fn membership_file(catalogue: &Path) -> PathBuf {

@@ -3,7 +3,7 @@
 //! The running mirror searches on meanwhile. Whatever goes wrong, the catalogue stays as it was, and the next poll tries again: with
 //! what changed since the release that is here, or, at any doubt, with the whole catalogue.
 
-use super::fleet::{FleetLink, Heartbeat};
+use super::fleet::{FleetLink, Heartbeat, work_folder};
 use super::manifest::{ReleaseManifest, ReleaseObject, public_key};
 use super::source::ReleaseSource;
 use crate::catalogue::{Catalogue, ModelStamp, ReleaseFile, ReleaseMark};
@@ -245,13 +245,6 @@ fn with_bytes(outcome: PollOutcome, fetched: u64) -> PollOutcome {
         }
         current => current,
     }
-}
-
-/// `shop.db.sync`: downloads, and this mirror's own key for a hub.
-pub fn work_folder(catalogue: &Path) -> PathBuf {
-    let mut name = catalogue.as_os_str().to_owned();
-    name.push(".sync");
-    name.into()
 }
 
 /// Removes what earlier releases left behind.

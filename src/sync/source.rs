@@ -17,7 +17,7 @@ const SILENCE: Duration = Duration::from_secs(30);
 /// Where a shop's releases lie.
 #[derive(Clone, Debug)]
 pub struct ReleaseSource {
-    place: Place,
+    place: SourcePlace,
     /// The last part of the address.
     shop: String,
     /// Of this mirror, for a hub that asks for it.
@@ -25,7 +25,7 @@ pub struct ReleaseSource {
 }
 
 #[derive(Clone, Debug)]
-enum Place {
+enum SourcePlace {
     Folder(PathBuf),
     /// Without a slash at its end.
     Web(String, Agent),
@@ -54,9 +54,11 @@ impl ReleaseSource {
             return Err(wrong());
         }
         let place = match scheme {
-            "file" if base.starts_with('/') || base.is_empty() => Place::Folder(PathBuf::from(format!("{base}/"))),
+            "file" if base.starts_with('/') || base.is_empty() => {
+                SourcePlace::Folder(PathBuf::from(format!("{base}/")))
+            }
             "http" | "https" if !base.is_empty() && !base.starts_with('/') => {
-                Place::Web(format!("{scheme}://{base}"), agent())
+                SourcePlace::Web(format!("{scheme}://{base}"), agent())
             }
             _ => return Err(wrong()),
         };
@@ -81,13 +83,13 @@ impl ReleaseSource {
         let path = format!("{}/{FILE}", self.shop);
         let mut bytes = Vec::new();
         let etag = match &self.place {
-            Place::Folder(folder) => {
+            SourcePlace::Folder(folder) => {
                 let path = folder.join(path);
                 let read = File::open(&path).and_then(|file| file.take(MOST_BYTES + 1).read_to_end(&mut bytes));
                 read.map_err(|error| Fault::io(Kind::Unavailable, "read the manifest", &path, error))?;
                 None
             }
-            Place::Web(base, agent) => {
+            SourcePlace::Web(base, agent) => {
                 let address = format!("{base}/{path}");
                 let mut response = self.get(agent, &address, etag.map(|etag| ("if-none-match", etag)))?;
                 match response.status() {
@@ -139,14 +141,14 @@ impl ReleaseSource {
     /// The file from byte `from` on, or from its begin where the server does not know ranges.
     fn open(&self, path: &str, from: u64) -> Result<(Box<dyn Read>, u64)> {
         match &self.place {
-            Place::Folder(folder) => {
+            SourcePlace::Folder(folder) => {
                 let path = folder.join(path);
                 let fail = |error| Fault::io(Kind::Unavailable, "read", &path, error);
                 let mut file = File::open(&path).map_err(fail)?;
                 file.seek(SeekFrom::Start(from)).map_err(fail)?;
                 Ok((Box::new(file), from))
             }
-            Place::Web(base, agent) => {
+            SourcePlace::Web(base, agent) => {
                 let address = format!("{base}/{path}");
                 let range = format!("bytes={from}-");
                 let response = self.get(agent, &address, (from > 0).then_some(("range", range.as_str())))?;

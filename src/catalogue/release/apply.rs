@@ -1,7 +1,7 @@
 //! Taking a release over: all of it in one transaction, as a generation of its own, or nothing.
 
 use super::write::attach;
-use super::{RELEASE, ReleaseMark, state};
+use super::{RELEASE, ReleaseMark, descriptor_columns, state};
 use crate::catalogue::history::{self, Counts};
 use crate::catalogue::records::PRODUCT_COLUMNS;
 use crate::catalogue::settings::write_setting;
@@ -97,15 +97,16 @@ fn require_same_model(transaction: &Transaction, kind: ReleaseFile) -> rusqlite:
 
 /// Adds the contents and descriptors that the file brings.
 fn take_contents(transaction: &Transaction) -> rusqlite::Result<()> {
-    transaction.execute_batch(
+    let columns = descriptor_columns(transaction)?.join(", ");
+    transaction.execute_batch(&format!(
         "insert into main.content (sha256, thumbnail)
            select sha256, thumbnail from incoming.content where length(thumbnail) > 0
            on conflict (sha256) do nothing;
-         insert or replace into main.descriptor
-           select mine.id, descriptor.region, class, score, x1, y1, x2, y2, match_embedding, aggregation_embedding
+         insert or replace into main.descriptor (content_id, region, {columns})
+           select mine.id, descriptor.region, {columns}
            from incoming.descriptor as descriptor join incoming.content as content on content.id = descriptor.content_id
-           join main.content as mine on mine.sha256 = content.sha256;",
-    )
+           join main.content as mine on mine.sha256 = content.sha256;"
+    ))
 }
 
 fn missing_contents(connection: &Connection) -> rusqlite::Result<i64> {

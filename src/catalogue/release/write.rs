@@ -1,6 +1,6 @@
 //! Making the files of a release: a snapshot from products, or the difference of two catalogues.
 
-use super::seen;
+use super::{descriptor_columns, seen};
 use crate::catalogue::history::{self, Counts};
 use crate::catalogue::images::Sha;
 use crate::catalogue::product::{ModelStamp, Product, ShopPicture};
@@ -124,11 +124,15 @@ pub fn write_difference(old: Option<&Path>, new: &Path, path: &Path, source: &st
 
 fn difference(transaction: &Transaction, generation: i64, has_old: bool) -> rusqlite::Result<()> {
     let columns = format!("{PRODUCT_COLUMNS}, position, region");
+    let seen_columns = descriptor_columns(transaction)?;
     transaction.execute_batch("create temp table changed (id text primary key not null) without rowid;")?;
     if has_old {
-        let same = "(n.source, n.sha256, n.class, n.score, n.x1, n.y1, n.x2, n.y2, n.match_embedding, n.aggregation_embedding)
-                    is (o.source, o.sha256, o.class, o.score, o.x1, o.y1, o.x2, o.y2, o.match_embedding, o.aggregation_embedding)";
-        let (new, old) = (seen("new"), seen("old"));
+        let row = |name: &str| {
+            let columns = ["source", "sha256"].into_iter().chain(seen_columns.iter().map(String::as_str));
+            columns.map(|column| format!("{name}.{column}")).collect::<Vec<_>>().join(", ")
+        };
+        let same = format!("({}) is ({})", row("n"), row("o"));
+        let (new, old) = (seen("new", &seen_columns), seen("old", &seen_columns));
         transaction.execute_batch(&format!(
             "insert or ignore into changed
                select id from (select {columns} from new.product except select {columns} from old.product);
@@ -146,18 +150,20 @@ fn difference(transaction: &Transaction, generation: i64, has_old: bool) -> rusq
     } else {
         transaction.execute_batch("insert into changed select id from new.product")?;
     }
+    let of = |name: &str| seen_columns.iter().map(|column| format!("{name}.{column}")).collect::<Vec<_>>().join(", ");
     let (known, same_descriptor) = match has_old {
-        false => ("false", "false"),
+        false => ("false", "false".to_owned()),
         true => (
             "exists (select 1 from old.content as before where before.sha256 = content.sha256)",
-            "exists (select 1 from old.content as before join old.descriptor as one on one.content_id = before.id
-               where before.sha256 = content.sha256 and one.region = descriptor.region
-               and one.match_embedding = descriptor.match_embedding
-               and one.aggregation_embedding = descriptor.aggregation_embedding
-               and (one.class, one.score, one.x1, one.y1, one.x2, one.y2)
-               = (descriptor.class, descriptor.score, descriptor.x1, descriptor.y1, descriptor.x2, descriptor.y2))",
+            format!(
+                "exists (select 1 from old.content as before join old.descriptor as one on one.content_id = before.id
+                   where before.sha256 = content.sha256 and one.region = descriptor.region and ({}) is ({}))",
+                of("one"),
+                of("descriptor")
+            ),
         ),
     };
+    let seen_list = seen_columns.join(", ");
     transaction.execute_batch(&format!(
         "insert into main.model select * from new.model;
          insert into main.product_version ({columns}, since)
@@ -166,8 +172,8 @@ fn difference(transaction: &Transaction, generation: i64, has_old: bool) -> rusq
            select content.sha256, case when {known} then x'' else content.thumbnail end
            from new.content as content where content.id in
              (select content_id from new.picture where product_id in (select id from changed));
-         insert into main.descriptor
-           select mine.id, descriptor.region, class, score, x1, y1, x2, y2, match_embedding, aggregation_embedding
+         insert into main.descriptor (content_id, region, {seen_list})
+           select mine.id, descriptor.region, {seen_list}
            from main.content as mine join new.content as content on content.sha256 = mine.sha256
            join new.descriptor as descriptor on descriptor.content_id = content.id
            where not {same_descriptor} and descriptor.region in

@@ -11,7 +11,7 @@ use crate::hub::publish::{PublishReport, ReleaseFolder};
 use crate::hub::serve::ServeSettings;
 use crate::hub::sign::ReleaseKey;
 use crate::hub::status::{HubStatus, status};
-use crate::hub::work::Worker;
+use crate::hub::work::EmbeddingWorker;
 use crate::hub::{mirrors, shop_catalogue};
 use crate::pipeline::import::model_stamp;
 use crate::shutdown::Signals;
@@ -100,7 +100,7 @@ fn import(args: &HubImportArgs) -> Result<()> {
 
 fn work(args: &WorkArgs) -> Result<()> {
     let mut database = open(&args.database)?;
-    let mut worker = Worker::load(&places::model(&args.model)?)?;
+    let mut worker = EmbeddingWorker::load(&places::model(&args.model)?)?;
     let waiting = status(&mut database)?.queued;
     let mut signals = Signals::take_over()?;
     let progress = Progress::new(u64::try_from(waiting).unwrap_or(0), "pictures");

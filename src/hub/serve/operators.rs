@@ -126,15 +126,21 @@ pub async fn page(State(hub): State<Hub>, ConnectInfo(peer): Peer, headers: Head
     let headers = [
         (CONTENT_TYPE, "text/html; charset=utf-8"),
         (CACHE_CONTROL, "no-store"),
-        (CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'"),
+        (CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'self'"),
     ];
     (headers, page_text(&shops, &mirrors)).into_response()
 }
 
 const HEAD: &str = "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>
-<meta http-equiv=refresh content=10><title>Fleet</title><style>
-body{font:16px system-ui;margin:1.5rem;color:#222;background:#fff}table{border-collapse:collapse;margin:1rem 0}
-th,td{text-align:left;padding:.3rem .8rem;border-bottom:1px solid #ddd}.bad{background:#fde8e8}</style><h1>Fleet</h1>";
+<meta http-equiv=refresh content=10><title>Fleet</title><link rel=stylesheet href=/page.css><h1>Fleet</h1>";
+const STYLE: &str = "body{font:16px system-ui;margin:1.5rem;color:#222;background:#fff}
+table{border-collapse:collapse;margin:1rem 0}th,td{text-align:left;padding:.3rem .8rem;border-bottom:1px solid #ddd}
+.bad{background:#fde8e8}";
+
+/// The page's style.
+pub async fn style() -> Response {
+    ([(CONTENT_TYPE, "text/css; charset=utf-8")], STYLE).into_response()
+}
 
 fn page_text(shops: &[ShopStatus], mirrors: &[MirrorStatus]) -> String {
     let number = |value: Option<f64>| value.map_or("–".to_owned(), |value| format!("{value:.0}"));
