@@ -283,41 +283,47 @@ fn a_changed_price_is_on_the_screens_of_the_right_shop_within_two_polls() {
 fn imports_workers_and_publications_that_are_killed_lose_nothing_and_leave_nothing_half_done() {
     let Some(hub) = Hub::new() else { return };
     let feeds = [hub.feed("one.csv", 0, 6), hub.feed("two.csv", 3, 6)];
-    let random = |round: u64, most: u64| {
+    let random = |most: Duration| {
         use std::hash::{BuildHasher, Hasher};
-        let mut hasher = std::hash::RandomState::new().build_hasher();
-        hasher.write_u64(round);
-        hasher.finish() % most
+        let number = std::hash::RandomState::new().build_hasher().finish();
+        most.mul_f64(1.2 * number as f64 / u64::MAX as f64)
     };
-    let killed = |args: &[&str], milliseconds: u64| {
+    let killed = |args: &[&str], after: Duration| {
         let mut child = Command::new(env!("CARGO_BIN_EXE_vetrina"))
             .args(args)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        thread::sleep(Duration::from_millis(milliseconds));
+        thread::sleep(after);
         let _ = child.kill();
         let _ = child.wait();
     };
+    let timed = |work: &dyn Fn()| {
+        let start = Instant::now();
+        work();
+        start.elapsed()
+    };
     let (mut kills, started) = (0, Instant::now());
-    let mut offered = BTreeSet::new();
+    let whole = timed(&|| drop(hub.import(&feeds[0], &["berlin"])));
+    let offered = || hub.postgres.sql("hub", "select string_agg(product_id, ',' order by product_id) from offer");
+    let both = feeds.each_ref().map(|feed| {
+        hub.import(feed, &["berlin"]);
+        offered()
+    });
+    let mut seen = BTreeSet::new();
     for round in 0..80 {
-        let command = hub.import_command(&feeds[round as usize % 2], &["berlin"]);
-        killed(&command.iter().map(String::as_str).collect::<Vec<_>>(), random(round, 120));
-        // All of one feed or all of the other, or nothing yet.
-        let ids = hub.postgres.sql("hub", "select string_agg(product_id, ',' order by product_id) from offer");
-        offered.insert(ids.split(',').filter(|id| !id.is_empty()).count());
-        assert!(offered.iter().all(|count| [0, 6].contains(count)), "{offered:?}");
+        let command = hub.import_command(&feeds[round % 2], &["berlin"]);
+        killed(&command.iter().map(String::as_str).collect::<Vec<_>>(), random(whole));
+        // All of one feed or all of the other.
+        seen.insert(offered());
         kills += 1;
     }
-    for feed in &feeds {
-        hub.import(feed, &["berlin"]);
-    }
+    assert!(seen.iter().all(|ids| both.contains(ids)), "{seen:?}");
     let pictures = hub.count("job");
     assert!(pictures >= 9);
-    for round in 0..30 {
-        killed(&["hub", "work", "--database", &hub.database, "--model", &model()], 200 + random(round, 1500));
+    for _ in 0..30 {
+        killed(&["hub", "work", "--database", &hub.database, "--model", &model()], random(Duration::from_secs(2)));
         kills += 1;
         let (left, embedded) = (hub.count("job"), hub.count("content"));
         assert_eq!(left + embedded, pictures, "each picture waits or is embedded");
@@ -331,7 +337,8 @@ fn imports_workers_and_publications_that_are_killed_lose_nothing_and_leave_nothi
     hub.postgres.sql("hub", "update offer set price = 'first'");
     hub.publish("berlin");
     let (folder, _) = follower(&hub, &format!("file://{}/berlin", hub.releases()));
-    once(&folder);
+    let syncing = timed(&|| drop(once(&folder)));
+    let publishing = timed(&|| drop(hub.publish("berlin")));
     let publish = [
         "hub",
         "publish",
@@ -349,9 +356,9 @@ fn imports_workers_and_publications_that_are_killed_lose_nothing_and_leave_nothi
         let price = format!("{round} EUR");
         let prices = format!("update offer set price = '{price}'");
         hub.postgres.sql("hub", &prices);
-        killed(&publish, random(round, 250));
+        killed(&publish, random(publishing));
         // What a mirror finds is a whole release, the old one or the new one, and it is killed as well.
-        killed(&["sync", "once", "--config", &folder.path("vetrina.toml")], random(round, 80));
+        killed(&["sync", "once", "--config", &folder.path("vetrina.toml")], random(syncing));
         let release = once(&folder)["release"].as_u64().unwrap();
         assert!(release == newest || release == newest + 1, "{release} after {newest}");
         newest = release;
@@ -363,7 +370,7 @@ fn imports_workers_and_publications_that_are_killed_lose_nothing_and_leave_nothi
     let report = hub.publish("berlin");
     assert_eq!(once(&folder)["release"], report["release"]);
     eprintln!("{kills} kills in {:?}, {newest} releases", started.elapsed());
-    assert!(kills >= 200, "{kills}");
+    assert!(kills >= 200 && newest > 5, "{kills} kills, {newest} releases");
 }
 
 #[test]
