@@ -11,6 +11,7 @@ pub use outlets::{MqttSection, PrivacySection, StatsSection, WebhookSection};
 pub use values::{Angle, Count, PanelName, PixelChoice, ScreenMode, Secret, TimeOfDay};
 
 use crate::capture::camera::CameraSettings;
+use crate::catalogue::ModelStamp;
 use crate::display::kms::KmsSettings;
 use crate::display::open::{PanelKind, PanelSettings};
 use crate::fault::{Fault, Kind, Result};
@@ -21,6 +22,7 @@ use crate::live::policy::throttle::HeatSettings;
 use crate::network::backend::ENGINES;
 use crate::network::{Backend, EngineSettings, Precision};
 use crate::pipeline::settings::{OutOfStock, PipelineSettings, PriceLocale};
+use crate::sync::SyncSettings;
 use crate::web::WebSettings;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -46,6 +48,7 @@ pub struct Config {
     pub webhook: WebhookSection,
     pub mqtt: MqttSection,
     pub privacy: PrivacySection,
+    pub sync: SyncSection,
 }
 
 /// What the screen says of the shop.
@@ -171,6 +174,18 @@ pub struct HeatSection {
     pub sysfs: PathBuf,
 }
 
+/// The hub that the catalogue comes from.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SyncSection {
+    /// The shop's folder of releases, `"https://hub.example/releases/berlin"`; `None`: the catalogue is imported here.
+    pub source: Option<String>,
+    /// The hub's public key, by which its releases are signed.
+    pub key: Option<String>,
+    /// The mean time between two polls.
+    pub poll_seconds: Count<1, 86400>,
+}
+
 impl Default for ShopSection {
     fn default() -> Self {
         ShopSection { name: PipelineSettings::default().shop_name, locale: None }
@@ -253,6 +268,12 @@ impl Default for WatchdogSection {
 impl Default for HeatSection {
     fn default() -> Self {
         HeatSection { limit: None, sysfs: "/sys".into() }
+    }
+}
+
+impl Default for SyncSection {
+    fn default() -> Self {
+        SyncSection { source: None, key: None, poll_seconds: Count(30) }
     }
 }
 
@@ -348,6 +369,13 @@ impl Config {
             model: model.into(),
             max_removals: self.catalogue.max_removals.0,
         })
+    }
+
+    /// The releases that are followed; `None` where the catalogue is imported here. `model` is the one in use.
+    pub fn sync(&self, model: ModelStamp) -> Option<SyncSettings> {
+        let (source, key) = self.sync.source.clone().zip(self.sync.key.clone())?;
+        let poll = Duration::from_secs(self.sync.poll_seconds.0.into());
+        Some(SyncSettings { source, key, poll, catalogue: self.catalogue.file.clone(), model })
     }
 
     /// What the network is to run on.

@@ -7,7 +7,8 @@
 //! with `shortlist` and [`kernel`] (exact search, pure arithmetic), [`index`] (a gallery loaded from a store), [`calibration`]
 //! (how clearly a product must stand out to be called likely) with `kept_calibration`, [`price`] and [`stock`] (what is said of a product now), [`update`] (prices
 //! and stock between two imports), [`worn`] with `worn_rows` and [`worn_file`] (what was seen of products on people),
-//! [`correction`] (what staff said of answers), [`confusion`] (products that are taken for one another).
+//! [`correction`] (what staff said of answers), [`confusion`] (products that are taken for one another), [`release`] (a hub's catalogue for
+//! this shop, whole or what has changed).
 //!
 //! The only module that names rusqlite, but for the counts of [`crate::events`]. It knows neither network nor camera: whoever imports brings the descriptors.
 
@@ -28,6 +29,7 @@ pub mod price;
 pub mod product;
 pub mod records;
 pub mod region;
+pub mod release;
 pub mod report;
 mod rows;
 pub mod settings;
@@ -51,6 +53,9 @@ pub use index::Index;
 pub use index_rows::{Grouping, Variant};
 pub use price::{Currency, PriceLocale};
 pub use product::{ContentId, ModelStamp, PictureDetail, Product, ProductDetail, ProductSummary, ShopPicture};
+pub use release::ReleaseMark;
+pub use release::apply::ReleaseFile;
+pub use release::write::{ReleasePicture, ReleaseProduct, write_difference, write_snapshot};
 pub use report::{Change, ImportReport, SkippedPicture};
 pub use stock::{OutOfStock, SizeStock, Stock};
 pub use store::Catalogue;

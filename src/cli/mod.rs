@@ -12,6 +12,7 @@ pub mod doctor;
 pub mod engine;
 pub mod enrol;
 pub mod eval;
+pub mod hub;
 pub mod inspect;
 pub mod logging;
 pub mod manual;
@@ -22,6 +23,7 @@ pub mod progress;
 pub mod record;
 pub mod run;
 pub mod stats;
+pub mod sync;
 pub mod table;
 
 use crate::fault::Result;
@@ -65,6 +67,8 @@ enum Command {
     Stats(stats::StatsArgs),
     Audit(audit::AuditArgs),
     Privacy(privacy::PrivacyArgs),
+    Sync(sync::SyncArgs),
+    Hub(hub::HubArgs),
     Manual(manual::ManualArgs),
 }
 
@@ -121,6 +125,8 @@ fn run(command: &Command, tail: Arc<Tail>) -> Result<()> {
         Command::Stats(args) => stats::run(args),
         Command::Audit(args) => audit::run(args),
         Command::Privacy(args) => privacy::run(args),
+        Command::Sync(args) => sync::run(args),
+        Command::Hub(args) => hub::run(args),
         Command::Manual(args) => manual::run(args),
     }
 }
