@@ -36,8 +36,8 @@ const ONLY_IN: [(&str, &[&str]); 19] = [
     ("drm::", &["src/display/kms.rs"]),
     ("minifb", &["src/display/window.rs"]),
     ("thread::", &["src/pipeline/", "src/live/", "src/web/", "src/catalogue/gallery.rs"]),
-    // The configuration names an address; it opens nothing.
-    ("std::net", &["src/web/", "src/config.rs"]),
+    // The configuration names an address; it opens nothing. An import fetches pictures, if it is told to.
+    ("std::net", &["src/web/", "src/config.rs", "src/pipeline/import/fetch.rs"]),
     ("signal_hook", &["src/shutdown.rs"]),
     ("tokio::", &["src/web/"]),
     ("axum::", &["src/web/"]),

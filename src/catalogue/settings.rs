@@ -1,6 +1,7 @@
 //! What an import was told and the next one needs.
 
 use super::feed::ColumnMap;
+use super::price::Currency;
 use super::store::Catalogue;
 use crate::fault::Result;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -8,18 +9,26 @@ use rusqlite::{Connection, OptionalExtension, params};
 /// The setting that holds a [`ColumnMap`].
 pub(super) const COLUMN_MAP: &str = "column_map";
 
+/// The setting that holds a [`Currency`].
+pub(super) const CURRENCY: &str = "currency";
+
 impl Catalogue {
     /// The column map of the last import that was given one.
     pub fn column_map(&self) -> Result<ColumnMap> {
-        let text = read_setting(self, COLUMN_MAP)?;
-        ColumnMap::parse(&text.unwrap_or_default()).map(ColumnMap::kept)
+        ColumnMap::parse(&self.setting(COLUMN_MAP)?).map(ColumnMap::kept)
     }
-}
 
-pub(super) fn read_setting(catalogue: &Catalogue, name: &str) -> Result<Option<String>> {
-    let query = "select value from setting where name = ?";
-    let read = catalogue.connection.query_row(query, [name], |row| row.get(0)).optional();
-    read.map_err(|error| catalogue.fault("read", error))
+    /// The currency of the last import that was given one.
+    pub fn currency(&self) -> Result<Currency> {
+        Currency::parse(&self.setting(CURRENCY)?)
+    }
+
+    /// A setting; empty where it was never kept.
+    pub(super) fn setting(&self, name: &str) -> Result<String> {
+        let query = "select value from setting where name = ?";
+        let text = self.connection.query_row(query, [name], |row| row.get(0)).optional();
+        text.map(Option::unwrap_or_default).map_err(|error| self.fault("read", error))
+    }
 }
 
 /// Keeps a setting; an empty one is forgotten.

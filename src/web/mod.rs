@@ -10,6 +10,7 @@ mod connections;
 mod guard;
 mod import;
 mod metrics;
+mod upload;
 mod view;
 mod viewers;
 
@@ -185,6 +186,9 @@ fn router(app: App) -> Router {
         .route("/log.json", get(answers::log))
         .route("/import.json", get(import::status))
         .route("/import", post(import::begin))
+        .route("/import/pictures", post(import::pictures))
+        .route("/import/apply", post(import::apply))
+        .route("/import/cancel", post(import::cancel))
         .route("/frame.jpg", get(view::frame))
         .route("/live.mjpg", get(view::live))
         .merge(api::routes())

@@ -1,6 +1,7 @@
 //! The match stage: searches the catalogue for every query, and takes over a new catalogue between two queries.
 
 use super::stage::StageContext;
+use crate::catalogue::UnfinishedImport;
 use crate::drop_oldest::Taken;
 use crate::fault::Result;
 use crate::live::Links;
@@ -58,6 +59,7 @@ pub fn run(context: &StageContext, mut matcher: Matcher) -> Result<StageEnd> {
         let now = links.clock.now();
         if now.saturating_sub(checked) >= CHECK {
             checked = now;
+            links.control.set_importing(UnfinishedImport::is_active(&links.catalogue()));
             if matcher.catalogue_has_changed() {
                 take_over(context, &mut matcher, &mut matches);
             }
