@@ -2,7 +2,7 @@
 
 use super::calibration::Calibration;
 use super::index::Index;
-use super::settings::{read_setting, write_setting};
+use super::settings::write_setting;
 use super::store::Catalogue;
 use crate::fault::Result;
 use crate::seam::Region;
@@ -26,8 +26,7 @@ impl Catalogue {
     /// The calibration of `index`, which was loaded from this file: the one that is kept, where it was made of the same
     /// generation, model and number of pictures; else it is computed.
     pub fn calibration(&self, index: &Index) -> Result<Calibration> {
-        let kept: Option<KeptCalibration> =
-            read_setting(self, CALIBRATION)?.and_then(|text| serde_json::from_str(&text).ok());
+        let kept: Option<KeptCalibration> = serde_json::from_str(&self.setting(CALIBRATION)?).ok();
         let (generation, hash) = self.calibrated_for()?;
         let fits = |kept: &KeptCalibration| {
             kept.generation == generation && kept.descriptor_hash == hash && kept.rows == index.gallery().rows()

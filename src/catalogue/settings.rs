@@ -15,20 +15,20 @@ pub(super) const CURRENCY: &str = "currency";
 impl Catalogue {
     /// The column map of the last import that was given one.
     pub fn column_map(&self) -> Result<ColumnMap> {
-        let text = read_setting(self, COLUMN_MAP)?;
-        ColumnMap::parse(&text.unwrap_or_default()).map(ColumnMap::kept)
+        ColumnMap::parse(&self.setting(COLUMN_MAP)?).map(ColumnMap::kept)
     }
 
     /// The currency of the last import that was given one.
     pub fn currency(&self) -> Result<Currency> {
-        Currency::parse(&read_setting(self, CURRENCY)?.unwrap_or_default())
+        Currency::parse(&self.setting(CURRENCY)?)
     }
-}
 
-pub(super) fn read_setting(catalogue: &Catalogue, name: &str) -> Result<Option<String>> {
-    let query = "select value from setting where name = ?";
-    let read = catalogue.connection.query_row(query, [name], |row| row.get(0)).optional();
-    read.map_err(|error| catalogue.fault("read", error))
+    /// A setting; empty where it was never kept.
+    pub(super) fn setting(&self, name: &str) -> Result<String> {
+        let query = "select value from setting where name = ?";
+        let text = self.connection.query_row(query, [name], |row| row.get(0)).optional();
+        text.map(Option::unwrap_or_default).map_err(|error| self.fault("read", error))
+    }
 }
 
 /// Keeps a setting; an empty one is forgotten.
