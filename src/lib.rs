@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Modules in reading order: the foundation ([`fault`], [`geometry`], [`frame`], [`tensor`], [`metrics`], [`clock`], [`drop_oldest`],
-//! [`shutdown`], [`machine`], [`tail`]), which knows no stage; the stages ([`capture`], [`network`], [`seam`], [`catalogue`], [`display`]), which hand
+//! [`shutdown`], [`machine`], [`tail`], [`language`]), which knows no stage; the stages ([`capture`], [`network`], [`seam`], [`catalogue`], [`display`]), which hand
 //! each other plain values and otherwise do not know one another; [`evaluation`], which judges what they found; the [`pipeline`], which joins them; [`live`], which runs it for weeks on several threads; [`config`], which reads
 //! the appliance's settings; [`web`], which serves what the live pipeline says of itself; and [`cli`], the only place that prints.
 //! ARCHITECTURE.md says why.
@@ -23,6 +23,7 @@ pub mod evaluation;
 pub mod fault;
 pub mod frame;
 pub mod geometry;
+pub mod language;
 pub mod live;
 pub mod machine;
 pub mod metrics;
