@@ -5,17 +5,22 @@
 
 mod outlets;
 mod parse;
+mod theme;
 mod values;
 
 pub use outlets::{MqttSection, PrivacySection, StatsSection, WebhookSection};
-pub use values::{Angle, Count, PanelName, PixelChoice, ScreenMode, Secret, TimeOfDay};
+pub use values::{Angle, Count, Decimal, Languages, PanelName, PixelChoice, ScreenMode, Secret, TimeOfDay};
 
+use self::theme::ShopTheme;
 use crate::capture::camera::CameraSettings;
 use crate::catalogue::ModelStamp;
+use crate::display::draw::Look;
 use crate::display::kms::KmsSettings;
 use crate::display::open::{PanelKind, PanelSettings};
+use crate::display::viewing::USUAL_DISTANCE;
 use crate::fault::{Fault, Kind, Result};
 use crate::geometry::Size;
+use crate::language::{Language, Words};
 use crate::live::LiveSettings;
 use crate::live::policy::blank::{BlankSettings, Hours};
 use crate::live::policy::throttle::HeatSettings;
@@ -27,6 +32,7 @@ use crate::web::WebSettings;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Where the appliance looks for its configuration.
@@ -49,6 +55,9 @@ pub struct Config {
     pub mqtt: MqttSection,
     pub privacy: PrivacySection,
     pub sync: SyncSection,
+    /// What stands in the file `screen.theme`.
+    #[serde(skip)]
+    theme: ShopTheme,
 }
 
 /// What the screen says of the shop.
@@ -56,6 +65,8 @@ pub struct Config {
 #[serde(default, deny_unknown_fields)]
 pub struct ShopSection {
     pub name: String,
+    /// The screen's language, or several that take turns.
+    pub language: Languages,
     /// How prices are written, `"de_DE"`; `None`: as the feed writes them.
     pub locale: Option<PriceLocale>,
 }
@@ -97,6 +108,16 @@ pub struct ScreenSection {
     pub rate: Count<1, 120>,
     /// Where the panel `png` keeps the newest screen as `screen.png`.
     pub folder: PathBuf,
+    /// The panel's diagonal in inches; `None`: as the screen itself says, else 32.
+    pub diagonal: Option<Decimal<40, 1200>>,
+    /// From the shopper's eyes to the panel, metres: text and codes are so large that they can be read from there.
+    pub distance: Decimal<4, 60>,
+    /// A theme file, or `"large-text"`; `None`: the shipped design.
+    pub theme: Option<PathBuf>,
+    /// A folder with fonts for the scripts that the shipped ones lack.
+    pub fonts: PathBuf,
+    /// What the device does and what is wrong is shown on the screen too.
+    pub operator: bool,
     /// Local time from which and until which the screen is dark, `"21:00"` and `"08:00"`; a person wakes it all the same.
     pub blank_from: Option<TimeOfDay>,
     pub blank_until: Option<TimeOfDay>,
@@ -188,7 +209,11 @@ pub struct SyncSection {
 
 impl Default for ShopSection {
     fn default() -> Self {
-        ShopSection { name: PipelineSettings::default().shop_name, locale: None }
+        ShopSection {
+            name: PipelineSettings::default().shop_name,
+            language: Languages(vec![Language::default()]),
+            locale: None,
+        }
     }
 }
 
@@ -217,6 +242,11 @@ impl Default for ScreenSection {
             height: Count(1920),
             rate: Count(30),
             folder: "/run/vetrina".into(),
+            diagonal: None,
+            distance: Decimal(USUAL_DISTANCE),
+            theme: None,
+            fonts: "/usr/share/fonts".into(),
+            operator: false,
             blank_from: None,
             blank_until: None,
             blank_after_seconds: Count(0),
@@ -292,6 +322,9 @@ impl Config {
             Fault::new(Kind::Usage, format!("cannot use the configuration {}", path.display())).cause(fault)
         })?;
         config.anchor(folder);
+        if let Some(theme) = &config.screen.theme {
+            config.theme = ShopTheme::load(theme)?;
+        }
         Ok(config)
     }
 
@@ -305,6 +338,8 @@ impl Config {
     fn anchor(&mut self, folder: &Path) {
         let paths = [&mut self.screen.folder, &mut self.catalogue.file, &mut self.heat.sysfs, &mut self.model.engines];
         let paths = paths.into_iter().chain(&mut self.model.folder).chain(&mut self.catalogue.images);
+        let theme = self.screen.theme.as_mut().filter(|theme| !theme::is_shipped(theme));
+        let paths = paths.chain([&mut self.screen.fonts]).chain(theme);
         for path in paths {
             *path = folder.join(&*path);
         }
@@ -339,6 +374,25 @@ impl Config {
             PanelName::None => PanelKind::None,
         };
         PanelSettings { kind, size: Size::new(screen.width.get(), screen.height.get()) }
+    }
+
+    /// How the screen looks.
+    pub fn look(&self) -> Look {
+        let screen = &self.screen;
+        Look {
+            theme: self.theme.theme.clone(),
+            fonts: Some(screen.fonts.clone()),
+            diagonal: screen.diagonal.map(|inches| inches.0),
+            distance: screen.distance.0,
+            language: self.shop.language.0.first().map(|language| language.tag().to_owned()).unwrap_or_default(),
+        }
+    }
+
+    /// The texts of the screen's languages, in their order.
+    pub fn languages(&self) -> Vec<Words> {
+        // The theme's texts were looked at when it was read.
+        let words = |language: &Language| self.theme.words(*language).unwrap_or_else(|_| Words::of(*language));
+        self.shop.language.0.iter().map(words).collect()
     }
 
     /// When the screen is dark.
@@ -390,6 +444,8 @@ impl Config {
             camera: self.camera(),
             panel: self.panel(),
             rate: self.screen.rate.0,
+            look: Arc::new(self.look()),
+            theme_file: self.screen.theme.clone().filter(|theme| !theme::is_shipped(theme)),
             model: self.model.folder.clone().unwrap_or_else(|| model.into()),
             max_detections: self.model.garments.get(),
             workers: self.model.workers.get(),
@@ -397,6 +453,8 @@ impl Config {
             catalogue: self.catalogue.file.clone(),
             pipeline: PipelineSettings {
                 shop_name: self.shop.name.clone(),
+                languages: self.languages(),
+                operator: self.screen.operator,
                 matches_per_garment: self.catalogue.matches.get(),
                 max_garments: self.catalogue.garments.get(),
                 locale: self.shop.locale,

@@ -35,6 +35,7 @@ use self::recent_answers::RecentAnswers;
 use self::shoppers::{SeenGarment, ShopperWatch};
 use crate::capture::camera::CameraSettings;
 use crate::clock::Clock;
+use crate::display::draw::Look;
 use crate::display::open::PanelSettings;
 use crate::drop_oldest::DropOldestQueue;
 use crate::frame::Frame;
@@ -51,12 +52,15 @@ use std::time::Duration;
 const QUERIES: usize = 8;
 
 /// Everything the live pipeline needs to know.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct LiveSettings {
     pub camera: CameraSettings,
     pub panel: PanelSettings,
     /// Pictures per second on the panel at most.
     pub rate: u32,
+    pub look: Arc<Look>,
+    /// A change of this file is noticed; its content is in `look` and in the texts.
+    pub theme_file: Option<PathBuf>,
     /// Model folder.
     pub model: PathBuf,
     /// Detections of a frame that are embedded at most.
@@ -119,6 +123,7 @@ struct ReloadableSettings {
     camera: CameraSettings,
     catalogue: PathBuf,
     pipeline: PipelineSettings,
+    look: Arc<Look>,
     blank: policy::blank::BlankSettings,
 }
 
@@ -128,6 +133,7 @@ impl ReloadableSettings {
             camera: settings.camera.clone(),
             catalogue: settings.catalogue.clone(),
             pipeline: settings.pipeline.clone(),
+            look: settings.look.clone(),
             blank: settings.blank,
         }
     }
@@ -161,6 +167,11 @@ impl Links {
     /// The shop's name and the counts as they are configured now.
     pub fn pipeline(&self) -> PipelineSettings {
         self.reloadable().pipeline.clone()
+    }
+
+    /// How the screen looks, as it is configured now; the same value until it is configured anew.
+    pub fn look(&self) -> Arc<Look> {
+        self.reloadable().look.clone()
     }
 
     /// When the screen is dark, as it is configured now.
