@@ -338,6 +338,7 @@ fn imports_workers_and_publications_that_are_killed_lose_nothing_and_leave_nothi
     hub.publish("berlin");
     let (folder, _) = follower(&hub, &format!("file://{}/berlin", hub.releases()));
     let syncing = timed(&|| drop(once(&folder)));
+    hub.postgres.sql("hub", "update offer set price = 'second'");
     let publishing = timed(&|| drop(hub.publish("berlin")));
     let publish = [
         "hub",
