@@ -1,6 +1,8 @@
 //! Which instruction set runs an operator.
 
-use fearless_simd::{Level, Simd};
+use fearless_simd::Level;
+#[cfg(target_arch = "x86_64")]
+use fearless_simd::Simd;
 
 /// Evaluates `$wide` with AVX-512's 32 whole-block registers, or `$narrow` with AVX2, NEON or the baseline (SSE2 on x86-64).
 macro_rules! wide_or_narrow {
