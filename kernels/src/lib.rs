@@ -12,6 +12,7 @@
 // Tiles of several blocks are for AVX-512's registers alone.
 #![cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
 
+mod bilinear;
 mod buffer;
 mod conv;
 mod depthwise;
@@ -32,6 +33,7 @@ mod tests;
 mod tile;
 mod winograd;
 
+pub use bilinear::{ColumnTap, blend_rows, resample_row};
 pub use buffer::Buffer;
 pub use conv::{Conv, ConvShape};
 pub use depthwise::{Depthwise, DepthwiseShape};

@@ -279,3 +279,33 @@ fn each_place_of_the_smaller_map_is_repeated_and_added() {
         }
     }
 }
+
+#[test]
+fn rows_of_a_picture_are_interpolated_between_their_neighbours() {
+    // Longer than any vector, and not a multiple of one.
+    let columns = 37;
+    let [above, below] =
+        [3usize, 5].map(|step| (0..3 * columns).map(|at| (at * step * 41 % 256) as u8).collect::<Vec<_>>());
+    let taps: Vec<ColumnTap> = (0..23).map(|x| ColumnTap { first: x * 36 / 22, weight: x as f32 / 31.0 }).collect();
+    let [scale, shift] = [[0.5, 0.25, 2.0], [1.0, -3.0, 0.0]];
+    for (name, level) in levels() {
+        let mut row = vec![f32::NAN; 3 * columns + 3];
+        blend_rows(level, &above, &below, 0.3, &mut row[..3 * columns]);
+        row.copy_within(3 * columns - 3..3 * columns, 3 * columns);
+        let mut planes = [(); 3].map(|()| vec![f32::NAN; taps.len()]);
+        let [red, green, blue] = &mut planes;
+        resample_row(level, &row, &taps, [scale, shift], [red, green, blue]);
+        for (channel, plane) in planes.iter().enumerate() {
+            for (tap, found) in taps.iter().zip(plane) {
+                let blended = |x: usize| {
+                    let at = 3 * x.min(columns - 1) + channel;
+                    0.7 * f64::from(above[at]) + 0.3 * f64::from(below[at])
+                };
+                let weight = f64::from(tap.weight);
+                let mixed = (1.0 - weight) * blended(tap.first) + weight * blended(tap.first + 1);
+                let wanted = mixed * f64::from(scale[channel]) + f64::from(shift[channel]);
+                assert!((f64::from(*found) - wanted).abs() < 1e-3, "{name}: {found} in place of {wanted}");
+            }
+        }
+    }
+}

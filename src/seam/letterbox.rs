@@ -5,6 +5,7 @@ use crate::frame::Picture;
 use crate::geometry::{Letterbox, Size};
 use crate::tensor::Tensor;
 use std::borrow::Cow;
+use vetrina_kernels::{ColumnTap, Level, blend_rows, resample_row};
 
 /// Where one output column or row reads: two neighbours and the weight of the second.
 struct Tap {
@@ -65,25 +66,23 @@ fn box_reduce(picture: &Picture, k: usize) -> Cow<'_, Picture> {
 
 /// Bilinear, half-pixel centres, no antialias (torch's `align_corners=False`), into the top left of `input`.
 fn resize(picture: &Picture, target: Size, settings: &InputSettings, input: &mut [f32]) {
-    let size = picture.size();
-    let columns = taps(size.width, target.width);
-    let plane = settings.width * settings.height;
+    let (size, level) = (picture.size(), Level::new());
+    let columns: Vec<ColumnTap> =
+        taps(size.width, target.width).iter().map(|tap| ColumnTap { first: tap.first, weight: tap.weight }).collect();
     let scale: [f32; 3] = std::array::from_fn(|channel| 1.0 / (255.0 * settings.std[channel]));
     let shift: [f32; 3] = std::array::from_fn(|channel| -settings.mean[channel] / settings.std[channel]);
-    let mut blended = vec![0f32; 3 * size.width];
-    for (y, tap) in taps(size.height, target.height).iter().enumerate() {
+    let (red, rest) = input.split_at_mut(settings.width * settings.height);
+    let (green, blue) = rest.split_at_mut(settings.width * settings.height);
+    // The last pixel once more, as its own neighbour.
+    let mut blended = vec![0f32; 3 * size.width + 3];
+    let rows = taps(size.height, target.height);
+    let places = rows.iter().zip((0..).step_by(settings.width));
+    for (tap, start) in places {
         let (above, below) = (picture.row(tap.first), picture.row(tap.second));
-        for (value, (a, b)) in blended.iter_mut().zip(above.iter().zip(below)) {
-            *value = f32::from(*a) * (1.0 - tap.weight) + f32::from(*b) * tap.weight;
-        }
-        for channel in 0..3 {
-            let start = channel * plane + y * settings.width;
-            let row = &mut input[start..start + target.width];
-            for (value, tap) in row.iter_mut().zip(&columns) {
-                let (left, right) = (blended[3 * tap.first + channel], blended[3 * tap.second + channel]);
-                *value = (left * (1.0 - tap.weight) + right * tap.weight) * scale[channel] + shift[channel];
-            }
-        }
+        blend_rows(level, above, below, tap.weight, &mut blended[..3 * size.width]);
+        blended.copy_within(3 * size.width - 3..3 * size.width, 3 * size.width);
+        let planes = [&mut *red, &mut *green, &mut *blue].map(|plane| &mut plane[start..start + target.width]);
+        resample_row(level, &blended, &columns, [scale, shift], planes);
     }
 }
 

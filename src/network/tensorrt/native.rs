@@ -179,6 +179,12 @@ fn open(name: &str) -> std::result::Result<&'static Library, libloading::Error> 
     unsafe { Library::new(name) }.map(|library| &*Box::leak(Box::new(library)))
 }
 
+/// The library that `library` needs and the loader did not find, by the loader's own words: they begin with the name of what is missing.
+fn missing_dependency<'e>(library: &str, error: &'e str) -> Option<&'e str> {
+    let (name, rest) = error.split_once(": ")?;
+    (rest.contains("No such file") && name.contains(".so") && name != library).then_some(name)
+}
+
 impl Gpu {
     /// # Errors
     /// [`Kind::Unavailable`]: no driver, or no GPU.
@@ -300,6 +306,11 @@ impl Nvinfer {
             match open(library) {
                 Ok(opened) => return Nvinfer::with(library, opened, parser),
                 Err(error) => why.push(error.to_string()),
+            }
+            if let Some(missing) = why.last().and_then(|error| missing_dependency(library, error)) {
+                let text = format!("cannot use TensorRT: {library} needs {missing}, which is not here");
+                let cure = "install the package that brings it (libnvdla_compiler.so: nvidia-l4t-dla-compiler), or set backend = \"cpu\"";
+                return Err(Fault::new(Kind::Unavailable, text).cure(cure));
             }
         }
         Err(Fault::new(Kind::Unavailable, "cannot use TensorRT: its library is not here")

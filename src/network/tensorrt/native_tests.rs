@@ -153,6 +153,27 @@ fn without_a_driver_there_is_no_gpu_and_that_is_said() {
     assert!(fault.to_string().contains("driver") && fault.to_string().contains("backend = \"cpu\""), "{fault}");
 }
 
+/// The loader's own words, on a library that was linked to one that is gone.
+#[test]
+fn what_a_library_needs_and_does_not_find_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let link = |name: &str, more: &[&str]| {
+        let mut command = std::process::Command::new("c++");
+        command.args(["-shared", "-o"]).arg(path(name)).args(more).current_dir(&folder);
+        assert!(command.status().unwrap().success());
+    };
+    link("libneeded.so", &["-Wl,-soname,libneeded.so"]);
+    link("libouter.so", &["-Wl,--no-as-needed", "-L.", "-lneeded"]);
+    std::fs::remove_file(path("libneeded.so")).unwrap();
+    let outer = path("libouter.so").display().to_string();
+    let error = open(&outer).err().map(|error| error.to_string()).unwrap();
+    assert_eq!(missing_dependency(&outer, &error), Some("libneeded.so"), "{error}");
+    let absent = path("libabsent.so").display().to_string();
+    let error = open(&absent).err().map(|error| error.to_string()).unwrap();
+    assert_eq!(missing_dependency(&absent, &error), None, "{error}");
+}
+
 /// Every graph of the shipped model, and of those that `VETRINA_CONFORMANCE_MODELS` names, in every precision that they have.
 #[test]
 fn the_real_builder_takes_every_graph() {
