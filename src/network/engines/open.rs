@@ -1,5 +1,5 @@
-//! What a graph for TensorRT leaves open, and how far: the heads take as many RoIs as there are, where the CPU, which is faster on
-//! a fixed batch, fills it up; the aggregator's sequence is open everywhere.
+//! Dynamic dimensions of TensorRT graphs. A head takes a dynamic number of RoIs on the GPU; on the CPU a fixed, padded
+//! batch is faster. The aggregator's sequence length is dynamic on both.
 
 use crate::fault::{Fault, Kind, Result};
 use crate::network::manifest::{GraphName, Manifest};
@@ -8,11 +8,11 @@ use tract_onnx::pb::tensor_shape_proto::Dimension;
 use tract_onnx::pb::tensor_shape_proto::dimension::Value;
 use tract_onnx::pb::{ModelProto, ValueInfoProto};
 
-/// Most RoIs that match heads get in one run.
+/// Maximum number of RoIs per match head run.
 pub const MOST_ROIS: usize = 100;
 
-/// Least, usual and greatest size of a graph's open dimension. A single observation does not reach the aggregator; the trunk has
-/// no open dimension.
+/// Minimum, typical and maximum size of a graph's dynamic dimension. The aggregator's minimum is 2: a single
+/// observation does not need it. The trunk has no dynamic dimension.
 pub fn sizes(graph: GraphName, manifest: &Manifest) -> [i64; 3] {
     let (keep, each) = (manifest.proposals.keep as i64, manifest.proposals.rois_each() as i64);
     match graph {
@@ -23,8 +23,9 @@ pub fn sizes(graph: GraphName, manifest: &Manifest) -> [i64; 3] {
     }
 }
 
-/// The graph with an open batch, if it is a head's; where a row of its result takes several RoIs, theirs is as many times that.
-/// Nothing in a head depends on the batch; whoever builds an engine of it tries that.
+/// Makes the batch of a head dynamic; other graphs stay unchanged. If the manifest's head takes several RoIs per output
+/// row, the input batch is that multiple of the output batch. No computation in a head depends on the batch size;
+/// [`super::build::verify`] checks this for every engine.
 ///
 /// # Errors
 /// [`Kind::Model`]: not an ONNX graph.
@@ -52,7 +53,7 @@ pub fn with_open_batch(graph: GraphName, onnx: Vec<u8>) -> Result<Vec<u8>> {
     Ok(model.encode_to_vec())
 }
 
-/// The first dimension of a graph's input or output.
+/// First dimension of a graph's input or output.
 fn batch(value: &mut ValueInfoProto) -> Option<&mut Dimension> {
     let tract_onnx::pb::type_proto::Value::TensorType(tensor) = value.r#type.as_mut()?.value.as_mut()?;
     tensor.shape.as_mut()?.dim.first_mut()
@@ -69,7 +70,7 @@ mod tests {
         Manifest::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("models/compact")).unwrap()
     }
 
-    /// tract takes open graphs, too: rows of one run are those of a run each.
+    /// tract accepts dynamic graphs too: rows computed in one batch must equal rows computed one by one.
     #[test]
     fn a_head_with_an_open_batch_computes_each_row_as_before() {
         let manifest = shipped();
@@ -98,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn other_graphs_stay_as_they_are_and_rubbish_is_refused() {
+    fn other_graphs_stay_unchanged_and_invalid_onnx_is_refused() {
         for graph in [GraphName::Trunk, GraphName::Aggregator] {
             assert_eq!(with_open_batch(graph, vec![1, 2, 3]).unwrap(), [1, 2, 3]);
         }
