@@ -42,9 +42,7 @@ fn reread(path: &Path, started: Option<&WebSettings>) -> Result<LiveSettings> {
     let config = Config::load(path)?;
     let settings = live_settings(&config)?;
     if config.web(&settings.model).as_ref() != started {
-        log::warn!(
-            "what has changed under [web] or in catalogue.images takes effect when the program is started again"
-        );
+        log::warn!("changes under [web] or in catalogue.images take effect after a restart");
     }
     Ok(settings)
 }

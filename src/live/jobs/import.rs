@@ -1,5 +1,5 @@
-//! Importing a feed while the mirror runs: `vetrina catalogue import` as a child process, one at a time, that lets the mirror go
-//! first. The mirror sees the changed catalogue by itself, as after any import.
+//! Imports a feed while the mirror runs: `vetrina catalogue import` as a low-priority child process, one at a time. The
+//! mirror then notices the changed catalogue, as after any import.
 
 use super::child;
 use super::event::JobProgress;
@@ -12,14 +12,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::Builder;
 
-/// Where the child reads a feed that was sent.
+/// The child reads an uploaded feed from here.
 const STDIN: &str = "/dev/stdin";
 
-/// Where an import is.
+/// State of an import.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ImportState {
-    /// None was begun.
+    /// None was started.
     #[default]
     None,
     Running,
@@ -27,39 +27,39 @@ pub enum ImportState {
     Failed,
 }
 
-/// The newest import.
+/// The latest import.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct ImportStatus {
     pub state: ImportState,
-    /// The feed's name, for people.
+    /// Display name of the feed.
     pub feed: String,
-    /// Pictures recognized, of those that are new.
+    /// New pictures recognized so far.
     pub done: u64,
     pub pictures: u64,
-    /// What the import did, as `catalogue import --json` prints it.
+    /// The report of `catalogue import --json`.
     pub report: Option<Value>,
     pub fault: Option<String>,
 }
 
-/// The bytes of a feed, or the file that has them.
+/// The bytes of a feed, or the path of its file.
 #[derive(Clone, Debug)]
 pub enum FeedSource {
     File(PathBuf),
     Sent(Vec<u8>),
 }
 
-/// Where an import reads and writes, and what it may remove.
+/// Paths and limits of an import.
 #[derive(Clone, Copy, Debug)]
 pub struct ImportSettings<'a> {
-    /// The folder that the feed's picture paths start from.
+    /// Base folder of the feed's picture paths.
     pub images: &'a Path,
     pub catalogue: &'a Path,
     pub model: &'a Path,
-    /// The largest part of the products that it may remove, percent.
+    /// Maximum share of the products that it may remove, percent.
     pub max_removals: u32,
 }
 
-/// Begins imports and knows how they go.
+/// Starts imports and reports their progress.
 #[derive(Debug, Default)]
 pub struct ImportJob {
     status: Arc<Mutex<ImportStatus>>,
@@ -71,15 +71,15 @@ impl ImportJob {
         lock(&self.status).clone()
     }
 
-    /// Begins to import a feed that people know as `name`.
+    /// Starts to import a feed with the display name `name`.
     ///
     /// # Errors
-    /// [`Kind::Busy`] while another is under way.
+    /// [`Kind::Busy`] while another import is running.
     pub fn begin(&self, name: &str, feed: FeedSource, settings: ImportSettings) -> Result<()> {
         let mut status = lock(&self.status);
         if status.state == ImportState::Running {
             return Err(
-                Fault::new(Kind::Busy, format!("{} is being imported", status.feed)).cure("wait until it is done")
+                Fault::new(Kind::Busy, format!("{} is being imported", status.feed)).cure("wait until it has finished")
             );
         }
         let (arguments, input) = arguments(feed, settings);
@@ -93,14 +93,14 @@ impl ImportJob {
         Builder::new().name("import".into()).spawn(work).map_err(|error| {
             Fault::new(Kind::Unavailable, "cannot start an import")
                 .cause(error)
-                .cure("see what else runs on this machine")
+                .cure("check what else is running on this machine")
         })?;
         *status = ImportStatus { state: ImportState::Running, feed: name.to_owned(), ..ImportStatus::default() };
         log::info!("import of {name:?} started");
         Ok(())
     }
 
-    /// Ends an import that is under way, and begins no other; the catalogue stays as it was.
+    /// Ends a running import and refuses further ones. The catalogue stays unchanged.
     pub fn stop(&self) {
         self.token.cancel();
     }
@@ -110,7 +110,7 @@ fn lock<T>(value: &Mutex<T>) -> MutexGuard<'_, T> {
     value.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The child's arguments, and what is written to its standard input.
+/// The child's arguments, and the bytes for its stdin.
 fn arguments(feed: FeedSource, settings: ImportSettings) -> (Vec<OsString>, Option<Vec<u8>>) {
     let (feed, input) = match feed {
         FeedSource::File(path) => (path, None),
@@ -126,7 +126,7 @@ fn arguments(feed: FeedSource, settings: ImportSettings) -> (Vec<OsString>, Opti
     (arguments, input)
 }
 
-/// The page shows the pictures that are recognized: reading them takes a moment.
+/// The page shows the number of recognized pictures.
 fn take_progress(status: &mut ImportStatus, progress: &JobProgress) {
     (status.done, status.pictures) = (progress.done, progress.of);
 }
@@ -149,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_child_is_told_where_and_how_much_and_a_feeds_name_is_no_option() {
+    fn the_childs_arguments_are_complete_and_a_feed_name_is_not_an_option() {
         let (images, catalogue, model) = (Path::new("pictures"), Path::new("shop.db"), Path::new("model"));
         let settings = ImportSettings { images, catalogue, model, max_removals: 25 };
         let (told, input) = arguments(FeedSource::File("-x.csv".into()), settings);

@@ -1,4 +1,4 @@
-//! The render stage: at the panel's rate, the newest picture with the newest boxes and matches.
+//! The render stage: draws the newest picture with the newest boxes and matches, at the panel's rate.
 
 use super::stage::StageContext;
 use crate::clock;
@@ -18,16 +18,16 @@ use embedded_graphics::pixelcolor::{Rgb888, RgbColor};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A frame that is older is not shown: the screen says that the camera is away.
+/// An older frame is not shown; the screen says that the camera is away.
 const STALE: Duration = Duration::from_secs(2);
-/// Without anything new the screen is redrawn after this long: the watchdog sees it, and a window stays responsive.
+/// Maximum time between redraws: the watchdog needs them, and a window stays responsive.
 const AT_LEAST: Duration = Duration::from_millis(500);
 
-/// After a power cut the mirror may be up before its screen's driver.
+/// After a power cut the mirror may start before the screen's driver: how long to retry, and how often.
 const SCREEN_COMES: Duration = Duration::from_secs(10);
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
-/// What is on the screen, or will be with the next picture.
+/// Content of the screen.
 #[derive(Default)]
 struct ScreenContent {
     frame: Option<Frame>,
@@ -35,20 +35,20 @@ struct ScreenContent {
     matches: Arc<MatchesByTrack>,
 }
 
-/// What came in since the last picture.
+/// What is new since the last picture.
 #[derive(Clone, Copy, Default)]
 struct Fresh {
     frame: bool,
     any: bool,
 }
 
-/// Runs until it is cancelled, or the panel was closed.
+/// Runs until cancelled, or until the panel is closed.
 pub fn run(context: &StageContext, settings: &PanelSettings, rate: u32) -> Result<StageEnd> {
     let (links, tick) = (&context.links, Duration::from_secs(1) / rate.max(1));
     let mut panel = open_in_time(context, settings)?;
     let mut painter = Painter::new()?;
     let mut canvas = Canvas::new(panel.size());
-    // A render stage before this one may have taken the newest matches.
+    // A previous render stage may have consumed the newest matches.
     let mut shown = ScreenContent { matches: links.status.newest_matches.get(), ..ScreenContent::default() };
     let mut news = Fresh { any: true, ..Fresh::default() };
     let mut last = Duration::ZERO;
@@ -86,7 +86,7 @@ pub fn run(context: &StageContext, settings: &PanelSettings, rate: u32) -> Resul
     Ok(StageEnd::Cancelled)
 }
 
-/// Opens the panel; where the mirror has a screen of its own that is not there yet, it retries for a while.
+/// Opens the panel. Retries for a while if a screen of its own is not ready yet.
 fn open_in_time(context: &StageContext, settings: &PanelSettings) -> Result<Box<dyn DisplayPanel>> {
     let links = &context.links;
     let until = links.clock.now() + SCREEN_COMES;
@@ -107,11 +107,11 @@ fn open_in_time(context: &StageContext, settings: &PanelSettings) -> Result<Box<
     }
 }
 
-/// Decides whether the screen is dark. True where that has changed.
+/// Updates whether the screen is dark. Returns whether that changed.
 fn set_dark(links: &Links, now: Duration) -> bool {
     let (control, settings) = (&links.control, links.blank());
     let minute = settings.hours.map_or(0, |_| clock::minute_of_day());
-    // A mirror that is still starting says so on the screen.
+    // A starting mirror shows its start screen.
     let running = control.phase() == Phase::Running;
     let dark = running && settings.is_dark(minute, control.unseen(now), !control.is_camera_away());
     let turned = dark != control.is_dark();
@@ -122,7 +122,7 @@ fn set_dark(links: &Links, now: Duration) -> bool {
     turned
 }
 
-/// Counts the picture and its times: begun, drawn, presented.
+/// Records the picture and its times.
 fn record(links: &Links, shown: &ScreenContent, news: Fresh, [begun, drawn, presented]: [Duration; 3]) {
     links.status.presented.count();
     links.control.presented(presented, news.frame);
