@@ -20,7 +20,7 @@ pub struct RunArgs {
     pub config: PathBuf,
 }
 
-/// `tail`: the log's last lines, for the page.
+/// `tail`: the last lines of the log, for the page.
 pub fn run(args: &RunArgs, tail: Arc<Tail>) -> Result<()> {
     let config = Config::load(&args.config)?;
     if let Err(fault) = clock::check_time_zone() {
@@ -32,12 +32,12 @@ pub fn run(args: &RunArgs, tail: Arc<Tail>) -> Result<()> {
     let (path, started) = (args.config.clone(), web.clone());
     let reread = move || reread(&path, started.as_ref());
     let live = Live::start(settings, Arc::new(reread))?;
-    // Ends with this function, after the stages.
+    // Dropped at the end of this function, after the stages.
     let _server = web.map(|settings| Server::start(&settings, live.links(), tail)).transpose()?;
     live.run(|patience| signals.wait(patience))
 }
 
-/// The configuration as it is now; the page goes on as it `started`.
+/// Reads the configuration again. The page keeps the settings that it `started` with.
 fn reread(path: &Path, started: Option<&WebSettings>) -> Result<LiveSettings> {
     let config = Config::load(path)?;
     let settings = live_settings(&config)?;
