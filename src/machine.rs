@@ -91,4 +91,10 @@ mod tests {
         assert!(free_space(Path::new("/")).unwrap() > 0);
         assert!(free_space(Path::new("/nowhere/at/all")).is_err());
     }
+
+    #[test]
+    fn the_service_allows_as_many_descriptors_as_the_program_asks_for() {
+        let unit = include_str!("../firmware/vetrina.service");
+        assert!(unit.lines().any(|line| line == format!("LimitNOFILE={DESCRIPTORS}")));
+    }
 }

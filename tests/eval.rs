@@ -211,6 +211,12 @@ fn stills_are_measured_with_given_and_detected_boxes() {
     let results = found["results"].as_array().unwrap();
     assert_eq!(results.len(), 8);
     let detected = found["detected"]["share"].as_f64().unwrap();
+    let [as_match, as_mirror] =
+        ["detected_as_match", "detected_as_mirror"].map(|key| found[key]["share"].as_f64().unwrap());
+    assert!(as_mirror <= as_match && as_match <= detected);
+    // The score from which a mirror starts a track.
+    let (text, begin) = (String::from_utf8_lossy(&output.stdout), vetrina::seam::track::TrackSettings::default().begin);
+    assert!(text.contains(&format!("{begin}: ")), "{text}");
     for row in results {
         let top = share(&row["figures"], "20");
         if row["region_filter"] == false {

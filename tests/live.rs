@@ -336,7 +336,9 @@ fn a_board_short_of_power_recognizes_less_and_the_doctor_finds_the_throttle() {
 }
 
 /// Replaces ffmpeg: sends a bright picture ten times per second and writes its process id.
+/// Fails unless it is asked for 8 bits per channel, which it must be for cameras with 10 bits.
 const CAMERA_PROGRAM: &str = "#!/bin/sh
+case \"$*\" in *'format=rgb24|rgba'*) ;; *) exit 1 ;; esac
 echo $$ > \"$(dirname \"$0\")/pid\"
 while printf 'P7\\nWIDTH 64\\nHEIGHT 48\\nDEPTH 3\\nMAXVAL 255\\nTUPLTYPE RGB\\nENDHDR\\n' && head -c 9216 /dev/zero | tr '\\0' '\\310'; do sleep 0.1; done
 ";

@@ -26,7 +26,7 @@ fn the_page_and_its_metrics_are_served_to_this_machine() {
         assert_eq!(health["network"], "the CPU");
         assert!(health["fallback"].as_str().unwrap().contains("--features tensorrt"), "{health}");
     }
-    mirror.wait_until("frames are recognised", || {
+    mirror.wait_until("frames are recognized", || {
         metric(&get(&at, "/metrics").text(), "vetrina_frames_recognised_total").is_some_and(|count| count > 0.0)
     });
     let metrics = get(&at, "/metrics").text();

@@ -91,7 +91,7 @@ impl Tracklet {
         self.0.is_empty()
     }
 
-    /// The box at `frame`, or at the nearest annotated frame within [`NEAR`].
+    /// The box at `frame`, or at the nearest annotated frame within `NEAR`.
     pub fn at(&self, frame: u64) -> Option<Rect<Camera>> {
         let before = self.0.range(..=frame).next_back();
         let after = self.0.range(frame..).next();

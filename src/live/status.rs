@@ -198,3 +198,29 @@ impl super::Links {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::{Clock, SimulatedClock};
+    use crate::config::Config;
+    use crate::frame::FrameMeta;
+    use crate::live::Links;
+    use std::path::Path;
+
+    #[test]
+    fn tracks_and_rate_are_dropped_while_recognition_stands_still() {
+        let clock = Arc::new(SimulatedClock::default());
+        let links = Links::new(&Config::default().live(Path::new("model")), clock.clone());
+        clock.advance(Duration::from_secs(60));
+        let meta = FrameMeta { source: 0, sequence: 9, captured: clock.now() };
+        links.status.newest_tracks.set(Some(Arc::new(TrackUpdate { meta, generation: 1, garments: Vec::new() })));
+        links.status.millirate.set(12_000);
+        assert!(links.tracked_now().is_some());
+        assert_eq!(links.report().frames_per_second, Some(12.0));
+        clock.advance(GONE + Duration::from_millis(1));
+        assert!(links.tracked_now().is_none());
+        clock.advance(RATE_HOLDS);
+        assert_eq!((links.report().frames_per_second, links.status.rate(clock.now())), (None, None));
+    }
+}

@@ -82,7 +82,7 @@ fn stream(
                 sequence += 1;
             }
             Ok(Step::NotYet) if context.links.clock.now().saturating_sub(last) > silence => {
-                let text = format!("{} delivers no frames", shown(&settings.source));
+                let text = format!("{} gives no frames", shown(&settings.source));
                 return StreamEnd::Lost(Fault::new(Kind::Unavailable, text));
             }
             Ok(Step::NotYet) => {}

@@ -154,7 +154,9 @@ impl ScreenContent {
         let status = &links.status;
         let fresh = |captured: Duration| now.saturating_sub(captured) <= STALE;
         let frame = self.frame.as_ref().filter(|frame| fresh(frame.meta.captured));
-        let tracks = self.tracks.as_ref().filter(|tracks| frame.is_some() && fresh(tracks.meta.captured));
+        // Boxes of another camera do not fit this one's picture.
+        let is_of = |tracks: &TrackUpdate| frame.is_some_and(|frame| frame.meta.source == tracks.meta.source);
+        let tracks = self.tracks.as_ref().filter(|tracks| is_of(tracks) && fresh(tracks.meta.captured));
         let starting = links.control.phase() == Phase::Starting;
         let line = StatusLine {
             text: status.building.get().unwrap_or_else(|| status.summary.get()),
@@ -163,5 +165,39 @@ impl ScreenContent {
         };
         let tracked = tracks.map_or(&[][..], |tracks| &tracks.garments);
         scene(&links.pipeline(), frame.map(|frame| frame.picture.clone()), tracked, &self.matches, line)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::{Clock, SimulatedClock};
+    use crate::config::Config;
+    use crate::frame::{FrameMeta, Picture};
+    use crate::geometry::{Rect, Size};
+    use crate::pipeline::tracking::TrackedGarment;
+    use crate::seam::TrackId;
+    use std::path::Path;
+
+    #[test]
+    fn boxes_of_another_camera_or_of_long_ago_are_not_drawn() {
+        let clock = Arc::new(SimulatedClock::default());
+        let links = Links::new(&Config::default().live(Path::new("model")), clock.clone());
+        clock.advance(Duration::from_secs(60));
+        let meta = |source, captured| FrameMeta { source, sequence: 0, captured };
+        let track = TrackId { generation: 1, number: 0 };
+        let (bounds, label) = (Rect::new(9.0, 9.0, 30.0, 40.0), "skirt".to_owned());
+        let garment = TrackedGarment { track, bounds, class: 0, label, gathered: 1, wanted: 10 };
+        let picture = Arc::new(Picture::filled(Size::new(64, 48), [9, 9, 9]));
+        let boxes = |source: u32, age: Duration| {
+            let now = clock.now();
+            let frame = Frame { meta: meta(2, now), picture: picture.clone() };
+            let tracks = TrackUpdate { meta: meta(source, now - age), generation: 1, garments: vec![garment.clone()] };
+            let content = ScreenContent { frame: Some(frame), tracks: Some(Arc::new(tracks)), ..Default::default() };
+            content.scene(&links, now).garments.len()
+        };
+        assert_eq!(boxes(2, Duration::ZERO), 1);
+        assert_eq!(boxes(1, Duration::ZERO), 0);
+        assert_eq!(boxes(2, STALE + Duration::from_millis(1)), 0);
     }
 }

@@ -111,7 +111,7 @@ fn limits() -> BuildLimits {
 }
 
 #[test]
-fn the_lean_runtimes_are_recognised_and_cannot_build() {
+fn the_lean_runtimes_are_recognized_and_cannot_build() {
     for (name, version) in [("libnvinfer_lean.so.10", "10."), ("libnvinfer_lean.so.11", "11.")] {
         let Some(path) = library(name) else { return };
         let nvinfer = Nvinfer::open_file(&path, std::path::Path::new("none")).unwrap();
