@@ -17,7 +17,7 @@ pub struct QueryRow {
     pub frame: Option<u64>,
     /// The given box, in pixels of the picture.
     pub bounds: Rect<Camera>,
-    /// Id of the garment.
+    /// Id of the garment; empty: the shop does not have it.
     pub garment: String,
     /// Region given in the table.
     pub region: Option<Region>,
@@ -55,8 +55,8 @@ struct RawGallery {
     style: Option<String>,
 }
 
-/// Reads a table of queries: `query_id`, `file`, `x0`, `y0`, `x1`, `y1`, `garment_id`; optional `region` and `frame`.
-/// Paths are relative to the table's folder.
+/// Reads a table of queries: `query_id`, `file`, `x0`, `y0`, `x1`, `y1`, `garment_id` (empty: the shop does not have it); optional
+/// `region` and `frame`. Paths are relative to the table's folder.
 ///
 /// # Errors
 /// [`Kind::Input`], naming file and line.

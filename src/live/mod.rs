@@ -10,12 +10,17 @@
 //!
 //! No thread waits for a slower one. They are connected by [`DropOldestQueue`]s: a new value displaces the oldest, and
 //! [`status`] counts every displacement. [`supervise::stall`] determines which stage is stuck; the supervisor restarts
-//! it once. [`policy`] decides when the screen is dark and how much is recognized; [`jobs`] are child processes.
+//! it once. [`shoppers`] turns persons and matches into [`events`]. [`policy`] decides when the screen is dark and how
+//! much is recognized; [`jobs`] are child processes.
 
 pub mod control;
+pub mod enrol_desk;
+pub mod events;
 pub mod jobs;
 pub mod load;
 pub mod policy;
+pub mod recent_answers;
+pub mod shoppers;
 pub mod stages;
 pub mod status;
 pub mod supervise;
@@ -25,8 +30,13 @@ pub use status::{Report, Status};
 pub use supervise::supervisor::Live;
 
 use self::control::Control;
+use self::enrol_desk::EnrolDesk;
+use self::events::EventBus;
+use self::recent_answers::RecentAnswers;
+use self::shoppers::{SeenGarment, ShopperWatch};
 use crate::capture::camera::CameraSettings;
 use crate::clock::Clock;
+use crate::display::draw::Look;
 use crate::display::open::PanelSettings;
 use crate::drop_oldest::DropOldestQueue;
 use crate::frame::Frame;
@@ -43,12 +53,15 @@ use std::time::Duration;
 const QUERIES: usize = 8;
 
 /// Settings of the live pipeline.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct LiveSettings {
     pub camera: CameraSettings,
     pub panel: PanelSettings,
     /// Maximum number of frames per second on the panel.
     pub rate: u32,
+    pub look: Arc<Look>,
+    /// A change of this file is noticed; its content is in `look` and in the texts.
+    pub theme_file: Option<PathBuf>,
     /// Model folder.
     pub model: PathBuf,
     /// Maximum number of detections per frame that are embedded.
@@ -89,6 +102,10 @@ pub struct Links {
     pub clock: Arc<dyn Clock>,
     pub control: Control,
     pub status: Status,
+    /// What happens before the mirror, for whoever reads it.
+    pub events: EventBus,
+    /// By the render stage, and at the end by the supervisor.
+    shoppers: Mutex<ShopperWatch>,
     /// Settings that may change at run time.
     reloadable: Mutex<ReloadableSettings>,
     pub to_recognize: DropOldestQueue<Frame>,
@@ -98,6 +115,8 @@ pub struct Links {
     pub matches: DropOldestQueue<Arc<MatchesByTrack>>,
     /// A newly loaded catalogue that replaces the current one.
     pub matchers: DropOldestQueue<Matcher>,
+    pub enrol: EnrolDesk,
+    pub answers: RecentAnswers,
 }
 
 #[derive(Clone)]
@@ -105,6 +124,7 @@ struct ReloadableSettings {
     camera: CameraSettings,
     catalogue: PathBuf,
     pipeline: PipelineSettings,
+    look: Arc<Look>,
     blank: policy::blank::BlankSettings,
 }
 
@@ -114,6 +134,7 @@ impl ReloadableSettings {
             camera: settings.camera.clone(),
             catalogue: settings.catalogue.clone(),
             pipeline: settings.pipeline.clone(),
+            look: settings.look.clone(),
             blank: settings.blank,
         }
     }
@@ -125,6 +146,8 @@ impl Links {
             clock,
             control: Control::default(),
             status: Status::default(),
+            events: EventBus::default(),
+            shoppers: Mutex::default(),
             reloadable: Mutex::new(ReloadableSettings::of(settings)),
             to_recognize: DropOldestQueue::default(),
             to_render: DropOldestQueue::default(),
@@ -132,6 +155,8 @@ impl Links {
             queries: DropOldestQueue::with_room(QUERIES),
             matches: DropOldestQueue::default(),
             matchers: DropOldestQueue::default(),
+            enrol: EnrolDesk::default(),
+            answers: RecentAnswers::default(),
         }
     }
 
@@ -145,6 +170,11 @@ impl Links {
         self.reloadable().pipeline.clone()
     }
 
+    /// How the screen looks, as it is configured now; the same value until it is configured anew.
+    pub fn look(&self) -> Arc<Look> {
+        self.reloadable().look.clone()
+    }
+
     /// Current settings of the dark screen.
     pub fn blank(&self) -> policy::blank::BlankSettings {
         self.reloadable().blank
@@ -153,6 +183,23 @@ impl Links {
     /// Current catalogue file.
     pub fn catalogue(&self) -> PathBuf {
         self.reloadable().catalogue.clone()
+    }
+
+    /// Takes in what is seen and said of each garment `now`, and publishes what is new.
+    pub fn observe(&self, now: Duration, seen: &[SeenGarment]) {
+        self.publish(|shoppers| shoppers.update(now, seen));
+    }
+
+    /// Nobody is seen any more: the program ends.
+    pub fn end_observation(&self) {
+        let now = self.clock.now();
+        self.publish(|shoppers| shoppers.end(now));
+    }
+
+    fn publish(&self, happenings: impl FnOnce(&mut ShopperWatch) -> Vec<events::Happening>) {
+        // Held until they are published: in order.
+        let mut shoppers = self.shoppers.lock().unwrap_or_else(PoisonError::into_inner);
+        happenings(&mut shoppers).into_iter().for_each(|happening| self.events.publish(happening));
     }
 
     /// Adopts the settings that may change at run time.

@@ -2,6 +2,7 @@
 //! order of a frame's path: [`capture`], [`recognize`], [`matching`], [`render`].
 
 pub mod capture;
+pub mod enrolment;
 pub mod matching;
 pub mod recognize;
 pub mod render;

@@ -1,5 +1,5 @@
-//! Dynamic dimensions of TensorRT graphs. A head takes a dynamic number of RoIs on the GPU; on the CPU a fixed, padded
-//! batch is faster. The aggregator's sequence length is dynamic on both.
+//! The batch of a head: graphs are exported for a fixed number of RoIs. TensorRT gets a dynamic batch, the CPU a few RoIs at
+//! a time. The aggregator's sequence length is dynamic on both.
 
 use crate::fault::{Fault, Kind, Result};
 use crate::network::manifest::{GraphName, Manifest};
@@ -23,13 +23,21 @@ pub fn sizes(graph: GraphName, manifest: &Manifest) -> [i64; 3] {
     }
 }
 
-/// Makes the batch of a head dynamic; other graphs stay unchanged. If the manifest's head takes several RoIs per output
-/// row, the input batch is that multiple of the output batch. No computation in a head depends on the batch size;
-/// [`super::build::verify`] checks this for every engine.
+/// Another batch for a head's graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Batch {
+    /// Dynamic: as many rows as a run has.
+    Open,
+    /// Exactly this many rows of the result.
+    Rows(usize),
+}
+
+/// Sets the batch of a head's graph; other graphs stay unchanged. If a row of the result takes several RoIs, the input's batch
+/// is that multiple. Rows of a head do not depend on each other.
 ///
 /// # Errors
 /// [`Kind::Model`]: not an ONNX graph.
-pub fn with_open_batch(graph: GraphName, onnx: Vec<u8>) -> Result<Vec<u8>> {
+pub fn with_batch(graph: GraphName, onnx: Vec<u8>, wanted: Batch) -> Result<Vec<u8>> {
     if !matches!(graph, GraphName::BoxHead | GraphName::MatchHead) {
         return Ok(onnx);
     }
@@ -47,8 +55,11 @@ pub fn with_open_batch(graph: GraphName, onnx: Vec<u8>) -> Result<Vec<u8>> {
             (Some(Value::DimValue(rois)), Some(Value::DimValue(rows))) if *rows > 0 => rois / rows,
             _ => 1,
         };
-        let open = if each > 1 { format!("{each}*N") } else { "N".into() };
-        batch.value = Some(Value::DimParam(open));
+        batch.value = Some(match wanted {
+            Batch::Rows(rows) => Value::DimValue(each * rows as i64),
+            Batch::Open if each > 1 => Value::DimParam(format!("{each}*N")),
+            Batch::Open => Value::DimParam("N".into()),
+        });
     }
     Ok(model.encode_to_vec())
 }
@@ -79,7 +90,7 @@ mod tests {
         for (graph, side, fixed, each) in [(GraphName::BoxHead, 7, keep, each), (GraphName::MatchHead, 14, 1, 1)] {
             let path = manifest.graph_path(graph);
             let opened = folder.path().join("opened.onnx");
-            std::fs::write(&opened, with_open_batch(graph, std::fs::read(&path).unwrap()).unwrap()).unwrap();
+            std::fs::write(&opened, with_batch(graph, std::fs::read(&path).unwrap(), Batch::Open).unwrap()).unwrap();
             let length = each * side * side * manifest.features.channels;
             let rois: Vec<f32> = (0..3 * length).map(|at| (at * at % 1009) as f32 / 1009.0).collect();
             let shape = |rows| [each * rows, side, side, manifest.features.channels];
@@ -101,8 +112,8 @@ mod tests {
     #[test]
     fn other_graphs_stay_unchanged_and_invalid_onnx_is_refused() {
         for graph in [GraphName::Trunk, GraphName::Aggregator] {
-            assert_eq!(with_open_batch(graph, vec![1, 2, 3]).unwrap(), [1, 2, 3]);
+            assert_eq!(with_batch(graph, vec![1, 2, 3], Batch::Open).unwrap(), [1, 2, 3]);
         }
-        assert_eq!(with_open_batch(GraphName::BoxHead, vec![0xff; 9]).unwrap_err().kind(), Kind::Model);
+        assert_eq!(with_batch(GraphName::BoxHead, vec![0xff; 9], Batch::Open).unwrap_err().kind(), Kind::Model);
     }
 }
