@@ -56,6 +56,8 @@ fn settings(folder: &Path, clip: usize) -> LiveSettings {
         stall: PATIENCE,
         blank: BlankSettings::default(),
         heat: HeatSettings { limit: None, sysfs: folder.join("sys") },
+        look: Arc::default(),
+        theme_file: None,
     }
 }
 
