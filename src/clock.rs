@@ -1,5 +1,5 @@
-//! Time that can be simulated: code that waits or measures uses a [`Clock`], so that its tests need not wait. Also the time of day,
-//! for the shop's hours.
+//! Time that can be simulated: code that waits or measures uses a [`Clock`], so that its tests need not wait. Also the
+//! time of day, for opening hours.
 
 use crate::fault::{Fault, Kind, Result};
 use crate::shutdown::Token;

@@ -8,9 +8,10 @@
 //! | render ([`stages::render`]) | the panel | pixels |
 //! | main ([`supervise::supervisor`]) | signals, watchdog | |
 //!
-//! Nothing waits for something slower than itself: between the threads stand [`DropOldestQueue`]s, in which a newer value displaces
-//! an older one, and each displacement is a counter in [`status`]. [`supervise::stall`] says which stage is stuck; the supervisor
-//! restarts it once. What happens before the mirror goes out as [`events`], which [`shoppers`] makes. [`policy`] decides when the screen is dark and how much is recognized, [`jobs`] are child processes.
+//! No thread waits for a slower one. They are connected by [`DropOldestQueue`]s: a new value displaces the oldest, and
+//! [`status`] counts every displacement. [`supervise::stall`] determines which stage is stuck; the supervisor restarts
+//! it once. [`shoppers`] turns persons and matches into [`events`]. [`policy`] decides when the screen is dark and how
+//! much is recognized; [`jobs`] are child processes.
 
 pub mod control;
 pub mod enrol_desk;
@@ -48,38 +49,38 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Queries that may wait for the catalogue: a few frames' worth.
+/// Maximum number of queries waiting for the match stage: a few frames' worth.
 const QUERIES: usize = 8;
 
-/// Everything the live pipeline needs to know.
+/// Settings of the live pipeline.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LiveSettings {
     pub camera: CameraSettings,
     pub panel: PanelSettings,
-    /// Pictures per second on the panel at most.
+    /// Maximum number of frames per second on the panel.
     pub rate: u32,
     pub look: Arc<Look>,
     /// A change of this file is noticed; its content is in `look` and in the texts.
     pub theme_file: Option<PathBuf>,
     /// Model folder.
     pub model: PathBuf,
-    /// Detections of a frame that are embedded at most.
+    /// Maximum number of detections per frame that are embedded.
     pub max_detections: usize,
-    /// Frame workers; 0 is one for each core, at most four.
+    /// Number of frame workers; 0: one per core, at most four.
     pub workers: usize,
-    /// What the network runs on.
+    /// Backend of the network.
     pub engines: EngineSettings,
     /// Catalogue file.
     pub catalogue: PathBuf,
     pub pipeline: PipelineSettings,
-    /// A stage without progress for this long is stuck.
+    /// A stage without progress for this long counts as stuck.
     pub stall: Duration,
     pub blank: policy::blank::BlankSettings,
     pub heat: policy::throttle::HeatSettings,
 }
 
 impl LiveSettings {
-    /// The first thing in `new` that needs a restart of the program, by its name in the configuration.
+    /// The first difference in `new` that needs a restart of the program, as a configuration key.
     pub fn needs_restart(&self, new: &LiveSettings) -> Option<&'static str> {
         let changes = [
             ("screen", self.panel != new.panel || self.rate != new.rate),
@@ -96,7 +97,7 @@ impl LiveSettings {
     }
 }
 
-/// What the threads share: the queues between them, the settings, what they act on and what is reported.
+/// Shared by all threads: the queues between them, the settings, control values and status.
 pub struct Links {
     pub clock: Arc<dyn Clock>,
     pub control: Control,
@@ -105,14 +106,14 @@ pub struct Links {
     pub events: EventBus,
     /// By the render stage, and at the end by the supervisor.
     shoppers: Mutex<ShopperWatch>,
-    /// What may change while it runs.
+    /// Settings that may change at run time.
     reloadable: Mutex<ReloadableSettings>,
     pub to_recognize: DropOldestQueue<Frame>,
     pub to_render: DropOldestQueue<Frame>,
     pub track_updates: DropOldestQueue<Arc<TrackUpdate>>,
     pub queries: DropOldestQueue<GarmentQuery>,
     pub matches: DropOldestQueue<Arc<MatchesByTrack>>,
-    /// A newly loaded catalogue, to replace the one that is searched.
+    /// A newly loaded catalogue that replaces the current one.
     pub matchers: DropOldestQueue<Matcher>,
     pub enrol: EnrolDesk,
     pub answers: RecentAnswers,
@@ -159,12 +160,12 @@ impl Links {
         }
     }
 
-    /// The camera as it is configured now.
+    /// Current camera settings.
     pub fn camera(&self) -> CameraSettings {
         self.reloadable().camera.clone()
     }
 
-    /// The shop's name and the counts as they are configured now.
+    /// Current shop name and limits.
     pub fn pipeline(&self) -> PipelineSettings {
         self.reloadable().pipeline.clone()
     }
@@ -174,12 +175,12 @@ impl Links {
         self.reloadable().look.clone()
     }
 
-    /// When the screen is dark, as it is configured now.
+    /// Current settings of the dark screen.
     pub fn blank(&self) -> policy::blank::BlankSettings {
         self.reloadable().blank
     }
 
-    /// The catalogue's file as it is configured now.
+    /// Current catalogue file.
     pub fn catalogue(&self) -> PathBuf {
         self.reloadable().catalogue.clone()
     }
@@ -201,7 +202,7 @@ impl Links {
         happenings(&mut shoppers).into_iter().for_each(|happening| self.events.publish(happening));
     }
 
-    /// Takes over what may change while it runs.
+    /// Adopts the settings that may change at run time.
     pub fn adopt(&self, settings: &LiveSettings) {
         *self.reloadable() = ReloadableSettings::of(settings);
     }
