@@ -6,12 +6,16 @@
 //! [`report`] (all or nothing), [`history`] (generations and the way back), [`settings`] (what an import was told), [`gallery`]
 //! with `shortlist` and [`kernel`] (exact search, pure arithmetic), [`index`] (a gallery loaded from a store), [`calibration`]
 //! (how clearly a product must stand out to be called likely) with `kept_calibration`, [`price`] and [`stock`] (what is said of a product now), [`update`] (prices
-//! and stock between two imports).
+//! and stock between two imports), [`worn`] with `worn_rows` and [`worn_file`] (what was seen of products on people),
+//! [`correction`] (what staff said of answers), [`confusion`] (products that are taken for one another), [`release`] (a hub's catalogue for
+//! this shop, whole or what has changed).
 //!
-//! The only module that names rusqlite. It knows neither network nor camera: whoever imports brings the descriptors.
+//! The only module that names rusqlite, but for the counts of [`crate::events`]. It knows neither network nor camera: whoever imports brings the descriptors.
 
 pub mod calibration;
 pub mod check;
+pub mod confusion;
+pub mod correction;
 pub mod feed;
 pub mod gallery;
 pub mod history;
@@ -25,6 +29,7 @@ pub mod price;
 pub mod product;
 pub mod records;
 pub mod region;
+pub mod release;
 pub mod report;
 mod rows;
 pub mod settings;
@@ -32,6 +37,10 @@ mod shortlist;
 pub mod stock;
 pub mod store;
 pub mod update;
+pub mod worn;
+pub mod worn_counts;
+pub mod worn_file;
+mod worn_rows;
 
 pub use calibration::{Calibration, margin};
 pub use check::CheckReport;
@@ -44,7 +53,12 @@ pub use index::Index;
 pub use index_rows::{Grouping, Variant};
 pub use price::{Currency, PriceLocale};
 pub use product::{ContentId, ModelStamp, PictureDetail, Product, ProductDetail, ProductSummary, ShopPicture};
+pub use release::ReleaseMark;
+pub use release::apply::ReleaseFile;
+pub use release::write::{ReleasePicture, ReleaseProduct, write_difference, write_snapshot};
 pub use report::{Change, ImportReport, SkippedPicture};
 pub use stock::{OutOfStock, SizeStock, Stock};
 pub use store::Catalogue;
 pub use update::{Addressed, ProductUpdate, Quantity};
+pub use worn::{Enrolment, MOST_VIEWS, WornProduct, WornView};
+pub use worn_counts::WornCounts;

@@ -1,7 +1,7 @@
 //! Words on pictures that a command writes: what a box is, what a picture in a sheet shows.
 
 use crate::display::canvas::Canvas;
-use crate::display::text::{Fonts, Glyphs, Line};
+use crate::display::text::{Fonts, Line};
 use crate::display::theme::{self, Style};
 use crate::fault::Result;
 use crate::geometry::{Camera, Rect};
@@ -10,21 +10,20 @@ use embedded_graphics::pixelcolor::Rgb888;
 /// A pen with the shipped fonts, in one style.
 pub struct Captions {
     fonts: Fonts,
-    glyphs: Glyphs,
     style: Style,
 }
 
 impl Captions {
     /// Reads the fonts.
     pub fn new(style: Style) -> Result<Self> {
-        Ok(Captions { fonts: Fonts::new()?, glyphs: Glyphs::default(), style })
+        Ok(Captions { fonts: Fonts::new()?, style })
     }
 
     /// One line from `place` (x, y), cut to `width` pixels, in the middle of `height` pixels.
     pub fn line(&mut self, canvas: &mut Canvas, text: &str, place: (f32, f32), size: (f32, f32), colour: Rgb888) {
         let text = &self.fonts.ellipsize(text, self.style, size.0);
         let (x, y) = place;
-        self.glyphs.draw(&self.fonts, canvas, Line { text, style: self.style, colour, x, y, height: size.1 });
+        self.fonts.draw(canvas, Line { text, style: self.style, colour, x, y, height: size.1 });
     }
 
     /// A caption on a dark plate, above the box where there is room, else inside it; all of it within the canvas.

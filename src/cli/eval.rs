@@ -7,6 +7,7 @@ mod pairs;
 mod plot;
 mod report;
 mod sheet;
+mod worn;
 
 use super::backend::BackendArgs;
 use crate::evaluation::Cache;
@@ -53,6 +54,9 @@ pub struct EvalArgs {
     /// Also measure accuracy against window length
     #[arg(long, requires = "data")]
     pub windows: bool,
+    /// Measure instead what worn views bring: products that have two videos are enrolled from one and asked for in the other
+    #[arg(long, requires = "data", conflicts_with_all = ["windows", "plot", "errors"])]
+    pub worn: bool,
     /// Keep what the network saw in this folder; an interrupted run continues
     #[arg(long, value_name = "DIR")]
     pub cache: Option<PathBuf>,
@@ -102,6 +106,7 @@ pub fn run(args: &EvalArgs) -> Result<()> {
     };
     let mut recognizer = CachedRecognizer::new(frame_workers(recognizer), cache);
     match (&args.data, &args.annotations, &args.pairs, &args.gallery) {
+        (Some(root), Some(annotations), _, _) if args.worn => worn::run(args, root, annotations, &mut recognizer),
         (Some(root), Some(annotations), _, _) => clips::run(args, root, annotations, &mut recognizer),
         (_, _, Some(pairs), Some(gallery)) => pairs::run(args, pairs, gallery, &mut recognizer),
         // clap sees to it that one of the two is given.

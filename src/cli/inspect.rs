@@ -13,7 +13,7 @@ use crate::frame::Picture;
 use crate::geometry::{Camera, Rect};
 use crate::metrics::StageTimes;
 use crate::network::manifest::GraphName;
-use crate::network::{Graphs, Manifest, ProgramPlan, StepCost};
+use crate::network::{Graphs, Level, Manifest, ProgramPlan, StepCost};
 use crate::pipeline::tracking::class_label;
 use crate::seam::{Detection, Region, TrackSettings};
 use clap::Args;
@@ -75,7 +75,7 @@ fn plan(args: &InspectArgs) -> Result<()> {
     let manifest = Manifest::load(&places::model(&args.model)?)?;
     let mut all = Vec::new();
     for graph in GraphName::ALL {
-        let engine = Graphs::load_graph(&manifest.graph_path(graph))?;
+        let engine = Graphs::load_for(&manifest, graph, Some(Level::new()))?;
         all.push((graph.name(), engine.plan(ROUNDS).unwrap_or_default()));
     }
     if args.json {

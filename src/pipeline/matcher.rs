@@ -2,7 +2,10 @@
 
 use super::settings::PipelineSettings;
 use crate::capture::decode_picture;
-use crate::catalogue::{Calibration, Catalogue, ContentId, Index, ModelStamp, ProductSummary, Stock, Variant, margin};
+use crate::catalogue::{
+    Calibration, Catalogue, ContentId, Enrolment, Index, ModelStamp, ProductSummary, Stock, Variant, WornProduct,
+    margin,
+};
 use crate::fault::Result;
 use crate::frame::Picture;
 use crate::network::Manifest;
@@ -58,6 +61,16 @@ pub struct Match {
     content: ContentId,
 }
 
+#[cfg(test)]
+impl Match {
+    /// A match for tests, without pictures.
+    pub fn of(product: ProductSummary, logit: f32, verdict: Verdict) -> Self {
+        let score = Hit { product: 0, row: 0, logit }.score();
+        let (variants, picture, other_colors, content) = (Vec::new(), None, Vec::new(), ContentId(0));
+        Match { product, variants, logit, score, verdict, picture, other_colors, content }
+    }
+}
+
 /// Other colours that a card shows.
 const MOST_COLORS: usize = 6;
 
@@ -67,6 +80,7 @@ const KEPT_PICTURES: usize = 64;
 /// A catalogue ready to be searched.
 pub struct Matcher {
     catalogue: Catalogue,
+    model: ModelStamp,
     version: CatalogueVersion,
     /// Device and inode of the file that was loaded.
     loaded: Option<(u64, u64)>,
@@ -123,7 +137,7 @@ pub fn stamp(manifest: &Manifest) -> ModelStamp {
 fn load_index(catalogue: &Catalogue, manifest: &Manifest) -> Result<Index> {
     let settings = &manifest.aggregation;
     let index = Index::load(catalogue, EmbeddingHead::Aggregation, &settings.weight, settings.bias)?;
-    Ok(index.with_regions(&manifest.class_regions()))
+    Ok(index.with_regions(&manifest.class_regions()).with_worn_offset(settings.worn_offset))
 }
 
 /// Calibrates a catalogue that this model embedded, and keeps that in it: see [`Calibration`].
@@ -148,6 +162,7 @@ impl Matcher {
         let threshold = manifest.open_set.as_ref().map(|open_set| open_set.logit);
         Ok(Matcher {
             catalogue,
+            model: stamp(manifest),
             loaded: version.file_id(),
             version,
             index,
@@ -162,6 +177,22 @@ impl Matcher {
     /// Calls at most `percent` of the garments that this shop does not sell likely.
     pub fn with_false_accept(self, percent: u32) -> Self {
         Matcher { false_accept: share(percent), ..self }
+    }
+
+    /// The region of each class of the model.
+    pub fn regions(&self) -> &[Option<Region>] {
+        &self.regions
+    }
+
+    /// The model that embedded the catalogue.
+    pub fn model(&self) -> &ModelStamp {
+        &self.model
+    }
+
+    /// Keeps what was seen of worn products. The index is to be loaded anew.
+    pub fn enrol(&mut self, camera: &str, products: &[WornProduct]) -> Result<Enrolment> {
+        let model = self.model.clone();
+        self.catalogue.enrol(camera, &model, products)
     }
 
     /// Products in the catalogue, each size and colour counted as the feed does.
