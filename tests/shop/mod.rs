@@ -75,6 +75,7 @@ pub fn stamp(hash: &str) -> ModelStamp {
 
 /// A fake network: sees in each picture one garment derived from its first byte, and none if the content begins with
 /// "none". Its class is that of the requested region, by [`CLASSES`], otherwise 3.
+/// Files whose names begin with "detail" show a close-up.
 pub fn embed(bytes: &[u8], path: &Path, region: Option<Region>) -> Result<ShopPicture> {
     if bytes.starts_with(b"none") {
         return Err(Fault::new(Kind::Input, format!("{} shows no garment", path.display())));
@@ -90,7 +91,8 @@ pub fn embed(bytes: &[u8], path: &Path, region: Option<Region>) -> Result<ShopPi
         match_embedding: Arc::from([value, 0.5, -0.5, 0.0]),
         aggregation_embedding: Arc::from([-value, 1.0, 0.0, 0.25]),
     };
-    Ok(ShopPicture { detection, thumbnail_jpeg: jpeg() })
+    let detail = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("detail"));
+    Ok(ShopPicture { detection, detail, thumbnail_jpeg: jpeg() })
 }
 
 pub fn jpeg() -> Vec<u8> {
