@@ -289,3 +289,56 @@ fn the_staff_see_the_mirror_search_and_import() {
     mirror.signal("TERM");
     assert_eq!(mirror.wait_for_end(), Some(0), "{}", mirror.log());
 }
+
+#[test]
+fn staff_enrol_what_they_wear_and_it_wins_on_the_next_person() {
+    let Some(browser) = Browser::start() else {
+        eprintln!("skipped: there is no chromedriver with a Chromium on this machine");
+        return;
+    };
+    let shop = Shop::empty();
+    // A picture of the skirt V151 that is of no use: it shows another skirt.
+    let feed = fs::read_to_string(repository("demo/feed.csv")).unwrap();
+    shop.import_feed("shop.db", &feed.replace("pictures/V151.jpg", "pictures/V153.jpg"));
+    let config = shop.config_with_web("3.mjpg?loop", "listen = \"127.0.0.1:0\"\npassword = \"correct horse\"\n");
+    let mut mirror = Mirror::start(&shop, &config);
+    let at = mirror::http::address(&mut mirror);
+    mirror.wait_for_log("running");
+    browser.be_a_phone(390, 1600);
+    browser.open(&format!("http://vetrina:correct%20horse@{at}/staff"));
+    let click = |id: &str| browser.script(&format!("document.getElementById('{id}').click()"));
+    let search = |words: &str| {
+        browser.script(&format!(
+            "((field) => {{ field.value = '{words}'; field.dispatchEvent(new Event('input')); }})(document.getElementById('words'))"
+        ));
+    };
+    for id in ["V151", "V131"] {
+        search(id);
+        let first = "document.querySelector('#products button')?.closest('tr').cells[0].textContent";
+        mirror.wait_until("the product is found", || browser.script(first) == id);
+        browser.script("document.querySelector('#products button').click()");
+        mirror.wait_until("it is chosen", || browser.text("chosen").contains(id));
+    }
+    click("start");
+    mirror.wait_until("it asks", || browser.script("document.getElementById('asking').hidden") == false);
+    assert!(browser.text("consent").contains("No picture is kept"), "{}", browser.text("consent"));
+    click("agree");
+    mirror.wait_until("good frames are counted", || browser.text("garments").contains(" good frames"));
+    browser.screenshot("staff-enrol.png");
+    mirror.wait_until("it is over", || browser.text("outcome").contains("enrolment 1: "));
+    assert!(browser.text("outcome").contains("views of V151"), "{}", browser.text("outcome"));
+    // Another person in the same clothes comes.
+    let other = format!("file://{}?loop", repository("tests/worn/another-person.mjpg").display());
+    let clip = format!("file://{}/3.mjpg?loop", repository("demo/clips").display());
+    shop.write("vetrina.toml", &config.replace(&clip, &other));
+    mirror.signal("HUP");
+    let row = "Array.from(document.querySelectorAll('#answers tr')).map((row) => row.innerText).join()";
+    mirror.wait_until("it wins", || browser.script(row).as_str().unwrap_or_default().contains("V151"));
+    browser.script("document.querySelector('#answers button').click()");
+    mirror.wait_until("it is thanked for", || browser.text("answers").contains("thank you"));
+    assert_eq!(browser.script("document.getElementById('told').hidden"), true, "{}", browser.text("told"));
+    assert_eq!(browser.script("document.documentElement.scrollWidth"), 390, "it sticks out at the side");
+    browser.screenshot("staff.png");
+    click("undo");
+    mirror.wait_until("it is undone", || browser.text("told").contains("undone"));
+}

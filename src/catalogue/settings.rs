@@ -23,7 +23,8 @@ impl Catalogue {
         Currency::parse(&self.setting(CURRENCY)?)
     }
 
-    fn setting(&self, name: &str) -> Result<String> {
+    /// A setting; empty where it was never kept.
+    pub(super) fn setting(&self, name: &str) -> Result<String> {
         let query = "select value from setting where name = ?";
         let text = self.connection.query_row(query, [name], |row| row.get(0)).optional();
         text.map(Option::unwrap_or_default).map_err(|error| self.fault("read", error))

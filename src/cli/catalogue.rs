@@ -1,10 +1,12 @@
 //! `vetrina catalogue`: import, history, undo, list, show, remove, check, export.
 
 mod history;
+mod worn;
 
 use super::places;
 use super::progress::{ImportProgressBar, ProgressFormat};
 use super::table::{Table, done, json, print};
+use crate::catalogue::confusion::Confusion;
 use crate::catalogue::{
     Catalogue, CheckReport, ColumnMap, Currency, FetchFrom, ImportOptions, ImportReport, ProductDetail,
 };
@@ -46,6 +48,13 @@ pub enum CatalogueCommand {
     Check(CheckArgs),
     /// Write the catalogue as a feed (CSV) that can be imported again
     Export(ExportArgs),
+    /// List, export and import worn views: what `vetrina enrol` kept
+    Worn {
+        #[command(subcommand)]
+        command: worn::WornCommand,
+    },
+    /// Say how often the mirror was right, as staff confirmed on the page
+    Corrections(DbArgs),
 }
 
 #[derive(Args, Clone, Debug)]
@@ -149,6 +158,8 @@ pub fn run(args: &CatalogueArgs) -> Result<()> {
         CatalogueCommand::Remove(args) => remove(args),
         CatalogueCommand::Check(args) => check(args),
         CatalogueCommand::Export(args) => export(args),
+        CatalogueCommand::Worn { command } => worn::run(command),
+        CatalogueCommand::Corrections(args) => worn::corrections(args),
     }
 }
 
@@ -220,12 +231,13 @@ fn import_text(report: &ImportReport, db: &Path) -> String {
 }
 
 fn list(args: &DbArgs) -> Result<()> {
-    let products = Catalogue::open(&args.db)?.list()?;
+    let catalogue = Catalogue::open(&args.db)?;
+    let (products, worn) = (catalogue.list()?, catalogue.worn_views()?);
     if args.json {
         let products: Vec<_> = products.iter().map(|(product, _)| product).collect();
         return print(&json(&products)?);
     }
-    let mut table = Table::new(&["id", "title", "brand", ">price", "color", "size", ">pictures"]);
+    let mut table = Table::new(&["id", "title", "brand", ">price", "color", "size", ">pictures", ">worn views"]);
     for (product, pictures) in &products {
         let text = |field: &Option<String>| field.clone().unwrap_or_default();
         table.row([
@@ -236,6 +248,7 @@ fn list(args: &DbArgs) -> Result<()> {
             text(&product.color),
             text(&product.size),
             pictures.to_string(),
+            worn.get(&product.id).copied().unwrap_or(0).to_string(),
         ]);
     }
     print(&table.render())
@@ -252,7 +265,9 @@ fn show(args: &ProductArgs) -> Result<()> {
     }
     let classes = places::model(&None).and_then(|model| Manifest::load(&model)).ok();
     let classes = classes.filter(|manifest| catalogue.require_model(&stamp(manifest)).is_ok());
-    print(&product_text(&detail, &classes.map(|manifest| manifest.classes).unwrap_or_default()))
+    let worn = catalogue.worn_views()?.get(&args.id).copied().unwrap_or(0);
+    let text = product_text(&detail, &classes.map(|manifest| manifest.classes).unwrap_or_default());
+    print(&format!("{text}\nworn views: {worn}"))
 }
 
 /// `classes`: the names of the classes of the model that embedded the pictures; none where that is not the shipped one.
@@ -304,9 +319,18 @@ fn remove(args: &ProductArgs) -> Result<()> {
 /// `check`: prints the report; a catalogue with problems is a fault.
 fn check(args: &CheckArgs) -> Result<()> {
     let expected = args.model.as_deref().map(import::model_stamp).transpose()?;
-    let args = &args.db;
-    let report = Catalogue::open(&args.db)?.check(expected.as_ref())?;
-    print(&if args.json { json(&report)? } else { check_text(&report) })?;
+    let (args, model) = (&args.db, &args.model);
+    let catalogue = Catalogue::open(&args.db)?;
+    let report = catalogue.check(expected.as_ref())?;
+    let model = model.as_ref().filter(|_| report.is_sound());
+    let wear_next = model.map_or(Ok(Vec::new()), |model| worn::wear_next(&catalogue, model))?;
+    if args.json {
+        let mut value = serde_json::json!(report);
+        value["wear_next"] = serde_json::json!(wear_next);
+        print(&json(&value)?)?;
+    } else {
+        print(&check_text(&report, &wear_next))?;
+    }
     if report.is_sound() {
         return Ok(());
     }
@@ -314,7 +338,7 @@ fn check(args: &CheckArgs) -> Result<()> {
     Err(Fault::new(Kind::Catalogue, text).cure("import the feed again, into a new file where this one is damaged"))
 }
 
-fn check_text(report: &CheckReport) -> String {
+fn check_text(report: &CheckReport, wear_next: &[Confusion]) -> String {
     let model = report.model.as_ref().map_or("none yet".to_owned(), |stamp| {
         format!("{} ({}, {} values)", stamp.name, stamp.descriptor_hash, stamp.embedding)
     });
@@ -323,6 +347,16 @@ fn check_text(report: &CheckReport) -> String {
         format!("pictures: {} ({} different)", report.pictures, report.descriptors),
         format!("model: {model}"),
     ];
+    let worn = &report.worn;
+    lines.push(format!("worn views: {} of {} products", worn.used, worn.products));
+    if worn.without_product > 0 {
+        lines.push(format!("worn views of products that the feed does not have now: {}", worn.without_product));
+    }
+    if worn.other_model > 0 {
+        let words = "made by another model, not used: wear these products again";
+        lines.push(format!("worn views {words}: {}", worn.other_model));
+    }
+    lines.extend((!wear_next.is_empty()).then(|| worn::wear_next_text(wear_next)));
     lines.extend(report.problems.iter().map(|problem| format!("problem: {problem}")));
     lines.extend(report.is_sound().then(|| "sound".to_owned()));
     lines.join("\n")

@@ -3,11 +3,13 @@
 
 use super::App;
 use super::answers::json_response;
+use super::client::ClientAddress;
+use crate::audit::AuditAction;
 use crate::catalogue::{Addressed, Catalogue};
 use crate::fault::{Fault, Kind, Result};
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::extract::{DefaultBodyLimit, Extension, Path, State};
 use axum::http::header::{HeaderValue, RETRY_AFTER};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
@@ -96,7 +98,15 @@ async fn history(State(app): State<App>) -> Response {
     answer(tokio::task::spawn_blocking(move || read().map(|generations| json!({ "generations": generations }))).await)
 }
 
-async fn undo(State(app): State<App>, headers: HeaderMap, body: Bytes) -> Response {
+async fn undo(
+    State(app): State<App>,
+    Extension(client): Extension<ClientAddress>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    if app.guard.has_token(&headers) || app.guard.may_change(&headers) {
+        app.audit.write(client, app.guard.role(&headers), AuditAction::Undo, "");
+    }
     let wanted = move || if body.is_empty() { Ok(Undo::default()) } else { parse::<Undo>(&body) };
     change(app, &headers, move |catalogue| {
         let made = catalogue.undo(wanted()?.to)?;

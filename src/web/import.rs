@@ -2,13 +2,15 @@
 //! [`crate::live::jobs::import`] runs it.
 
 use super::answers::json_response;
+use super::client::ClientAddress;
 use super::upload::{self, Upload, receive};
 use super::{App, WebSettings, in_turn};
+use crate::audit::AuditAction;
 use crate::catalogue::parse_feed;
 use crate::fault::{Fault, Kind, Result};
 use crate::live::jobs::import::{ImportJob, ImportSettings, ImportState};
 use axum::body::Body;
-use axum::extract::{Query, State};
+use axum::extract::{Extension, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde::Deserialize;
@@ -249,6 +251,7 @@ fn require_idle(importer: &Importer) -> std::result::Result<(), Refusal> {
 /// Starts an import or a preview: of a feed in the folder, or of the one in the body.
 pub async fn begin(
     State(app): State<App>,
+    Extension(client): Extension<ClientAddress>,
     Query(wanted): Query<FeedChoice>,
     headers: HeaderMap,
     body: Body,
@@ -263,6 +266,9 @@ pub async fn begin(
         let sent = receive(body, upload::FEED, move || upload.feed(&name)).await?;
         let (feed, preview) = (wanted.feed.clone(), wanted.preview);
         work(&app, move |importer, catalogue| importer.begin(&feed, sent, catalogue, preview)).await?;
+        if !preview {
+            app.audit.write(client, app.guard.role(&headers), AuditAction::Import, &wanted.feed);
+        }
         Ok((StatusCode::ACCEPTED, json!({ "begun": wanted.feed })))
     };
     answer(begun.await)
@@ -287,11 +293,18 @@ pub async fn pictures(State(app): State<App>, headers: HeaderMap, body: Body) ->
 }
 
 /// Imports what was previewed.
-pub async fn apply(State(app): State<App>, Query(choice): Query<ApplyChoice>, headers: HeaderMap) -> Response {
+pub async fn apply(
+    State(app): State<App>,
+    Extension(client): Extension<ClientAddress>,
+    Query(choice): Query<ApplyChoice>,
+    headers: HeaderMap,
+) -> Response {
     let applied = async {
         require_page(&app, &headers)?;
         work(&app, move |importer, catalogue| importer.apply(catalogue, choice.allow_removals)).await?;
-        Ok((StatusCode::ACCEPTED, json!({ "begun": app.importer.job.status().feed })))
+        let feed = app.importer.job.status().feed;
+        app.audit.write(client, app.guard.role(&headers), AuditAction::Import, &feed);
+        Ok((StatusCode::ACCEPTED, json!({ "begun": feed })))
     };
     answer(applied.await)
 }
@@ -309,6 +322,7 @@ pub async fn cancel(State(app): State<App>, headers: HeaderMap) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::web::LiveView;
 
     #[test]
     fn only_feeds_of_the_folder_are_offered() {
@@ -336,7 +350,11 @@ mod tests {
         let settings = WebSettings {
             listen: ([127, 0, 0, 1], 0).into(),
             password: None,
+            staff_password: None,
             token: None,
+            live_view: LiveView::Off,
+            counts: None,
+            audit: crate::audit::AuditLog::new("none".into()),
             images: Some(folder.path().into()),
             model: "none".into(),
             max_removals: 10,

@@ -1,6 +1,7 @@
 //! The recognize stage: frame workers take the newest frame whenever they are free; their results are put back into the order
 //! in which the frames were taken, and tracked.
 
+use super::enrolment::StageEnrolment;
 use super::stage::{StageContext, no_thread, panicked};
 use crate::drop_oldest::Taken;
 use crate::fault::{Fault, Kind, Result};
@@ -110,8 +111,10 @@ fn track_in_order(
 ) -> Result<StageEnd> {
     let mut early: BTreeMap<u64, RecognizedFrame> = BTreeMap::new();
     let mut rate = Rate::default();
+    let mut enrolment = StageEnrolment::default();
     let mut next = 0;
     while !context.is_cancelled() {
+        enrolment.obey(&context.links, tracking);
         match results.recv_timeout(PATIENCE) {
             Ok(recognized) => drop(early.insert(recognized.ticket, recognized)),
             Err(RecvTimeoutError::Timeout) if intake.taken() == next => context.heartbeat(),
@@ -123,7 +126,7 @@ fn track_in_order(
         while let Some(recognized) = early.remove(&next) {
             next += 1;
             context.heartbeat();
-            track(context, recognized, tracking, &mut rate)?;
+            track(context, recognized, tracking, &mut enrolment, &mut rate)?;
         }
         context.links.status.in_work.set(intake.taken().saturating_sub(next));
     }
@@ -134,6 +137,7 @@ fn track(
     context: &StageContext,
     recognized: RecognizedFrame,
     tracking: &mut TrackingStage,
+    enrolment: &mut StageEnrolment,
     rate: &mut Rate,
 ) -> Result<()> {
     let links = &context.links;
@@ -145,6 +149,7 @@ fn track(
         // Another generation of this stage may have begun: what is seen from now on is its to say.
         return Ok(());
     }
+    enrolment.observe(links, &frame, tracking);
     let tracks = Arc::new(tracking.tracked(frame.meta));
     if tracks.garments.iter().any(|garment| garment.gathered >= PERSON) {
         links.control.person_seen(links.clock.now());

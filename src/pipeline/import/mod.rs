@@ -8,7 +8,7 @@ pub mod fetch;
 pub mod picture_archive;
 pub mod shop_picture;
 
-use super::matcher::stamp;
+use super::matcher::{calibrate, stamp};
 use super::recognizer::Recognizer;
 use super::workers::frame_workers;
 use crate::catalogue::{
@@ -68,7 +68,15 @@ pub struct ImportProgress {
 /// # Errors
 /// [`Kind::Input`]: the feed or, with `strict`, a part of it cannot be used. The catalogue stays as it was after any error.
 pub fn import(request: &ImportRequest, model: &Path, observe: impl FnMut(ImportProgress)) -> Result<ImportReport> {
-    import_with(request, &model_stamp(model)?, |_| embedders(model), observe)
+    let manifest = Manifest::load(model)?;
+    let report = import_with(request, &stamp(&manifest), |_| embedders(model), observe)?;
+    if !request.dry_run
+        && let Err(fault) = Catalogue::open(&request.catalogue).and_then(|mut made| calibrate(&mut made, &manifest))
+    {
+        // The import stands; whoever searches the catalogue then computes it.
+        log::warn!("how clearly a product must stand out was not kept: {fault}");
+    }
+    Ok(report)
 }
 
 /// As [`import`], with the embedders from the caller: `workers` makes them for a number of pictures, one per thread; it is not
