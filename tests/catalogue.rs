@@ -274,6 +274,15 @@ fn an_interrupted_import_goes_on_where_it_was() {
     assert!(!unfinished.exists(), "it is done");
     assert!(shop.open().check(Some(&stamp("one"))).unwrap().is_sound());
     assert_eq!(shop.import(FEED).unwrap().unchanged, 3);
+    // A refusal at the very end, when the pictures are in the catalogue already: the products stand, and nothing is embedded again.
+    let text = "id,title,image_link\n1,Scarf,g.jpg\n";
+    shop.picture("g.jpg", "g");
+    let refused = import(&mut shop.open(), text, &shop.images(), &stamp("one"), ImportOptions::default());
+    assert!(refused.unwrap_err().to_string().contains("would remove 2 of 3"));
+    assert_eq!(shop.ids(), ["1", "2", "3"]);
+    assert!(shop.open().check(Some(&stamp("one"))).unwrap().is_sound() && unfinished.exists());
+    assert_eq!(shop.import(text).unwrap().pictures_embedded, 0);
+    shop.open().undo(None).unwrap();
     // What another model embedded is of no use.
     assert_eq!(interrupted(&shop, "two", 3), (5, 0));
     assert_eq!(interrupted(&shop, "three", 1), (5, 0));

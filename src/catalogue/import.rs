@@ -3,12 +3,13 @@
 //! Three phases, so that the caller, who owns network and decoder, may use as many threads as it likes: the caller looks for
 //! the feed's pictures ([`ImageFolder::find`](super::images::ImageFolder::find)); [`Catalogue::plan`] knows from their hashes
 //! which need the network; the caller embeds each of [`Plan::pending`] in any order and hands it to [`Plan::supply`], which keeps
-//! it beside the catalogue (`unfinished`); [`Plan::finish`] puts everything into the catalogue as it is then, in one transaction.
-//! Until then the catalogue is not locked: prices and stock may change. A plan that is dropped before, by an error or by a crash,
+//! it beside the catalogue (`unfinished`); [`Plan::finish`] puts the pictures into the catalogue in short transactions (`take_in`), and
+//! then the products, against what the catalogue is then, in one. Until then the catalogue is not locked: prices and stock may change. A plan that is dropped before, by an error or by a crash,
 //! leaves the catalogue as it was, and the next one finds what was embedded.
 
 mod changes;
 mod options;
+mod take_in;
 mod unfinished;
 
 pub use options::{FetchFrom, ImportOptions, MAX_REMOVALS};
@@ -20,14 +21,14 @@ use super::images::{Found, PictureFile, Sha, collisions, read_picture};
 use super::product::{ModelStamp, Product, ShopPicture};
 use super::records::{PRODUCT_COLUMNS, product_from};
 use super::report::{ImportReport, SkippedPicture};
-use super::rows::{Shown, check_embeddings, insert_content, region_key, write_product};
+use super::rows::{Shown, check_embeddings, region_key, write_product};
 use super::settings::{COLUMN_MAP, CURRENCY, write_setting};
-use super::store::{Catalogue, read_stamp, same_model, sql_fault};
+use super::store::{Catalogue, read_stamp, same_model, sql_fault, write_stamp};
 use crate::fault::{Fault, Kind, Result};
 use crate::seam::Region;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use std::collections::{HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// A picture that the network has not seen.
 #[derive(Clone, Debug)]
@@ -209,6 +210,10 @@ impl Plan<'_> {
         let Plan { catalogue, unfinished, mut planned } = self;
         let path = catalogue.path.clone();
         let fail = |error| sql_fault(&path, "change", error);
+        if let Some(unfinished) = &unfinished {
+            planned.take_in_beforehand(&mut catalogue.connection, unfinished, &path)?;
+            planned.contents.extend(unfinished.contents()?);
+        }
         let transaction =
             catalogue.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fail)?;
         // Prices and stock, or the whole generation, may have changed since the plan was made.
@@ -217,7 +222,7 @@ impl Plan<'_> {
             forget_model(&transaction).map_err(fail)?;
         }
         if let Some(unfinished) = &unfinished {
-            planned.take_in(&transaction, unfinished, &path)?;
+            planned.take_in_rest(&transaction, unfinished, &path)?;
         }
         let kept = planned.kept()?;
         planned.write(&transaction, kept).map_err(fail)?;
@@ -388,23 +393,6 @@ impl PlannedFeed {
         Ok((usable, skipped))
     }
 
-    /// Puts what was embedded into the catalogue.
-    fn take_in(&mut self, transaction: &Transaction, unfinished: &UnfinishedImport, path: &Path) -> Result<()> {
-        for key in &self.seen {
-            let Some(content) = self.contents.get_mut(key).filter(|content| matches!(content, Content::Embedded))
-            else {
-                continue;
-            };
-            let (sha, region) = key;
-            if let Some(picture) = unfinished.picture(sha, *region)? {
-                let id = insert_content(transaction, sha, *region, &picture)
-                    .map_err(|error| sql_fault(path, "change", error))?;
-                *content = Content::Known(id);
-            }
-        }
-        Ok(())
-    }
-
     fn write(&mut self, transaction: &Transaction, kept: Vec<(Product, Vec<Shown>)>) -> rusqlite::Result<()> {
         self.report.products = kept.len();
         let generation = history::begin(transaction, &self.options.source)?;
@@ -421,11 +409,7 @@ impl PlannedFeed {
         }
         self.count_removed();
         self.write_refusals(transaction)?;
-        transaction.execute(
-            "insert into model values (1, ?1, ?2, ?3) on conflict (id) do update
-             set name = ?1, descriptor_hash = ?2, embedding = ?3",
-            params![self.stamp.name, self.stamp.descriptor_hash, self.stamp.embedding as i64],
-        )?;
+        write_stamp(transaction, &self.stamp)?;
         if let Some(map) = &self.options.column_map {
             write_setting(transaction, COLUMN_MAP, &map.to_string())?;
         }

@@ -44,7 +44,9 @@ pub(super) fn insert_content(
     let blob = |values: &[f32]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
     let detection = &picture.detection;
     let [x1, y1, x2, y2] = detection.bounds.corners().map(f64::from);
-    transaction.prepare_cached("insert into descriptor values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")?.execute(params![
+    let query = "insert into descriptor values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                 on conflict (content_id, region) do nothing";
+    transaction.prepare_cached(query)?.execute(params![
         id,
         region_key(region),
         detection.class as i64,

@@ -2,7 +2,7 @@
 
 use super::product::ModelStamp;
 use crate::fault::{Fault, Kind, Result};
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior, params};
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read};
@@ -257,6 +257,12 @@ pub(super) fn read_stamp(connection: &Connection) -> rusqlite::Result<Option<Mod
             })
         })
         .optional()
+}
+
+pub(super) fn write_stamp(connection: &Connection, stamp: &ModelStamp) -> rusqlite::Result<()> {
+    let query = "insert into model values (1, ?1, ?2, ?3) on conflict (id) do update
+                 set name = ?1, descriptor_hash = ?2, embedding = ?3";
+    connection.execute(query, params![stamp.name, stamp.descriptor_hash, stamp.embedding as i64]).map(drop)
 }
 
 /// Deletes an SQLite file and what SQLite keeps beside it.
