@@ -7,9 +7,9 @@
 //! ```
 //!
 //! Modules in reading order: the foundation ([`fault`], [`geometry`], [`frame`], [`tensor`], [`metrics`], [`clock`], [`drop_oldest`],
-//! [`shutdown`], [`machine`], [`tail`], [`audit`]), which knows no stage; the stages ([`capture`], [`network`], [`seam`], [`catalogue`], [`display`]), which hand
+//! [`shutdown`], [`machine`], [`tail`], [`audit`], [`language`]), which knows no stage; the stages ([`capture`], [`network`], [`seam`], [`catalogue`], [`display`]), which hand
 //! each other plain values and otherwise do not know one another; [`evaluation`], which judges what they found; the [`pipeline`], which joins them; [`live`], which runs it for weeks on several threads; [`events`], which counts what happens there and tells whom the configuration names; [`config`], which reads
-//! the appliance's settings; [`web`], which serves what the live pipeline says of itself; and [`cli`], the only place that prints.
+//! the appliance's settings; [`sync`], which follows a hub's catalogues, and [`hub`](crate), which makes them (feature `hub`); [`web`], which serves what the live pipeline says of itself; and [`cli`], the only place that prints.
 //! ARCHITECTURE.md says why.
 
 pub mod audit;
@@ -25,6 +25,9 @@ pub mod events;
 pub mod fault;
 pub mod frame;
 pub mod geometry;
+#[cfg(feature = "hub")]
+pub mod hub;
+pub mod language;
 pub mod live;
 pub mod machine;
 pub mod metrics;
@@ -32,6 +35,7 @@ pub mod network;
 pub mod pipeline;
 pub mod seam;
 pub mod shutdown;
+pub mod sync;
 pub mod tail;
 pub mod tensor;
 pub mod web;

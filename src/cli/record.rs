@@ -14,6 +14,7 @@ use crate::display::panel::DisplayPanel;
 use crate::display::scene::{Scene, StatusLine};
 use crate::fault::{Fault, Kind, Result};
 use crate::frame::Picture;
+use crate::language::Words;
 use crate::shutdown::{Request, Signals, Token};
 use clap::{Args, value_parser};
 use std::fs::{File, OpenOptions};
@@ -136,24 +137,26 @@ struct Announcement {
     painter: Painter,
     canvas: Canvas,
     shop: String,
+    words: Words,
 }
 
 impl Announcement {
     fn open(config: &Config) -> Result<Self> {
         let panel = open(&config.panel())?;
         let canvas = Canvas::new(panel.size());
-        Ok(Announcement { panel, painter: Painter::new()?, canvas, shop: config.shop.name.clone() })
+        let (painter, words) = (Painter::with(config.look())?, config.languages().swap_remove(0));
+        Ok(Announcement { panel, painter, canvas, shop: config.shop.name.clone(), words })
     }
 
     fn show(&mut self, camera: Option<Arc<Picture>>, left: u64) -> Result<()> {
         let scene = Scene {
             shop: self.shop.clone(),
+            words: self.words.clone(),
             camera,
-            garments: Vec::new(),
-            max_garments: 0,
-            matches: Vec::new(),
             recording: true,
+            operator: true,
             status: StatusLine { text: format!("recording, {left} s left"), ..StatusLine::default() },
+            ..Scene::default()
         };
         self.painter.draw(&scene, &mut self.canvas);
         self.panel.present(&self.canvas)

@@ -13,10 +13,12 @@
 //! restarts it once. What happens before the mirror goes out as [`events`], which [`shoppers`] makes. [`policy`] decides when the screen is dark and how much is recognized, [`jobs`] are child processes.
 
 pub mod control;
+pub mod enrol_desk;
 pub mod events;
 pub mod jobs;
 pub mod load;
 pub mod policy;
+pub mod recent_answers;
 pub mod shoppers;
 pub mod stages;
 pub mod status;
@@ -27,10 +29,13 @@ pub use status::{Report, Status};
 pub use supervise::supervisor::Live;
 
 use self::control::Control;
+use self::enrol_desk::EnrolDesk;
 use self::events::EventBus;
+use self::recent_answers::RecentAnswers;
 use self::shoppers::{SeenGarment, ShopperWatch};
 use crate::capture::camera::CameraSettings;
 use crate::clock::Clock;
+use crate::display::draw::Look;
 use crate::display::open::PanelSettings;
 use crate::drop_oldest::DropOldestQueue;
 use crate::frame::Frame;
@@ -47,12 +52,15 @@ use std::time::Duration;
 const QUERIES: usize = 8;
 
 /// Everything the live pipeline needs to know.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct LiveSettings {
     pub camera: CameraSettings,
     pub panel: PanelSettings,
     /// Pictures per second on the panel at most.
     pub rate: u32,
+    pub look: Arc<Look>,
+    /// A change of this file is noticed; its content is in `look` and in the texts.
+    pub theme_file: Option<PathBuf>,
     /// Model folder.
     pub model: PathBuf,
     /// Detections of a frame that are embedded at most.
@@ -106,6 +114,8 @@ pub struct Links {
     pub matches: DropOldestQueue<Arc<MatchesByTrack>>,
     /// A newly loaded catalogue, to replace the one that is searched.
     pub matchers: DropOldestQueue<Matcher>,
+    pub enrol: EnrolDesk,
+    pub answers: RecentAnswers,
 }
 
 #[derive(Clone)]
@@ -113,6 +123,7 @@ struct ReloadableSettings {
     camera: CameraSettings,
     catalogue: PathBuf,
     pipeline: PipelineSettings,
+    look: Arc<Look>,
     blank: policy::blank::BlankSettings,
 }
 
@@ -122,6 +133,7 @@ impl ReloadableSettings {
             camera: settings.camera.clone(),
             catalogue: settings.catalogue.clone(),
             pipeline: settings.pipeline.clone(),
+            look: settings.look.clone(),
             blank: settings.blank,
         }
     }
@@ -142,6 +154,8 @@ impl Links {
             queries: DropOldestQueue::with_room(QUERIES),
             matches: DropOldestQueue::default(),
             matchers: DropOldestQueue::default(),
+            enrol: EnrolDesk::default(),
+            answers: RecentAnswers::default(),
         }
     }
 
@@ -153,6 +167,11 @@ impl Links {
     /// The shop's name and the counts as they are configured now.
     pub fn pipeline(&self) -> PipelineSettings {
         self.reloadable().pipeline.clone()
+    }
+
+    /// How the screen looks, as it is configured now; the same value until it is configured anew.
+    pub fn look(&self) -> Arc<Look> {
+        self.reloadable().look.clone()
     }
 
     /// When the screen is dark, as it is configured now.

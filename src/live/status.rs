@@ -6,6 +6,7 @@ use crate::frame::Picture;
 use crate::metrics::{Counter, Gauge, Histogram, StageHistograms};
 use crate::pipeline::track_matches::MatchesByTrack;
 use crate::pipeline::tracking::TrackUpdate;
+use crate::sync::SyncStatus;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -61,6 +62,8 @@ pub struct Status {
     pub building: Shared<Option<String>>,
     /// "compact on the CPU, 72 products"
     pub summary: Shared<String>,
+    /// Which release of a hub is searched, and what its last poll said; `None` where no hub is followed.
+    pub sync: Shared<Option<SyncStatus>>,
     pub newest_picture: Shared<Option<Arc<Picture>>>,
     pub newest_tracks: Shared<Option<Arc<TrackUpdate>>>,
     pub newest_matches: Shared<Arc<MatchesByTrack>>,
@@ -107,8 +110,10 @@ impl Status {
         let screen = self.screen_fault.get().map(|fault| format!("screen: {fault}"));
         let reload = self.reload_fault.get().map(|fault| format!("reload: {fault}"));
         let engine = self.engine_fault.get().map(|fault| format!("network: {fault}"));
+        let sync = self.sync.get().filter(|sync| sync.is_refused).and_then(|sync| sync.fault);
+        let sync = sync.map(|fault| format!("catalogue: {fault}"));
         let board = self.starved.get().into_iter().chain(self.throttled.get());
-        camera.into_iter().chain(screen).chain(reload).chain(engine).chain(board).collect()
+        camera.into_iter().chain(screen).chain(reload).chain(engine).chain(sync).chain(board).collect()
     }
 }
 

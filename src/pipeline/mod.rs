@@ -6,13 +6,15 @@
 //! with [`dedup_products`] (no product twice); [`shown_products`] (what the screen shows of them). [`same_person`] is the rule that the second pass and the presenter share. [`sequential`] runs the steps after the recognizer on one thread,
 //! [`crate::live`] all of them on several; [`workers`] recognizes many frames side by side.
 //!
-//! Beside that: [`clip_tracks`] (the garments of a whole clip) with [`garment_answers`] (their products), [`import`] (a shop's feed into its catalogue), [`graph_inputs`]
+//! Beside that: [`clip_tracks`] (the garments of a whole clip) with [`garment_answers`] (their products), [`import`] (a shop's feed into its
+//! catalogue), [`enrol`] (worn products into it), [`graph_inputs`]
 //! (what the graphs are fed with, to judge engines by), [`settings`].
 
 pub mod aggregator;
 pub mod clip_tracks;
 pub mod close_ups;
 pub mod dedup_products;
+pub mod enrol;
 pub mod features;
 pub mod garment_answers;
 pub mod graph_inputs;

@@ -13,6 +13,14 @@ pub struct ShownGarment<'a> {
     pub products: Vec<&'a Match>,
 }
 
+/// What is hardly a garment gets no card, however well a product matches it: the mean of its detections' scores.
+const LEAST_SCORE: f32 = 0.5;
+
+/// Whether a tracked garment is shown, as far as its answer tells.
+pub fn is_garment(found: Option<&TrackMatches>) -> bool {
+    found.is_none_or(|found| found.detection_score >= LEAST_SCORE)
+}
+
 /// The garments that have an answer and a place on the screen, the most prominent first: at most `max_garments`. No person sees
 /// a product twice.
 pub fn shown_products<'a>(
@@ -20,7 +28,9 @@ pub fn shown_products<'a>(
     matches_by_track: &'a MatchesByTrack,
     max_garments: usize,
 ) -> Vec<ShownGarment<'a>> {
-    let found: Vec<Option<&TrackMatches>> = tracked.iter().map(|seen| matches_by_track.get(&seen.track)).collect();
+    let with_answer = |seen: &'a TrackedGarment| (seen, matches_by_track.get(&seen.track));
+    let (tracked, found): (Vec<&TrackedGarment>, Vec<Option<&TrackMatches>>) =
+        tracked.iter().map(with_answer).filter(|(_, found)| is_garment(*found)).unzip();
     let accepted = |found: Option<&'a TrackMatches>| found.map_or(&[][..], TrackMatches::accepted);
     let ranked: Vec<RankedProducts> = tracked
         .iter()
@@ -31,7 +41,7 @@ pub fn shown_products<'a>(
         })
         .collect();
     let kept = dedup_products(&ranked);
-    let garments = tracked.iter().zip(found).zip(kept).filter_map(|((garment, found), kept)| {
+    let garments = tracked.into_iter().zip(found).zip(kept).filter_map(|((garment, found), kept)| {
         let matches = &found?.matches;
         Some(ShownGarment { garment, products: kept?.into_iter().map(|index| &matches[index]).collect() })
     });

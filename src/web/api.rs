@@ -16,12 +16,15 @@ use axum::response::Response;
 use axum::routing::{get, patch, post};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use std::time::Duration;
 
 /// A request's body is no longer.
 const MOST_BYTES: usize = 1 << 20;
 /// Products that one request changes.
 const MOST_PRODUCTS: usize = 10_000;
-/// Seconds after which to ask again while an import writes.
+/// How long a change waits while another is written: the end of an import, say.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Seconds after which to ask again where that was not enough.
 const AGAIN: &str = "5";
 
 pub fn routes() -> Router<App> {
@@ -124,7 +127,7 @@ async fn change<T: Serialize + Send + 'static>(
         return json_response(StatusCode::FORBIDDEN, &json!({ "error": words }));
     }
     let path = app.catalogue();
-    let work = move || what(&mut Catalogue::open(&path)?).map(|done| json!(done));
+    let work = move || what(&mut Catalogue::open(&path)?.with_patience(PATIENCE)?).map(|done| json!(done));
     answer(tokio::task::spawn_blocking(work).await)
 }
 

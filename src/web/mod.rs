@@ -15,7 +15,9 @@ mod guard;
 mod import;
 mod match_picture;
 mod metrics;
+mod staff;
 mod stats;
+mod upload;
 mod view;
 mod viewers;
 
@@ -232,6 +234,9 @@ fn router(app: App) -> Router {
         .route("/log.json", get(answers::log))
         .route("/import.json", get(import::status))
         .route("/import", post(import::begin))
+        .route("/import/pictures", post(import::pictures))
+        .route("/import/apply", post(import::apply))
+        .route("/import/cancel", post(import::cancel))
         .route("/frame.jpg", get(view::frame))
         .route("/live.mjpg", get(view::live))
         .route("/stats", get(stats::page))
@@ -242,6 +247,7 @@ fn router(app: App) -> Router {
         .route("/api/events", get(events::stream))
         .route("/api/match", post(match_picture::find))
         .merge(api::routes())
+        .merge(staff::routes())
         .layer(from_fn_with_state(app.clone(), guard::check))
         .with_state(app)
 }

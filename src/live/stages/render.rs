@@ -3,7 +3,7 @@
 use super::stage::StageContext;
 use crate::clock;
 use crate::display::canvas::Canvas;
-use crate::display::draw::Painter;
+use crate::display::draw::{Look, Painter};
 use crate::display::open::{PanelKind, PanelSettings, open};
 use crate::display::panel::DisplayPanel;
 use crate::display::scene::{Scene, StatusLine};
@@ -13,7 +13,7 @@ use crate::live::Links;
 use crate::live::control::{Phase, StageEnd};
 use crate::live::shoppers::{NamedProduct, SeenGarment};
 use crate::pipeline::matcher::{Match, Verdict};
-use crate::pipeline::presenter::scene;
+use crate::pipeline::presenter::Presenter;
 use crate::pipeline::shown_products::shown_products;
 use crate::pipeline::track_matches::MatchesByTrack;
 use crate::pipeline::tracking::TrackUpdate;
@@ -50,7 +50,9 @@ struct Fresh {
 pub fn run(context: &StageContext, settings: &PanelSettings, rate: u32) -> Result<StageEnd> {
     let (links, tick) = (&context.links, Duration::from_secs(1) / rate.max(1));
     let mut panel = open_in_time(context, settings)?;
-    let mut painter = Painter::new()?;
+    let mut look = links.look();
+    let mut painter = painter(links, &look)?;
+    let mut presenter = Presenter::default();
     let mut canvas = Canvas::new(panel.size());
     // A render stage before this one may have taken the newest matches.
     let mut shown = ScreenContent { matches: links.status.newest_matches.get(), ..ScreenContent::default() };
@@ -60,6 +62,11 @@ pub fn run(context: &StageContext, settings: &PanelSettings, rate: u32) -> Resul
     while !links.clock.wait_until(context.token(), next) {
         next = (next + tick).max(links.clock.now());
         shown.take_in(links, &mut news);
+        let wanted = links.look();
+        if !Arc::ptr_eq(&look, &wanted) {
+            (look, news.any) = (wanted, true);
+            painter = self::painter(links, &look)?;
+        }
         let now = links.clock.now();
         let turned = set_dark(links, now);
         let dark = links.control.is_dark();
@@ -75,7 +82,8 @@ pub fn run(context: &StageContext, settings: &PanelSettings, rate: u32) -> Resul
         if dark {
             canvas.fill(Rgb888::BLACK);
         } else if panel.is_seen() {
-            painter.draw(&shown.scene(links, now), &mut canvas);
+            painter.set_diagonal(panel.diagonal());
+            painter.draw(&shown.scene(&mut presenter, links, now), &mut canvas);
         }
         let drawn = links.clock.now();
         panel.present(&canvas)?;
@@ -89,6 +97,22 @@ pub fn run(context: &StageContext, settings: &PanelSettings, rate: u32) -> Resul
         }
     }
     Ok(StageEnd::Cancelled)
+}
+
+/// What draws in this look. Says in the log which letters of the screen's languages no font has.
+fn painter(links: &Links, look: &Look) -> Result<Painter> {
+    let painter = Painter::with(look.clone())?;
+    for words in links.pipeline().languages {
+        let language = words.language();
+        let missing: String = painter.fonts().missing(language.texts()).into_iter().take(8).collect();
+        if !missing.is_empty() {
+            let tag = language.tag();
+            log::warn!(
+                "no font has these letters of the language {tag}: {missing}; install fonts (Debian: fonts-noto-core, fonts-noto-cjk)"
+            );
+        }
+    }
+    Ok(painter)
 }
 
 /// Opens the panel; where the mirror has a screen of its own that is not there yet, it retries for a while.
@@ -177,7 +201,7 @@ impl ScreenContent {
         seen.collect()
     }
 
-    fn scene(&self, links: &Links, now: Duration) -> Scene {
+    fn scene(&self, presenter: &mut Presenter, links: &Links, now: Duration) -> Scene {
         let status = &links.status;
         let fresh = |captured: Duration| now.saturating_sub(captured) <= STALE;
         let frame = self.frame.as_ref().filter(|frame| fresh(frame.meta.captured));
@@ -189,7 +213,8 @@ impl ScreenContent {
             warning: status.reasons().into_iter().next().filter(|_| !starting || frame.is_none()),
         };
         let tracked = tracks.map_or(&[][..], |tracks| &tracks.garments);
-        scene(&links.pipeline(), frame.map(|frame| frame.picture.clone()), tracked, &self.matches, line)
+        let camera = frame.map(|frame| frame.picture.clone());
+        presenter.scene(now, &links.pipeline(), camera, tracked, &self.matches, line)
     }
 }
 
