@@ -69,6 +69,7 @@ fn a_person_before_the_mirror_is_an_event_and_a_count_that_outlives_a_kill() {
     });
     let counts = get(&at, "/api/stats?days=1").json();
     assert!(metric(&get(&at, "/metrics").text(), "vetrina_events_total").unwrap() >= all.len() as f64);
+    assert_charts_are_drawn(&at);
     mirror.signal("KILL");
     mirror.wait_for_end();
     let (code, text) = vetrina(&["stats", "--format", "json", "--days", "1", "--config", &shop.path("vetrina.toml")]);
@@ -86,6 +87,27 @@ fn a_person_before_the_mirror_is_an_event_and_a_count_that_outlives_a_kill() {
     let (_, csv) = vetrina(&["stats", "--format", "csv", "--config", &shop.path("vetrina.toml")]);
     let dwell: f64 = csv.lines().skip(1).map(|line| line.split(',').nth(2).unwrap().parse::<f64>().unwrap()).sum();
     assert!(dwell > 0.0, "{csv}");
+}
+
+/// The page with the counts, as a browser without a screen shows it.
+fn assert_charts_are_drawn(at: &str) {
+    let browser = ["chromium", "chromium-browser", "google-chrome"]
+        .into_iter()
+        .find(|name| Command::new(name).arg("--version").output().is_ok_and(|output| output.status.success()));
+    let Some(browser) = browser else {
+        return eprintln!("skipped: there is no Chromium (apt-get install chromium)");
+    };
+    let profile = tempfile::tempdir().unwrap();
+    let output = Command::new(browser)
+        .args(["--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=10000", "--dump-dom"])
+        .arg(format!("--user-data-dir={}", profile.path().display()))
+        .arg(format!("http://{at}/stats"))
+        .output()
+        .unwrap();
+    let page = String::from_utf8_lossy(&output.stdout);
+    for part in ["class=\"people\"", "class=\"matched\"", "kept for 90 days", "mirror started"] {
+        assert!(page.contains(part), "{part} is not on the page: {page}");
+    }
 }
 
 #[test]

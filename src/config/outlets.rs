@@ -28,11 +28,11 @@ pub struct StatsSection {
 #[serde(default, deny_unknown_fields)]
 pub struct WebhookSection {
     /// `None`: nothing is sent. An address may hold a secret of its receiver: it is printed as little as a password.
-    pub url: Option<Secret>,
+    pub url: Option<Secret<1>>,
     /// The body of a request, with fields in double braces; `None`: the event as JSON.
     pub template: Option<String>,
     /// Sent as `Authorization: Bearer`.
-    pub token: Option<Secret>,
+    pub token: Option<Secret<1>>,
     pub events: Vec<EventKind>,
 }
 
@@ -45,7 +45,7 @@ pub struct MqttSection {
     /// What this mirror is called among those of the broker.
     pub id: String,
     pub user: Option<String>,
-    pub password: Option<Secret>,
+    pub password: Option<Secret<1>>,
     /// PEM file of the certificates that vouch for a broker with TLS.
     pub ca: PathBuf,
     /// Whether Home Assistant is told how to show the mirror.

@@ -140,41 +140,37 @@ impl From<ScreenMode> for String {
     }
 }
 
-/// A password. It is never printed.
+/// A password of at least `LEAST` characters: fewer than eight are guessed too soon. One that others have set may be shorter. It
+/// is never printed.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
-pub struct Secret(String);
+pub struct Secret<const LEAST: usize = 8>(String);
 
-/// Shorter passwords are too easy to guess.
-const LEAST_CHARACTERS: usize = 8;
-
-impl Secret {
+impl<const LEAST: usize> Secret<LEAST> {
     pub fn reveal(&self) -> &str {
         &self.0
     }
 }
 
-impl TryFrom<String> for Secret {
+impl<const LEAST: usize> TryFrom<String> for Secret<LEAST> {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
         let length = text.chars().count();
-        if length < LEAST_CHARACTERS || text.contains(char::is_control) {
-            return Err(format!(
-                "a password must have at least {LEAST_CHARACTERS} characters and no control characters"
-            ));
+        if length < LEAST || text.contains(char::is_control) {
+            return Err(format!("a password must have at least {LEAST} characters and no control characters"));
         }
         Ok(Secret(text))
     }
 }
 
-impl fmt::Debug for Secret {
+impl<const LEAST: usize> fmt::Debug for Secret<LEAST> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("(hidden)")
     }
 }
 
-impl Serialize for Secret {
+impl<const LEAST: usize> Serialize for Secret<LEAST> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str("(hidden)")
     }
