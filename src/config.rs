@@ -3,26 +3,36 @@
 //! Every default stands here, once: [`Config::default`] is what an empty file says. A key that is not known, a value out of its
 //! range or of the wrong kind is an error that names key and line. Paths in the file are relative to the file.
 
+mod outlets;
 mod parse;
+mod theme;
 mod values;
 
-pub use values::{Angle, Count, PanelName, PixelChoice, ScreenMode, Secret, TimeOfDay};
+pub use outlets::{MqttSection, PrivacySection, StatsSection, WebhookSection};
+pub use values::{Angle, Count, Decimal, Languages, PanelName, PixelChoice, ScreenMode, Secret, TimeOfDay};
 
+use self::theme::ShopTheme;
 use crate::capture::camera::CameraSettings;
+use crate::catalogue::ModelStamp;
+use crate::display::draw::Look;
 use crate::display::kms::KmsSettings;
 use crate::display::open::{PanelKind, PanelSettings};
+use crate::display::viewing::USUAL_DISTANCE;
 use crate::fault::{Fault, Kind, Result};
 use crate::geometry::Size;
+use crate::language::{Language, Words};
 use crate::live::LiveSettings;
 use crate::live::policy::blank::{BlankSettings, Hours};
 use crate::live::policy::throttle::HeatSettings;
 use crate::network::backend::ENGINES;
 use crate::network::{Backend, EngineSettings, Precision};
 use crate::pipeline::settings::{OutOfStock, PipelineSettings, PriceLocale};
+use crate::sync::SyncSettings;
 use crate::web::WebSettings;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Where the appliance looks for its configuration.
@@ -40,6 +50,14 @@ pub struct Config {
     pub web: WebSection,
     pub watchdog: WatchdogSection,
     pub heat: HeatSection,
+    pub stats: StatsSection,
+    pub webhook: WebhookSection,
+    pub mqtt: MqttSection,
+    pub privacy: PrivacySection,
+    pub sync: SyncSection,
+    /// What stands in the file `screen.theme`.
+    #[serde(skip)]
+    theme: ShopTheme,
 }
 
 /// What the screen says of the shop.
@@ -47,6 +65,8 @@ pub struct Config {
 #[serde(default, deny_unknown_fields)]
 pub struct ShopSection {
     pub name: String,
+    /// The screen's language, or several that take turns.
+    pub language: Languages,
     /// How prices are written, `"de_DE"`; `None`: as the feed writes them.
     pub locale: Option<PriceLocale>,
 }
@@ -88,6 +108,16 @@ pub struct ScreenSection {
     pub rate: Count<1, 120>,
     /// Where the panel `png` keeps the newest screen as `screen.png`.
     pub folder: PathBuf,
+    /// The panel's diagonal in inches; `None`: as the screen itself says, else 32.
+    pub diagonal: Option<Decimal<40, 1200>>,
+    /// From the shopper's eyes to the panel, metres: text and codes are so large that they can be read from there.
+    pub distance: Decimal<4, 60>,
+    /// A theme file, or `"large-text"`; `None`: the shipped design.
+    pub theme: Option<PathBuf>,
+    /// A folder with fonts for the scripts that the shipped ones lack.
+    pub fonts: PathBuf,
+    /// What the device does and what is wrong is shown on the screen too.
+    pub operator: bool,
     /// Local time from which and until which the screen is dark, `"21:00"` and `"08:00"`; a person wakes it all the same.
     pub blank_from: Option<TimeOfDay>,
     pub blank_until: Option<TimeOfDay>,
@@ -141,6 +171,8 @@ pub struct WebSection {
     pub listen: SocketAddr,
     /// Asked for with the user name `vetrina`; at least eight characters.
     pub password: Option<Secret>,
+    /// Asked for with the user name `staff`: to see, and to do what staff does with shoppers, but not to change the shop.
+    pub staff_password: Option<Secret>,
     /// With it programs may change prices and stock over HTTP; at least eight characters.
     pub token: Option<Secret>,
 }
@@ -163,9 +195,25 @@ pub struct HeatSection {
     pub sysfs: PathBuf,
 }
 
+/// The hub that the catalogue comes from.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SyncSection {
+    /// The shop's folder of releases, `"https://hub.example/releases/berlin"`; `None`: the catalogue is imported here.
+    pub source: Option<String>,
+    /// The hub's public key, by which its releases are signed.
+    pub key: Option<String>,
+    /// The mean time between two polls.
+    pub poll_seconds: Count<1, 86400>,
+}
+
 impl Default for ShopSection {
     fn default() -> Self {
-        ShopSection { name: PipelineSettings::default().shop_name, locale: None }
+        ShopSection {
+            name: PipelineSettings::default().shop_name,
+            language: Languages(vec![Language::default()]),
+            locale: None,
+        }
     }
 }
 
@@ -194,6 +242,11 @@ impl Default for ScreenSection {
             height: Count(1920),
             rate: Count(30),
             folder: "/run/vetrina".into(),
+            diagonal: None,
+            distance: Decimal(USUAL_DISTANCE),
+            theme: None,
+            fonts: "/usr/share/fonts".into(),
+            operator: false,
             blank_from: None,
             blank_until: None,
             blank_after_seconds: Count(0),
@@ -231,7 +284,8 @@ impl Default for CatalogueSection {
 
 impl Default for WebSection {
     fn default() -> Self {
-        WebSection { enabled: true, listen: SocketAddr::from(([127, 0, 0, 1], 8080)), password: None, token: None }
+        let listen = SocketAddr::from(([127, 0, 0, 1], 8080));
+        WebSection { enabled: true, listen, password: None, staff_password: None, token: None }
     }
 }
 
@@ -244,6 +298,12 @@ impl Default for WatchdogSection {
 impl Default for HeatSection {
     fn default() -> Self {
         HeatSection { limit: None, sysfs: "/sys".into() }
+    }
+}
+
+impl Default for SyncSection {
+    fn default() -> Self {
+        SyncSection { source: None, key: None, poll_seconds: Count(30) }
     }
 }
 
@@ -262,6 +322,9 @@ impl Config {
             Fault::new(Kind::Usage, format!("cannot use the configuration {}", path.display())).cause(fault)
         })?;
         config.anchor(folder);
+        if let Some(theme) = &config.screen.theme {
+            config.theme = ShopTheme::load(theme)?;
+        }
         Ok(config)
     }
 
@@ -275,9 +338,12 @@ impl Config {
     fn anchor(&mut self, folder: &Path) {
         let paths = [&mut self.screen.folder, &mut self.catalogue.file, &mut self.heat.sysfs, &mut self.model.engines];
         let paths = paths.into_iter().chain(&mut self.model.folder).chain(&mut self.catalogue.images);
+        let theme = self.screen.theme.as_mut().filter(|theme| !theme::is_shipped(theme));
+        let paths = paths.chain([&mut self.screen.fonts]).chain(theme);
         for path in paths {
             *path = folder.join(&*path);
         }
+        self.anchor_outlets(folder);
     }
 
     /// What the camera is asked for.
@@ -290,6 +356,7 @@ impl Config {
             format: camera.format.pixel_format(),
             turn: camera.rotate.turn(),
             mirrored: camera.mirrored,
+            mask: self.privacy.mask.clone(),
         }
     }
 
@@ -307,6 +374,25 @@ impl Config {
             PanelName::None => PanelKind::None,
         };
         PanelSettings { kind, size: Size::new(screen.width.get(), screen.height.get()) }
+    }
+
+    /// How the screen looks.
+    pub fn look(&self) -> Look {
+        let screen = &self.screen;
+        Look {
+            theme: self.theme.theme.clone(),
+            fonts: Some(screen.fonts.clone()),
+            diagonal: screen.diagonal.map(|inches| inches.0),
+            distance: screen.distance.0,
+            language: self.shop.language.0.first().map(|language| language.tag().to_owned()).unwrap_or_default(),
+        }
+    }
+
+    /// The texts of the screen's languages, in their order.
+    pub fn languages(&self) -> Vec<Words> {
+        // The theme's texts were looked at when it was read.
+        let words = |language: &Language| self.theme.words(*language).unwrap_or_else(|_| Words::of(*language));
+        self.shop.language.0.iter().map(words).collect()
     }
 
     /// When the screen is dark.
@@ -328,11 +414,22 @@ impl Config {
         self.web.enabled.then_some(WebSettings {
             listen: self.web.listen,
             password,
+            staff_password: reveal(&self.web.staff_password),
             token,
+            live_view: self.live_view(),
+            counts: self.counts(),
+            audit: self.audit_log(),
             images,
             model: model.into(),
             max_removals: self.catalogue.max_removals.0,
         })
+    }
+
+    /// The releases that are followed; `None` where the catalogue is imported here. `model` is the one in use.
+    pub fn sync(&self, model: ModelStamp) -> Option<SyncSettings> {
+        let (source, key) = self.sync.source.clone().zip(self.sync.key.clone())?;
+        let poll = Duration::from_secs(self.sync.poll_seconds.0.into());
+        Some(SyncSettings { source, key, poll, catalogue: self.catalogue.file.clone(), model })
     }
 
     /// What the network is to run on.
@@ -347,6 +444,8 @@ impl Config {
             camera: self.camera(),
             panel: self.panel(),
             rate: self.screen.rate.0,
+            look: Arc::new(self.look()),
+            theme_file: self.screen.theme.clone().filter(|theme| !theme::is_shipped(theme)),
             model: self.model.folder.clone().unwrap_or_else(|| model.into()),
             max_detections: self.model.garments.get(),
             workers: self.model.workers.get(),
@@ -354,6 +453,8 @@ impl Config {
             catalogue: self.catalogue.file.clone(),
             pipeline: PipelineSettings {
                 shop_name: self.shop.name.clone(),
+                languages: self.languages(),
+                operator: self.screen.operator,
                 matches_per_garment: self.catalogue.matches.get(),
                 max_garments: self.catalogue.garments.get(),
                 locale: self.shop.locale,

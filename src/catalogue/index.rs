@@ -219,3 +219,26 @@ impl Index {
         self.len() == 0
     }
 }
+
+#[cfg(test)]
+impl Index {
+    /// Products of one variant and one region, for tests of what needs no file.
+    pub(super) fn of_gallery(gallery: Gallery, region: Region) -> Self {
+        let rows = gallery.rows();
+        let count = (0..rows).map(|row| gallery.product(row) + 1).max().unwrap_or(0);
+        let variants = Variants::plain(count, region);
+        let index = Index {
+            regions: variants.regions.clone(),
+            row_variants: (0..rows).map(|row| gallery.product(row) as u32).collect(),
+            gallery,
+            variants,
+            contents: vec![ContentId(0); rows],
+            classes: vec![None; count],
+            seen_by: Default::default(),
+            offered: Vec::new(),
+            hide_out_of_stock: false,
+            generation: None,
+        };
+        index.with_regions(&[])
+    }
+}

@@ -59,6 +59,21 @@ impl Variants {
     }
 }
 
+#[cfg(test)]
+impl Variants {
+    /// So many products of one variant each, all of one region.
+    pub fn plain(count: usize, region: Region) -> Self {
+        let variant = Variant { product: ProductSummary::default(), main: None };
+        Variants {
+            by: Grouping::Style,
+            all: vec![variant; count],
+            groups: (0..count as u32).map(|number| number..number + 1).collect(),
+            regions: vec![Some(region); count],
+            numbers: HashMap::new(),
+        }
+    }
+}
+
 /// A row of the gallery to be.
 pub(super) struct IndexRow {
     pub group: u32,

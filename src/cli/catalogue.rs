@@ -7,10 +7,14 @@ use super::places;
 use super::progress::{ImportProgressBar, ProgressFormat};
 use super::table::{Table, done, json, print};
 use crate::catalogue::confusion::Confusion;
-use crate::catalogue::{Catalogue, CheckReport, ColumnMap, ImportOptions, ImportReport, ProductDetail};
+use crate::catalogue::{
+    Catalogue, CheckReport, ColumnMap, Currency, FetchFrom, ImportOptions, ImportReport, ProductDetail,
+};
 use crate::fault::{Fault, Kind, Result};
 use crate::machine;
+use crate::network::Manifest;
 use crate::pipeline::import::{self, ImportRequest};
+use crate::pipeline::matcher::stamp;
 use clap::{Args, Subcommand};
 use std::fs::File;
 use std::io;
@@ -57,9 +61,9 @@ pub enum CatalogueCommand {
 pub struct ImportArgs {
     /// The feed, in any of the formats; - is standard input
     pub feed: PathBuf,
-    /// Folder that the feed's image_link paths start from
-    #[arg(long, value_name = "DIR")]
-    pub images: PathBuf,
+    /// Folder that the feed's image_link paths start from; may be given several times, the newest file counts
+    #[arg(long, value_name = "DIR", required = true)]
+    pub images: Vec<PathBuf>,
     /// Catalogue file; created if missing
     #[arg(long, value_name = "FILE", default_value = DEFAULT_DB)]
     pub db: PathBuf,
@@ -69,6 +73,12 @@ pub struct ImportArgs {
     /// Which columns are which, where their names do not say it: id=SKU,title=Name,image_link=Photo; kept for the next import
     #[arg(long, value_name = "FIELD=COLUMN,...")]
     pub map: Option<String>,
+    /// Currency of prices that have none, such as EUR; kept for the next import
+    #[arg(long, value_name = "CODE")]
+    pub currency: Option<String>,
+    /// Fetch pictures that are not in the folders from their web addresses: by https from the public network, with =any also by http and from the local network
+    #[arg(long, value_name = "FROM", value_parser = ["public", "any"], num_args = 0..=1, require_equals = true, default_missing_value = "public")]
+    pub fetch: Option<String>,
     /// Refuse the feed if any row, picture or column cannot be used
     #[arg(long)]
     pub strict: bool,
@@ -159,9 +169,16 @@ impl ImportArgs {
             strict: self.strict,
             max_removals: if self.allow_removals { 1.0 } else { f64::from(self.max_removals) / 100.0 },
             column_map: self.map.as_deref().map(ColumnMap::parse).transpose()?,
+            currency: self.currency.as_deref().map(Currency::parse).transpose()?,
+            more_images: self.images.iter().skip(1).cloned().collect(),
+            fetch: self
+                .fetch
+                .as_deref()
+                .map(|from| if from == "any" { FetchFrom::Anywhere } else { FetchFrom::Public }),
             ..ImportOptions::default()
         };
-        let (feed, images, catalogue) = (self.feed.clone(), self.images.clone(), self.db.clone());
+        let images = self.images.first().cloned().unwrap_or_default();
+        let (feed, catalogue) = (self.feed.clone(), self.db.clone());
         Ok(ImportRequest { feed, images, catalogue, options, dry_run: self.dry_run })
     }
 }
@@ -184,6 +201,9 @@ fn import(args: &ImportArgs) -> Result<()> {
     }
     for picture in &report.skipped_pictures {
         eprintln!("line {}: picture skipped: {}", picture.line, picture.reason);
+    }
+    if let Some(refusal) = &report.refusal {
+        eprintln!("it would be refused: {refusal}");
     }
     if args.dry_run {
         return print(&history::preview_text(&report));
@@ -243,11 +263,15 @@ fn show(args: &ProductArgs) -> Result<()> {
     if args.db.json {
         return print(&json(&detail)?);
     }
+    let classes = places::model(&None).and_then(|model| Manifest::load(&model)).ok();
+    let classes = classes.filter(|manifest| catalogue.require_model(&stamp(manifest)).is_ok());
     let worn = catalogue.worn_views()?.get(&args.id).copied().unwrap_or(0);
-    print(&format!("{}\nworn views: {worn}", product_text(&detail)))
+    let text = product_text(&detail, &classes.map(|manifest| manifest.classes).unwrap_or_default());
+    print(&format!("{text}\nworn views: {worn}"))
 }
 
-fn product_text(detail: &ProductDetail) -> String {
+/// `classes`: the names of the classes of the model that embedded the pictures; none where that is not the shipped one.
+fn product_text(detail: &ProductDetail, classes: &[String]) -> String {
     let product = &detail.product;
     let mut lines = vec![format!("{}  {}", product.id, product.title)];
     let fields = [
@@ -268,12 +292,12 @@ fn product_text(detail: &ProductDetail) -> String {
         lines.extend(value.as_ref().map(|value| format!("  {name}: {value}")));
     }
     lines.extend(product.region().map(|region| format!("  region: {}", region.name())));
-    let mut table = Table::new(&["picture", ">class", ">score", "box", "sha256"]);
+    let mut table = Table::new(&["picture", "class", ">score", "box", "sha256"]);
     for picture in &detail.pictures {
         let [x1, y1, x2, y2] = picture.bounds;
         table.row([
             picture.source.clone(),
-            picture.class.to_string(),
+            classes.get(picture.class).map_or_else(|| picture.class.to_string(), String::clone),
             format!("{:.3}", picture.score),
             format!("{x1:.0},{y1:.0} - {x2:.0},{y2:.0}"),
             picture.sha256.chars().take(12).collect(),

@@ -31,7 +31,7 @@ pub struct EvalArgs {
     /// Annotations of the data set (JSON): product id -> img_path, video_paths, source, tracklets
     #[arg(long, value_name = "FILE", requires = "data")]
     pub annotations: Option<PathBuf>,
-    /// Still pictures with boxes (CSV): query_id, file, x0, y0, x1, y1, garment_id, and frame for a clip
+    /// Still pictures with boxes (CSV): query_id, file, x0, y0, x1, y1, garment_id (empty: not sold here), and frame for a clip
     #[arg(long, value_name = "FILE", requires = "gallery")]
     pub pairs: Option<PathBuf>,
     /// The shop's photos for --pairs (CSV): garment_id, file, category

@@ -1,8 +1,10 @@
 //! The command line: one file per command; the only place that prints to stdout.
 
+pub mod audit;
 pub mod backend;
 pub mod bench;
 pub mod cameras;
+pub mod captions;
 pub mod catalogue;
 pub mod check_config;
 pub mod demo;
@@ -10,14 +12,18 @@ pub mod doctor;
 pub mod engine;
 pub mod enrol;
 pub mod eval;
+pub mod hub;
 pub mod inspect;
 pub mod logging;
 pub mod manual;
 pub mod match_command;
 pub mod places;
+pub mod privacy;
 pub mod progress;
 pub mod record;
 pub mod run;
+pub mod stats;
+pub mod sync;
 pub mod table;
 
 use crate::fault::Result;
@@ -58,6 +64,11 @@ enum Command {
     CheckConfig(check_config::CheckConfigArgs),
     Eval(eval::EvalArgs),
     Engine(engine::EngineCommandArgs),
+    Stats(stats::StatsArgs),
+    Audit(audit::AuditArgs),
+    Privacy(privacy::PrivacyArgs),
+    Sync(sync::SyncArgs),
+    Hub(hub::HubArgs),
     Manual(manual::ManualArgs),
 }
 
@@ -111,6 +122,11 @@ fn run(command: &Command, tail: Arc<Tail>) -> Result<()> {
         Command::CheckConfig(args) => check_config::run(args),
         Command::Eval(args) => eval::run(args),
         Command::Engine(args) => engine::run(args),
+        Command::Stats(args) => stats::run(args),
+        Command::Audit(args) => audit::run(args),
+        Command::Privacy(args) => privacy::run(args),
+        Command::Sync(args) => sync::run(args),
+        Command::Hub(args) => hub::run(args),
         Command::Manual(args) => manual::run(args),
     }
 }

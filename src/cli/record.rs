@@ -2,6 +2,7 @@
 //! screen says so as long as it does.
 
 use super::table::print;
+use crate::audit::{AuditAction, AuditNote};
 use crate::capture::camera::{self, shown};
 use crate::capture::{Source, Step};
 use crate::clock::{Clock, SystemClock};
@@ -13,6 +14,7 @@ use crate::display::panel::DisplayPanel;
 use crate::display::scene::{Scene, StatusLine};
 use crate::fault::{Fault, Kind, Result};
 use crate::frame::Picture;
+use crate::language::Words;
 use crate::shutdown::{Request, Signals, Token};
 use clap::{Args, value_parser};
 use std::fs::{File, OpenOptions};
@@ -48,6 +50,10 @@ pub fn run(args: &RecordArgs) -> Result<()> {
         let text = format!("{} already exists", args.output.display());
         return Err(Fault::new(Kind::Usage, text).cure("name another file"));
     }
+    let detail = format!("{} s into {}", args.seconds, args.output.display());
+    let note = AuditNote { who: "command line", from: None, action: AuditAction::Record, detail: &detail };
+    // No recording that nobody could find out about.
+    config.audit_log().append(note)?;
     let mut signals = Signals::take_over()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
     let mut announcement = Announcement::open(&config)?;
@@ -131,24 +137,26 @@ struct Announcement {
     painter: Painter,
     canvas: Canvas,
     shop: String,
+    words: Words,
 }
 
 impl Announcement {
     fn open(config: &Config) -> Result<Self> {
         let panel = open(&config.panel())?;
         let canvas = Canvas::new(panel.size());
-        Ok(Announcement { panel, painter: Painter::new()?, canvas, shop: config.shop.name.clone() })
+        let (painter, words) = (Painter::with(config.look())?, config.languages().swap_remove(0));
+        Ok(Announcement { panel, painter, canvas, shop: config.shop.name.clone(), words })
     }
 
     fn show(&mut self, camera: Option<Arc<Picture>>, left: u64) -> Result<()> {
         let scene = Scene {
             shop: self.shop.clone(),
+            words: self.words.clone(),
             camera,
-            garments: Vec::new(),
-            max_garments: 0,
-            matches: Vec::new(),
             recording: true,
+            operator: true,
             status: StatusLine { text: format!("recording, {left} s left"), ..StatusLine::default() },
+            ..Scene::default()
         };
         self.painter.draw(&scene, &mut self.canvas);
         self.panel.present(&self.canvas)

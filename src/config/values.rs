@@ -4,6 +4,7 @@
 use crate::capture::camera::PixelFormat;
 use crate::frame::Turn;
 use crate::geometry::Size;
+use crate::language::Language;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -205,5 +206,53 @@ impl TryFrom<String> for TimeOfDay {
 impl From<TimeOfDay> for String {
     fn from(time: TimeOfDay) -> String {
         format!("{:02}:{:02}", time.0 / 60, time.0 % 60)
+    }
+}
+
+/// A number with one place, from `LOW` to `HIGH` tenths.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(try_from = "f64", into = "f64")]
+pub struct Decimal<const LOW: u32, const HIGH: u32>(pub f32);
+
+impl<const LOW: u32, const HIGH: u32> TryFrom<f64> for Decimal<LOW, HIGH> {
+    type Error = String;
+
+    fn try_from(value: f64) -> Result<Self, String> {
+        let (low, high) = (f64::from(LOW) / 10.0, f64::from(HIGH) / 10.0);
+        let fits = (low..=high).contains(&value);
+        fits.then_some(Decimal(value as f32)).ok_or_else(|| format!("{value} must lie from {low} to {high}"))
+    }
+}
+
+impl<const LOW: u32, const HIGH: u32> From<Decimal<LOW, HIGH>> for f64 {
+    fn from(value: Decimal<LOW, HIGH>) -> f64 {
+        // As it was written, without the digits of a binary fraction.
+        (f64::from(value.0) * 1e4).round() / 1e4
+    }
+}
+
+/// Languages by their tags: `"it"`, or several that take turns, `["it", "en"]`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(try_from = "toml::Value", into = "Vec<String>")]
+pub struct Languages(pub Vec<Language>);
+
+impl TryFrom<toml::Value> for Languages {
+    type Error = String;
+
+    fn try_from(value: toml::Value) -> Result<Self, String> {
+        let kind = || "a language is a text such as \"it\", or a list of them, [\"it\", \"en\"]".to_owned();
+        let values = match value {
+            toml::Value::Array(values) if !values.is_empty() => values,
+            toml::Value::String(_) => vec![value],
+            _ => return Err(kind()),
+        };
+        let language = |value: &toml::Value| Language::parse(value.as_str().ok_or_else(kind)?);
+        values.iter().map(language).collect::<Result<_, _>>().map(Languages)
+    }
+}
+
+impl From<Languages> for Vec<String> {
+    fn from(languages: Languages) -> Vec<String> {
+        languages.0.iter().map(|language| language.tag().to_owned()).collect()
     }
 }

@@ -1,228 +1,343 @@
 //! From a layout to pixels.
 
-mod cards;
+mod card;
 mod kept;
+mod tile;
 
 use super::canvas::Canvas;
-use super::layout::{self, Body, GarmentBox, Layout, Message, Notice, Slot};
-use super::mirror::Mirror;
+use super::font_files::FontSettings;
+use super::layout::{self, Body, GarmentBox, Hero, Label, LabelText, Layout, Notice, Ruler, message_texts};
 use super::scene::{Garment, Scene};
 use super::shapes::{self, Paint};
-use super::text::{Fonts, Glyphs, Line, capital};
-use super::theme::{self, Style};
+use super::text::{Fonts, Line};
+use super::theme::{self, Style, Theme};
+use super::viewing::{USUAL_DIAGONAL, USUAL_DISTANCE, Viewing};
 use crate::fault::Result;
-use crate::geometry::{Panel, Rect};
+use crate::geometry::{Panel, Rect, Size};
 use embedded_graphics::pixelcolor::Rgb888;
 use embedded_graphics::prelude::{Drawable, Point, Primitive};
 use embedded_graphics::primitives::{PrimitiveStyle, Rectangle};
 use kept::Kept;
 pub use kept::fitted;
+use std::path::PathBuf;
 
-/// Draws scenes, and caches what is expensive: glyphs, scaled product pictures, QR codes.
+/// How the screen is to look.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Look {
+    pub theme: Theme,
+    /// Fonts for the scripts that the shipped ones lack.
+    pub fonts: Option<PathBuf>,
+    /// The panel's diagonal, inches; `None`: as the screen says, or else the usual one.
+    pub diagonal: Option<f32>,
+    /// From which the panel is looked at, metres.
+    pub distance: f32,
+    /// The language whose forms of Chinese characters are used.
+    pub language: String,
+}
+
+impl Default for Look {
+    fn default() -> Self {
+        let (theme, language) = (Theme::default(), String::new());
+        Look { theme, fonts: None, diagonal: None, distance: USUAL_DISTANCE, language }
+    }
+}
+
+impl Look {
+    /// Where letters come from.
+    pub fn font_settings(&self) -> FontSettings {
+        FontSettings {
+            folder: self.fonts.clone(),
+            typeface: self.theme.typeface.clone(),
+            language: self.language.clone(),
+        }
+    }
+
+    /// How a panel of this size is seen that says itself to have this diagonal.
+    pub fn viewing(&self, size: Size, told: Option<f32>) -> Viewing {
+        Viewing::of(size, self.diagonal.or(told).unwrap_or(USUAL_DIAGONAL), self.distance)
+    }
+}
+
+/// Draws scenes, and caches what is expensive: text, scaled product pictures, QR codes.
 pub struct Painter {
+    look: Look,
+    /// Of the panel, where it says so.
+    diagonal: Option<f32>,
     fonts: Fonts,
-    glyphs: Glyphs,
     kept: Kept,
 }
 
-/// Where a line of text begins in its place.
+/// Where a line of text begins in its place: at the side where the language begins to read, or in the middle.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Align {
-    Left,
+    Start,
     Centre,
-    Right,
+}
+
+/// What the parts of a drawing share.
+struct Pen<'a> {
+    canvas: &'a mut Canvas,
+    unit: f32,
+    text: f32,
+    right_to_left: bool,
 }
 
 impl Painter {
-    /// Reads the shipped fonts.
+    /// With the shipped look.
     pub fn new() -> Result<Self> {
-        Ok(Painter { fonts: Fonts::new()?, glyphs: Glyphs::default(), kept: Kept::default() })
+        Painter::with(Look::default())
     }
 
-    /// The fonts, for [`layout::layout`].
+    /// # Errors
+    /// Where the theme's typeface cannot be read.
+    pub fn with(look: Look) -> Result<Self> {
+        let fonts = Fonts::open(&look.font_settings())?;
+        Ok(Painter { look, diagonal: None, fonts, kept: Kept::default() })
+    }
+
+    /// What the panel says of its diagonal, in inches.
+    pub fn set_diagonal(&mut self, diagonal: Option<f32>) {
+        self.diagonal = diagonal;
+    }
+
+    pub fn look(&self) -> &Look {
+        &self.look
+    }
+
     pub fn fonts(&self) -> &Fonts {
         &self.fonts
     }
 
+    /// What [`layout::layout`] measures with on a panel of this size.
+    pub fn ruler(&self, size: Size) -> Ruler<'_> {
+        let viewing = self.look.viewing(size, self.diagonal);
+        Ruler::new(&self.fonts, size, viewing, self.look.theme.larger_text)
+    }
+
+    /// Places `scene` on a panel of this size.
+    pub fn layout(&self, scene: &Scene, size: Size) -> Layout {
+        layout::layout(scene, size, self.ruler(size))
+    }
+
     /// Draws `scene` over everything on `canvas`.
     pub fn draw(&mut self, scene: &Scene, canvas: &mut Canvas) {
-        let layout = layout::layout(scene, canvas.size(), &self.fonts);
+        let layout = self.layout(scene, canvas.size());
         self.kept.begin();
-        self.ground(scene, &layout, canvas);
+        let Layout { unit, text, right_to_left, .. } = layout;
+        let pen = &mut Pen { canvas, unit, text, right_to_left };
+        self.ground(scene, &layout, pen);
         for seen in &layout.boxes {
-            outline(canvas, seen, layout.unit);
+            self.outline(seen, pen);
         }
         for seen in &layout.boxes {
-            self.label(&scene.garments[seen.garment], seen, layout.unit, canvas);
+            if let Some(label) = &seen.label {
+                self.label(scene, seen, label, pen);
+            }
         }
-        for slot in &layout.slots {
-            self.slot(scene, slot, layout.unit, canvas);
+        if let Some(hero) = &layout.hero {
+            self.hero(scene, hero, pen);
+        }
+        for tile in &layout.tiles {
+            self.tile(scene, layout.hero.as_ref().map(|hero| hero.section), tile, pen);
         }
         if let Some(notice) = &layout.notice {
-            self.notice(notice, layout.unit, canvas);
+            self.notice(scene, notice, pen);
         }
-        self.edges(scene, &layout, canvas);
+        self.footer(scene, &layout, pen);
+        self.status(scene, &layout, pen);
         self.kept.end();
     }
 
     /// The camera picture, and the background where there is none.
-    fn ground(&mut self, scene: &Scene, layout: &Layout, canvas: &mut Canvas) {
+    fn ground(&mut self, scene: &Scene, layout: &Layout, pen: &mut Pen<'_>) {
+        let ground = self.look.theme.colors.ground;
         let light = if layout.notice.is_some() { theme::DIM } else { 256 };
-        let (Some(mirror), Some(picture)) = (&layout.mirror, &scene.camera) else { return canvas.fill(theme::GROUND) };
+        let (Some(mirror), Some(picture)) = (&layout.mirror, &scene.camera) else { return pen.canvas.fill(ground) };
         let place = mirror.target();
         let (width, height) = (layout.size.width as f32, layout.size.height as f32);
-        fill(canvas, Rect::new(place.x2, 0.0, width, height), theme::GROUND);
-        fill(canvas, Rect::new(0.0, 0.0, place.x1, height), theme::GROUND);
-        fill(canvas, Rect::new(place.x1, place.y2, place.x2, height), theme::GROUND);
-        if let Some(around) = layout.surround {
-            let blurred = kept::blurred(picture);
-            if let Some(cover) = Mirror::cover(blurred.size(), around) {
-                canvas.mirror_picture(&blurred, &cover, theme::SURROUND);
+        for around in [
+            Rect::new(0.0, 0.0, place.x1, height),
+            Rect::new(place.x2, 0.0, width, height),
+            Rect::new(place.x1, place.y2, place.x2, height),
+        ] {
+            fill(pen.canvas, around, ground);
+        }
+        pen.canvas.mirror_picture(picture, mirror, light);
+    }
+
+    /// Corner brackets: in the accent around the featured garment, thin around the others.
+    fn outline(&self, seen: &GarmentBox, pen: &mut Pen<'_>) {
+        let (bounds, unit, colors) = (seen.bounds, pen.unit, &self.look.theme.colors);
+        let arm = 0.2 * bounds.width().min(bounds.height());
+        let shadow = Rect::new(bounds.x1 - unit, bounds.y1 - unit, bounds.x2 + unit, bounds.y2 + unit);
+        let (color, line) = if seen.featured { (colors.accent, 5.0 * unit) } else { (colors.text, 2.5 * unit) };
+        shapes::brackets(
+            pen.canvas,
+            shadow,
+            19.0 * unit,
+            arm + unit,
+            line + 2.0 * unit,
+            Paint::sheer(colors.ground, 0.4),
+        );
+        shapes::brackets(pen.canvas, bounds, 18.0 * unit, arm, line, Paint::solid(color));
+    }
+
+    fn label(&mut self, scene: &Scene, seen: &GarmentBox, label: &Label, pen: &mut Pen<'_>) {
+        let colors = self.look.theme.colors;
+        let frame = label.frame;
+        shapes::fill_round(pen.canvas, frame, frame.height() / 2.0, Paint::sheer(colors.ground, theme::CHIP_OPACITY));
+        if let Some(ring) = label.ring {
+            match (&label.says, seen.number) {
+                (LabelText::Looking, _) | (_, None) => {
+                    self.gathered(ring, 6.0 * pen.unit, &scene.garments[seen.garment], pen)
+                }
+                (_, Some(number)) => self.number(number, ring, seen.featured, pen),
             }
         }
-        canvas.mirror_picture(picture, mirror, light);
-    }
-
-    fn label(&mut self, garment: &Garment, seen: &GarmentBox, unit: f32, canvas: &mut Canvas) {
-        let Some(label) = seen.label else { return };
-        shapes::fill_round(canvas, label, label.height() / 2.0, Paint::sheer(theme::GROUND, theme::CHIP_OPACITY));
-        let inset = (11.0 * unit).round();
-        let side = label.height() - 2.0 * inset;
-        let ring = Rect::new(label.x1 + inset, label.y1 + inset, label.x1 + inset + side, label.y1 + inset + side);
-        gathered(canvas, ring, 4.0 * unit, garment);
-        let text = Rect::new(ring.x2 + inset * 0.9, label.y1, label.x2 - inset, label.y2);
-        self.line(canvas, text, &capital(&garment.label), theme::LABEL.at(unit), theme::IVORY, Align::Left);
-    }
-
-    fn slot(&mut self, scene: &Scene, slot: &Slot, unit: f32, canvas: &mut Canvas) {
-        let garment = &scene.garments[slot.garment];
-        let name = match &slot.body {
-            Body::Gathering(_) => &garment.label,
-            Body::Nothing { matched, .. } | Body::Cards { matched, .. } => &scene.matches[*matched].label,
+        let words = match &label.says {
+            LabelText::Looking => return,
+            LabelText::Product(text) => text.clone(),
+            LabelText::NotSold => scene.words.say("not-sold-short"),
         };
-        self.line(canvas, slot.heading, &capital(name), theme::HEADING.at(unit), theme::IVORY, Align::Left);
-        match &slot.body {
-            Body::Gathering(message) => {
-                let wanted = garment.wanted.max(1);
-                let looking = ["Looking closely", "Turn a little: every side helps."];
-                let searching = ["Searching the shop", "Just a moment."];
-                let words = if garment.gathered < wanted { looking } else { searching };
-                self.message(canvas, message, unit, words, (garment.gathered, wanted));
+        self.line(pen, label.text, &words, theme::LABEL, colors.text, Align::Start);
+    }
+
+    /// The ring of what is gathered: its track, and the share.
+    fn gathered(&self, ring: Rect<Panel>, line: f32, garment: &Garment, pen: &mut Pen<'_>) {
+        let colors = &self.look.theme.colors;
+        let share = garment.gathered as f32 / garment.wanted.max(1) as f32;
+        shapes::ring(pen.canvas, ring, line, 1.0, Paint::sheer(colors.text, 0.3));
+        shapes::ring(pen.canvas, ring, line, share, Paint::solid(colors.accent));
+    }
+
+    /// A garment's number, the same on the picture and on its card.
+    fn number(&mut self, number: usize, place: Rect<Panel>, featured: bool, pen: &mut Pen<'_>) {
+        let colors = self.look.theme.colors;
+        let ground = if featured { colors.accent } else { colors.text };
+        shapes::fill_round(pen.canvas, place, place.height() / 2.0, Paint::solid(ground));
+        let style = Style { size: (place.height() * 0.68).round(), ..theme::LABEL };
+        self.set(pen, place, &number.to_string(), style, colors.ground, Align::Centre);
+    }
+
+    fn hero(&mut self, scene: &Scene, hero: &Hero, pen: &mut Pen<'_>) {
+        let colors = self.look.theme.colors;
+        let message = match &hero.body {
+            Body::Product(place) => {
+                let Some(matched) = hero.section.matched else { return };
+                return self.card(scene, &scene.matches[matched].cards[place.card], place, hero.number, pen);
             }
-            Body::Nothing { message, .. } => {
-                let words = ["Nothing like it here", "This shop has no close match for it today."];
-                self.message(canvas, message, unit, words, (0, 0));
-            }
-            Body::Cards { matched, cards } => {
-                for place in cards {
-                    self.card(&scene.matches[*matched].cards[place.card], place, unit, canvas);
+            Body::Gathering(message) | Body::Nothing(message) => message,
+        };
+        let [title, hint] = message_texts(scene, hero.section).map(|name| scene.words.say(name));
+        if matches!(hero.body, Body::Gathering(_)) {
+            let garment = &scene.garments[hero.section.garment];
+            self.gathered(message.ring, (10.0 * pen.unit).max(3.0), garment, pen);
+        } else {
+            card::hanger(pen.canvas, message.ring, colors.text_soft);
+        }
+        self.paragraph(pen, message.title, &title, theme::NOTICE, colors.text);
+        self.paragraph(pen, message.hint, &hint, theme::LEAD, colors.text_soft);
+    }
+
+    fn notice(&mut self, scene: &Scene, notice: &Notice, pen: &mut Pen<'_>) {
+        let (unit, colors) = (pen.unit, self.look.theme.colors);
+        shapes::brackets(pen.canvas, notice.frame, 26.0 * unit, 92.0 * unit, 2.5 * unit, Paint::solid(colors.accent));
+        let headline = scene.words.say(notice.says.headline());
+        let style = theme::DISPLAY.at(pen.text);
+        self.lines(pen, notice.headline, &headline, style, colors.text, style.line() * layout::TIGHT);
+        fill(pen.canvas, notice.rule, colors.accent);
+        let lead = scene.words.say(notice.says.lead());
+        self.paragraph(pen, notice.lead, &lead, theme::LEAD, colors.text);
+    }
+
+    /// The shop's name or logo, and the privacy line.
+    fn footer(&mut self, scene: &Scene, layout: &Layout, pen: &mut Pen<'_>) {
+        let colors = self.look.theme.colors;
+        match self.look.theme.logo.clone() {
+            Some(logo) => {
+                let style = theme::SHOP.at(pen.text);
+                let place = layout.shop;
+                let above = ((place.height() - style.line()) / 2.0).floor();
+                let place = Rect::new(place.x1, place.y1 + above, place.x2, place.y2 - above);
+                if let Some(tile) = self.kept.thumbnail(&logo, place) {
+                    pen.canvas.copy(place.x1 as i32, place.y1 as i32, tile);
                 }
             }
+            None => self.line(pen, layout.shop, &scene.shop, theme::SHOP, colors.accent, Align::Start),
         }
-    }
-
-    /// Words in an outline. `gathered` is a count out of a wanted number; if that is 0, a dash is drawn instead.
-    fn message(&mut self, canvas: &mut Canvas, place: &Message, unit: f32, words: [&str; 2], gathered: (usize, usize)) {
-        let line = (1.5 * unit).max(1.0);
-        shapes::stroke_round(canvas, place.frame, theme::RADIUS * unit, line, Paint::solid(theme::EDGE));
-        let (have, wanted) = gathered;
-        let thick = (7.0 * unit).max(2.0);
-        shapes::ring(canvas, place.ring, thick, 1.0, Paint::solid(theme::EDGE));
-        if wanted > 0 {
-            shapes::ring(canvas, place.ring, thick, have as f32 / wanted as f32, Paint::solid(theme::BRASS));
-            self.line(
-                canvas,
-                place.ring,
-                &have.min(wanted).to_string(),
-                theme::NOTICE.at(unit),
-                theme::IVORY,
-                Align::Centre,
-            );
-        } else {
-            let (x, y) = place.ring.centre();
-            let (x, y) = (x.round(), y.round());
-            let dash = Rect::new(x - 18.0 * unit, y - 2.0 * unit, x + 18.0 * unit, y + 2.0 * unit);
-            shapes::fill_round(canvas, dash, 2.0 * unit, Paint::solid(theme::MUTED));
-        }
-        self.line(canvas, place.title, words[0], theme::NOTICE.at(unit), theme::IVORY, Align::Left);
-        self.paragraph(canvas, place.hint, words[1], theme::BODY.at(unit), theme::MUTED);
-    }
-
-    fn notice(&mut self, notice: &Notice, unit: f32, canvas: &mut Canvas) {
-        shapes::brackets(canvas, notice.frame, 26.0 * unit, 92.0 * unit, 2.5 * unit, Paint::solid(theme::BRASS));
-        self.tight(canvas, notice.headline, notice.says.headline(), notice.headline_style);
-        fill(canvas, notice.rule, theme::BRASS);
-        self.paragraph(canvas, notice.lead, notice.says.lead(), notice.lead_style, theme::IVORY);
-    }
-
-    /// The shop's name, the privacy line and the status line.
-    fn edges(&mut self, scene: &Scene, layout: &Layout, canvas: &mut Canvas) {
-        let unit = layout.unit;
-        self.line(canvas, layout.shop, &scene.shop, theme::SHOP.at(unit), theme::BRASS, Align::Left);
-        let (privacy, colour) = match scene.recording {
-            true => (layout::RECORDED, theme::WARNING),
-            false => (layout::PRIVACY, theme::MUTED),
+        let (privacy, color) = match scene.recording {
+            true => ("privacy-recording", colors.warning),
+            false => ("privacy", colors.text_soft),
         };
-        self.paragraph(canvas, layout.privacy, privacy, theme::PRIVACY.at(unit), colour);
+        self.paragraph(pen, layout.privacy, &scene.words.say(privacy), theme::PRIVACY, color);
+    }
+
+    /// For the operator: what the device does and what is wrong, over the top of the picture. For everyone else a dot, if
+    /// something is wrong.
+    fn status(&mut self, scene: &Scene, layout: &Layout, pen: &mut Pen<'_>) {
+        let (unit, colors) = (pen.unit, self.look.theme.colors);
+        let width = layout.size.width as f32;
         let status = &scene.status;
-        let (text, colour) = match &status.warning {
-            Some(warning) => (warning, theme::WARNING),
-            None => (&status.text, theme::MUTED),
-        };
-        self.line(canvas, layout.status, text, theme::STATUS.at(unit), colour, Align::Left);
-        if let Some(rate) = status.frames_per_second.filter(|rate| rate.is_finite()) {
-            let text = format!("{rate:.1} frames/s");
-            self.line(canvas, layout.rate, &text, theme::STATUS.at(unit), theme::MUTED, Align::Right);
+        if !scene.operator {
+            if status.warning.is_some() {
+                let (x, y, radius) = (width - 16.0 * unit, 16.0 * unit, 6.0 * unit);
+                let dot = Rect::new(x - radius, y - radius, x + radius, y + radius);
+                shapes::fill_round(pen.canvas, dot, radius, Paint::solid(colors.warning));
+            }
+            return;
+        }
+        let rate = status.frames_per_second.filter(|rate| rate.is_finite());
+        let rate = rate.map(|rate| format!("{rate:.1} frames/s")).unwrap_or_default();
+        let garments = scene.garments.iter().map(|seen| format!("{} {}/{}", seen.label, seen.gathered, seen.wanted));
+        let lines = [
+            (status.text.clone(), colors.text_soft),
+            (rate, colors.text_soft),
+            (garments.collect::<Vec<_>>().join(", "), colors.text_soft),
+            (status.warning.clone().unwrap_or_default(), colors.warning),
+        ];
+        let style = theme::STATUS.at(unit);
+        let mut at = Rect::new(12.0 * unit, 8.0 * unit, width - 12.0 * unit, 8.0 * unit + style.line());
+        for (text, color) in lines.iter().filter(|(text, _)| !text.is_empty()) {
+            let ground = Rect::new(0.0, at.y1 - 4.0 * unit, width, at.y2 + 4.0 * unit);
+            shapes::fill_round(pen.canvas, ground, 0.0, Paint::sheer(colors.ground, theme::CHIP_OPACITY));
+            self.set(pen, at, text, style, *color, Align::Start);
+            at = at.shifted(0.0, style.line());
         }
     }
 
-    /// One line, cut with an ellipsis, in the middle of the height of `place`.
-    fn line(
-        &mut self,
-        canvas: &mut Canvas,
-        place: Rect<Panel>,
-        text: &str,
-        style: Style,
-        colour: Rgb888,
-        align: Align,
-    ) {
+    /// One line in a style of the theme, cut with an ellipsis, in the middle of the height of `place`.
+    fn line(&mut self, pen: &mut Pen<'_>, place: Rect<Panel>, text: &str, style: Style, color: Rgb888, align: Align) {
+        self.set(pen, place, text, style.at(pen.text), color, align);
+    }
+
+    /// The same, in a style in pixels.
+    fn set(&mut self, pen: &mut Pen<'_>, place: Rect<Panel>, text: &str, style: Style, colour: Rgb888, align: Align) {
         if place.area() <= 0.0 {
             return;
         }
         let text = self.fonts.ellipsize(text, style, place.width());
         let free = place.width() - self.fonts.width(&text, style);
         let x = match align {
-            Align::Left => place.x1,
+            Align::Start if pen.right_to_left => place.x1 + free,
+            Align::Start => place.x1,
             Align::Centre => place.x1 + free / 2.0,
-            Align::Right => place.x1 + free,
         };
-        let line = Line { text: &text, style, colour, x, y: place.y1, height: place.height() };
-        self.glyphs.draw(&self.fonts, canvas, line);
+        self.fonts.draw(pen.canvas, Line { text: &text, style, colour, x, y: place.y1, height: place.height() });
     }
 
     /// As many lines as `place` has room for, from its top.
-    fn paragraph(&mut self, canvas: &mut Canvas, place: Rect<Panel>, text: &str, style: Style, colour: Rgb888) {
-        self.lines(canvas, place, text, style, colour, style.line());
+    fn paragraph(&mut self, pen: &mut Pen<'_>, place: Rect<Panel>, text: &str, style: Style, color: Rgb888) {
+        let style = style.at(pen.text);
+        self.lines(pen, place, text, style, color, style.line());
     }
 
-    /// Large text, with less line spacing.
-    fn tight(&mut self, canvas: &mut Canvas, place: Rect<Panel>, text: &str, style: Style) {
-        self.lines(canvas, place, text, style, theme::IVORY, style.line() * 0.86);
-    }
-
-    fn lines(
-        &mut self,
-        canvas: &mut Canvas,
-        place: Rect<Panel>,
-        text: &str,
-        style: Style,
-        colour: Rgb888,
-        height: f32,
-    ) {
+    fn lines(&mut self, pen: &mut Pen<'_>, place: Rect<Panel>, text: &str, style: Style, color: Rgb888, height: f32) {
         let room = ((place.height() + 1.0) / height) as usize;
-        for (index, text) in self.fonts.wrap(text, style, place.width(), room).iter().enumerate() {
-            let line = Line { text, style, colour, x: place.x1, y: place.y1 + index as f32 * height, height };
-            self.glyphs.draw(&self.fonts, canvas, line);
+        let lines = self.fonts.wrap(text, style, place.width(), room);
+        for (index, text) in lines.iter().enumerate() {
+            let y = place.y1 + index as f32 * height;
+            let line = Rect::new(place.x1, y, place.x2, y + height);
+            self.set(pen, line, text, style, color, Align::Start);
         }
     }
 }
@@ -233,23 +348,4 @@ fn fill(canvas: &mut Canvas, area: Rect<Panel>, colour: Rgb888) {
     let size = (area.width().round().max(0.0) as u32, area.height().round().max(0.0) as u32);
     // Drawing on a canvas cannot fail: its error is Infallible.
     let Ok(()) = Rectangle::new(corner, size.into()).into_styled(PrimitiveStyle::with_fill(colour)).draw(canvas);
-}
-
-/// Corner brackets for garments with a label, a thin outline for the others.
-fn outline(canvas: &mut Canvas, seen: &GarmentBox, unit: f32) {
-    let bounds = seen.bounds;
-    if seen.label.is_none() {
-        return shapes::stroke_round(canvas, bounds, 12.0 * unit, 1.5 * unit, Paint::sheer(theme::IVORY, 0.4));
-    }
-    let arm = 0.22 * bounds.width().min(bounds.height());
-    let shadow = Rect::new(bounds.x1 - unit, bounds.y1 - unit, bounds.x2 + unit, bounds.y2 + unit);
-    shapes::brackets(canvas, shadow, 19.0 * unit, arm + unit, 5.5 * unit, Paint::sheer(theme::GROUND, 0.35));
-    shapes::brackets(canvas, bounds, 18.0 * unit, arm, 3.5 * unit, Paint::solid(theme::IVORY));
-}
-
-/// The ring of a label: its track, and the share that is gathered.
-fn gathered(canvas: &mut Canvas, ring: Rect<Panel>, line: f32, garment: &Garment) {
-    let share = garment.gathered as f32 / garment.wanted.max(1) as f32;
-    shapes::ring(canvas, ring, line, 1.0, Paint::sheer(theme::IVORY, 0.28));
-    shapes::ring(canvas, ring, line, share, Paint::solid(theme::BRASS));
 }

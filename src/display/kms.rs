@@ -115,6 +115,10 @@ impl DisplayPanel for KmsPanel {
         self.screen.is_some()
     }
 
+    fn diagonal(&self) -> Option<f32> {
+        self.screen.as_ref().and_then(|screen| screen.diagonal)
+    }
+
     fn fault(&self) -> Option<&Fault> {
         self.fault.as_ref()
     }
@@ -139,6 +143,8 @@ struct KmsScreen {
     connector: connector::Handle,
     crtc: crtc::Handle,
     mode: Mode,
+    /// As the screen says, inches.
+    diagonal: Option<f32>,
     buffers: [ScanoutBuffer; 2],
     /// The visible one.
     front: usize,
@@ -212,6 +218,7 @@ impl KmsScreen {
             connector,
             crtc,
             mode,
+            diagonal: info.size().and_then(|millimetres| diagonal(millimetres, offers[index].size)),
             buffers,
             front: 0,
         })))
@@ -277,6 +284,15 @@ impl ScanoutBuffer {
         let pixels = card.map_dumb_buffer(Box::leak(Box::new(memory)))?;
         Ok(ScanoutBuffer { memory, frame, pixels })
     }
+}
+
+/// The diagonal in inches of a screen that says it has this width and height, millimetres. Televisions and projectors say nonsense:
+/// a shape that is not the mode's, or a size that no screen has, is none.
+fn diagonal((width, height): (u32, u32), mode: Size) -> Option<f32> {
+    let (width, height) = (width as f32, height as f32);
+    let inches = width.hypot(height) / 25.4;
+    let shape = (width / height) / (mode.width as f32 / mode.height as f32);
+    ((4.0..=120.0).contains(&inches) && (0.85..1.18).contains(&shape)).then_some(inches)
 }
 
 /// The first connector with a screen, and what can drive it.
@@ -375,6 +391,15 @@ mod tests {
         assert_eq!(best(&[flickers, small], None), Some(1), "interlaced pictures flicker");
         assert_eq!(best(&[full, full], None), Some(0), "the screen lists its best first");
         assert_eq!(best(&[], None), None);
+    }
+
+    #[test]
+    fn a_screen_says_how_large_it_is_or_nonsense() {
+        let full = Size::new(1920, 1080);
+        assert!(diagonal((708, 398), full).is_some_and(|inches| (inches - 32.0).abs() < 0.1));
+        assert_eq!(diagonal((0, 0), full), None);
+        assert_eq!(diagonal((16, 9), full), None, "a shape, not a size");
+        assert_eq!(diagonal((1600, 1600), full), None);
     }
 
     #[test]

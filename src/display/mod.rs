@@ -1,7 +1,7 @@
 //! From a [`scene::Scene`] to pixels on a panel. Nothing here sees a tensor or a database.
 //!
-//! In reading order: the [`scene`] (what is shown), the [`theme`] (colours, type scale, distances), [`text`] (fonts, measuring,
-//! wrapping), [`mirror`] (camera pixels to panel pixels), the [`layout`] (where everything goes, without drawing anything),
+//! In reading order: the [`scene`] (what is shown), the [`theme`] (colours, type scale, distances), [`viewing`] (how large that is
+//! to the eye), [`font_files`] and [`text`] (measuring, wrapping), [`mirror`] (camera pixels to panel pixels), the [`layout`] (where everything goes, without drawing anything),
 //! the [`canvas`] (pixels in memory), [`draw`] (layout to canvas), and the panels that show a canvas.
 //!
 //! ```no_run
@@ -17,6 +17,7 @@
 
 pub mod canvas;
 pub mod draw;
+pub mod font_files;
 pub mod kms;
 pub mod layout;
 pub mod mirror;
@@ -29,4 +30,5 @@ pub mod shapes;
 pub mod text;
 pub mod theme;
 mod turn;
+pub mod viewing;
 pub mod window;

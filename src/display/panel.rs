@@ -13,6 +13,11 @@ pub trait DisplayPanel {
     /// Shows `canvas` and returns once it may be drawn on again. A panel that may come back is no error but a [`DisplayPanel::fault`].
     fn present(&mut self, canvas: &Canvas) -> Result<()>;
 
+    /// Its diagonal in inches, where it says so.
+    fn diagonal(&self) -> Option<f32> {
+        None
+    }
+
     /// False once somebody has closed it: then it is time to go.
     fn is_open(&self) -> bool {
         true

@@ -2,25 +2,36 @@
 
 use crate::frame::Picture;
 use crate::geometry::{Camera, Rect};
+use crate::language::Words;
 use std::sync::Arc;
 
 /// Everything that one screenful shows.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Scene {
-    /// The shop's name, shown on the attract screen and in the header.
+    /// The shop's name.
     pub shop: String,
+    /// The language of everything that the program says.
+    pub words: Words,
     /// The newest camera picture, not yet mirrored; `None` while the camera is away.
     pub camera: Option<Arc<Picture>>,
     /// Every garment that is followed, most prominent first. Empty: nobody is there, the attract screen is shown.
     pub garments: Vec<Garment>,
-    /// So many garments get a place on the screen at most, where there is room for them.
+    /// So many garments get a place on the screen at most.
     pub max_garments: usize,
-    /// The matches of the most prominent garments, in the order of `garments`; at most a few are drawn.
+    /// The matches of the most prominent garments, in the order of `garments`.
     pub matches: Vec<GarmentMatches>,
+    /// The garment (an index into `garments`) whose product has the large card; `None`, or one without products: the first that has.
+    pub featured: Option<usize>,
+    /// The product of the featured garment that has the card: 0 for the best. Others stand beside it.
+    pub chosen: usize,
     /// Pictures are being stored: the screen says only this, in large letters.
     pub recording: bool,
-    /// The status line at the bottom: what the device is doing or what is wrong.
+    /// Staff was called: said where the next step stands.
+    pub staff_called: bool,
+    /// What the device is doing or what is wrong.
     pub status: StatusLine,
+    /// The operator wants to see `status`. Shoppers see only a dot, if something is wrong.
+    pub operator: bool,
 }
 
 /// A garment in the camera picture.
@@ -28,7 +39,7 @@ pub struct Scene {
 pub struct Garment {
     /// In camera pixels; mirrored together with the picture.
     pub bounds: Rect<Camera>,
-    /// For people: "trousers", "long sleeved shirt".
+    /// The model's class, "long sleeved shirt": for the operator alone.
     pub label: String,
     /// Frames gathered for its window, and how many the window wants: the ring fills from 0 to full.
     pub gathered: usize,
@@ -38,8 +49,6 @@ pub struct Garment {
 /// The best matches of one garment.
 #[derive(Clone, Debug)]
 pub struct GarmentMatches {
-    /// For people, as in [`Garment::label`].
-    pub label: String,
     /// Index into [`Scene::garments`].
     pub garment: usize,
     /// Best first. Empty: nothing in the catalogue is like it, which is said in words.
@@ -61,13 +70,13 @@ pub struct Card {
     pub other_colors: Vec<Arc<Picture>>,
     /// Where in the shop it hangs.
     pub location: Option<String>,
-    /// What is to be said of the stock: "Only a few left".
-    pub stock: Option<String>,
+    /// What is to be said of the stock.
+    pub stock: Option<StockMark>,
     /// Where the product can be bought or found: shown as a QR code.
     pub link: Option<String>,
     /// `None`: a drawn placeholder.
     pub picture: Option<Arc<Picture>>,
-    /// Whether it may be called likely to be this very product; else it is called similar.
+    /// Whether it may be called this very product; else the words leave it open.
     pub likely: bool,
 }
 
@@ -79,13 +88,33 @@ pub struct SizeMark {
     pub sold_out: bool,
 }
 
-/// The line at the bottom.
+/// What is to be said of the stock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StockMark {
+    Few,
+    /// None in this colour, some in another.
+    OtherColors,
+    SoldOut,
+}
+
+impl StockMark {
+    /// The name of its text.
+    pub fn text(self) -> &'static str {
+        match self {
+            StockMark::Few => "few-left",
+            StockMark::OtherColors => "other-colors",
+            StockMark::SoldOut => "sold-out",
+        }
+    }
+}
+
+/// What the operator wants to know.
 #[derive(Clone, Debug, Default)]
 pub struct StatusLine {
     /// "compact on cpu, 72 products"
     pub text: String,
     /// Recognized frames a second, where known.
     pub frames_per_second: Option<f32>,
-    /// Something is wrong: shown instead of `text`, in the warning colour.
+    /// Something is wrong.
     pub warning: Option<String>,
 }

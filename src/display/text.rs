@@ -1,166 +1,50 @@
-//! Text: the shipped fonts, measuring, ellipsis, wrapping, and a cache of rasterised glyphs.
-//!
-//! The fonts are Inter, unmodified, under the SIL Open Font License (fonts/OFL.txt). A character that they lack is a drawn box.
+//! Text: measuring, ellipsis, wrapping and drawing. Shaping, bidirectional text and the choice of fonts are cosmic-text's; what was
+//! shaped and rasterised once is kept.
 
 use super::canvas::Canvas;
+use super::font_files::{self, FontSettings};
 use super::theme::{Style, Weight};
-use crate::fault::{Fault, Kind, Result};
+use crate::fault::Result;
+use cosmic_text::{Attrs, Buffer, Family, FontSystem, LayoutGlyph, Metrics, Shaping, SwashCache, SwashContent, Wrap};
 use embedded_graphics::pixelcolor::Rgb888;
-use fontdue::{Font, FontSettings};
 use std::collections::HashMap;
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash, Hasher};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Height of Inter's capitals, as a share of its size: lines are centred on capitals, as the eye does.
-const CAPITAL: f32 = 0.727;
-/// With more rasterised glyphs the cache is cleared: a catalogue in many scripts must not fill the memory.
-const MOST_GLYPHS: usize = 4096;
+pub const CAPITAL: f32 = 0.727;
+/// With more of them kept, all are forgotten: a catalogue in many scripts must not fill the memory.
+const MOST_KEPT: usize = 2048;
 
-/// The two weights; immutable, so that the layout can measure with them.
-pub struct Fonts {
-    regular: Font,
-    semi_bold: Font,
+/// The fonts, and what was set in them. Shared: measuring and drawing take turns.
+pub struct Fonts(Mutex<Typesetter>);
+
+struct Typesetter {
+    system: FontSystem,
+    family: &'static str,
+    swash: SwashCache,
+    kept: HashMap<u64, (String, Arc<SetLine>)>,
+    wrapped: HashMap<u64, (String, Arc<[String]>)>,
 }
 
-impl Fonts {
-    /// Reads the shipped fonts.
-    pub fn new() -> Result<Self> {
-        let regular = read(include_bytes!("fonts/Inter-Regular.ttf"))?;
-        let semi_bold = read(include_bytes!("fonts/Inter-SemiBold.ttf"))?;
-        Ok(Fonts { regular, semi_bold })
-    }
-
-    fn font(&self, weight: Weight) -> &Font {
-        match weight {
-            Weight::Regular => &self.regular,
-            Weight::SemiBold => &self.semi_bold,
-        }
-    }
-
-    /// Whether the fonts have `letter`.
-    pub fn has(&self, letter: char) -> bool {
-        self.regular.lookup_glyph_index(letter) != 0
-    }
-
-    fn advance(&self, letter: char, style: Style) -> f32 {
-        let font = self.font(style.weight);
-        let width = match font.lookup_glyph_index(letter) {
-            0 => missing_width(style.size),
-            glyph => font.metrics_indexed(glyph, style.size).advance_width,
-        };
-        width + style.tracking
-    }
-
-    /// Width of one line of `text`, in pixels.
-    pub fn width(&self, text: &str, style: Style) -> f32 {
-        letters(text).map(|letter| self.advance(letter, style)).sum()
-    }
-
-    /// `text` if it fits `width`, else as much of it as fits together with an ellipsis. Empty where not even that fits.
-    pub fn ellipsize(&self, text: &str, style: Style, width: f32) -> String {
-        let text: String = letters(text.trim()).collect();
-        if self.width(&text, style) <= width {
-            return text;
-        }
-        let room = width - self.advance('…', style);
-        if room < 0.0 {
-            return String::new();
-        }
-        let mut used = 0.0;
-        let kept: String = text
-            .chars()
-            .take_while(|letter| {
-                used += self.advance(*letter, style);
-                used <= room
-            })
-            .collect();
-        kept.trim_end_matches([' ', ',', '-', '.']).to_owned() + "…"
-    }
-
-    /// `text` in at most `lines` lines of `width`, broken between words; a word wider than a line is cut, and so is the last line.
-    pub fn wrap(&self, text: &str, style: Style, width: f32, lines: usize) -> Vec<String> {
-        let text: String = letters(text).collect();
-        let mut words = text.split_whitespace().peekable();
-        let mut wrapped = Vec::new();
-        while wrapped.len() < lines {
-            let Some(first) = words.next() else { break };
-            let mut line = first.to_owned();
-            let last = wrapped.len() + 1 == lines;
-            while let Some(word) = words.peek() {
-                let longer = format!("{line} {word}");
-                if !last && self.width(&longer, style) > width {
-                    break;
-                }
-                line = longer;
-                words.next();
-            }
-            wrapped.push(self.ellipsize(&line, style, width));
-        }
-        wrapped
-    }
+/// One line of text, shaped.
+struct SetLine {
+    width: f32,
+    glyphs: Vec<LayoutGlyph>,
+    /// The same as pixels, once they are wanted.
+    mask: Mutex<Option<Arc<LineMask>>>,
 }
 
-fn read(bytes: &[u8]) -> Result<Font> {
-    Font::from_bytes(bytes, FontSettings::default())
-        .map_err(|error| Fault::new(Kind::Internal, "cannot read a shipped font").cause(error))
-}
-
-/// What is drawn of a text: white space is a space, and what has no shape (controls, joiners, marks of direction) is left out.
-fn letters(text: &str) -> impl Iterator<Item = char> + '_ {
-    let shapeless = |letter: char| {
-        letter.is_control()
-            || matches!(letter, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}')
-    };
-    text.chars()
-        .map(|letter| if letter.is_whitespace() { ' ' } else { letter })
-        .filter(move |letter| !shapeless(*letter))
-}
-
-/// "trousers" as a heading: "Trousers".
-pub fn capital(text: &str) -> String {
-    let mut letters = text.trim().chars();
-    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
-}
-
-fn missing_width(size: f32) -> f32 {
-    size * 0.62
-}
-
-/// A rasterised glyph: coverage, and where it lies from the pen on the baseline.
-struct Glyph {
-    mask: Vec<u8>,
+/// A line's coverage, and where it lies from the pen on the base line.
+struct LineMask {
+    coverage: Vec<u8>,
     width: usize,
     left: i32,
     top: i32,
 }
 
-/// Draws text, and keeps every glyph it has rasterised.
-#[derive(Default)]
-pub struct Glyphs {
-    kept: HashMap<(Weight, char, u32), Glyph>,
-}
-
-impl Glyphs {
-    /// Draws one line of text: the pen starts at `x`, the line is `height` high from `y`, and capitals are centred in it.
-    pub fn draw(&mut self, fonts: &Fonts, canvas: &mut Canvas, line: Line<'_>) {
-        let Line { text, style, colour, x, y, height } = line;
-        let baseline = (y + (height + CAPITAL * style.size) / 2.0).round() as i32;
-        let mut pen = x;
-        for letter in letters(text) {
-            let glyph = self.glyph(fonts, letter, style);
-            canvas.blend_mask(pen.round() as i32 + glyph.left, baseline - glyph.top, glyph.width, &glyph.mask, colour);
-            pen += fonts.advance(letter, style);
-        }
-    }
-
-    fn glyph(&mut self, fonts: &Fonts, letter: char, style: Style) -> &Glyph {
-        if self.kept.len() >= MOST_GLYPHS {
-            self.kept.clear();
-        }
-        let key = (style.weight, letter, style.size.to_bits());
-        self.kept.entry(key).or_insert_with(|| rasterise(fonts.font(style.weight), letter, style.size))
-    }
-}
-
-/// One line to draw; see [`Glyphs::draw`].
+/// One line to draw, from `x`; it is `height` high from `y`, and capitals are centred in it.
 #[derive(Clone, Copy, Debug)]
 pub struct Line<'a> {
     pub text: &'a str,
@@ -171,25 +55,224 @@ pub struct Line<'a> {
     pub height: f32,
 }
 
-fn rasterise(font: &Font, letter: char, size: f32) -> Glyph {
-    let index = font.lookup_glyph_index(letter);
-    if index == 0 {
-        return missing(size);
+impl Fonts {
+    /// The shipped fonts alone.
+    pub fn new() -> Result<Self> {
+        Fonts::open(&FontSettings::default())
     }
-    let (metrics, mask) = font.rasterize_indexed(index, size);
-    Glyph { mask, width: metrics.width, left: metrics.xmin, top: metrics.ymin + metrics.height as i32 }
+
+    /// The shipped fonts, and those in `settings`.
+    pub fn open(settings: &FontSettings) -> Result<Self> {
+        let (system, family) = font_files::open(settings)?;
+        let (kept, wrapped) = (HashMap::new(), HashMap::new());
+        Ok(Fonts(Mutex::new(Typesetter { system, family, swash: SwashCache::new(), kept, wrapped })))
+    }
+
+    fn typesetter(&self) -> MutexGuard<'_, Typesetter> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The letters of `text` that no font has, each once: they are drawn as boxes.
+    pub fn missing(&self, text: &str) -> Vec<char> {
+        let style = Style { weight: Weight::Regular, size: 32.0, tracking: 0.0 };
+        let mut missing = Vec::new();
+        for letter in letters(text).filter(|letter| !letter.is_whitespace()) {
+            let mut bytes = [0; 4];
+            let set = self.typesetter().line(letter.encode_utf8(&mut bytes), style);
+            if set.glyphs.iter().any(|glyph| glyph.glyph_id == 0) && !missing.contains(&letter) {
+                missing.push(letter);
+            }
+        }
+        missing
+    }
+
+    /// Width of one line of `text`, in pixels.
+    pub fn width(&self, text: &str, style: Style) -> f32 {
+        self.typesetter().line(&cleaned(text), style).width
+    }
+
+    /// `text` if it fits `width`, else as much of it as fits together with an ellipsis. Empty where not even that fits.
+    pub fn ellipsize(&self, text: &str, style: Style, width: f32) -> String {
+        let text = cleaned(text);
+        let lines =
+            self.kept_lines(&text, style, width, 0, |typesetter| vec![typesetter.ellipsize(&text, style, width)]);
+        lines.first().cloned().unwrap_or_default()
+    }
+
+    /// `text` in at most `lines` lines of `width`, broken between words; a word wider than a line is broken too, and the last line
+    /// is cut.
+    pub fn wrap(&self, text: &str, style: Style, width: f32, lines: usize) -> Arc<[String]> {
+        let text = cleaned(text);
+        if text.is_empty() || lines == 0 {
+            return Arc::new([]);
+        }
+        self.kept_lines(&text, style, width, lines, |typesetter| typesetter.wrap(&text, style, width, lines))
+    }
+
+    /// Draws one line of text.
+    pub fn draw(&self, canvas: &mut Canvas, line: Line<'_>) {
+        let Line { style, colour, x, y, height, .. } = line;
+        let mask = self.typesetter().mask(&cleaned(line.text), style);
+        let baseline = (y + (height + CAPITAL * style.size) / 2.0).round() as i32;
+        canvas.blend_mask(x.round() as i32 + mask.left, baseline - mask.top, mask.width, &mask.coverage, colour);
+    }
+
+    fn kept_lines(
+        &self,
+        text: &str,
+        style: Style,
+        width: f32,
+        lines: usize,
+        set: impl FnOnce(&mut Typesetter) -> Vec<String>,
+    ) -> Arc<[String]> {
+        let mut typesetter = self.typesetter();
+        let key = key(text, style, (width.to_bits(), lines));
+        match typesetter.wrapped.get(&key) {
+            Some((same, lines)) if same == text => lines.clone(),
+            _ => {
+                let lines: Arc<[String]> = set(&mut typesetter).into();
+                make_room(&mut typesetter.wrapped);
+                typesetter.wrapped.insert(key, (text.to_owned(), lines.clone()));
+                lines
+            }
+        }
+    }
 }
 
-/// An empty box as high as a capital.
-fn missing(size: f32) -> Glyph {
-    let (width, height) = ((missing_width(size) * 0.8).ceil() as usize, (CAPITAL * size).ceil() as usize);
-    let line = (size / 14.0).ceil() as usize;
-    let at = |i: usize| {
-        let (x, y) = (i % width, i / width);
-        let edge = x < line || y < line || x + line >= width || y + line >= height;
-        if edge { 150 } else { 0 }
+impl Typesetter {
+    fn line(&mut self, text: &str, style: Style) -> Arc<SetLine> {
+        let key = key(text, style, ());
+        match self.kept.get(&key) {
+            Some((same, line)) if same == text => line.clone(),
+            _ => {
+                let line = Arc::new(self.shape(text, style));
+                make_room(&mut self.kept);
+                self.kept.insert(key, (text.to_owned(), line.clone()));
+                line
+            }
+        }
+    }
+
+    fn shape(&mut self, text: &str, style: Style) -> SetLine {
+        let buffer = self.buffer(text, style, None);
+        let (mut width, mut glyphs) = (0.0, Vec::new());
+        if let Some(run) = buffer.layout_runs().next() {
+            let left = run.glyphs.iter().map(|glyph| glyph.x).fold(f32::INFINITY, f32::min);
+            width = run.line_w;
+            glyphs = run.glyphs.iter().map(|glyph| LayoutGlyph { x: glyph.x - left, ..glyph.clone() }).collect();
+        }
+        SetLine { width, glyphs, mask: Mutex::new(None) }
+    }
+
+    fn buffer(&mut self, text: &str, style: Style, width: Option<f32>) -> Buffer {
+        let mut buffer = Buffer::new(&mut self.system, Metrics::new(style.size, style.line()));
+        let mut attributes = Attrs::new().family(Family::Name(self.family)).weight(style.weight.of_font());
+        // Letters that are joined in writing stay joined.
+        if style.tracking != 0.0 && !text.chars().any(|letter| ('\u{590}'..'\u{1000}').contains(&letter)) {
+            attributes = attributes.letter_spacing(style.tracking / style.size);
+        }
+        buffer.set_wrap(if width.is_some() { Wrap::WordOrGlyph } else { Wrap::None });
+        buffer.set_size(width, None);
+        buffer.set_text(text, &attributes, Shaping::Advanced, None);
+        buffer.shape_until_scroll(&mut self.system, false);
+        buffer
+    }
+
+    fn wrap(&mut self, text: &str, style: Style, width: f32, most: usize) -> Vec<String> {
+        if self.line(text, style).width <= width {
+            return vec![text.to_owned()];
+        }
+        let buffer = self.buffer(text, style, Some(width.max(1.0)));
+        let mut starts = Vec::new();
+        let mut right_to_left = false;
+        for run in buffer.layout_runs() {
+            right_to_left = run.rtl;
+            starts.extend(run.glyphs.iter().map(|glyph| glyph.start).min());
+        }
+        starts.sort_unstable();
+        starts.truncate(most);
+        let ends = starts.iter().skip(1).copied().chain([text.len()]);
+        let lines: Vec<&str> = starts.iter().zip(ends).map(|(start, end)| text[*start..end].trim()).collect();
+        // A line keeps the direction of its paragraph, whatever letter it begins with.
+        let mark = if right_to_left { "\u{200f}" } else { "" };
+        lines.iter().map(|line| self.ellipsize(&format!("{mark}{line}"), style, width)).collect()
+    }
+
+    fn ellipsize(&mut self, text: &str, style: Style, width: f32) -> String {
+        if self.shape(text, style).width <= width {
+            return text.to_owned();
+        }
+        let ends: Vec<usize> = text.char_indices().map(|(at, _)| at).collect();
+        let cut = |end: usize| text[..end].trim_end_matches([' ', ',', '-', '.']).to_owned() + "…";
+        let longest = ends.partition_point(|end| self.shape(&cut(*end), style).width <= width);
+        longest.checked_sub(1).map(|last| cut(ends[last])).unwrap_or_default()
+    }
+
+    fn mask(&mut self, text: &str, style: Style) -> Arc<LineMask> {
+        let line = self.line(text, style);
+        let mut mask = line.mask.lock().unwrap_or_else(PoisonError::into_inner);
+        mask.get_or_insert_with(|| Arc::new(self.rasterise(&line.glyphs))).clone()
+    }
+
+    fn rasterise(&mut self, glyphs: &[LayoutGlyph]) -> LineMask {
+        let mut images = Vec::new();
+        for glyph in glyphs {
+            let at = glyph.physical((0.0, 0.0), 1.0);
+            if let Some(image) = self.swash.get_image_uncached(&mut self.system, at.cache_key) {
+                images.push((at.x + image.placement.left, at.y - image.placement.top, image));
+            }
+        }
+        let edge = |of: fn(&(i32, i32, cosmic_text::SwashImage)) -> i32| images.iter().map(of);
+        let left = edge(|(x, ..)| *x).min().unwrap_or(0);
+        let top = edge(|(_, y, _)| *y).min().unwrap_or(0);
+        let right = edge(|(x, _, image)| x + image.placement.width as i32).max().unwrap_or(0);
+        let bottom = edge(|(_, y, image)| y + image.placement.height as i32).max().unwrap_or(0);
+        let (width, height) = ((right - left).max(0) as usize, (bottom - top).max(0) as usize);
+        let mut coverage = vec![0u8; width * height];
+        for (x, y, image) in images {
+            let columns = image.placement.width as usize;
+            // Of a coloured glyph, its opacity: the screen's text has one colour.
+            let (bytes, at) = match image.content {
+                SwashContent::Mask => (1, 0),
+                SwashContent::Color | SwashContent::SubpixelMask => (4, 3),
+            };
+            for (row, from) in image.data.chunks_exact((columns * bytes).max(1)).enumerate() {
+                let start = ((y - top) as usize + row) * width + (x - left) as usize;
+                for (out, pixel) in coverage[start..start + columns].iter_mut().zip(from.chunks_exact(bytes)) {
+                    *out = out.saturating_add(pixel[at]);
+                }
+            }
+        }
+        LineMask { coverage, width, left, top: -top }
+    }
+}
+
+fn key(text: &str, style: Style, more: impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (text, style.weight, style.size.to_bits(), style.tracking.to_bits(), more).hash(&mut hasher);
+    hasher.finish()
+}
+
+fn make_room<T>(kept: &mut HashMap<u64, T>) {
+    if kept.len() >= MOST_KEPT {
+        kept.clear();
+    }
+}
+
+fn cleaned(text: &str) -> String {
+    letters(text.trim()).collect()
+}
+
+/// What is drawn of a text: white space is a space, and what has no shape (controls, most joiners and marks) is left out. Marks of
+/// direction and the joiners that choose a letter's form stay.
+fn letters(text: &str) -> impl Iterator<Item = char> + '_ {
+    let shapeless = |letter: char| {
+        letter.is_control()
+            || matches!(letter, '\u{ad}' | '\u{200b}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2065}' | '\u{206a}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}')
     };
-    Glyph { mask: (0..width * height).map(at).collect(), width, left: (size * 0.06) as i32, top: height as i32 }
+    text.chars()
+        .map(|letter| if letter.is_whitespace() { ' ' } else { letter })
+        .filter(move |letter| !shapeless(*letter))
 }
 
 #[cfg(test)]
@@ -206,33 +289,51 @@ mod tests {
     #[test]
     fn the_fonts_have_the_letters_of_european_shops() {
         let fonts = fonts();
-        for letter in "AZaz09äöüßéèêçñåøæłśżőűčřğışțǎ€£¥$%…–—’“”«»×·ΑΩαωАЯая".chars()
-        {
-            assert!(fonts.has(letter), "{letter}");
-        }
-        assert!(!fonts.has('服'));
+        let european = "AZaz09äöüßéèêçñåøæłśżőűčřğışțǎ€£¥$%…–—’“”«»×·ΑΩαωАЯая";
+        assert_eq!(fonts.missing(european), []);
+        assert_eq!(fonts.missing("服 ok 服"), ['服'], "each once");
     }
 
     #[test]
     fn what_fits_is_kept_and_what_does_not_ends_in_an_ellipsis() {
         let fonts = fonts();
-        assert_eq!(fonts.ellipsize("Linen shirt", theme::TITLE, 1000.0), "Linen shirt");
-        let cut = fonts.ellipsize("Linen shirt with a very long name", theme::TITLE, 200.0);
+        let style = Style { size: 29.0, ..theme::TITLE };
+        assert_eq!(fonts.ellipsize("Linen shirt", style, 1000.0), "Linen shirt");
+        let cut = fonts.ellipsize("Linen shirt with a very long name", style, 200.0);
         assert!(cut.starts_with("Linen") && cut.ends_with('…'), "{cut}");
-        assert_eq!(fonts.ellipsize("Linen shirt", theme::TITLE, 3.0), "");
-        assert_eq!(fonts.wrap("one two", theme::TITLE, 1000.0, 2), ["one two"]);
-        assert_eq!(fonts.wrap("Shirt Trousers", theme::TITLE, 150.0, 2), ["Shirt", "Trousers"]);
-        assert!(fonts.wrap(" \n ", theme::TITLE, 150.0, 2).is_empty());
+        assert_eq!(fonts.ellipsize("Linen shirt", style, 3.0), "");
+        assert_eq!(*fonts.wrap("one two", style, 1000.0, 2), ["one two"]);
+        assert_eq!(*fonts.wrap("Shirt Trousers", style, 150.0, 2), ["Shirt", "Trousers"]);
+        assert!(fonts.wrap(" \n ", style, 150.0, 2).is_empty());
     }
 
     #[test]
     fn letters_without_a_shape_do_not_count_and_missing_ones_are_boxes() {
         let fonts = fonts();
-        assert_eq!(fonts.width("a\u{200b}\u{7}b", theme::BODY), fonts.width("ab", theme::BODY));
+        assert_eq!(fonts.width("a\u{200b}\u{7}b", theme::DETAIL), fonts.width("ab", theme::DETAIL));
         let mut canvas = Canvas::new(Size::new(60, 40));
-        let line = Line { text: "服", style: theme::BODY, colour: theme::IVORY, x: 4.0, y: 0.0, height: 40.0 };
-        Glyphs::default().draw(&fonts, &mut canvas, line);
+        let line =
+            Line {
+                text: "服", style: theme::DETAIL, colour: Rgb888::new(255, 255, 255), x: 4.0, y: 0.0, height: 40.0
+            };
+        fonts.draw(&mut canvas, line);
         assert!(canvas.pixels().iter().any(|pixel| *pixel != 0));
+    }
+
+    #[test]
+    fn arabic_is_joined_and_runs_from_right_to_left() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fonts");
+        let settings = FontSettings { folder: Some(folder.into()), ..FontSettings::default() };
+        let fonts = Fonts::open(&settings).expect("the tests' fonts");
+        assert_eq!(fonts.missing("أنت ترتدي هذا 着ているのは"), []);
+        let style = theme::DETAIL;
+        let alone: f32 = ["ه", "ذ", "ا"].iter().map(|letter| fonts.width(letter, style)).sum();
+        assert!(fonts.width("هذا", style) < 0.95 * alone, "joined forms are narrower");
+        let lines = fonts.wrap("أنت ترتدي هذا القميص الأزرق الطويل", style, 300.0, 3);
+        assert!(lines.len() > 1 && lines.iter().all(|line| line.starts_with('\u{200f}')), "{lines:?}");
+        let set = fonts.typesetter().line("ابت", style);
+        let first = set.glyphs.iter().min_by_key(|glyph| glyph.start).expect("glyphs");
+        assert!(set.glyphs.iter().all(|glyph| glyph.x <= first.x), "the first letter stands at the right");
     }
 
     proptest! {
@@ -242,8 +343,8 @@ mod tests {
             let fonts = fonts_once();
             let wrapped = fonts.wrap(&text, theme::TITLE, width, lines);
             prop_assert!(wrapped.len() <= lines);
-            for line in wrapped {
-                prop_assert!(fonts.width(&line, theme::TITLE) <= width + 0.01, "{line:?}");
+            for line in wrapped.iter() {
+                prop_assert!(fonts.width(line, theme::TITLE) <= width + 0.01, "{line:?}");
             }
         }
     }

@@ -6,11 +6,12 @@
 //!
 //! The figures are pure: [`random`] (reproducible random numbers), [`query_track`] (which track of a clip is the query),
 //! [`protocol`] (SEAM and the published baselines), [`metrics`] (shares and their intervals), [`open_set`] (what is not in the
-//! gallery). Nothing here prints: [`crate::cli`] has the arguments and the reports.
+//! gallery), [`claims`] (what is called likely). Nothing here prints: [`crate::cli`] has the arguments and the reports.
 
 pub mod annotations;
 pub mod cache;
 pub mod cached_recognizer;
+pub mod claims;
 pub mod clips;
 pub mod metrics;
 pub mod noise;

@@ -1,49 +1,167 @@
-//! From tracked garments and their matches to the scene on the screen: the only step that knows both.
+//! From tracked garments and their matches to the scene on the screen: the only step that knows both. It remembers what the shopper
+//! has chosen; where they choose nothing, the garments take turns.
 
 use super::dedup_products::{RankedProducts, dedup_products};
-use super::matcher::Match;
+use super::matcher::{Match, Verdict};
 use super::product_card::{card, is_sold_out};
 use super::settings::{OutOfStock, PipelineSettings};
+use super::shown_products::is_garment;
 use super::track_matches::{MatchesByTrack, TrackMatches};
 use super::tracking::TrackedGarment;
 use crate::display::scene::{Garment, GarmentMatches, Scene, StatusLine};
 use crate::frame::Picture;
+use crate::seam::TrackId;
+use std::cmp::Reverse;
 use std::sync::Arc;
+use std::time::Duration;
 
-/// What the screen shows: the picture, the garments, and the matches of the first `settings.max_garments` of them; no person
-/// sees a product twice.
-pub fn scene(
-    settings: &PipelineSettings,
-    camera: Option<Arc<Picture>>,
-    tracked: &[TrackedGarment],
-    matches_by_track: &MatchesByTrack,
-    status: StatusLine,
-) -> Scene {
-    let ranked: Vec<_> = tracked.iter().map(|seen| ranked_products(seen, matches_by_track.get(&seen.track))).collect();
-    let (mut garments, mut matches) = (Vec::new(), Vec::new());
-    for (seen, kept) in tracked.iter().zip(dedup_products(&ranked)) {
-        let Some(kept) = kept else { continue };
-        let found = matches_by_track.get(&seen.track).filter(|_| matches.len() < settings.max_garments);
-        if let Some(found) = found {
-            let mut shown: Vec<&Match> = kept.into_iter().map(|index| &found.matches[index]).collect();
-            if settings.out_of_stock != OutOfStock::Show {
-                // Stable: both kinds stay in the order of their match.
-                shown.sort_by_key(|found| is_sold_out(found));
+/// A garment is featured for this long before the next one is.
+const TURN: Duration = Duration::from_secs(8);
+/// What a shopper has chosen stays for this long.
+const CHOICE: Duration = Duration::from_secs(30);
+/// The screen says for this long that the staff was called.
+const CALLED: Duration = Duration::from_secs(20);
+/// A language stays for this long before the next.
+const LANGUAGE_TURN: Duration = Duration::from_secs(10);
+
+/// Makes scenes, one after the other. Times are the frames' or the program's clock, the same in all calls.
+#[derive(Debug, Default)]
+pub struct Presenter {
+    featured: Option<TrackId>,
+    /// Since when it is featured.
+    since: Duration,
+    /// Whether the shopper has chosen it.
+    is_choice: bool,
+    /// The product that the shopper has chosen for it, from the best.
+    product: usize,
+    called: Option<Duration>,
+    /// Whether the operator's lines are shown, or are not, against the settings.
+    toggled: bool,
+    /// The garments of the last scene that have products, most prominent first.
+    matched: Vec<TrackId>,
+    /// Of the last scene's garments.
+    tracks: Vec<TrackId>,
+}
+
+impl Presenter {
+    /// What the screen shows: the picture, the garments, and the matches of the first `settings.max_garments` of them; no person
+    /// sees a product twice.
+    pub fn scene(
+        &mut self,
+        now: Duration,
+        settings: &PipelineSettings,
+        camera: Option<Arc<Picture>>,
+        tracked: &[TrackedGarment],
+        matches_by_track: &MatchesByTrack,
+        status: StatusLine,
+    ) -> Scene {
+        let found = |seen: &TrackedGarment| matches_by_track.get(&seen.track);
+        let tracked: Vec<&TrackedGarment> = tracked.iter().filter(|seen| is_garment(found(seen))).collect();
+        let ranked: Vec<_> = tracked.iter().map(|seen| ranked_products(seen, found(seen))).collect();
+        let (mut garments, mut matches) = (Vec::new(), Vec::new());
+        self.tracks.clear();
+        self.matched.clear();
+        for (seen, kept) in tracked.iter().zip(dedup_products(&ranked)) {
+            let Some(kept) = kept else { continue };
+            if let Some(found) = found(seen).filter(|_| matches.len() < settings.max_garments) {
+                let cards = cards(settings, found, &kept);
+                if !cards.is_empty() {
+                    self.matched.push(seen.track);
+                }
+                matches.push(GarmentMatches { garment: garments.len(), cards });
             }
-            let cards = shown.into_iter().map(|found| card(found, settings.locale)).collect();
-            matches.push(GarmentMatches { label: found.label.clone(), garment: garments.len(), cards });
+            self.tracks.push(seen.track);
+            garments.push(garment(seen));
         }
-        garments.push(garment(seen));
+        self.take_turns(now);
+        let featured = self.featured.and_then(|track| self.tracks.iter().position(|other| *other == track));
+        let turn = (now.as_secs() / LANGUAGE_TURN.as_secs()) as usize;
+        Scene {
+            shop: settings.shop_name.clone(),
+            words: settings.languages.get(turn % settings.languages.len().max(1)).cloned().unwrap_or_default(),
+            camera,
+            garments,
+            max_garments: settings.max_garments,
+            matches,
+            featured,
+            chosen: self.product,
+            recording: false,
+            staff_called: self.called.is_some_and(|called| now.saturating_sub(called) < CALLED),
+            status,
+            operator: settings.operator != self.toggled,
+        }
     }
-    Scene {
-        shop: settings.shop_name.clone(),
-        camera,
-        garments,
-        max_garments: settings.max_garments,
-        matches,
-        recording: false,
-        status,
+
+    /// Keeps what is featured while its time lasts; then the next has its turn.
+    fn take_turns(&mut self, now: Duration) {
+        let place = self.featured.and_then(|track| self.matched.iter().position(|other| *other == track));
+        let lasts = if self.is_choice { CHOICE } else { TURN };
+        match place {
+            Some(_) if now.saturating_sub(self.since) < lasts => {}
+            Some(_) if self.matched.len() == 1 => self.is_choice = false,
+            Some(place) => self.feature(now, self.matched[(place + 1) % self.matched.len()], false),
+            None => match self.matched.first() {
+                Some(first) => self.feature(now, *first, false),
+                None => (self.featured, self.is_choice, self.product) = (None, false, 0),
+            },
+        }
     }
+
+    fn feature(&mut self, now: Duration, track: TrackId, is_choice: bool) {
+        if self.featured != Some(track) {
+            self.product = 0;
+        }
+        (self.featured, self.since, self.is_choice) = (Some(track), now, is_choice);
+    }
+
+    /// The shopper wants the next garment, or the one before.
+    pub fn choose_next(&mut self, now: Duration, forward: bool) {
+        let count = self.matched.len();
+        let place = self.featured.and_then(|track| self.matched.iter().position(|other| *other == track));
+        if let Some(place) = place {
+            let next = if forward { place + 1 } else { place + count - 1 };
+            self.feature(now, self.matched[next % count], true);
+        }
+    }
+
+    /// The shopper wants this garment of the last scene.
+    pub fn choose(&mut self, now: Duration, garment: usize) {
+        if let Some(track) = self.tracks.get(garment).copied().filter(|track| self.matched.contains(track)) {
+            self.feature(now, track, true);
+        }
+    }
+
+    /// The shopper wants to see the next product that is like the featured garment, of `count`; after the last the first.
+    pub fn choose_product(&mut self, now: Duration, count: usize) {
+        if let Some(track) = self.featured {
+            self.feature(now, track, true);
+            self.product = (self.product + 1) % count.max(1);
+        }
+    }
+
+    /// The staff was called.
+    pub fn call_staff(&mut self, now: Duration) {
+        self.called = Some(now);
+    }
+
+    /// The operator's lines are shown where they were not, and the other way round.
+    pub fn toggle_operator(&mut self) {
+        self.toggled = !self.toggled;
+    }
+}
+
+/// A product that is out of stock comes after those that match about as well, and never after worse ones: what is likely worn stays
+/// first. Sorting is stable: both kinds stay in the order of their match.
+fn stock_order(verdict: Verdict, sold_out: bool) -> (Reverse<Verdict>, bool) {
+    (Reverse(verdict), sold_out)
+}
+
+fn cards(settings: &PipelineSettings, found: &TrackMatches, kept: &[usize]) -> Vec<crate::display::scene::Card> {
+    let mut shown: Vec<&Match> = kept.iter().map(|index| &found.matches[*index]).collect();
+    if settings.out_of_stock != OutOfStock::Show {
+        shown.sort_by_key(|found| stock_order(found.verdict, is_sold_out(found)));
+    }
+    shown.into_iter().map(|found| card(found, settings.locale)).collect()
 }
 
 /// "compact on the CPU, 72 products"
@@ -60,4 +178,72 @@ fn ranked_products<'a>(seen: &TrackedGarment, found: Option<&'a TrackMatches>) -
 fn garment(seen: &TrackedGarment) -> Garment {
     let TrackedGarment { bounds, ref label, gathered, wanted, .. } = *seen;
     Garment { bounds, label: label.clone(), gathered, wanted }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_out_of_stock_comes_after_its_like_and_never_after_worse_matches() {
+        let order = |mut matches: Vec<(Verdict, bool, u32)>| {
+            matches.sort_by_key(|(verdict, sold_out, _)| stock_order(*verdict, *sold_out));
+            matches.into_iter().map(|(_, _, place)| place).collect::<Vec<_>>()
+        };
+        let (likely, similar) = (Verdict::Likely, Verdict::Similar);
+        assert_eq!(
+            order(vec![(likely, true, 0), (similar, false, 1), (similar, true, 2), (similar, false, 3)]),
+            [0, 1, 3, 2]
+        );
+        assert_eq!(order(vec![(similar, true, 0), (similar, false, 1), (similar, true, 2)]), [1, 0, 2]);
+        assert_eq!(order(vec![(likely, false, 0), (similar, true, 1)]), [0, 1]);
+    }
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn track(number: u64) -> TrackId {
+        TrackId { generation: 1, number }
+    }
+
+    fn presenter(matched: u64) -> Presenter {
+        let tracks: Vec<TrackId> = (0..matched).map(track).collect();
+        let mut presenter = Presenter { matched: tracks.clone(), tracks, ..Presenter::default() };
+        presenter.take_turns(Duration::ZERO);
+        presenter
+    }
+
+    #[test]
+    fn garments_take_turns_until_the_shopper_chooses() {
+        let mut presenter = presenter(3);
+        let featured = |presenter: &mut Presenter, seconds: u32| {
+            presenter.take_turns(seconds * SECOND);
+            presenter.featured
+        };
+        assert_eq!(
+            [0, 7, 8, 15, 16, 24].map(|at| featured(&mut presenter, at)),
+            [0, 0, 1, 1, 2, 0].map(|n| Some(track(n)))
+        );
+        presenter.choose_next(25 * SECOND, false);
+        assert_eq!(featured(&mut presenter, 50), Some(track(2)), "a choice stays");
+        assert_eq!(featured(&mut presenter, 56), Some(track(0)));
+        presenter.choose(57 * SECOND, 1);
+        assert_eq!(featured(&mut presenter, 60), Some(track(1)));
+        presenter.choose(57 * SECOND, 9);
+        assert_eq!(featured(&mut presenter, 60), Some(track(1)), "there is no such garment");
+    }
+
+    #[test]
+    fn what_is_gone_is_not_featured_and_a_product_belongs_to_its_garment() {
+        let mut presenter = presenter(2);
+        presenter.choose_product(SECOND, 3);
+        assert_eq!((presenter.featured, presenter.product), (Some(track(0)), 1));
+        presenter.matched.remove(0);
+        presenter.take_turns(2 * SECOND);
+        assert_eq!((presenter.featured, presenter.product), (Some(track(1)), 0));
+        presenter.matched.clear();
+        presenter.take_turns(3 * SECOND);
+        assert_eq!(presenter.featured, None);
+        presenter.choose_next(4 * SECOND, true);
+        assert_eq!(presenter.featured, None);
+    }
 }

@@ -3,7 +3,7 @@
 use super::matcher::{Match, Verdict};
 use super::settings::PriceLocale;
 use crate::catalogue::{ProductSummary, SizeStock, Stock};
-use crate::display::scene::{Card, SizeMark};
+use crate::display::scene::{Card, SizeMark, StockMark};
 use jiff::Timestamp;
 
 /// Whether no variant of the product can be bought.
@@ -25,7 +25,7 @@ pub fn card(found: &Match, locale: Option<PriceLocale>) -> Card {
             .collect(),
         other_colors: found.other_colors.clone(),
         location: location(found),
-        stock: stock_words(found).map(str::to_owned),
+        stock: stock_mark(found),
         link: product.link.clone(),
         picture: found.picture.clone(),
         likely: found.verdict == Verdict::Likely,
@@ -55,12 +55,12 @@ fn location(found: &Match) -> Option<String> {
     found.product.location.clone().or_else(|| in_this_color(found).find_map(|variant| variant.location.clone()))
 }
 
-fn stock_words(found: &Match) -> Option<&'static str> {
+fn stock_mark(found: &Match) -> Option<StockMark> {
     let best = in_this_color(found).map(ProductSummary::stock).max().unwrap_or(Stock::In);
     match best {
         Stock::In => None,
-        Stock::Few => Some("Only a few left"),
-        Stock::Out if !is_sold_out(found) => Some("In stock in other colors"),
-        Stock::Out => Some("Out of stock"),
+        Stock::Few => Some(StockMark::Few),
+        Stock::Out if !is_sold_out(found) => Some(StockMark::OtherColors),
+        Stock::Out => Some(StockMark::SoldOut),
     }
 }

@@ -4,7 +4,7 @@
 use super::aggregator::Aggregator;
 use super::close_ups::CloseUps;
 use super::matcher::Matcher;
-use super::presenter::{scene, status_text};
+use super::presenter::{Presenter, status_text};
 use super::settings::PipelineSettings;
 use super::track_matches::{self, MatchesByTrack};
 use super::tracking::TrackingStage;
@@ -20,6 +20,7 @@ pub struct SequentialPipeline {
     matcher: Matcher,
     settings: PipelineSettings,
     matches_by_track: MatchesByTrack,
+    presenter: Presenter,
 }
 
 impl SequentialPipeline {
@@ -31,13 +32,20 @@ impl SequentialPipeline {
         settings: PipelineSettings,
     ) -> Self {
         let tracking = TrackingStage::new(0, aggregator, close_ups, settings.max_garments);
-        SequentialPipeline { tracking, matcher, settings, matches_by_track: MatchesByTrack::new() }
+        SequentialPipeline {
+            tracking,
+            matcher,
+            settings,
+            matches_by_track: MatchesByTrack::new(),
+            presenter: Presenter::default(),
+        }
     }
 
     /// Forgets all tracks and matches: another clip begins.
     pub fn reset(&mut self) {
         self.tracking.reset();
         self.matches_by_track.clear();
+        self.presenter = Presenter::default();
     }
 
     /// The matches of every track so far.
@@ -55,6 +63,8 @@ impl SequentialPipeline {
         let text = status_text(model, runs_on, self.matcher.products());
         let status = StatusLine { text, ..StatusLine::default() };
         let tracked = self.tracking.tracked(frame.meta).garments;
-        Ok(scene(&self.settings, Some(frame.picture.clone()), &tracked, &self.matches_by_track, status))
+        let camera = Some(frame.picture.clone());
+        let (settings, found) = (&self.settings, &self.matches_by_track);
+        Ok(self.presenter.scene(frame.meta.captured, settings, camera, &tracked, found, status))
     }
 }

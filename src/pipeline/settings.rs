@@ -1,12 +1,17 @@
 //! What the pipeline needs to know beyond the model and the catalogue.
 
 pub use crate::catalogue::{OutOfStock, PriceLocale};
+use crate::language::Words;
 
 /// The shop's name and how much is shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PipelineSettings {
     /// The shop's name, for the screen.
     pub shop_name: String,
+    /// The screen's languages, which take turns; at least one.
+    pub languages: Vec<Words>,
+    /// The screen shows what the device does and what is wrong.
+    pub operator: bool,
     /// Matches kept for a garment.
     pub matches_per_garment: usize,
     /// Garments that are matched and shown with products at one time, the most prominent first.
@@ -22,6 +27,8 @@ impl Default for PipelineSettings {
     fn default() -> Self {
         PipelineSettings {
             shop_name: "vetrina".into(),
+            languages: vec![Words::default()],
+            operator: false,
             matches_per_garment: 5,
             max_garments: 3,
             locale: None,

@@ -2,7 +2,9 @@
 //! were right. What changes something wants the password, and comes from the page.
 
 use super::answers::json_response;
+use super::client::ClientAddress;
 use super::{App, in_turn};
+use crate::audit::AuditAction;
 use crate::catalogue::correction::Judgement;
 use crate::catalogue::{Catalogue, Product, WornProduct};
 use crate::fault::{Fault, Kind, Result};
@@ -10,7 +12,7 @@ use crate::live::enrol_desk::EnrolOrder;
 use crate::pipeline::enrol::{CONSENT, EnrolTarget, scan};
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, Query, State};
+use axum::extract::{DefaultBodyLimit, Extension, Query, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -132,9 +134,9 @@ async fn state(State(app): State<App>) -> Response {
     json_response(StatusCode::OK, &value)
 }
 
-async fn ask(State(app): State<App>, headers: HeaderMap, body: Bytes) -> Response {
+async fn ask(State(app): State<App>, who: Extension<ClientAddress>, headers: HeaderMap, body: Bytes) -> Response {
     let links = app.links.clone();
-    change(&app, &headers, move |catalogue| {
+    change(&app, (&headers, who.0), AuditAction::Enrol, move |catalogue| {
         let worn: WornNow = parse(&body)?;
         if !links.enrol.state.get().is_free() {
             return Err(Fault::new(Kind::Busy, "an enrolment is under way").cure("wait for its end, or cancel it"));
@@ -147,7 +149,10 @@ async fn ask(State(app): State<App>, headers: HeaderMap, body: Bytes) -> Respons
     .await
 }
 
-async fn agree(State(app): State<App>, headers: HeaderMap) -> Response {
+async fn agree(State(app): State<App>, Extension(client): Extension<ClientAddress>, headers: HeaderMap) -> Response {
+    if app.guard.may_serve(&headers) {
+        app.audit.write(client, app.guard.role(&headers), AuditAction::Enrol, "agreed");
+    }
     order(&app, &headers, EnrolOrder::Agree)
 }
 
@@ -156,15 +161,15 @@ async fn cancel(State(app): State<App>, headers: HeaderMap) -> Response {
 }
 
 fn order(app: &App, headers: &HeaderMap, order: EnrolOrder) -> Response {
-    if !app.guard.may_change(headers) {
+    if !app.guard.may_serve(headers) {
         return forbidden();
     }
     app.links.enrol.orders.put(order);
     json_response(StatusCode::OK, &json!({}))
 }
 
-async fn undo(State(app): State<App>, headers: HeaderMap, body: Bytes) -> Response {
-    change(&app, &headers, move |catalogue| {
+async fn undo(State(app): State<App>, who: Extension<ClientAddress>, headers: HeaderMap, body: Bytes) -> Response {
+    change(&app, (&headers, who.0), AuditAction::Undo, move |catalogue| {
         let wanted: UndoEnrolment = parse(&body)?;
         let undone = catalogue.undo_enrolment(Some(wanted.number))?;
         log::info!("enrolment {} was undone on the page", undone.number);
@@ -178,9 +183,9 @@ async fn answers(State(app): State<App>) -> Response {
     json_response(StatusCode::OK, &json!({ "answers": app.links.answers.list(now) }))
 }
 
-async fn judge(State(app): State<App>, headers: HeaderMap, body: Bytes) -> Response {
+async fn judge(State(app): State<App>, who: Extension<ClientAddress>, headers: HeaderMap, body: Bytes) -> Response {
     let links = app.links.clone();
-    change(&app, &headers, move |catalogue| {
+    change(&app, (&headers, who.0), AuditAction::Correct, move |catalogue| {
         let said: JudgeAnswer = parse(&body)?;
         let Some((judged, view)) = links.answers.get(said.number, links.clock.now()) else {
             return Err(Fault::new(
@@ -206,17 +211,22 @@ async fn judge(State(app): State<App>, headers: HeaderMap, body: Bytes) -> Respo
     .await
 }
 
-/// Does something to the catalogue, off the thread that serves, for the page with its password.
+/// Does something to the catalogue, off the thread that serves, for the page with a password. What was done is in the audit log.
 async fn change(
     app: &App,
-    headers: &HeaderMap,
+    (headers, client): (&HeaderMap, ClientAddress),
+    action: AuditAction,
     what: impl FnOnce(&mut Catalogue) -> Result<Value> + Send + 'static,
 ) -> Response {
-    if !app.guard.may_change(headers) {
+    if !app.guard.may_serve(headers) {
         return forbidden();
     }
     let path = app.catalogue();
-    answer(in_turn(&app.reading, move || what(&mut Catalogue::open(&path)?)).await)
+    let done = in_turn(&app.reading, move || what(&mut Catalogue::open(&path)?)).await;
+    if let Some(Ok(value)) = &done {
+        app.audit.write(client, app.guard.role(headers), action, &value.to_string());
+    }
+    answer(done)
 }
 
 fn forbidden() -> Response {

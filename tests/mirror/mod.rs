@@ -145,6 +145,11 @@ impl Mirror {
         fs::read_to_string(&self.log).unwrap()
     }
 
+    /// Where the log is, for whoever waits for something else.
+    pub fn log_path(&self) -> String {
+        self.log.clone()
+    }
+
     pub fn is_running(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
     }

@@ -1,9 +1,10 @@
 //! The scenes of the golden pictures, with a camera picture drawn here.
 
 use std::sync::{Arc, OnceLock};
-use vetrina::display::scene::{Card, Garment, GarmentMatches, Scene, SizeMark, StatusLine};
+use vetrina::display::scene::{Card, Garment, GarmentMatches, Scene, SizeMark, StatusLine, StockMark};
 use vetrina::frame::Picture;
 use vetrina::geometry::{Rect, Size};
+use vetrina::language::{Language, Words};
 
 pub fn scene(garments: Vec<Garment>, matches: Vec<GarmentMatches>) -> Scene {
     let status =
@@ -14,8 +15,8 @@ pub fn scene(garments: Vec<Garment>, matches: Vec<GarmentMatches>) -> Scene {
         garments,
         max_garments: 3,
         matches,
-        recording: false,
         status,
+        ..Scene::default()
     }
 }
 
@@ -33,7 +34,7 @@ pub fn shirt_look() -> GarmentMatches {
         card("Striped cotton shirt", "Lido", "49.00 EUR", [150, 90, 80], 0.48),
         card("Oxford shirt, slim, garment washed", "Officina Nord", "59.00 EUR", [120, 130, 120], 0.22),
     ];
-    GarmentMatches { label: "long sleeved shirt".into(), garment: 0, cards }
+    GarmentMatches { garment: 0, cards }
 }
 
 pub fn trousers_look() -> GarmentMatches {
@@ -41,7 +42,7 @@ pub fn trousers_look() -> GarmentMatches {
         card("Pleated wool trousers", "Casa Verde", "129.00 EUR", [60, 60, 70], 0.64),
         card("Chino", "Lido", "64.50 EUR", [170, 145, 105], 0.31),
     ];
-    GarmentMatches { label: "trousers".into(), garment: 1, cards }
+    GarmentMatches { garment: 1, cards }
 }
 
 pub fn card(title: &str, brand: &str, price: &str, colour: [u8; 3], sure: f32) -> Card {
@@ -82,7 +83,7 @@ pub fn sold_out_look() -> GarmentMatches {
     let mut look = trousers_look();
     let first = &mut look.cards[0];
     first.sizes = sizes("44 46 48 50", "44 46 48 50");
-    first.stock = Some("In stock in other colours".into());
+    first.stock = Some(StockMark::OtherColors);
     first.other_colors = vec![product([170, 145, 105])];
     first.location = Some("Island 2".into());
     look
@@ -107,14 +108,10 @@ pub fn crowd() -> Scene {
         price_before: Some("2,345,678.90 EUR".into()),
         sizes: (0..40).map(|n| SizeMark { text: format!("size {n}"), sold_out: n % 2 == 0 }).collect(),
         location: Some("The third rail from the left behind the second pillar of the first floor".into()),
-        stock: Some("A long word on the stock of this product, which does not end here".into()),
+        stock: Some(StockMark::Few),
         other_colors: Vec::new(),
     };
-    let look = |garment| GarmentMatches {
-        label: "a label that goes on and on ".repeat(6),
-        garment,
-        cards: (0..5).map(long).collect(),
-    };
+    let look = |garment| GarmentMatches { garment, cards: (0..5).map(long).collect() };
     let status = StatusLine {
         warning: Some("Something is wrong, and it takes many words to say what. ".repeat(6)),
         ..StatusLine::default()
@@ -124,6 +121,67 @@ pub fn crowd() -> Scene {
         status,
         ..scene(garments.collect(), vec![look(0), look(1), look(2)])
     }
+}
+
+/// Two people side by side, each in a shirt and trousers; one of the four is not sold here.
+pub fn two_people() -> Scene {
+    let at = |garment: Garment, x: f32| Garment { bounds: garment.bounds.shifted(x, 0.0), ..garment };
+    let garments = vec![shirt(10), trousers(10), at(shirt(10), 290.0), at(trousers(4), 290.0)];
+    let cards = vec![card("Merino cardigan", "Lido", "119.00 EUR", [120, 40, 60], 0.9)];
+    let matches =
+        vec![shirt_look(), GarmentMatches { garment: 1, cards: Vec::new() }, GarmentMatches { garment: 2, cards }];
+    Scene { max_garments: 4, featured: Some(2), ..scene(garments, matches) }
+}
+
+/// So many garments as a mirror shows at most, all of them found.
+pub fn ten() -> Scene {
+    let garments = (0..12).map(|i| {
+        let (x, y) = (200.0 + 150.0 * (i % 6) as f32, 160.0 + 260.0 * (i / 6) as f32);
+        Garment { bounds: Rect::new(x, y, x + 110.0, y + 200.0), label: "top".into(), gathered: 10, wanted: 10 }
+    });
+    let look = |garment: usize| {
+        let shade = 40 + 20 * garment as u8;
+        let cards = vec![card(&format!("Crew neck no. {garment}"), "Lido", "29.00 EUR", [shade, 90, 200 - shade], 0.4)];
+        GarmentMatches { garment, cards }
+    };
+    Scene { max_garments: 10, ..scene(garments.collect(), (0..10).map(look).collect()) }
+}
+
+/// The scene of a shop in another language, its products' texts in that language too.
+pub fn in_language(language: Language, mut scene: Scene) -> Scene {
+    let texts = match language {
+        Language::Ar => [
+            ["قميص كتان واسع بياقة قصيرة", "أوفيتشينا", "٢٩٩ د.إ.", "الجدار ٣، الرف الثاني"],
+            ["بنطال صوف بثنيات", "كازا فيردي", "٤٨٩ د.إ.", "الجزيرة ٢"],
+            ["قميص قطن مقلم", "ليدو", "١٨٩ د.إ.", "قرب النافذة"],
+        ],
+        Language::Ja => [
+            ["バンドカラーのリネンシャツ、ゆったり", "北工房", "￥12,900", "壁３、二段目のラック"],
+            ["タック入りウールパンツ", "緑の家", "￥18,500", "中央台２"],
+            ["ストライプの綿シャツ", "リド", "￥6,900", "窓際のテーブル"],
+        ],
+        Language::De => [
+            ["Lässiges Leinenhemd mit Stehkragen", "Nordwerkstatt", "79,90 €", "Wand 3, zweite Stange"],
+            ["Schurwollhose mit Bundfalten", "Grünhaus", "129,00 €", "Insel 2"],
+            ["Gestreiftes Baumwollhemd", "Lido", "49,00 €", "Tisch am Fenster"],
+        ],
+        _ => return scene,
+    };
+    for (place, matched) in scene.matches.iter_mut().enumerate() {
+        for (rank, card) in matched.cards.iter_mut().enumerate() {
+            let [title, brand, price, location] = texts[(place + 2 * rank) % 3].map(str::to_owned);
+            let price_before = card.price_before.as_ref().map(|_| price.clone());
+            *card = Card {
+                title,
+                brand: Some(brand),
+                price: Some(price),
+                price_before,
+                location: Some(location),
+                ..card.clone()
+            };
+        }
+    }
+    Scene { words: Words::of(language), ..scene }
 }
 
 /// A figure before a wall, drawn with plain shapes.

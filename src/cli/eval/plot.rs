@@ -1,7 +1,7 @@
 //! Curves of shares, drawn with the display's canvas and letters.
 
 use crate::display::canvas::Canvas;
-use crate::display::text::{Fonts, Glyphs, Line};
+use crate::display::text::{Fonts, Line};
 use crate::display::theme::{self, Style};
 use crate::evaluation::{Share, Tally};
 use crate::fault::Result;
@@ -59,22 +59,21 @@ impl Curve {
 pub fn draw(charts: &[Chart]) -> Result<Canvas> {
     let mut canvas = Canvas::new(Size::new(WIDTH, HEIGHT * charts.len().max(1)));
     canvas.fill(theme::GROUND);
-    let mut pen = Pen { fonts: Fonts::new()?, glyphs: Glyphs::default() };
+    let mut pen = ChartPen { fonts: Fonts::new()? };
     for (place, chart) in charts.iter().enumerate() {
         PlotArea::of(chart, (place * HEIGHT) as f32).draw(chart, &mut canvas, &mut pen);
     }
     Ok(canvas)
 }
 
-struct Pen {
+struct ChartPen {
     fonts: Fonts,
-    glyphs: Glyphs,
 }
 
-impl Pen {
+impl ChartPen {
     fn write(&mut self, canvas: &mut Canvas, text: &str, style: Style, colour: Rgb888, (x, y): (f32, f32)) {
         let line = Line { text, style, colour, x, y, height: style.line() };
-        self.glyphs.draw(&self.fonts, canvas, line);
+        self.fonts.draw(canvas, line);
     }
 }
 
@@ -100,7 +99,7 @@ impl PlotArea {
         self.top + HEIGHT as f32 - BOTTOM - share as f32 * (HEIGHT as f32 - TOP - BOTTOM)
     }
 
-    fn draw(&self, chart: &Chart, canvas: &mut Canvas, pen: &mut Pen) {
+    fn draw(&self, chart: &Chart, canvas: &mut Canvas, pen: &mut ChartPen) {
         pen.write(canvas, &chart.title, theme::HEADING, theme::IVORY, (LEFT, self.top + 24.0));
         self.grid(chart, canvas, pen);
         for (curve, colour) in chart.curves.iter().zip(COLOURS.iter().cycle()) {
@@ -114,7 +113,7 @@ impl PlotArea {
         }
     }
 
-    fn grid(&self, chart: &Chart, canvas: &mut Canvas, pen: &mut Pen) {
+    fn grid(&self, chart: &Chart, canvas: &mut Canvas, pen: &mut ChartPen) {
         for tenth in (0..=10).step_by(2) {
             let y = self.y(f64::from(tenth) / 10.0);
             canvas.blend_row(y.round() as i32, LEFT as i32..(WIDTH as f32 - RIGHT) as i32, theme::EDGE, 256);

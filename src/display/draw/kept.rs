@@ -103,25 +103,6 @@ pub fn fitted(picture: &Picture, size: Size) -> Canvas {
     small
 }
 
-/// A very small copy: stretched over the panel again it is all blur. From a coarse grid of samples, as it is made for every frame.
-pub fn blurred(picture: &Picture) -> Picture {
-    const SIDE: usize = 12;
-    const SAMPLES: usize = 8;
-    let from = picture.size();
-    let at = |i: usize, sample: usize, length: usize| (i * SAMPLES + sample) * length / (SIDE * SAMPLES);
-    let block = |x: usize, y: usize| {
-        let mut sums = [0usize; 3];
-        for row in (0..SAMPLES).map(|sample| picture.row(at(y, sample, from.height))) {
-            for start in (0..SAMPLES).map(|sample| 3 * at(x, sample, from.width)) {
-                sums.iter_mut().zip(&row[start..start + 3]).for_each(|(sum, value)| *sum += usize::from(*value));
-            }
-        }
-        sums.map(|sum| (sum / (SAMPLES * SAMPLES)) as u8)
-    };
-    let rgb = (0..SIDE).flat_map(|y| (0..SIDE).flat_map(move |x| block(x, y))).collect();
-    Picture::new(Size::new(SIDE, SIDE), rgb)
-}
-
 /// Mean over a block of pixels: the right way to make a picture smaller.
 fn mean(picture: &Picture, columns: std::ops::Range<usize>, rows: std::ops::Range<usize>) -> Rgb888 {
     let count = (columns.len() * rows.len()) as u32;
@@ -158,13 +139,6 @@ mod tests {
         assert!(tile.pixels().iter().all(|pixel| *pixel == 0x0a_141e));
         let halves = Picture::new(Size::new(2, 1), vec![0, 0, 0, 200, 200, 200]);
         assert_eq!(contain(&halves, Size::new(1, 1)).pixel(0, 0), Rgb888::new(100, 100, 100));
-    }
-
-    #[test]
-    fn blur_keeps_the_colours() {
-        for size in [Size::new(1, 1), Size::new(5, 700), Size::new(540, 960)] {
-            assert!(blurred(&Picture::filled(size, [7, 80, 200])).rgb().chunks(3).all(|pixel| pixel == [7, 80, 200]));
-        }
     }
 
     #[test]

@@ -1,31 +1,53 @@
-//! Boxes around the garments, and their labels: each label at the first free place of its box, or not at all.
+//! Boxes around the garments that have a card, and a label beside each: at the first place that is free of garments and other
+//! labels, or none.
 
-use super::split::overlap;
-use super::{GarmentBox, Ruler};
+use super::split::{cut_left, cut_right, overlap};
+use super::{GarmentBox, Label, Ruler, Section};
 use crate::display::mirror::Mirror;
 use crate::display::scene::{Garment, Scene};
-use crate::display::text::capital;
 use crate::display::theme;
 use crate::geometry::{Panel, Rect};
 
-/// The most garments with a label; the others get a thin outline.
-const LABELLED: usize = 4;
-/// The greatest width of a label's text, in units.
-const WIDEST: f32 = 300.0;
+/// The greatest width of a label's text, in units of text.
+const WIDEST: f32 = 330.0;
 
-/// Every garment that is seen at all, in the scene's order.
-pub fn boxes(scene: &Scene, mirror: &Mirror, ruler: Ruler<'_>) -> Vec<GarmentBox> {
+/// What the labels depend on.
+pub struct Seen<'a> {
+    pub scene: &'a Scene,
+    pub sections: &'a [Section],
+    pub featured: Option<Section>,
+    pub right_to_left: bool,
+}
+
+/// What a label says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LabelText {
+    /// The garment is still looked at: a ring alone, which fills.
+    Looking,
+    /// The product's price, or else its title.
+    Product(String),
+    NotSold,
+}
+
+/// A box for every garment that has a card or a tile and is seen at all, in the order of the sections.
+pub fn boxes(seen: &Seen<'_>, mirror: &Mirror, ruler: Ruler<'_>) -> Vec<GarmentBox> {
+    let garments = &seen.scene.garments;
+    // All of them: a label must not cover a garment, whether or not it has a card.
+    let worn: Vec<Rect<Panel>> = garments.iter().filter_map(|garment| visible(mirror, garment, ruler)).collect();
     let mut taken: Vec<Rect<Panel>> = Vec::new();
     let mut boxes = Vec::new();
-    for (garment, seen) in scene.garments.iter().enumerate() {
-        let Some(bounds) = visible(mirror, seen, ruler) else { continue };
-        let label = if taken.len() < LABELLED && garment < 2 * LABELLED {
-            place(seen, bounds, mirror, ruler, &taken)
-        } else {
-            None
-        };
-        taken.extend(label);
-        boxes.push(GarmentBox { garment, bounds, label });
+    for (place, section) in seen.sections.iter().enumerate() {
+        let Some(bounds) = visible(mirror, &garments[section.garment], ruler) else { continue };
+        let number = (seen.sections.len() > 1).then_some(place + 1);
+        let label = label(seen, *section, number, bounds, mirror, ruler, &worn, &taken);
+        taken.extend(label.iter().map(|label| label.frame));
+        boxes.push(GarmentBox {
+            garment: section.garment,
+            number,
+            featured: seen.featured == Some(*section),
+            bounds,
+            label,
+        });
     }
     boxes
 }
@@ -46,44 +68,84 @@ fn visible(mirror: &Mirror, garment: &Garment, ruler: Ruler<'_>) -> Option<Rect<
     (bounds.width() >= least && bounds.height() >= least).then_some(bounds)
 }
 
-/// Height of a label, and the side of the ring within it.
-pub fn label_height(ruler: Ruler<'_>) -> f32 {
-    ruler.px(42.0)
+fn text_of(scene: &Scene, section: Section) -> LabelText {
+    let Some(matched) = section.matched else { return LabelText::Looking };
+    let Some(card) = scene.matches[matched].cards.first() else { return LabelText::NotSold };
+    let product = card.price.as_deref().filter(|price| !price.trim().is_empty()).unwrap_or(&card.title);
+    LabelText::Product(product.to_owned())
 }
 
-/// The first free place beside, in, below or above the box: clothes worn over each other share corners.
-fn place(
-    garment: &Garment,
+/// Height of a label.
+fn height(ruler: Ruler<'_>) -> f32 {
+    (ruler.line(theme::LABEL) + ruler.px(14.0)).round()
+}
+
+#[allow(clippy::too_many_arguments)]
+fn label(
+    seen: &Seen<'_>,
+    section: Section,
+    number: Option<usize>,
     bounds: Rect<Panel>,
     mirror: &Mirror,
     ruler: Ruler<'_>,
+    worn: &[Rect<Panel>],
+    taken: &[Rect<Panel>],
+) -> Option<Label> {
+    let says = text_of(seen.scene, section);
+    let words = match &says {
+        LabelText::Looking => String::new(),
+        LabelText::Product(text) => text.clone(),
+        LabelText::NotSold => seen.scene.words.say("not-sold-short"),
+    };
+    let text = ruler.width(&words, theme::LABEL).min((WIDEST * ruler.text).round());
+    let (height, inset) = (height(ruler), ruler.px(10.0));
+    let has_ring = says == LabelText::Looking || number.is_some();
+    let ring_width = if has_ring { height - inset } else { inset };
+    let width = (ring_width + text + 2.4 * inset).ceil();
+    let place = |width: f32| place(seen, bounds, mirror, ruler, (width, height), worn, taken);
+    // Where there is no room for the words, the number alone leads to the card.
+    let whole = place(width).filter(|_| !words.is_empty());
+    let short = || place(height).filter(|_| has_ring);
+    let words = if whole.is_some() { words } else { String::new() };
+    let frame = whole.or_else(short)?;
+    let mut inner = frame;
+    let cut = if seen.right_to_left { cut_right } else { cut_left };
+    let ring = cut(&mut inner, if words.is_empty() { height } else { ring_width + inset });
+    let side = height - 2.0 * inset;
+    let (x, y) = if words.is_empty() { frame.centre() } else { ring.centre() };
+    let ring = Rect::new(x - side / 2.0, y - side / 2.0, x + side / 2.0, y + side / 2.0);
+    let text = if words.is_empty() {
+        Rect::new(frame.x2, frame.y1, frame.x2, frame.y2)
+    } else if seen.right_to_left {
+        Rect::new(inner.x1 + inset, inner.y1, inner.x2, inner.y2)
+    } else {
+        Rect::new(inner.x1, inner.y1, inner.x2 - inset, inner.y2)
+    };
+    Some(Label { frame, ring: has_ring.then_some(ring), text, says })
+}
+
+/// The first free place beside the box.
+fn place(
+    seen: &Seen<'_>,
+    bounds: Rect<Panel>,
+    mirror: &Mirror,
+    ruler: Ruler<'_>,
+    (width, height): (f32, f32),
+    worn: &[Rect<Panel>],
     taken: &[Rect<Panel>],
 ) -> Option<Rect<Panel>> {
-    let text = ruler.fonts.width(&capital(&garment.label), theme::LABEL.at(ruler.unit)).ceil().min(ruler.px(WIDEST));
-    if text <= 0.0 {
-        return None;
-    }
-    let height = label_height(ruler);
-    let width = (text + height + ruler.px(18.0)).ceil();
-    let (stage, gap) = (mirror.target(), ruler.px(8.0));
+    let (stage, gap) = (mirror.target(), ruler.px(10.0));
     let inside = super::split::inset(stage, ruler.px(12.0));
     let (left, right) = (bounds.x1 - width - gap, bounds.x2 + gap);
-    let (high, low, middle) = (bounds.y1 + gap, bounds.y2 - height - 2.0 * gap, bounds.centre().1 - height / 2.0);
-    // First beside the box, where it hides nobody; a label over a shirt would hide a face.
-    let beside = [(right, high), (left, high), (right, middle), (left, middle)].into_iter();
-    let beside = beside.filter(|(x, _)| *x >= inside.x1 && x + width <= inside.x2);
-    let rows = [low, high, bounds.y2 + gap, bounds.y1 - height - gap, middle];
-    let columns = [bounds.x1 + gap, bounds.x2 - width - gap, bounds.centre().0 - width / 2.0];
-    let places = beside.chain(rows.into_iter().flat_map(|y| columns.map(|x| (x, y))));
-    places
-        .map(|(x, y)| {
-            let x = x.clamp(inside.x1, (inside.x2 - width).max(inside.x1)).round();
-            let y = y.clamp(inside.y1, (inside.y2 - height).max(inside.y1)).round();
-            Rect::new(x, y, x + width, y + height)
-        })
-        .find(|label| {
-            let fits = label.x2 <= inside.x2 && label.y2 <= inside.y2;
-            let near = Rect::new(label.x1 - gap, label.y1 - gap, label.x2 + gap, label.y2 + gap);
-            fits && !taken.iter().any(|other| overlap(near, *other))
-        })
+    let sides = if seen.right_to_left { [left, right] } else { [right, left] };
+    let rows = [0.12, 0.3, 0.5, 0.7, 0.88].map(|share| bounds.y1 + share * bounds.height() - height / 2.0);
+    let beside = rows.into_iter().flat_map(|y| sides.map(|x| (x, y)));
+    // Not above it, where a face is, nor below it, where the rest of the person is.
+    let places = beside;
+    places.map(|(x, y)| Rect::new(x.round(), y.round(), x.round() + width, y.round() + height)).find(|label| {
+        let fits = label.x1 >= inside.x1 && label.y1 >= inside.y1 && label.x2 <= inside.x2 && label.y2 <= inside.y2;
+        let near = Rect::new(label.x1 - gap, label.y1 - gap, label.x2 + gap, label.y2 + gap);
+        fits && !worn.iter().any(|garment| overlap(*label, *garment))
+            && !taken.iter().any(|other| overlap(near, *other))
+    })
 }

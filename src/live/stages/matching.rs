@@ -2,7 +2,7 @@
 
 use super::stage::StageContext;
 use crate::capture::camera::shown;
-use crate::catalogue::WornView;
+use crate::catalogue::{UnfinishedImport, WornView};
 use crate::drop_oldest::Taken;
 use crate::fault::Result;
 use crate::live::Links;
@@ -67,6 +67,7 @@ pub fn run(context: &StageContext, mut matcher: Matcher) -> Result<StageEnd> {
         let now = links.clock.now();
         if now.saturating_sub(checked) >= CHECK {
             checked = now;
+            links.control.set_importing(UnfinishedImport::is_active(&links.catalogue()));
             if matcher.catalogue_has_changed() {
                 take_over(context, &mut matcher, &mut matches);
             }

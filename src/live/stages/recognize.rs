@@ -97,7 +97,8 @@ fn work(mut recognizer: Recognizer, intake: &FrameIntake, outbox: &SyncSender<Re
             break;
         }
         let control = &intake.links.control;
-        token.wait(rest(control.throttle_level(), control.is_dark(), spent));
+        let watch_only = control.is_dark() || control.gives_way(intake.links.clock.now());
+        token.wait(rest(control.throttle_level(), watch_only, spent));
     }
 }
 

@@ -3,7 +3,7 @@
 use super::stage::StageContext;
 use crate::clock;
 use crate::display::canvas::Canvas;
-use crate::display::draw::Painter;
+use crate::display::draw::{Look, Painter};
 use crate::display::open::{PanelKind, PanelSettings, open};
 use crate::display::panel::DisplayPanel;
 use crate::display::scene::{Scene, StatusLine};
@@ -11,9 +11,13 @@ use crate::fault::{Fault, Kind, Result};
 use crate::frame::Frame;
 use crate::live::Links;
 use crate::live::control::{Phase, StageEnd};
-use crate::pipeline::presenter::scene;
+use crate::live::shoppers::{NamedProduct, SeenGarment};
+use crate::pipeline::matcher::{Match, Verdict};
+use crate::pipeline::presenter::Presenter;
+use crate::pipeline::shown_products::shown_products;
 use crate::pipeline::track_matches::MatchesByTrack;
 use crate::pipeline::tracking::TrackUpdate;
+use crate::seam::Region;
 use embedded_graphics::pixelcolor::{Rgb888, RgbColor};
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,7 +50,9 @@ struct Fresh {
 pub fn run(context: &StageContext, settings: &PanelSettings, rate: u32) -> Result<StageEnd> {
     let (links, tick) = (&context.links, Duration::from_secs(1) / rate.max(1));
     let mut panel = open_in_time(context, settings)?;
-    let mut painter = Painter::new()?;
+    let mut look = links.look();
+    let mut painter = painter(links, &look)?;
+    let mut presenter = Presenter::default();
     let mut canvas = Canvas::new(panel.size());
     // A render stage before this one may have taken the newest matches.
     let mut shown = ScreenContent { matches: links.status.newest_matches.get(), ..ScreenContent::default() };
@@ -56,6 +62,11 @@ pub fn run(context: &StageContext, settings: &PanelSettings, rate: u32) -> Resul
     while !links.clock.wait_until(context.token(), next) {
         next = (next + tick).max(links.clock.now());
         shown.take_in(links, &mut news);
+        let wanted = links.look();
+        if !Arc::ptr_eq(&look, &wanted) {
+            (look, news.any) = (wanted, true);
+            painter = self::painter(links, &look)?;
+        }
         let now = links.clock.now();
         let turned = set_dark(links, now);
         let dark = links.control.is_dark();
@@ -64,13 +75,15 @@ pub fn run(context: &StageContext, settings: &PanelSettings, rate: u32) -> Resul
             context.heartbeat();
             continue;
         }
+        links.observe(now, &shown.garments(links, now));
         if canvas.size() != panel.size() {
             canvas = Canvas::new(panel.size());
         }
         if dark {
             canvas.fill(Rgb888::BLACK);
         } else if panel.is_seen() {
-            painter.draw(&shown.scene(links, now), &mut canvas);
+            painter.set_diagonal(panel.diagonal());
+            painter.draw(&shown.scene(&mut presenter, links, now), &mut canvas);
         }
         let drawn = links.clock.now();
         panel.present(&canvas)?;
@@ -84,6 +97,22 @@ pub fn run(context: &StageContext, settings: &PanelSettings, rate: u32) -> Resul
         }
     }
     Ok(StageEnd::Cancelled)
+}
+
+/// What draws in this look. Says in the log which letters of the screen's languages no font has.
+fn painter(links: &Links, look: &Look) -> Result<Painter> {
+    let painter = Painter::with(look.clone())?;
+    for words in links.pipeline().languages {
+        let language = words.language();
+        let missing: String = painter.fonts().missing(language.texts()).into_iter().take(8).collect();
+        if !missing.is_empty() {
+            let tag = language.tag();
+            log::warn!(
+                "no font has these letters of the language {tag}: {missing}; install fonts (Debian: fonts-noto-core, fonts-noto-cjk)"
+            );
+        }
+    }
+    Ok(painter)
 }
 
 /// Opens the panel; where the mirror has a screen of its own that is not there yet, it retries for a while.
@@ -150,7 +179,29 @@ impl ScreenContent {
         }
     }
 
-    fn scene(&self, links: &Links, now: Duration) -> Scene {
+    /// What is seen and said of each garment now, for the events.
+    fn garments(&self, links: &Links, now: Duration) -> Vec<SeenGarment> {
+        let tracks = self.tracks.as_ref().filter(|tracks| now.saturating_sub(tracks.meta.captured) <= STALE);
+        let tracked = tracks.map_or(&[][..], |tracks| &tracks.garments);
+        let most = if links.control.is_dark() { 0 } else { links.pipeline().max_garments };
+        let on_screen = shown_products(tracked, &self.matches, most);
+        let seen = tracked.iter().map(|garment| {
+            let found = self.matches.get(&garment.track);
+            let shown = on_screen.iter().find(|shown| shown.garment.track == garment.track);
+            SeenGarment {
+                track: garment.track,
+                bounds: garment.bounds,
+                region: Region::of_class(&garment.label.replace(' ', "_")),
+                gathered: garment.gathered,
+                answered: found.is_some(),
+                best: found.and_then(|found| found.accepted().first()).map(named),
+                shown: shown.map_or(Vec::new(), |shown| shown.products.iter().map(|found| named(found)).collect()),
+            }
+        });
+        seen.collect()
+    }
+
+    fn scene(&self, presenter: &mut Presenter, links: &Links, now: Duration) -> Scene {
         let status = &links.status;
         let fresh = |captured: Duration| now.saturating_sub(captured) <= STALE;
         let frame = self.frame.as_ref().filter(|frame| fresh(frame.meta.captured));
@@ -162,6 +213,15 @@ impl ScreenContent {
             warning: status.reasons().into_iter().next().filter(|_| !starting || frame.is_none()),
         };
         let tracked = tracks.map_or(&[][..], |tracks| &tracks.garments);
-        scene(&links.pipeline(), frame.map(|frame| frame.picture.clone()), tracked, &self.matches, line)
+        let camera = frame.map(|frame| frame.picture.clone());
+        presenter.scene(now, &links.pipeline(), camera, tracked, &self.matches, line)
+    }
+}
+
+fn named(found: &Match) -> NamedProduct {
+    NamedProduct {
+        product: found.product.group().to_owned(),
+        score: found.score,
+        likely: found.verdict == Verdict::Likely,
     }
 }

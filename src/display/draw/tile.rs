@@ -1,0 +1,48 @@
+//! A small card.
+
+use super::{Align, Painter, Pen};
+use crate::display::layout::{Section, Tile, TileOf, message_texts, tile_product};
+use crate::display::scene::Scene;
+use crate::display::shapes::{self, Paint};
+use crate::display::theme;
+use crate::geometry::Rect;
+
+impl Painter {
+    /// `featured`: the garment with the large card.
+    pub(super) fn tile(&mut self, scene: &Scene, featured: Option<Section>, tile: &Tile, pen: &mut Pen<'_>) {
+        let colors = self.look.theme.colors;
+        shapes::fill_round(pen.canvas, tile.frame, theme::RADIUS * pen.unit, Paint::solid(colors.card));
+        let product = tile_product(scene, tile.shows, featured);
+        match (tile.shows, product) {
+            (TileOf::Garment(section), None) if section.matched.is_none() => {
+                let side = 0.7 * tile.picture.width().min(tile.picture.height());
+                let (x, y) = tile.picture.centre();
+                let ring = Rect::new(x - side / 2.0, y - side / 2.0, x + side / 2.0, y + side / 2.0);
+                let garment = &scene.garments[section.garment];
+                let share = garment.gathered as f32 / garment.wanted.max(1) as f32;
+                let line = (8.0 * pen.unit).max(2.0);
+                shapes::ring(pen.canvas, ring, line, 1.0, Paint::solid(colors.card_empty));
+                shapes::ring(pen.canvas, ring, line, share, Paint::solid(colors.card_accent));
+            }
+            _ => self.picture(product.and_then(|card| card.picture.as_ref()), tile.picture, pen),
+        }
+        if let Some(number) = tile.number {
+            self.badge(number, false, tile.picture, pen);
+        }
+        let (caption, title) = match (tile.shows, product) {
+            (TileOf::Product(_), Some(card)) => ("more-like-it", card.title.clone()),
+            (TileOf::Garment(_), Some(card)) => ("also", card.title.clone()),
+            (TileOf::Garment(section), None) => ("also", scene.words.say(message_texts(scene, section)[0])),
+            (TileOf::Product(_), None) => return,
+        };
+        if let Some(at) = tile.caption {
+            self.line(pen, at, &scene.words.say(caption), theme::FINE, colors.card_accent, Align::Start);
+        }
+        if let Some(at) = tile.title {
+            self.paragraph(pen, at, &title, theme::TILE, colors.card_text);
+        }
+        if let (Some(at), Some(price)) = (tile.price, product.and_then(|card| card.price.as_ref())) {
+            self.line(pen, at, price, theme::TILE_PRICE, colors.card_text, Align::Start);
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! The screen with one sentence on it.
+
+use super::live::footer;
+use super::split::{cut_left, cut_top, inset};
+use super::{Layout, Ruler};
+use crate::display::mirror::Mirror;
+use crate::display::scene::Scene;
+use crate::display::theme;
+use crate::geometry::{Panel, Rect, Size};
+
+/// One sentence over the whole panel.
+#[derive(Clone, Debug)]
+pub struct Notice {
+    pub says: Says,
+    /// Corner brackets around everything.
+    pub frame: Rect<Panel>,
+    pub headline: Rect<Panel>,
+    /// A short rule between the two.
+    pub rule: Rect<Panel>,
+    pub lead: Rect<Panel>,
+}
+
+/// The reason for the notice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Says {
+    /// Nobody is there.
+    Welcome,
+    /// There is no picture yet.
+    Waking,
+    /// Pictures are being stored.
+    Recording,
+    /// There is no picture, and something is wrong.
+    Away,
+}
+
+impl Says {
+    /// The name of the headline's text.
+    pub fn headline(self) -> &'static str {
+        match self {
+            Says::Welcome => "welcome",
+            Says::Waking => "waking",
+            Says::Recording => "recording",
+            Says::Away => "away",
+        }
+    }
+
+    /// The name of the text below it.
+    pub fn lead(self) -> &'static str {
+        match self {
+            Says::Welcome => "welcome-next",
+            Says::Waking => "waking-next",
+            Says::Recording => "recording-next",
+            Says::Away => "away-next",
+        }
+    }
+}
+
+pub fn notice(scene: &Scene, says: Says, size: Size, mirror: Option<Mirror>, ruler: Ruler<'_>) -> Layout {
+    let words = &scene.words;
+    let frame = inset(Rect::new(0.0, 0.0, size.width as f32, size.height as f32), ruler.px(theme::MARGIN));
+    let mut inner = inset(frame, ruler.px(theme::MARGIN));
+    let (shop, privacy) = footer(&mut inner, scene, ruler);
+    // The sentence sits a little above the middle, where a face looks.
+    let width = inner.width().min(ruler.px(1150.0));
+    let headline_height = |lines| lines * ruler.line(theme::DISPLAY) * TIGHT;
+    let lines = ruler.fonts.wrap(&words.say(says.headline()), ruler.style(theme::DISPLAY), width, 4).len();
+    let small = ruler.paragraph(&words.say(says.lead()), theme::LEAD, width, 3);
+    let gap = ruler.px(44.0);
+    let free = inner.height() - headline_height(lines as f32) - small - 2.0 * gap;
+    cut_top(&mut inner, free * 0.42);
+    let mut column = cut_left(&mut inner, width);
+    let headline = cut_top(&mut column, headline_height(lines as f32));
+    let mut rule = cut_top(&mut column, 2.0 * gap);
+    rule = Rect::new(rule.x1, rule.y1 + gap, rule.x1 + ruler.px(96.0).min(rule.width()), rule.y1 + gap + ruler.px(3.0));
+    rule.y2 = rule.y2.min(column.y1);
+    rule.y1 = rule.y1.min(rule.y2);
+    let lead = cut_top(&mut column, small);
+    Layout {
+        notice: Some(Notice { says, frame, headline, rule, lead }),
+        mirror,
+        shop,
+        privacy,
+        ..Layout::empty(scene, size, ruler)
+    }
+}
+
+/// Line spacing of the headline, as a share of the usual.
+pub const TIGHT: f32 = 0.86;

@@ -1,0 +1,132 @@
+//! The small cards: the other garments, or else further products like the featured one.
+
+use super::split::{cut_bottom, cut_left, cut_top, inset, share};
+use super::{Ruler, Section, Tile, TileOf};
+use crate::display::scene::{Card, Scene};
+use crate::display::theme;
+use crate::geometry::{Panel, Rect};
+
+/// With at least so many tiles, none is for a further product.
+const FILLED: usize = 2;
+/// Side by side in a row at most.
+const ROW: usize = 5;
+
+/// A tile for each other garment.
+pub fn others(sections: &[Section], featured: Section) -> Vec<TileOf> {
+    sections.iter().filter(|section| **section != featured).map(|section| TileOf::Garment(*section)).collect()
+}
+
+/// A tile for each other garment, and where these are few, for further products.
+pub fn beside_product(scene: &Scene, sections: &[Section], featured: Section, chosen: usize) -> Vec<TileOf> {
+    let mut shown = others(sections, featured);
+    let cards = featured.matched.map_or(0, |matched| scene.matches[matched].cards.len());
+    let more = (0..cards).filter(|card| *card != chosen).map(TileOf::Product);
+    let room = FILLED.saturating_sub(shown.len());
+    shown.extend(more.take(room));
+    shown
+}
+
+/// Cuts a row of tiles off the bottom of `area`, or two rows where there are many.
+pub fn row(
+    scene: &Scene,
+    shown: Vec<TileOf>,
+    area: &mut Rect<Panel>,
+    numbered: impl Fn(&Section) -> Option<usize>,
+    ruler: Ruler<'_>,
+) -> Vec<Tile> {
+    let columns = shown.len().min(ROW);
+    if columns == 0 {
+        return Vec::new();
+    }
+    let rows = shown.len().div_ceil(columns);
+    let gap = ruler.px(theme::GUTTER);
+    let words = ruler.line(theme::FINE) + ruler.line(theme::TILE) + ruler.line(theme::TILE_PRICE);
+    let each = if columns <= FILLED + 1 { words + 2.0 * gap } else { ruler.px(132.0) };
+    let height = (rows as f32 * (each + gap)).min(area.height() / 3.0);
+    let mut tiles = cut_bottom(area, height);
+    cut_top(&mut tiles, gap);
+    let mut places = Vec::new();
+    for row in share(tiles, rows, gap, true) {
+        places.extend(share(row, columns, gap, false));
+    }
+    tiles_in(scene, shown, places, numbered, ruler)
+}
+
+/// Fills a band beside an upright picture: tiles below each other, or a grid where there are many.
+pub fn band(
+    scene: &Scene,
+    shown: Vec<TileOf>,
+    area: Rect<Panel>,
+    numbered: impl Fn(&Section) -> Option<usize>,
+    ruler: Ruler<'_>,
+) -> Vec<Tile> {
+    let columns = if shown.len() > 4 { 2 } else { 1 };
+    let rows = shown.len().div_ceil(columns).max(1);
+    let gap = ruler.px(theme::GUTTER);
+    let mut places = Vec::new();
+    for row in share(area, rows, gap, true) {
+        places.extend(share(row, columns, gap, false));
+    }
+    tiles_in(scene, shown, places, numbered, ruler)
+}
+
+fn tiles_in(
+    scene: &Scene,
+    shown: Vec<TileOf>,
+    places: Vec<Rect<Panel>>,
+    numbered: impl Fn(&Section) -> Option<usize>,
+    ruler: Ruler<'_>,
+) -> Vec<Tile> {
+    let number = |shows: &TileOf| match shows {
+        TileOf::Garment(section) => numbered(section),
+        TileOf::Product(_) => None,
+    };
+    let tiles = shown
+        .into_iter()
+        .zip(places)
+        .map(|(shows, frame)| Tile { number: number(&shows), ..tile(scene, shows, frame, ruler) });
+    tiles.filter(|tile| tile.frame.area() > 0.0).collect()
+}
+
+/// The product that a tile shows; `None`: the garment is still looked at, or not sold.
+pub fn product(scene: &Scene, shows: TileOf, featured: Option<Section>) -> Option<&Card> {
+    match shows {
+        TileOf::Garment(section) => scene.matches[section.matched?].cards.first(),
+        TileOf::Product(card) => scene.matches[featured?.matched?].cards.get(card),
+    }
+}
+
+fn tile(scene: &Scene, shows: TileOf, frame: Rect<Panel>, ruler: Ruler<'_>) -> Tile {
+    let gap = ruler.px(theme::GUTTER);
+    let mut inner = inset(frame, gap);
+    let empty = Tile { shows, number: None, frame, picture: inner, caption: None, title: None, price: None };
+    let least = ruler.text * 170.0;
+    let beside = inner.width() >= 1.1 * inner.height();
+    let (caption, line) = (ruler.line(theme::FINE), ruler.line(theme::TILE));
+    let picture = if beside {
+        let width = (inner.height() * 0.8).min(inner.width() * 0.34);
+        if inner.width() - width - gap < least {
+            return empty;
+        }
+        let picture = cut_left(&mut inner, width);
+        cut_left(&mut inner, gap);
+        picture
+    } else {
+        let height = inner.height() - gap - caption - 3.0 * line;
+        if inner.width() < least || height < inner.height() * 0.3 {
+            return empty;
+        }
+        let picture = cut_top(&mut inner, height);
+        cut_top(&mut inner, gap);
+        picture
+    };
+    let has_price = match shows {
+        TileOf::Garment(section) => product(scene, shows, Some(section)).is_some_and(|card| card.price.is_some()),
+        TileOf::Product(_) => true,
+    };
+    let price = (has_price && inner.height() >= 2.0 * line).then(|| cut_bottom(&mut inner, line));
+    let caption = (inner.height() >= line + caption).then(|| cut_top(&mut inner, caption));
+    let lines = (inner.height() / line).floor().clamp(0.0, 2.0);
+    let title = (lines >= 1.0).then(|| cut_top(&mut inner, lines * line));
+    Tile { picture, caption, title, price, ..empty }
+}
