@@ -27,3 +27,9 @@ few-left = بقي القليل
 other-colors = متوفر بألوان أخرى
 sold-out = نفد
 more-sizes = +{ $count }
+
+enrol-consent = هل نحفظ وصف هذه القطعة؟
+enrol-consent-next = تُحفظ أرقام تصفها فقط: لا صور، ولا شيء عنك. قل لنا نعم أو لا من فضلك.
+enrol-step-back = تراجع قليلًا: { $count }
+enrol-turn = استدر دورة كاملة.
+enrol-turn-next = لقطات جيدة: { $count }

@@ -27,3 +27,9 @@ few-left = Nur noch wenige
 other-colors = In anderen Farben vorrätig
 sold-out = Ausverkauft
 more-sizes = +{ $count }
+
+enrol-consent = Dürfen wir uns dieses Kleidungsstück merken?
+enrol-consent-next = Nur Zahlen, die es beschreiben, werden behalten: kein Bild, nichts über Sie. Bitte sagen Sie Ja oder Nein.
+enrol-step-back = Treten Sie zurück: { $count }
+enrol-turn = Drehen Sie sich einmal um.
+enrol-turn-next = Gute Ansichten: { $count }

@@ -27,3 +27,9 @@ few-left = Quedan pocos
 other-colors = Disponible en otros colores
 sold-out = Agotado
 more-sizes = +{ $count }
+
+enrol-consent = ¿Podemos recordar esta prenda?
+enrol-consent-next = Solo se guardan números que la describen: ninguna imagen, nada sobre ti. Dinos sí o no, por favor.
+enrol-step-back = Da un paso atrás: { $count }
+enrol-turn = Da una vuelta completa.
+enrol-turn-next = Vistas buenas: { $count }

@@ -27,3 +27,9 @@ few-left = Derniers exemplaires
 other-colors = Disponible en d’autres couleurs
 sold-out = Épuisé
 more-sizes = +{ $count }
+
+enrol-consent = Pouvons-nous retenir ce vêtement ?
+enrol-consent-next = Seuls des nombres qui le décrivent sont gardés : aucune image, rien sur vous. Dites-nous oui ou non.
+enrol-step-back = Reculez d’un pas : { $count }
+enrol-turn = Faites un tour sur vous-même.
+enrol-turn-next = Bonnes vues : { $count }

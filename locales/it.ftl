@@ -27,3 +27,9 @@ few-left = Ultimi pezzi
 other-colors = Disponibile in altri colori
 sold-out = Esaurito
 more-sizes = +{ $count }
+
+enrol-consent = Possiamo ricordare questo capo?
+enrol-consent-next = Conserviamo solo numeri che lo descrivono: nessuna immagine, niente di te. Dicci sì o no.
+enrol-step-back = Fai un passo indietro: { $count }
+enrol-turn = Fai un giro su te stesso.
+enrol-turn-next = Viste buone: { $count }

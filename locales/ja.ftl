@@ -27,3 +27,9 @@ few-left = 残りわずか
 other-colors = 他の色は在庫あり
 sold-out = 在庫切れ
 more-sizes = +{ $count }
+
+enrol-consent = この服を覚えてもよろしいですか？
+enrol-consent-next = 服を表す数値だけを保存します。映像や、あなたに関することは保存しません。スタッフに「はい」か「いいえ」とお答えください。
+enrol-step-back = 少し下がってください：{ $count }
+enrol-turn = その場で一回転してください。
+enrol-turn-next = よい角度：{ $count }

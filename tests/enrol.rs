@@ -48,25 +48,28 @@ fn first(index: &Index, at: f32) -> (String, f32) {
 }
 
 #[test]
-fn a_worn_view_is_one_more_row_of_its_product() {
+fn worn_views_move_their_products_pictures_and_are_a_row_of_their_own() {
     let shop = Shop::new();
     shop.import(FEED).unwrap();
     let mut catalogue = shop.open();
     assert_eq!(first(&index(&catalogue), 10.0).0, "3", "e.jpg is 4: the nearest");
     let kept = catalogue.enrol("clip", &stamp("one"), &[worn("2", &[10.0, 20.0])]).unwrap();
     assert_eq!((kept.number, kept.products["2"], kept.uid.len()), (1, 2, 32));
+    // d.jpg is 3 and moves half of the way to the mean of the views, which is a row of its own.
     let index = index(&catalogue);
-    assert_eq!(index.gallery().rows(), 6 + 2);
-    assert_eq!(first(&index, 10.0), ("2".into(), 0.5));
-    let hit = index.search(&[10.0, 0.5, -0.5, 0.0], 1)[0];
-    assert!(index.is_worn(hit.row));
-    // What is shown of it is the shop's picture, and pictures are found as before.
-    assert!(catalogue.picture_thumbnail(index.content(hit.row)).unwrap().is_some());
+    assert_eq!(index.gallery().rows(), 6 + 1);
+    assert_eq!(first(&index, 15.0), ("2".into(), 0.5));
+    assert_eq!(first(&index, 9.0), ("2".into(), 0.5));
+    let row = |at: f32| index.search(&[at, 0.5, -0.5, 0.0], 1)[0].row;
+    assert_eq!((index.is_worn(row(15.0)), index.is_worn(row(9.0))), (true, false));
+    // What is shown of it is the shop's picture, and other products are found as before.
+    assert!(catalogue.picture_thumbnail(index.content(row(15.0))).unwrap().is_some());
     assert_eq!(first(&index, 2.0), ("1".into(), 0.5));
+    assert_eq!(first(&index, 6.6).0, "2", "2.4 away, and e.jpg 2.6");
     let offset = index.with_worn_offset(-7.0);
-    assert_eq!(first(&offset, 10.0).0, "2");
-    assert_eq!(first(&offset, 10.0).1, -6.5);
-    assert_eq!(first(&offset, 6.0).0, "3", "16 - 7 is further than 4");
+    assert_eq!(first(&offset, 15.0), ("2".into(), -6.5));
+    assert_eq!(first(&offset, 9.0), ("2".into(), -3.0), "half worn, half of it");
+    assert_eq!(first(&offset, 6.6).0, "3");
     let counts = catalogue.check(Some(&stamp("one"))).unwrap();
     assert_eq!((counts.problems, counts.worn.used, counts.worn.products), (vec![], 2, 1));
 }

@@ -16,7 +16,9 @@ use vetrina::display::canvas::Canvas;
 use vetrina::display::draw::{Look, Painter};
 use vetrina::display::layout::{Action, Body, CardPlace, Hero, LabelText, Layout, SMALLEST, Says, TileOf};
 use vetrina::display::qr;
-use vetrina::display::scene::{Card, Garment, GarmentMatches, Scene, SizeMark, StatusLine, StockMark};
+use vetrina::display::scene::{
+    Card, EnrolNotice, EnrolStep, Garment, GarmentMatches, Scene, SizeMark, StatusLine, StockMark,
+};
 use vetrina::display::theme::{self, Theme};
 use vetrina::display::viewing::READABLE;
 use vetrina::frame::Picture;
@@ -60,6 +62,30 @@ fn a_recording_is_announced_whoever_is_there() {
         let promised = drawn(&Scene { recording: false, garments: Vec::new(), ..scene.clone() }, size).to_picture();
         let warning = |picture: &Picture| picture.rgb().chunks(3).filter(|rgb| rgb[0] > 230 && rgb[2] < 150).count();
         assert!(warning(&told) > 100 && warning(&promised) == 0, "the privacy line is a warning now");
+    }
+}
+
+#[test]
+fn an_enrolment_says_which_product_is_meant_and_how_far_it_is() {
+    let enrol = |step, count| {
+        let notice = EnrolNotice { step, products: "Straight jeans, denim".into(), count };
+        Scene { enrol: Some(notice), ..scene(vec![shirt(10)], vec![shirt_look()]) }
+    };
+    golden("enrol", &enrol(EnrolStep::Turn, 7));
+    for size in [PORTRAIT, LANDSCAPE] {
+        let asked = layout(&enrol(EnrolStep::Consent, 0), size).notice.unwrap();
+        assert!(asked.says == Says::Enrol(EnrolStep::Consent) && asked.lead.height() > 0.0);
+        assert!(layout(&enrol(EnrolStep::StepBack, 3), size).hero.is_none());
+    }
+    for language in Language::ALL {
+        let words = Words::of(language);
+        let texts = |step, count| {
+            let scene = Scene { words: words.clone(), ..enrol(step, count) };
+            Says::Enrol(step).texts(&scene).join(" ")
+        };
+        assert!(texts(EnrolStep::Turn, 7).contains("Straight jeans, denim"), "{language:?}");
+        assert!(texts(EnrolStep::Consent, 0).len() > 60, "{language:?}");
+        assert_ne!(texts(EnrolStep::StepBack, 3), texts(EnrolStep::StepBack, 2), "{language:?}");
     }
 }
 

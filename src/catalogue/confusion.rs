@@ -17,17 +17,17 @@ pub struct Confusion {
     pub other_title: String,
     /// How well the one matches the other's rows, as the mirror would rank it.
     pub logit: f32,
-    /// Worn views that there are of it.
-    pub worn_views: usize,
+    /// It was worn before the mirror.
+    pub worn: bool,
 }
 
-/// The `most` products to be worn next: of those with the fewest worn views the ones that are most like another product.
+/// The `most` products to be worn next: of those that were not worn yet the ones that are most like another product, then of the others.
 /// `index`: of the aggregator's head.
 pub fn confusions(index: &Index, most: usize) -> Vec<Confusion> {
     let (gallery, length) = (index.gallery(), index.gallery().embedding());
     let mut found: Vec<Option<Confusion>> = vec![None; index.len()];
-    let mut worn = vec![0; index.len()];
-    (0..gallery.rows()).filter(|&row| index.is_worn(row)).for_each(|row| worn[gallery.product(row)] += 1);
+    let mut worn = vec![false; index.len()];
+    (0..gallery.rows()).filter(|&row| index.is_worn(row)).for_each(|row| worn[gallery.product(row)] = true);
     let rows = gallery.rows();
     let step = rows.div_ceil(MOST_ROWS).max(1);
     for row in (0..rows).step_by(step).filter(|&row| !index.is_worn(row)) {
@@ -45,12 +45,12 @@ pub fn confusions(index: &Index, most: usize) -> Vec<Confusion> {
                 other_id: other.id.clone(),
                 other_title: other.title.clone(),
                 logit: hit.logit,
-                worn_views: worn[own],
+                worn: worn[own],
             });
         }
     }
     let mut found: Vec<Confusion> = found.into_iter().flatten().collect();
-    found.sort_by(|a, b| a.worn_views.cmp(&b.worn_views).then(b.logit.total_cmp(&a.logit)));
+    found.sort_by(|a, b| a.worn.cmp(&b.worn).then(b.logit.total_cmp(&a.logit)));
     found.truncate(most);
     found
 }

@@ -22,8 +22,8 @@ pub struct Index {
     /// Of each row of the gallery, the variant: the first that shows the picture.
     row_variants: Vec<u32>,
     contents: Vec<ContentId>,
-    /// Which rows are worn views; the others are pictures of the shop.
-    worn: Vec<bool>,
+    /// How much of each row is worn views, 0 to 1.
+    worn: Vec<f32>,
     /// What each product's texts say, then what [`Index::with_regions`] adds.
     regions: Vec<Option<Region>>,
     /// The class of the garment in each product's main picture.
@@ -72,7 +72,7 @@ impl Index {
         let MergedRows { rows, matrix } = with_worn_views(catalogue, head, weight.len(), &variants, pictures)?;
         drop(transaction);
         let mut classes = vec![None; variants.groups.len()];
-        for row in rows.iter().filter(|row| !row.worn) {
+        for row in rows.iter().filter(|row| row.worn < 1.0) {
             let class = usize::try_from(row.class).unwrap_or(usize::MAX);
             classes[row.group as usize].get_or_insert(class);
             variants.all[row.variant as usize].main.get_or_insert(row.content);
@@ -111,9 +111,10 @@ impl Index {
         self
     }
 
-    /// Adds `offset` to the logit of every worn view: so much less, or more, it counts than a picture of the shop.
+    /// Adds `offset` to the logits of rows that are worn views alone, and of a row that is so in part that part of it: so much less, or
+    /// more, they count than a picture of the shop.
     pub fn with_worn_offset(mut self, offset: f32) -> Self {
-        let offsets: Vec<f32> = self.worn.iter().map(|worn| if *worn { offset } else { 0.0 }).collect();
+        let offsets: Vec<f32> = self.worn.iter().map(|worn| worn * offset).collect();
         self.gallery = self.gallery.with_row_offsets(&offsets);
         self
     }
@@ -195,12 +196,12 @@ impl Index {
         Some(self.variants.groups.partition_point(|group| group.end <= variant))
     }
 
-    /// Whether a row is a worn view.
+    /// Whether a row is worn views alone, and no picture.
     pub fn is_worn(&self, row: usize) -> bool {
-        self.worn[row]
+        self.worn[row] >= 1.0
     }
 
-    /// The picture behind a row, of a worn view the one that is shown for its product: for [`Catalogue::picture_thumbnail`].
+    /// The picture behind a row, of worn views the one that is shown for its product: for [`Catalogue::picture_thumbnail`].
     pub fn content(&self, row: usize) -> ContentId {
         self.contents[row]
     }

@@ -82,8 +82,9 @@ pub(super) struct IndexRow {
     pub class: i64,
     /// As in `descriptor`.
     pub region: String,
-    /// A worn view; `content` is then the picture that is shown in its place.
-    pub worn: bool,
+    /// How much of the row is worn views: 0 for a picture alone, 1 for worn views alone; `content` is then the picture that is shown for
+    /// them.
+    pub worn: f32,
 }
 
 /// What the rows of one group have in common.
@@ -169,7 +170,7 @@ pub(super) fn read_rows(catalogue: &Catalogue, variants: &Variants) -> rusqlite:
         let Some(&variant) = variants.numbers.get(row.get_ref(0)?.as_str()?) else { continue };
         let group = variants.group_of(variant);
         let content = ContentId(row.get(1)?);
-        let read = IndexRow { group, variant, content, region: row.get(2)?, class: row.get(3)?, worn: false };
+        let read = IndexRow { group, variant, content, region: row.get(2)?, class: row.get(3)?, worn: 0.0 };
         let detail: bool = row.get(5)?;
         if !detail {
             whole.insert(variant);

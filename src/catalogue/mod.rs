@@ -41,6 +41,7 @@ pub mod worn;
 pub mod worn_counts;
 pub mod worn_file;
 mod worn_rows;
+pub mod worn_shift;
 
 pub use calibration::{Calibration, margin};
 pub use check::CheckReport;

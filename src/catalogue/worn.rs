@@ -1,6 +1,6 @@
-//! Worn views: what the network saw of a product on a person before the mirror. They are further rows of the product in a search.
+//! Worn views: what the network saw of a product on a person before the mirror. They change how the product is searched for.
 //!
-//! Writing, listing, counting, undoing. How they come into the index: `worn_rows`; into a file for the shop's other mirrors:
+//! Writing, listing, counting, undoing. How they come into the index: `worn_rows` and [`super::worn_shift`]; into a file for the shop's other mirrors:
 //! [`super::worn_file`].
 
 use super::check::decode_embedding;

@@ -1,26 +1,31 @@
-//! Worn views as rows of an index: each stands behind the pictures of the variant that was worn.
+//! Worn views in the rows of an index: the pictures of a product that was worn are moved towards its worn views, and the mean of these
+//! is a row of its own behind them ([`super::worn_shift`]).
 
 use super::check::decode_embedding;
-use super::index_rows::{IndexRow, Variants};
+use super::index_rows::{IndexRow, Variants, column};
 use super::product::ContentId;
 use super::store::{Catalogue, read_stamp};
+use super::worn_shift::{MOVED, mean, move_towards};
 use crate::fault::{Fault, Kind, Result};
 use crate::seam::EmbeddingHead;
 use rusqlite::params;
+use std::collections::BTreeMap;
 
-/// Rows of pictures and of worn views, and their embeddings, by group and variant.
+/// Rows of an index and their embeddings, by group and variant.
 pub(super) struct MergedRows {
     pub rows: Vec<IndexRow>,
     pub matrix: Vec<f32>,
 }
 
-struct WornRow {
-    variant: u32,
+/// What was seen of one variant on people.
+struct WornVariant {
     class: i64,
-    embedding: Vec<f32>,
+    views: Vec<Vec<f32>>,
+    /// The pictures of the shop that show it; those of another size may show it, too.
+    contents: Vec<ContentId>,
 }
 
-/// Puts the worn views that the catalogue's model made behind the pictures of their products.
+/// Takes in the worn views that the catalogue's model made.
 ///
 /// # Errors
 /// [`Kind::Catalogue`] where a view's descriptor cannot be used.
@@ -29,26 +34,34 @@ pub(super) fn with_worn_views(
     head: EmbeddingHead,
     length: usize,
     variants: &Variants,
-    pictures: MergedRows,
+    mut pictures: MergedRows,
 ) -> Result<MergedRows> {
-    let worn = read(catalogue, head, length, variants)?;
+    let mut worn = read_views(catalogue, head, length, variants)?;
     if worn.is_empty() {
         return Ok(pictures);
     }
-    Ok(merge(pictures, worn, length, variants))
+    read_contents(catalogue, variants, &mut worn).map_err(|error| catalogue.fault("read", error))?;
+    move_pictures(&mut pictures, &worn, length, variants);
+    Ok(with_means(pictures, &worn, length, variants))
 }
 
-fn read(catalogue: &Catalogue, head: EmbeddingHead, length: usize, variants: &Variants) -> Result<Vec<WornRow>> {
+/// By variant.
+fn read_views(
+    catalogue: &Catalogue,
+    head: EmbeddingHead,
+    length: usize,
+    variants: &Variants,
+) -> Result<BTreeMap<u32, WornVariant>> {
     let fail = |error| catalogue.fault("read", error);
-    let Some(stamp) = read_stamp(&catalogue.connection).map_err(fail)? else { return Ok(Vec::new()) };
-    let column = super::index_rows::column(head);
+    let mut worn: BTreeMap<u32, WornVariant> = BTreeMap::new();
+    let Some(stamp) = read_stamp(&catalogue.connection).map_err(fail)? else { return Ok(worn) };
     let query = format!(
-        "select product_id, class, {column} from worn_view join enrolment on number = enrolment
-         where descriptor_hash = ? and embedding = ? order by enrolment, product_id, position"
+        "select product_id, class, {} from worn_view join enrolment on number = enrolment
+         where descriptor_hash = ? and embedding = ? order by enrolment, product_id, position",
+        column(head)
     );
     let mut statement = catalogue.connection.prepare(&query).map_err(fail)?;
     let mut cursor = statement.query(params![stamp.descriptor_hash, stamp.embedding as i64]).map_err(fail)?;
-    let mut rows = Vec::new();
     while let Some(row) = cursor.next().map_err(fail)? {
         let id = row.get_ref(0).and_then(|id| Ok(id.as_str()?)).map_err(fail)?;
         let Some(variant) = variants.number(id) else { continue };
@@ -61,53 +74,59 @@ fn read(catalogue: &Catalogue, head: EmbeddingHead, length: usize, variants: &Va
                 "find its enrolment with `vetrina catalogue worn list` and undo it with `vetrina enrol --undo N`",
             ));
         }
-        rows.push(WornRow { variant, class: row.get(1).map_err(fail)?, embedding });
+        let class = row.get(1).map_err(fail)?;
+        let new = || WornVariant { class, views: Vec::new(), contents: Vec::new() };
+        worn.entry(variant).or_insert_with(new).views.push(embedding);
     }
-    rows.sort_by_key(|row| row.variant);
-    Ok(rows)
+    Ok(worn)
 }
 
-fn merge(pictures: MergedRows, worn: Vec<WornRow>, length: usize, variants: &Variants) -> MergedRows {
-    let mut rows: Vec<IndexRow> = Vec::with_capacity(pictures.rows.len() + worn.len());
-    let mut matrix = Vec::with_capacity(pictures.matrix.len() + worn.len() * length);
-    let mut worn = worn.into_iter().peekable();
-    let mut pictures_left = pictures.rows.into_iter().zip(pictures.matrix.chunks_exact(length)).peekable();
-    // Variants of a group stand together, so that by variant is by group, too.
-    loop {
-        let next = pictures_left.peek().map(|(row, _)| row.variant);
-        match (next, worn.peek().map(|row| row.variant)) {
-            (Some(picture), Some(view)) if view < picture => take_worn(&mut worn, &mut rows, &mut matrix, variants),
-            (None, Some(_)) => take_worn(&mut worn, &mut rows, &mut matrix, variants),
-            (None, None) => break,
-            _ => {
-                if let Some((row, values)) = pictures_left.next() {
-                    rows.push(row);
-                    matrix.extend_from_slice(values);
-                }
-            }
+fn read_contents(
+    catalogue: &Catalogue,
+    variants: &Variants,
+    worn: &mut BTreeMap<u32, WornVariant>,
+) -> rusqlite::Result<()> {
+    let mut statement =
+        catalogue.connection.prepare("select content_id from picture where product_id = ? order by position")?;
+    for (variant, worn) in worn {
+        let rows =
+            statement.query_map([&variants.all[*variant as usize].product.id], |row| row.get(0).map(ContentId))?;
+        worn.contents = rows.collect::<rusqlite::Result<Vec<ContentId>>>()?;
+    }
+    Ok(())
+}
+
+fn move_pictures(pictures: &mut MergedRows, worn: &BTreeMap<u32, WornVariant>, length: usize, variants: &Variants) {
+    for (row, values) in pictures.rows.iter_mut().zip(pictures.matrix.chunks_exact_mut(length)) {
+        let group = &variants.groups[row.group as usize];
+        let shows = worn.range(group.clone()).filter(|(_, worn)| worn.contents.contains(&row.content));
+        let views = shows.flat_map(|(_, worn)| worn.views.iter().map(Vec::as_slice));
+        if let Some(mean) = mean(views) {
+            move_towards(values, &mean);
+            row.worn = MOVED;
         }
     }
-    MergedRows { rows, matrix }
 }
 
-fn take_worn(
-    worn: &mut impl Iterator<Item = WornRow>,
-    rows: &mut Vec<IndexRow>,
-    matrix: &mut Vec<f32>,
+/// Puts the mean of each variant's worn views behind its own pictures.
+fn with_means(
+    pictures: MergedRows,
+    worn: &BTreeMap<u32, WornVariant>,
+    length: usize,
     variants: &Variants,
-) {
-    let Some(view) = worn.next() else { return };
-    let group = variants.group_of(view.variant);
-    // What is shown of the product is a picture of the shop: the variant's own, or the one that it shares with others of its group.
-    let of_variant = rows.iter().rev().find(|row| row.variant == view.variant && !row.worn);
-    let shown = of_variant.or_else(|| rows.iter().rev().find(|row| row.group == group && !row.worn));
-    let Some(content) = shown.map(|row| row.content) else { return };
-    rows.push(IndexRow::worn(group, view.variant, content, view.class));
-    matrix.extend(view.embedding);
-}
-
-impl IndexRow {
-    fn worn(group: u32, variant: u32, content: ContentId, class: i64) -> Self {
-        IndexRow { group, variant, content, class, region: String::new(), worn: true }
+) -> MergedRows {
+    let mut rows: Vec<(IndexRow, Vec<f32>)> =
+        pictures.rows.into_iter().zip(pictures.matrix.chunks_exact(length).map(<[f32]>::to_vec)).collect();
+    for (variant, worn) in worn {
+        // What is shown of it is a picture of the shop.
+        let (Some(mean), Some(&content)) = (mean(worn.views.iter().map(Vec::as_slice)), worn.contents.first()) else {
+            continue;
+        };
+        let (group, variant, class) = (variants.group_of(*variant), *variant, worn.class);
+        rows.push((IndexRow { group, variant, content, class, region: String::new(), worn: 1.0 }, mean));
     }
+    // Stable, and variants of a group stand together: by variant is by group, too.
+    rows.sort_by_key(|(row, _)| row.variant);
+    let (rows, values): (Vec<IndexRow>, Vec<Vec<f32>>) = rows.into_iter().unzip();
+    MergedRows { rows, matrix: values.concat() }
 }

@@ -242,11 +242,10 @@ impl Painter {
     fn notice(&mut self, scene: &Scene, notice: &Notice, pen: &mut Pen<'_>) {
         let (unit, colors) = (pen.unit, self.look.theme.colors);
         shapes::brackets(pen.canvas, notice.frame, 26.0 * unit, 92.0 * unit, 2.5 * unit, Paint::solid(colors.accent));
-        let headline = scene.words.say(notice.says.headline());
+        let [headline, lead] = notice.says.texts(scene);
         let style = theme::DISPLAY.at(pen.text);
         self.lines(pen, notice.headline, &headline, style, colors.text, style.line() * layout::TIGHT);
         fill(pen.canvas, notice.rule, colors.accent);
-        let lead = scene.words.say(notice.says.lead());
         self.paragraph(pen, notice.lead, &lead, theme::LEAD, colors.text);
     }
 

@@ -230,6 +230,7 @@ pub fn layout(scene: &Scene, size: Size, ruler: Ruler<'_>) -> Layout {
     let covered = || camera.and_then(|camera| Mirror::cover(camera, panel));
     let placed = match camera {
         _ if scene.recording => notice::notice(scene, Says::Recording, size, covered(), ruler),
+        _ if let Some(enrol) = &scene.enrol => notice::notice(scene, Says::Enrol(enrol.step), size, covered(), ruler),
         Some(camera) if !scene.garments.is_empty() => live::live(scene, size, camera, ruler),
         Some(_) => notice::notice(scene, Says::Welcome, size, covered(), ruler),
         None if scene.status.warning.is_some() => notice::notice(scene, Says::Away, size, None, ruler),

@@ -26,12 +26,32 @@ pub struct Scene {
     pub chosen: usize,
     /// Pictures are being stored: the screen says only this, in large letters.
     pub recording: bool,
+    /// Staff enrols a product that somebody wears: the screen says only this.
+    pub enrol: Option<EnrolNotice>,
     /// Staff was called: said where the next step stands.
     pub staff_called: bool,
     /// What the device is doing or what is wrong.
     pub status: StatusLine,
     /// The operator wants to see `status`. Shoppers see only a dot, if something is wrong.
     pub operator: bool,
+}
+
+/// What the screen says while a product is enrolled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EnrolNotice {
+    pub step: EnrolStep,
+    /// The titles of the products that are worn: which garment is meant.
+    pub products: String,
+    /// Seconds to step back, or good views so far.
+    pub count: usize,
+}
+
+/// What is asked of whoever enrols.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EnrolStep {
+    Consent,
+    StepBack,
+    Turn,
 }
 
 /// A garment in the camera picture.

@@ -9,6 +9,7 @@ use super::noise::Noise;
 use super::query_track::{QueryTrack, class_of, oracle, published_tracks};
 use super::random::SeededRng;
 use crate::catalogue::MOST_VIEWS;
+use crate::catalogue::worn_shift::{MOVED, mean, move_towards};
 use crate::fault::{Kind, Result};
 use crate::geometry::Size;
 use crate::pipeline::enrol::good_frame::{GoodFrame, is_whole};
@@ -32,7 +33,7 @@ pub struct WornRun<'a> {
     /// Of the queries; an enrolment has none.
     pub noise: Noise,
     pub seed: u64,
-    /// What is added to a worn view's logit: the model's value first, then others for comparison.
+    /// What is added to the logit of worn views alone: the model's value first, then others for comparison.
     pub offsets: &'a [f32],
 }
 
@@ -99,12 +100,13 @@ struct WornGallery {
     worn: Vec<Vec<Embedding>>,
 }
 
-/// A query's logits: of each product by its picture, and by its first so many worn views.
+/// A query's logits of each product: by its picture; and with its first so many worn views by the picture that was moved towards them, and
+/// by their mean. Minus infinity where it has none.
 struct WornQuery {
     own: usize,
     region: Option<Region>,
     shop: Vec<f32>,
-    worn: Vec<[f32; COUNTS.len()]>,
+    worn: Vec<[[f32; 2]; COUNTS.len()]>,
 }
 
 /// Recognizes the shop's pictures and two clips of every product. Steps: two per product.
@@ -204,16 +206,25 @@ fn views(track: &QueryTrack, size: Size, head: &ScoreHead) -> Vec<Embedding> {
 impl WornGallery {
     fn query(&self, own: usize, region: Option<Region>, query: &Embedding, head: &ScoreHead) -> WornQuery {
         let shop = self.shop.iter().map(|picture| head.logit(query, picture)).collect();
-        let best = |views: &Vec<Embedding>| {
-            let logits: Vec<f32> = views.iter().map(|view| head.logit(query, view)).collect();
-            COUNTS.map(|count| logits.iter().take(count).copied().fold(f32::NEG_INFINITY, f32::max))
+        let of_product = |(picture, views): (&Embedding, &Vec<Embedding>)| {
+            COUNTS.map(|count| {
+                let Some(mean) = mean(views.iter().take(count).map(|view| &view[..])) else {
+                    return [f32::NEG_INFINITY; 2];
+                };
+                let mut moved = picture.to_vec();
+                move_towards(&mut moved, &mean);
+                [head.logit(query, &moved), head.logit(query, &mean)]
+            })
         };
-        WornQuery { own, region, shop, worn: self.worn.iter().map(best).collect() }
+        WornQuery { own, region, shop, worn: self.shop.iter().zip(&self.worn).map(of_product).collect() }
     }
 
     fn rank(&self, query: &WornQuery, count: Option<usize>, offset: f32, enrolled: impl Fn(usize) -> bool) -> usize {
         let value = |product: usize| match count {
-            Some(count) if enrolled(product) => query.shop[product].max(query.worn[product][count] + offset),
+            Some(count) if enrolled(product) && !self.worn[product].is_empty() => {
+                let [moved, mean] = query.worn[product][count];
+                (moved + MOVED * offset).max(mean + offset)
+            }
             _ => query.shop[product],
         };
         let own = value(query.own);
@@ -293,17 +304,19 @@ mod tests {
     fn an_offset_keeps_a_worn_rival_from_winning_by_being_worn_alone() {
         let at = |place: f32| Embedding::from(vec![place]);
         let head = ScoreHead { weight: vec![-1.0], bias: 0.0 };
-        // Two products, each in the shop's light and, one unit nearer to every query, as worn.
+        // Two products; the second was worn, and its worn view lies between the two.
         let gallery = WornGallery {
             regions: vec![None, None],
             shop: vec![at(0.0), at(2.0)],
             worn: vec![vec![], vec![at(1.4), at(9.0)]],
         };
-        let query = gallery.query(0, None, &at(0.6), &head);
-        assert!(query.worn[0].iter().all(|logit| *logit == f32::NEG_INFINITY), "no view, no match");
-        assert_eq!(gallery.rank(&query, None, 0.0, |_| true), 1);
-        assert_eq!(gallery.rank(&query, Some(2), 0.0, |product| product == 1), 1);
         let query = gallery.query(0, None, &at(0.8), &head);
+        assert_eq!(query.worn[0], [[f32::NEG_INFINITY; 2]; 3], "no view, no match");
+        // Two views: their mean is at 5.2, and the picture moves to 3.6.
+        assert!(
+            (query.worn[1][2][0] + 2.8f32.powi(2)).abs() < 1e-4 && (query.worn[1][2][1] + 4.4f32.powi(2)).abs() < 1e-4
+        );
+        assert_eq!(gallery.rank(&query, None, 0.0, |_| true), 1);
         assert_eq!(gallery.rank(&query, Some(0), 0.0, |_| true), 2, "the rival's worn view is nearer");
         assert_eq!(gallery.rank(&query, Some(0), -0.5, |_| true), 1);
         assert_eq!(gallery.rank(&query, Some(0), 0.0, |_| false), 1);

@@ -86,6 +86,7 @@ impl Presenter {
             featured,
             chosen: self.product,
             recording: false,
+            enrol: None,
             staff_called: self.called.is_some_and(|called| now.saturating_sub(called) < CALLED),
             status,
             operator: settings.operator != self.toggled,

@@ -133,7 +133,7 @@ pub fn wear_next(catalogue: &Catalogue, model: &Path) -> Result<Vec<Confusion>> 
 }
 
 pub fn wear_next_text(next: &[Confusion]) -> String {
-    let mut table = Table::new(&["wear next", "title", "is most like", "title", ">logit", ">worn views"]);
+    let mut table = Table::new(&["wear next", "title", "is most like", "title", ">logit", "worn"]);
     for one in next {
         table.row([
             one.id.clone(),
@@ -141,7 +141,7 @@ pub fn wear_next_text(next: &[Confusion]) -> String {
             one.other_id.clone(),
             one.other_title.clone(),
             format!("{:.1}", one.logit),
-            one.worn_views.to_string(),
+            if one.worn { "yes" } else { "no" }.to_owned(),
         ]);
     }
     table.render()

@@ -13,8 +13,7 @@ use serde_json::{Value, json};
 use std::path::Path;
 
 /// Offsets that are compared with the model's.
-const OFFSETS: [f32; 17] =
-    [0.0, -0.5, -1.0, -1.5, -2.0, -2.5, -3.0, -3.5, -4.0, -4.5, -5.0, -6.0, -7.0, -8.0, -10.0, -12.0, -16.0];
+const OFFSETS: [f32; 9] = [0.0, -0.25, -0.5, -0.75, -1.0, -1.5, -2.0, -3.0, -5.0];
 
 pub fn run(args: &EvalArgs, root: &Path, annotations: &Path, recognizer: &mut CachedRecognizer) -> Result<()> {
     let products = read(annotations)?;
@@ -35,7 +34,7 @@ pub fn run(args: &EvalArgs, root: &Path, annotations: &Path, recognizer: &mut Ca
 fn text(asked: &WornRun, results: &WornResults, model: &str) -> String {
     let mut text = format!(
         "model {model}; {} queries, gallery of {} products, noise {}, seed {}; intervals are 95 %\n{} products without two clips or \
-         unseen in one are no queries\n\nworn views count {:+.1}\n",
+         unseen in one are no queries\n\nworn views count {:+.2}\n",
         results.queries,
         results.products,
         asked.noise.name(),
@@ -56,14 +55,14 @@ fn text(asked: &WornRun, results: &WornResults, model: &str) -> String {
         ]);
     }
     text += &table.render();
-    text += "\n\ntop-1 by what is added to a worn view's logit\n";
+    text += "\n\ntop-1 by what is added to the logit of worn views\n";
     let mut table =
         Table::new(&[">added", "worn views of", ">1 each", ">3 each", ">8 each", ">8: with", ">8: without"]);
     for offset in asked.offsets {
         let of_offset: Vec<&WornFigures> =
             results.figures.iter().filter(|one| one.offset == *offset && one.count > 0).collect();
         for three in of_offset.chunks(worn::COUNTS.len()) {
-            let mut cells = vec![format!("{offset:+.1}"), three[0].enrolled.name().to_owned()];
+            let mut cells = vec![format!("{offset:+.2}"), three[0].enrolled.name().to_owned()];
             cells.extend(three.iter().map(|one| format!("{:.3}", one.all.top(1).share)));
             let last = three[three.len() - 1];
             cells.extend([&last.with, &last.without].map(|tally| match tally.queries() {
@@ -78,7 +77,7 @@ fn text(asked: &WornRun, results: &WornResults, model: &str) -> String {
     let mut table = Table::new(&[">added", ">half of the products: top-1", ">top-5", ">all products: top-1", ">top-5"]);
     for one in &results.held_out {
         let figures = [one.half.top(1), one.half.top(5), one.all.top(1), one.all.top(5)];
-        table.row(std::iter::once(format!("{:+.1}", one.offset)).chain(figures.iter().map(report::share)));
+        table.row(std::iter::once(format!("{:+.2}", one.offset)).chain(figures.iter().map(report::share)));
     }
     text + &table.render()
 }

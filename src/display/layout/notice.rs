@@ -4,7 +4,7 @@ use super::live::footer;
 use super::split::{cut_left, cut_top, inset};
 use super::{Layout, Ruler};
 use crate::display::mirror::Mirror;
-use crate::display::scene::Scene;
+use crate::display::scene::{EnrolStep, Scene};
 use crate::display::theme;
 use crate::geometry::{Panel, Rect, Size};
 
@@ -31,6 +31,8 @@ pub enum Says {
     Recording,
     /// There is no picture, and something is wrong.
     Away,
+    /// Staff enrols what somebody wears.
+    Enrol(EnrolStep),
 }
 
 impl Says {
@@ -41,6 +43,9 @@ impl Says {
             Says::Waking => "waking",
             Says::Recording => "recording",
             Says::Away => "away",
+            Says::Enrol(EnrolStep::Consent) => "enrol-consent",
+            Says::Enrol(EnrolStep::StepBack) => "enrol-step-back",
+            Says::Enrol(EnrolStep::Turn) => "enrol-turn",
         }
     }
 
@@ -51,20 +56,37 @@ impl Says {
             Says::Waking => "waking-next",
             Says::Recording => "recording-next",
             Says::Away => "away-next",
+            Says::Enrol(EnrolStep::Consent) => "enrol-consent-next",
+            Says::Enrol(EnrolStep::StepBack | EnrolStep::Turn) => "enrol-turn-next",
         }
+    }
+
+    /// Headline and lead as they are drawn.
+    pub fn texts(self, scene: &Scene) -> [String; 2] {
+        let words = &scene.words;
+        let Some(enrol) = scene.enrol.as_ref().filter(|_| matches!(self, Says::Enrol(_))) else {
+            return [words.say(self.headline()), words.say(self.lead())];
+        };
+        let next = match enrol.step {
+            EnrolStep::Consent => words.say(self.lead()),
+            // How many views there are is said once they are taken.
+            EnrolStep::StepBack => return [words.count(self.headline(), enrol.count), enrol.products.clone()],
+            EnrolStep::Turn => words.count(self.lead(), enrol.count),
+        };
+        [words.say(self.headline()), format!("{}. {next}", enrol.products)]
     }
 }
 
 pub fn notice(scene: &Scene, says: Says, size: Size, mirror: Option<Mirror>, ruler: Ruler<'_>) -> Layout {
-    let words = &scene.words;
+    let [headline_text, lead_text] = says.texts(scene);
     let frame = inset(Rect::new(0.0, 0.0, size.width as f32, size.height as f32), ruler.px(theme::MARGIN));
     let mut inner = inset(frame, ruler.px(theme::MARGIN));
     let (shop, privacy) = footer(&mut inner, scene, ruler);
     // The sentence sits a little above the middle, where a face looks.
     let width = inner.width().min(ruler.px(1150.0));
     let headline_height = |lines| lines * ruler.line(theme::DISPLAY) * TIGHT;
-    let lines = ruler.fonts.wrap(&words.say(says.headline()), ruler.style(theme::DISPLAY), width, 4).len();
-    let small = ruler.paragraph(&words.say(says.lead()), theme::LEAD, width, 3);
+    let lines = ruler.fonts.wrap(&headline_text, ruler.style(theme::DISPLAY), width, 4).len();
+    let small = ruler.paragraph(&lead_text, theme::LEAD, width, LEAD_LINES);
     let gap = ruler.px(44.0);
     let free = inner.height() - headline_height(lines as f32) - small - 2.0 * gap;
     cut_top(&mut inner, free * 0.42);
@@ -83,6 +105,9 @@ pub fn notice(scene: &Scene, says: Says, size: Size, mirror: Option<Mirror>, rul
         ..Layout::empty(scene, size, ruler)
     }
 }
+
+/// The text below the headline has no more lines.
+const LEAD_LINES: usize = 5;
 
 /// Line spacing of the headline, as a share of the usual.
 pub const TIGHT: f32 = 0.86;

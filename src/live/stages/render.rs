@@ -6,11 +6,12 @@ use crate::display::canvas::Canvas;
 use crate::display::draw::{Look, Painter};
 use crate::display::open::{PanelKind, PanelSettings, open};
 use crate::display::panel::DisplayPanel;
-use crate::display::scene::{Scene, StatusLine};
+use crate::display::scene::{EnrolNotice, EnrolStep, Scene, StatusLine};
 use crate::fault::{Fault, Kind, Result};
 use crate::frame::Frame;
 use crate::live::Links;
 use crate::live::control::{Phase, StageEnd};
+use crate::live::enrol_desk::{EnrolPhase, EnrolState};
 use crate::live::shoppers::{NamedProduct, SeenGarment};
 use crate::pipeline::matcher::{Match, Verdict};
 use crate::pipeline::presenter::Presenter;
@@ -216,8 +217,22 @@ impl ScreenContent {
         };
         let tracked = tracks.map_or(&[][..], |tracks| &tracks.garments);
         let camera = frame.map(|frame| frame.picture.clone());
-        presenter.scene(now, &links.pipeline(), camera, tracked, &self.matches, line)
+        let scene = presenter.scene(now, &links.pipeline(), camera, tracked, &self.matches, line);
+        Scene { enrol: enrol_notice(&links.enrol.state.get()), ..scene }
     }
+}
+
+/// What the screen says of an enrolment that is under way.
+fn enrol_notice(state: &EnrolState) -> Option<EnrolNotice> {
+    let good = state.garments.iter().map(|garment| garment.good).min().unwrap_or(0);
+    let (step, count) = match state.phase {
+        EnrolPhase::Asking => (EnrolStep::Consent, 0),
+        EnrolPhase::Countdown => (EnrolStep::StepBack, state.seconds_left as usize),
+        EnrolPhase::Watching | EnrolPhase::Storing => (EnrolStep::Turn, good),
+        EnrolPhase::Idle | EnrolPhase::Done | EnrolPhase::Failed => return None,
+    };
+    let titles: Vec<&str> = state.garments.iter().map(|garment| garment.title.as_str()).collect();
+    Some(EnrolNotice { step, products: titles.join(", "), count })
 }
 
 fn named(found: &Match) -> NamedProduct {
