@@ -3,7 +3,11 @@
 
 use crate::fault::{Fault, Kind, Result};
 use crate::shutdown::Token;
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -45,6 +49,70 @@ pub fn minute_of_day() -> u16 {
 /// The local time of day: `14:03:12`.
 pub fn time_of_day() -> String {
     jiff::Zoned::now().strftime("%H:%M:%S").to_string()
+}
+
+/// A moment of the world's time, to the millisecond. Written as `2026-11-27T18:30:00.25Z`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct UtcTime {
+    /// Since 1970.
+    milliseconds: i64,
+}
+
+impl UtcTime {
+    pub fn now() -> Self {
+        UtcTime { milliseconds: Timestamp::now().as_millisecond() }
+    }
+
+    /// So many seconds since 1970.
+    pub fn from_second(second: i64) -> Self {
+        UtcTime { milliseconds: second.saturating_mul(1000) }
+    }
+
+    /// Seconds since 1970.
+    pub fn second(self) -> i64 {
+        self.milliseconds.div_euclid(1000)
+    }
+
+    /// Without its milliseconds.
+    pub fn whole_second(self) -> Self {
+        UtcTime::from_second(self.second())
+    }
+
+    /// Day and time of day in the time zone of `TZ` or of the system: `2026-11-27 19:30`.
+    pub fn local(self) -> String {
+        let time = Timestamp::from_millisecond(self.milliseconds).unwrap_or_default();
+        time.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M").to_string()
+    }
+}
+
+impl fmt::Display for UtcTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Timestamp::from_millisecond(self.milliseconds).unwrap_or_default().fmt(f)
+    }
+}
+
+impl FromStr for UtcTime {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        let time: Timestamp = text.parse().map_err(|error: jiff::Error| error.to_string())?;
+        Ok(UtcTime { milliseconds: time.as_millisecond() })
+    }
+}
+
+impl TryFrom<String> for UtcTime {
+    type Error = String;
+
+    fn try_from(text: String) -> std::result::Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<UtcTime> for String {
+    fn from(time: UtcTime) -> String {
+        time.to_string()
+    }
 }
 
 /// The system's monotonic clock.
@@ -114,6 +182,15 @@ mod tests {
         token.cancel();
         assert!(clock.wait(&token, Duration::from_secs(1)));
         assert_eq!(clock.now(), Duration::from_secs(3600));
+    }
+
+    #[test]
+    fn a_time_is_written_as_it_is_read() {
+        let time: UtcTime = "2026-11-27T18:30:00.25Z".parse().unwrap();
+        assert_eq!(serde_json::to_string(&time).unwrap(), "\"2026-11-27T18:30:00.25Z\"");
+        assert_eq!(serde_json::from_str::<UtcTime>("\"2026-11-27T19:30:00.25+01:00\"").unwrap(), time);
+        assert_eq!(time.whole_second().to_string(), "2026-11-27T18:30:00Z");
+        assert!(serde_json::from_str::<UtcTime>("\"yesterday\"").is_err());
     }
 
     #[test]

@@ -3,19 +3,22 @@
 //! Every default stands here, once: [`Config::default`] is what an empty file says. A key that is not known, a value out of its
 //! range or of the wrong kind is an error that names key and line. Paths in the file are relative to the file.
 
+mod outlets;
 mod parse;
 mod theme;
 mod values;
 
+pub use outlets::{MqttSection, PrivacySection, StatsSection, WebhookSection};
 pub use values::{Angle, Count, Decimal, Languages, PanelName, PixelChoice, ScreenMode, Secret, TimeOfDay};
 
 use self::theme::ShopTheme;
 use crate::capture::camera::CameraSettings;
+use crate::catalogue::ModelStamp;
 use crate::display::draw::Look;
 use crate::display::kms::KmsSettings;
 use crate::display::open::{PanelKind, PanelSettings};
-use crate::fault::{Fault, Kind, Result};
 use crate::display::viewing::USUAL_DISTANCE;
+use crate::fault::{Fault, Kind, Result};
 use crate::geometry::Size;
 use crate::language::{Language, Words};
 use crate::live::LiveSettings;
@@ -24,6 +27,7 @@ use crate::live::policy::throttle::HeatSettings;
 use crate::network::backend::ENGINES;
 use crate::network::{Backend, EngineSettings, Precision};
 use crate::pipeline::settings::{OutOfStock, PipelineSettings, PriceLocale};
+use crate::sync::SyncSettings;
 use crate::web::WebSettings;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -46,6 +50,11 @@ pub struct Config {
     pub web: WebSection,
     pub watchdog: WatchdogSection,
     pub heat: HeatSection,
+    pub stats: StatsSection,
+    pub webhook: WebhookSection,
+    pub mqtt: MqttSection,
+    pub privacy: PrivacySection,
+    pub sync: SyncSection,
     /// What stands in the file `screen.theme`.
     #[serde(skip)]
     theme: ShopTheme,
@@ -162,6 +171,8 @@ pub struct WebSection {
     pub listen: SocketAddr,
     /// Asked for with the user name `vetrina`; at least eight characters.
     pub password: Option<Secret>,
+    /// Asked for with the user name `staff`: to see, and to do what staff does with shoppers, but not to change the shop.
+    pub staff_password: Option<Secret>,
     /// With it programs may change prices and stock over HTTP; at least eight characters.
     pub token: Option<Secret>,
 }
@@ -184,9 +195,21 @@ pub struct HeatSection {
     pub sysfs: PathBuf,
 }
 
+/// The hub that the catalogue comes from.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SyncSection {
+    /// The shop's folder of releases, `"https://hub.example/releases/berlin"`; `None`: the catalogue is imported here.
+    pub source: Option<String>,
+    /// The hub's public key, by which its releases are signed.
+    pub key: Option<String>,
+    /// The mean time between two polls.
+    pub poll_seconds: Count<1, 86400>,
+}
+
 impl Default for ShopSection {
     fn default() -> Self {
-        ShopSection { 
+        ShopSection {
             name: PipelineSettings::default().shop_name,
             language: Languages(vec![Language::default()]),
             locale: None,
@@ -261,7 +284,8 @@ impl Default for CatalogueSection {
 
 impl Default for WebSection {
     fn default() -> Self {
-        WebSection { enabled: true, listen: SocketAddr::from(([127, 0, 0, 1], 8080)), password: None, token: None }
+        let listen = SocketAddr::from(([127, 0, 0, 1], 8080));
+        WebSection { enabled: true, listen, password: None, staff_password: None, token: None }
     }
 }
 
@@ -274,6 +298,12 @@ impl Default for WatchdogSection {
 impl Default for HeatSection {
     fn default() -> Self {
         HeatSection { limit: None, sysfs: "/sys".into() }
+    }
+}
+
+impl Default for SyncSection {
+    fn default() -> Self {
+        SyncSection { source: None, key: None, poll_seconds: Count(30) }
     }
 }
 
@@ -313,6 +343,7 @@ impl Config {
         for path in paths {
             *path = folder.join(&*path);
         }
+        self.anchor_outlets(folder);
     }
 
     /// What the camera is asked for.
@@ -325,6 +356,7 @@ impl Config {
             format: camera.format.pixel_format(),
             turn: camera.rotate.turn(),
             mirrored: camera.mirrored,
+            mask: self.privacy.mask.clone(),
         }
     }
 
@@ -382,11 +414,22 @@ impl Config {
         self.web.enabled.then_some(WebSettings {
             listen: self.web.listen,
             password,
+            staff_password: reveal(&self.web.staff_password),
             token,
+            live_view: self.live_view(),
+            counts: self.counts(),
+            audit: self.audit_log(),
             images,
             model: model.into(),
             max_removals: self.catalogue.max_removals.0,
         })
+    }
+
+    /// The releases that are followed; `None` where the catalogue is imported here. `model` is the one in use.
+    pub fn sync(&self, model: ModelStamp) -> Option<SyncSettings> {
+        let (source, key) = self.sync.source.clone().zip(self.sync.key.clone())?;
+        let poll = Duration::from_secs(self.sync.poll_seconds.0.into());
+        Some(SyncSettings { source, key, poll, catalogue: self.catalogue.file.clone(), model })
     }
 
     /// What the network is to run on.

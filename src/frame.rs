@@ -36,6 +36,11 @@ impl Picture {
         &self.rgb
     }
 
+    /// The pixels alone.
+    pub fn into_rgb(self) -> Vec<u8> {
+        self.rgb
+    }
+
     /// The bytes of row `y`: 3 x width.
     pub fn row(&self, y: usize) -> &[u8] {
         let stride = 3 * self.size.width;

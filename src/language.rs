@@ -189,7 +189,11 @@ mod tests {
         assert!(english.len() > 25);
         for language in Language::ALL {
             assert!(FluentResource::try_new(language.texts().to_owned()).is_ok(), "{language:?}");
-            assert_eq!(names(language.texts()).collect::<Vec<_>>(), english, "{language:?}: the same, in the same order");
+            assert_eq!(
+                names(language.texts()).collect::<Vec<_>>(),
+                english,
+                "{language:?}: the same, in the same order"
+            );
             let words = Words::of(language);
             for name in &english {
                 let text = words.say(name);

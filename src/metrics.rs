@@ -1,23 +1,53 @@
 //! How long each stage of a frame took, and what a running program counts. No domain words: a stage is a name.
 
+use nix::time::{ClockId, clock_gettime};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Durations by stage name. `BTreeMap` over insertion order would sort the stages; the order of first use is kept instead.
 #[derive(Clone, Debug, Default)]
 pub struct StageTimes {
+    measure: Measure,
     order: Vec<&'static str>,
     samples: BTreeMap<&'static str, Vec<Duration>>,
 }
 
+/// Which time a stage takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Measure {
+    /// From its start to its end.
+    #[default]
+    Elapsed,
+    /// Processor time of this thread: what else the machine does then hardly counts. Only for stages that run on one thread and wait for
+    /// nothing.
+    Processor,
+}
+
+impl Measure {
+    /// A moment; only differences of two on one thread mean anything.
+    pub fn now(self) -> Duration {
+        let id = match self {
+            Measure::Elapsed => ClockId::CLOCK_MONOTONIC,
+            Measure::Processor => ClockId::CLOCK_THREAD_CPUTIME_ID,
+        };
+        // Linux has both clocks since 2.6.12.
+        clock_gettime(id).map(Duration::from).unwrap_or_default()
+    }
+}
+
 impl StageTimes {
+    /// Empty, for stages that are measured so.
+    pub fn by(measure: Measure) -> Self {
+        StageTimes { measure, ..StageTimes::default() }
+    }
+
     /// Runs `work` and adds its duration to `stage`.
     pub fn time<T>(&mut self, stage: &'static str, work: impl FnOnce() -> T) -> T {
-        let start = Instant::now();
+        let start = self.measure.now();
         let value = work();
-        self.add(stage, start.elapsed());
+        self.add(stage, self.measure.now().saturating_sub(start));
         value
     }
 
@@ -48,11 +78,12 @@ impl StageTimes {
     }
 }
 
-/// Median, 95th and 99th percentile of a stage's durations.
+/// Least, median, 95th and 99th percentile of a stage's durations.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StageSummary {
     pub stage: &'static str,
     pub count: usize,
+    pub least: Duration,
     pub median: Duration,
     pub p95: Duration,
     pub p99: Duration,
@@ -63,7 +94,7 @@ impl StageSummary {
         let mut sorted = samples.to_vec();
         sorted.sort_unstable();
         let at = |quantile: f64| sorted[((sorted.len() - 1) as f64 * quantile).round() as usize];
-        StageSummary { stage, count: sorted.len(), median: at(0.5), p95: at(0.95), p99: at(0.99) }
+        StageSummary { stage, count: sorted.len(), least: at(0.0), median: at(0.5), p95: at(0.95), p99: at(0.99) }
     }
 }
 

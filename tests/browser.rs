@@ -98,6 +98,23 @@ impl Browser {
         self.command("execute/sync", &json!({ "script": format!("return {script};"), "args": [] }))
     }
 
+    /// Chooses a file of this machine, as the browser's dialogue would.
+    fn choose_file(&self, id: &str, path: &str) {
+        let found = self.command("element", &json!({ "using": "css selector", "value": format!("#{id}") }));
+        let element = found.as_object().unwrap().values().next().unwrap().as_str().unwrap();
+        self.command(&format!("element/{element}/value"), &json!({ "text": path }));
+    }
+
+    fn click(&self, id: &str) {
+        self.script(&format!("document.getElementById('{id}').click()"));
+    }
+
+    /// Whether an element is there to be seen and used.
+    fn offers(&self, id: &str) -> bool {
+        let script = "((one) => one.offsetParent !== null && !one.disabled)(document.getElementById('ID'))";
+        self.script(&script.replace("ID", id)) == true
+    }
+
     /// The text that an element shows.
     fn text(&self, id: &str) -> String {
         self.script(&format!("document.getElementById('{id}').innerText")).as_str().unwrap().to_owned()
@@ -153,6 +170,30 @@ fn write_images(shop: &Shop) {
     shop.write("images/spring.csv", &rows.join("\n"));
 }
 
+/// A feed of the four products and one more, whose picture is in the archive alone.
+fn write_upload(shop: &Shop) {
+    let feed = fs::read_to_string(repository("demo/feed.csv")).unwrap();
+    let mut reader = csv::Reader::from_reader(feed.as_bytes());
+    let head = reader.headers().unwrap().clone();
+    let column = |name: &str| head.iter().position(|other| other == name).unwrap();
+    let mut products: Vec<Value> = reader
+        .records()
+        .take(5)
+        .map(|record| {
+            let record = record.unwrap();
+            let text = |name: &str| record[column(name)].to_owned();
+            json!({ "id": text("id"), "title": text("title"), "image_link": text("image_link"), "price": text("price") })
+        })
+        .collect();
+    let picture = products[4]["image_link"].as_str().unwrap().to_owned();
+    products[4]["image_link"] = "sent/new.jpg".into();
+    shop.write("summer.json", &json!({ "products": products }).to_string());
+    let mut zip = zip::ZipWriter::new(fs::File::create(shop.path("summer.zip")).unwrap());
+    zip.start_file("sent/new.jpg", zip::write::SimpleFileOptions::default()).unwrap();
+    zip.write_all(&fs::read(repository("demo").join(picture)).unwrap()).unwrap();
+    zip.finish().unwrap();
+}
+
 #[test]
 fn the_staff_see_the_mirror_search_and_import() {
     let Some(browser) = Browser::start() else {
@@ -162,10 +203,7 @@ fn the_staff_see_the_mirror_search_and_import() {
     let shop = Shop::with_products(12);
     write_images(&shop);
     let config = shop.config_with_web("1.mjpg?loop", "listen = \"127.0.0.1:0\"\npassword = \"correct horse\"\n");
-    let mut mirror = Mirror::start(
-        &shop,
-        &config.replace("[catalogue]\n", "[catalogue]\nimages = \"images\"\nmax_removals = 100\n"),
-    );
+    let mut mirror = Mirror::start(&shop, &config.replace("[catalogue]\n", "[catalogue]\nimages = \"images\"\n"));
     let words = "the mirror's page: http://";
     mirror.wait_for_log(words);
     let log = mirror.log();
@@ -192,8 +230,18 @@ fn the_staff_see_the_mirror_search_and_import() {
     assert!(browser.text("products").contains("Breton stripe tee, white"), "{}", browser.text("products"));
 
     assert_eq!(browser.text("feed").trim(), "spring.csv");
-    browser.script("document.getElementById('begin').click()");
-    mirror.wait_until("the import is over", || browser.text("importing").contains("4 products"));
+    // A feed of the folder: first what it would change. It removes more than it may unasked.
+    browser.click("begin");
+    mirror.wait_until("the preview is there", || browser.text("importing").contains("would make 4 products"));
+    let preview = browser.text("importing");
+    assert!(preview.contains("Nothing is changed yet") && preview.contains("removed: V105"), "{preview}");
+    assert!(preview.contains("would remove 8 of 12 products") && preview.contains("line 6: row skipped"), "{preview}");
+    assert!(!browser.offers("apply") && browser.offers("allow"), "it must be allowed first");
+    assert!(browser.text("summary").contains("12 products"));
+    browser.click("allow");
+    assert!(browser.offers("apply"));
+    browser.click("apply");
+    mirror.wait_until("the import is over", || browser.text("importing").starts_with("spring.csv: 4 products"));
     assert!(browser.text("importing").contains("line 6: row skipped"), "{}", browser.text("importing"));
     mirror.wait_until("the mirror has the new catalogue", || browser.text("summary").contains("4 products"));
 
@@ -209,6 +257,88 @@ fn the_staff_see_the_mirror_search_and_import() {
         assert_eq!(browser.script("document.documentElement.scrollWidth"), width, "it sticks out at the side");
         browser.screenshot(name);
     }
+    // On a telephone: a feed and an archive of pictures are sent, looked at, dropped, sent again and applied; then undone.
+    write_upload(&shop);
+    browser.be_a_phone(390, 1600);
+    for turn in ["cancel", "apply"] {
+        browser.choose_file("file", &shop.path("summer.json"));
+        browser.choose_file("pictures", &shop.path("summer.zip"));
+        browser.click("begin");
+        mirror.wait_until("the preview is there", || browser.text("importing").contains("would make 5 products"));
+        let preview = browser.text("importing");
+        assert!(preview.contains("1 added, 4 updated, 0 unchanged, 0 removed"), "{preview}");
+        assert!(browser.offers("apply") && !browser.offers("allow"), "it removes nothing");
+        assert!(preview.contains("new: V105") && preview.contains("changed: V101"), "{preview}");
+        assert_eq!(browser.script("document.documentElement.scrollWidth"), 390, "it sticks out at the side");
+        browser.script("document.getElementById('import').scrollIntoView()");
+        browser.screenshot("page-preview.png");
+        browser.click(turn);
+        let over = if turn == "cancel" { "summer.json: cancelled" } else { "summer.json: 5 products" };
+        mirror.wait_until("it is over", || browser.text("importing").starts_with(over));
+        assert_eq!(browser.offers("apply"), false);
+        assert_eq!(fs::exists(shop.path("shop.db-pictures/sent/new.jpg")).unwrap(), turn == "apply");
+    }
+    mirror.wait_until("the mirror has it", || browser.text("summary").contains("5 products"));
+    browser.script("document.getElementById('past').open = true");
+    mirror.wait_until("the history is there", || browser.text("history").contains("import of summer.json"));
+    browser.script("document.querySelectorAll('#history button')[0].click()");
+    mirror.wait_until("it is undone", || browser.text("undone").contains("has 4 products again"));
+    mirror.wait_until("the mirror has it", || browser.text("summary").contains("4 products"));
+    mirror.wait_until("that is history, too", || browser.text("history").contains("undo: as of generation"));
+    assert_eq!(browser.script("document.documentElement.scrollWidth"), 390, "it sticks out at the side");
     mirror.signal("TERM");
     assert_eq!(mirror.wait_for_end(), Some(0), "{}", mirror.log());
+}
+
+#[test]
+fn staff_enrol_what_they_wear_and_it_wins_on_the_next_person() {
+    let Some(browser) = Browser::start() else {
+        eprintln!("skipped: there is no chromedriver with a Chromium on this machine");
+        return;
+    };
+    let shop = Shop::empty();
+    // A picture of the skirt V151 that is of no use: it shows another skirt.
+    let feed = fs::read_to_string(repository("demo/feed.csv")).unwrap();
+    shop.import_feed("shop.db", &feed.replace("pictures/V151.jpg", "pictures/V153.jpg"));
+    let config = shop.config_with_web("3.mjpg?loop", "listen = \"127.0.0.1:0\"\npassword = \"correct horse\"\n");
+    let mut mirror = Mirror::start(&shop, &config);
+    let at = mirror::http::address(&mut mirror);
+    mirror.wait_for_log("running");
+    browser.be_a_phone(390, 1600);
+    browser.open(&format!("http://vetrina:correct%20horse@{at}/staff"));
+    let click = |id: &str| browser.script(&format!("document.getElementById('{id}').click()"));
+    let search = |words: &str| {
+        browser.script(&format!(
+            "((field) => {{ field.value = '{words}'; field.dispatchEvent(new Event('input')); }})(document.getElementById('words'))"
+        ));
+    };
+    for id in ["V151", "V131"] {
+        search(id);
+        let first = "document.querySelector('#products button')?.closest('tr').cells[0].textContent";
+        mirror.wait_until("the product is found", || browser.script(first) == id);
+        browser.script("document.querySelector('#products button').click()");
+        mirror.wait_until("it is chosen", || browser.text("chosen").contains(id));
+    }
+    click("start");
+    mirror.wait_until("it asks", || browser.script("document.getElementById('asking').hidden") == false);
+    assert!(browser.text("consent").contains("No picture is kept"), "{}", browser.text("consent"));
+    click("agree");
+    mirror.wait_until("good frames are counted", || browser.text("garments").contains(" good frames"));
+    browser.screenshot("staff-enrol.png");
+    mirror.wait_until("it is over", || browser.text("outcome").contains("enrolment 1: "));
+    assert!(browser.text("outcome").contains("views of V151"), "{}", browser.text("outcome"));
+    // Another person in the same clothes comes.
+    let other = format!("file://{}?loop", repository("tests/worn/another-person.mjpg").display());
+    let clip = format!("file://{}/3.mjpg?loop", repository("demo/clips").display());
+    shop.write("vetrina.toml", &config.replace(&clip, &other));
+    mirror.signal("HUP");
+    let row = "Array.from(document.querySelectorAll('#answers tr')).map((row) => row.innerText).join()";
+    mirror.wait_until("it wins", || browser.script(row).as_str().unwrap_or_default().contains("V151"));
+    browser.script("document.querySelector('#answers button').click()");
+    mirror.wait_until("it is thanked for", || browser.text("answers").contains("thank you"));
+    assert_eq!(browser.script("document.getElementById('told').hidden"), true, "{}", browser.text("told"));
+    assert_eq!(browser.script("document.documentElement.scrollWidth"), 390, "it sticks out at the side");
+    browser.screenshot("staff.png");
+    click("undo");
+    mirror.wait_until("it is undone", || browser.text("told").contains("undone"));
 }

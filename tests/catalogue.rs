@@ -10,7 +10,9 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
-use vetrina::catalogue::{Catalogue, ColumnMap, Feed, ImportOptions, Index, ShopPicture, feed, images};
+use vetrina::catalogue::{
+    Addressed, Catalogue, ColumnMap, Currency, Feed, ImportOptions, Index, ShopPicture, feed, images,
+};
 use vetrina::fault::{Kind, Result};
 use vetrina::seam::{EmbeddingHead, Region};
 
@@ -224,6 +226,95 @@ fn a_plan_is_finished_only_with_all_its_pictures() {
     let picture = plan.pending()[0].clone();
     fs::write(&picture.path, "other").unwrap();
     assert_eq!(picture.read().unwrap_err().kind(), Kind::Input);
+}
+
+/// Begins to import FEED, embeds its first `count` pictures, and is interrupted.
+fn interrupted(shop: &Shop, hash: &str, count: usize) -> (usize, usize) {
+    let mut catalogue = shop.open();
+    let feed = feed::parse(FEED.as_bytes()).unwrap();
+    let mut plan = catalogue.plan(&feed, &shop.find(&feed), &stamp(hash), lenient()).unwrap();
+    let pending = plan.pending().to_vec();
+    for (index, picture) in pending.iter().take(count).enumerate() {
+        let bytes = picture.read().unwrap();
+        plan.supply(index, embed(&bytes, &picture.path, picture.region)).unwrap();
+    }
+    (pending.len(), plan.preview().pictures_reused)
+}
+
+#[test]
+fn an_interrupted_import_goes_on_where_it_was() {
+    let shop = Shop::new();
+    let unfinished = shop.folder.path().join("shop.db-import");
+    shop.picture("b.jpg", "none");
+    assert_eq!(interrupted(&shop, "one", 3), (5, 0));
+    assert!(unfinished.exists() && shop.ids().is_empty(), "the catalogue is as it was");
+    // Two of the three showed a garment; the third is not looked at again.
+    assert_eq!(interrupted(&shop, "one", 0), (2, 2));
+    let report = shop.import(FEED).unwrap();
+    assert_eq!((report.pictures_embedded, report.pictures_reused, report.skipped_pictures.len()), (2, 2, 1));
+    assert!(!unfinished.exists(), "it is done");
+    assert!(shop.open().check(Some(&stamp("one"))).unwrap().is_sound());
+    assert_eq!(shop.import(FEED).unwrap().unchanged, 3);
+    // What another model embedded is of no use.
+    assert_eq!(interrupted(&shop, "two", 3), (5, 0));
+    assert_eq!(interrupted(&shop, "three", 1), (5, 0));
+    assert_eq!(shop.import(FEED).unwrap().unchanged, 3);
+    assert!(!unfinished.exists(), "and is deleted");
+}
+
+#[test]
+fn only_one_import_embeds_at_a_time_and_its_file_is_looked_at() {
+    let shop = Shop::new();
+    let unfinished = shop.folder.path().join("shop.db-import");
+    let feed = feed::parse(FEED.as_bytes()).unwrap();
+    let (mut first, mut second) = (shop.open(), shop.open());
+    let mut plan = first.plan(&feed, &shop.find(&feed), &stamp("one"), lenient()).unwrap();
+    plan.supply(0, embed(b"a", Path::new("a.jpg"), None)).unwrap();
+    let fault = second.plan(&feed, &shop.find(&feed), &stamp("one"), lenient()).map(|_| ()).unwrap_err();
+    assert!(fault.kind() == Kind::Busy && fault.to_string().contains("another import"), "{fault}");
+    drop(plan);
+    second.plan(&feed, &shop.find(&feed), &stamp("one"), lenient()).map(|_| ()).unwrap();
+    // A damaged one is begun anew; what is not ours is left.
+    fs::write(&unfinished, "no database, and longer than a header would be".repeat(9)).unwrap();
+    assert_eq!(shop.import(FEED).unwrap().pictures_embedded, 5);
+    drop(Connection::open(&unfinished).unwrap().execute_batch("create table other (x)"));
+    shop.picture("f.jpg", "f");
+    let fault = shop.import("id,title,image_link\n1,A,f.jpg\n").unwrap_err();
+    assert!(fault.kind() == Kind::Storage && fault.to_string().contains("move it away"), "{fault}");
+    assert!(unfinished.exists());
+}
+
+#[test]
+fn the_catalogue_may_change_while_an_import_embeds() {
+    let shop = Shop::new();
+    shop.import(FEED).unwrap();
+    shop.picture("f.jpg", "f");
+    let text = FEED.replace("d.jpg", "f.jpg");
+    let feed = feed::parse(text.as_bytes()).unwrap();
+    let mut catalogue = shop.open();
+    let mut plan = catalogue.plan(&feed, &shop.find(&feed), &stamp("one"), lenient()).unwrap();
+    plan.supply(0, embed(b"f", Path::new("f.jpg"), None)).unwrap();
+    let price = |price: &str| Addressed {
+        id: "1".into(),
+        update: serde_json::from_str(&format!(r#"{{"price": "{price}"}}"#)).unwrap(),
+    };
+    assert_eq!(shop.open().update(&[price("1 EUR")]).unwrap(), ["1"]);
+    shop.open().remove("3").unwrap();
+    let report = plan.finish().unwrap();
+    // Against the catalogue as it was at the end: 1 has another price, 2 another picture, and 3 was taken out.
+    assert_eq!((report.updated, report.added, report.removed, report.unchanged), (2, 1, 0, 0));
+    assert_eq!(shop.open().get("1").unwrap().unwrap().product.price.as_deref(), Some("19.90 EUR"));
+    assert!(catalogue.check(Some(&stamp("one"))).unwrap().is_sound());
+    // A picture that was known when the plan was made, and is taken out before its end.
+    let feed = feed::parse(b"id,title,image_link\n2,Glove,d.jpg\n").unwrap();
+    let plan = catalogue.plan(&feed, &shop.find(&feed), &stamp("one"), lenient()).unwrap();
+    assert!(plan.pending().is_empty());
+    for title in 0..6 {
+        shop.import(&format!("id,title,image_link\n1,Scarf {title},a.jpg\n")).unwrap();
+    }
+    let fault = plan.finish().unwrap_err();
+    assert!(fault.kind() == Kind::Busy && fault.to_string().contains("import again"), "{fault}");
+    assert_eq!(shop.ids(), ["1"]);
 }
 
 #[test]
@@ -440,6 +531,38 @@ fn an_import_runs_on_several_threads() {
     let fault = import_with(&request, &stamp("one"), |_| Ok(vec![embed; 2]), |_| ()).unwrap_err();
     assert_eq!(fault.kind(), Kind::Internal);
     assert_eq!(Catalogue::open(&request.catalogue).unwrap().list().unwrap().len(), 3);
+}
+
+#[test]
+fn a_currency_is_given_once_and_counts_for_updates_too() {
+    use vetrina::pipeline::import::{ImportRequest, import_with};
+    let shop = Shop::new();
+    let path = shop.folder.path().join("feed.csv");
+    fs::write(&path, "id,title,image_link,price,sale_price\n1,Scarf,a.jpg,29.90,19.9000\n2,Glove,b.jpg,5 GBP,\n")
+        .unwrap();
+    let import = |currency: Option<&str>| {
+        let currency = currency.map(|code| Currency::parse(code).unwrap());
+        let request = ImportRequest {
+            feed: path.clone(),
+            images: shop.images(),
+            catalogue: shop.db(),
+            options: ImportOptions { currency, ..ImportOptions::default() },
+            dry_run: false,
+        };
+        import_with(&request, &stamp("one"), |_| Ok(vec![embed]), |_| ()).unwrap()
+    };
+    let product = |id: &str| shop.open().get(id).unwrap().unwrap().product;
+    import(Some("EUR"));
+    let scarf = product("1");
+    assert_eq!((scarf.price.as_deref(), scarf.sale_price.as_deref()), (Some("29.90 EUR"), Some("19.90 EUR")));
+    assert_eq!(product("2").price.as_deref(), Some("5 GBP"));
+    assert_eq!(import(None).unchanged, 2, "it was kept");
+    let update = serde_json::from_str(r#"{"price": "24.90"}"#).unwrap();
+    shop.open().update(&[Addressed { id: "1".into(), update }]).unwrap();
+    assert_eq!(product("1").price.as_deref(), Some("24.90 EUR"));
+    import(Some(""));
+    assert_eq!(product("1").price.as_deref(), Some("29.90"));
+    assert_eq!(import(None).unchanged, 2, "it was forgotten");
 }
 
 #[test]

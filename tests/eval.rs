@@ -202,6 +202,9 @@ fn stills_are_measured_with_given_and_with_found_boxes() {
         queries += &format!("q-{id},{},{frame},{},{},{},{},{id},\n", clip.display(), b[0], b[1], b[2], b[3]);
         gallery += &format!("{id},main,,{}\n", demo(&format!("pictures/{id}.jpg")).display());
     }
+    // A garment that the shop does not have.
+    let first = queries.lines().nth(1).unwrap().split(',').collect::<Vec<_>>();
+    queries += &format!("stranger,{},,\n", first[1..7].join(","));
     let (queries, gallery) = (data.write("queries.csv", &queries), data.write("gallery.csv", &gallery));
     let json = data.path("out.json");
     let output = vetrina(&["eval", "--pairs", &queries, "--gallery", &gallery, "--json", &json]);
@@ -219,8 +222,16 @@ fn stills_are_measured_with_given_and_with_found_boxes() {
         }
         assert!(share(&row["figures"], "1") <= top);
     }
+    let claims = &found["claims"][0];
+    assert_eq!(
+        (&claims["known"], &claims["strangers"]),
+        (&json!(4), &json!(5)),
+        "the stranger, and each without its product"
+    );
+    assert_eq!(claims["likely"], 0, "four products cannot show that one stands out");
     let lacking = data.write("lacking.csv", "garment_id,file\nnobody,test.jpg\n");
-    refused(&["eval", "--pairs", &queries, "--gallery", &lacking], 3, &["test.jpg"]);
+    // At once: the photo, which is not there either, was not opened.
+    refused(&["eval", "--pairs", &queries, "--gallery", &lacking], 3, &["the query q-", "which the gallery lacks"]);
 }
 
 #[test]

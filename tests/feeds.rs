@@ -5,8 +5,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use vetrina::catalogue::feed::{ColumnMap, Feed, parse};
-use vetrina::catalogue::{Product, feed};
+use vetrina::catalogue::{Currency, Product, feed};
 use vetrina::fault::Kind;
+use vetrina::seam::Region;
 
 fn path(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/feeds").join(name)
@@ -222,4 +223,47 @@ fn a_map_overrides_what_a_shop_systems_export_says() {
     let bytes = fs::read(path("shopify.csv")).unwrap();
     let feed = feed::parse_with(&bytes, &ColumnMap::parse("brand=Tags").unwrap()).unwrap();
     assert_eq!(product(&feed, "TEE-M-R").brand.as_deref(), Some("summer, tee"));
+}
+
+/// Three exports that were not made for this program, as their tools write them.
+#[test]
+fn a_feed_for_metas_shops_is_read_below_its_explanations() {
+    let feed = read("meta.csv");
+    assert_eq!(outcome(&feed), (vec!["K1", "K2"], vec![]));
+    assert!(feed.unknown_columns.is_empty(), "{:?}", feed.unknown_columns);
+    assert_eq!(feed.rows[0].line, 3);
+    let tee = product(&feed, "K1");
+    assert_eq!((tee.quantity.as_deref(), tee.sale_price.as_deref()), (Some("75"), Some("8.00 USD")));
+    assert_eq!(product(&feed, "K2").availability.as_deref(), Some("out of stock"));
+}
+
+#[test]
+fn prestashops_columns_are_mapped_and_all_pictures_of_one_field_are_taken() {
+    let map = "id=ID,title=Name *,image_link=Image URLs (x,y,z...),price=Price tax included,brand=Manufacturer,\
+               product_type=Categories (x,y,z...),quantity=Quantity";
+    let mut feed = Feed::read(&path("prestashop.csv"), &ColumnMap::parse(map).unwrap()).unwrap();
+    feed.complete_prices(&Currency::parse("EUR").unwrap());
+    assert_eq!(outcome(&feed), (vec!["1", "2"], vec![]));
+    let tee = product(&feed, "1");
+    assert_eq!(tee.image_link, "https://shop.example/img/p/1/1.jpg");
+    assert_eq!(tee.additional_image_links, ["https://shop.example/img/p/2/2.jpg"]);
+    assert_eq!((tee.price.as_deref(), tee.quantity.as_deref()), (Some("28.68 EUR"), Some("300")));
+    let pull = product(&feed, "2");
+    assert_eq!((pull.title.as_str(), pull.price.as_deref()), ("Pull \"Colibri\"", Some("43.07 EUR")));
+    assert!(pull.additional_image_links.is_empty());
+}
+
+#[test]
+fn magentos_columns_are_mapped_and_its_store_views_are_no_products() {
+    let map = "id=sku,title=name,image_link=base_image,additional_image_link=additional_images,product_type=categories,\
+               sale_price=special_price,quantity=qty";
+    let mut feed = Feed::read(&path("magento.csv"), &ColumnMap::parse(map).unwrap()).unwrap();
+    feed.complete_prices(&Currency::parse("USD").unwrap());
+    assert_eq!(outcome(&feed), (vec!["MH01-XS-Black", "MH01"], vec![(3, "it has no image_link")]));
+    let hoodie = product(&feed, "MH01-XS-Black");
+    assert_eq!(hoodie.image_link, "/m/h/mh01-black_main.jpg");
+    assert_eq!(hoodie.additional_image_links.len(), 2);
+    assert_eq!((hoodie.price.as_deref(), hoodie.sale_price.as_deref()), (Some("52.00 USD"), Some("41.50 USD")));
+    assert_eq!(hoodie.quantity.as_deref(), Some("100.0000"));
+    assert_eq!(hoodie.region(), Some(Region::Upper));
 }

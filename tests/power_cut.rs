@@ -1,5 +1,5 @@
-//! A power cut during an import or an undo, imitated by SIGKILL on the real binary, again and again: the catalogue is sound every
-//! time, and holds wholly the old feed or wholly the new one.
+//! A power cut during an import, an undo or an update of prices, imitated by SIGKILL on the real binary, again and again: the
+//! catalogue is sound every time, and holds wholly the old state or wholly the new one. What an import had embedded is not lost.
 //!
 //! Moments are drawn from a seed, which is printed. `VETRINA_KILLS` sets how often (24 unless said), `VETRINA_SEED` the seed.
 
@@ -7,8 +7,11 @@
 
 mod mirror;
 
-use mirror::{Shop, repository};
+use mirror::http::address;
+use mirror::{Mirror, Shop, repository};
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::thread::sleep;
@@ -183,6 +186,117 @@ fn a_killed_undo_leaves_one_generation_or_the_other_and_loses_none() {
     }
     println!("{hit} of {kills} undos were killed");
     assert!(4 * hit >= kills, "only {hit} undos were hit");
+}
+
+#[test]
+fn a_killed_import_goes_on_where_it_was() {
+    let demo = fs::read_to_string(repository("demo/feed.csv")).unwrap();
+    let few = demo.lines().take(25).collect::<Vec<_>>().join("\n");
+    let whole = Shop::empty();
+    whole.write("feed.csv", &few);
+    assert!(import(&whole, "feed.csv").wait().unwrap().success());
+    let shop = Shop::empty();
+    shop.write("feed.csv", &few);
+    let size = |name: &str| fs::metadata(shop.path(name)).map_or(0, |file| file.len());
+    let mut reused = 0;
+    for bytes in [60_000, 160_000] {
+        let mut child = import(&shop, "feed.csv");
+        while size("shop.db-import") + size("shop.db-import-wal") < bytes {
+            assert!(child.try_wait().unwrap().is_none(), "it ended too soon");
+            sleep(Duration::from_micros(500));
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let preview = report(&shop, &["--dry-run"]);
+        let known = preview["pictures_reused"].as_u64().unwrap();
+        assert!(known > reused && preview["pictures_pending"].as_u64() > Some(0), "{preview}");
+        reused = known;
+        assert_eq!(preview["added"], 24, "the catalogue is empty still");
+    }
+    let report = report(&shop, &[]);
+    assert_eq!(report["pictures_reused"].as_u64(), Some(reused), "{report}");
+    assert_eq!(export(&shop), export(&whole));
+    assert!(ask(&shop, &["check"]).status.success());
+    assert_eq!((size("shop.db-import"), size("shop.db-import-wal")), (0, 0));
+}
+
+/// What an import of feed.csv with these flags reports.
+fn report(shop: &Shop, flags: &[&str]) -> serde_json::Value {
+    let output = Command::new(env!("CARGO_BIN_EXE_vetrina"))
+        .args(["catalogue", "import", &shop.path("feed.csv"), "--json", "--db", &shop.path("shop.db"), "--images"])
+        .arg(repository("demo"))
+        .arg("--model")
+        .arg(repository("models/compact"))
+        .args(flags)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// Two products always get the same price in one request; the mirror is killed while one after the other comes.
+#[test]
+fn a_killed_mirror_keeps_every_update_that_it_has_acknowledged_and_no_half_one() {
+    let (kills, mut random) = plan();
+    let seed = random.0;
+    let shop = Shop::with_products(2);
+    let web = "listen = \"127.0.0.1:0\"\ntoken = \"battery staple\"\n";
+    let config = shop.config_with_web("1.mjpg?loop", web).replace("\"png\"", "\"none\"");
+    let (mut sent, mut acknowledged) = (0u64, 0u64);
+    for round in 0..kills.div_ceil(6) {
+        let mut mirror = Mirror::start(&shop, &config);
+        let at = address(&mut mirror);
+        let wait = Duration::from_micros(random.below(600_000));
+        let said = format!("round {round} of seed {seed}, after {wait:?}");
+        let first = acknowledged;
+        std::thread::scope(|scope| {
+            let sender = scope.spawn(|| {
+                loop {
+                    sent += 1;
+                    let price = |id| format!("{{\"id\": \"{id}\", \"price\": \"{sent}.00 EUR\"}}");
+                    let body = format!("{{\"products\": [{}, {}]}}", price("V101"), price("V102"));
+                    if !update(&at, &body) {
+                        break;
+                    }
+                    acknowledged = sent;
+                }
+            });
+            sleep(wait);
+            mirror.signal("KILL");
+            sender.join().unwrap();
+        });
+        assert_eq!(mirror.wait_for_end(), None);
+        let checked = ask(&shop, &["check"]);
+        assert!(checked.status.success(), "{said}: {}", String::from_utf8_lossy(&checked.stdout));
+        let exported = export(&shop);
+        let mut reader = csv::Reader::from_reader(exported.as_bytes());
+        let column = reader.headers().unwrap().iter().position(|name| name == "price").unwrap();
+        let prices: Vec<String> = reader.records().map(|record| record.unwrap()[column].to_owned()).collect();
+        assert_eq!(prices[0], prices[1], "{said}: half an update");
+        if acknowledged > 0 {
+            let held: u64 = prices[0].strip_suffix(".00 EUR").unwrap().parse().unwrap();
+            assert!((acknowledged..=sent).contains(&held), "{said}: {held} of {acknowledged} to {sent}");
+        }
+        println!("{} updates, then killed", acknowledged - first);
+    }
+    assert!(acknowledged > 0, "no update was made before a kill");
+}
+
+/// Sends an update; whether it was acknowledged before the mirror was gone.
+fn update(at: &str, body: &str) -> bool {
+    let answer = || -> std::io::Result<String> {
+        let mut stream = TcpStream::connect(at)?;
+        let length = body.len();
+        let head =
+            format!("POST /api/products HTTP/1.1\r\nHost: {at}\r\nConnection: close\r\nContent-Length: {length}");
+        write!(stream, "{head}\r\nAuthorization: Bearer battery staple\r\n\r\n{body}")?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text)?;
+        Ok(text)
+    };
+    let answer = answer().unwrap_or_default();
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 200"), "{answer}");
+    answer.contains("changed")
 }
 
 /// How many kills, and where their moments come from.

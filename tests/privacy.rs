@@ -1,10 +1,12 @@
-//! What a running mirror writes and where it talks: nothing but its catalogue's own files and its log, and its own address.
+//! What a running mirror writes and where it talks: nothing but the files of its catalogue, its counts and its logs, and its own
+//! address; what its page shows, and to whom; and what its network can say at all.
 
 #![allow(clippy::unwrap_used)]
 
 mod mirror;
 
-use mirror::{Mirror, Shop};
+use mirror::http::{address, get, get_with, post};
+use mirror::{Mirror, Shop, repository};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -61,7 +63,8 @@ fn no_frame_is_written_and_nobody_is_called() {
         looks += 1;
         looks == LOOKS
     });
-    let own = ["shop.db", "shop.db-wal", "shop.db-shm", "log"].map(|name| shop.path(name));
+    let names_of_own = ["shop.db", "shop.db-wal", "shop.db-shm", "counts.db", "counts.db-wal", "counts.db-shm", "log"];
+    let own = names_of_own.map(|name| shop.path(name));
     let strange: Vec<&String> = files.iter().filter(|file| !own.contains(file)).collect();
     assert!(strange.is_empty() && files.contains(&own[0]), "{files:?}");
     // 127.0.0.1 as the kernel writes it.
@@ -69,7 +72,7 @@ fn no_frame_is_written_and_nobody_is_called() {
     mirror.signal("TERM");
     assert_eq!(mirror.wait_for_end(), Some(0));
     let left: BTreeSet<String> = names(&shop.path("."));
-    let expected = ["feed.csv", "log", "shop.db", "shop.db-shm", "shop.db-wal", "vetrina.toml"];
+    let expected = [&names_of_own[..], &["audit.jsonl", "feed.csv", "vetrina.toml"]].concat();
     assert!(left.iter().all(|name| expected.contains(&name.as_str())), "{left:?}");
 }
 
@@ -85,7 +88,9 @@ fn only_the_command_to_record_writes_pictures_and_the_screen_says_so() {
     };
     let output = record();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    assert_eq!(names(&shop.path(".")), BTreeSet::from(["clip.mjpg", "screen", "vetrina.toml"].map(String::from)));
+    let left = BTreeSet::from(["audit.jsonl", "clip.mjpg", "screen", "vetrina.toml"].map(String::from));
+    assert_eq!(names(&shop.path(".")), left);
+    assert!(vetrina(&shop, &["audit"]).contains("recorded the camera"));
     let mut clip = vetrina::capture::open(&shop.path("clip.mjpg")).unwrap();
     let first = clip.next().unwrap().unwrap().picture;
     let mut demo = vetrina::capture::open(&mirror::repository("demo/clips/1.mjpg").display().to_string()).unwrap();
@@ -98,4 +103,186 @@ fn only_the_command_to_record_writes_pictures_and_the_screen_says_so() {
     let before = fs::read(shop.path("clip.mjpg")).unwrap();
     assert_eq!(record().status.code(), Some(2), "what is there is not overwritten");
     assert_eq!(fs::read(shop.path("clip.mjpg")).unwrap(), before);
+}
+
+/// Runs a command with the shop's configuration.
+fn vetrina(shop: &Shop, arguments: &[&str]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_vetrina"))
+        .args(arguments)
+        .args(["--config", &shop.path("vetrina.toml")])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Every system call by which a program reaches another machine, over the whole life of a mirror with everything as it is by default.
+#[test]
+fn by_default_no_other_machine_is_called() {
+    let shop = Shop::with_products(2);
+    let trace = shop.path("trace");
+    let calls = "trace=connect,sendto,sendmsg,sendmmsg,bind";
+    if !Command::new("strace").args(["-o", &trace, "-e", calls, "true"]).status().is_ok_and(|status| status.success()) {
+        return eprintln!("skipped: strace is not here, or may not trace (apt-get install strace)");
+    }
+    shop.write("vetrina.toml", &shop.config_with_web("1.mjpg?loop", "listen = \"127.0.0.1:0\"\n"));
+    let log = fs::File::create(shop.path("log")).unwrap();
+    let mut traced = Command::new("strace")
+        .args(["-f", "-qq", "-o", &trace, "-e", calls, env!("CARGO_BIN_EXE_vetrina"), "run", "--config"])
+        .arg(shop.path("vetrina.toml"))
+        .stderr(log)
+        .spawn()
+        .unwrap();
+    let started = std::time::Instant::now();
+    let counted = shop.path("counts.db-wal");
+    // Until somebody was there and was counted: all that could call somebody has had a reason to.
+    while fs::metadata(&counted).map_or(0, |file| file.len()) < 20_000 && started.elapsed().as_secs() < 90 {
+        assert!(traced.try_wait().unwrap().is_none(), "{}", fs::read_to_string(shop.path("log")).unwrap());
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    // Strace hands the signal on to nobody: its child is the mirror.
+    let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", traced.id())).unwrap();
+    assert!(Command::new("kill").arg(children.trim()).status().unwrap().success());
+    traced.wait().unwrap();
+    assert!(!vetrina(&shop, &["stats", "--format", "json"]).contains("\"hours\": []"), "nobody came");
+    let text = fs::read_to_string(&trace).unwrap();
+    let internet: Vec<&str> = text.lines().filter(|line| line.contains("AF_INET")).collect();
+    let binds = |line: &&&str| line.contains("bind(") && line.contains("127.0.0.1");
+    assert_eq!(internet.iter().filter(binds).count(), 1, "its own page: {text}");
+    assert_eq!(internet.len(), 1, "{internet:#?}");
+}
+
+#[test]
+fn the_live_picture_is_coarse_unless_it_is_said_otherwise() {
+    let shop = Shop::with_products(2);
+    let colours = |bytes: &[u8]| {
+        let picture = image::load_from_memory(bytes).unwrap().into_rgb8();
+        // JPEG changes colours a little: sixteen steps of each channel.
+        picture.pixels().map(|pixel| pixel.0.map(|channel| channel / 16)).collect::<BTreeSet<_>>().len()
+    };
+    let mut seen = Vec::new();
+    for view in ["", "[privacy]\nlive_view = \"full\"\nmask = [[0, 0, 1, 1]]\n", "[privacy]\nlive_view = \"full\"\n"] {
+        let config = shop.config_with_web("1.mjpg?loop", "listen = \"127.0.0.1:0\"\n") + view;
+        let mut mirror = Mirror::start(&shop, &config);
+        let at = address(&mut mirror);
+        mirror.wait_until("there is a picture", || get(&at, "/frame.jpg").status == 200);
+        seen.push(colours(&get(&at, "/frame.jpg").body));
+    }
+    let [blurred, masked, full] = seen[..] else { panic!("{seen:?}") };
+    assert!(masked == 1 && full > 2 * blurred && blurred > 1, "{seen:?}");
+    let off = shop.config_with_web("1.mjpg?loop", "listen = \"127.0.0.1:0\"\n") + "[privacy]\nlive_view = \"off\"\n";
+    let mut mirror = Mirror::start(&shop, &off);
+    let at = address(&mut mirror);
+    assert_eq!((get(&at, "/frame.jpg").status, get(&at, "/live.mjpg").status), (403, 403));
+    let audit = vetrina(&shop, &["audit"]);
+    assert_eq!(audit.matches("looked at the live picture").count(), 3, "{audit}");
+    assert_eq!(audit.matches("mirror started").count(), 4, "{audit}");
+}
+
+#[test]
+fn staff_sees_and_the_owner_changes_and_both_are_in_the_log() {
+    let shop = Shop::with_products(2);
+    let web = "listen = \"127.0.0.1:0\"\npassword = \"correct horse\"\nstaff_password = \"battery staple\"\n";
+    let mut mirror = Mirror::start(&shop, &shop.config_with_web("1.mjpg?loop", web));
+    let at = address(&mut mirror);
+    // vetrina:correct horse, staff:battery staple, staff:correct horse
+    let owner = "Authorization: Basic dmV0cmluYTpjb3JyZWN0IGhvcnNl\r\n";
+    let staff = "Authorization: Basic c3RhZmY6YmF0dGVyeSBzdGFwbGU=\r\n";
+    let wrong = "Authorization: Basic c3RhZmY6Y29ycmVjdCBob3JzZQ==\r\n";
+    let status = |path: &str, who: &str| get_with(&at, path, who).status;
+    assert_eq!([owner, staff, wrong].map(|who| status("/", who)), [200, 200, 401]);
+    assert_eq!([owner, staff, wrong].map(|who| status("/api/stats", who)), [200, 200, 401]);
+    assert_eq!([owner, staff, wrong].map(|who| status("/audit.json", who)), [200, 403, 401]);
+    let undo = |who: &str| post(&at, "/api/undo", &format!("{who}x-vetrina: 1\r\n"), "").status;
+    assert_eq!((undo(staff), undo(wrong)), (403, 401));
+    assert_ne!(undo(owner), 403);
+    mirror.wait_until("all of it is logged", || {
+        let log = get_with(&at, "/audit.json", owner).json();
+        let entries = log["entries"].as_array().unwrap();
+        let lines: BTreeSet<(&str, &str)> =
+            entries.iter().map(|one| (one["who"].as_str().unwrap(), one["action"].as_str().unwrap())).collect();
+        let expected = [
+            ("mirror", "start"),
+            ("owner", "login"),
+            ("staff", "login"),
+            ("unknown", "login_refused"),
+            ("owner", "undo"),
+        ];
+        assert!(log["broken"].as_array().unwrap().is_empty() && entries.len() <= expected.len(), "{log}");
+        expected.iter().all(|line| lines.contains(line))
+    });
+}
+
+/// A field of a protocol buffer's message: its number, and its bytes where it has some.
+fn fields(mut bytes: &[u8]) -> Vec<(u64, &[u8])> {
+    let mut found = Vec::new();
+    let number = |bytes: &mut &[u8]| {
+        let (mut value, mut shift) = (0, 0);
+        loop {
+            let byte = bytes[0];
+            *bytes = &bytes[1..];
+            value |= u64::from(byte & 0x7f) << shift;
+            shift += 7;
+            if byte < 0x80 {
+                return value;
+            }
+        }
+    };
+    while !bytes.is_empty() {
+        let key = number(&mut bytes);
+        let length = match key & 7 {
+            0 => {
+                number(&mut bytes);
+                0
+            }
+            1 => 8,
+            5 => 4,
+            _ => number(&mut bytes) as usize,
+        };
+        found.push((key >> 3, &bytes[..length]));
+        bytes = &bytes[length..];
+    }
+    found
+}
+
+/// The names of a graph's outputs.
+fn outputs(onnx: &[u8]) -> Vec<String> {
+    // ModelProto.graph, GraphProto.output, ValueInfoProto.name
+    let inside =
+        |bytes, wanted| fields(bytes).into_iter().filter(move |(number, _)| *number == wanted).map(|one| one.1);
+    let graph = inside(onnx, 7).next().unwrap();
+    let names = inside(graph, 12).map(|output| inside(output, 1).next().unwrap());
+    names.map(|name| String::from_utf8(name.to_vec()).unwrap()).collect()
+}
+
+/// Nobody's sex, age, feelings or face come out of the network: it has no output for them, and no class.
+#[test]
+fn the_network_knows_garments_and_nothing_of_people() {
+    let parts =
+        ["sleeved", "shirt", "outwear", "vest", "sling", "shorts", "trousers", "skirt", "dress", "short", "long"];
+    // How surely there is something, where it is, which class, what it looks like; and the aggregator's weights.
+    let told = ["p", "objectness", "deltas", "class_logits", "box_deltas"];
+    let told = [&told[..], &["match_embedding", "aggregation_embedding", "query", "attention"]].concat();
+    let mut graphs = 0;
+    for model in fs::read_dir(repository("models")).unwrap().map(|entry| entry.unwrap().path()) {
+        let text = fs::read_to_string(model.join("model.toml")).unwrap();
+        let manifest: toml::Table = text.parse().unwrap();
+        for class in manifest["classes"].as_array().unwrap() {
+            let class = class.as_str().unwrap();
+            assert!(class.split('_').all(|word| parts.contains(&word)), "{class} is no garment");
+        }
+        for file in fs::read_dir(&model).unwrap().map(|entry| entry.unwrap().path()) {
+            if file.extension().is_none_or(|ending| ending != "onnx") {
+                continue;
+            }
+            graphs += 1;
+            let names = outputs(&fs::read(&file).unwrap());
+            assert!(!names.is_empty(), "{}", file.display());
+            for name in names {
+                let bare = name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
+                assert!(told.contains(&bare), "{}: what is {name}?", file.display());
+            }
+        }
+    }
+    assert!(graphs >= 4);
 }

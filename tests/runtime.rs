@@ -4,21 +4,22 @@
 
 #![allow(clippy::unwrap_used)]
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
 use vetrina::capture::read_picture;
 use vetrina::catalogue::Gallery;
 use vetrina::cli::bench::demo_picture;
 use vetrina::frame::Picture;
 use vetrina::geometry::Rect;
-use vetrina::metrics::StageTimes;
+use vetrina::metrics::{Measure, StageTimes};
 use vetrina::network::engines::compare::{Figure, Tolerance, compare};
 use vetrina::network::manifest::GraphName;
 use vetrina::network::{Graphs, Level, Manifest, Precision, RunsOn, levels};
 use vetrina::pipeline::graph_inputs::GraphInputs;
 use vetrina::pipeline::recognizer::Recognizer;
 use vetrina::seam::Embedding;
+use vetrina::tensor::Tensor;
 
 /// The greatest difference of an output, in parts of its largest value: the same sums in another order. (Between engines that
 /// are written to compute the same; `Tolerance` is wider.)
@@ -41,10 +42,9 @@ fn kernels_compute_what_tract_computes() {
         let same = if place == 0 { SAME } else { Tolerance::of(Precision::Fp32).worst };
         let samples = GraphInputs::of(manifest, &demo_picture().unwrap()).unwrap();
         for graph in GraphName::ALL {
-            let path = manifest.graph_path(graph);
-            let mut tract = Graphs::load_graph_for(&path, None).unwrap();
+            let mut tract = Graphs::load_for(manifest, graph, None).unwrap();
             for (name, level) in levels() {
-                let mut ours = Graphs::load_graph_for(&path, Some(level)).unwrap();
+                let mut ours = Graphs::load_for(manifest, graph, Some(level)).unwrap();
                 for input in samples.inputs(graph) {
                     let right = tract.run(vec![input.clone()]).unwrap();
                     let found = ours.run(vec![input]).unwrap();
@@ -60,19 +60,50 @@ fn kernels_compute_what_tract_computes() {
     }
 }
 
+/// The box head runs in batches: however many boxes there are, each gets the row that it gets alone.
+#[test]
+fn a_box_head_takes_any_number_of_boxes() {
+    for manifest in models() {
+        let [input, ..] = &GraphInputs::of(&manifest, &demo_picture().unwrap()).unwrap().inputs(GraphName::BoxHead)[..]
+        else {
+            panic!("no RoIs of {}", manifest.name)
+        };
+        let each = manifest.proposals.rois_each();
+        let [_, shape @ ..] = input.shape() else { panic!("{:?}", input.shape()) };
+        let length = each * shape.iter().product::<usize>();
+        let mut head = Graphs::load_for(&manifest, GraphName::BoxHead, Some(Level::new())).unwrap();
+        let mut rows_of = |first: usize, count: usize| {
+            let rois = Tensor::new(
+                [&[each * count], shape].concat(),
+                input.data()[first * length..][..count * length].to_vec(),
+            );
+            head.run(vec![rois]).unwrap().remove(0)
+        };
+        let alone: Vec<Tensor> = (0..41).map(|place| rows_of(place, 1)).collect();
+        for count in [0, 1, 19, 20, 21, 41] {
+            let together = rows_of(0, count);
+            assert_eq!(together.shape(), [count, alone[0].shape()[1]]);
+            for (row, alone) in together.data().chunks(alone[0].data().len()).zip(&alone) {
+                let worst = row.iter().zip(alone.data()).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+                assert!(worst < 1e-4, "{} boxes of {}: {worst}", count, manifest.name);
+            }
+        }
+    }
+}
+
 /// The graphs of the shipped model whose sizes are fixed are programs as a whole: a step that is lost to tract is slow.
 #[test]
 fn shipped_graphs_are_programs() {
     let manifest = Manifest::load(&root().join("models/compact")).unwrap();
     for graph in [GraphName::Trunk, GraphName::BoxHead, GraphName::MatchHead] {
-        let plan = Graphs::load_graph(&manifest.graph_path(graph)).unwrap().plan(1).unwrap();
+        let plan = Graphs::load_for(&manifest, graph, Some(Level::new())).unwrap().plan(1).unwrap();
         assert!(plan.by_tract.is_empty() && !plan.steps.is_empty(), "{}: {:?}", graph.name(), plan.by_tract);
     }
 }
 
 /// Every picture of the demo as one garment, by kernels of a level or by tract alone.
 fn embeddings(manifest: &Arc<Manifest>, level: Option<Level>, pictures: &[Picture]) -> Vec<[Embedding; 2]> {
-    let load = |graph| Graphs::load_graph_for(&manifest.graph_path(graph), level).unwrap();
+    let load = |graph| Graphs::load_for(manifest, graph, level).unwrap();
     let graphs = Graphs {
         trunk: load(GraphName::Trunk),
         box_head: load(GraphName::BoxHead),
@@ -122,28 +153,27 @@ fn catalogues_embedded_by_tract_rank_the_same() {
     }
 }
 
+/// For scripts/compare-runtimes: a line of JSON for each graph of the shipped model, medians of processor time in ms.
 #[test]
 #[ignore = "prints times"]
 fn times() {
-    for manifest in models() {
-        let samples = GraphInputs::of(&manifest, &demo_picture().unwrap()).unwrap();
-        for graph in GraphName::ALL {
-            let path = manifest.graph_path(graph);
-            let input = samples.inputs(graph).remove(0);
-            let mut engines = vec![("tract", Graphs::load_graph_for(&path, None).unwrap(), f64::MAX)];
-            for (name, level) in levels() {
-                engines.push((name, Graphs::load_graph_for(&path, Some(level)).unwrap(), f64::MAX));
-            }
-            for _ in 0..15 {
-                for (_, engine, best) in &mut engines {
-                    let input = input.clone();
-                    let start = Instant::now();
-                    engine.run(vec![input]).unwrap();
-                    *best = best.min(start.elapsed().as_secs_f64() * 1e3);
-                }
-            }
-            let all: Vec<String> = engines.iter().map(|(name, _, best)| format!("{name} {best:.3} ms")).collect();
-            eprintln!("{} {}: {}", manifest.name, graph.name(), all.join(", "));
+    let manifest = models().remove(0);
+    let runs: usize = std::env::var("VETRINA_RUNS").map_or(15, |runs| runs.parse().unwrap());
+    let samples = GraphInputs::of(&manifest, &demo_picture().unwrap()).unwrap();
+    for graph in GraphName::ALL {
+        let input = samples.inputs(graph).remove(0);
+        let mut engines = vec![("tract alone", Graphs::load_for(&manifest, graph, None).unwrap())];
+        for (name, level) in levels() {
+            engines.push((name, Graphs::load_for(&manifest, graph, Some(level)).unwrap()));
         }
+        let mut times = StageTimes::by(Measure::Processor);
+        for _ in 0..runs {
+            for (name, engine) in &mut engines {
+                let input = input.clone();
+                times.time(name, || engine.run(vec![input]).unwrap());
+            }
+        }
+        let ms = times.summaries().into_iter().map(|summary| (summary.stage, summary.median.as_secs_f64() * 1e3));
+        println!("{}", serde_json::json!({ "graph": graph.name(), "ms": ms.collect::<BTreeMap<_, _>>() }));
     }
 }

@@ -15,10 +15,10 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use vetrina::display::canvas::Canvas;
 use vetrina::display::draw::{Look, Painter};
 use vetrina::display::layout::{Action, Body, CardPlace, Hero, LabelText, Layout, SMALLEST, Says, TileOf};
+use vetrina::display::qr;
 use vetrina::display::scene::{Card, Garment, GarmentMatches, Scene, SizeMark, StatusLine, StockMark};
 use vetrina::display::theme::{self, Theme};
 use vetrina::display::viewing::READABLE;
-use vetrina::display::qr;
 use vetrina::frame::Picture;
 use vetrina::geometry::{Panel, Rect, Size};
 use vetrina::language::{Language, Words};
@@ -337,7 +337,9 @@ fn the_screen_always_says_the_next_step() {
 
 #[test]
 fn labels_stand_beside_garments_never_over_them() {
-    for scene in [two_people(), ten(), crowd(), scene(vec![shirt(10), trousers(10)], vec![sale_look(), sold_out_look()])] {
+    for scene in
+        [two_people(), ten(), crowd(), scene(vec![shirt(10), trousers(10)], vec![sale_look(), sold_out_look()])]
+    {
         for size in [PORTRAIT, LANDSCAPE] {
             let places = layout(&scene, size);
             let mirror = places.mirror.expect("a camera");

@@ -160,6 +160,21 @@ fn a_feed_is_imported_from_the_page_and_the_mirror_takes_it_over() {
     assert!(skipped.len() == 1 && skipped[0]["line"] == 6, "{import}");
     assert_eq!((&import["done"], &import["pictures"]), (&import["pictures"], &import["report"]["pictures_embedded"]));
     mirror.wait_for_log("4 products");
+    assert_eq!(post(&at, "/import/apply", &from_page, "").status, 400, "there is no preview");
+    assert_eq!(post(&at, "/import/pictures", &from_page, "no archive").status, 400);
+    assert_eq!(post(&at, "/import/pictures", PASSWORD, "").status, 403);
+    // A preview changes nothing and may be dropped.
+    assert_eq!(post(&at, "/import?feed=feed.csv&preview=true", &from_page, "").status, 202);
+    mirror.wait_until("it is known", || now()["import"]["state"] == "previewed");
+    assert!(now()["import"]["report"]["added"].as_u64().unwrap() > 50, "{}", now());
+    assert_eq!(post(&at, "/import/cancel", &from_page, "").status, 200);
+    assert_eq!(now()["import"]["state"], "cancelled");
+    assert_eq!(post(&at, "/import/apply", &from_page, "").status, 400);
+    // A running one is ended, and the catalogue is as it was.
+    assert_eq!(post(&at, "/import?feed=feed.csv", &from_page, "").status, 202);
+    assert_eq!(post(&at, "/import/cancel", &from_page, "").status, 200);
+    mirror.wait_until("it has ended", || now()["import"]["state"] == "cancelled");
+    assert_eq!(get_with(&at, "/catalogue.json", PASSWORD).json()["found"], 4);
     // A broken feed leaves everything as it is, and says why.
     assert_eq!(post(&at, "/import?feed=broken.csv", &from_page, "this is no feed").status, 202);
     mirror.wait_until("it has failed", || now()["import"]["state"] == "failed");

@@ -11,7 +11,7 @@ from drawn import write
 
 from seamnet.folder.manifest import read_manifest
 from seamnet.model.config import CLASSES
-from seamnet.train import detector_heads, looks, real, scenes
+from seamnet.train import detector_heads, looks, real, scenes, tagged
 from seamnet.train.worn import Worn, bare_arms, parts
 from seamnet.train.worn_counts import Counts, Found, overlaps, share
 
@@ -44,7 +44,8 @@ def write_worn(root: Path, count: int = 11) -> Path:
         for k in np.unique(mask[mask > 0]):
             y, x = np.nonzero(mask == k)
             boxes.append(f"{name},{LABELS[k]},{x.min()},{y.min()},{x.max() + 1},{y.max() + 1},{len(x)}")
-    photos.append("9000,96,144,0,blouse")
+    photos.append("9000,96,144,0,null;bag")
+    cv2.imwrite(str(root / "photos" / "9000.jpg"), rng.integers(0, 255, (144, 96, 3), np.uint8))
     (root / "photos.csv").write_text("\n".join(photos) + "\n")
     (root / "boxes.csv").write_text("\n".join(boxes) + "\n")
     (root / "labels.txt").write_text("\n".join(f"{k},{name}" for k, name in enumerate(LABELS)))
@@ -116,6 +117,47 @@ def test_a_look_keeps_box_and_mask_together(tmp_path):
     assert (shop.places > 0).sum() == pytest.approx(46 * 32, abs=200) and shop.picture[0, 0].min() > 100
 
 
+def guess(name: str, score: float, *box: float) -> tagged.Guess:
+    return tagged.Guess(box, score, CLASSES.index(name) + 1)
+
+
+def test_tags_say_what_is_where_the_model_looks():
+    numbers = tagged.Tagged(views=1)
+    shirt = guess("long_sleeved_shirt", 0.9, 10, 10, 50, 60)
+    skirt = guess("skirt", 0.8, 12, 60, 48, 100)
+    stockings = guess("trousers", 0.7, 15, 95, 45, 140)
+    part = guess("vest", 0.6, 12, 12, 30, 50)
+    passer_by = guess("vest", 0.7, 150, 10, 190, 60)
+    rows = tagged.garments({"blouse", "skirt", "stockings", "null"}, [shirt, skirt, stockings, passer_by, part], numbers)
+    assert rows == [(shirt.box, (1, 2, 5, 6)), (skirt.box, (9,)), (stockings.box, ()), (passer_by.box, ())], "one skirt, one blouse"
+    assert tagged.garments({"blouse", "pants"}, [shirt], numbers) is None, "the trousers would be background"
+    assert tagged.garments({"bag"}, [stockings], numbers) == [], "no garment is worn: what is found is none"
+    small = guess("skirt", 0.8, 0, 0, 10, 10)
+    assert tagged.garments({"blouse", "skirt"}, [shirt, small], numbers) is None, "somebody else's"
+    assert tagged.garments({"suit"}, [shirt], numbers) == [(shirt.box, ())], "a suit may be a jacket"
+
+
+def test_a_dress_in_two_parts_is_one_dress():
+    numbers = tagged.Tagged(views=1)
+    seen = [guess("vest", 0.8, 10, 10, 50, 60), guess("skirt", 0.7, 8, 58, 52, 120)]
+    assert tagged.garments({"dress"}, seen, numbers) == [((8, 10, 52, 120), (10, 11, 12, 13))]
+    apart = [seen[0], guess("skirt", 0.7, 80, 58, 120, 120)]
+    assert tagged.garments({"dress"}, apart, numbers) is None
+
+
+def test_a_look_at_a_tagged_photo_moves_its_boxes_too():
+    picture = np.zeros((144, 96, 3), np.uint8)
+    picture[40:100, 20:60] = 255
+    rows = [((20, 40, 60, 100), (9,)), ((0, 0, 4, 4), ())]
+    for seed in range(6):
+        image, size, truth = tagged.look(picture, rows, np.random.default_rng(seed))
+        x0, y0, x1, y1, _, shown = truth[0]
+        light = image.mean(axis=0)[: size[0], : size[1]]
+        inside = light[round(y0) : round(y1), round(x0) : round(x1)]
+        assert shown > 0.2 and inside.mean() > light.mean() + 0.3, seed
+        assert all(row[4] == 1 and row[5] <= 0.1 for row in truth[1:])
+
+
 def test_packed_levels_come_back():
     config = looks.COMPACT
     h, w = (side // 8 for side in config.input_size)
@@ -144,9 +186,13 @@ mosaics = 2
 close = 1
 places = 2
 views = 2
+[tagged]
+views = 2
+sure = 0.001
+seen = 0.001
 [detector]
 schedule = {{ steps = 3 }}
-batch = {{ whole = 1, close = 1, place = 1 }}
+batch = {{ whole = 1, tagged = 1, close = 1, place = 1 }}
 rois = 8
 [match]
 place = {{ steps = 2 }}
@@ -172,15 +218,22 @@ def test_a_tiny_recipe_makes_a_model_folder_and_goes_on_where_it_stopped(tmp_pat
     folders = {"worn": worn, "backgrounds": backgrounds, "begin": model}
     run = real.Run(real.Recipe.read(path), folders, out)
     write(out / "generated")
-    (out / "generate.done").write_text(run.recipe.digest)
+    (out / "generate.done").write_text(run.recipe.digest_of("generate"))
     run.run()
     told = read_manifest(out / "model")
     assert run.recipe.digest in told["provenance"]
     last = json.loads((out / "real-heads.log").read_text().splitlines()[-1])
     assert last["step"] == 3 and {"found", "val_found", "class"} <= last.keys()
+    kept = detector_heads.Looks([out / "looks-detector", out / "looks-tagged"], run.validation)
+    assert len(kept.kinds["tagged"]) == 2, "nothing is worn there: both looks are background"
+    assert kept.sample(kept.kinds["tagged"][0]).boxes.shape == (0, 4)
     before = (out / "detector.pth").stat().st_mtime_ns
     run.run()
     assert (out / "detector.pth").stat().st_mtime_ns == before
+
+    path.write_text(path.read_text().replace('"a test"', '"another"'))
+    with pytest.raises(real.RecipeError, match="export was made with other numbers"):
+        real.Run(real.Recipe.read(path), folders, out).run()
 
     path.write_text(path.read_text().replace("rois = 8", "roiz = 8"))
     with pytest.raises(ValueError, match="detector.*unknown roiz"):

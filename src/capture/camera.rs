@@ -1,5 +1,6 @@
 //! Opens a source by its URI: a camera, a clip or a folder played like a camera, or a test picture.
 
+use super::mask::Masked;
 use super::pattern::Pattern;
 use super::replay::{Replay, Upright};
 use super::v4l2::V4l2;
@@ -9,6 +10,8 @@ use crate::fault::{Fault, Kind, Result};
 use crate::frame::Turn;
 use crate::shutdown::Token;
 use std::sync::Arc;
+
+pub use super::mask::MaskRegion;
 
 pub use super::location::{CameraSettings, Location, PixelFormat, is_network, shown};
 
@@ -31,8 +34,10 @@ pub fn open(settings: &CameraSettings, clock: &Arc<dyn Clock>, token: &Token) ->
         Location::Rtsp => Box::new(child::rtsp(&settings.source, settings)?),
         Location::Test => Box::new(Pattern::new(settings.size, settings.rate, clock.clone(), token.clone())),
     };
-    if settings.turn == Turn::None && !settings.mirrored {
-        return Ok(source);
-    }
-    Ok(Box::new(Upright::new(source, settings.turn, settings.mirrored)))
+    let source = if settings.turn == Turn::None && !settings.mirrored {
+        source
+    } else {
+        Box::new(Upright::new(source, settings.turn, settings.mirrored))
+    };
+    Ok(if settings.mask.is_empty() { source } else { Box::new(Masked::new(source, settings.mask.clone())) })
 }

@@ -1,6 +1,7 @@
 //! Parses a source's URI, and holds the settings that are requested from a camera.
 
 use super::RECORDED_RATE;
+use super::mask::MaskRegion;
 use crate::fault::{Fault, Kind, Result};
 use crate::frame::Turn;
 use crate::geometry::Size;
@@ -27,6 +28,8 @@ pub struct CameraSettings {
     /// Applied to every frame, mirroring first.
     pub turn: Turn,
     pub mirrored: bool,
+    /// Black in every frame, once it is upright.
+    pub mask: Vec<MaskRegion>,
 }
 
 /// A parsed source URI.

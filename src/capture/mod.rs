@@ -11,6 +11,7 @@ mod clip;
 mod folder;
 mod jpeg;
 mod location;
+pub mod mask;
 mod mjpeg;
 mod pam;
 mod pattern;

@@ -272,7 +272,15 @@ mod tests {
 
     fn settings(width: usize, format: Option<PixelFormat>) -> CameraSettings {
         let size = Size::new(width, width * 3 / 4);
-        CameraSettings { source: String::new(), size, rate: 30, format, turn: Turn::None, mirrored: false }
+        CameraSettings {
+            source: String::new(),
+            size,
+            rate: 30,
+            format,
+            turn: Turn::None,
+            mirrored: false,
+            mask: vec![],
+        }
     }
 
     #[test]

@@ -1,19 +1,23 @@
-//! How well a product must match before the mirror may say "likely": calibrated on the shop's own products.
+//! How clearly a product must stand out before the mirror may say "likely": calibrated on the shop's own products.
 //!
-//! A product's picture that is searched for among all the *other* products is certainly not there: its best logit is what a
-//! garment gets that the shop does not sell, here, in this assortment. The share of such strangers that match at least as well
-//! as a garment does is its split conformal p-value: (strangers with a logit at least as high + 1) / (strangers + 1). A garment
-//! that is in no catalogue then is called likely with a probability of at most the chosen one, as far as worn garments match no
-//! better than the shop's own pictures do. Those are taken in one studio and are alike in light and ground, so that they err on the
-//! careful side (docs/evaluation.md).
+//! How high a worn garment's logit is depends on light, pose and camera more than on whether the product is the right one: on street
+//! photographs the logits of right and wrong first products are alike. What tells them apart is the *margin*: the logit
+//! of the first product less that of the next one, to which light and pose do the same.
+//!
+//! A product's picture that is searched for among all the *other* products is certainly not there: its margin is one that a garment
+//! gets that the shop does not sell, here, in this assortment. The share of such strangers that stand out at least as
+//! clearly as a garment does is its split conformal p-value: (strangers with a margin at least as wide + 1) / (strangers + 1). A
+//! garment that is in no catalogue then is called likely with a probability of at most the chosen one, as far as worn
+//! garments stand out as pictures do: measured in docs/evaluation.md.
 
+use super::gallery::Hit;
 use super::index::Index;
 use crate::seam::Region;
 
 /// Pictures that are searched for at most, of a region: the quantile of .05 is then known to within .01.
 const MOST_STRANGERS: usize = 500;
 
-/// Best logits of strangers, by the region that was searched.
+/// Margins of strangers, by the region that was searched.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Calibration {
     /// One list a region, ascending.
@@ -30,12 +34,16 @@ impl Calibration {
             let of_region = |&row: &usize| index.region(index.gallery().product(row)) == Some(region);
             let rows: Vec<usize> = (0..index.gallery().rows()).filter(of_region).collect();
             let strangers = &mut calibration.strangers[region as usize];
-            strangers.extend(spread(&rows, MOST_STRANGERS).filter_map(|row| best_other(index, row, region)));
-            strangers.sort_by(f32::total_cmp);
-            calibration.all.extend_from_slice(strangers);
+            strangers.extend(spread(&rows, MOST_STRANGERS).filter_map(|row| margin_of_others(index, row, region)));
         }
-        calibration.all.sort_by(f32::total_cmp);
-        calibration
+        calibration.sorted()
+    }
+
+    fn sorted(mut self) -> Self {
+        self.strangers.iter_mut().for_each(|strangers| strangers.sort_by(f32::total_cmp));
+        self.all = self.strangers.concat();
+        self.all.sort_by(f32::total_cmp);
+        self
     }
 
     /// How many strangers of a region there are.
@@ -43,19 +51,30 @@ impl Calibration {
         self.strangers[region as usize].len()
     }
 
-    /// Whether a garment that matches with `logit` may be called likely, where at most `false_accept` of the strangers may be.
+    /// Whether a garment whose first product stands out by `margin` may be called likely, where at most `false_accept` of the
+    /// strangers may be.
     /// Never, where the shop has too few products to tell: fewer than 1 / `false_accept`.
-    pub fn is_likely(&self, region: Option<Region>, logit: f32, false_accept: f32) -> bool {
-        self.p_value(region, logit, false_accept).is_some_and(|p| p <= false_accept)
+    pub fn is_likely(&self, region: Option<Region>, margin: f32, false_accept: f32) -> bool {
+        self.p_value(region, margin, false_accept).is_some_and(|p| p <= false_accept)
     }
 
-    /// The share of strangers that match at least as well, itself counted in; `None` without strangers. Those of the region
+    /// The share of strangers that stand out at least as clearly, itself counted in; `None` without strangers. Those of the region
     /// where there are enough of them for `false_accept`.
-    pub fn p_value(&self, region: Option<Region>, logit: f32, false_accept: f32) -> Option<f32> {
+    pub fn p_value(&self, region: Option<Region>, margin: f32, false_accept: f32) -> Option<f32> {
         let strangers = self.of_region(region, false_accept);
-        let below = strangers.partition_point(|stranger| *stranger < logit);
+        let below = strangers.partition_point(|stranger| *stranger < margin);
         let p = (strangers.len() - below + 1) as f32 / (strangers.len() + 1) as f32;
         (!strangers.is_empty()).then_some(p)
+    }
+
+    /// The margins of each region, to be kept.
+    pub(super) fn margins(&self) -> &[Vec<f32>; Region::ALL.len()] {
+        &self.strangers
+    }
+
+    /// From margins of strangers by region, in any order.
+    pub fn from_margins(strangers: [Vec<f32>; Region::ALL.len()]) -> Self {
+        Calibration { strangers, all: Vec::new() }.sorted()
     }
 
     fn of_region(&self, region: Option<Region>, false_accept: f32) -> &[f32] {
@@ -65,13 +84,20 @@ impl Calibration {
     }
 }
 
-/// The best logit of another product for the picture of a row.
-fn best_other(index: &Index, row: usize, region: Region) -> Option<f32> {
+/// The logit of the first product less that of the next one; `hits`: products, best first. `None`: there is no other to stand out from.
+pub fn margin(hits: &[Hit]) -> Option<f32> {
+    let [first, next, ..] = hits else { return None };
+    Some(first.logit - next.logit)
+}
+
+/// The margin of the picture of a row among the products that it does not show.
+fn margin_of_others(index: &Index, row: usize, region: Region) -> Option<f32> {
     let (gallery, length) = (index.gallery(), index.gallery().embedding());
     let picture = &gallery.matrix()[row * length..(row + 1) * length];
     let own = gallery.product(row);
-    let best = index.search_in(picture, Some(region), 2).into_iter().find(|hit| hit.product != own);
-    best.map(|hit| hit.logit)
+    let others: Vec<Hit> =
+        index.search_in(picture, Some(region), 3).into_iter().filter(|hit| hit.product != own).collect();
+    margin(&others)
 }
 
 /// At most `most` of the items, evenly spread.
@@ -83,23 +109,36 @@ fn spread(items: &[usize], most: usize) -> impl Iterator<Item = usize> + '_ {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::catalogue::gallery::Gallery;
     use proptest::prelude::*;
 
     fn calibration(upper: &[f32], lower: &[f32]) -> Calibration {
-        let sorted = |values: &[f32]| {
-            let mut sorted = values.to_vec();
-            sorted.sort_by(f32::total_cmp);
-            sorted
-        };
-        let all = sorted(&[upper, lower].concat());
-        Calibration { strangers: [sorted(upper), sorted(lower), Vec::new()], all }
+        Calibration { strangers: [upper.to_vec(), lower.to_vec(), Vec::new()], all: Vec::new() }.sorted()
+    }
+
+    #[test]
+    fn a_product_stands_out_from_the_next_one() {
+        let hit = |product, logit| Hit { product, row: product, logit };
+        assert_eq!(margin(&[hit(3, 1.5), hit(1, -0.5), hit(2, -9.0)]), Some(2.0));
+        assert_eq!((margin(&[hit(3, 1.5)]), margin(&[])), (None, None), "alone it stands out from nothing");
+    }
+
+    #[test]
+    fn pictures_are_strangers_to_all_other_products() {
+        // Three products on a line at 0, 1 and 5, the last with a second picture at 5.5.
+        let gallery = Gallery::new(&[-1.0], 0.0, vec![0.0, 1.0, 5.0, 5.5], vec![0, 1, 2, 2]);
+        let index = Index::of_gallery(gallery, Region::Lower);
+        let calibration = Calibration::of(&index);
+        // 0: others at 1 and 25; 1: at 1 and 16; 5: at 16 and 25; 5.5: at 20.25 and 30.25.
+        assert_eq!(calibration.strangers, [vec![], vec![9.0, 10.0, 15.0, 24.0], vec![]]);
+        assert_eq!(calibration.all, calibration.strangers[1]);
     }
 
     #[test]
     fn a_p_value_is_the_share_of_strangers_that_match_as_well() {
         let strangers: Vec<f32> = (0..99).map(|value| value as f32).collect();
         let calibration = calibration(&strangers, &[1000.0]);
-        let p = |logit| calibration.p_value(Some(Region::Upper), logit, 0.05).unwrap();
+        let p = |margin| calibration.p_value(Some(Region::Upper), margin, 0.05).unwrap();
         assert_eq!((p(-1.0), p(0.0), p(94.0), p(95.0), p(98.5)), (1.0, 1.0, 0.06, 0.05, 0.01));
         assert!(calibration.is_likely(Some(Region::Upper), 95.0, 0.05));
         assert!(!calibration.is_likely(Some(Region::Upper), 94.0, 0.05));
@@ -110,7 +149,7 @@ mod tests {
         let strangers: Vec<f32> = (0..99).map(|value| value as f32).collect();
         let of_two = calibration(&strangers, &[1000.0; 7]);
         assert_eq!(of_two.strangers(Region::Lower), 7);
-        assert!(!of_two.is_likely(Some(Region::Lower), 500.0, 0.05), "seven of 106 strangers match better");
+        assert!(!of_two.is_likely(Some(Region::Lower), 500.0, 0.05), "seven of 106 strangers stand out better");
         assert!(!of_two.is_likely(None, 500.0, 0.05));
         let small = calibration(&[0.0; 18], &[]);
         assert!(!small.is_likely(Some(Region::Upper), 1e6, 0.05), "18 strangers cannot show .05");
@@ -127,15 +166,15 @@ mod tests {
     }
 
     proptest! {
-        // The promise of split conformal prediction: of exchangeable logits at most the chosen share is called likely.
+        // The promise of split conformal prediction: of exchangeable margins at most the chosen share is called likely.
         #[test]
         fn of_exchangeable_strangers_no_more_than_the_chosen_share_is_likely(
             values in prop::collection::vec(-10f32..10.0, 40..120), false_accept in 0.03f32..0.5,
         ) {
             let likely = (0..values.len()).filter(|&left_out| {
                 let mut others = values.clone();
-                let logit = others.swap_remove(left_out);
-                calibration(&others, &[]).is_likely(Some(Region::Upper), logit, false_accept)
+                let margin = others.swap_remove(left_out);
+                calibration(&others, &[]).is_likely(Some(Region::Upper), margin, false_accept)
             });
             prop_assert!(likely.count() as f32 <= false_accept * values.len() as f32 + 1e-3);
         }

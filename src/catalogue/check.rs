@@ -2,6 +2,7 @@
 
 use super::product::ModelStamp;
 use super::store::{Catalogue, same_model};
+use super::worn_counts::WornCounts;
 use crate::fault::Result;
 use serde::Serialize;
 
@@ -17,6 +18,7 @@ pub struct CheckReport {
     /// Different pictures, each with its descriptors.
     pub descriptors: usize,
     pub model: Option<ModelStamp>,
+    pub worn: WornCounts,
     /// One line each, at most 50.
     pub problems: Vec<String>,
 }
@@ -38,8 +40,8 @@ impl Catalogue {
     /// `expected` is given, the model stamp. A part that cannot be read is a problem of the report, not a fault.
     pub fn check(&self, expected: Option<&ModelStamp>) -> Result<CheckReport> {
         let mut report = CheckReport { model: self.stamp()?, ..CheckReport::default() };
-        let steps: [fn(&Catalogue, &mut CheckReport) -> rusqlite::Result<()>; 5] =
-            [check_structure, check_references, count_rows, check_descriptors, check_thumbnails];
+        let steps: [fn(&Catalogue, &mut CheckReport) -> rusqlite::Result<()>; 6] =
+            [check_structure, check_references, count_rows, check_descriptors, check_worn_views, check_thumbnails];
         for step in steps {
             if let Err(error) = step(self, &mut report) {
                 report.add(format!("cannot be read: {error}"));
@@ -132,6 +134,25 @@ fn check_descriptors(catalogue: &Catalogue, report: &mut CheckReport) -> rusqlit
         }
         if !(0.0..=1.0).contains(&row.get::<_, f64>(3)?) {
             report.add(format!("picture {content}: its score is not between 0 and 1"));
+        }
+    }
+    Ok(())
+}
+
+fn check_worn_views(catalogue: &Catalogue, report: &mut CheckReport) -> rusqlite::Result<()> {
+    report.worn = super::worn_counts::count(&catalogue.connection)?;
+    let query = "select product_id, number, embedding, match_embedding, aggregation_embedding
+                 from worn_view join enrolment on number = enrolment";
+    let mut statement = catalogue.connection.prepare(query)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let bytes = 4 * row.get::<_, i64>(2)?;
+        for column in [3, 4] {
+            let blob = row.get_ref(column)?.as_blob()?;
+            if blob.len() as i64 != bytes || !decode_embedding(blob).all(f32::is_finite) {
+                let (id, number): (String, i64) = (row.get(0)?, row.get(1)?);
+                report.add(format!("enrolment {number}: a worn view of {id:?} cannot be used; undo it with `vetrina enrol --undo {number}`"));
+            }
         }
     }
     Ok(())

@@ -62,7 +62,7 @@ pub struct Gallery {
     matrix: Vec<f32>,
     /// The product of each row, never decreasing.
     products: Vec<u32>,
-    /// v.b^2 of each row.
+    /// v.b^2 of each row, and its offset.
     row_bias: Vec<f32>,
     /// rows x n: `q`.
     codes: Vec<i8>,
@@ -138,6 +138,19 @@ impl Gallery {
     /// Searches on `threads` threads, whatever the size. By default one, and several from 50,000 rows on.
     pub fn with_threads(mut self, threads: usize) -> Self {
         self.threads = threads.max(1);
+        self
+    }
+
+    /// Adds `offsets`, one a row, to the rows' logits.
+    ///
+    /// # Panics
+    /// When there is not one a row: the caller made them.
+    pub fn with_row_offsets(mut self, offsets: &[f32]) -> Self {
+        assert_eq!(offsets.len(), self.rows(), "a row has one offset");
+        for (bias, offset) in self.row_bias.iter_mut().zip(offsets) {
+            *bias += offset;
+            self.largest_bias = self.largest_bias.max(f64::from(bias.abs()) * 1.000_001);
+        }
         self
     }
 

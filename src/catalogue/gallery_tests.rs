@@ -51,6 +51,25 @@ fn logits_f64(gallery: &Gallery, street: &[f32]) -> Vec<f64> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
+    /// Nor do offsets of rows: the bound knows them.
+    #[test]
+    fn search_with_offsets_is_the_plain_scan(
+        seed in any::<u64>(), rows in 1usize..500, n in 1usize..40, k in 1usize..20, size in prop::sample::select(vec![0.01f32, 1.0, 1e4]),
+    ) {
+        let mut dice = Dice(seed);
+        let plain = gallery(&mut dice, rows, n, 1.0);
+        let offsets = dice.many(rows, size);
+        let street = dice.many(n, 4.0);
+        let before: Vec<Hit> = plain.search_exhaustive(&street, rows);
+        let gallery = plain.with_row_offsets(&offsets);
+        prop_assert_eq!(gallery.search(&street, k), gallery.search_exhaustive(&street, k));
+        for hit in gallery.search_exhaustive(&street, rows) {
+            let best = before.iter().find(|other| other.product == hit.product).unwrap();
+            let most = offsets.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            prop_assert!(hit.logit <= best.logit + most + 1e-3 * (1.0 + hit.logit.abs() + size));
+        }
+    }
+
     /// The shortlist never changes the answer, whatever the data, the number of threads and k.
     #[test]
     fn search_is_the_plain_scan(

@@ -1,4 +1,4 @@
-//! From a feed's link to a picture file under the picture folder, and never out of it.
+//! From a feed's link to a picture file under the picture folders, and never out of them.
 
 use super::feed::Feed;
 use crate::fault::{Fault, Kind, Result};
@@ -26,10 +26,12 @@ pub struct PictureFile {
 /// What a link leads to; the error is the reason to report with the row.
 pub type Found = std::result::Result<PictureFile, String>;
 
-/// The picture folder, as an absolute path without links.
+/// The picture folder, and further ones, as absolute paths without links.
 #[derive(Clone, Debug)]
 pub struct ImageFolder {
-    root: PathBuf,
+    roots: Vec<PathBuf>,
+    /// Where pictures lie that were fetched from their web addresses, by [`fetched_name`].
+    fetched: Option<PathBuf>,
 }
 
 impl ImageFolder {
@@ -39,11 +41,30 @@ impl ImageFolder {
         let root =
             path.canonicalize().map_err(|error| Fault::io(Kind::Input, "open the picture folder", path, error))?;
         if root.is_dir() {
-            Ok(ImageFolder { root })
+            Ok(ImageFolder { roots: vec![root], fetched: None })
         } else {
             Err(Fault::new(Kind::Input, format!("{} is not a folder of pictures", path.display()))
                 .cure("give the folder that the feed's image_link paths start from"))
         }
+    }
+
+    /// Looks in the folder `path` as well. Where several folders have a picture, the one that was written last counts.
+    ///
+    /// # Errors
+    /// [`Kind::Input`] where there is no such folder.
+    pub fn and(mut self, path: &Path) -> Result<Self> {
+        self.roots.extend(ImageFolder::open(path)?.roots);
+        Ok(self)
+    }
+
+    /// Looks for pictures that were fetched in the folder `path`, which need not be there.
+    pub fn with_fetched(self, path: PathBuf) -> Self {
+        ImageFolder { fetched: Some(path), ..self }
+    }
+
+    /// Whether the link is a web address that the folders have no picture for, or one that its name alone leads to.
+    pub fn is_missing(&self, link: &str) -> bool {
+        web_address(link).is_some() && self.in_folders(link).is_none_or(|(_, by_name_alone)| by_name_alone)
     }
 
     /// Reads and hashes the file that `link` means. Takes as long as the disk does: for many links, ask on several threads.
@@ -66,21 +87,33 @@ impl ImageFolder {
 
     /// The file, and whether only its name led there.
     fn look_up(&self, link: &str) -> std::result::Result<(PathBuf, bool), String> {
-        let lower = link.get(..8).unwrap_or(link).to_ascii_lowercase();
-        if lower.starts_with("file://") {
+        if link.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("file://")) {
             let path = link[7..].strip_prefix("localhost").unwrap_or(&link[7..]);
             return self.inside(&percent_decode(path), link).map(|path| (path, false));
         }
-        let address = ["https://", "http://", "//"].into_iter().find(|scheme| lower.starts_with(scheme));
-        if let Some(scheme) = address {
-            let reason = || format!("{link}: vetrina fetches nothing from the network: put the picture under DIR");
-            return self.by_longest_end(&link[scheme.len()..], link).ok_or_else(reason);
+        if web_address(link).is_some() {
+            let found = self.in_folders(link);
+            if let Some(path) = self.fetched(link).filter(|_| found.as_ref().is_none_or(|(_, alone)| *alone)) {
+                return Ok((path, false));
+            }
+            return found.ok_or_else(|| {
+                format!("{link}: vetrina fetches nothing from the network: put the picture under DIR, or import with --fetch")
+            });
         }
         match self.inside(link, link) {
             Ok(path) => Ok((path, false)),
             // An export of another machine: C:\shop\a.jpg, a.jpg?v=3, a%20b.jpg.
             Err(reason) => self.by_longest_end(link, link).ok_or(reason),
         }
+    }
+
+    /// The file that a web address means, and whether only its name led there.
+    fn in_folders(&self, link: &str) -> Option<(PathBuf, bool)> {
+        self.by_longest_end(web_address(link)?, link)
+    }
+
+    fn fetched(&self, link: &str) -> Option<PathBuf> {
+        Some(self.fetched.as_ref()?.join(fetched_name(link))).filter(|path| path.is_file())
     }
 
     /// The longest end of a path that is a file under the folder. A relative path has one end: all of it.
@@ -104,20 +137,49 @@ impl ImageFolder {
         None
     }
 
+    /// The file `relative` of the folders; of several the one that was written last.
     fn inside(&self, relative: &str, link: &str) -> std::result::Result<PathBuf, String> {
-        let path = self.root.join(relative);
-        let found = path.canonicalize().map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => format!("there is no picture {link} under {}", self.root.display()),
-            _ => format!("cannot open the picture {link}: {error}"),
-        })?;
-        if !found.starts_with(&self.root) {
-            return Err(format!("the picture {link} is not under {}", self.root.display()));
+        let mut found: Option<PathBuf> = None;
+        let mut refusal = None;
+        for root in &self.roots {
+            match inside_of(root, relative, link) {
+                Ok(path) if found.as_ref().is_none_or(|other| is_newer(&path, other)) => found = Some(path),
+                Ok(_) => {}
+                Err(reason) => refusal = refusal.or(Some(reason)),
+            }
         }
-        if !found.is_file() {
-            return Err(format!("{link} is not a file"));
-        }
-        Ok(found)
+        found.ok_or_else(|| refusal.unwrap_or_default())
     }
+}
+
+fn inside_of(root: &Path, relative: &str, link: &str) -> std::result::Result<PathBuf, String> {
+    let found = root.join(relative).canonicalize().map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => format!("there is no picture {link} under {}", root.display()),
+        _ => format!("cannot open the picture {link}: {error}"),
+    })?;
+    if !found.starts_with(root) {
+        return Err(format!("the picture {link} is not under {}", root.display()));
+    }
+    if !found.is_file() {
+        return Err(format!("{link} is not a file"));
+    }
+    Ok(found)
+}
+
+fn is_newer(path: &Path, other: &Path) -> bool {
+    let written = |path: &Path| std::fs::metadata(path).and_then(|file| file.modified()).ok();
+    written(path) > written(other)
+}
+
+/// What follows the scheme of a web address; `None` where the link is none.
+fn web_address(link: &str) -> Option<&str> {
+    let is = |scheme: &&str| link.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
+    ["https://", "http://", "//"].iter().find(|scheme| is(scheme)).map(|scheme| &link[scheme.len()..])
+}
+
+/// The name of a fetched picture's file: the hash of its address, so that no address leads to another's.
+pub fn fetched_name(link: &str) -> String {
+    super::records::hex(&Sha256::digest(link.as_bytes()))
 }
 
 /// Pictures that several links lead to, one line each; the others are counted.
@@ -203,7 +265,7 @@ mod tests {
     #[test]
     fn paths_and_addresses_are_found_under_the_folder() {
         let (_outer, folder) = folder();
-        let inside = |link: &str| folder.resolve(link).unwrap().strip_prefix(&folder.root).unwrap().to_owned();
+        let inside = |link: &str| folder.resolve(link).unwrap().strip_prefix(&folder.roots[0]).unwrap().to_owned();
         assert_eq!(inside("a.jpg"), Path::new("a.jpg"));
         assert_eq!(inside("sub/../a.jpg"), Path::new("a.jpg"));
         assert_eq!(inside("https://shop.example/x/a.jpg?w=200"), Path::new("a.jpg"));
@@ -220,7 +282,7 @@ mod tests {
         ] {
             assert_eq!(inside(link), Path::new("sub/b c.jpg"), "{link}");
         }
-        let url = format!("file://{}/sub/b%20c.jpg", folder.root.display());
+        let url = format!("file://{}/sub/b%20c.jpg", folder.roots[0].display());
         assert_eq!(inside(&url), Path::new("sub/b c.jpg"));
     }
 
@@ -234,7 +296,7 @@ mod tests {
         }
         let found = |link: &str| {
             let file = folder.find(link).unwrap();
-            (file.path.strip_prefix(&folder.root).unwrap().display().to_string(), file.by_name_alone)
+            (file.path.strip_prefix(&folder.roots[0]).unwrap().display().to_string(), file.by_name_alone)
         };
         assert_eq!(found("https://shop/p/1002/front.jpg?v=3"), ("p/1002/front.jpg".into(), false));
         assert_eq!(found("https://shop/x/p/1001/front.jpg"), ("p/1001/front.jpg".into(), false));
@@ -245,9 +307,42 @@ mod tests {
     }
 
     #[test]
+    fn of_several_folders_the_longest_end_wins_then_the_newest_file_and_a_fetched_one_is_known_by_its_address() {
+        let (outer, folder) = folder();
+        let second = outer.path().join("second");
+        std::fs::create_dir_all(second.join("p")).unwrap();
+        let write = |name: &str, text: &str, seconds: u64| {
+            std::fs::write(outer.path().join(name), text).unwrap();
+            let file = File::options().write(true).open(outer.path().join(name)).unwrap();
+            file.set_modified(std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds)).unwrap();
+        };
+        write("pictures/a.jpg", "old", 1000);
+        write("second/a.jpg", "new", 2000);
+        write("second/p/b.jpg", "in a folder", 1000);
+        write("pictures/b.jpg", "by its name alone", 2000);
+        let folder = folder.and(&second).unwrap().with_fetched(outer.path().join("fetched"));
+        let text = |folder: &ImageFolder, link: &str| {
+            let file = folder.find(link).unwrap();
+            (std::fs::read_to_string(file.path).unwrap(), file.by_name_alone)
+        };
+        assert_eq!(text(&folder, "a.jpg"), ("new".into(), false));
+        write("pictures/a.jpg", "newest", 3000);
+        assert_eq!(text(&folder, "a.jpg"), ("newest".into(), false));
+        assert_eq!(text(&folder, "https://h/x/p/b.jpg"), ("in a folder".into(), false));
+        let far = "https://h/q/b.jpg?v=2";
+        assert_eq!(text(&folder, far), ("by its name alone".into(), true));
+        assert!(folder.is_missing(far) && folder.is_missing("//h/c.jpg") && !folder.is_missing("c.jpg"));
+        assert!(!folder.is_missing("HTTPS://h/x/p/b.jpg"));
+        std::fs::create_dir(outer.path().join("fetched")).unwrap();
+        write(&format!("fetched/{}", fetched_name(far)), "fetched", 1);
+        assert_eq!(text(&folder, far), ("fetched".into(), false));
+        assert!(ImageFolder::open(&second).unwrap().and(&outer.path().join("none")).is_err());
+    }
+
+    #[test]
     fn nothing_outside_is_reached() {
         let (outer, folder) = folder();
-        std::os::unix::fs::symlink(outer.path().join("secret.jpg"), folder.root.join("link.jpg")).unwrap();
+        std::os::unix::fs::symlink(outer.path().join("secret.jpg"), folder.roots[0].join("link.jpg")).unwrap();
         let absolute = outer.path().join("secret.jpg").display().to_string();
         for link in ["../secret.jpg", "link.jpg", absolute.as_str(), "file:///etc/passwd", "sub"] {
             assert!(folder.resolve(link).is_err(), "{link}");

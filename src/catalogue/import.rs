@@ -1,50 +1,33 @@
 //! A feed into the catalogue: all or nothing.
 //!
 //! Three phases, so that the caller, who owns network and decoder, may use as many threads as it likes: the caller looks for
-//! the feed's pictures ([`ImageFolder::find`](super::images::ImageFolder::find)); [`Catalogue::plan`] takes the write lock and
-//! knows from their hashes which need the network; the caller embeds each of
-//! [`Plan::pending`] in any order and hands it to [`Plan::supply`]; [`Plan::finish`] writes the products and commits.
-//! A plan that is dropped before that, by an error or by a crash, leaves the old catalogue. Readers see the old one
-//! until the commit.
+//! the feed's pictures ([`ImageFolder::find`](super::images::ImageFolder::find)); [`Catalogue::plan`] knows from their hashes
+//! which need the network; the caller embeds each of [`Plan::pending`] in any order and hands it to [`Plan::supply`], which keeps
+//! it beside the catalogue (`unfinished`); [`Plan::finish`] puts everything into the catalogue as it is then, in one transaction.
+//! Until then the catalogue is not locked: prices and stock may change. A plan that is dropped before, by an error or by a crash,
+//! leaves the catalogue as it was, and the next one finds what was embedded.
 
 mod changes;
+mod options;
+mod unfinished;
 
-use super::feed::{ColumnMap, Feed, Problem, Row};
+pub use options::{FetchFrom, ImportOptions, MAX_REMOVALS};
+pub use unfinished::UnfinishedImport;
+
+use super::feed::{Feed, Problem, Row};
 use super::history::{self, Counts};
 use super::images::{Found, PictureFile, Sha, collisions, read_picture};
 use super::product::{ModelStamp, Product, ShopPicture};
 use super::records::{PRODUCT_COLUMNS, product_from};
 use super::report::{ImportReport, SkippedPicture};
 use super::rows::{Shown, check_embeddings, insert_content, region_key, write_product};
-use super::settings::{COLUMN_MAP, write_setting};
+use super::settings::{COLUMN_MAP, CURRENCY, write_setting};
 use super::store::{Catalogue, read_stamp, same_model, sql_fault};
 use crate::fault::{Fault, Kind, Result};
 use crate::seam::Region;
-use rusqlite::{Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use std::collections::{HashMap, HashSet};
-use std::path::PathBuf;
-
-/// A larger share of the products is not removed unless that is allowed.
-pub const MAX_REMOVALS: f64 = 0.1;
-
-/// How to import.
-#[derive(Clone, Debug)]
-pub struct ImportOptions {
-    /// Refuse the feed where any row, picture or column of it cannot be used.
-    pub strict: bool,
-    /// The largest share of the catalogue's products that the import may remove, 0 to 1: a feed that was cut short removes more.
-    pub max_removals: f64,
-    /// What made the new generation, for people: "import of feed.csv".
-    pub source: String,
-    /// The column map to keep for the next import; `None` keeps what was kept.
-    pub column_map: Option<ColumnMap>,
-}
-
-impl Default for ImportOptions {
-    fn default() -> Self {
-        ImportOptions { strict: false, max_removals: MAX_REMOVALS, source: "import".into(), column_map: None }
-    }
-}
+use std::path::{Path, PathBuf};
 
 /// A picture that the network has not seen.
 #[derive(Clone, Debug)]
@@ -75,6 +58,8 @@ impl PendingPicture {
 enum Content {
     /// The row of `content`.
     Known(i64),
+    /// It is embedded, and kept in the [`UnfinishedImport`].
+    Embedded,
     /// The network found no garment: why.
     Refused(String),
     Pending,
@@ -107,12 +92,20 @@ impl Before {
     }
 }
 
-/// An import under way; holds the catalogue's write lock.
+/// An import under way.
 pub struct Plan<'c> {
-    transaction: Transaction<'c>,
-    path: PathBuf,
+    catalogue: &'c mut Catalogue,
+    /// None while nothing was embedded.
+    unfinished: Option<UnfinishedImport>,
+    planned: PlannedFeed,
+}
+
+/// A feed and what the catalogue has of it.
+struct PlannedFeed {
     options: ImportOptions,
     stamp: ModelStamp,
+    /// Whether the catalogue's descriptors are by this model.
+    same_model: bool,
     before: HashMap<String, Before>,
     contents: HashMap<ContentKey, Content>,
     seen: HashSet<ContentKey>,
@@ -125,7 +118,7 @@ impl Catalogue {
     /// Begins the import of `feed` for the model `stamp`. `found` says for each of [`Feed::links`] what is there.
     ///
     /// # Errors
-    /// [`Kind::Busy`] where another process writes; [`Kind::Input`] where no row can be used, or, with `strict`, where any
+    /// [`Kind::Busy`] while another import is under way; [`Kind::Input`] where no row can be used, or, with `strict`, where any
     /// row, picture or column cannot.
     pub fn plan(
         &mut self,
@@ -134,16 +127,11 @@ impl Catalogue {
         stamp: &ModelStamp,
         options: ImportOptions,
     ) -> Result<Plan<'_>> {
-        let path = self.path.clone();
-        let transaction = self
-            .connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)
-            .map_err(|error| sql_fault(&path, "change", error))?;
-        let mut plan = Plan {
-            transaction,
-            path,
+        let unfinished = UnfinishedImport::open_existing(self.file(), stamp)?;
+        let mut planned = PlannedFeed {
             options,
             stamp: stamp.clone(),
+            same_model: false,
             before: HashMap::new(),
             contents: HashMap::new(),
             seen: HashSet::new(),
@@ -155,60 +143,91 @@ impl Catalogue {
                 ..ImportReport::default()
             },
         };
-        plan.load().map_err(|error| sql_fault(&plan.path, "read", error))?;
-        for row in &feed.rows {
-            plan.add_row(row, found);
+        if let Some(unfinished) = &unfinished {
+            planned.contents = unfinished.contents()?;
         }
-        plan.report.pictures_reused =
-            plan.seen.iter().filter(|wanted| matches!(plan.contents[*wanted], Content::Known(_))).count();
-        plan.require_usable()?;
-        Ok(plan)
+        let fail = |error| sql_fault(&self.path, "read", error);
+        let snapshot = self.connection.unchecked_transaction().map_err(fail)?;
+        planned.load(&snapshot).map_err(fail)?;
+        drop(snapshot);
+        for row in &feed.rows {
+            planned.add_row(row, found);
+        }
+        let is_there =
+            |wanted: &&ContentKey| matches!(planned.contents[*wanted], Content::Known(_) | Content::Embedded);
+        planned.report.pictures_reused = planned.seen.iter().filter(is_there).count();
+        planned.require_usable()?;
+        Ok(Plan { catalogue: self, unfinished, planned })
     }
 }
 
 impl Plan<'_> {
     /// The pictures that need the network, each content once.
     pub fn pending(&self) -> &[PendingPicture] {
-        &self.pending
+        &self.planned.pending
     }
 
     /// Hands over what came of `pending()[index]`. A [`Kind::Input`] fault (no garment, not a picture) is a reason to skip
     /// the picture; any other fault ends the import.
+    ///
+    /// # Errors
+    /// [`Kind::Busy`] while another import is under way.
     pub fn supply(&mut self, index: usize, result: Result<ShopPicture>) -> Result<()> {
-        let picture = &self.pending[index];
+        let picture = &self.planned.pending[index];
+        let unfinished = match &mut self.unfinished {
+            Some(unfinished) => unfinished,
+            none => none.insert(UnfinishedImport::open(self.catalogue.file(), &self.planned.stamp)?),
+        };
         let content = match result {
             Ok(shop_picture) => {
-                check_embeddings(&shop_picture.detection, self.stamp.embedding, &picture.path)?;
-                let id = insert_content(&self.transaction, &picture.sha256, picture.region, &shop_picture)
-                    .map_err(|error| sql_fault(&self.path, "change", error))?;
-                self.report.pictures_embedded += 1;
-                Content::Known(id)
+                check_embeddings(&shop_picture.detection, self.planned.stamp.embedding, &picture.path)?;
+                unfinished.keep(&picture.sha256, picture.region, Ok(&shop_picture))?;
+                self.planned.report.pictures_embedded += 1;
+                Content::Embedded
             }
             Err(fault) if fault.kind() == Kind::Input => {
-                if self.options.strict {
+                let reason = fault.to_string();
+                unfinished.keep(&picture.sha256, picture.region, Err(&reason))?;
+                if self.planned.options.strict {
                     let text = format!("the feed's line {}: a picture cannot be used", picture.line);
                     return Err(Fault::new(Kind::Input, text).cause(fault));
                 }
-                Content::Refused(fault.to_string())
+                Content::Refused(reason)
             }
             Err(fault) => return Err(fault),
         };
-        self.contents.insert((picture.sha256, picture.region), content);
+        self.planned.contents.insert((picture.sha256, picture.region), content);
         Ok(())
     }
 
-    /// Writes the products and commits. Every pending picture must have been supplied.
+    /// Writes everything and commits. Every pending picture must have been supplied.
     ///
     /// # Errors
-    /// [`Kind::Input`] where no product is left, or too many would be removed.
-    pub fn finish(mut self) -> Result<ImportReport> {
-        let kept = self.kept()?;
-        self.write(kept).map_err(|error| sql_fault(&self.path, "change", error))?;
-        let path = self.path;
-        self.transaction.commit().map_err(|error| sql_fault(&path, "change", error))?;
-        Ok(self.report)
+    /// [`Kind::Input`] where no product is left, or too many would be removed; [`Kind::Busy`] where somebody else writes for too
+    /// long, or has taken out a picture that was there when the plan was made.
+    pub fn finish(self) -> Result<ImportReport> {
+        let Plan { catalogue, unfinished, mut planned } = self;
+        let path = catalogue.path.clone();
+        let fail = |error| sql_fault(&path, "change", error);
+        let transaction =
+            catalogue.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fail)?;
+        // Prices and stock, or the whole generation, may have changed since the plan was made.
+        planned.load(&transaction).map_err(fail)?;
+        if !planned.same_model {
+            forget_model(&transaction).map_err(fail)?;
+        }
+        if let Some(unfinished) = &unfinished {
+            planned.take_in(&transaction, unfinished, &path)?;
+        }
+        let kept = planned.kept()?;
+        planned.write(&transaction, kept).map_err(fail)?;
+        transaction.commit().map_err(fail)?;
+        unfinished.map_or(Ok(()), UnfinishedImport::done)?;
+        Ok(planned.report)
     }
+}
 
+impl PlannedFeed {
     /// The products that have a picture, with those.
     fn kept(&mut self) -> Result<Vec<(Product, Vec<Shown>)>> {
         let products = std::mem::take(&mut self.products);
@@ -231,29 +250,24 @@ impl Plan<'_> {
         Ok(kept)
     }
 
-    /// Reads what is there; forgets all descriptors where another model made them.
-    fn load(&mut self) -> rusqlite::Result<()> {
+    /// Reads what is in the catalogue. What another model made of its pictures does not count.
+    fn load(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        self.before.clear();
+        self.contents.retain(|_, content| !matches!(content, Content::Known(_)));
         let query = format!("select {PRODUCT_COLUMNS}, position, region from product_version where until is null");
-        let mut statement = self.transaction.prepare(&query)?;
+        let mut statement = connection.prepare(&query)?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
             let region = row.get::<_, Option<String>>(17)?.and_then(|name| Region::named(&name));
             let before = Before { product: product_from(row)?, position: row.get(16)?, region, pictures: Vec::new() };
             self.before.insert(before.product.id.clone(), before);
         }
-        drop(rows);
-        drop(statement);
-        let same = read_stamp(&self.transaction)?.is_some_and(|found| same_model(&found, &self.stamp));
-        if !same {
-            history::forget(&self.transaction)?;
-            let query = "delete from picture_version; delete from content; delete from refusal;";
-            return self.transaction.execute_batch(query);
-        }
-        self.load_contents()
+        self.same_model = read_stamp(connection)?.is_some_and(|found| same_model(&found, &self.stamp));
+        if self.same_model { self.load_contents(connection) } else { Ok(()) }
     }
 
-    fn load_contents(&mut self) -> rusqlite::Result<()> {
-        let mut statement = self.transaction.prepare("select product_id, position, source, content_id from picture")?;
+    fn load_contents(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        let mut statement = connection.prepare("select product_id, position, source, content_id from picture")?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
             if let Some(before) = self.before.get_mut(row.get_ref(0)?.as_str()?) {
@@ -263,15 +277,16 @@ impl Plan<'_> {
         }
         self.before.values_mut().for_each(|before| before.pictures.sort_by_key(|shown| shown.position));
         let query = "select sha256, region, id from content join descriptor on content_id = id";
-        let mut statement = self.transaction.prepare(query)?;
+        let mut statement = connection.prepare(query)?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
             self.contents.insert(wanted(row)?, Content::Known(row.get(2)?));
         }
-        let mut statement = self.transaction.prepare("select sha256, region, reason from refusal")?;
+        let mut statement = connection.prepare("select sha256, region, reason from refusal")?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
-            self.contents.insert(wanted(row)?, Content::Refused(row.get(2)?));
+            let reason = row.get(2)?;
+            self.contents.entry(wanted(row)?).or_insert(Content::Refused(reason));
         }
         Ok(())
     }
@@ -317,11 +332,7 @@ impl Plan<'_> {
             return Err(Fault::new(Kind::Input, format!("the feed was refused: {first}{more}"))
                 .cure("correct it, or import without --strict to skip what cannot be used"));
         }
-        if self.products.is_empty() {
-            return Err(self.nothing_usable());
-        }
-        // Before hours of embedding, not after.
-        self.require_kept(&self.products.iter().map(|planned| planned.product.id.as_str()).collect())
+        if self.products.is_empty() { Err(self.nothing_usable()) } else { Ok(()) }
     }
 
     /// All that a strict import does not forgive.
@@ -332,7 +343,7 @@ impl Plan<'_> {
         self.report.skipped_pictures.iter().for_each(|picture| add(picture.line, &picture.reason));
         for planned in &self.products {
             for (_, _, sha) in &planned.pictures {
-                if let Content::Refused(reason) = &self.contents[&(*sha, planned.region)] {
+                if let Some(Content::Refused(reason)) = self.contents.get(&(*sha, planned.region)) {
                     add(planned.line, reason);
                 }
             }
@@ -355,63 +366,93 @@ impl Plan<'_> {
         let mut usable = Vec::new();
         let mut skipped = Vec::new();
         for (position, link, sha) in &planned.pictures {
-            match &self.contents[&(*sha, planned.region)] {
-                Content::Known(id) => {
+            match self.contents.get(&(*sha, planned.region)) {
+                Some(Content::Known(id)) => {
                     usable.push(Shown { position: *position as i64, link: link.clone(), content: *id });
                 }
-                Content::Refused(reason) => skipped.push(SkippedPicture {
+                Some(Content::Refused(reason)) => skipped.push(SkippedPicture {
                     line: planned.line,
                     id: planned.product.id.clone(),
                     link: link.clone(),
                     reason: reason.clone(),
                 }),
-                Content::Pending => {
+                Some(Content::Pending) => {
                     return Err(Fault::new(Kind::Internal, format!("the picture {link} was never embedded")));
+                }
+                Some(Content::Embedded) | None => {
+                    let text = format!("the picture {link} was taken out of the catalogue during the import");
+                    return Err(Fault::new(Kind::Busy, text).cure("import again: what was embedded is kept"));
                 }
             }
         }
         Ok((usable, skipped))
     }
 
-    fn write(&mut self, kept: Vec<(Product, Vec<Shown>)>) -> rusqlite::Result<()> {
+    /// Puts what was embedded into the catalogue.
+    fn take_in(&mut self, transaction: &Transaction, unfinished: &UnfinishedImport, path: &Path) -> Result<()> {
+        for key in &self.seen {
+            let Some(content) = self.contents.get_mut(key).filter(|content| matches!(content, Content::Embedded))
+            else {
+                continue;
+            };
+            let (sha, region) = key;
+            if let Some(picture) = unfinished.picture(sha, *region)? {
+                let id = insert_content(transaction, sha, *region, &picture)
+                    .map_err(|error| sql_fault(path, "change", error))?;
+                *content = Content::Known(id);
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, transaction: &Transaction, kept: Vec<(Product, Vec<Shown>)>) -> rusqlite::Result<()> {
         self.report.products = kept.len();
-        let generation = history::begin(&self.transaction, &self.options.source)?;
+        let generation = history::begin(transaction, &self.options.source)?;
         for (position, (product, pictures)) in kept.into_iter().enumerate() {
             let position = position as i64;
             let before = self.before.remove(&product.id);
             let same = self.count(before.as_ref(), &product, &pictures);
             if !same || before.is_none_or(|before| before.position != position) {
-                write_product(&self.transaction, generation, position, &product, &pictures)?;
+                write_product(transaction, generation, position, &product, &pictures)?;
             }
         }
         for id in self.before.keys() {
-            history::end_version(&self.transaction, id, generation)?;
+            history::end_version(transaction, id, generation)?;
         }
         self.count_removed();
-        self.write_refusals()?;
-        self.transaction.execute(
+        self.write_refusals(transaction)?;
+        transaction.execute(
             "insert into model values (1, ?1, ?2, ?3) on conflict (id) do update
              set name = ?1, descriptor_hash = ?2, embedding = ?3",
             params![self.stamp.name, self.stamp.descriptor_hash, self.stamp.embedding as i64],
         )?;
         if let Some(map) = &self.options.column_map {
-            write_setting(&self.transaction, COLUMN_MAP, &map.to_string())?;
+            write_setting(transaction, COLUMN_MAP, &map.to_string())?;
+        }
+        if let Some(currency) = &self.options.currency {
+            write_setting(transaction, CURRENCY, currency.code())?;
         }
         let (added, updated, removed) = (self.report.added, self.report.updated, self.report.removed);
-        history::complete(&self.transaction, generation, Counts { added, updated, removed })
+        history::complete(transaction, generation, Counts { added, updated, removed })
     }
 
     /// Keeps the refusals of this feed's pictures only.
-    fn write_refusals(&self) -> rusqlite::Result<()> {
-        self.transaction.execute("delete from refusal", [])?;
+    fn write_refusals(&self, transaction: &Transaction) -> rusqlite::Result<()> {
+        transaction.execute("delete from refusal", [])?;
         for (sha, region) in &self.seen {
             if let Some(Content::Refused(reason)) = self.contents.get(&(*sha, *region)) {
                 let query = "insert into refusal values (?, ?, ?)";
-                self.transaction.prepare_cached(query)?.execute(params![sha, region_key(*region), reason])?;
+                transaction.prepare_cached(query)?.execute(params![sha, region_key(*region), reason])?;
             }
         }
         Ok(())
     }
+}
+
+/// Takes out all that another model made of the pictures.
+fn forget_model(transaction: &Transaction) -> rusqlite::Result<()> {
+    history::forget(transaction)?;
+    transaction.execute_batch("delete from picture_version; delete from content; delete from refusal;")
 }
 
 /// Hash and region in the first two columns.

@@ -8,6 +8,7 @@ use super::index_rows::{Grouping, Variant, Variants, read_matrix, read_rows, rea
 use super::product::{ContentId, ProductSummary};
 use super::stock::Stock;
 use super::store::Catalogue;
+use super::worn_rows::{MergedRows, with_worn_views};
 use crate::fault::{Fault, Kind, Result};
 use crate::seam::region::may_be;
 use crate::seam::{EmbeddingHead, Region};
@@ -21,6 +22,8 @@ pub struct Index {
     /// Of each row of the gallery, the variant: the first that shows the picture.
     row_variants: Vec<u32>,
     contents: Vec<ContentId>,
+    /// Which rows are worn views; the others are pictures of the shop.
+    worn: Vec<bool>,
     /// What each product's texts say, then what [`Index::with_regions`] adds.
     regions: Vec<Option<Region>>,
     /// The class of the garment in each product's main picture.
@@ -31,6 +34,8 @@ pub struct Index {
     offered: Vec<bool>,
     hide_out_of_stock: bool,
     generation: Option<i64>,
+    /// As [`Catalogue::worn_version`] says it.
+    worn_version: (i64, i64),
 }
 
 impl Index {
@@ -62,9 +67,12 @@ impl Index {
         let mut variants = read_variants(catalogue, by).map_err(fail)?;
         let rows = read_rows(catalogue, &variants).map_err(fail)?;
         let matrix = read_matrix(catalogue, head, weight.len(), &rows, &variants)?;
+        let worn_version = catalogue.worn_version().map_err(fail)?;
+        let pictures = MergedRows { rows, matrix };
+        let MergedRows { rows, matrix } = with_worn_views(catalogue, head, weight.len(), &variants, pictures)?;
         drop(transaction);
         let mut classes = vec![None; variants.groups.len()];
-        for row in &rows {
+        for row in rows.iter().filter(|row| !row.worn) {
             let class = usize::try_from(row.class).unwrap_or(usize::MAX);
             classes[row.group as usize].get_or_insert(class);
             variants.all[row.variant as usize].main.get_or_insert(row.content);
@@ -75,11 +83,13 @@ impl Index {
             variants,
             row_variants: rows.iter().map(|row| row.variant).collect(),
             contents: rows.iter().map(|row| row.content).collect(),
+            worn: rows.iter().map(|row| row.worn).collect(),
             classes,
             seen_by: Default::default(),
             offered: Vec::new(),
             hide_out_of_stock: false,
             generation,
+            worn_version,
         };
         Ok(index.with_regions(&[]))
     }
@@ -101,6 +111,13 @@ impl Index {
         self
     }
 
+    /// Adds `offset` to the logit of every worn view: so much less, or more, it counts than a picture of the shop.
+    pub fn with_worn_offset(mut self, offset: f32) -> Self {
+        let offsets: Vec<f32> = self.worn.iter().map(|worn| if *worn { offset } else { 0.0 }).collect();
+        self.gallery = self.gallery.with_row_offsets(&offsets);
+        self
+    }
+
     fn filter(&mut self) {
         let offered = |group: &Range<u32>| {
             let mut variants = self.variants.all[group.start as usize..group.end as usize].iter();
@@ -119,7 +136,7 @@ impl Index {
     pub fn refresh(&mut self, catalogue: &Catalogue) -> Result<bool> {
         let fail = |error| catalogue.fault("read", error);
         let transaction = catalogue.connection.unchecked_transaction().map_err(fail)?;
-        if catalogue.generation()? != self.generation {
+        if catalogue.generation()? != self.generation || catalogue.worn_version().map_err(fail)? != self.worn_version {
             return Ok(false);
         }
         let mut fresh = read_variants(catalogue, self.variants.by).map_err(fail)?;
@@ -178,7 +195,12 @@ impl Index {
         Some(self.variants.groups.partition_point(|group| group.end <= variant))
     }
 
-    /// The picture behind a row, for [`Catalogue::picture_thumbnail`].
+    /// Whether a row is a worn view.
+    pub fn is_worn(&self, row: usize) -> bool {
+        self.worn[row]
+    }
+
+    /// The picture behind a row, of a worn view the one that is shown for its product: for [`Catalogue::picture_thumbnail`].
     pub fn content(&self, row: usize) -> ContentId {
         self.contents[row]
     }
@@ -194,5 +216,28 @@ impl Index {
 
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+}
+
+#[cfg(test)]
+impl Index {
+    /// Products of one variant and one region, for tests of what needs no file.
+    pub(super) fn of_gallery(gallery: Gallery, region: Region) -> Self {
+        let rows = gallery.rows();
+        let count = (0..rows).map(|row| gallery.product(row) + 1).max().unwrap_or(0);
+        let variants = Variants::plain(count, region);
+        let index = Index {
+            regions: variants.regions.clone(),
+            row_variants: (0..rows).map(|row| gallery.product(row) as u32).collect(),
+            gallery,
+            variants,
+            contents: vec![ContentId(0); rows],
+            classes: vec![None; count],
+            seen_by: Default::default(),
+            offered: Vec::new(),
+            hide_out_of_stock: false,
+            generation: None,
+        };
+        index.with_regions(&[])
     }
 }

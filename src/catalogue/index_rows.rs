@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 /// The column that holds the embeddings of a head.
-fn column(head: EmbeddingHead) -> &'static str {
+pub(super) fn column(head: EmbeddingHead) -> &'static str {
     match head {
         EmbeddingHead::Match => "match_embedding",
         EmbeddingHead::Aggregation => "aggregation_embedding",
@@ -47,6 +47,33 @@ pub(super) struct Variants {
     numbers: HashMap<String, u32>,
 }
 
+impl Variants {
+    /// The place of the variant `id` in [`Variants::all`].
+    pub fn number(&self, id: &str) -> Option<u32> {
+        self.numbers.get(id).copied()
+    }
+
+    /// The group of a variant.
+    pub fn group_of(&self, variant: u32) -> u32 {
+        self.groups.partition_point(|group| group.end <= variant) as u32
+    }
+}
+
+#[cfg(test)]
+impl Variants {
+    /// So many products of one variant each, all of one region.
+    pub fn plain(count: usize, region: Region) -> Self {
+        let variant = Variant { product: ProductSummary::default(), main: None };
+        Variants {
+            by: Grouping::Style,
+            all: vec![variant; count],
+            groups: (0..count as u32).map(|number| number..number + 1).collect(),
+            regions: vec![Some(region); count],
+            numbers: HashMap::new(),
+        }
+    }
+}
+
 /// A row of the gallery to be.
 pub(super) struct IndexRow {
     pub group: u32,
@@ -54,7 +81,9 @@ pub(super) struct IndexRow {
     pub content: ContentId,
     pub class: i64,
     /// As in `descriptor`.
-    region: String,
+    pub region: String,
+    /// A worn view; `content` is then the picture that is shown in its place.
+    pub worn: bool,
 }
 
 /// What the rows of one group have in common.
@@ -136,9 +165,9 @@ pub(super) fn read_rows(catalogue: &Catalogue, variants: &Variants) -> rusqlite:
     let mut rows: Vec<(i64, IndexRow)> = Vec::new();
     while let Some(row) = cursor.next()? {
         let Some(&variant) = variants.numbers.get(row.get_ref(0)?.as_str()?) else { continue };
-        let group = variants.groups.partition_point(|group| group.end <= variant) as u32;
-        let read =
-            IndexRow { group, variant, content: ContentId(row.get(1)?), region: row.get(2)?, class: row.get(3)? };
+        let group = variants.group_of(variant);
+        let content = ContentId(row.get(1)?);
+        let read = IndexRow { group, variant, content, region: row.get(2)?, class: row.get(3)?, worn: false };
         rows.push((row.get(4)?, read));
     }
     rows.sort_by_key(|(position, row)| (row.variant, *position));

@@ -5,13 +5,17 @@
 //! a product's texts say that it covers), [`images`] (a feed's link to a file), [`import`] with `rows` and
 //! [`report`] (all or nothing), [`history`] (generations and the way back), [`settings`] (what an import was told), [`gallery`]
 //! with `shortlist` and [`kernel`] (exact search, pure arithmetic), [`index`] (a gallery loaded from a store), [`calibration`]
-//! (how well a match must be to be called likely), [`price`] and [`stock`] (what is said of a product now), [`update`] (prices
-//! and stock between two imports).
+//! (how clearly a product must stand out to be called likely) with `kept_calibration`, [`price`] and [`stock`] (what is said of a product now), [`update`] (prices
+//! and stock between two imports), [`worn`] with `worn_rows` and [`worn_file`] (what was seen of products on people),
+//! [`correction`] (what staff said of answers), [`confusion`] (products that are taken for one another), [`release`] (a hub's catalogue for
+//! this shop, whole or what has changed).
 //!
-//! The only module that names rusqlite. It knows neither network nor camera: whoever imports brings the descriptors.
+//! The only module that names rusqlite, but for the counts of [`crate::events`]. It knows neither network nor camera: whoever imports brings the descriptors.
 
 pub mod calibration;
 pub mod check;
+pub mod confusion;
+pub mod correction;
 pub mod feed;
 pub mod gallery;
 pub mod history;
@@ -19,11 +23,13 @@ pub mod images;
 pub mod import;
 pub mod index;
 mod index_rows;
+mod kept_calibration;
 pub mod kernel;
 pub mod price;
 pub mod product;
 pub mod records;
 pub mod region;
+pub mod release;
 pub mod report;
 mod rows;
 pub mod settings;
@@ -31,19 +37,28 @@ mod shortlist;
 pub mod stock;
 pub mod store;
 pub mod update;
+pub mod worn;
+pub mod worn_counts;
+pub mod worn_file;
+mod worn_rows;
 
-pub use calibration::Calibration;
+pub use calibration::{Calibration, margin};
 pub use check::CheckReport;
 pub use feed::{ColumnMap, Feed, parse as parse_feed};
 pub use gallery::{Gallery, Hit};
 pub use history::Generation;
 pub use images::{Found, ImageFolder};
-pub use import::{ImportOptions, PendingPicture, Plan};
+pub use import::{FetchFrom, ImportOptions, PendingPicture, Plan, UnfinishedImport};
 pub use index::Index;
 pub use index_rows::{Grouping, Variant};
-pub use price::PriceLocale;
+pub use price::{Currency, PriceLocale};
 pub use product::{ContentId, ModelStamp, PictureDetail, Product, ProductDetail, ProductSummary, ShopPicture};
+pub use release::ReleaseMark;
+pub use release::apply::ReleaseFile;
+pub use release::write::{ReleasePicture, ReleaseProduct, write_difference, write_snapshot};
 pub use report::{Change, ImportReport, SkippedPicture};
 pub use stock::{OutOfStock, SizeStock, Stock};
 pub use store::Catalogue;
 pub use update::{Addressed, ProductUpdate, Quantity};
+pub use worn::{Enrolment, MOST_VIEWS, WornProduct, WornView};
+pub use worn_counts::WornCounts;

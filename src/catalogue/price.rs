@@ -1,6 +1,7 @@
 //! Prices: a feed's text to an amount, the sale that is on, and how a locale writes both.
 
 use super::product::ProductSummary;
+use crate::fault::{Fault, Kind, Result};
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
@@ -32,7 +33,7 @@ pub struct PriceLocale(Locale);
 impl TryFrom<String> for PriceLocale {
     type Error = String;
 
-    fn try_from(name: String) -> Result<Self, String> {
+    fn try_from(name: String) -> std::result::Result<Self, String> {
         let bare = name.split('.').next().unwrap_or_default().replace('-', "_");
         let unknown = |_| format!("{name:?} is not a locale such as \"de_DE\" or \"en_GB\"");
         bare.parse().map(PriceLocale).map_err(unknown)
@@ -77,7 +78,8 @@ impl Price {
         }
         let (whole, fraction) = split(number)?;
         let whole: String = whole.chars().filter(char::is_ascii_digit).collect();
-        Some(Price { whole: whole.parse().ok()?, fraction, currency: currency.to_owned() })
+        let (whole, fraction) = rounded(whole.parse().ok()?, fraction);
+        Some(Price { whole, fraction, currency: currency.to_owned() })
     }
 
     /// As the locale writes it: `1.299,00 €`.
@@ -114,6 +116,38 @@ impl Price {
     }
 }
 
+/// The currency of prices that have none: `EUR`; empty: there is none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Currency(String);
+
+impl Currency {
+    /// # Errors
+    /// [`Kind::Usage`] where it is neither three letters nor empty.
+    pub fn parse(text: &str) -> Result<Self> {
+        let code = text.trim().to_ascii_uppercase();
+        if code.is_empty() || is_code(&code) {
+            return Ok(Currency(code));
+        }
+        Err(Fault::new(Kind::Usage, format!("{text:?} is not a currency"))
+            .cure("give the three letters of ISO 4217, such as EUR"))
+    }
+
+    /// The code; empty where there is none.
+    pub fn code(&self) -> &str {
+        &self.0
+    }
+
+    /// Adds itself to an amount that has no currency; other texts stay. An amount from a shop system's database, `49.0000`, loses the
+    /// digits that no price has.
+    pub fn complete(&self, price: &mut Option<String>) {
+        let Some(text) = price.as_mut().filter(|_| !self.0.is_empty()) else { return };
+        let Some(amount) = Price::parse(text).filter(|amount| amount.currency.is_empty()) else { return };
+        let long = text.rfind(['.', ',']).filter(|at| text.trim_end().len() - at > DATABASE_DIGITS);
+        let short = long.map(|at| format!("{}{}{}", amount.whole, &text[at..=at], amount.fraction));
+        *text = format!("{} {}", short.as_ref().unwrap_or(text), self.0);
+    }
+}
+
 impl PartialOrd for Price {
     /// Amounts of one currency.
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
@@ -125,13 +159,19 @@ impl PartialOrd for Price {
 
 /// A code of three capital letters, a symbol, or one of the words that stand for one.
 fn is_currency(word: &str) -> bool {
-    let is_code = word.len() == 3 && word.bytes().all(|byte| byte.is_ascii_uppercase());
     let is_symbol = word.chars().count() <= 3 && word.chars().any(|letter| !letter.is_alphanumeric());
     let words = ["kr", "Kr", "lei", "Ft", "zł", "Kč", "лв", "руб", "Rs", "euro", "Euro"];
-    is_code || is_symbol || words.contains(&word)
+    is_code(word) || is_symbol || words.contains(&word)
 }
 
-/// The digits before and after the decimal separator; `19.9` has two of them as well.
+fn is_code(word: &str) -> bool {
+    word.len() == 3 && word.bytes().all(|byte| byte.is_ascii_uppercase())
+}
+
+/// So many digits after a separator are neither cents nor thousands: a database wrote them.
+const DATABASE_DIGITS: usize = 4;
+
+/// The digits before and after the decimal separator; `19.9` has two of them as well, and so has `19.9000`.
 fn split(number: &str) -> Option<(&str, String)> {
     let Some(at) = number.rfind(|letter: char| !letter.is_ascii_digit()) else { return Some((number, String::new())) };
     let separator = number[at..].chars().next()?;
@@ -141,8 +181,21 @@ fn split(number: &str) -> Option<(&str, String)> {
     if decimal {
         return Some((&number[..at], format!("{after:0<2}"))).filter(|(whole, _)| !has_mixed(whole));
     }
+    if matches!(separator, '.' | ',') && !again && after.len() >= DATABASE_DIGITS {
+        return Some((&number[..at], after.to_owned())).filter(|(whole, _)| !has_mixed(whole));
+    }
     // Groups of thousands have three digits each.
     (after.len() == 3 && !has_mixed(number)).then(|| (number, String::new()))
+}
+
+/// Digits of a database to two.
+fn rounded(whole: u64, fraction: String) -> (u64, String) {
+    let number = |digits: &str| digits.parse::<u64>().unwrap_or(0);
+    if fraction.len() < DATABASE_DIGITS {
+        return (whole, fraction);
+    }
+    let cents = number(&fraction[..2]) + u64::from(number(&fraction[2..3]) >= 5);
+    (whole.saturating_add(cents / 100), format!("{:02}", cents % 100))
 }
 
 /// Whether the groups of thousands are divided by different separators: no amount.

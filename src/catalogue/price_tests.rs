@@ -23,12 +23,40 @@ fn amounts_are_read_and_written_for_the_locale() {
         ("1'299.50 CHF", "1.299,50 CHF", "CHF 1,299.50"),
         ("19.9", "19,90", "19.90"),
         ("25 GBP", "25 £", "£25"),
+        ("49.0000", "49,00", "49.00"),
+        ("1299.995000 EUR", "1.300,00 €", "€1,300.00"),
         ("from 19.90 EUR", "none", "none"),
         ("on request", "none", "none"),
         ("19.90.1 EUR", "none", "none"),
     ] {
         assert_eq!(said(text, GERMAN), german, "{text}");
         assert_eq!(said(text, BRITISH), british, "{text}");
+    }
+}
+
+#[test]
+fn a_currency_is_added_where_there_is_none() {
+    let euro = Currency::parse(" eur").unwrap();
+    for (text, expected) in [
+        ("19.90", "19.90 EUR"),
+        ("39,00", "39,00 EUR"),
+        ("1.299", "1.299 EUR"),
+        ("49.0000", "49.00 EUR"),
+        ("1299,900000", "1299,90 EUR"),
+        ("5 GBP", "5 GBP"),
+        ("€5", "€5"),
+        ("on request", "on request"),
+    ] {
+        let mut price = Some(text.to_owned());
+        euro.complete(&mut price);
+        assert_eq!(price.as_deref(), Some(expected));
+    }
+    let mut price = Some("5".to_owned());
+    Currency::parse("").unwrap().complete(&mut price);
+    assert_eq!(price.as_deref(), Some("5"));
+    for wrong in ["EURO", "€", "12"] {
+        let fault = Currency::parse(wrong).unwrap_err();
+        assert!(fault.kind() == Kind::Usage && fault.to_string().contains("ISO 4217"), "{fault}");
     }
 }
 

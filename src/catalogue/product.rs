@@ -1,7 +1,7 @@
 //! Plain values of the catalogue: a product, its pictures, and the model that embedded them.
 
 use crate::seam::Detection;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// One product as the feed has it. Fields are Google Merchant's; texts are trimmed and hold no control characters.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -99,7 +99,7 @@ impl ProductSummary {
 pub struct ContentId(pub i64);
 
 /// Which model embedded a catalogue.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct ModelStamp {
     /// The manifest's name, for people.
     pub name: String,

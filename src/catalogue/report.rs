@@ -55,6 +55,8 @@ pub struct ImportReport {
     pub pictures_reused: usize,
     /// Different pictures that the network has yet to see: of a preview.
     pub pictures_pending: usize,
+    /// Why the import would be refused, as it is: of a preview, where it would remove too many products.
+    pub refusal: Option<String>,
     /// At most [`MOST_CHANGES`].
     pub changes: Vec<Change>,
 }

@@ -1,6 +1,7 @@
 //! What an import was told and the next one needs.
 
 use super::feed::ColumnMap;
+use super::price::Currency;
 use super::store::Catalogue;
 use crate::fault::Result;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -8,16 +9,25 @@ use rusqlite::{Connection, OptionalExtension, params};
 /// The setting that holds a [`ColumnMap`].
 pub(super) const COLUMN_MAP: &str = "column_map";
 
+/// The setting that holds a [`Currency`].
+pub(super) const CURRENCY: &str = "currency";
+
 impl Catalogue {
     /// The column map of the last import that was given one.
     pub fn column_map(&self) -> Result<ColumnMap> {
+        ColumnMap::parse(&self.setting(COLUMN_MAP)?).map(ColumnMap::kept)
+    }
+
+    /// The currency of the last import that was given one.
+    pub fn currency(&self) -> Result<Currency> {
+        Currency::parse(&self.setting(CURRENCY)?)
+    }
+
+    /// A setting; empty where it was never kept.
+    pub(super) fn setting(&self, name: &str) -> Result<String> {
         let query = "select value from setting where name = ?";
-        let text: Option<String> = self
-            .connection
-            .query_row(query, [COLUMN_MAP], |row| row.get(0))
-            .optional()
-            .map_err(|error| self.fault("read", error))?;
-        ColumnMap::parse(&text.unwrap_or_default()).map(ColumnMap::kept)
+        let text = self.connection.query_row(query, [name], |row| row.get(0)).optional();
+        text.map(Option::unwrap_or_default).map_err(|error| self.fault("read", error))
     }
 }
 

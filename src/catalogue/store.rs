@@ -15,7 +15,15 @@ use std::time::Duration;
 const APPLICATION_ID: i32 = 0x5654_5241;
 
 /// Step n takes a file from schema n to n + 1. The one migration path: steps are only ever added.
-const MIGRATIONS: [&str; 3] = [include_str!("schema.sql"), include_str!("schema-2.sql"), include_str!("schema-3.sql")];
+const MIGRATIONS: [&str; 4] = [
+    include_str!("schema.sql"),
+    include_str!("schema-2.sql"),
+    include_str!("schema-3.sql"),
+    include_str!("schema-4.sql"),
+];
+
+/// Stands for the path of a catalogue in memory.
+const IN_MEMORY: &str = ":memory:";
 
 /// How long to wait for another process before it is reported.
 const BUSY_TIMEOUT: Duration = Duration::from_millis(400);
@@ -77,7 +85,7 @@ impl Catalogue {
 
     /// An empty catalogue that lives as long as the value.
     pub fn in_memory() -> Result<Self> {
-        let path = PathBuf::from(":memory:");
+        let path = PathBuf::from(IN_MEMORY);
         let connection = Connection::open_in_memory().map_err(|error| sql_fault(&path, "open", error))?;
         let mut catalogue = Catalogue { connection, path, immutable: false };
         catalogue.prepare(true)?;
@@ -86,17 +94,7 @@ impl Catalogue {
 
     /// Deletes a catalogue's file and what SQLite keeps beside it: of a first import that was refused.
     pub fn delete(path: &Path) -> Result<()> {
-        for ending in ["-wal", "-shm", ""] {
-            let mut name = path.as_os_str().to_owned();
-            name.push(ending);
-            match std::fs::remove_file(&name) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(Fault::io(Kind::Storage, "delete", Path::new(&name), error));
-                }
-                _ => {}
-            }
-        }
-        Ok(())
+        delete_database(path)
     }
 
     fn connect(path: &Path, create: bool) -> Result<Self> {
@@ -181,6 +179,17 @@ impl Catalogue {
         &self.path
     }
 
+    /// The file; `None` where it is in memory.
+    pub(super) fn file(&self) -> Option<&Path> {
+        Some(self.path.as_path()).filter(|path| *path != Path::new(IN_MEMORY))
+    }
+
+    /// Waits so long while somebody else writes; without this 0.4 s.
+    pub fn with_patience(self, patience: Duration) -> Result<Self> {
+        self.connection.busy_timeout(patience).map_err(|error| self.fault("open", error))?;
+        Ok(self)
+    }
+
     /// Changes whenever another connection has changed the file: a running mirror then loads its index anew.
     pub fn data_version(&self) -> Result<i64> {
         if self.immutable { file_version(&self.path) } else { self.pragma_i64("data_version") }
@@ -249,6 +258,20 @@ pub(super) fn read_stamp(connection: &Connection) -> rusqlite::Result<Option<Mod
         .optional()
 }
 
+/// Deletes an SQLite file and what SQLite keeps beside it.
+pub(super) fn delete_database(path: &Path) -> Result<()> {
+    for ending in ["-wal", "-shm", ""] {
+        let name = beside(path, ending);
+        match std::fs::remove_file(&name) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(Fault::io(Kind::Storage, "delete", &name, error));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// Changes when somebody else, who can write there, changes the file or puts another in its place.
 fn file_version(path: &Path) -> Result<i64> {
     let file = std::fs::metadata(path).map_err(|error| Fault::io(Kind::Catalogue, "read", path, error))?;
@@ -258,7 +281,7 @@ fn file_version(path: &Path) -> Result<i64> {
 }
 
 /// `shop.db-wal` beside `shop.db`.
-fn beside(path: &Path, ending: &str) -> PathBuf {
+pub(super) fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(ending);
     name.into()

@@ -59,10 +59,11 @@ impl Catalogue {
     ///
     /// # Errors
     /// [`Kind::Usage`] where there is no such product; [`Kind::Input`] where it has no such size, or a value is too long;
-    /// [`Kind::Busy`] while an import writes.
+    /// [`Kind::Busy`] where somebody else writes for too long.
     pub fn update(&mut self, updates: &[Addressed]) -> Result<Vec<String>> {
         let path = self.path.clone();
         let fail = |error| sql_fault(&path, "change", error);
+        let currency = self.currency()?;
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fail)?;
         let mut changed = Vec::new();
         for addressed in updates {
@@ -74,6 +75,8 @@ impl Catalogue {
             let quantities = quantities(&products, addressed)?;
             for (mut product, quantity) in products.into_iter().zip(quantities) {
                 apply(&addressed.update, &mut product, quantity)?;
+                currency.complete(&mut product.price);
+                currency.complete(&mut product.sale_price);
                 write(&transaction, &product).map_err(fail)?;
                 changed.push(product.id);
             }

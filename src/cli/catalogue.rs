@@ -1,14 +1,20 @@
 //! `vetrina catalogue`: import, history, undo, list, show, remove, check, export.
 
 mod history;
+mod worn;
 
 use super::places;
 use super::progress::{ImportProgressBar, ProgressFormat};
 use super::table::{Table, done, json, print};
-use crate::catalogue::{Catalogue, CheckReport, ColumnMap, ImportOptions, ImportReport, ProductDetail};
+use crate::catalogue::confusion::Confusion;
+use crate::catalogue::{
+    Catalogue, CheckReport, ColumnMap, Currency, FetchFrom, ImportOptions, ImportReport, ProductDetail,
+};
 use crate::fault::{Fault, Kind, Result};
 use crate::machine;
+use crate::network::Manifest;
 use crate::pipeline::import::{self, ImportRequest};
+use crate::pipeline::matcher::stamp;
 use clap::{Args, Subcommand};
 use std::fs::File;
 use std::io;
@@ -42,15 +48,22 @@ pub enum CatalogueCommand {
     Check(CheckArgs),
     /// Write the catalogue as a feed (CSV) that can be imported again
     Export(ExportArgs),
+    /// List, export and import worn views: what `vetrina enrol` kept
+    Worn {
+        #[command(subcommand)]
+        command: worn::WornCommand,
+    },
+    /// Say how often the mirror was right, as staff confirmed on the page
+    Corrections(DbArgs),
 }
 
 #[derive(Args, Clone, Debug)]
 pub struct ImportArgs {
     /// The feed, in any of the formats; - is standard input
     pub feed: PathBuf,
-    /// Folder that the feed's image_link paths start from
-    #[arg(long, value_name = "DIR")]
-    pub images: PathBuf,
+    /// Folder that the feed's image_link paths start from; may be given several times, the newest file counts
+    #[arg(long, value_name = "DIR", required = true)]
+    pub images: Vec<PathBuf>,
     /// Catalogue file; created if missing
     #[arg(long, value_name = "FILE", default_value = DEFAULT_DB)]
     pub db: PathBuf,
@@ -60,6 +73,12 @@ pub struct ImportArgs {
     /// Which columns are which, where their names do not say it: id=SKU,title=Name,image_link=Photo; kept for the next import
     #[arg(long, value_name = "FIELD=COLUMN,...")]
     pub map: Option<String>,
+    /// Currency of prices that have none, such as EUR; kept for the next import
+    #[arg(long, value_name = "CODE")]
+    pub currency: Option<String>,
+    /// Fetch pictures that are not in the folders from their web addresses: by https from the public network, with =any also by http and from the local network
+    #[arg(long, value_name = "FROM", value_parser = ["public", "any"], num_args = 0..=1, require_equals = true, default_missing_value = "public")]
+    pub fetch: Option<String>,
     /// Refuse the feed if any row, picture or column cannot be used
     #[arg(long)]
     pub strict: bool,
@@ -139,6 +158,8 @@ pub fn run(args: &CatalogueArgs) -> Result<()> {
         CatalogueCommand::Remove(args) => remove(args),
         CatalogueCommand::Check(args) => check(args),
         CatalogueCommand::Export(args) => export(args),
+        CatalogueCommand::Worn { command } => worn::run(command),
+        CatalogueCommand::Corrections(args) => worn::corrections(args),
     }
 }
 
@@ -148,9 +169,16 @@ impl ImportArgs {
             strict: self.strict,
             max_removals: if self.allow_removals { 1.0 } else { f64::from(self.max_removals) / 100.0 },
             column_map: self.map.as_deref().map(ColumnMap::parse).transpose()?,
+            currency: self.currency.as_deref().map(Currency::parse).transpose()?,
+            more_images: self.images.iter().skip(1).cloned().collect(),
+            fetch: self
+                .fetch
+                .as_deref()
+                .map(|from| if from == "any" { FetchFrom::Anywhere } else { FetchFrom::Public }),
             ..ImportOptions::default()
         };
-        let (feed, images, catalogue) = (self.feed.clone(), self.images.clone(), self.db.clone());
+        let images = self.images.first().cloned().unwrap_or_default();
+        let (feed, catalogue) = (self.feed.clone(), self.db.clone());
         Ok(ImportRequest { feed, images, catalogue, options, dry_run: self.dry_run })
     }
 }
@@ -173,6 +201,9 @@ fn import(args: &ImportArgs) -> Result<()> {
     }
     for picture in &report.skipped_pictures {
         eprintln!("line {}: picture skipped: {}", picture.line, picture.reason);
+    }
+    if let Some(refusal) = &report.refusal {
+        eprintln!("it would be refused: {refusal}");
     }
     if args.dry_run {
         return print(&history::preview_text(&report));
@@ -200,12 +231,13 @@ fn import_text(report: &ImportReport, db: &Path) -> String {
 }
 
 fn list(args: &DbArgs) -> Result<()> {
-    let products = Catalogue::open(&args.db)?.list()?;
+    let catalogue = Catalogue::open(&args.db)?;
+    let (products, worn) = (catalogue.list()?, catalogue.worn_views()?);
     if args.json {
         let products: Vec<_> = products.iter().map(|(product, _)| product).collect();
         return print(&json(&products)?);
     }
-    let mut table = Table::new(&["id", "title", "brand", ">price", "color", "size", ">pictures"]);
+    let mut table = Table::new(&["id", "title", "brand", ">price", "color", "size", ">pictures", ">worn views"]);
     for (product, pictures) in &products {
         let text = |field: &Option<String>| field.clone().unwrap_or_default();
         table.row([
@@ -216,24 +248,30 @@ fn list(args: &DbArgs) -> Result<()> {
             text(&product.color),
             text(&product.size),
             pictures.to_string(),
+            worn.get(&product.id).copied().unwrap_or(0).to_string(),
         ]);
     }
     print(&table.render())
 }
 
 fn show(args: &ProductArgs) -> Result<()> {
-    let found = Catalogue::open(&args.db.db)?.get(&args.id)?;
-    let Some(detail) = found else {
+    let catalogue = Catalogue::open(&args.db.db)?;
+    let Some(detail) = catalogue.get(&args.id)? else {
         let text = format!("the catalogue {} has no product {:?}", args.db.db.display(), args.id);
         return Err(Fault::new(Kind::Usage, text).cure("see `vetrina catalogue list`"));
     };
     if args.db.json {
         return print(&json(&detail)?);
     }
-    print(&product_text(&detail))
+    let classes = places::model(&None).and_then(|model| Manifest::load(&model)).ok();
+    let classes = classes.filter(|manifest| catalogue.require_model(&stamp(manifest)).is_ok());
+    let worn = catalogue.worn_views()?.get(&args.id).copied().unwrap_or(0);
+    let text = product_text(&detail, &classes.map(|manifest| manifest.classes).unwrap_or_default());
+    print(&format!("{text}\nworn views: {worn}"))
 }
 
-fn product_text(detail: &ProductDetail) -> String {
+/// `classes`: the names of the classes of the model that embedded the pictures; none where that is not the shipped one.
+fn product_text(detail: &ProductDetail, classes: &[String]) -> String {
     let product = &detail.product;
     let mut lines = vec![format!("{}  {}", product.id, product.title)];
     let fields = [
@@ -254,12 +292,12 @@ fn product_text(detail: &ProductDetail) -> String {
         lines.extend(value.as_ref().map(|value| format!("  {name}: {value}")));
     }
     lines.extend(product.region().map(|region| format!("  region: {}", region.name())));
-    let mut table = Table::new(&["picture", ">class", ">score", "box", "sha256"]);
+    let mut table = Table::new(&["picture", "class", ">score", "box", "sha256"]);
     for picture in &detail.pictures {
         let [x1, y1, x2, y2] = picture.bounds;
         table.row([
             picture.source.clone(),
-            picture.class.to_string(),
+            classes.get(picture.class).map_or_else(|| picture.class.to_string(), String::clone),
             format!("{:.3}", picture.score),
             format!("{x1:.0},{y1:.0} - {x2:.0},{y2:.0}"),
             picture.sha256.chars().take(12).collect(),
@@ -281,9 +319,18 @@ fn remove(args: &ProductArgs) -> Result<()> {
 /// `check`: prints the report; a catalogue with problems is a fault.
 fn check(args: &CheckArgs) -> Result<()> {
     let expected = args.model.as_deref().map(import::model_stamp).transpose()?;
-    let args = &args.db;
-    let report = Catalogue::open(&args.db)?.check(expected.as_ref())?;
-    print(&if args.json { json(&report)? } else { check_text(&report) })?;
+    let (args, model) = (&args.db, &args.model);
+    let catalogue = Catalogue::open(&args.db)?;
+    let report = catalogue.check(expected.as_ref())?;
+    let model = model.as_ref().filter(|_| report.is_sound());
+    let wear_next = model.map_or(Ok(Vec::new()), |model| worn::wear_next(&catalogue, model))?;
+    if args.json {
+        let mut value = serde_json::json!(report);
+        value["wear_next"] = serde_json::json!(wear_next);
+        print(&json(&value)?)?;
+    } else {
+        print(&check_text(&report, &wear_next))?;
+    }
     if report.is_sound() {
         return Ok(());
     }
@@ -291,7 +338,7 @@ fn check(args: &CheckArgs) -> Result<()> {
     Err(Fault::new(Kind::Catalogue, text).cure("import the feed again, into a new file where this one is damaged"))
 }
 
-fn check_text(report: &CheckReport) -> String {
+fn check_text(report: &CheckReport, wear_next: &[Confusion]) -> String {
     let model = report.model.as_ref().map_or("none yet".to_owned(), |stamp| {
         format!("{} ({}, {} values)", stamp.name, stamp.descriptor_hash, stamp.embedding)
     });
@@ -300,6 +347,16 @@ fn check_text(report: &CheckReport) -> String {
         format!("pictures: {} ({} different)", report.pictures, report.descriptors),
         format!("model: {model}"),
     ];
+    let worn = &report.worn;
+    lines.push(format!("worn views: {} of {} products", worn.used, worn.products));
+    if worn.without_product > 0 {
+        lines.push(format!("worn views of products that the feed does not have now: {}", worn.without_product));
+    }
+    if worn.other_model > 0 {
+        let words = "made by another model, not used: wear these products again";
+        lines.push(format!("worn views {words}: {}", worn.other_model));
+    }
+    lines.extend((!wear_next.is_empty()).then(|| worn::wear_next_text(wear_next)));
     lines.extend(report.problems.iter().map(|problem| format!("problem: {problem}")));
     lines.extend(report.is_sound().then(|| "sound".to_owned()));
     lines.join("\n")

@@ -7,6 +7,7 @@ mod pairs;
 mod plot;
 mod report;
 mod sheet;
+mod worn;
 
 use super::backend::BackendArgs;
 use crate::evaluation::Cache;
@@ -30,7 +31,7 @@ pub struct EvalArgs {
     /// Annotations of the data set (JSON): product id -> img_path, video_paths, source, tracklets
     #[arg(long, value_name = "FILE", requires = "data")]
     pub annotations: Option<PathBuf>,
-    /// Still pictures with boxes (CSV): query_id, file, x0, y0, x1, y1, garment_id, and frame for a clip
+    /// Still pictures with boxes (CSV): query_id, file, x0, y0, x1, y1, garment_id (empty: not sold here), and frame for a clip
     #[arg(long, value_name = "FILE", requires = "gallery")]
     pub pairs: Option<PathBuf>,
     /// The shop's photos for --pairs (CSV): garment_id, file, category
@@ -53,6 +54,9 @@ pub struct EvalArgs {
     /// Also measure accuracy against window length
     #[arg(long, requires = "data")]
     pub windows: bool,
+    /// Measure instead what worn views bring: products that have two videos are enrolled from one and asked for in the other
+    #[arg(long, requires = "data", conflicts_with_all = ["windows", "plot", "errors"])]
+    pub worn: bool,
     /// Keep what the network saw in this folder; an interrupted run continues
     #[arg(long, value_name = "DIR")]
     pub cache: Option<PathBuf>,
@@ -102,6 +106,7 @@ pub fn run(args: &EvalArgs) -> Result<()> {
     };
     let mut recognizer = CachedRecognizer::new(frame_workers(recognizer), cache);
     match (&args.data, &args.annotations, &args.pairs, &args.gallery) {
+        (Some(root), Some(annotations), _, _) if args.worn => worn::run(args, root, annotations, &mut recognizer),
         (Some(root), Some(annotations), _, _) => clips::run(args, root, annotations, &mut recognizer),
         (_, _, Some(pairs), Some(gallery)) => pairs::run(args, pairs, gallery, &mut recognizer),
         // clap sees to it that one of the two is given.

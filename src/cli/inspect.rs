@@ -1,18 +1,23 @@
 //! `vetrina inspect`: all that the network sees in a picture.
 
 use super::backend::BackendArgs;
+use super::captions::Captions;
 use super::places;
 use super::table::{Table, json, print};
 use crate::capture::read_picture;
+use crate::display::canvas::Canvas;
+use crate::display::draw::fitted;
+use crate::display::theme;
 use crate::fault::{Fault, Kind, Result};
 use crate::frame::Picture;
+use crate::geometry::{Camera, Rect};
 use crate::metrics::StageTimes;
 use crate::network::manifest::GraphName;
-use crate::network::{Graphs, Manifest, ProgramPlan, StepCost};
+use crate::network::{Graphs, Level, Manifest, ProgramPlan, StepCost};
 use crate::pipeline::tracking::class_label;
-use crate::seam::Detection;
+use crate::seam::{Detection, Region, TrackSettings};
 use clap::Args;
-use image::{Rgb, RgbImage};
+use embedded_graphics::pixelcolor::Rgb888;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -47,7 +52,7 @@ pub fn run(args: &InspectArgs) -> Result<()> {
     let mut recognizer = args.backend.load(&args.model)?;
     let detections = recognizer.recognize(&picture, &mut StageTimes::default())?;
     if let Some(path) = &args.draw {
-        draw(&picture, &detections, path)?;
+        draw(&picture, &detections, recognizer.manifest(), path)?;
     }
     let classes = &recognizer.manifest().classes;
     if !args.json {
@@ -70,7 +75,7 @@ fn plan(args: &InspectArgs) -> Result<()> {
     let manifest = Manifest::load(&places::model(&args.model)?)?;
     let mut all = Vec::new();
     for graph in GraphName::ALL {
-        let engine = Graphs::load_graph(&manifest.graph_path(graph))?;
+        let engine = Graphs::load_for(&manifest, graph, Some(Level::new()))?;
         all.push((graph.name(), engine.plan(ROUNDS).unwrap_or_default()));
     }
     if args.json {
@@ -131,35 +136,43 @@ fn table(detections: &[Detection], classes: &[String]) -> String {
     table.render()
 }
 
-/// Boxes of strong detections in full colour, weaker ones darker.
-fn draw(picture: &Picture, detections: &[Detection], path: &Path) -> Result<()> {
+/// Boxes with class and score: upper, lower and dress in colours of their own, what a mirror would not follow thin and dark.
+fn draw(picture: &Picture, detections: &[Detection], manifest: &Manifest, path: &Path) -> Result<()> {
     let size = picture.size();
-    let Some(mut canvas) = RgbImage::from_raw(size.width as u32, size.height as u32, picture.rgb().to_vec()) else {
-        return Err(Fault::new(Kind::Internal, "the picture's size does not fit"));
-    };
-    let line = (size.width.max(size.height) / 300).max(1) as i64;
+    let mut canvas = fitted(picture, size);
+    let unit = (size.width.max(size.height) as f32 / 900.0).max(0.6);
+    let regions = manifest.class_regions();
+    let mut captions = Captions::new(theme::LABEL.at(unit))?;
     for detection in detections.iter().rev() {
-        let strength = (255.0 * detection.score.clamp(0.2, 1.0)) as u8;
-        let [x1, y1, x2, y2] = detection.bounds.corners().map(|corner| corner.round() as i64);
-        for step in 0..line {
-            for x in x1..x2 {
-                dot(&mut canvas, x, y1 + step, strength);
-                dot(&mut canvas, x, y2 - 1 - step, strength);
-            }
-            for y in y1..y2 {
-                dot(&mut canvas, x1 + step, y, strength);
-                dot(&mut canvas, x2 - 1 - step, y, strength);
-            }
-        }
+        let sure = detection.score >= TrackSettings::default().begin;
+        let colour = colour_of(regions.get(detection.class).copied().flatten());
+        let line = (if sure { 3.0 * unit } else { unit }).round().max(1.0);
+        outline(&mut canvas, detection.bounds, line as i32, colour, if sure { 256 } else { 140 });
+        let words = format!("{} {:.2}", class_label(&manifest.classes, detection.class), detection.score);
+        captions.plate(&mut canvas, &words, detection.bounds, colour);
     }
-    canvas.save_with_format(path, image::ImageFormat::Png).map_err(|error| {
-        let text = format!("cannot write the picture {}", path.display());
-        Fault::new(Kind::Storage, text).cause(error)
-    })
+    std::fs::write(path, canvas.encode_png()?)
+        .map_err(|error| Fault::io(Kind::Storage, "write the picture", path, error))
 }
 
-fn dot(canvas: &mut RgbImage, x: i64, y: i64, strength: u8) {
-    if (0..i64::from(canvas.width())).contains(&x) && (0..i64::from(canvas.height())).contains(&y) {
-        canvas.put_pixel(x as u32, y as u32, Rgb([strength, strength / 2, 0]));
+fn colour_of(region: Option<Region>) -> Rgb888 {
+    match region {
+        Some(Region::Upper) => Rgb888::new(255, 168, 38),
+        Some(Region::Lower) => Rgb888::new(70, 190, 255),
+        Some(Region::Dress) => Rgb888::new(240, 110, 220),
+        None => theme::IVORY,
+    }
+}
+
+/// The edge of a box, `line` pixels inwards.
+fn outline(canvas: &mut Canvas, bounds: Rect<Camera>, line: i32, colour: Rgb888, opacity: u32) {
+    let [x1, y1, x2, y2] = bounds.corners().map(|corner| corner.round() as i32);
+    for y in y1..y2 {
+        if y < y1 + line || y >= y2 - line {
+            canvas.blend_row(y, x1..x2, colour, opacity);
+        } else {
+            canvas.blend_row(y, x1..x1 + line, colour, opacity);
+            canvas.blend_row(y, x2 - line..x2, colour, opacity);
+        }
     }
 }

@@ -6,11 +6,10 @@ use super::table::{Table, json, print};
 use crate::capture;
 use crate::catalogue::Catalogue;
 use crate::fault::Result;
-use crate::metrics::StageTimes;
-use crate::pipeline::aggregator::Aggregator;
-use crate::pipeline::clip_tracks::{BEGIN_SCORE, ClipTracks, GarmentTrack, MIN_FRAMES};
+use crate::pipeline::clip_tracks::{BEGIN_SCORE, ClipTracks};
 use crate::pipeline::close_ups::CloseUps;
-use crate::pipeline::matcher::{Match, Matcher, Verdict};
+use crate::pipeline::garment_answers::{GarmentAnswer, answers_json, garment_answers};
+use crate::pipeline::matcher::Matcher;
 use crate::pipeline::recognizer::Recognizer;
 use crate::pipeline::tracking::{class_label, tracker_from};
 use crate::pipeline::workers::{frame_workers, recognize_in_order};
@@ -45,19 +44,6 @@ pub struct MatchArgs {
     pub json: bool,
 }
 
-/// A garment with its answer.
-struct GarmentAnswer<'r> {
-    garment: &'r GarmentTrack,
-    matches: Vec<Match>,
-}
-
-impl GarmentAnswer<'_> {
-    /// What a mirror would say of the garment: that of its best match.
-    fn verdict(&self) -> Verdict {
-        self.matches.first().map_or(Verdict::None, |best| best.verdict)
-    }
-}
-
 pub fn run(args: &MatchArgs) -> Result<()> {
     let catalogue = Catalogue::open(&args.catalogue)?;
     let mut recognizers = frame_workers(args.backend.load(&args.model)?);
@@ -66,7 +52,7 @@ pub fn run(args: &MatchArgs) -> Result<()> {
     let mut objects = Vec::new();
     for input in &args.inputs {
         let (tracks, damaged) = track(input, &mut recognizers)?;
-        let answers = answer(&tracks, &mut aggregator, &matcher, args)?;
+        let answers = garment_answers(&tracks, &mut aggregator, &matcher, args.frames.into(), args.top.into())?;
         let classes = &recognizers[0].manifest().classes;
         if args.json {
             objects.push(input_json(input, &answers, classes, damaged));
@@ -102,55 +88,8 @@ fn track(input: &str, recognizers: &mut [Recognizer]) -> Result<(ClipTracks, u64
     Ok((tracks, source.corrupt()))
 }
 
-fn answer<'r>(
-    tracks: &'r ClipTracks,
-    aggregator: &mut Aggregator,
-    matcher: &Matcher,
-    args: &MatchArgs,
-) -> Result<Vec<GarmentAnswer<'r>>> {
-    let mut answers = Vec::new();
-    for garment in tracks.garments(MIN_FRAMES) {
-        let window = garment.window(args.frames.into());
-        let query = aggregator.aggregate(&window, &mut StageTimes::default())?;
-        answers.push(GarmentAnswer { garment, matches: matcher.search_for(&query, garment.class, args.top.into()) });
-    }
-    Ok(answers)
-}
-
 fn input_json(input: &str, answers: &[GarmentAnswer], classes: &[String], damaged: u64) -> Value {
-    let garments: Vec<Value> = answers
-        .iter()
-        .map(|answer| {
-            let matches: Vec<Value> = answer
-                .matches
-                .iter()
-                .enumerate()
-                .map(|(place, found)| {
-                    json!({
-                        "id": found.product.id,
-                        "group": found.product.group(),
-                        "title": found.product.title,
-                        "color": found.product.color,
-                        "size": found.product.size,
-                        "price": found.product.price,
-                        "location": found.product.location,
-                        "score": found.score,
-                        "verdict": found.verdict,
-                        "rank": place + 1,
-                    })
-                })
-                .collect();
-            json!({
-                "class": classes.get(answer.garment.class),
-                "score": answer.garment.score,
-                "box": answer.garment.bounds.corners(),
-                "frames": answer.garment.frames(),
-                "verdict": answer.verdict(),
-                "matches": matches,
-            })
-        })
-        .collect();
-    json!({ "input": input, "damaged_frames": damaged, "garments": garments })
+    json!({ "input": input, "damaged_frames": damaged, "garments": answers_json(answers, classes) })
 }
 
 fn input_text(input: &str, answers: &[GarmentAnswer], classes: &[String]) -> String {

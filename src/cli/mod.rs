@@ -1,22 +1,29 @@
 //! The command line: one file per command; the only place that prints to stdout.
 
+pub mod audit;
 pub mod backend;
 pub mod bench;
 pub mod cameras;
+pub mod captions;
 pub mod catalogue;
 pub mod check_config;
 pub mod demo;
 pub mod doctor;
 pub mod engine;
+pub mod enrol;
 pub mod eval;
+pub mod hub;
 pub mod inspect;
 pub mod logging;
 pub mod manual;
 pub mod match_command;
 pub mod places;
+pub mod privacy;
 pub mod progress;
 pub mod record;
 pub mod run;
+pub mod stats;
+pub mod sync;
 pub mod table;
 
 use crate::fault::Result;
@@ -47,6 +54,7 @@ enum Command {
     Demo(demo::DemoArgs),
     Match(match_command::MatchArgs),
     Catalogue(catalogue::CatalogueArgs),
+    Enrol(enrol::EnrolArgs),
     Inspect(inspect::InspectArgs),
     Bench(bench::BenchArgs),
     Run(run::RunArgs),
@@ -56,6 +64,11 @@ enum Command {
     CheckConfig(check_config::CheckConfigArgs),
     Eval(eval::EvalArgs),
     Engine(engine::EngineCommandArgs),
+    Stats(stats::StatsArgs),
+    Audit(audit::AuditArgs),
+    Privacy(privacy::PrivacyArgs),
+    Sync(sync::SyncArgs),
+    Hub(hub::HubArgs),
     Manual(manual::ManualArgs),
 }
 
@@ -99,6 +112,7 @@ fn run(command: &Command, tail: Arc<Tail>) -> Result<()> {
         Command::Demo(args) => demo::run(args),
         Command::Match(args) => match_command::run(args),
         Command::Catalogue(args) => catalogue::run(args),
+        Command::Enrol(args) => enrol::run(args),
         Command::Inspect(args) => inspect::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Run(args) => run::run(args, tail),
@@ -108,6 +122,11 @@ fn run(command: &Command, tail: Arc<Tail>) -> Result<()> {
         Command::CheckConfig(args) => check_config::run(args),
         Command::Eval(args) => eval::run(args),
         Command::Engine(args) => engine::run(args),
+        Command::Stats(args) => stats::run(args),
+        Command::Audit(args) => audit::run(args),
+        Command::Privacy(args) => privacy::run(args),
+        Command::Sync(args) => sync::run(args),
+        Command::Hub(args) => hub::run(args),
         Command::Manual(args) => manual::run(args),
     }
 }

@@ -119,6 +119,7 @@ impl ImportProgressBar {
             Some((step, bar)) if *step == progress.step => bar.step(),
             _ => {
                 let what = match progress.step {
+                    ImportStep::Fetch => "pictures fetched",
                     ImportStep::Read => "pictures read",
                     ImportStep::Recognize => "pictures recognized",
                 };

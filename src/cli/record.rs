@@ -2,6 +2,7 @@
 //! screen says so as long as it does.
 
 use super::table::print;
+use crate::audit::{AuditAction, AuditNote};
 use crate::capture::camera::{self, shown};
 use crate::capture::{Source, Step};
 use crate::clock::{Clock, SystemClock};
@@ -49,6 +50,10 @@ pub fn run(args: &RecordArgs) -> Result<()> {
         let text = format!("{} already exists", args.output.display());
         return Err(Fault::new(Kind::Usage, text).cure("name another file"));
     }
+    let detail = format!("{} s into {}", args.seconds, args.output.display());
+    let note = AuditNote { who: "command line", from: None, action: AuditAction::Record, detail: &detail };
+    // No recording that nobody could find out about.
+    config.audit_log().append(note)?;
     let mut signals = Signals::take_over()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
     let mut announcement = Announcement::open(&config)?;

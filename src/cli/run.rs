@@ -3,14 +3,20 @@
 use super::places;
 use crate::clock;
 use crate::config::{Config, DEFAULT_PATH};
-use crate::fault::Result;
-use crate::live::{Live, LiveSettings};
-use crate::shutdown::Signals;
+use crate::events::{EventSettings, EventSinks};
+use crate::fault::{Fault, Kind, Result};
+use crate::live::{Links, Live, LiveSettings};
+use crate::machine;
+use crate::pipeline::import;
+use crate::shutdown::{Signals, Token};
+use crate::sync::fleet::Heartbeat;
+use crate::sync::{Follower, SyncStatus};
 use crate::tail::Tail;
 use crate::web::{Server, WebSettings};
 use clap::Args;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread::Builder;
 
 /// Run the mirror until SIGTERM; SIGHUP reads configuration and catalogue again
 #[derive(Args, Clone, Debug)]
@@ -29,21 +35,69 @@ pub fn run(args: &RunArgs, tail: Arc<Tail>) -> Result<()> {
     let settings = live_settings(&config)?;
     let web = config.web(&settings.model);
     let mut signals = Signals::take_over()?;
-    let (path, started) = (args.config.clone(), web.clone());
-    let reread = move || reread(&path, started.as_ref());
+    let follower = follower(&config, &settings)?;
+    let events = config.events();
+    let (path, started) = (args.config.clone(), (web.clone(), events.clone()));
+    let reread = move || reread(&path, &started);
     let live = Live::start(settings, Arc::new(reread))?;
-    // Ends with this function, after the stages.
+    // These end with this function, after the stages.
+    let _sinks = EventSinks::start(&events, &live.links())?;
     let _server = web.map(|settings| Server::start(&settings, live.links(), tail)).transpose()?;
-    live.run(|patience| signals.wait(patience))
+    let token = Token::new();
+    if let Some(follower) = follower {
+        follow(follower, &token, live.links())?;
+    }
+    let ended = live.run(|patience| signals.wait(patience));
+    token.cancel();
+    ended
 }
 
-/// The configuration as it is now; the page goes on as it `started`.
-fn reread(path: &Path, started: Option<&WebSettings>) -> Result<LiveSettings> {
+/// Who follows the hub's releases; `None` where `[sync]` names no hub.
+fn follower(config: &Config, settings: &LiveSettings) -> Result<Option<Follower>> {
+    if config.sync.source.is_none() {
+        return Ok(None);
+    }
+    config.sync(import::model_stamp(&settings.model)?).map(Follower::new).transpose()
+}
+
+/// Follows on a thread of its own, at a lower priority than the mirror's stages. Nothing waits for it at the end: what it has begun is
+/// one transaction.
+fn follow(follower: Follower, token: &Token, links: Arc<Links>) -> Result<()> {
+    links.status.sync.set(Some(follower.status().clone()));
+    let token = token.clone();
+    let run = move || {
+        machine::step_back();
+        let observe = |status: &SyncStatus| drop(links.status.sync.set(Some(status.clone())));
+        follower.run(&token, || heartbeat(&links), observe);
+    };
+    let spawned = Builder::new().name("sync".into()).spawn(run);
+    spawned
+        .map(drop)
+        .map_err(|error| Fault::new(Kind::Unavailable, "cannot start the thread that follows the hub").cause(error))
+}
+
+/// How the mirror is, for its hub.
+fn heartbeat(links: &Links) -> Heartbeat {
+    let report = links.report();
+    Heartbeat {
+        version: env!("CARGO_PKG_VERSION").into(),
+        release: None,
+        uptime_seconds: report.uptime_seconds,
+        frames_per_second: report.frames_per_second,
+        temperature_celsius: report.temperature_celsius,
+        answers: report.counters.get("answers").copied().unwrap_or(0),
+        reasons: report.reasons,
+    }
+}
+
+/// The configuration as it is now; the page and what reads the events go on as they `started`.
+fn reread(path: &Path, started: &(Option<WebSettings>, EventSettings)) -> Result<LiveSettings> {
     let config = Config::load(path)?;
     let settings = live_settings(&config)?;
-    if config.web(&settings.model).as_ref() != started {
+    if (config.web(&settings.model), config.events()) != *started {
         log::warn!(
-            "what has changed under [web] or in catalogue.images takes effect when the program is started again"
+            "what has changed under [web], [stats], [webhook], [mqtt], [privacy] or in catalogue.images takes effect \
+             when the program is started again"
         );
     }
     Ok(settings)

@@ -3,6 +3,8 @@
 use super::Config;
 use crate::capture::camera::Location;
 use crate::fault::{Fault, Kind, Result};
+use crate::sync::manifest::public_key;
+use crate::sync::source::ReleaseSource;
 use std::ops::Range;
 
 impl Config {
@@ -38,12 +40,22 @@ impl Config {
             }
             _ => {}
         }
+        if let Some(source) = &self.sync.source {
+            if let Err(fault) = ReleaseSource::parse(source) {
+                return Some(("sync.source", fault.to_string()));
+            }
+            match self.sync.key.as_deref().map(public_key) {
+                None => return Some(("sync.source", "set sync.key to the hub's public key too".into())),
+                Some(Err(fault)) => return Some(("sync.key", fault.to_string())),
+                Some(Ok(_)) => {}
+            }
+        }
         let beyond = self.web.enabled && !self.web.listen.ip().is_loopback();
         if beyond && self.web.password.is_none() {
             let why = format!("{} can be reached from other machines: set web.password too", self.web.listen);
             return Some(("web.listen", why));
         }
-        None
+        self.wrong_outlets()
     }
 }
 
@@ -150,6 +162,9 @@ mod tests {
             ("[web]\nlisten = \"here\"\n", "line 2, web.listen", "address"),
             ("[web]\npassword = \"short\"\n", "line 2, web.password", "at least 8"),
             ("[watchdog]\nstall_seconds = 0\n", "line 2, watchdog.stall_seconds", "must lie from 1"),
+            ("[sync]\nsource = \"ftp://hub/berlin\"\n", "line 2, sync.source", "https://"),
+            ("[sync]\nsource = \"https://hub/berlin\"\n", "line 2, sync.source", "sync.key"),
+            ("[sync]\nsource = \"https://hub/berlin\"\nkey = \"RW\"\n", "line 3, sync.key", "minisign"),
             ("[camera]\nwidth 3\n", "line 2", ""),
             ("[camera]\nrate = 1\nrate = 2\n", "line 3", "rate"),
         ];

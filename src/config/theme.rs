@@ -60,7 +60,8 @@ impl ShopTheme {
                     .cure("name a theme file or \"large-text\" under [screen]")
             })?,
         };
-        let fail = |cause: Fault| Fault::new(Kind::Usage, format!("cannot use the theme {}", name.display())).cause(cause);
+        let fail =
+            |cause: Fault| Fault::new(Kind::Usage, format!("cannot use the theme {}", name.display())).cause(cause);
         let theme = ShopTheme::parse(&text, name.parent().unwrap_or(Path::new(""))).map_err(fail)?;
         for faint in theme.theme.colors.faint() {
             log::warn!("theme {}: hard to read: {faint}, less than 7 : 1", name.display());
@@ -88,7 +89,8 @@ impl ShopTheme {
         let theme = ShopTheme { theme, texts: file.texts };
         // Now, so that a wrong text is an error of the file.
         for tag in theme.texts.keys() {
-            let language = Language::parse(tag).map_err(|why| Fault::new(Kind::Usage, format!("texts.{tag}: {why}")))?;
+            let language =
+                Language::parse(tag).map_err(|why| Fault::new(Kind::Usage, format!("texts.{tag}: {why}")))?;
             theme.words(language)?;
         }
         Ok(theme)
@@ -120,7 +122,10 @@ fn colors(given: &BTreeMap<String, String>) -> Result<Colors> {
             "card_empty" => &mut colors.card_empty,
             "paper" => &mut colors.paper,
             "warning" => &mut colors.warning,
-            _ => return Err(Fault::new(Kind::Usage, format!("colors.{name}: there is no such color")).cure("see docs/screen.md")),
+            _ => {
+                return Err(Fault::new(Kind::Usage, format!("colors.{name}: there is no such color"))
+                    .cure("see docs/screen.md"));
+            }
         };
         *place = color(value).ok_or_else(|| {
             Fault::new(Kind::Usage, format!("colors.{name}: {value:?} is no color such as \"#0e0d0c\""))
@@ -139,7 +144,9 @@ fn color(text: &str) -> Option<Rgb888> {
 /// The picture at `path` on the ground that it will stand on.
 fn logo(path: &Path, ground: Rgb888) -> Result<Arc<Picture>> {
     let fail = || Fault::new(Kind::Usage, format!("logo: cannot read {}", path.display())).cure("use a PNG or a JPEG");
-    let mut reader = image::ImageReader::open(path).and_then(|reader| reader.with_guessed_format()).map_err(|error| fail().cause(error))?;
+    let mut reader = image::ImageReader::open(path)
+        .and_then(|reader| reader.with_guessed_format())
+        .map_err(|error| fail().cause(error))?;
     let mut limits = image::Limits::default();
     (limits.max_image_width, limits.max_image_height) = (Some(LARGEST_LOGO), Some(LARGEST_LOGO));
     reader.limits(limits);
@@ -147,9 +154,10 @@ fn logo(path: &Path, ground: Rgb888) -> Result<Arc<Picture>> {
     let ground = [ground.r(), ground.g(), ground.b()];
     let over = |pixel: &image::Rgba<u8>| {
         let [red, green, blue, alpha] = pixel.0.map(u32::from);
-        let mixed = [red, green, blue].into_iter().zip(ground).map(move |(value, below)| {
-            ((value * alpha + u32::from(below) * (255 - alpha) + 127) / 255) as u8
-        });
+        let mixed = [red, green, blue]
+            .into_iter()
+            .zip(ground)
+            .map(move |(value, below)| ((value * alpha + u32::from(below) * (255 - alpha) + 127) / 255) as u8);
         mixed.collect::<Vec<u8>>()
     };
     let rgb: Vec<u8> = picture.pixels().flat_map(over).collect();

@@ -171,7 +171,14 @@ impl Painter {
         let arm = 0.2 * bounds.width().min(bounds.height());
         let shadow = Rect::new(bounds.x1 - unit, bounds.y1 - unit, bounds.x2 + unit, bounds.y2 + unit);
         let (color, line) = if seen.featured { (colors.accent, 5.0 * unit) } else { (colors.text, 2.5 * unit) };
-        shapes::brackets(pen.canvas, shadow, 19.0 * unit, arm + unit, line + 2.0 * unit, Paint::sheer(colors.ground, 0.4));
+        shapes::brackets(
+            pen.canvas,
+            shadow,
+            19.0 * unit,
+            arm + unit,
+            line + 2.0 * unit,
+            Paint::sheer(colors.ground, 0.4),
+        );
         shapes::brackets(pen.canvas, bounds, 18.0 * unit, arm, line, Paint::solid(color));
     }
 
@@ -181,7 +188,9 @@ impl Painter {
         shapes::fill_round(pen.canvas, frame, frame.height() / 2.0, Paint::sheer(colors.ground, theme::CHIP_OPACITY));
         if let Some(ring) = label.ring {
             match (&label.says, seen.number) {
-                (LabelText::Looking, _) | (_, None) => self.gathered(ring, 6.0 * pen.unit, &scene.garments[seen.garment], pen),
+                (LabelText::Looking, _) | (_, None) => {
+                    self.gathered(ring, 6.0 * pen.unit, &scene.garments[seen.garment], pen)
+                }
                 (_, Some(number)) => self.number(number, ring, seen.featured, pen),
             }
         }

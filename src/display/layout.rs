@@ -286,7 +286,13 @@ impl Layout {
                 }
                 Body::Product(card) => {
                     let card = card.as_mut();
-                    parts.extend([&mut card.frame, &mut card.picture, &mut card.sure, &mut card.title, &mut card.action]);
+                    parts.extend([
+                        &mut card.frame,
+                        &mut card.picture,
+                        &mut card.sure,
+                        &mut card.title,
+                        &mut card.action,
+                    ]);
                     let optional = [&mut card.price, &mut card.price_before, &mut card.brand, &mut card.location];
                     parts.extend(optional.into_iter().flatten());
                     parts.extend([&mut card.stock, &mut card.code, &mut card.leads_to].into_iter().flatten());

@@ -94,7 +94,8 @@ impl Fonts {
     /// `text` if it fits `width`, else as much of it as fits together with an ellipsis. Empty where not even that fits.
     pub fn ellipsize(&self, text: &str, style: Style, width: f32) -> String {
         let text = cleaned(text);
-        let lines = self.kept_lines(&text, style, width, 0, |typesetter| vec![typesetter.ellipsize(&text, style, width)]);
+        let lines =
+            self.kept_lines(&text, style, width, 0, |typesetter| vec![typesetter.ellipsize(&text, style, width)]);
         lines.first().cloned().unwrap_or_default()
     }
 
@@ -311,7 +312,10 @@ mod tests {
         let fonts = fonts();
         assert_eq!(fonts.width("a\u{200b}\u{7}b", theme::DETAIL), fonts.width("ab", theme::DETAIL));
         let mut canvas = Canvas::new(Size::new(60, 40));
-        let line = Line { text: "服", style: theme::DETAIL, colour: Rgb888::new(255, 255, 255), x: 4.0, y: 0.0, height: 40.0 };
+        let line =
+            Line {
+                text: "服", style: theme::DETAIL, colour: Rgb888::new(255, 255, 255), x: 4.0, y: 0.0, height: 40.0
+            };
         fonts.draw(&mut canvas, line);
         assert!(canvas.pixels().iter().any(|pixel| *pixel != 0));
     }

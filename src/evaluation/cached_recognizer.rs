@@ -132,25 +132,22 @@ impl CachedRecognizer {
         let times = &mut StageTimes::default();
         let mut detections = vec![self.workers[0].recognize_in(picture, bounds, times)?];
         // Candidates come best score first: the surest of those that count.
-        let choose = |found: &[Candidate]| {
+        let choose = |found: &[Candidate]| -> Vec<usize> {
             found.iter().position(|one| one.bounds.iou(&bounds) >= DETECTED_IOU).into_iter().collect()
         };
-        let found = self.workers[0].recognize_some(picture, times, choose)?.pop();
-        if let Some(found) = found {
-            detections.push(self.view(picture, found)?);
+        if CloseUps::are_wanted(self.manifest()) {
+            let found = self.workers[0].find_garments(picture, times)?;
+            for place in choose(&found) {
+                // As a mirror embeds it: from a crop of its own. Its score stays that of the whole picture, which decides whether it
+                // is found.
+                let view = self.workers[0].recognize_in(picture, found[place].bounds, times)?;
+                detections.push(Detection { score: found[place].score, ..view });
+            }
+        } else {
+            detections.extend(self.workers[0].recognize_some(picture, times, choose)?);
         }
         let seen = detections.into_iter().map(|detection| FrameDetection { frame: 0, detection, substitute: false });
         Ok(DetectionRecord { size: picture.size(), frames: vec![0], detections: seen.collect() })
-    }
-
-    /// A found garment as a mirror embeds it: from a crop of its own, where the model wants that. Its score stays that of the
-    /// whole picture, which decides whether it is found.
-    fn view(&mut self, picture: &Picture, found: Detection) -> Result<Detection> {
-        if !CloseUps::are_wanted(self.manifest()) {
-            return Ok(found);
-        }
-        let view = self.workers[0].recognize_in(picture, found.bounds, &mut StageTimes::default())?;
-        Ok(Detection { score: found.score, ..view })
     }
 
     /// A query's clip: `count` frames at random times, every garment in them. `name` makes the chance.

@@ -147,7 +147,7 @@ pub fn run(
 }
 
 /// Fails before a run of hours begins if a file is missing.
-fn check_files(root: &Path, products: &[Annotated]) -> Result<()> {
+pub(super) fn check_files(root: &Path, products: &[Annotated]) -> Result<()> {
     let named = products.iter().flat_map(|product| std::iter::once(&product.picture).chain(&product.videos));
     let missing: Vec<&String> = named.filter(|name| !root.join(name).exists()).collect();
     let Some(first) = missing.first() else { return Ok(()) };

@@ -1,16 +1,17 @@
 //! How well the mirror finds what people wear, measured as the field measures it: data sets, protocols and figures.
 //!
-//! Two runs: [`clips`] (a video data set in MovingFashion's layout, read by [`annotations`]) and [`stills`] (pictures with boxes,
-//! read by [`pairs`]). Both recognize through [`cached_recognizer`], which keeps each [`record`] in the [`cache`] between runs and
+//! Three runs: [`clips`] (a video data set in MovingFashion's layout, read by [`annotations`]), [`worn`] (what worn views bring, on such a set) and [`stills`] (pictures with boxes,
+//! read by [`pairs`]). All recognize through [`cached_recognizer`], which keeps each [`record`] in the [`cache`] between runs and
 //! adds the published test [`noise`], and rank against a [`reference_gallery`].
 //!
 //! The figures are pure: [`random`] (reproducible random numbers), [`query_track`] (which track of a clip is the query),
 //! [`protocol`] (SEAM and the published baselines), [`metrics`] (shares and their intervals), [`open_set`] (what is not in the
-//! gallery). Nothing here prints: [`crate::cli`] has the arguments and the reports.
+//! gallery), [`claims`] (what is called likely). Nothing here prints: [`crate::cli`] has the arguments and the reports.
 
 pub mod annotations;
 pub mod cache;
 pub mod cached_recognizer;
+pub mod claims;
 pub mod clips;
 pub mod metrics;
 pub mod noise;
@@ -22,6 +23,7 @@ pub mod random;
 pub mod record;
 pub mod reference_gallery;
 pub mod stills;
+pub mod worn;
 
 pub use annotations::Annotated;
 pub use cache::Cache;

@@ -17,7 +17,7 @@ pub struct QueryRow {
     pub frame: Option<u64>,
     /// The given box, picture pixels.
     pub bounds: Rect<Camera>,
-    /// The garment that it is.
+    /// The garment that it is; empty: one that the shop does not have.
     pub garment: String,
     /// As the table says it.
     pub region: Option<Region>,
@@ -55,8 +55,8 @@ struct RawGallery {
     style: Option<String>,
 }
 
-/// Reads a table of queries: `query_id`, `file`, `x0`, `y0`, `x1`, `y1`, `garment_id`; `region` and `frame` where there are
-/// any. Files are relative to the table's folder.
+/// Reads a table of queries: `query_id`, `file`, `x0`, `y0`, `x1`, `y1`, `garment_id` (empty: the shop does not have it); `region`
+/// and `frame` where there are any. Files are relative to the table's folder.
 ///
 /// # Errors
 /// [`Kind::Input`], naming file and line.

@@ -52,6 +52,15 @@ impl ReferenceGallery {
         self.products[product].0
     }
 
+    pub fn views(&self, product: usize) -> &[ReferenceView] {
+        &self.products[product].1
+    }
+
+    /// The products that a garment of `region` may be and that have a view.
+    pub fn searched(&self, region: Option<Region>) -> impl Iterator<Item = usize> + '_ {
+        (0..self.len()).filter(move |&product| !self.views(product).is_empty() && may_be(region, self.region(product)))
+    }
+
     /// The logit of each product by its best view.
     pub fn logits(&self, head: EmbeddingHead, street: &[f32]) -> Vec<f32> {
         let of_view = |view: &ReferenceView| match head {
@@ -68,13 +77,8 @@ impl ReferenceGallery {
         if self.products[own].1.is_empty() || !may_be(region, self.region(own)) {
             return None;
         }
-        let before = |product: usize| {
-            product != own
-                && !self.products[product].1.is_empty()
-                && may_be(region, self.region(product))
-                && values[product] >= values[own]
-        };
-        Some(1 + (0..self.len()).filter(|&product| before(product)).count())
+        let before = |product: &usize| *product != own && values[*product] >= values[own];
+        Some(1 + self.searched(region).filter(before).count())
     }
 }
 

@@ -1,6 +1,7 @@
 //! Still pictures with boxes against a shop's photos: how often a worn garment is found, and among which products.
 
 use super::cached_recognizer::{CachedRecognizer, StillDetections};
+use super::claims::{ClaimCounts, Claims};
 use super::clips::RunEvent;
 use super::metrics::{Rank, Share, Tally};
 use super::pairs::{GalleryRow, QueryRow};
@@ -10,7 +11,7 @@ use crate::catalogue::Product;
 use crate::fault::{Fault, Kind, Result};
 use crate::network::Manifest;
 use crate::seam::{EmbeddingHead, Region};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The shop's photos as two galleries.
 #[derive(Clone, Debug)]
@@ -75,6 +76,8 @@ impl Way {
 pub struct StillsResults<'q> {
     pub gallery: PhotoGallery,
     pub queries: Vec<QueryResult<'q>>,
+    /// Garments that the shop does not have.
+    pub strangers: Vec<StillDetections>,
     /// Queries that were left out, by id.
     pub left_out: Vec<String>,
 }
@@ -89,16 +92,12 @@ pub fn run<'q>(
     recognizer: &mut CachedRecognizer,
     mut observe: impl FnMut(RunEvent),
 ) -> Result<StillsResults<'q>> {
+    require_photos(queries, photos)?;
     let gallery = recognize_photos(photos, recognizer, &mut observe)?;
-    for query in queries {
-        if !gallery.garments.contains_key(&query.garment) {
-            let text = format!("the query {} is the garment {}, which the gallery lacks", query.id, query.garment);
-            return Err(Fault::new(Kind::Input, text).cure("add a photo of it to the gallery"));
-        }
-    }
-    let (mut results, mut left_out) = (Vec::new(), Vec::new());
+    let (mut results, mut strangers, mut left_out) = (Vec::new(), Vec::new(), Vec::new());
     for query in queries {
         match recognizer.still(query) {
+            Ok(detections) if query.garment.is_empty() => strangers.push(detections),
             Ok(detections) => results.push(rank(query, detections, &gallery, recognizer.manifest())),
             // A clip without ffmpeg: the others can be asked all the same.
             Err(fault) if fault.kind() == Kind::Unavailable => {
@@ -109,10 +108,23 @@ pub fn run<'q>(
         }
         observe(RunEvent::Step);
     }
-    if results.is_empty() {
+    if results.is_empty() && strangers.is_empty() {
         return Err(Fault::new(Kind::Unavailable, "no query could be evaluated").cure("install ffmpeg"));
     }
-    Ok(StillsResults { gallery, queries: results, left_out })
+    Ok(StillsResults { gallery, queries: results, strangers, left_out })
+}
+
+/// Every query's garment has a photo: said before any picture is computed, which takes minutes.
+fn require_photos(queries: &[QueryRow], photos: &[GalleryRow]) -> Result<()> {
+    let known: BTreeSet<&str> = photos.iter().map(|photo| photo.garment.as_str()).collect();
+    let is_missing = |query: &&QueryRow| !query.garment.is_empty() && !known.contains(query.garment.as_str());
+    match queries.iter().find(is_missing) {
+        None => Ok(()),
+        Some(query) => {
+            let text = format!("the query {} is the garment {}, which the gallery lacks", query.id, query.garment);
+            Err(Fault::new(Kind::Input, text).cure("add a photo of it to the gallery"))
+        }
+    }
 }
 
 fn recognize_photos(
@@ -183,6 +195,24 @@ impl StillsResults<'_> {
             (way, tally)
         })
         .collect()
+    }
+
+    /// What a mirror would call likely, in given boxes or in those that are found.
+    pub fn claims(&self, manifest: &Manifest, given: bool, false_accept: f32) -> ClaimCounts {
+        let gallery = &self.gallery.regions;
+        let claims = Claims::new(gallery, manifest.open_set.as_ref().map(|open_set| open_set.logit));
+        let regions = manifest.class_regions();
+        let mut counts = ClaimCounts::default();
+        let known =
+            self.queries.iter().map(|result| (&result.detections, Some(self.gallery.garments[&result.query.garment])));
+        for (detections, own) in known.chain(self.strangers.iter().map(|detections| (detections, None))) {
+            let seen = if given { Some(&detections.given) } else { detections.found.as_ref() };
+            if let Some(seen) = seen {
+                let region = regions.get(seen.class).copied().flatten();
+                claims.count(&mut counts, &seen.aggregation_embedding, region, own, false_accept);
+            }
+        }
+        counts
     }
 
     /// The share of queries that the detector found with at least this score.

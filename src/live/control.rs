@@ -63,6 +63,9 @@ pub enum Phase {
     Stopping,
 }
 
+/// Whoever was seen within this time may come back at once.
+const GIVES_WAY_AFTER: Duration = Duration::from_secs(5);
+
 /// Values that threads act on. Times are the program's clock.
 #[derive(Debug, Default)]
 pub struct Control {
@@ -75,6 +78,8 @@ pub struct Control {
     unshown_since: Moment,
     /// By the recognize stage.
     person_seen: Moment,
+    /// By the match stage.
+    importing: AtomicBool,
     /// By the render stage.
     dark: AtomicBool,
     last_present: Moment,
@@ -142,6 +147,16 @@ impl Control {
         now.saturating_sub(self.person_seen.get().unwrap_or_default())
     }
 
+    /// Whether an import into the catalogue is under way.
+    pub fn set_importing(&self, importing: bool) {
+        self.importing.store(importing, Ordering::Relaxed);
+    }
+
+    /// Whether the processor is left to an import: nobody was seen for a while.
+    pub fn gives_way(&self, now: Duration) -> bool {
+        self.importing.load(Ordering::Relaxed) && self.unseen(now) >= GIVES_WAY_AFTER
+    }
+
     /// The stage makes progress.
     pub fn heartbeat(&self, stage: Stage, now: Duration) {
         self.heartbeats[stage as usize].set(now);
@@ -191,5 +206,24 @@ impl Moment {
 
     fn get(&self) -> Option<Duration> {
         Some(self.0.load(Ordering::Relaxed)).filter(|millis| *millis > 0).map(Duration::from_millis)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_import_gets_the_processor_while_nobody_is_there() {
+        let control = Control::default();
+        let at = Duration::from_secs;
+        assert!(!control.gives_way(at(100)), "there is none");
+        control.set_importing(true);
+        assert!(control.gives_way(at(100)));
+        control.person_seen(at(101));
+        assert!(!control.gives_way(at(101)) && !control.gives_way(at(105)));
+        assert!(control.gives_way(at(106)));
+        control.set_importing(false);
+        assert!(!control.gives_way(at(200)));
     }
 }

@@ -10,12 +10,16 @@
 //!
 //! Nothing waits for something slower than itself: between the threads stand [`DropOldestQueue`]s, in which a newer value displaces
 //! an older one, and each displacement is a counter in [`status`]. [`supervise::stall`] says which stage is stuck; the supervisor
-//! restarts it once. [`policy`] decides when the screen is dark and how much is recognized, [`jobs`] are child processes.
+//! restarts it once. What happens before the mirror goes out as [`events`], which [`shoppers`] makes. [`policy`] decides when the screen is dark and how much is recognized, [`jobs`] are child processes.
 
 pub mod control;
+pub mod enrol_desk;
+pub mod events;
 pub mod jobs;
 pub mod load;
 pub mod policy;
+pub mod recent_answers;
+pub mod shoppers;
 pub mod stages;
 pub mod status;
 pub mod supervise;
@@ -25,6 +29,10 @@ pub use status::{Report, Status};
 pub use supervise::supervisor::Live;
 
 use self::control::Control;
+use self::enrol_desk::EnrolDesk;
+use self::events::EventBus;
+use self::recent_answers::RecentAnswers;
+use self::shoppers::{SeenGarment, ShopperWatch};
 use crate::capture::camera::CameraSettings;
 use crate::clock::Clock;
 use crate::display::draw::Look;
@@ -93,6 +101,10 @@ pub struct Links {
     pub clock: Arc<dyn Clock>,
     pub control: Control,
     pub status: Status,
+    /// What happens before the mirror, for whoever reads it.
+    pub events: EventBus,
+    /// By the render stage, and at the end by the supervisor.
+    shoppers: Mutex<ShopperWatch>,
     /// What may change while it runs.
     reloadable: Mutex<ReloadableSettings>,
     pub to_recognize: DropOldestQueue<Frame>,
@@ -102,6 +114,8 @@ pub struct Links {
     pub matches: DropOldestQueue<Arc<MatchesByTrack>>,
     /// A newly loaded catalogue, to replace the one that is searched.
     pub matchers: DropOldestQueue<Matcher>,
+    pub enrol: EnrolDesk,
+    pub answers: RecentAnswers,
 }
 
 #[derive(Clone)]
@@ -131,6 +145,8 @@ impl Links {
             clock,
             control: Control::default(),
             status: Status::default(),
+            events: EventBus::default(),
+            shoppers: Mutex::default(),
             reloadable: Mutex::new(ReloadableSettings::of(settings)),
             to_recognize: DropOldestQueue::default(),
             to_render: DropOldestQueue::default(),
@@ -138,6 +154,8 @@ impl Links {
             queries: DropOldestQueue::with_room(QUERIES),
             matches: DropOldestQueue::default(),
             matchers: DropOldestQueue::default(),
+            enrol: EnrolDesk::default(),
+            answers: RecentAnswers::default(),
         }
     }
 
@@ -164,6 +182,23 @@ impl Links {
     /// The catalogue's file as it is configured now.
     pub fn catalogue(&self) -> PathBuf {
         self.reloadable().catalogue.clone()
+    }
+
+    /// Takes in what is seen and said of each garment `now`, and publishes what is new.
+    pub fn observe(&self, now: Duration, seen: &[SeenGarment]) {
+        self.publish(|shoppers| shoppers.update(now, seen));
+    }
+
+    /// Nobody is seen any more: the program ends.
+    pub fn end_observation(&self) {
+        let now = self.clock.now();
+        self.publish(|shoppers| shoppers.end(now));
+    }
+
+    fn publish(&self, happenings: impl FnOnce(&mut ShopperWatch) -> Vec<events::Happening>) {
+        // Held until they are published: in order.
+        let mut shoppers = self.shoppers.lock().unwrap_or_else(PoisonError::into_inner);
+        happenings(&mut shoppers).into_iter().for_each(|happening| self.events.publish(happening));
     }
 
     /// Takes over what may change while it runs.

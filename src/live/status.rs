@@ -6,6 +6,7 @@ use crate::frame::Picture;
 use crate::metrics::{Counter, Gauge, Histogram, StageHistograms};
 use crate::pipeline::track_matches::MatchesByTrack;
 use crate::pipeline::tracking::TrackUpdate;
+use crate::sync::SyncStatus;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -61,6 +62,8 @@ pub struct Status {
     pub building: Shared<Option<String>>,
     /// "compact on the CPU, 72 products"
     pub summary: Shared<String>,
+    /// Which release of a hub is searched, and what its last poll said; `None` where no hub is followed.
+    pub sync: Shared<Option<SyncStatus>>,
     pub newest_picture: Shared<Option<Arc<Picture>>>,
     pub newest_tracks: Shared<Option<Arc<TrackUpdate>>>,
     pub newest_matches: Shared<Arc<MatchesByTrack>>,
@@ -78,6 +81,11 @@ pub struct Status {
     /// Steps by which less was recognized, by what made them.
     pub throttled_by_heat: Counter,
     pub throttled_by_power: Counter,
+    /// Events that the webhook's receiver took, and tries that failed.
+    pub webhook_deliveries: Counter,
+    pub webhook_failures: Counter,
+    /// Messages that were handed to the MQTT broker.
+    pub mqtt_messages: Counter,
     pub products: Gauge,
     /// Frames that are being recognized.
     pub in_work: Gauge,
@@ -102,8 +110,10 @@ impl Status {
         let screen = self.screen_fault.get().map(|fault| format!("screen: {fault}"));
         let reload = self.reload_fault.get().map(|fault| format!("reload: {fault}"));
         let engine = self.engine_fault.get().map(|fault| format!("network: {fault}"));
+        let sync = self.sync.get().filter(|sync| sync.is_refused).and_then(|sync| sync.fault);
+        let sync = sync.map(|fault| format!("catalogue: {fault}"));
         let board = self.starved.get().into_iter().chain(self.throttled.get());
-        camera.into_iter().chain(screen).chain(reload).chain(engine).chain(board).collect()
+        camera.into_iter().chain(screen).chain(reload).chain(engine).chain(sync).chain(board).collect()
     }
 }
 
@@ -172,6 +182,11 @@ impl super::Links {
             ("screens_presented", status.presented.get()),
             ("stage_restarts", status.restarts.get()),
             ("reloads", status.reloads.get()),
+            ("events", self.events.published()),
+            ("events_lost", self.events.lost()),
+            ("webhook_deliveries", status.webhook_deliveries.get()),
+            ("webhook_failures", status.webhook_failures.get()),
+            ("mqtt_messages", status.mqtt_messages.get()),
             ("throttled_by_heat", status.throttled_by_heat.get()),
             ("throttled_by_power", status.throttled_by_power.get()),
         ];

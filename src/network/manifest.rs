@@ -254,6 +254,7 @@ impl Manifest {
             ("rois.canonical_level", self.rois.canonical_level as f32, 0.0, 16.0),
             ("match.bias", self.matching.bias, -1e6, 1e6),
             ("aggregation.bias", self.aggregation.bias, -1e6, 1e6),
+            ("aggregation.worn_offset", self.aggregation.worn_offset, -1e6, 1e6),
         ];
         numbers.extend(self.proposals.context.map(|times| ("proposals.context", times, 1.0, 16.0)));
         numbers.extend(self.input.mean.map(|value| ("input.mean", value, -1e3, 1e3)));

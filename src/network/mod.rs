@@ -27,6 +27,11 @@ use tensorrt::{DeviceMaps, TensorRt};
 use tract::TractEngine;
 pub use vetrina_kernels::{Level, levels};
 
+/// Boxes that the CPU's box head classifies at once. A close-up asks for one box: a batch of the manifest's 100 costs five times as much.
+const ROWS_AT_ONCE: usize = 20;
+/// Bytes of a box head that is run in such batches. A larger one reads its weights, which no cache holds, once for all boxes.
+const SMALL_HEAD: u64 = 8 << 20;
+
 /// A loaded graph.
 pub trait Engine: Send {
     /// Runs the graph: inputs and outputs in the graph's order.
@@ -114,17 +119,26 @@ impl RunsOn {
 impl Graphs {
     /// Loads every graph that the manifest names, on the CPU.
     pub fn load(manifest: &Manifest) -> Result<Self> {
-        Graphs::load_with(RunsOn::cpu(), |name| Graphs::load_graph(&manifest.graph_path(name)))
+        Graphs::load_with(RunsOn::cpu(), |name| Graphs::load_for(manifest, name, Some(Level::new())))
     }
 
-    /// Loads one graph, on the CPU.
+    /// Loads one graph of a model, on the CPU, with kernels for an instruction set; `None`: by tract alone, to compare with. The box
+    /// head takes any number of RoIs.
+    pub fn load_for(manifest: &Manifest, graph: GraphName, level: Option<Level>) -> Result<Box<dyn Engine>> {
+        let path = manifest.graph_path(graph);
+        if graph != GraphName::BoxHead {
+            return Ok(Box::new(TractEngine::load(&path, level)?));
+        }
+        let (keep, each) = (manifest.proposals.keep, manifest.proposals.rois_each());
+        let size =
+            std::fs::metadata(&path).map_err(|error| Fault::io(Kind::Model, "read the graph", &path, error))?.len();
+        let rows = if size > SMALL_HEAD { keep } else { keep.min(ROWS_AT_ONCE) };
+        Ok(Box::new(TractEngine::load_head(&path, graph, [rows, each], level)?))
+    }
+
+    /// Loads a graph from its file alone, on the CPU: it takes the batch that it was exported for.
     pub fn load_graph(path: &Path) -> Result<Box<dyn Engine>> {
-        Ok(Box::new(TractEngine::load(path)?))
-    }
-
-    /// Loads one graph, on the CPU, with kernels for an instruction set; `None`: by tract alone, to compare with.
-    pub fn load_graph_for(path: &Path, level: Option<Level>) -> Result<Box<dyn Engine>> {
-        Ok(Box::new(TractEngine::load_for(path, level)?))
+        Ok(Box::new(TractEngine::load(path, Some(Level::new()))?))
     }
 
     /// Loads every graph on what the settings say. Nothing is built: a first build takes minutes.

@@ -1,12 +1,15 @@
 //! Graphs on the CPU: tract loads and simplifies them, and runs what we have no kernels for. Single-threaded: frames side by side
 //! scale better than threads inside an operator.
 
+use super::engines::open::{Batch, with_batch};
+use super::manifest::GraphName;
 use super::program::{GraphProgram, ProgramPlan};
 use super::rewrite::{RegionOp, rewrite};
 use super::{Engine, FeatureMaps};
 use crate::fault::{Fault, Kind, Result};
 use crate::seam::FeatureMap;
 use crate::tensor::Tensor;
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tract_onnx::prelude::{Framework, InferenceModelExt, IntoRunnable, TValue, TractResult, TypedRunnableModel};
@@ -16,6 +19,8 @@ use vetrina_kernels::Level;
 pub struct TractEngine {
     path: PathBuf,
     graph: Graph,
+    /// Of a head: RoIs that one run of the graph takes.
+    batch: Option<usize>,
 }
 
 /// What runs a graph.
@@ -28,27 +33,35 @@ enum Graph {
 }
 
 impl TractEngine {
-    /// Loads and optimises an ONNX graph.
+    /// Loads and optimises an ONNX graph, with kernels for an instruction set; `None`: by tract alone.
     ///
     /// # Errors
     /// [`Kind::Model`]: not an ONNX graph, or one that tract cannot run.
-    pub fn load(path: &Path) -> Result<Self> {
-        TractEngine::load_for(path, Some(Level::new()))
+    pub fn load(path: &Path, level: Option<Level>) -> Result<Self> {
+        TractEngine::from_onnx(path, &read(path)?, level, None)
     }
 
-    /// As [`TractEngine::load`], for an instruction set; `None`: by tract alone.
-    pub fn load_for(path: &Path, level: Option<Level>) -> Result<Self> {
-        let graph = Self::graph(path, level).map_err(|error| {
+    /// Loads a head for any number of RoIs, `each` of them a row of the result; `rows` rows at a time, whatever batch the file has.
+    ///
+    /// # Errors
+    /// As [`TractEngine::load`].
+    pub fn load_head(path: &Path, head: GraphName, [rows, each]: [usize; 2], level: Option<Level>) -> Result<Self> {
+        let onnx = with_batch(head, read(path)?, Batch::Rows(rows))?;
+        TractEngine::from_onnx(path, &onnx, level, Some(rows * each))
+    }
+
+    fn from_onnx(path: &Path, onnx: &[u8], level: Option<Level>, batch: Option<usize>) -> Result<Self> {
+        let graph = Self::graph(onnx, level).map_err(|error| {
             let text = format!("cannot load the graph {}", path.display());
             Fault::new(Kind::Model, text).cause(format!("{error:#}")).cure("export the model again")
         })?;
-        Ok(TractEngine { path: path.into(), graph })
+        Ok(TractEngine { path: path.into(), graph, batch })
     }
 
-    fn graph(path: &Path, level: Option<Level>) -> TractResult<Graph> {
+    fn graph(onnx: &[u8], level: Option<Level>) -> TractResult<Graph> {
         // The exporter's shapes of inner values are hints; the input's shape decides.
-        let onnx = tract_onnx::onnx().with_ignore_output_shapes(true).with_ignore_value_info(true);
-        let mut model = onnx.model_for_path(path)?.into_typed()?;
+        let loader = tract_onnx::onnx().with_ignore_output_shapes(true).with_ignore_value_info(true);
+        let mut model = loader.model_for_read(&mut &*onnx)?.into_typed()?;
         if let Some(level) = level {
             rewrite(&mut model, level)?;
             if let Some(program) = whole(&model)? {
@@ -62,6 +75,10 @@ impl TractEngine {
         let text = format!("cannot run the graph {}: {error:#}", self.path.display());
         Fault::new(Kind::Model, text).cure("check that the manifest's shapes are the graph's")
     }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(|error| Fault::io(Kind::Model, "read the graph", path, error))
 }
 
 /// The program of a graph that is nothing else, with its inputs and outputs in the graph's order.
@@ -84,9 +101,9 @@ pub fn output_names(path: &Path) -> Result<Vec<String>> {
 
 impl Engine for TractEngine {
     fn run(&mut self, inputs: Vec<Tensor>) -> Result<Vec<Tensor>> {
-        match &self.graph {
-            Graph::Program(program) => Ok(program.run(&self.fitting(program, &inputs)?)),
-            Graph::Plan(plan) => self.run_plan(plan, inputs),
+        match (self.batch, &inputs[..]) {
+            (Some(batch), [rois]) => self.run_in_batches(batch, rois),
+            _ => self.run_once(inputs),
         }
     }
 
@@ -104,7 +121,7 @@ impl Engine for TractEngine {
     }
 
     fn share(&self) -> Box<dyn Engine> {
-        Box::new(TractEngine { path: self.path.clone(), graph: self.graph.clone() })
+        Box::new(TractEngine { path: self.path.clone(), graph: self.graph.clone(), batch: self.batch })
     }
 
     fn plan(&self, rounds: usize) -> Option<ProgramPlan> {
@@ -126,6 +143,39 @@ impl Engine for TractEngine {
 }
 
 impl TractEngine {
+    fn run_once(&self, inputs: Vec<Tensor>) -> Result<Vec<Tensor>> {
+        match &self.graph {
+            Graph::Program(program) => Ok(program.run(&self.fitting(program, &inputs)?)),
+            Graph::Plan(plan) => self.run_plan(plan, inputs),
+        }
+    }
+
+    /// A head's rows for all of `rois`, the last batch filled up with zeros.
+    fn run_in_batches(&self, batch: usize, rois: &Tensor) -> Result<Vec<Tensor>> {
+        let [count, shape @ ..] = rois.shape() else { return Err(self.fault("the RoIs have no first axis")) };
+        let (count, length) = (*count, shape.iter().product::<usize>());
+        let shape = [&[batch], shape].concat();
+        let mut rows: Vec<(usize, Vec<f32>)> = Vec::new();
+        for start in (0..count.max(1)).step_by(batch) {
+            let taken = batch.min(count - start);
+            let mut values = Cow::from(&rois.data()[start * length..(start + taken) * length]);
+            if taken < batch {
+                values.to_mut().resize(batch * length, 0.0);
+            }
+            let outputs = match &self.graph {
+                Graph::Program(program) if *program.input_lengths() == [values.len()] => program.run(&[&values]),
+                _ => self.run_once(vec![Tensor::new(shape.clone(), values.into_owned())])?,
+            };
+            rows.resize_with(outputs.len(), Default::default);
+            for ((columns, rows), output) in rows.iter_mut().zip(&outputs) {
+                let [height, width] = *output.shape() else { return Err(self.fault("a head's output has no rows")) };
+                *columns = width;
+                rows.extend_from_slice(&output.data()[..taken * height / batch * width]);
+            }
+        }
+        Ok(rows.into_iter().map(|(columns, rows)| Tensor::new([rows.len() / columns.max(1), columns], rows)).collect())
+    }
+
     /// The inputs' values, as many as the program reads.
     fn fitting<'a>(&self, program: &GraphProgram, inputs: &'a [Tensor]) -> Result<Vec<&'a [f32]>> {
         let data: Vec<&[f32]> = inputs.iter().map(Tensor::data).collect();

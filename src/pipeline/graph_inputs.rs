@@ -69,7 +69,8 @@ impl Engine for RecordingEngine {
     fn run(&mut self, inputs: Vec<Tensor>) -> Result<Vec<Tensor>> {
         let mut all = self.samples.0.lock().unwrap_or_else(PoisonError::into_inner);
         if all.iter().filter(|(name, _)| *name == self.graph).count() < MOST {
-            all.extend(inputs.first().map(|input| (self.graph, input.clone())));
+            let not_empty = inputs.first().filter(|input| !input.data().is_empty());
+            all.extend(not_empty.map(|input| (self.graph, input.clone())));
         }
         drop(all);
         self.engine.run(inputs)

@@ -2,7 +2,10 @@
 
 use super::settings::PipelineSettings;
 use crate::capture::decode_picture;
-use crate::catalogue::{Calibration, Catalogue, ContentId, Hit, Index, ModelStamp, ProductSummary, Stock, Variant};
+use crate::catalogue::{
+    Calibration, Catalogue, ContentId, Enrolment, Index, ModelStamp, ProductSummary, Stock, Variant, WornProduct,
+    margin,
+};
 use crate::fault::Result;
 use crate::frame::Picture;
 use crate::network::Manifest;
@@ -20,7 +23,8 @@ pub enum Verdict {
     None,
     /// Like it; it may be another one.
     Similar,
-    /// So good a match as at most [`PipelineSettings::false_accept`] percent of the garments have that this shop does not sell.
+    /// It stands out from the next product as at most [`PipelineSettings::false_accept`] percent of the garments do that this shop
+    /// does not sell.
     ///
     /// [`PipelineSettings::false_accept`]: super::settings::PipelineSettings
     Likely,
@@ -57,6 +61,16 @@ pub struct Match {
     content: ContentId,
 }
 
+#[cfg(test)]
+impl Match {
+    /// A match for tests, without pictures.
+    pub fn of(product: ProductSummary, logit: f32, verdict: Verdict) -> Self {
+        let score = Hit { product: 0, row: 0, logit }.score();
+        let (variants, picture, other_colors, content) = (Vec::new(), None, Vec::new(), ContentId(0));
+        Match { product, variants, logit, score, verdict, picture, other_colors, content }
+    }
+}
+
 /// Other colours that a card shows.
 const MOST_COLORS: usize = 6;
 
@@ -66,6 +80,7 @@ const KEPT_PICTURES: usize = 64;
 /// A catalogue ready to be searched.
 pub struct Matcher {
     catalogue: Catalogue,
+    model: ModelStamp,
     version: CatalogueVersion,
     /// Device and inode of the file that was loaded.
     loaded: Option<(u64, u64)>,
@@ -118,6 +133,20 @@ pub fn stamp(manifest: &Manifest) -> ModelStamp {
     }
 }
 
+/// The index of the aggregator's head.
+fn load_index(catalogue: &Catalogue, manifest: &Manifest) -> Result<Index> {
+    let settings = &manifest.aggregation;
+    let index = Index::load(catalogue, EmbeddingHead::Aggregation, &settings.weight, settings.bias)?;
+    Ok(index.with_regions(&manifest.class_regions()).with_worn_offset(settings.worn_offset))
+}
+
+/// Calibrates a catalogue that this model embedded, and keeps that in it: see [`Calibration`].
+pub fn calibrate(catalogue: &mut Catalogue, manifest: &Manifest) -> Result<()> {
+    catalogue.require_model(&stamp(manifest))?;
+    let index = load_index(catalogue, manifest)?;
+    catalogue.calibrate(&index).map(drop)
+}
+
 impl Matcher {
     /// Loads the index of the aggregator's head into memory.
     ///
@@ -127,14 +156,13 @@ impl Matcher {
         // Before all is read: what changes meanwhile is a change.
         let version = CatalogueVersion::of(&catalogue);
         catalogue.require_model(&stamp(manifest))?;
-        let settings = &manifest.aggregation;
         let regions = manifest.class_regions();
-        let index = Index::load(&catalogue, EmbeddingHead::Aggregation, &settings.weight, settings.bias)?
-            .with_regions(&regions);
-        let calibration = Calibration::of(&index);
+        let index = load_index(&catalogue, manifest)?;
+        let calibration = catalogue.calibration(&index)?;
         let threshold = manifest.open_set.as_ref().map(|open_set| open_set.logit);
         Ok(Matcher {
             catalogue,
+            model: stamp(manifest),
             loaded: version.file_id(),
             version,
             index,
@@ -151,6 +179,22 @@ impl Matcher {
         Matcher { false_accept: share(percent), ..self }
     }
 
+    /// The region of each class of the model.
+    pub fn regions(&self) -> &[Option<Region>] {
+        &self.regions
+    }
+
+    /// The model that embedded the catalogue.
+    pub fn model(&self) -> &ModelStamp {
+        &self.model
+    }
+
+    /// Keeps what was seen of worn products. The index is to be loaded anew.
+    pub fn enrol(&mut self, camera: &str, products: &[WornProduct]) -> Result<Enrolment> {
+        let model = self.model.clone();
+        self.catalogue.enrol(camera, &model, products)
+    }
+
     /// Products in the catalogue, each size and colour counted as the feed does.
     pub fn products(&self) -> usize {
         self.index.products().len()
@@ -165,29 +209,30 @@ impl Matcher {
 
     /// The `k` best products for an aggregated embedding, best first.
     pub fn search(&self, query: &[f32], k: usize) -> Vec<Match> {
-        self.matches(self.index.search(query, k), None)
+        self.search_among(query, None, k)
     }
 
     /// As [`Matcher::search`], among the products alone that a garment of this class may be: no trousers for a jacket.
     pub fn search_for(&self, query: &[f32], class: usize, k: usize) -> Vec<Match> {
         let region = self.regions.get(class).copied().flatten();
-        self.matches(self.index.search_in(query, region, k), region)
+        self.search_among(query, region, k)
     }
 
-    fn matches(&self, found: Vec<Hit>, region: Option<Region>) -> Vec<Match> {
+    fn search_among(&self, query: &[f32], region: Option<Region>, k: usize) -> Vec<Match> {
+        // The next product too, from which the first one stands out.
+        let found = self.index.search_in(query, region, k.max(2));
+        let stands_out =
+            margin(&found).is_some_and(|margin| self.calibration.is_likely(region, margin, self.false_accept));
         found
             .into_iter()
+            .take(k)
             .enumerate()
             .map(|(place, hit)| Match {
                 product: self.index.shown(hit.row).clone(),
                 logit: hit.logit,
                 score: hit.score(),
                 // It can be one product only.
-                verdict: self.verdict(hit.logit, region).min(if place == 0 {
-                    Verdict::Likely
-                } else {
-                    Verdict::Similar
-                }),
+                verdict: self.verdict(hit.logit, place == 0 && stands_out),
                 variants: self.index.variants(hit.product).to_vec(),
                 picture: None,
                 other_colors: Vec::new(),
@@ -196,13 +241,11 @@ impl Matcher {
             .collect()
     }
 
-    fn verdict(&self, logit: f32, region: Option<Region>) -> Verdict {
-        if self.threshold.is_some_and(|threshold| logit < threshold) {
-            Verdict::None
-        } else if self.calibration.is_likely(region, logit, self.false_accept) {
-            Verdict::Likely
-        } else {
-            Verdict::Similar
+    fn verdict(&self, logit: f32, stands_out: bool) -> Verdict {
+        match stands_out {
+            _ if self.threshold.is_some_and(|threshold| logit < threshold) => Verdict::None,
+            true => Verdict::Likely,
+            false => Verdict::Similar,
         }
     }
 

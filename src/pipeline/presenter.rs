@@ -2,14 +2,16 @@
 //! has chosen; where they choose nothing, the garments take turns.
 
 use super::dedup_products::{RankedProducts, dedup_products};
-use super::matcher::Match;
+use super::matcher::{Match, Verdict};
 use super::product_card::{card, is_sold_out};
 use super::settings::{OutOfStock, PipelineSettings};
+use super::shown_products::is_garment;
 use super::track_matches::{MatchesByTrack, TrackMatches};
 use super::tracking::TrackedGarment;
 use crate::display::scene::{Garment, GarmentMatches, Scene, StatusLine};
 use crate::frame::Picture;
 use crate::seam::TrackId;
+use std::cmp::Reverse;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,8 +23,6 @@ const CHOICE: Duration = Duration::from_secs(30);
 const CALLED: Duration = Duration::from_secs(20);
 /// A language stays for this long before the next.
 const LANGUAGE_TURN: Duration = Duration::from_secs(10);
-/// What is hardly a garment gets no card, however well a product matches it: the mean of its detections' scores.
-const LEAST_SCORE: f32 = 0.5;
 
 /// Makes scenes, one after the other. Times are the frames' or the program's clock, the same in all calls.
 #[derive(Debug, Default)]
@@ -56,8 +56,7 @@ impl Presenter {
         status: StatusLine,
     ) -> Scene {
         let found = |seen: &TrackedGarment| matches_by_track.get(&seen.track);
-        let garment_like = |seen: &&TrackedGarment| found(seen).is_none_or(|found| found.detection_score >= LEAST_SCORE);
-        let tracked: Vec<&TrackedGarment> = tracked.iter().filter(garment_like).collect();
+        let tracked: Vec<&TrackedGarment> = tracked.iter().filter(|seen| is_garment(found(seen))).collect();
         let ranked: Vec<_> = tracked.iter().map(|seen| ranked_products(seen, found(seen))).collect();
         let (mut garments, mut matches) = (Vec::new(), Vec::new());
         self.tracks.clear();
@@ -151,11 +150,16 @@ impl Presenter {
     }
 }
 
+/// A product that is out of stock comes after those that match about as well, and never after worse ones: what is likely worn stays
+/// first. Sorting is stable: both kinds stay in the order of their match.
+fn stock_order(verdict: Verdict, sold_out: bool) -> (Reverse<Verdict>, bool) {
+    (Reverse(verdict), sold_out)
+}
+
 fn cards(settings: &PipelineSettings, found: &TrackMatches, kept: &[usize]) -> Vec<crate::display::scene::Card> {
     let mut shown: Vec<&Match> = kept.iter().map(|index| &found.matches[*index]).collect();
     if settings.out_of_stock != OutOfStock::Show {
-        // Stable: both kinds stay in the order of their match.
-        shown.sort_by_key(|found| is_sold_out(found));
+        shown.sort_by_key(|found| stock_order(found.verdict, is_sold_out(found)));
     }
     shown.into_iter().map(|found| card(found, settings.locale)).collect()
 }
@@ -180,6 +184,21 @@ fn garment(seen: &TrackedGarment) -> Garment {
 mod tests {
     use super::*;
 
+    #[test]
+    fn what_is_out_of_stock_comes_after_its_like_and_never_after_worse_matches() {
+        let order = |mut matches: Vec<(Verdict, bool, u32)>| {
+            matches.sort_by_key(|(verdict, sold_out, _)| stock_order(*verdict, *sold_out));
+            matches.into_iter().map(|(_, _, place)| place).collect::<Vec<_>>()
+        };
+        let (likely, similar) = (Verdict::Likely, Verdict::Similar);
+        assert_eq!(
+            order(vec![(likely, true, 0), (similar, false, 1), (similar, true, 2), (similar, false, 3)]),
+            [0, 1, 3, 2]
+        );
+        assert_eq!(order(vec![(similar, true, 0), (similar, false, 1), (similar, true, 2)]), [1, 0, 2]);
+        assert_eq!(order(vec![(likely, false, 0), (similar, true, 1)]), [0, 1]);
+    }
+
     const SECOND: Duration = Duration::from_secs(1);
 
     fn track(number: u64) -> TrackId {
@@ -200,7 +219,10 @@ mod tests {
             presenter.take_turns(seconds * SECOND);
             presenter.featured
         };
-        assert_eq!([0, 7, 8, 15, 16, 24].map(|at| featured(&mut presenter, at)), [0, 0, 1, 1, 2, 0].map(|n| Some(track(n))));
+        assert_eq!(
+            [0, 7, 8, 15, 16, 24].map(|at| featured(&mut presenter, at)),
+            [0, 0, 1, 1, 2, 0].map(|n| Some(track(n)))
+        );
         presenter.choose_next(25 * SECOND, false);
         assert_eq!(featured(&mut presenter, 50), Some(track(2)), "a choice stays");
         assert_eq!(featured(&mut presenter, 56), Some(track(0)));

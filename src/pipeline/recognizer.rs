@@ -149,6 +149,11 @@ impl Recognizer {
         self.embed(&passes, &chosen, times)
     }
 
+    /// All that is found in a picture, best score first, without embeddings.
+    pub fn find_garments(&mut self, picture: &Picture, times: &mut StageTimes) -> Result<Vec<Candidate>> {
+        Ok(candidates(&self.run_passes(picture, times)?))
+    }
+
     /// The product of a shop's picture: the garment with the largest box (docs/seam.md §9), of those that are of `region`
     /// where that is known and there are any, and that are nearly as sure as the surest of them: what the network hardly
     /// believes in, shorts with all of the legs, does not count for its size.
@@ -244,7 +249,7 @@ impl Recognizer {
         Ok(TrunkOutput { features, fit, objectness, deltas })
     }
 
-    /// Class logits and box deltas of at most `proposals.keep` boxes; rows beyond them are padding.
+    /// Class logits and box deltas of boxes, a row each.
     fn run_box_head(
         &mut self,
         features: &Features,
@@ -252,9 +257,9 @@ impl Recognizer {
         times: &mut StageTimes,
     ) -> Result<(Tensor, Tensor)> {
         let settings = &self.manifest.proposals;
-        let (seen, fixed) = (settings.seen(boxes), settings.keep * settings.rois_each());
+        let seen = settings.seen(boxes);
         let engine = self.graphs.box_head.as_mut();
-        let heads = features.run_head(&BOX_HEAD, engine, &seen, fixed, &self.manifest.rois, times)?;
+        let heads = features.run_head(&BOX_HEAD, engine, &seen, seen.len(), &self.manifest.rois, times)?;
         let columns = self.manifest.classes.len() + 1;
         let Ok([logits, deltas]) = <[Tensor; 2]>::try_from(heads) else { return Err(self.shape_fault("box_head")) };
         if has_rows(&logits, boxes.len(), columns) && has_rows(&deltas, boxes.len(), 4 * columns) {

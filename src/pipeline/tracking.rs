@@ -7,7 +7,7 @@ use crate::frame::{Frame, FrameMeta};
 use crate::geometry::{Camera, Rect};
 use crate::metrics::StageTimes;
 use crate::network::Manifest;
-use crate::seam::{Detection, Detections, Embedding, Track, TrackId, TrackSettings, Tracker};
+use crate::seam::{Detection, Detections, Embedding, Observation, Track, TrackId, TrackSettings, Tracker};
 use std::time::Duration;
 
 /// A garment that is missed for a moment stays on the screen for this long: boxes do not flicker.
@@ -51,6 +51,8 @@ pub struct GarmentQuery {
     pub embedding: Embedding,
     /// How surely the window's frames show a garment: the mean of their detections' scores, 0 to 1.
     pub detection_score: f32,
+    /// The surest view of the window.
+    pub best_view: Detection,
 }
 
 /// Tracker, windows and aggregator of one camera.
@@ -117,7 +119,19 @@ impl TrackingStage {
             let embedding = self.aggregator.aggregate(&window, times)?;
             let label = class_label(&self.aggregator.manifest().classes, track.class);
             let detection_score = track.views.mean_score();
-            queries.push(GarmentQuery { track: track.id, class: track.class, label, meta, embedding, detection_score });
+            let by_score = |a: &&Observation, b: &&Observation| a.detection.score.total_cmp(&b.detection.score);
+            let Some(best_view) = track.views.iter().max_by(by_score).map(|view| view.detection.clone()) else {
+                continue;
+            };
+            queries.push(GarmentQuery {
+                track: track.id,
+                class: track.class,
+                label,
+                meta,
+                embedding,
+                detection_score,
+                best_view,
+            });
         }
         Ok(queries)
     }

@@ -5,6 +5,7 @@ use crate::catalogue::{Catalogue, Product};
 use crate::fault::{Fault, Result};
 use crate::live::{Phase, Report};
 use crate::machine;
+use crate::sync::SyncStatus;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
@@ -63,6 +64,7 @@ pub async fn status(State(app): State<App>) -> Response {
     let matches_by_track = status.newest_matches.get();
     let picture = status.newest_picture.get();
     value["picture"] = picture.map_or(Value::Null, |picture| json!([picture.size().width, picture.size().height]));
+    value["sync"] = status.sync.get().map_or(Value::Null, |sync| sync_json(&sync));
     let tracks = app.links.tracked_now();
     let tracked = tracks.as_ref().map_or(&[][..], |tracks| &tracks.garments);
     let garments = tracked.iter().map(|garment| {
@@ -80,6 +82,16 @@ pub async fn status(State(app): State<App>) -> Response {
     });
     value["garments"] = garments.collect();
     json_response(StatusCode::OK, &value)
+}
+
+/// Which release is searched, how old it is, and how the hub answers.
+fn sync_json(sync: &SyncStatus) -> Value {
+    let release = sync.release.as_ref();
+    json!({
+        "source": sync.source, "shop": release.map(|mark| &mark.shop), "release": release.map(|mark| mark.number),
+        "made": release.map(|mark| &mark.made), "age_seconds": sync.age_seconds(),
+        "contact_age_seconds": sync.contact.map(|contact| contact.elapsed().as_secs()), "fault": sync.fault,
+    })
 }
 
 /// The last lines of the log.

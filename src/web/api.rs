@@ -3,23 +3,28 @@
 
 use super::App;
 use super::answers::json_response;
+use super::client::ClientAddress;
+use crate::audit::AuditAction;
 use crate::catalogue::{Addressed, Catalogue};
 use crate::fault::{Fault, Kind, Result};
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::extract::{DefaultBodyLimit, Extension, Path, State};
 use axum::http::header::{HeaderValue, RETRY_AFTER};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use axum::routing::{get, patch, post};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use std::time::Duration;
 
 /// A request's body is no longer.
 const MOST_BYTES: usize = 1 << 20;
 /// Products that one request changes.
 const MOST_PRODUCTS: usize = 10_000;
-/// Seconds after which to ask again while an import writes.
+/// How long a change waits while another is written: the end of an import, say.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Seconds after which to ask again where that was not enough.
 const AGAIN: &str = "5";
 
 pub fn routes() -> Router<App> {
@@ -93,7 +98,15 @@ async fn history(State(app): State<App>) -> Response {
     answer(tokio::task::spawn_blocking(move || read().map(|generations| json!({ "generations": generations }))).await)
 }
 
-async fn undo(State(app): State<App>, headers: HeaderMap, body: Bytes) -> Response {
+async fn undo(
+    State(app): State<App>,
+    Extension(client): Extension<ClientAddress>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    if app.guard.has_token(&headers) || app.guard.may_change(&headers) {
+        app.audit.write(client, app.guard.role(&headers), AuditAction::Undo, "");
+    }
     let wanted = move || if body.is_empty() { Ok(Undo::default()) } else { parse::<Undo>(&body) };
     change(app, &headers, move |catalogue| {
         let made = catalogue.undo(wanted()?.to)?;
@@ -114,7 +127,7 @@ async fn change<T: Serialize + Send + 'static>(
         return json_response(StatusCode::FORBIDDEN, &json!({ "error": words }));
     }
     let path = app.catalogue();
-    let work = move || what(&mut Catalogue::open(&path)?).map(|done| json!(done));
+    let work = move || what(&mut Catalogue::open(&path)?.with_patience(PATIENCE)?).map(|done| json!(done));
     answer(tokio::task::spawn_blocking(work).await)
 }
 

@@ -1,7 +1,8 @@
 //! Connections: how many are open at a time, from where, and when a slow client is disconnected. No client can use up the file
 //! descriptors that the mirror needs for its files, camera and screen.
 
-use axum::Router;
+use super::client::ClientAddress;
+use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
@@ -189,7 +190,8 @@ pub async fn serve(
 fn begin(stream: TcpStream, place: ConnectionPermit, router: &Router, limits: Limits, graceful: &GracefulShutdown) {
     let mut stream = TimeoutWriter::new(stream);
     stream.set_timeout(Some(limits.write));
-    let service = TowerToHyperService::new(router.clone());
+    let client = ClientAddress(place.machine);
+    let service = TowerToHyperService::new(router.clone().layer(Extension(client)));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head)

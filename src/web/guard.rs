@@ -1,8 +1,10 @@
 //! Who may read the page: everybody on this machine, or whoever has the password. And the headers that keep other sites' pages from
 //! reading it through a browser.
 
-use super::{App, USER};
-use axum::extract::{Request, State};
+use super::client::{ClientAddress, Role};
+use super::{App, STAFF, USER};
+use crate::audit::AuditAction;
+use axum::extract::{Extension, Request, State};
 use axum::http::header::{
     AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, HeaderValue, REFERRER_POLICY, WWW_AUTHENTICATE,
     X_CONTENT_TYPE_OPTIONS,
@@ -25,6 +27,8 @@ const WRONG_PASSWORD: Duration = Duration::from_millis(500);
 pub struct Guard {
     /// What follows `Basic` in the `Authorization` header; `None` where no password is set.
     expected: Option<String>,
+    /// The same of the staff; `None` where they have no password of their own.
+    staff: Option<String>,
     /// What follows `Bearer` in that header, for the paths under `/api/`; `None` where no token is set.
     token: Option<String>,
 }
@@ -41,7 +45,28 @@ enum Admission {
 impl Guard {
     pub fn new(password: Option<&str>, token: Option<&str>) -> Self {
         let expected = password.map(|password| base64(format!("{USER}:{password}").as_bytes()));
-        Guard { expected, token: token.map(str::to_owned) }
+        Guard { expected, staff: None, token: token.map(str::to_owned) }
+    }
+
+    /// With a password for the staff.
+    pub fn with_staff(self, password: Option<&str>) -> Self {
+        Guard { staff: password.map(|password| base64(format!("{STAFF}:{password}").as_bytes())), ..self }
+    }
+
+    /// Who asks; `None`: nobody who may. Without a password everybody who is answered is the owner.
+    pub fn role(&self, headers: &HeaderMap) -> Option<Role> {
+        if self.has_token(headers) {
+            return Some(Role::Program);
+        }
+        let given = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(basic);
+        let is =
+            |wanted: &Option<String>| wanted.as_ref().zip(given).is_some_and(|(wanted, given)| same(given, wanted));
+        match () {
+            () if self.expected.is_none() => (self.judge(headers) == Admission::Welcome).then_some(Role::Owner),
+            () if is(&self.expected) => Some(Role::Owner),
+            () if is(&self.staff) => Some(Role::Staff),
+            () => None,
+        }
     }
 
     /// Whether the request brings the token: a program that sends prices and stock does.
@@ -58,7 +83,13 @@ impl Guard {
     /// Whether this request may change something: there is a password, which [`check`] has asked for, and it comes from the page. A
     /// form on another site can make a browser send the password along, but not this header.
     pub fn may_change(&self, headers: &HeaderMap) -> bool {
-        self.expected.is_some() && headers.contains_key(FROM_PAGE)
+        self.expected.is_some() && headers.contains_key(FROM_PAGE) && self.role(headers) == Some(Role::Owner)
+    }
+
+    /// Whether this request may do what staff does: as [`Guard::may_change`], with either password.
+    pub fn may_serve(&self, headers: &HeaderMap) -> bool {
+        let is_person = matches!(self.role(headers), Some(Role::Owner | Role::Staff));
+        self.expected.is_some() && headers.contains_key(FROM_PAGE) && is_person
     }
 
     /// Whether this request is answered at all.
@@ -71,12 +102,18 @@ impl Guard {
         self.expected.is_some()
     }
 
+    fn is_staff(&self, header: Option<&str>) -> bool {
+        let given = header.and_then(basic);
+        self.staff.as_ref().zip(given).is_some_and(|(wanted, given)| same(given, wanted))
+    }
+
     fn judge(&self, headers: &HeaderMap) -> Admission {
         let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
         match &self.expected {
             Some(expected) if text(AUTHORIZATION).and_then(basic).is_some_and(|given| same(given, expected)) => {
                 Admission::Welcome
             }
+            Some(_) if self.is_staff(text(AUTHORIZATION)) => Admission::Welcome,
             Some(_) => Admission::Unauthorized,
             None => match headers.get(HOST).map(|host| host.to_str().is_ok_and(is_own_name)) {
                 // A program of HTTP/1.0; no browser leaves the header out.
@@ -122,13 +159,25 @@ fn base64(bytes: &[u8]) -> String {
 }
 
 /// The middleware in front of every route: answers or refuses, and adds the headers.
-pub async fn check(State(app): State<App>, request: Request, next: Next) -> Response {
+pub async fn check(
+    State(app): State<App>,
+    Extension(client): Extension<ClientAddress>,
+    request: Request,
+    next: Next,
+) -> Response {
     let is_program = request.uri().path().starts_with(API) && app.guard.has_token(request.headers());
     let verdict = if is_program { Admission::Welcome } else { app.guard.judge(request.headers()) };
     let mut response = match verdict {
-        Admission::Welcome => next.run(request).await,
+        Admission::Welcome => {
+            let role = app.guard.role(request.headers());
+            if app.guard.has_password() || is_program {
+                app.audit.seldom(client, role, AuditAction::Login);
+            }
+            next.run(request).await
+        }
         Admission::Unauthorized => {
             if request.headers().contains_key(AUTHORIZATION) {
+                app.audit.seldom(client, None, AuditAction::LoginRefused);
                 // Guessing takes its time.
                 tokio::time::sleep(WRONG_PASSWORD).await;
             }
@@ -163,11 +212,25 @@ mod tests {
 
     #[test]
     fn only_the_page_changes_anything_and_only_with_a_password() {
-        let page =
-            HeaderMap::from_iter([(axum::http::HeaderName::from_static(FROM_PAGE), HeaderValue::from_static("1"))]);
-        assert!(Guard::new(Some("correct horse"), None).may_change(&page));
-        assert!(!Guard::new(Some("correct horse"), None).may_change(&HeaderMap::new()));
-        assert!(!Guard::new(None, None).may_change(&page));
+        let from_page = (axum::http::HeaderName::from_static(FROM_PAGE), HeaderValue::from_static("1"));
+        let with = |user: &str| {
+            let given = HeaderValue::from_str(&format!("Basic {}", base64(user.as_bytes()))).unwrap();
+            HeaderMap::from_iter([from_page.clone(), (AUTHORIZATION, given)])
+        };
+        let guard = Guard::new(Some("correct horse"), None).with_staff(Some("battery staple"));
+        let (owner, staff, stranger) =
+            (with("vetrina:correct horse"), with("staff:battery staple"), with("staff:correct horse"));
+        assert!(guard.may_change(&owner) && guard.may_serve(&owner));
+        assert!(!guard.may_change(&staff) && guard.may_serve(&staff) && guard.admits(&staff));
+        assert!(!guard.may_change(&stranger) && !guard.may_serve(&stranger) && !guard.admits(&stranger));
+        assert_eq!(
+            [&owner, &staff, &stranger].map(|one| guard.role(one)),
+            [Some(Role::Owner), Some(Role::Staff), None]
+        );
+        let mut form = owner.clone();
+        form.remove(FROM_PAGE);
+        assert!(!guard.may_change(&form) && !guard.may_serve(&form));
+        assert!(!Guard::new(None, None).may_change(&HeaderMap::from_iter([from_page.clone()])));
     }
 
     #[test]

@@ -1,33 +1,35 @@
-//! Importing a feed from the page: which feeds there are, starting an import, and its progress. [`crate::live::jobs::import`] runs it.
+//! Importing a feed from the page: which feeds there are, a preview of what would change, applying or dropping it, and its progress.
+//! [`crate::live::jobs::import`] runs it.
 
 use super::answers::json_response;
+use super::client::ClientAddress;
+use super::upload::{self, Upload, receive};
 use super::{App, WebSettings, in_turn};
+use crate::audit::AuditAction;
 use crate::catalogue::parse_feed;
 use crate::fault::{Fault, Kind, Result};
-use crate::live::jobs::import::{FeedSource, ImportJob, ImportSettings};
-use axum::body::{Body, Bytes, to_bytes};
-use axum::extract::{Query, State};
+use crate::live::jobs::import::{ImportJob, ImportSettings, ImportState};
+use axum::body::Body;
+use axum::extract::{Extension, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
 
-/// The largest feed that may be sent, bytes.
-const MOST_BYTES: usize = 64 << 20;
 /// Extensions of the files in the folder that are offered as feeds.
-const FEEDS: [&str; 2] = ["csv", "tsv"];
-/// A file of this extension is offered only if it begins like a feed: such folders also hold licences and notes.
+const FEEDS: [&str; 6] = ["csv", "tsv", "xlsx", "xls", "xlsb", "ods"];
+/// Files of these are offered only if they begin like a feed: such folders also hold licences and notes.
 const TEXT: &str = "txt";
+const MARKUP: [&str; 4] = ["xml", "json", "jsonl", "ndjson"];
+/// Every feed of these names a picture so, in any case; JSON also as `imageLink`.
+const PICTURE_NAMES: [&str; 2] = ["image_link", "imagelink"];
 /// How much of it is read to find out, bytes.
 const BEGINNING: u64 = 64 << 10;
-/// A feed must have been sent completely within this time.
-const SENDING: Duration = Duration::from_secs(300);
 
 /// Starts imports and reports their progress.
 pub struct Importer {
@@ -35,15 +37,29 @@ pub struct Importer {
     model: PathBuf,
     max_removals: u32,
     job: ImportJob,
-    /// Held while a feed is being received: only one is in memory, not one a connection.
+    /// The feed that was previewed, which may be applied.
+    previewed: Mutex<Option<ChosenFeed>>,
+    /// Held while something is being received: only one at a time, not one a connection.
     receiving: Semaphore,
+}
+
+/// A feed, and what people call it.
+#[derive(Clone, Debug)]
+struct ChosenFeed {
+    name: String,
+    path: PathBuf,
 }
 
 impl Importer {
     pub fn new(settings: &WebSettings) -> Self {
-        let (images, model) = (settings.images.clone(), settings.model.clone());
-        let max_removals = settings.max_removals;
-        Importer { images, model, max_removals, job: ImportJob::default(), receiving: Semaphore::new(1) }
+        Importer {
+            images: settings.images.clone(),
+            model: settings.model.clone(),
+            max_removals: settings.max_removals,
+            job: ImportJob::default(),
+            previewed: Mutex::default(),
+            receiving: Semaphore::new(1),
+        }
     }
 
     /// The feeds in the folder, by name.
@@ -55,23 +71,62 @@ impl Importer {
         names
     }
 
-    /// Starts to import the feed called `name` in the folder, or the one that was `sent`.
+    /// Starts to import the feed called `name` in the folder, or the one that was `sent`; or to find out what would change.
     ///
     /// # Errors
     /// [`Kind::Busy`] while another import runs.
-    fn begin(&self, name: &str, sent: Option<Bytes>, catalogue: &Path) -> Result<()> {
-        let Some(images) = &self.images else {
-            return Err(Fault::new(Kind::Usage, "imports from the page are switched off").cure("set catalogue.images"));
-        };
+    fn begin(&self, name: &str, sent: Option<PathBuf>, catalogue: &Path, preview: bool) -> Result<()> {
+        let images = self.images()?;
         if sent.is_none() && !self.feeds().iter().any(|feed| feed == name) {
             return Err(Fault::new(Kind::Usage, format!("there is no feed {name:?} in {}", images.display())));
         }
-        let feed = sent.map_or_else(|| FeedSource::File(images.join(name)), |sent| FeedSource::Sent(sent.into()));
-        self.job.begin(
-            name,
-            feed,
-            ImportSettings { images, catalogue, model: &self.model, max_removals: self.max_removals },
-        )
+        let feed = ChosenFeed { name: name.to_owned(), path: sent.unwrap_or_else(|| images.join(name)) };
+        let upload = Upload::of(catalogue);
+        if !preview {
+            upload.keep_pictures()?;
+        }
+        self.start(&feed, catalogue, upload.pictures(), self.max_removals, preview)?;
+        *lock(&self.previewed) = preview.then_some(feed);
+        Ok(())
+    }
+
+    /// Imports the feed that was previewed. `allow_removals`: however many products it removes.
+    fn apply(&self, catalogue: &Path, allow_removals: bool) -> Result<()> {
+        let mut previewed = lock(&self.previewed);
+        let feed = previewed.clone().filter(|_| self.job.status().state == ImportState::Previewed);
+        let feed =
+            feed.ok_or_else(|| Fault::new(Kind::Usage, "there is no preview to apply").cure("preview a feed"))?;
+        // First: an import that is interrupted finds them when it is repeated.
+        Upload::of(catalogue).keep_pictures()?;
+        self.start(&feed, catalogue, None, if allow_removals { 100 } else { self.max_removals }, false)?;
+        *previewed = None;
+        Ok(())
+    }
+
+    fn start(
+        &self,
+        feed: &ChosenFeed,
+        catalogue: &Path,
+        sent: Option<PathBuf>,
+        max_removals: u32,
+        preview: bool,
+    ) -> Result<()> {
+        let folders: Vec<&Path> = std::iter::once(self.images()?).chain(sent.as_deref()).collect();
+        let settings =
+            ImportSettings { feed: &feed.path, images: &folders, catalogue, model: &self.model, max_removals, preview };
+        self.job.begin(&feed.name, settings)
+    }
+
+    /// Ends what runs, and forgets what was previewed and sent for it.
+    fn cancel(&self, catalogue: &Path) -> Result<()> {
+        self.job.cancel();
+        *lock(&self.previewed) = None;
+        Upload::of(catalogue).drop_pictures()
+    }
+
+    fn images(&self) -> Result<&Path> {
+        let missing = || Fault::new(Kind::Usage, "imports from the page are switched off").cure("set catalogue.images");
+        self.images.as_deref().ok_or_else(missing)
     }
 
     /// Ends a running import; the catalogue stays as it was.
@@ -80,26 +135,43 @@ impl Importer {
     }
 }
 
-fn is_feed(path: &Path) -> bool {
-    let ending = path.extension().map(|ending| ending.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
-    FEEDS.contains(&ending.as_str()) || ending == TEXT && begins_as_feed(path).unwrap_or(false)
+fn lock<T>(value: &Mutex<T>) -> MutexGuard<'_, T> {
+    value.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Whether the file's first line names a feed's columns.
-fn begins_as_feed(path: &Path) -> std::io::Result<bool> {
-    // Opening anything else, such as a pipe, may block for ever.
-    if !std::fs::metadata(path)?.is_file() {
-        return Ok(false);
+fn is_feed(path: &Path) -> bool {
+    let ending = path.extension().map(|ending| ending.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
+    let begins = |as_feed: fn(Vec<u8>) -> bool| beginning(path).is_ok_and(as_feed);
+    match ending.as_str() {
+        TEXT => begins(names_columns),
+        ending if MARKUP.contains(&ending) => begins(names_a_picture),
+        ending => FEEDS.contains(&ending),
     }
+}
+
+/// The file's first bytes; none of what is no file: opening a pipe, say, may block for ever.
+fn beginning(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    File::open(path)?.take(BEGINNING).read_to_end(&mut bytes)?;
+    if std::fs::metadata(path)?.is_file() {
+        File::open(path)?.take(BEGINNING).read_to_end(&mut bytes)?;
+    }
+    Ok(bytes)
+}
+
+fn names_a_picture(bytes: Vec<u8>) -> bool {
+    let text = String::from_utf8_lossy(&bytes).to_lowercase();
+    PICTURE_NAMES.iter().any(|name| text.contains(name))
+}
+
+/// Whether the first line names a feed's columns.
+fn names_columns(mut bytes: Vec<u8>) -> bool {
     if bytes.len() as u64 == BEGINNING {
         let whole = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
         // The second half of UTF-16's line feed, where it is little-endian.
         let half = usize::from(bytes.get(whole) == Some(&0));
         bytes.truncate(whole + half);
     }
-    Ok(parse_feed(&bytes).is_ok())
+    parse_feed(&bytes).is_ok()
 }
 
 /// What may be imported, and the state of the newest import.
@@ -123,52 +195,139 @@ pub async fn status(State(app): State<App>) -> Response {
 #[derive(Deserialize)]
 pub struct FeedChoice {
     feed: String,
+    /// Find out what would change, and wait.
+    #[serde(default)]
+    preview: bool,
 }
 
+/// Whether the import may remove however many products.
+#[derive(Deserialize)]
+pub struct ApplyChoice {
+    #[serde(default)]
+    allow_removals: bool,
+}
+
+type Refusal = (StatusCode, String);
+
+fn answer(result: std::result::Result<(StatusCode, Value), Refusal>) -> Response {
+    match result {
+        Ok((status, value)) => json_response(status, &value),
+        Err((status, words)) => json_response(status, &json!({ "error": words })),
+    }
+}
+
+fn require_page(app: &App, headers: &HeaderMap) -> std::result::Result<(), Refusal> {
+    if app.guard.may_change(headers) {
+        return Ok(());
+    }
+    let words = "imports are started from the mirror's page, and only where web.password is set";
+    Err((StatusCode::FORBIDDEN, words.to_owned()))
+}
+
+/// Does something with the importer off the thread that serves.
+async fn work<T: Send + 'static>(
+    app: &App,
+    what: impl FnOnce(&Importer, &Path) -> Result<T> + Send + 'static,
+) -> std::result::Result<T, Refusal> {
+    let (importer, catalogue) = (app.importer.clone(), app.catalogue());
+    match in_turn(&app.reading, move || what(&importer, &catalogue)).await {
+        Some(Ok(done)) => Ok(done),
+        Some(Err(fault)) if fault.kind() == Kind::Busy => Err((StatusCode::CONFLICT, fault.to_string())),
+        Some(Err(fault)) if fault.kind() == Kind::Storage => Err((StatusCode::INSUFFICIENT_STORAGE, fault.to_string())),
+        Some(Err(fault)) => Err((StatusCode::BAD_REQUEST, fault.to_string())),
+        None => Err((StatusCode::INTERNAL_SERVER_ERROR, "it could not be done".to_owned())),
+    }
+}
+
+/// Refuses what is sent while an import reads what was sent before.
+fn require_idle(importer: &Importer) -> std::result::Result<(), Refusal> {
+    let now = importer.job.status();
+    if now.state == ImportState::Running {
+        return Err((StatusCode::CONFLICT, format!("{} is being imported: wait until it is done", now.feed)));
+    }
+    Ok(())
+}
+
+/// Starts an import or a preview: of a feed in the folder, or of the one in the body.
 pub async fn begin(
     State(app): State<App>,
+    Extension(client): Extension<ClientAddress>,
     Query(wanted): Query<FeedChoice>,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    let refused = |status, words: &str| json_response(status, &json!({ "error": words }));
-    if !app.guard.may_change(&headers) {
-        let words = "imports are started from the mirror's page, and only where web.password is set";
-        return refused(StatusCode::FORBIDDEN, words);
-    }
-    let Ok(_turn) = app.importer.receiving.try_acquire() else {
-        return refused(StatusCode::CONFLICT, "another feed is being sent");
-    };
-    let sent = match timeout(SENDING, to_bytes(body, MOST_BYTES)).await {
-        Ok(Ok(bytes)) => Some(bytes).filter(|bytes| !bytes.is_empty()),
-        Ok(Err(_)) => {
-            let words = "the feed is larger than 64 MiB or was cut off: put it into the mirror's folder";
-            return refused(StatusCode::PAYLOAD_TOO_LARGE, words);
+    let begun = async {
+        require_page(&app, &headers)?;
+        app.importer.images().map_err(|fault| (StatusCode::BAD_REQUEST, fault.to_string()))?;
+        let sending = |_| (StatusCode::CONFLICT, "something else is being sent".to_owned());
+        let _turn = app.importer.receiving.try_acquire().map_err(sending)?;
+        require_idle(&app.importer)?;
+        let (upload, name) = (Upload::of(&app.catalogue()), wanted.feed.clone());
+        let sent = receive(body, upload::FEED, move || upload.feed(&name)).await?;
+        let (feed, preview) = (wanted.feed.clone(), wanted.preview);
+        work(&app, move |importer, catalogue| importer.begin(&feed, sent, catalogue, preview)).await?;
+        if !preview {
+            app.audit.write(client, app.guard.role(&headers), AuditAction::Import, &wanted.feed);
         }
-        Err(_) => {
-            return refused(
-                StatusCode::REQUEST_TIMEOUT,
-                "sending the feed took longer than five minutes: put it into the mirror's folder",
-            );
-        }
+        Ok((StatusCode::ACCEPTED, json!({ "begun": wanted.feed })))
     };
-    let (importer, feed, catalogue) = (app.importer.clone(), wanted.feed.clone(), app.catalogue());
-    match in_turn(&app.reading, move || importer.begin(&feed, sent, &catalogue)).await {
-        Some(Ok(())) => json_response(StatusCode::ACCEPTED, &json!({ "begun": wanted.feed })),
-        Some(Err(fault)) if fault.kind() == Kind::Busy => refused(StatusCode::CONFLICT, &fault.to_string()),
-        Some(Err(fault)) => refused(StatusCode::BAD_REQUEST, &fault.to_string()),
-        None => refused(StatusCode::INTERNAL_SERVER_ERROR, "the import could not be started"),
-    }
+    answer(begun.await)
+}
+
+/// Takes an archive of pictures for the next import.
+pub async fn pictures(State(app): State<App>, headers: HeaderMap, body: Body) -> Response {
+    let taken = async {
+        require_page(&app, &headers)?;
+        app.importer.images().map_err(|fault| (StatusCode::BAD_REQUEST, fault.to_string()))?;
+        let sending = |_| (StatusCode::CONFLICT, "something else is being sent".to_owned());
+        let _turn = app.importer.receiving.try_acquire().map_err(sending)?;
+        require_idle(&app.importer)?;
+        let upload = Upload::of(&app.catalogue());
+        if receive(body, upload::PICTURES, move || upload.archive()).await?.is_none() {
+            return Err((StatusCode::BAD_REQUEST, "nothing was sent".to_owned()));
+        }
+        let unpacked = work(&app, |_, catalogue| Upload::of(catalogue).unpack()).await?;
+        Ok((StatusCode::OK, json!(unpacked)))
+    };
+    answer(taken.await)
+}
+
+/// Imports what was previewed.
+pub async fn apply(
+    State(app): State<App>,
+    Extension(client): Extension<ClientAddress>,
+    Query(choice): Query<ApplyChoice>,
+    headers: HeaderMap,
+) -> Response {
+    let applied = async {
+        require_page(&app, &headers)?;
+        work(&app, move |importer, catalogue| importer.apply(catalogue, choice.allow_removals)).await?;
+        let feed = app.importer.job.status().feed;
+        app.audit.write(client, app.guard.role(&headers), AuditAction::Import, &feed);
+        Ok((StatusCode::ACCEPTED, json!({ "begun": feed })))
+    };
+    answer(applied.await)
+}
+
+/// Ends the import or drops the preview.
+pub async fn cancel(State(app): State<App>, headers: HeaderMap) -> Response {
+    let cancelled = async {
+        require_page(&app, &headers)?;
+        work(&app, |importer, catalogue| importer.cancel(catalogue)).await?;
+        Ok((StatusCode::OK, json!({ "cancelled": true })))
+    };
+    answer(cancelled.await)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::web::LiveView;
 
     #[test]
     fn only_feeds_of_the_folder_are_offered() {
         let folder = tempfile::tempdir().unwrap();
-        for name in ["b.csv", "a.TSV", "shirt.jpg", "csv"] {
+        for name in ["b.csv", "a.TSV", "shirt.jpg", "csv", "shop.xlsx", "settings.xml"] {
             std::fs::write(folder.path().join(name), "x").unwrap();
         }
         let columns = "id,title,image_link\n";
@@ -177,6 +336,9 @@ mod tests {
         for (name, text) in [
             ("LICENCE.txt", b"Permission is hereby granted, free of charge,\nto any person".to_vec()),
             ("empty.txt", Vec::new()),
+            ("g.xml", b"<rss><item><g:image_link>a.jpg</g:image_link></item></rss>".to_vec()),
+            ("p.json", b"[{\"imageLink\": \"a.jpg\"}]".to_vec()),
+            ("truth.json", b"{\"clips\": []}".to_vec()),
             ("feed.txt", columns.replace(',', "\t").into_bytes()),
             ("long.txt", long.clone().into_bytes()),
             ("picture.txt", vec![0xff, 0xd8, 0xff, 0xe0]),
@@ -188,15 +350,24 @@ mod tests {
         let settings = WebSettings {
             listen: ([127, 0, 0, 1], 0).into(),
             password: None,
+            staff_password: None,
             token: None,
+            live_view: LiveView::Off,
+            counts: None,
+            audit: crate::audit::AuditLog::new("none".into()),
             images: Some(folder.path().into()),
             model: "none".into(),
             max_removals: 10,
         };
         let importer = Importer::new(&settings);
-        assert_eq!(importer.feeds(), ["a.TSV", "b.csv", "feed.txt", "long.txt", "wide.TXT"]);
+        assert_eq!(
+            importer.feeds(),
+            ["a.TSV", "b.csv", "feed.txt", "g.xml", "long.txt", "p.json", "shop.xlsx", "wide.TXT"]
+        );
         for name in ["../b.csv", "c.csv", "shirt.jpg", "LICENCE.txt"] {
-            assert_eq!(importer.begin(name, None, Path::new("none")).unwrap_err().kind(), Kind::Usage, "{name}");
+            let fault = importer.begin(name, None, Path::new("none"), true).unwrap_err();
+            assert_eq!(fault.kind(), Kind::Usage, "{name}");
         }
+        assert_eq!(importer.apply(Path::new("none"), true).unwrap_err().kind(), Kind::Usage, "nothing was previewed");
     }
 }

@@ -5,10 +5,12 @@ use crate::metrics::{BOUNDS, Histogram};
 use std::fmt::{Display, Write};
 
 /// Names without the prefix, and their `HELP` lines.
-const HELP: [(&str, &str); 29] = [
+const HELP: [(&str, &str); 34] = [
     ("answers_total", "Queries that the catalogue has answered."),
     ("camera_reconnects_total", "Times that the camera was lost and opened again."),
     ("catalogue_products", "Products in the catalogue that is searched."),
+    ("events_lost_total", "Events that a slow reader did not take in time."),
+    ("events_total", "Events of shoppers: people, garments, products, calls."),
     ("frames_corrupt_total", "Frames of the camera that could not be decoded."),
     ("frames_in_work", "Frames that are being recognized."),
     ("frames_not_shown_total", "Camera frames that a newer one displaced before they were drawn."),
@@ -17,6 +19,7 @@ const HELP: [(&str, &str); 29] = [
     ("frames_total", "Frames from the camera."),
     ("garments", "Garments that are tracked and shown."),
     ("last_present_age_seconds", "Time since the screen was last drawn."),
+    ("mqtt_messages_total", "Messages handed to the MQTT broker."),
     ("queries_skipped_total", "Queries that newer ones displaced before the catalogue was asked."),
     ("queries_total", "Full windows that asked the catalogue."),
     ("recognised_frames_per_second", "Recognized frames per second, over the last frames."),
@@ -35,6 +38,8 @@ const HELP: [(&str, &str); 29] = [
     ("uptime_seconds", "Time since the program's start."),
     ("web_connections", "Connections to the page."),
     ("web_connections_refused_total", "Connections to the page that were refused: too many were open."),
+    ("webhook_deliveries_total", "Events that the webhook's receiver took."),
+    ("webhook_failures_total", "Tries to deliver an event to the webhook that failed."),
 ];
 
 /// What is not in the report.

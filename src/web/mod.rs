@@ -6,13 +6,23 @@
 
 mod answers;
 mod api;
+mod audit;
+mod blur;
+mod client;
 mod connections;
+mod events;
 mod guard;
 mod import;
+mod match_picture;
 mod metrics;
+mod staff;
+mod stats;
+mod upload;
 mod view;
 mod viewers;
 
+use crate::audit::{AuditAction, AuditLog, AuditNote};
+use crate::events::counts::CountSettings;
 use crate::fault::{Fault, Kind, Result};
 use crate::live::Links;
 use crate::machine;
@@ -22,6 +32,7 @@ use axum::Router;
 use axum::http::HeaderMap;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
+use serde::{Deserialize, Serialize};
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -34,6 +45,9 @@ use tokio::sync::Semaphore;
 
 /// The user name that goes with the password.
 pub const USER: &str = "vetrina";
+
+/// That of the staff, who have a password of their own.
+pub const STAFF: &str = "staff";
 
 /// How long the server may take to stop.
 const FAREWELL: Duration = Duration::from_millis(300);
@@ -51,14 +65,30 @@ pub struct WebSettings {
     pub listen: SocketAddr,
     /// `None`: only this machine is answered.
     pub password: Option<String>,
+    /// The staff's; `None`: they have none of their own.
+    pub staff_password: Option<String>,
     /// A program that sends it may change prices and stock; `None`: none may.
     pub token: Option<String>,
+    pub live_view: LiveView,
+    /// Where the counts are; `None`: nothing is counted.
+    pub counts: Option<CountSettings>,
+    pub audit: AuditLog,
     /// The folder of feeds and pictures that may be imported; `None`: none may.
     pub images: Option<PathBuf>,
     /// Model folder, for an import.
     pub model: PathBuf,
     /// The largest part of the products that an import may remove, percent.
     pub max_removals: u32,
+}
+
+/// How the page shows the camera's picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LiveView {
+    Off,
+    /// So coarse that nobody can be recognized.
+    Blurred,
+    Full,
 }
 
 /// What the handlers share.
@@ -73,6 +103,12 @@ struct App {
     /// The catalogue and the folder of feeds are read.
     reading: Arc<Semaphore>,
     importer: Arc<import::Importer>,
+    /// A place for each reader of the events.
+    event_readers: Arc<Semaphore>,
+    counts: Option<CountSettings>,
+    live_view: LiveView,
+    audit: Arc<audit::WebAudit>,
+    picture_matching: Arc<match_picture::PictureMatching>,
     tail: Arc<Tail>,
     token: Token,
 }
@@ -112,6 +148,9 @@ impl Server {
         };
         let thread = Builder::new().name("web".into()).spawn(serve).map_err(fail)?;
         log::info!("the mirror's page: http://{address}/");
+        let start =
+            AuditNote { who: "mirror", from: None, action: AuditAction::Start, detail: &shown_settings(settings) };
+        settings.audit.note(start);
         Ok(Server { token, stop: Some(stop), thread: Some(thread), importer, address })
     }
 
@@ -151,6 +190,16 @@ pub fn admits(password: Option<&str>, headers: &HeaderMap) -> bool {
     guard::Guard::new(password, None).admits(headers)
 }
 
+/// What the audit log says of a start: how much can be seen from elsewhere.
+fn shown_settings(settings: &WebSettings) -> String {
+    let view = match settings.live_view {
+        LiveView::Off => "off",
+        LiveView::Blurred => "blurred",
+        LiveView::Full => "full",
+    };
+    format!("page at {}, live view {view}", settings.listen)
+}
+
 fn bind(address: SocketAddr, runtime: &Runtime) -> Result<TcpListener> {
     let _within = runtime.enter();
     let listen = || {
@@ -185,23 +234,41 @@ fn router(app: App) -> Router {
         .route("/log.json", get(answers::log))
         .route("/import.json", get(import::status))
         .route("/import", post(import::begin))
+        .route("/import/pictures", post(import::pictures))
+        .route("/import/apply", post(import::apply))
+        .route("/import/cancel", post(import::cancel))
         .route("/frame.jpg", get(view::frame))
         .route("/live.mjpg", get(view::live))
+        .route("/stats", get(stats::page))
+        .route("/stats.css", get(stats::style))
+        .route("/stats.js", get(stats::script))
+        .route("/audit.json", get(audit::lines))
+        .route("/api/stats", get(stats::counts))
+        .route("/api/events", get(events::stream))
+        .route("/api/match", post(match_picture::find))
         .merge(api::routes())
+        .merge(staff::routes())
         .layer(from_fn_with_state(app.clone(), guard::check))
         .with_state(app)
 }
 
 impl App {
     fn new(settings: &WebSettings, links: Arc<Links>, tail: Arc<Tail>, most: usize) -> Self {
+        let guard = guard::Guard::new(settings.password.as_deref(), settings.token.as_deref())
+            .with_staff(settings.staff_password.as_deref());
         App {
             links,
-            guard: Arc::new(guard::Guard::new(settings.password.as_deref(), settings.token.as_deref())),
+            guard: Arc::new(guard),
             connections: Arc::new(connections::Connections::new(most)),
             viewers: Arc::new(viewers::Viewers::new(view::VIEWERS)),
             encoding: Arc::new(Semaphore::new(1)),
             reading: Arc::new(Semaphore::new(1)),
             importer: Arc::new(import::Importer::new(settings)),
+            event_readers: Arc::new(Semaphore::new(events::READERS)),
+            counts: settings.counts.clone(),
+            live_view: settings.live_view,
+            audit: Arc::new(audit::WebAudit::new(settings.audit.clone())),
+            picture_matching: Arc::new(match_picture::PictureMatching::new(settings.model.clone())),
             tail,
             token: Token::new(),
         }

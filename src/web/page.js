@@ -87,10 +87,14 @@ function showState(word, reasons) {
   byId("reasons").replaceChildren(...reasons.map((reason) => make("li", reason)));
 }
 
+/** How far a file that is being sent is, in percent; null where none is. */
+let sending = null;
+
 function showImport(answer) {
   byId("cannot").hidden = !answer.cannot;
   byId("cannot").textContent = answer.cannot ?? "";
   byId("import").hidden = Boolean(answer.cannot);
+  byId("past").hidden = Boolean(answer.cannot);
   const names = answer.feeds.join("\n");
   // Only if it has changed, or the selection would be lost.
   if (byId("feed").dataset.names !== names) {
@@ -98,29 +102,80 @@ function showImport(answer) {
     byId("feed").replaceChildren(...answer.feeds.map((name) => make("option", name)));
   }
   const now = answer.import;
-  byId("begin").disabled = now.state === "running";
-  const parts = [];
+  const running = now.state === "running";
+  byId("begin").disabled = running || sending !== null;
+  byId("decision").hidden = sending !== null || !(running || now.state === "previewed");
+  byId("apply").hidden = now.state !== "previewed";
+  byId("cancel").textContent = now.state === "previewed" ? "Cancel" : "Stop";
+  if (sending !== null) return;
+  const told = JSON.stringify(now);
+  if (byId("importing").dataset.told === told) return;
+  byId("importing").dataset.told = told;
+  byId("importing").replaceChildren(...importParts(now));
+  const refusal = now.state === "previewed" ? now.report.refusal : null;
+  byId("removal").hidden = !refusal;
+  byId("removals").textContent = refusal ? `Remove ${now.report.removed} products that the feed does not have` : "";
+  byId("allow").checked = false;
+  byId("apply").disabled = Boolean(refusal);
+}
+
+function warn(words) {
+  const made = make("p", words);
+  made.className = "warning";
+  return made;
+}
+
+/** What is said of the newest import. */
+function importParts(now) {
   if (now.state === "running") {
     const bar = make("progress", null);
     if (now.pictures > 0) [bar.max, bar.value] = [now.pictures, now.done];
-    const words = now.pictures > 0 ? `${now.done} of ${now.pictures} new pictures` : "reading the feed";
-    parts.push(make("p", `${now.feed}: ${words}`), bar);
-  } else if (now.state === "failed") {
-    parts.push(make("p", `${now.feed} was not imported, the catalogue is unchanged: ${now.fault}`));
-    parts[0].className = "warning";
-  } else if (now.state === "done") {
-    parts.push(...importReport(now.feed, now.report));
+    const what = now.preview ? "pictures read" : "new pictures";
+    const words = now.pictures > 0 ? `${now.done} of ${now.pictures} ${what}` : "reading the feed";
+    return [make("p", `${now.feed}: ${words}`), bar];
   }
-  const told = JSON.stringify(now);
-  if (byId("importing").dataset.told !== told) {
-    byId("importing").dataset.told = told;
-    byId("importing").replaceChildren(...parts);
+  switch (now.state) {
+    case "failed": return [warn(`${now.feed} cannot be imported, the catalogue is unchanged: ${now.fault}`)];
+    case "cancelled": return [make("p", `${now.feed}: cancelled, the catalogue is unchanged`)];
+    case "previewed": return [...changesOf(now.feed, now.report), ...skippedOf(now.report)];
+    case "done": return importReport(now.feed, now.report);
+    default: return [];
   }
 }
 
+const counts = (report) =>
+  `${report.added} added, ${report.updated} updated, ${report.unchanged} unchanged, ${report.removed} removed`;
+
+/** What an import would change, product by product. */
+function changesOf(feed, report) {
+  const words = {
+    added: (change) => `new: ${change.id}, ${change.title}`,
+    updated: (change) => `changed: ${change.id} (${change.fields.join(", ").replaceAll("_", " ")})`,
+    removed: (change) => `removed: ${change.id}, ${change.title}`,
+  };
+  const parts = [make("p", `${feed} would make ${report.products} products (${counts(report)}); ` +
+    `${report.pictures_pending} pictures are new. Nothing is changed yet.`)];
+  if (report.refusal) parts.push(warn(report.refusal));
+  if (report.changes.length > 0) {
+    const list = make("ul", null, ...report.changes.slice(0, 200).map((change) => {
+      const item = make("li", words[change.change](change));
+      item.dataset.change = change.change;
+      return item;
+    }));
+    list.className = "scroll";
+    parts.push(list);
+    const more = report.added + report.updated + report.removed - Math.min(200, report.changes.length);
+    if (more > 0) parts.push(make("p", `and ${more} more`));
+  }
+  return parts;
+}
+
 function importReport(feed, report) {
-  const parts = [make("p", `${feed}: ${report.products} products (${report.added} added, ${report.updated} updated, ` +
-    `${report.unchanged} unchanged, ${report.removed} removed)`)];
+  return [make("p", `${feed}: ${report.products} products (${counts(report)})`), ...skippedOf(report)];
+}
+
+function skippedOf(report) {
+  const parts = [];
   const skipped = [
     ...report.skipped_rows.map((row) => [row.line, `row skipped: ${row.reason}`]),
     ...report.skipped_pictures.map((picture) => [picture.line, `picture skipped: ${picture.reason}`]),
@@ -133,23 +188,85 @@ function importReport(feed, report) {
   return [...parts, ...report.warnings.map((warning) => make("p", warning))];
 }
 
+/** Posts as only the page does, and says how much was sent; what the mirror answers, or `{ error }`. */
+function post(path, body, what) {
+  return new Promise((resolve) => {
+    const request = new XMLHttpRequest();
+    request.open("POST", at(path));
+    request.setRequestHeader("x-vetrina", "1");
+    request.upload.onprogress = (event) => {
+      if (!what || !event.lengthComputable) return;
+      sending = Math.floor((100 * event.loaded) / event.total);
+      byId("importing").dataset.told = "";
+      byId("importing").replaceChildren(make("p", `sending ${what}: ${sending} %`));
+    };
+    request.onload = () => {
+      try {
+        resolve(JSON.parse(request.responseText));
+      } catch {
+        resolve({ error: `the mirror answers ${request.status}` });
+      }
+    };
+    request.onerror = () => resolve({ error: "the mirror does not respond" });
+    request.send(body ?? null);
+  });
+}
+
+/** Says what the mirror refused; true where it did. */
+function refused(answer) {
+  if (!answer.error) return false;
+  byId("importing").dataset.told = "";
+  byId("importing").replaceChildren(warn(answer.error));
+  return true;
+}
+
 async function beginImport(event) {
   event.preventDefault();
   const [file] = byId("file").files;
+  const [archive] = byId("pictures").files;
   const feed = file ? file.name : byId("feed").value;
   byId("begin").disabled = true;
-  const answer = await fetch(at(`import?${new URLSearchParams({ feed })}`), {
-    method: "POST", headers: { "x-vetrina": "1" }, body: file ?? null,
-  }).then((answer) => answer.json()).catch(() => ({ error: "the mirror does not respond" }));
-  if (answer.error) {
-    byId("importing").dataset.told = "";
-    const words = make("p", answer.error);
-    words.className = "warning";
-    byId("importing").replaceChildren(words);
-    byId("begin").disabled = false;
+  sending = 0;
+  const sent = archive ? await post("import/pictures", archive, archive.name) : {};
+  if (!refused(sent)) {
+    refused(await post(`import?${new URLSearchParams({ feed, preview: true })}`, file, file?.name));
   }
+  sending = null;
   // So that the same file can be chosen again after a change.
   byId("file").value = "";
+  byId("pictures").value = "";
+}
+
+async function applyImport() {
+  byId("decision").hidden = true;
+  refused(await post(`import/apply?${new URLSearchParams({ allow_removals: byId("allow").checked })}`));
+}
+
+async function cancelImport() {
+  byId("decision").hidden = true;
+  refused(await post("import/cancel"));
+}
+
+async function showHistory() {
+  const answer = await getJson("api/history").catch(() => ({}));
+  const rows = (answer.generations ?? []).map((one, place) => {
+    const made = row(one.made.replace("T", " ").replace("Z", ""), one.source, one.products);
+    const button = make("button", "bring back");
+    button.type = "button";
+    button.dataset.generation = one.number;
+    button.addEventListener("click", () => undo(one.number));
+    made.append(make("td", null, ...(place === 0 ? [] : [button])));
+    return made;
+  });
+  byId("history").tBodies[0].replaceChildren(...rows);
+}
+
+async function undo(number) {
+  byId("history").querySelectorAll("button").forEach((button) => { button.disabled = true; });
+  const answer = await post("api/undo", JSON.stringify({ to: number }));
+  const made = answer.generation;
+  byId("undone").textContent = answer.error ?? `The catalogue has ${made.products} products again (${made.source}).`;
+  showHistory();
 }
 
 let logged = "";
@@ -199,7 +316,10 @@ async function refresh() {
     uptime = status.uptime_seconds;
     // Another catalogue is searched, if with as many products.
     const catalogue = `${status.products} ${status.counters.reloads}`;
-    if (shown !== null && (restarted || shown !== catalogue)) search();
+    if (shown !== null && (restarted || shown !== catalogue)) {
+      search();
+      showHistory();
+    }
     shown = catalogue;
     // Or this computer slept, and the mirror gave its stream up.
     if (restarted || Date.now() - refreshed > 8000) restartLive();
@@ -229,6 +349,10 @@ async function search() {
 
 byId("search").addEventListener("submit", (event) => { event.preventDefault(); search(); });
 byId("import").addEventListener("submit", beginImport);
+byId("apply").addEventListener("click", applyImport);
+byId("cancel").addEventListener("click", cancelImport);
+byId("allow").addEventListener("change", () => { byId("apply").disabled = !byId("allow").checked; });
+byId("past").addEventListener("toggle", showHistory);
 // Too many viewers, or no picture yet.
 byId("live").addEventListener("error", () => setTimeout(restartLive, 3000));
 let typing = 0;

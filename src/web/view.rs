@@ -1,10 +1,13 @@
 //! The endpoints for people: the page, and the camera's current picture.
 
-use super::{App, in_turn};
+use super::blur::blurred;
+use super::client::ClientAddress;
+use super::{App, LiveView, in_turn};
+use crate::audit::AuditAction;
 use axum::body::Body;
-use axum::extract::State;
-use axum::http::StatusCode;
+use axum::extract::{Extension, State};
 use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use std::time::{Duration, Instant};
 
@@ -31,8 +34,26 @@ pub async fn icon() -> Response {
     ([(CONTENT_TYPE, "image/svg+xml")], include_str!("icon.svg")).into_response()
 }
 
+/// The picture is not for this page.
+const OFF: &str = "the live view is off: privacy.live_view says who may see it\n";
+
+/// Whether the picture may be seen at all; who sees it is logged.
+fn may_look(app: &App, client: ClientAddress, headers: &HeaderMap) -> bool {
+    if app.live_view != LiveView::Off {
+        app.audit.seldom(client, app.guard.role(headers), AuditAction::LiveView);
+    }
+    app.live_view != LiveView::Off
+}
+
 /// The newest picture.
-pub async fn frame(State(app): State<App>) -> Response {
+pub async fn frame(
+    State(app): State<App>,
+    Extension(client): Extension<ClientAddress>,
+    headers: HeaderMap,
+) -> Response {
+    if !may_look(&app, client, &headers) {
+        return (StatusCode::FORBIDDEN, OFF).into_response();
+    }
     match newest(&app).await {
         Some(jpeg) => ([(CONTENT_TYPE, "image/jpeg")], jpeg).into_response(),
         None => (StatusCode::SERVICE_UNAVAILABLE, "there is no picture\n").into_response(),
@@ -40,7 +61,10 @@ pub async fn frame(State(app): State<App>) -> Response {
 }
 
 /// The newest picture again and again, as a stream that browsers show in an `img`.
-pub async fn live(State(app): State<App>) -> Response {
+pub async fn live(State(app): State<App>, Extension(client): Extension<ClientAddress>, headers: HeaderMap) -> Response {
+    if !may_look(&app, client, &headers) {
+        return (StatusCode::FORBIDDEN, OFF).into_response();
+    }
     let Some(viewer) = app.viewers.admit(Instant::now()) else {
         return (StatusCode::SERVICE_UNAVAILABLE, "too many viewers are watching\n").into_response();
     };
@@ -67,6 +91,14 @@ pub async fn live(State(app): State<App>) -> Response {
 
 /// Encoded off the thread that serves, and one picture at a time: many requests must not take the processor from the mirror.
 async fn newest(app: &App) -> Option<Vec<u8>> {
-    let links = app.links.clone();
-    in_turn(&app.encoding, move || links.status.newest_picture.get()?.jpeg(QUALITY)).await?
+    let (links, view) = (app.links.clone(), app.live_view);
+    let encode = move || {
+        let picture = links.status.newest_picture.get()?;
+        match view {
+            LiveView::Full => picture.jpeg(QUALITY),
+            LiveView::Blurred => blurred(&picture).jpeg(QUALITY),
+            LiveView::Off => None,
+        }
+    };
+    in_turn(&app.encoding, encode).await?
 }

@@ -56,7 +56,12 @@ impl Shop {
     pub fn import(&self, db: &str, count: usize) {
         let feed = fs::read_to_string(repository("demo/feed.csv")).unwrap();
         let rows: Vec<&str> = feed.lines().take(count + 1).collect();
-        self.write("feed.csv", &rows.join("\n"));
+        self.import_feed(db, &rows.join("\n"));
+    }
+
+    /// Imports a feed with the demo's pictures, with the real binary.
+    pub fn import_feed(&self, db: &str, feed: &str) {
+        self.write("feed.csv", feed);
         let output = Command::new(env!("CARGO_BIN_EXE_vetrina"))
             .args([
                 "catalogue",
@@ -138,6 +143,11 @@ impl Mirror {
 
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap()
+    }
+
+    /// Where the log is, for whoever waits for something else.
+    pub fn log_path(&self) -> String {
+        self.log.clone()
     }
 
     pub fn is_running(&mut self) -> bool {

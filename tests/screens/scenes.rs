@@ -128,7 +128,8 @@ pub fn two_people() -> Scene {
     let at = |garment: Garment, x: f32| Garment { bounds: garment.bounds.shifted(x, 0.0), ..garment };
     let garments = vec![shirt(10), trousers(10), at(shirt(10), 290.0), at(trousers(4), 290.0)];
     let cards = vec![card("Merino cardigan", "Lido", "119.00 EUR", [120, 40, 60], 0.9)];
-    let matches = vec![shirt_look(), GarmentMatches { garment: 1, cards: Vec::new() }, GarmentMatches { garment: 2, cards }];
+    let matches =
+        vec![shirt_look(), GarmentMatches { garment: 1, cards: Vec::new() }, GarmentMatches { garment: 2, cards }];
     Scene { max_garments: 4, featured: Some(2), ..scene(garments, matches) }
 }
 

@@ -9,6 +9,7 @@ assumed to be fused into them. No board reaches its peak, so this is a bound, no
 
 import dataclasses
 import json
+import os
 import statistics
 import subprocess
 import tempfile
@@ -31,14 +32,16 @@ from ..model.network import Network
 from ..precision import convert
 
 
-def median_ms(call, runs: int) -> float:
-    """Median of `runs` calls after one warm-up call, in milliseconds."""
+def median_ms(call, runs: int, threads: int = 1) -> float:
+    """Median of `runs` calls after one warm-up call, in milliseconds: processor time on one thread, so that other load on the machine
+    hardly counts; elapsed time on several."""
+    now = time.process_time if threads == 1 else time.perf_counter
     call()
     times = []
     for _ in range(runs):
-        begun = time.perf_counter()
+        begun = now()
         call()
-        times.append((time.perf_counter() - begun) * 1e3)
+        times.append((now() - begun) * 1e3)
     return statistics.median(times)
 
 
@@ -56,7 +59,7 @@ def onnxruntime_ms(path: Path, threads: int, runs: int) -> dict[str, float]:
     folder = Folder(path, threads)
     given = inputs(folder)
     return {
-        name: median_ms(lambda s=s, name=name: s.run(None, {s.get_inputs()[0].name: given[name]}), runs)
+        name: median_ms(lambda s=s, name=name: s.run(None, {s.get_inputs()[0].name: given[name]}), runs, threads)
         for name, s in folder.sessions.items()
     }
 
@@ -80,12 +83,12 @@ def torch_ms(path: Path, weights: Path, which: str, threads: int, runs: int) -> 
     out = {}
     for name, value in inputs(folder).items():
         module, given = modules[name](network).eval(), torch.from_numpy(value)
-        out[name] = median_ms(lambda: module(given), runs)
+        out[name] = median_ms(lambda: module(given), runs, threads)
     return out
 
 
 def vetrina_ms(binary: Path, path: Path, picture: Path | None, runs: int) -> dict[str, float]:
-    """Medians of the one-thread pass of `vetrina bench --json`, by graph or stage name."""
+    """Medians of the one-thread pass of `vetrina bench --json`, by graph or stage name, in processor time."""
     command = [binary, "bench", "--model", path, "--json", "--frames", str(runs)]
     command += ["--picture", picture] if picture else []
     done = subprocess.run(command, capture_output=True, text=True)
@@ -97,14 +100,34 @@ def vetrina_ms(binary: Path, path: Path, picture: Path | None, runs: int) -> dic
     return stages
 
 
-def in_turns(columns: dict[str, Callable[[], dict[str, float]]], rounds: int) -> dict[str, dict[str, float]]:
-    """Measures the columns in turn, `rounds` times; the median of the rounds, by column and stage."""
-    seen: dict[str, dict[str, list[float]]] = {name: {} for name in columns}
+def kernels_ms(root: Path, runs: int) -> dict[str, dict[str, float]]:
+    """Medians of the shipped model's graphs by tract alone and by our kernels for each instruction set of this machine, by column and
+    graph: what the ignored test `times` of tests/runtime.rs prints."""
+    command = ["cargo", "test", "--release", "--test", "runtime", "times", "--", "--ignored", "--nocapture"]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, env={**os.environ, "VETRINA_RUNS": str(runs)})
+    rows = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    if done.returncode or not rows:
+        raise OSError(f"{' '.join(command)} failed: {done.stderr.strip()}")
+    out: dict[str, dict[str, float]] = {}
+    for row in rows:
+        for column, ms in row["ms"].items():
+            out.setdefault(column, {})[row["graph"]] = ms
+    return out
+
+
+# By column, then by stage: the times of all rounds.
+Rounds = dict[str, dict[str, list[float]]]
+
+
+def in_turns(measures: list[Callable[[], dict[str, dict[str, float]]]], rounds: int) -> Rounds:
+    """Calls what measures one or more columns in turn, `rounds` times."""
+    seen: Rounds = {}
     for _ in range(rounds):
-        for name, measure in columns.items():
-            for stage, ms in measure().items():
-                seen[name].setdefault(stage, []).append(ms)
-    return {name: {stage: statistics.median(ms) for stage, ms in stages.items()} for name, stages in seen.items()}
+        for measure in measures:
+            for column, stages in measure().items():
+                for stage, ms in stages.items():
+                    seen.setdefault(column, {}).setdefault(stage, []).append(ms)
+    return seen
 
 
 def cpu_name() -> str:
@@ -114,13 +137,24 @@ def cpu_name() -> str:
     return names[0] if names else "an unnamed processor"
 
 
-def side_by_side(columns: dict[str, dict[str, float]]) -> str:
-    """Rows are stages, columns runtimes; a dash where a runtime lacks a stage."""
-    stages = list(dict.fromkeys(s for column in columns.values() for s in column))
-    lines = ["stage, median ms".ljust(20) + "".join(f"{name:>18s}" for name in columns)]
+def side_by_side(seen: Rounds, against: str | None = None) -> str:
+    """Rows are stages, columns runtimes: the median of the rounds, and in brackets the median of the rounds' ratios to the column
+    `against`. A dash where a runtime lacks a stage."""
+    stages = list(dict.fromkeys(stage for column in seen.values() for stage in column))
+    base = seen.get(against, {}) if against else {}
+
+    def cell(name: str, stage: str) -> str:
+        if stage not in seen[name]:
+            return "-"
+        ms = seen[name][stage]
+        text = f"{statistics.median(ms):.2f}"
+        if stage in base and name != against:
+            text += f" ({statistics.median(a / b for a, b in zip(ms, base[stage], strict=True)):.2f})"
+        return text
+
+    lines = ["stage, median ms".ljust(20) + "".join(f"{name:>18s}" for name in seen)]
     for stage in stages:
-        cells = [f"{c[stage]:18.2f}" if stage in c else f"{'-':>18s}" for c in columns.values()]
-        lines.append(stage.ljust(20) + "".join(cells))
+        lines.append(stage.ljust(20) + "".join(f"{cell(name, stage):>18s}" for name in seen))
     return "\n".join(lines)
 
 

@@ -49,11 +49,12 @@ Batch = tuple[int, torch.Tensor, list[Sample]]
 
 
 class Looks:
-    """What `looks.build_detector` wrote, without the looks at the photos `left_out`."""
+    """What `looks.keep` wrote into some folders, without the looks at the photos `left_out`."""
 
-    def __init__(self, folder: Path, left_out: frozenset[str] = frozenset()):
-        self.features = np.load(folder / "features.npy", mmap_mode="r")
-        self.entries = [json.loads(line) for line in (folder / "looks.jsonl").read_text().splitlines()]
+    def __init__(self, folders: list[Path], left_out: frozenset[str] = frozenset()):
+        parts = [np.load(folder / "features.npy", mmap_mode="r") for folder in folders]
+        self.features = [row for part in parts for row in part]
+        self.entries = [json.loads(line) for folder in folders for line in (folder / "looks.jsonl").read_text().splitlines()]
         self.sets = [(k,) for k in range(14)]
         self.kinds: dict[str, list[int]] = {}
         for place, entry in enumerate(self.entries):

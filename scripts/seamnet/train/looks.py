@@ -7,6 +7,7 @@ the heads alone. A look is drawn by a generator of its own (seed, kind, number),
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -190,27 +191,38 @@ def mosaic(source: Sources, photos: tuple[str, ...], room: tuple[int, int], rng:
 
 def build_detector(folder: Path, source: Sources, spec: Spec, model: Path, report=print) -> None:
     """Fills `folder` with features.npy and looks.jsonl; goes on where an unfinished one stood."""
-    jobs, config, trunk = detector_jobs(source, spec), COMPACT, Trunk(model)
+    jobs = detector_jobs(source, spec)
     folder.mkdir(parents=True, exist_ok=True)
     check_spec(folder, spec, len(jobs))
+
+    def draw(place: int):
+        return *jobs[place][:2], *detector_look(source, jobs[place], spec, place)
+
+    keep(folder, len(jobs), draw, model, report)
+
+
+def keep(folder: Path, count: int, draw, model: Path, report) -> None:
+    """Writes what the trunk makes of looks 0 .. count - 1. `draw` gives of each its kind, what it is at, the network's input, the
+    picture's size in it and the truth."""
+    config, trunk = COMPACT, Trunk(model)
     width = packed(trunk(np.zeros((3, *config.input_size), np.float32)), config.channels).shape[0]
-    features = opened(folder / "features.npy", (len(jobs), width), np.float16)
+    features = opened(folder / "features.npy", (count, width), np.float16)
     log = folder / "looks.jsonl"
     begun = len(log.read_text().splitlines()) if log.exists() else 0
     with log.open("a") as out:
-        for place in range(begun, len(jobs)):
-            image, size, rows = detector_look(source, jobs[place], spec, place)
+        for place in range(begun, count):
+            kind, what, image, size, rows = draw(place)
             features[place] = packed(trunk(image), config.channels)
             sets = {str(row[4]): scenes.SETS[row[4]] for row in rows}
-            line = {"kind": jobs[place][0], "what": list(jobs[place][1]), "size": [int(v) for v in size], "rows": rows, "sets": sets}
+            line = {"kind": kind, "what": list(what), "size": [int(v) for v in size], "rows": rows, "sets": sets}
             out.write(json.dumps(line) + "\n")
             if place % 100 == 0:
                 out.flush()
-                report(f"detector look {place} of {len(jobs)}")
+                report(f"detector look {place} of {count}")
     features.flush()
 
 
-def check_spec(folder: Path, spec: Spec, count: int) -> None:
+def check_spec(folder: Path, spec: Any, count: int) -> None:
     """Refuses a folder that was begun with other numbers."""
     note, mine = folder / "spec.json", {"spec": asdict(spec), "looks": count}
     if note.exists() and json.loads(note.read_text()) != mine:

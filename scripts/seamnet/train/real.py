@@ -7,6 +7,7 @@ to `OUT/NAME.log`, the detector's held-out figures too, from which scripts/plot-
 
 import dataclasses
 import hashlib
+import json
 import subprocess
 import sys
 import tomllib
@@ -19,7 +20,7 @@ from ..folder import manifest, weights
 from ..folder.export import export
 from ..model import config
 from ..model.network import Network
-from . import detector_heads, looks, real_match
+from . import detector_heads, looks, real_match, tagged
 from .loop import Stage, run
 from .recipe import filled
 from .worn import Worn
@@ -27,7 +28,16 @@ from .worn import Worn
 SCRIPTS = Path(__file__).resolve().parents[2]
 VALIDATION = (7, 20)
 """Of the photos that may be trained on: the first that is left out to see how a run goes, and every how many."""
-STAGES = ("generate", "detector looks", "detector", "match looks", "match", "export")
+STAGES = {
+    "generate": ("data", "generate"),
+    "detector looks": ("data", "begin", "generate", "looks"),
+    "tagged looks": ("data", "begin", "tagged"),
+    "detector": ("data", "begin", "generate", "looks", "tagged", "detector"),
+    "match looks": ("data", "begin", "generate", "looks"),
+    "match": ("data", "begin", "generate", "looks", "tagged", "detector", "match"),
+    "export": ("data", "begin", "generate", "looks", "tagged", "detector", "match", "export"),
+}
+"""The stages in their order, and the tables that each depends on: a stage is done anew where one of them has changed."""
 
 
 class RecipeError(ValueError):
@@ -43,6 +53,7 @@ class Recipe:
     data: dict[str, dict]
     generate: dict
     looks: looks.Spec
+    tagged: tagged.Tagged
     detector: detector_heads.RealHeads
     match: real_match.RealMatch
     export: dict
@@ -59,7 +70,7 @@ class Recipe:
             raise RecipeError(f"{path}: [{name}] is not a part of a recipe; known: {', '.join(sorted(known))}")
         for name in known - given.keys():
             raise RecipeError(f"{path}: [{name}] is missing")
-        kinds = {"looks": looks.Spec(), "detector": detector_heads.RealHeads(), "match": real_match.RealMatch()}
+        kinds = {"looks": looks.Spec(), "tagged": tagged.Tagged(), "detector": detector_heads.RealHeads(), "match": real_match.RealMatch()}
         for name, default in kinds.items():
             given[name] = filled(default, given[name], f"{path}: [{name}]")
         return Recipe(path, **given)
@@ -68,6 +79,12 @@ class Recipe:
     def digest(self) -> str:
         """SHA-256 of the file."""
         return manifest.sha256(self.path)
+
+    def digest_of(self, stage: str) -> str:
+        """SHA-256 of the tables that a stage depends on."""
+        tables = {name: getattr(self, name) for name in STAGES[stage]}
+        plain = {name: dataclasses.asdict(t) if dataclasses.is_dataclass(t) else t for name, t in tables.items()}
+        return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
 
 def is_real(path: Path) -> bool:
@@ -106,9 +123,9 @@ class Run:
         self.worn = Worn(folders["worn"])
         self.validation = frozenset(self.worn.training[VALIDATION[0] :: VALIDATION[1]])
 
-    def train(self, stage: Stage) -> None:
-        """A stage, resumed where there is a checkpoint of it."""
-        run(stage, self.out, self.report, origin=self.recipe.digest)
+    def train(self, stage: Stage, part: str) -> None:
+        """A stage of training, a part of the recipe's stage `part`, resumed where there is a checkpoint of it."""
+        run(stage, self.out, self.report, origin=self.recipe.digest_of(part))
 
     def report(self, line: str) -> None:
         print(line, flush=True)
@@ -116,16 +133,18 @@ class Run:
     def sources(self) -> looks.Sources:
         return looks.Sources(self.folders["worn"], [self.out / "generated"], self.folders["backgrounds"])
 
-    def run(self, stages: tuple[str, ...] = STAGES) -> None:
-        """The stages that are not done yet, in order."""
+    def run(self, last: str = "export") -> None:
+        """The stages up to `last` that are not done yet, in order."""
         for stage in STAGES:
             done = self.out / f"{stage.replace(' ', '-')}.done"
-            if stage not in stages or done.exists() and done.read_text() == self.recipe.digest:
-                continue
-            if done.exists():
-                raise RecipeError(f"{self.out}: made by another recipe; name another --out")
-            getattr(self, stage.replace(" ", "_"))()
-            done.write_text(self.recipe.digest)
+            digest = self.recipe.digest_of(stage)
+            if done.exists() and done.read_text() != digest:
+                raise RecipeError(f"{self.out}: {stage} was made with other numbers; name another --out, or remove it and {done}")
+            if not done.exists():
+                getattr(self, stage.replace(" ", "_"))()
+                done.write_text(digest)
+            if stage == last:
+                return
 
     def generate(self) -> None:
         """Draws the generated people."""
@@ -142,6 +161,10 @@ class Run:
     def detector_looks(self) -> None:
         looks.build_detector(self.out / "looks-detector", self.sources(), self.recipe.looks, self.begin, self.report)
 
+    def tagged_looks(self) -> None:
+        if self.recipe.tagged.views:
+            tagged.build(self.out / "looks-tagged", self.worn, self.recipe.tagged, self.begin, self.report)
+
     def match_looks(self) -> None:
         if not self.recipe.match.schedule.steps:
             return
@@ -155,14 +178,15 @@ class Run:
     def detector(self) -> None:
         """Learns on looks; held out: photos of the training set that are left out, and those that are for measuring alone."""
         network = self.network(self.begin)
-        kept = detector_heads.Looks(self.out / "looks-detector", self.validation)
+        folders = [self.out / "looks-detector"] + [self.out / "looks-tagged"] * bool(self.recipe.tagged.views)
+        kept = detector_heads.Looks(folders, self.validation)
         held = {"val_": sorted(self.validation), "": self.worn.held_out}
         measures = {name: detector_heads.HeldOut(self.worn, photos, self.begin) for name, photos in held.items()}
 
         def figures() -> dict:
             return {name + key: value for name, measure in measures.items() for key, value in measure(network).items()}
 
-        self.train(detector_heads.real_heads(network, kept, self.recipe.detector, figures))
+        self.train(detector_heads.real_heads(network, kept, self.recipe.detector, figures), "detector")
         torch.save({"model_state_dict": network.state_dict()}, self.out / "detector.pth")
 
     def match(self) -> None:
@@ -173,7 +197,7 @@ class Run:
             return
         rows = real_match.Rows(self.out / "looks-match", self.validation)
         strangers = real_match.Rows(self.out / "looks-match", self.validation, only=True)
-        real_match.fit(network, rows, strangers, self.recipe.match, self.train, self.report)
+        real_match.fit(network, rows, strangers, self.recipe.match, lambda stage: self.train(stage, "match"), self.report)
         torch.save({"model_state_dict": network.state_dict()}, self.out / "match.pth")
 
     def export(self) -> None:

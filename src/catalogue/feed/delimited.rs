@@ -53,7 +53,8 @@ fn separator_line(text: &str) -> (usize, Option<u8>) {
 
 /// The separator that makes most known names of the first line; of equals the most frequent, then the comma.
 fn separator(text: &str, is_known: impl Fn(&str) -> bool) -> u8 {
-    let header = text.trim_start_matches(['\n', '\r']).split(['\n', '\r']).next().unwrap_or_default();
+    let is_comment = |line: &&str| line.is_empty() || line.trim_start_matches(['"', ' ']).starts_with('#');
+    let header = text.split(['\n', '\r']).find(|line| !is_comment(line)).unwrap_or_default();
     let value = |separator: u8| {
         let names = header.split(char::from(separator)).map(|name| key(name.trim().trim_matches('"')));
         let (mut known, mut all) = (0, 0);
@@ -89,6 +90,10 @@ fn read_with(text: &str, start: usize, style: Dialect) -> Result<(FeedTable, usi
             ));
         }
         if fields.iter().all(|field| field.trim().is_empty()) {
+            continue;
+        }
+        // Meta's template explains the columns in a line above their names.
+        if counted == 0 && fields.get(0).is_some_and(|field| field.trim_start().starts_with('#')) {
             continue;
         }
         if counted == 0 {

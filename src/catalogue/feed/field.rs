@@ -175,9 +175,21 @@ pub fn key(header: &str) -> String {
     key
 }
 
+/// Columns of Meta's catalogues that Google's lack, numbered ones without their number: accepted, not kept.
+const META: [&str; 7] = [
+    "fb_product_category",
+    "video",
+    "product_tags",
+    "style",
+    "custom_number_0",
+    "commerce_tax_category",
+    "rich_text_description",
+];
+
 /// Whether a column is kept or known.
 pub fn is_known(key: &str) -> bool {
-    Field::named(key).is_some() || IGNORED.contains(&key)
+    let bare = key.split('[').next().unwrap_or_default();
+    Field::named(key).is_some() || IGNORED.contains(&key) || META.contains(&bare)
 }
 
 /// The known column nearest to `key`, within two edits.

@@ -53,7 +53,7 @@ impl FeedItem {
         Ok(Product {
             id: required(Field::Id, self.verbatim(Field::Id)?)?,
             title: required(Field::Title, self.plain(Field::Title)?)?,
-            image_link: required(Field::ImageLink, self.verbatim(Field::ImageLink)?)?,
+            image_link: required(Field::ImageLink, self.main_link()?)?,
             additional_image_links: self.links()?,
             price: self.plain(Field::Price)?,
             brand: self.plain(Field::Brand)?,
@@ -90,7 +90,18 @@ impl FeedItem {
             return Err(format!("its additional_image_link is {length} bytes long, the limit is {MOST_LINKS}"));
         }
         let fields = self.all(Field::AdditionalImageLink).filter_map(verbatim);
-        Ok(fields.flat_map(|field| split_links(&field)).collect())
+        let first = self.main_links().into_iter().skip(1);
+        Ok(first.chain(fields.flat_map(|field| split_links(&field))).collect())
+    }
+
+    fn main_link(&self) -> Result<Option<String>, String> {
+        within(Field::ImageLink, self.main_links().into_iter().next())
+    }
+
+    /// Some exports write all pictures into one field: several web addresses with commas between them.
+    fn main_links(&self) -> Vec<String> {
+        let Some(field) = self.get(Field::ImageLink).and_then(verbatim) else { return Vec::new() };
+        if field.matches("://").count() > 1 && field.len() <= MOST_LINKS { split_links(&field) } else { vec![field] }
     }
 }
 

@@ -23,7 +23,7 @@ impl ColumnMap {
                 .cure(format!("write --map FIELD=COLUMN,...; the fields are {}", names.join(", ")))
         };
         let mut map = ColumnMap::default();
-        for pair in text.split(',').map(str::trim).filter(|pair| !pair.is_empty()) {
+        for pair in pairs(text) {
             let Some((name, column)) = pair.split_once('=') else {
                 return Err(usage(format!("the column map says {pair:?}, which has no =")));
             };
@@ -81,6 +81,22 @@ impl ColumnMap {
     }
 }
 
+/// The parts of a map. A column's own name may hold commas, "Image URLs (x,y,z...)": what follows one without a `=` belongs to it.
+fn pairs(text: &str) -> Vec<String> {
+    let mut pairs: Vec<String> = Vec::new();
+    for part in text.split(',') {
+        match pairs.last_mut() {
+            Some(before) if !part.contains('=') && !part.trim().is_empty() => {
+                before.push(',');
+                before.push_str(part.trim_end());
+            }
+            _ => pairs.push(part.trim().to_owned()),
+        }
+    }
+    pairs.retain(|pair| !pair.is_empty());
+    pairs
+}
+
 /// As [`ColumnMap::parse`] reads it.
 impl std::fmt::Display for ColumnMap {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -100,6 +116,9 @@ mod tests {
         let map = ColumnMap::parse("id=SKU, title = Name,additional_image_link=P2,additional_image_link=P3").unwrap();
         assert_eq!(map.to_string(), "id=SKU,title=Name,additional_image_link=P2,additional_image_link=P3");
         assert_eq!(map.fields("sku").collect::<Vec<_>>(), [Field::Id]);
+        let listed = ColumnMap::parse("title=Name *, image_link=Image URLs (x,y,z...),id=ID,").unwrap();
+        assert_eq!(listed.fields("image urls (x,y,z...)").collect::<Vec<_>>(), [Field::ImageLink]);
+        assert_eq!(ColumnMap::parse(&listed.to_string()).unwrap(), listed);
         let columns = ["SKU".to_owned(), "P2".to_owned(), "P3".to_owned()];
         assert!(map.fitting(&columns).unwrap_err().to_string().contains("no column \"Name\""));
         let (fitting, said) = map.clone().kept().fitting(&columns).unwrap();

@@ -22,6 +22,7 @@ mod xml;
 pub use map::ColumnMap;
 pub(super) use text::plain;
 
+use super::price::Currency;
 use super::product::Product;
 use crate::fault::{Fault, Kind, Result};
 
@@ -108,6 +109,14 @@ impl Feed {
     pub fn links(&self) -> Vec<&str> {
         let mut seen = HashSet::new();
         self.rows.iter().flat_map(|row| row.product.image_links()).filter(|link| seen.insert(*link)).collect()
+    }
+
+    /// Gives prices without a currency this one.
+    pub fn complete_prices(&mut self, currency: &Currency) {
+        for row in &mut self.rows {
+            currency.complete(&mut row.product.price);
+            currency.complete(&mut row.product.sale_price);
+        }
     }
 
     /// What is said of the feed as a whole.

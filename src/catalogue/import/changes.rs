@@ -1,6 +1,6 @@
 //! What an import changes: counted, listed, previewed, and refused where it would remove too much.
 
-use super::{Before, Content, Plan, PlannedProduct};
+use super::{Before, Content, Plan, PlannedFeed, PlannedProduct};
 use crate::catalogue::product::Product;
 use crate::catalogue::records::EXPORT_COLUMNS;
 use crate::catalogue::report::{Change, ImportReport, MOST_CHANGES};
@@ -14,15 +14,34 @@ const NAMED: usize = 5;
 const NEW_CONTENT: i64 = -1;
 
 impl Plan<'_> {
+    /// Refuses an import that would remove too many products before hours of embedding, not after.
+    ///
+    /// # Errors
+    /// [`Kind::Input`], as [`Plan::finish`] would say it.
+    pub fn require_kept(&self) -> Result<()> {
+        self.planned.require_planned_kept()
+    }
+
     /// What [`Plan::finish`] would change, if every pending picture showed a garment. Nothing is written.
-    pub fn preview(mut self) -> Result<ImportReport> {
+    pub fn preview(self) -> ImportReport {
+        self.planned.preview()
+    }
+}
+
+impl PlannedFeed {
+    fn require_planned_kept(&self) -> Result<()> {
+        self.require_kept(&self.products.iter().map(|planned| planned.product.id.as_str()).collect())
+    }
+
+    fn preview(mut self) -> ImportReport {
+        self.report.refusal = self.require_planned_kept().err().map(|fault| fault.to_string());
         self.report.pictures_pending = self.pending.len();
         let products = std::mem::take(&mut self.products);
         let shown = |planned: PlannedProduct| {
             let content = |sha, region| match self.contents[&(sha, region)] {
                 Content::Known(id) => Some(id),
                 Content::Refused(_) => None,
-                Content::Pending => Some(NEW_CONTENT),
+                Content::Embedded | Content::Pending => Some(NEW_CONTENT),
             };
             let shown = planned.pictures.iter().filter_map(|(position, link, sha)| {
                 let content = content(*sha, planned.region)?;
@@ -38,7 +57,7 @@ impl Plan<'_> {
             self.count(before.as_ref(), product, pictures);
         }
         self.count_removed();
-        Ok(self.report)
+        self.report
     }
 
     /// Refuses to remove more products than is allowed: the feed was probably cut short.

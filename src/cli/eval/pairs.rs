@@ -5,7 +5,7 @@ use super::sheet::{self, Cell, SheetRow, best, cut};
 use super::{By, EvalArgs, report, write, write_json, write_plot};
 use crate::capture::read_picture;
 use crate::cli::progress::Progress;
-use crate::cli::table::print;
+use crate::cli::table::{Table, print};
 use crate::evaluation::Tally;
 use crate::evaluation::cached_recognizer::{CachedRecognizer, DETECTED_IOU, still};
 use crate::evaluation::clips::RunEvent;
@@ -16,6 +16,7 @@ use crate::frame::Picture;
 use crate::geometry::Size;
 use crate::network::Manifest;
 use crate::pipeline::clip_tracks;
+use crate::pipeline::settings::PipelineSettings;
 use crate::pipeline::tracking::class_label;
 use crate::seam::{Detection, EmbeddingHead, TrackSettings};
 use serde_json::{Value, json};
@@ -44,6 +45,11 @@ pub fn run(args: &EvalArgs, pairs: &Path, photos: &Path, recognizer: &mut Cached
     write_plot(&args.plot, &[chart(&tallies)])
 }
 
+/// Percent of strangers that may be called likely: what a mirror promises where nothing else is said.
+fn false_accept() -> u32 {
+    PipelineSettings::default().false_accept
+}
+
 /// The least scores that are reported: of `vetrina match`, and of a mirror, which begins a track from it on.
 fn scores() -> [f32; 2] {
     [clip_tracks::BEGIN_SCORE, TrackSettings::default().begin]
@@ -69,10 +75,11 @@ fn errors(results: &StillsResults, photos: &BTreeMap<&str, &Path>, manifest: &Ma
     let mut rows = Vec::new();
     for result in wrong {
         let query = result.query;
-        let class = class_label(&manifest.classes, result.detections.given.class);
-        let found = result.detections.found.as_ref().map_or("not found".into(), |found| format!("{:.2}", found.score));
+        // The picture is what the given box holds, and so is what stands below it.
+        let given = &result.detections.given;
+        let words = format!("{} {:.2}", class_label(&manifest.classes, given.class), given.score);
         let mut cells = vec![
-            Cell { picture: cut(&still(query)?, query.bounds), words: format!("{found}: {class}"), right: false },
+            Cell { picture: cut(&still(query)?, query.bounds), words, right: false },
             Cell {
                 picture: photo(&query.garment)?,
                 words: format!("{}: {}", rank(result), query.garment),
@@ -100,7 +107,9 @@ fn text(results: &StillsResults, tallies: &[(Way, Tally)], manifest: &Manifest) 
         "model {}; {} queries{left_out}, gallery of {} garments on {} photos ({} taken whole); intervals are 95 %\n\
          detected (IoU >= {DETECTED_IOU}): {}; with a score of {match_score}: {}; of {mirror_score}: {}\n\
          region told rightly: given boxes {}, detected {}\n\
-         a query that is not detected counts as not found\n{}",
+         a query that is not detected counts as not found\n{}\n\n\
+         called likely, at most {} % of strangers promised; strangers: garments that the gallery lacks, and all others without \
+         their own product\n{}",
         manifest.name,
         results.queries.len(),
         gallery.plain.len(),
@@ -112,7 +121,29 @@ fn text(results: &StillsResults, tallies: &[(Way, Tally)], manifest: &Manifest) 
         report::share(&results.region_right(&regions, true)),
         report::share(&results.region_right(&regions, false)),
         report::top_k(&["boxes", "head", "products"], &rows),
+        false_accept(),
+        claims(results, manifest),
     )
+}
+
+/// What a mirror would call likely: of how many, how often rightly, and of how many strangers.
+fn claims(results: &StillsResults, manifest: &Manifest) -> String {
+    let mut table = Table::new(&["boxes", ">known", ">likely", ">rightly", ">strangers", ">likely"]);
+    for given in [true, false] {
+        let counts = results.claims(manifest, given, false_accept() as f32 / 100.0);
+        let boxes = if given { "given" } else { "detected" };
+        let (likely, strangers) = (report::share(&counts.claimed()), report::share(&counts.of_strangers()));
+        let rightly = if counts.likely == 0 { "-".into() } else { report::share(&counts.rightly()) };
+        let (known, all) = (counts.known.to_string(), counts.strangers.to_string());
+        table.row([boxes.into(), known, likely, rightly, all, strangers]);
+    }
+    table.render()
+}
+
+fn claims_json(results: &StillsResults, manifest: &Manifest, given: bool) -> Value {
+    let counts = results.claims(manifest, given, false_accept() as f32 / 100.0);
+    json!({ "boxes": if given { "given" } else { "detected" }, "false_accept": false_accept(), "known": counts.known,
+            "likely": counts.likely, "right": counts.right, "strangers": counts.strangers, "likely_strangers": counts.wrong })
 }
 
 fn as_json(results: &StillsResults, tallies: &[(Way, Tally)], manifest: &Manifest) -> Value {
@@ -127,6 +158,7 @@ fn as_json(results: &StillsResults, tallies: &[(Way, Tally)], manifest: &Manifes
                     "figures": report::tally_json(tally) })
         })
         .collect();
+    let claims = [true, false].map(|given| claims_json(results, manifest, given));
     let per_query: Vec<Value> = results.queries.iter().map(|result| result_json(result, &manifest.classes)).collect();
     json!({
         "kind": "pairs", "model": manifest.name, "descriptor_hash": manifest.descriptor_hash,
@@ -137,6 +169,7 @@ fn as_json(results: &StillsResults, tallies: &[(Way, Tally)], manifest: &Manifes
         "detected_as_mirror": report::share_json(&results.detected(mirror_score)),
         "region_right_given": report::share_json(&results.region_right(&regions, true)),
         "region_right_detected": report::share_json(&results.region_right(&regions, false)),
+        "claims": claims,
         "results": rows, "per_query": per_query,
     })
 }

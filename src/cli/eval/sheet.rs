@@ -1,8 +1,8 @@
 //! The pictures behind the figures: what was worn, what it is, and what the network took it for.
 
+use crate::cli::captions::Captions;
 use crate::display::canvas::Canvas;
 use crate::display::draw::fitted;
-use crate::display::text::{Fonts, Line};
 use crate::display::theme;
 use crate::fault::{Fault, Kind, Result};
 use crate::frame::Picture;
@@ -51,7 +51,7 @@ pub fn draw(rows: &[SheetRow]) -> Result<Canvas> {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0).max(1);
     let mut canvas = Canvas::new(Size::new(GAP + columns * width, GAP + rows.len().max(1) * height));
     canvas.fill(theme::GROUND);
-    let fonts = Fonts::new()?;
+    let mut captions = Captions::new(theme::STATUS)?;
     for (row, cells) in rows.iter().enumerate() {
         for (column, cell) in cells.iter().enumerate() {
             let (x, y) = (GAP + column * width, GAP + row * height);
@@ -61,9 +61,8 @@ pub fn draw(rows: &[SheetRow]) -> Result<Canvas> {
             let small = fitted(&cell.picture, Size::new(CELL.0, CELL.1));
             canvas.copy((x + (CELL.0 - small.size().width) / 2) as i32, y as i32, &small);
             let colour = if cell.right { theme::BRASS } else { theme::MUTED };
-            let text = &fonts.ellipsize(&cell.words, theme::STATUS, CELL.0 as f32);
-            let (x, y) = (x as f32, (y + CELL.1) as f32);
-            fonts.draw(&mut canvas, Line { text, style: theme::STATUS, colour, x, y, height: WORDS });
+            let below = (x as f32, (y + CELL.1) as f32);
+            captions.line(&mut canvas, &cell.words, below, (CELL.0 as f32, WORDS), colour);
         }
     }
     Ok(canvas)

@@ -95,7 +95,8 @@ fn scan(place: &mut CardPlace, scene: &Scene, card: &Card, inner: &mut Rect<Pane
     let site_line = ruler.line(theme::FINE);
     let needed = ruler.viewing.code_side();
     let words = |side: f32| ruler.paragraph(&says, theme::SURE, side, 3);
-    let room = |side: f32| inner.height() - words(side) - site_line - 2.0 * gap;
+    let height = inner.height();
+    let room = |side: f32| height - words(side) - site_line - 2.0 * gap;
     let fits = |side: &f32| *side <= (inner.width() * CODE_SHARE).floor() && *side <= room(*side);
     // The largest that is not too large; where even what is needed does not fit, the largest that does.
     let sizes = (0..40).map(|step| needed * (CODE_LARGER - 0.035 * step as f32));
@@ -120,7 +121,13 @@ fn scan(place: &mut CardPlace, scene: &Scene, card: &Card, inner: &mut Rect<Pane
 }
 
 /// The picture and the small details above, the words below them.
-fn below_picture(mut place: CardPlace, scene: &Scene, card: &Card, mut area: Rect<Panel>, ruler: Ruler<'_>) -> CardPlace {
+fn below_picture(
+    mut place: CardPlace,
+    scene: &Scene,
+    card: &Card,
+    mut area: Rect<Panel>,
+    ruler: Ruler<'_>,
+) -> CardPlace {
     let has_details = !card.sizes.is_empty() || !card.other_colors.is_empty() || card.stock.is_some();
     let has_details = has_details || card.location.is_some() && place.location.is_none();
     words(&mut place, scene, card, &mut area, (2, !has_details), ruler);
@@ -138,7 +145,13 @@ fn below_picture(mut place: CardPlace, scene: &Scene, card: &Card, mut area: Rec
 }
 
 /// A large picture, and beside it words, details, and at the bottom the action.
-fn beside_picture(mut place: CardPlace, scene: &Scene, card: &Card, mut area: Rect<Panel>, ruler: Ruler<'_>) -> CardPlace {
+fn beside_picture(
+    mut place: CardPlace,
+    scene: &Scene,
+    card: &Card,
+    mut area: Rect<Panel>,
+    ruler: Ruler<'_>,
+) -> CardPlace {
     let width = (area.height() * 0.78).min(area.width() * 0.42);
     place.picture = cut_left(&mut area, width);
     cut_left(&mut area, ruler.px(theme::PAD));
@@ -243,9 +256,9 @@ fn details(place: &mut CardPlace, scene: &Scene, card: &Card, mut area: Rect<Pan
     if !card.sizes.is_empty() {
         let height = (ruler.line(theme::DETAIL) * 1.15).round();
         let wanted = sizes_rows(card, area.width(), ruler);
-        let rows = (1..=wanted.min(3)).rev().find_map(|rows| {
-            row(rows as f32 * (height + gap) - gap, &mut area).map(|place| (place, rows))
-        });
+        let rows = (1..=wanted.min(3))
+            .rev()
+            .find_map(|rows| row(rows as f32 * (height + gap) - gap, &mut area).map(|place| (place, rows)));
         if let Some((place_of_sizes, rows)) = rows {
             sizes(place, place_of_sizes, rows, scene, card, ruler);
         }

@@ -147,6 +147,7 @@ fn place(
     places.map(|(x, y)| Rect::new(x.round(), y.round(), x.round() + width, y.round() + height)).find(|label| {
         let fits = label.x1 >= inside.x1 && label.y1 >= inside.y1 && label.x2 <= inside.x2 && label.y2 <= inside.y2;
         let near = Rect::new(label.x1 - gap, label.y1 - gap, label.x2 + gap, label.y2 + gap);
-        fits && !worn.iter().any(|garment| overlap(*label, *garment)) && !taken.iter().any(|other| overlap(near, *other))
+        fits && !worn.iter().any(|garment| overlap(*label, *garment))
+            && !taken.iter().any(|other| overlap(near, *other))
     })
 }

@@ -46,7 +46,9 @@ pub fn live(scene: &Scene, size: Size, camera: Size, ruler: Ruler<'_>) -> Layout
     let chosen = scene.chosen.min(cards.len() - 1);
     let shown = tiles::beside_product(scene, &sections, section, chosen);
     layout.tiles = match areas.band {
-        Some(band) => tiles::band(scene, shown, inset_xy(band, ruler.px(theme::GUTTER), ruler.px(theme::GUTTER)), numbered, ruler),
+        Some(band) => {
+            tiles::band(scene, shown, inset_xy(band, ruler.px(theme::GUTTER), ruler.px(theme::GUTTER)), numbered, ruler)
+        }
         None => tiles::row(scene, shown, &mut column, numbered, ruler),
     };
     let card = hero::card(scene, &cards[chosen], chosen, column, ruler);

@@ -81,7 +81,10 @@ fn tiles_in(
         TileOf::Garment(section) => numbered(section),
         TileOf::Product(_) => None,
     };
-    let tiles = shown.into_iter().zip(places).map(|(shows, frame)| Tile { number: number(&shows), ..tile(scene, shows, frame, ruler) });
+    let tiles = shown
+        .into_iter()
+        .zip(places)
+        .map(|(shows, frame)| Tile { number: number(&shows), ..tile(scene, shows, frame, ruler) });
     tiles.filter(|tile| tile.frame.area() > 0.0).collect()
 }
 
@@ -132,4 +135,3 @@ fn tile(scene: &Scene, shows: TileOf, frame: Rect<Panel>, ruler: Ruler<'_>) -> T
     let title = (lines >= 1.0).then(|| cut_top(&mut inner, lines * line));
     Tile { picture, caption, title, price, ..empty }
 }
-

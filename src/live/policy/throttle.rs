@@ -121,10 +121,10 @@ fn key(above: Option<f64>) -> f64 {
     above.unwrap_or(f64::NEG_INFINITY)
 }
 
-/// How long a worker rests after a frame that took `spent`.
-pub fn rest(level: u32, dark: bool, spent: Duration) -> Duration {
+/// How long a worker rests after a frame that took `spent`. `watch_only`: it is looked whether somebody comes, and no more.
+pub fn rest(level: u32, watch_only: bool, spent: Duration) -> Duration {
     let heat = (spent * ((1 << level.min(MOST)) - 1)).min(LONGEST_REST);
-    if dark { heat.max(WATCH.saturating_sub(spent)) } else { heat }
+    if watch_only { heat.max(WATCH.saturating_sub(spent)) } else { heat }
 }
 
 #[cfg(test)]

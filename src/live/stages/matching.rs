@@ -1,13 +1,17 @@
 //! The match stage: searches the catalogue for every query, and takes over a new catalogue between two queries.
 
 use super::stage::StageContext;
+use crate::capture::camera::shown;
+use crate::catalogue::{UnfinishedImport, WornView};
 use crate::drop_oldest::Taken;
 use crate::fault::Result;
 use crate::live::Links;
 use crate::live::control::{StageEnd, StageMessage};
+use crate::live::enrol_desk::{ChosenViews, EnrolPhase, EnrolState};
 use crate::metrics::StageTimes;
 use crate::pipeline::matcher::Matcher;
 use crate::pipeline::track_matches::{self, MatchesByTrack, TrackMatches};
+use crate::pipeline::tracking::GarmentQuery;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +32,7 @@ pub fn run(context: &StageContext, mut matcher: Matcher) -> Result<StageEnd> {
     publish(links, &matches);
     let mut checked = links.clock.now();
     links.status.products.set(matcher.products() as u64);
+    links.enrol.regions.set(matcher.regions().to_vec());
     while !context.is_cancelled() {
         context.heartbeat();
         if let Some(new) = links.matchers.take_now() {
@@ -37,6 +42,9 @@ pub fn run(context: &StageContext, mut matcher: Matcher) -> Result<StageEnd> {
             matches = Arc::default();
             publish(links, &matches);
         }
+        if let Some(chosen) = links.enrol.chosen.take_now() {
+            enrol(context, &mut matcher, chosen);
+        }
         match links.queries.take(PATIENCE) {
             Taken::Value(query) if query.track.generation < generation => {}
             Taken::Value(query) => {
@@ -45,6 +53,7 @@ pub fn run(context: &StageContext, mut matcher: Matcher) -> Result<StageEnd> {
                 let most = links.pipeline().matches_per_garment;
                 let by_track = Arc::make_mut(&mut matches);
                 track_matches::update(by_track, &query, &mut matcher, most, &mut times);
+                remember(context, by_track, &query, &matcher);
                 by_track.retain(|track, _| track.generation == generation);
                 forget(by_track, links.clock.now());
                 publish(links, &matches);
@@ -58,6 +67,7 @@ pub fn run(context: &StageContext, mut matcher: Matcher) -> Result<StageEnd> {
         let now = links.clock.now();
         if now.saturating_sub(checked) >= CHECK {
             checked = now;
+            links.control.set_importing(UnfinishedImport::is_active(&links.catalogue()));
             if matcher.catalogue_has_changed() {
                 take_over(context, &mut matcher, &mut matches);
             }
@@ -87,6 +97,49 @@ fn take_over(context: &StageContext, matcher: &mut Matcher, matches: &mut Arc<Ma
             context.send(StageMessage::CatalogueChanged);
         }
     }
+}
+
+/// Stores the views of an enrolment, and has the catalogue loaded anew with them.
+fn enrol(context: &StageContext, matcher: &mut Matcher, chosen: ChosenViews) {
+    let links = &context.links;
+    let camera = shown(&links.camera().source);
+    let state = match matcher.enrol(&camera, &chosen.products) {
+        Ok(enrolment) => {
+            let views: Vec<String> =
+                enrolment.products.iter().map(|(id, views)| format!("{views} views of {id}")).collect();
+            let words = format!("enrolment {}: {}", enrolment.number, views.join(", "));
+            log::info!("{words}");
+            context.send(StageMessage::CatalogueChanged);
+            EnrolState {
+                phase: EnrolPhase::Done,
+                garments: chosen.garments,
+                seconds_left: 0,
+                number: Some(enrolment.number),
+                words: Some(words),
+            }
+        }
+        Err(fault) => {
+            log::warn!("nothing was enrolled: {fault}");
+            EnrolState::failed(chosen.garments, fault.to_string())
+        }
+    };
+    links.enrol.state.set(state);
+}
+
+/// Remembers the answer that a query's track has now, for staff to say whether it is right.
+fn remember(context: &StageContext, matches: &MatchesByTrack, query: &GarmentQuery, matcher: &Matcher) {
+    let Some(found) = matches.get(&query.track) else { return };
+    let links = &context.links;
+    let region = matcher.regions().get(found.class).copied().flatten();
+    let view = &query.best_view;
+    let view = WornView {
+        class: view.class,
+        score: view.score,
+        sharpness: 1.0,
+        match_embedding: view.match_embedding.clone(),
+        aggregation_embedding: view.aggregation_embedding.clone(),
+    };
+    links.answers.remember(query.track, links.clock.now(), found, region, &matcher.model().descriptor_hash, Some(view));
 }
 
 fn publish(links: &Links, matches: &Arc<MatchesByTrack>) {

@@ -2,6 +2,7 @@
 //! way of a frame [`capture`], [`recognize`], [`matching`] and [`render`].
 
 pub mod capture;
+pub mod enrolment;
 pub mod matching;
 pub mod recognize;
 pub mod render;

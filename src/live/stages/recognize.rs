@@ -1,6 +1,7 @@
 //! The recognize stage: frame workers take the newest frame whenever they are free; their results are put back into the order
 //! in which the frames were taken, and tracked.
 
+use super::enrolment::StageEnrolment;
 use super::stage::{StageContext, no_thread, panicked};
 use crate::drop_oldest::Taken;
 use crate::fault::{Fault, Kind, Result};
@@ -96,7 +97,8 @@ fn work(mut recognizer: Recognizer, intake: &FrameIntake, outbox: &SyncSender<Re
             break;
         }
         let control = &intake.links.control;
-        token.wait(rest(control.throttle_level(), control.is_dark(), spent));
+        let watch_only = control.is_dark() || control.gives_way(intake.links.clock.now());
+        token.wait(rest(control.throttle_level(), watch_only, spent));
     }
 }
 
@@ -109,8 +111,10 @@ fn track_in_order(
 ) -> Result<StageEnd> {
     let mut early: BTreeMap<u64, RecognizedFrame> = BTreeMap::new();
     let mut rate = Rate::default();
+    let mut enrolment = StageEnrolment::default();
     let mut next = 0;
     while !context.is_cancelled() {
+        enrolment.obey(&context.links, tracking);
         match results.recv_timeout(PATIENCE) {
             Ok(recognized) => drop(early.insert(recognized.ticket, recognized)),
             Err(RecvTimeoutError::Timeout) if intake.taken() == next => context.heartbeat(),
@@ -122,7 +126,7 @@ fn track_in_order(
         while let Some(recognized) = early.remove(&next) {
             next += 1;
             context.heartbeat();
-            track(context, recognized, tracking, &mut rate)?;
+            track(context, recognized, tracking, &mut enrolment, &mut rate)?;
         }
         context.links.status.in_work.set(intake.taken().saturating_sub(next));
     }
@@ -133,6 +137,7 @@ fn track(
     context: &StageContext,
     recognized: RecognizedFrame,
     tracking: &mut TrackingStage,
+    enrolment: &mut StageEnrolment,
     rate: &mut Rate,
 ) -> Result<()> {
     let links = &context.links;
@@ -144,6 +149,7 @@ fn track(
         // Another generation of this stage may have begun: what is seen from now on is its to say.
         return Ok(());
     }
+    enrolment.observe(links, &frame, tracking);
     let tracks = Arc::new(tracking.tracked(frame.meta));
     if tracks.garments.iter().any(|garment| garment.gathered >= PERSON) {
         links.control.person_seen(links.clock.now());

@@ -11,9 +11,13 @@ use crate::fault::{Fault, Kind, Result};
 use crate::frame::Frame;
 use crate::live::Links;
 use crate::live::control::{Phase, StageEnd};
+use crate::live::shoppers::{NamedProduct, SeenGarment};
+use crate::pipeline::matcher::{Match, Verdict};
 use crate::pipeline::presenter::Presenter;
+use crate::pipeline::shown_products::shown_products;
 use crate::pipeline::track_matches::MatchesByTrack;
 use crate::pipeline::tracking::TrackUpdate;
+use crate::seam::Region;
 use embedded_graphics::pixelcolor::{Rgb888, RgbColor};
 use std::sync::Arc;
 use std::time::Duration;
@@ -71,6 +75,7 @@ pub fn run(context: &StageContext, settings: &PanelSettings, rate: u32) -> Resul
             context.heartbeat();
             continue;
         }
+        links.observe(now, &shown.garments(links, now));
         if canvas.size() != panel.size() {
             canvas = Canvas::new(panel.size());
         }
@@ -102,7 +107,9 @@ fn painter(links: &Links, look: &Look) -> Result<Painter> {
         let missing: String = painter.fonts().missing(language.texts()).into_iter().take(8).collect();
         if !missing.is_empty() {
             let tag = language.tag();
-            log::warn!("no font has these letters of the language {tag}: {missing}; install fonts (Debian: fonts-noto-core, fonts-noto-cjk)");
+            log::warn!(
+                "no font has these letters of the language {tag}: {missing}; install fonts (Debian: fonts-noto-core, fonts-noto-cjk)"
+            );
         }
     }
     Ok(painter)
@@ -172,6 +179,28 @@ impl ScreenContent {
         }
     }
 
+    /// What is seen and said of each garment now, for the events.
+    fn garments(&self, links: &Links, now: Duration) -> Vec<SeenGarment> {
+        let tracks = self.tracks.as_ref().filter(|tracks| now.saturating_sub(tracks.meta.captured) <= STALE);
+        let tracked = tracks.map_or(&[][..], |tracks| &tracks.garments);
+        let most = if links.control.is_dark() { 0 } else { links.pipeline().max_garments };
+        let on_screen = shown_products(tracked, &self.matches, most);
+        let seen = tracked.iter().map(|garment| {
+            let found = self.matches.get(&garment.track);
+            let shown = on_screen.iter().find(|shown| shown.garment.track == garment.track);
+            SeenGarment {
+                track: garment.track,
+                bounds: garment.bounds,
+                region: Region::of_class(&garment.label.replace(' ', "_")),
+                gathered: garment.gathered,
+                answered: found.is_some(),
+                best: found.and_then(|found| found.accepted().first()).map(named),
+                shown: shown.map_or(Vec::new(), |shown| shown.products.iter().map(|found| named(found)).collect()),
+            }
+        });
+        seen.collect()
+    }
+
     fn scene(&self, presenter: &mut Presenter, links: &Links, now: Duration) -> Scene {
         let status = &links.status;
         let fresh = |captured: Duration| now.saturating_sub(captured) <= STALE;
@@ -186,5 +215,13 @@ impl ScreenContent {
         let tracked = tracks.map_or(&[][..], |tracks| &tracks.garments);
         let camera = frame.map(|frame| frame.picture.clone());
         presenter.scene(now, &links.pipeline(), camera, tracked, &self.matches, line)
+    }
+}
+
+fn named(found: &Match) -> NamedProduct {
+    NamedProduct {
+        product: found.product.group().to_owned(),
+        score: found.score,
+        likely: found.verdict == Verdict::Likely,
     }
 }

@@ -416,6 +416,7 @@ impl Live {
                 log::warn!("the stage {} did not end in time and is left behind", stage.name());
             }
         }
+        self.links.end_observation();
         log::info!("stopped");
     }
 }

@@ -1,13 +1,14 @@
 //! From a model's graphs to engines that agree with the CPU.
 
 use super::compare::{Figure, Tolerance, compare, worst_of};
-use super::{EngineCache, Host, Key, Record, open};
+use super::open::{self, Batch};
+use super::{EngineCache, Host, Key, Record};
 use crate::fault::{Fault, Kind, Result};
-use crate::network::Engine;
 use crate::network::backend::Precision;
 use crate::network::manifest::{GraphName, Manifest, check_hash};
 use crate::network::tensorrt::{BuildLimits, TensorRt, Watch};
-use crate::network::tract::{TractEngine, output_names};
+use crate::network::tract::output_names;
+use crate::network::{Engine, Graphs, Level};
 use crate::tensor::Tensor;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -76,7 +77,7 @@ pub fn graph(wanted: &Wanted) -> Result<Vec<u8>> {
     check_hash(&wanted.onnx, &wanted.key.sha256)?;
     let onnx =
         std::fs::read(&wanted.onnx).map_err(|error| Fault::io(Kind::Model, "read the graph", &wanted.onnx, error));
-    open::with_open_batch(wanted.graph, onnx?)
+    open::with_batch(wanted.graph, onnx?, Batch::Open)
 }
 
 /// How an engine compares with the CPU.
@@ -92,8 +93,8 @@ pub fn verify(
     samples: &[Tensor],
 ) -> Result<Vec<Figure>> {
     let mut engine = tensorrt.load(engine, outputs)?;
-    let mut cpu = TractEngine::load(&manifest.graph_path(wanted.graph))?;
-    agree(wanted, outputs, &mut cpu, engine.as_mut(), samples)
+    let mut cpu = Graphs::load_for(manifest, wanted.graph, Some(Level::new()))?;
+    agree(wanted, outputs, cpu.as_mut(), engine.as_mut(), samples)
 }
 
 /// Runs both on every sample; the worst figure of each output.

@@ -1,5 +1,5 @@
-//! What a graph for TensorRT leaves open, and how far: the heads take as many RoIs as there are, where the CPU, which is faster on
-//! a fixed batch, fills it up; the aggregator's sequence is open everywhere.
+//! A head's batch: the graphs are exported for a fixed number of RoIs. TensorRT takes as many as there are, the CPU a few at a
+//! time. The aggregator's sequence is open everywhere.
 
 use crate::fault::{Fault, Kind, Result};
 use crate::network::manifest::{GraphName, Manifest};
@@ -23,12 +23,21 @@ pub fn sizes(graph: GraphName, manifest: &Manifest) -> [i64; 3] {
     }
 }
 
-/// The graph with an open batch, if it is a head's; where a row of its result takes several RoIs, theirs is as many times that.
-/// Nothing in a head depends on the batch; whoever builds an engine of it tries that.
+/// Another batch for a head's graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Batch {
+    /// As many rows as a run has.
+    Open,
+    /// Exactly so many rows of the result.
+    Rows(usize),
+}
+
+/// A head's graph with another batch; other graphs stay as they are. Where a row of the result takes several RoIs, the input's
+/// batch is as many times larger. Rows of a head do not depend on each other.
 ///
 /// # Errors
 /// [`Kind::Model`]: not an ONNX graph.
-pub fn with_open_batch(graph: GraphName, onnx: Vec<u8>) -> Result<Vec<u8>> {
+pub fn with_batch(graph: GraphName, onnx: Vec<u8>, wanted: Batch) -> Result<Vec<u8>> {
     if !matches!(graph, GraphName::BoxHead | GraphName::MatchHead) {
         return Ok(onnx);
     }
@@ -46,8 +55,11 @@ pub fn with_open_batch(graph: GraphName, onnx: Vec<u8>) -> Result<Vec<u8>> {
             (Some(Value::DimValue(rois)), Some(Value::DimValue(rows))) if *rows > 0 => rois / rows,
             _ => 1,
         };
-        let open = if each > 1 { format!("{each}*N") } else { "N".into() };
-        batch.value = Some(Value::DimParam(open));
+        batch.value = Some(match wanted {
+            Batch::Rows(rows) => Value::DimValue(each * rows as i64),
+            Batch::Open if each > 1 => Value::DimParam(format!("{each}*N")),
+            Batch::Open => Value::DimParam("N".into()),
+        });
     }
     Ok(model.encode_to_vec())
 }
@@ -78,7 +90,7 @@ mod tests {
         for (graph, side, fixed, each) in [(GraphName::BoxHead, 7, keep, each), (GraphName::MatchHead, 14, 1, 1)] {
             let path = manifest.graph_path(graph);
             let opened = folder.path().join("opened.onnx");
-            std::fs::write(&opened, with_open_batch(graph, std::fs::read(&path).unwrap()).unwrap()).unwrap();
+            std::fs::write(&opened, with_batch(graph, std::fs::read(&path).unwrap(), Batch::Open).unwrap()).unwrap();
             let length = each * side * side * manifest.features.channels;
             let rois: Vec<f32> = (0..3 * length).map(|at| (at * at % 1009) as f32 / 1009.0).collect();
             let shape = |rows| [each * rows, side, side, manifest.features.channels];
@@ -100,8 +112,8 @@ mod tests {
     #[test]
     fn other_graphs_stay_as_they_are_and_rubbish_is_refused() {
         for graph in [GraphName::Trunk, GraphName::Aggregator] {
-            assert_eq!(with_open_batch(graph, vec![1, 2, 3]).unwrap(), [1, 2, 3]);
+            assert_eq!(with_batch(graph, vec![1, 2, 3], Batch::Open).unwrap(), [1, 2, 3]);
         }
-        assert_eq!(with_open_batch(GraphName::BoxHead, vec![0xff; 9]).unwrap_err().kind(), Kind::Model);
+        assert_eq!(with_batch(GraphName::BoxHead, vec![0xff; 9], Batch::Open).unwrap_err().kind(), Kind::Model);
     }
 }

@@ -166,7 +166,7 @@ fn the_real_builder_takes_every_graph() {
         for (name, precision) in GraphName::ALL.into_iter().flat_map(|name| Precision::ALL.map(|of| (name, of))) {
             let Some((graph, hash)) = manifest.typed_graph(name, precision) else { continue };
             check_hash(&graph, hash).unwrap();
-            let onnx = open::with_open_batch(name, std::fs::read(&graph).unwrap()).unwrap();
+            let onnx = open::with_batch(name, std::fs::read(&graph).unwrap(), open::Batch::Open).unwrap();
             let begun = std::time::Instant::now();
             let engine = nvinfer.build(&onnx, open::sizes(name, &manifest), &limits(), &mut |_| true);
             let engine = engine.unwrap_or_else(|fault| panic!("{}: {fault}", graph.display()));

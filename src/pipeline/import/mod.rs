@@ -1,30 +1,40 @@
 //! The import of a shop's feed, for the command, the page and the demo alike: finds the pictures, embeds those that are new on
 //! several threads, and puts everything into the catalogue or nothing.
 //!
-//! [`shop_picture`] is the part that needs the network: a picture to its descriptors and its thumbnail.
+//! [`shop_picture`] is the part that needs the network: a picture to its descriptors and its thumbnail. [`fetch`] gets pictures from
+//! their web addresses, [`picture_archive`] from an archive that was sent.
 
+pub mod fetch;
+pub mod picture_archive;
 pub mod shop_picture;
 
-use super::matcher::stamp;
+use super::matcher::{calibrate, stamp};
 use super::recognizer::Recognizer;
 use super::workers::frame_workers;
 use crate::catalogue::{
-    Catalogue, Feed, Found, ImageFolder, ImportOptions, ImportReport, ModelStamp, PendingPicture, Plan, ShopPicture,
+    Catalogue, Feed, FetchFrom, Found, ImageFolder, ImportOptions, ImportReport, ModelStamp, PendingPicture, Plan,
+    ShopPicture, UnfinishedImport,
 };
 use crate::fault::{Fault, Kind, Result};
 use crate::network::Manifest;
 use crate::seam::Region;
+use fetch::{AT_A_TIME, MOST_FETCHED, PictureFetcher};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::thread::available_parallelism;
+use std::time::Duration;
+
+/// How long an import waits while somebody else writes: hours of embedding are not to end for an update of prices.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What is imported, and where to.
 #[derive(Clone, Debug)]
 pub struct ImportRequest {
     pub feed: PathBuf,
-    /// The folder that the feed's picture paths start from.
+    /// The folder that the feed's picture paths start from; [`ImportOptions::more_images`] are further ones, and [`pictures_folder`] is
+    /// always one.
     pub images: PathBuf,
     /// The catalogue's file; made where there is none.
     pub catalogue: PathBuf,
@@ -36,6 +46,8 @@ pub struct ImportRequest {
 /// The long parts of an import, in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ImportStep {
+    /// Pictures are fetched from their web addresses, if that was asked for.
+    Fetch,
     /// Pictures are read and hashed.
     Read,
     /// Pictures that are new are embedded; where none is, this step does not come.
@@ -56,7 +68,15 @@ pub struct ImportProgress {
 /// # Errors
 /// [`Kind::Input`]: the feed or, with `strict`, a part of it cannot be used. The catalogue stays as it was after any error.
 pub fn import(request: &ImportRequest, model: &Path, observe: impl FnMut(ImportProgress)) -> Result<ImportReport> {
-    import_with(request, &model_stamp(model)?, |_| embedders(model), observe)
+    let manifest = Manifest::load(model)?;
+    let report = import_with(request, &stamp(&manifest), |_| embedders(model), observe)?;
+    if !request.dry_run
+        && let Err(fault) = Catalogue::open(&request.catalogue).and_then(|mut made| calibrate(&mut made, &manifest))
+    {
+        // The import stands; whoever searches the catalogue then computes it.
+        log::warn!("how clearly a product must stand out was not kept: {fault}");
+    }
+    Ok(report)
 }
 
 /// As [`import`], with the embedders from the caller: `workers` makes them for a number of pictures, one per thread; it is not
@@ -73,8 +93,13 @@ where
     // What was not there before a refused import is not there after it.
     let is_new = !request.catalogue.exists();
     let imported = import_into(request, is_new, stamp, workers, &mut observe);
-    if imported.is_err() && is_new {
+    if let Err(fault) = &imported
+        && is_new
+    {
         Catalogue::delete(&request.catalogue)?;
+        if fault.kind() == Kind::Input {
+            UnfinishedImport::delete(&request.catalogue)?;
+        }
     }
     imported
 }
@@ -90,16 +115,33 @@ where
     W: FnMut(&[u8], &Path, Option<Region>) -> Result<ShopPicture> + Send,
 {
     let in_memory = is_new && request.dry_run;
-    let mut catalogue = if in_memory { Catalogue::in_memory() } else { Catalogue::create_or_open(&request.catalogue) }?;
+    let catalogue = if in_memory { Catalogue::in_memory() } else { Catalogue::create_or_open(&request.catalogue) }?;
+    let mut catalogue = catalogue.with_patience(PATIENCE)?;
     let map = request.options.column_map.clone().map_or_else(|| catalogue.column_map(), Ok)?;
-    let feed = Feed::read(&request.feed, &map)?;
-    let found = find_all(&feed, &ImageFolder::open(&request.images)?, observe)?;
+    let mut feed = Feed::read(&request.feed, &map)?;
+    feed.complete_prices(&request.options.currency.clone().map_or_else(|| catalogue.currency(), Ok)?);
+    let folder = image_folder(request)?;
+    let failed = match request.options.fetch {
+        Some(from) if !request.dry_run => {
+            fetch_all(&feed, &folder, &fetched_folder(&request.catalogue), from, observe)?
+        }
+        _ => HashMap::new(),
+    };
+    let mut found = find_all(&feed, &folder, observe)?;
+    for (link, reason) in failed {
+        if let Some(not_found @ Err(_)) = found.get_mut(&link) {
+            *not_found = Err(reason);
+        } else {
+            feed.notes.push(format!("{reason}; the picture that is here was taken"));
+        }
+    }
     let name = request.feed.file_name().map_or("standard input".into(), |name| name.to_string_lossy());
     let options = ImportOptions { source: format!("import of {name}"), ..request.options.clone() };
     let mut plan = catalogue.plan(&feed, &found, stamp, options)?;
     if request.dry_run {
-        return plan.preview();
+        return Ok(plan.preview());
     }
+    plan.require_kept()?;
     let pending = plan.pending().to_vec();
     if !pending.is_empty() {
         embed_all(&mut plan, &pending, workers(pending.len())?, observe)?;
@@ -107,6 +149,53 @@ where
     let report = plan.finish()?;
     catalogue.checkpoint();
     Ok(report)
+}
+
+/// Where pictures are kept that were sent to the page or fetched: beside the catalogue.
+pub fn pictures_folder(catalogue: &Path) -> PathBuf {
+    let mut name = catalogue.as_os_str().to_owned();
+    name.push("-pictures");
+    name.into()
+}
+
+fn fetched_folder(catalogue: &Path) -> PathBuf {
+    pictures_folder(catalogue).join("fetched")
+}
+
+fn image_folder(request: &ImportRequest) -> Result<ImageFolder> {
+    let own = pictures_folder(&request.catalogue);
+    let mut folder = ImageFolder::open(&request.images)?.with_fetched(fetched_folder(&request.catalogue));
+    for more in request.options.more_images.iter().chain(Some(&own).filter(|own| own.is_dir())) {
+        folder = folder.and(more)?;
+    }
+    Ok(folder)
+}
+
+/// Fetches the pictures that are in no folder; gives for each that could not be the reason.
+fn fetch_all(
+    feed: &Feed,
+    folder: &ImageFolder,
+    into: &Path,
+    from: FetchFrom,
+    observe: &mut impl FnMut(ImportProgress),
+) -> Result<HashMap<String, String>> {
+    let missing: Vec<&str> = feed.links().into_iter().filter(|link| folder.is_missing(link)).collect();
+    let (asked, beyond) = missing.split_at(missing.len().min(MOST_FETCHED));
+    let too_many =
+        |link: &&str| (link.to_string(), format!("{link} is not fetched: one import fetches {MOST_FETCHED}"));
+    let mut failed: HashMap<String, String> = beyond.iter().map(too_many).collect();
+    if asked.is_empty() {
+        return Ok(failed);
+    }
+    let fetcher = PictureFetcher::new(into, from)?;
+    let workers = vec![|index: usize| fetcher.fetch(asked[index]); AT_A_TIME];
+    side_by_side(ImportStep::Fetch, asked.len(), workers, observe, |index, done| {
+        if let Err(reason) = done {
+            failed.insert(asked[index].to_owned(), reason);
+        }
+        Ok(())
+    })?;
+    Ok(failed)
 }
 
 /// The stamp that the model in the folder `model` gives a catalogue.

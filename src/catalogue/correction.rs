@@ -1,0 +1,130 @@
+//! What staff said of the mirror's answers: ids and numbers, kept by the hour.
+
+use super::store::{Catalogue, sql_fault};
+use super::worn::{has_product, no_product};
+use crate::fault::Result;
+use crate::seam::Region;
+use rusqlite::{TransactionBehavior, params};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// What was said of an answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "judgement", content = "meant")]
+pub enum Judgement {
+    /// It was this very product.
+    Right,
+    /// It was the product of this id.
+    Other(String),
+    /// The shop does not sell it.
+    NotOurs,
+}
+
+/// An answer as it is kept with what was said of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JudgedAnswer {
+    pub region: Option<Region>,
+    /// The product that was shown first.
+    pub shown: String,
+    pub logit: f32,
+    /// What the mirror said of it: "likely", "similar", "none".
+    pub verdict: &'static str,
+    pub descriptor_hash: String,
+}
+
+/// How often the mirror was right, as confirmed, in one week and one region.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ConfirmedWeek {
+    /// The week's Monday, UTC: "2026-11-23".
+    pub week: String,
+    /// "upper", "lower", "dress", or "unknown".
+    pub region: String,
+    pub right: usize,
+    pub other: usize,
+    pub not_ours: usize,
+    /// Of the answers that were called likely: how many were right, of how many.
+    pub likely_right: usize,
+    pub likely: usize,
+}
+
+impl ConfirmedWeek {
+    /// Answers of which something was said.
+    pub fn answers(&self) -> usize {
+        self.right + self.other + self.not_ours
+    }
+}
+
+impl Catalogue {
+    /// Keeps what was said of an answer.
+    ///
+    /// # Errors
+    /// [`crate::fault::Kind::Usage`] where the catalogue has no product that was meant.
+    pub fn correct(&mut self, answer: &JudgedAnswer, judgement: &Judgement) -> Result<()> {
+        let path = self.path.clone();
+        let fail = |error| sql_fault(&path, "change", error);
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fail)?;
+        let (word, meant) = match judgement {
+            Judgement::Right => ("right", None),
+            Judgement::Other(id) => ("other", Some(id)),
+            Judgement::NotOurs => ("not_ours", None),
+        };
+        if let Some(id) = meant
+            && !has_product(&transaction, id).map_err(fail)?
+        {
+            return Err(no_product(&path.display().to_string(), id));
+        }
+        transaction
+            .execute(
+                "insert into correction (hour, region, shown_id, logit, verdict, judgement, meant_id, descriptor_hash)
+                 values (strftime('%Y-%m-%dT%H', 'now'), ?, ?, ?, ?, ?, ?, ?)",
+                params![
+                    answer.region.map(Region::name),
+                    answer.shown,
+                    f64::from(answer.logit),
+                    answer.verdict,
+                    word,
+                    meant,
+                    answer.descriptor_hash
+                ],
+            )
+            .map_err(fail)?;
+        transaction.commit().map_err(fail)
+    }
+
+    /// How often the mirror was right, as confirmed: by week, the newest first, and region.
+    pub fn confirmed_weeks(&self) -> Result<Vec<ConfirmedWeek>> {
+        let read = || {
+            let query = "select date(substr(hour, 1, 10), '-6 days', 'weekday 1'), coalesce(region, 'unknown'),
+                         judgement, verdict from correction";
+            let mut weeks: BTreeMap<(String, String), ConfirmedWeek> = BTreeMap::new();
+            let mut statement = self.connection.prepare(query)?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                let (week, region): (String, String) = (row.get(0)?, row.get(1)?);
+                let entry = weeks.entry((week.clone(), region.clone())).or_insert_with(|| ConfirmedWeek {
+                    week,
+                    region,
+                    right: 0,
+                    other: 0,
+                    not_ours: 0,
+                    likely_right: 0,
+                    likely: 0,
+                });
+                let judgement = row.get_ref(2)?.as_str()?;
+                match judgement {
+                    "right" => entry.right += 1,
+                    "other" => entry.other += 1,
+                    _ => entry.not_ours += 1,
+                }
+                if row.get_ref(3)?.as_str()? == "likely" {
+                    entry.likely += 1;
+                    entry.likely_right += usize::from(judgement == "right");
+                }
+            }
+            let mut weeks: Vec<ConfirmedWeek> = weeks.into_values().collect();
+            weeks.sort_by(|a, b| b.week.cmp(&a.week).then(a.region.cmp(&b.region)));
+            Ok(weeks)
+        };
+        read().map_err(|error: rusqlite::Error| self.fault("read", error))
+    }
+}

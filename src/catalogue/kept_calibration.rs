@@ -1,0 +1,57 @@
+//! A calibration in the catalogue's file: computed once at an import, not at every start of a mirror.
+
+use super::calibration::Calibration;
+use super::index::Index;
+use super::settings::write_setting;
+use super::store::Catalogue;
+use crate::fault::Result;
+use crate::seam::Region;
+use serde::{Deserialize, Serialize};
+
+/// The setting that holds a calibration.
+const CALIBRATION: &str = "calibration";
+
+/// A calibration, and what it was made of: with another index it is of no use.
+#[derive(Serialize, Deserialize)]
+struct KeptCalibration {
+    generation: Option<i64>,
+    descriptor_hash: String,
+    /// Rows of the index.
+    rows: usize,
+    /// Margins of strangers, by region.
+    strangers: [Vec<f32>; Region::ALL.len()],
+}
+
+impl Catalogue {
+    /// The calibration of `index`, which was loaded from this file: the one that is kept, where it was made of the same
+    /// generation, model and number of pictures; else it is computed.
+    pub fn calibration(&self, index: &Index) -> Result<Calibration> {
+        let kept: Option<KeptCalibration> = serde_json::from_str(&self.setting(CALIBRATION)?).ok();
+        let (generation, hash) = self.calibrated_for()?;
+        let fits = |kept: &KeptCalibration| {
+            kept.generation == generation && kept.descriptor_hash == hash && kept.rows == index.gallery().rows()
+        };
+        Ok(match kept.filter(fits) {
+            Some(kept) => Calibration::from_margins(kept.strangers),
+            None => Calibration::of(index),
+        })
+    }
+
+    /// Computes the calibration of `index`, which was loaded from this file, and keeps it.
+    pub fn calibrate(&mut self, index: &Index) -> Result<Calibration> {
+        let calibration = Calibration::of(index);
+        let (generation, descriptor_hash) = self.calibrated_for()?;
+        let rows = index.gallery().rows();
+        let kept = KeptCalibration { generation, descriptor_hash, rows, strangers: calibration.margins().clone() };
+        let text = serde_json::to_string(&kept).map_err(|error| {
+            crate::fault::Fault::new(crate::fault::Kind::Internal, "cannot write a calibration").cause(error)
+        })?;
+        write_setting(&self.connection, CALIBRATION, &text).map_err(|error| self.fault("change", error))?;
+        Ok(calibration)
+    }
+
+    fn calibrated_for(&self) -> Result<(Option<i64>, String)> {
+        let stamp = self.stamp()?;
+        Ok((self.generation()?, stamp.map(|stamp| stamp.descriptor_hash).unwrap_or_default()))
+    }
+}

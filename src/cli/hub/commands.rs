@@ -1,0 +1,222 @@
+//! The hub's commands.
+
+use super::*;
+use crate::cli::places;
+use crate::cli::progress::Progress;
+use crate::cli::table::{Table, json, print};
+use crate::fault::{Fault, Kind};
+use crate::hub::database::{Database, actor};
+use crate::hub::feed_import::{self, HubImport};
+use crate::hub::publish::{PublishReport, ReleaseFolder};
+use crate::hub::serve::ServeSettings;
+use crate::hub::sign::ReleaseKey;
+use crate::hub::status::{HubStatus, status};
+use crate::hub::work::EmbeddingWorker;
+use crate::hub::{mirrors, shop_catalogue};
+use crate::pipeline::import::model_stamp;
+use crate::shutdown::Signals;
+use std::time::Duration;
+
+/// How often a worker that waits asks for pictures.
+const ASK_AGAIN: Duration = Duration::from_secs(5);
+
+pub fn run(command: &HubCommand) -> Result<()> {
+    match command {
+        HubCommand::Key(args) => key(args),
+        HubCommand::Init(args) => init(args),
+        HubCommand::Import(args) => import(args),
+        HubCommand::Work(args) => work(args),
+        HubCommand::Publish(args) => publish(args),
+        HubCommand::Price(args) => {
+            feed_import::set_price(&mut open(&args.database)?, &args.shop, &args.product, &args.price)?;
+            print("changed; `vetrina hub publish` brings it to the mirrors")
+        }
+        HubCommand::Status(args) => say_status(args),
+        HubCommand::Serve(args) => serve(args),
+        HubCommand::Enrol(args) => {
+            let code = mirrors::invite(&mut open(&args.database)?, &args.shop, &args.mirror, args.hours)?;
+            print(&code)
+        }
+        HubCommand::Revoke(args) => {
+            mirrors::revoke(&mut open(&args.database)?, &args.mirror)?;
+            print(&format!("{} has no key any more", args.mirror))
+        }
+        HubCommand::Bench(args) => {
+            let model = places::model(&None)?;
+            let report = crate::hub::bench::run(&address(&args.database)?, args.products, &args.folder, &model)?;
+            print(&json(&report)?)
+        }
+    }
+}
+
+fn address(args: &DatabaseArgs) -> Result<String> {
+    let named = args.database.clone().or_else(|| std::env::var(DATABASE_VARIABLE).ok());
+    named.ok_or_else(|| {
+        Fault::new(Kind::Usage, "no database is named")
+            .cure(format!("give --database postgres://user@host/name, or set {DATABASE_VARIABLE}"))
+    })
+}
+
+fn open(args: &DatabaseArgs) -> Result<Database> {
+    Database::open(&address(args)?)
+}
+
+fn key(args: &KeyArgs) -> Result<()> {
+    let key = if args.file.exists() { ReleaseKey::load(&args.file) } else { ReleaseKey::make(&args.file) }?;
+    print(&key.public()?)
+}
+
+fn init(args: &InitArgs) -> Result<()> {
+    let stamp = model_stamp(&places::model(&args.model)?)?;
+    let mut database = Database::init(&address(&args.database)?)?;
+    database.set_model(&stamp)?;
+    database.note("init", &format!("model {}", stamp.name))?;
+    print(&format!("the hub is ready; pictures are embedded by {}", stamp.name))
+}
+
+fn import(args: &HubImportArgs) -> Result<()> {
+    let request = HubImport {
+        feed: args.feed.clone(),
+        images: args.images.clone(),
+        shops: args.shop.clone(),
+        max_removals: if args.allow_removals { 1.0 } else { f64::from(args.max_removals) / 100.0 },
+    };
+    let report = feed_import::import(&mut open(&args.database)?, &request, |_, _| {})?;
+    if args.json {
+        return print(&json(&report)?);
+    }
+    for reason in &report.skipped {
+        log::warn!("{reason}");
+    }
+    print(&format!(
+        "{} products, {} pictures, of which {} wait for a worker; {} products are gone, {} rows were left out",
+        report.products,
+        report.pictures,
+        report.queued,
+        report.removed,
+        report.skipped.len()
+    ))
+}
+
+fn work(args: &WorkArgs) -> Result<()> {
+    let mut database = open(&args.database)?;
+    let mut worker = EmbeddingWorker::load(&places::model(&args.model)?)?;
+    let waiting = status(&mut database)?.queued;
+    let mut signals = Signals::take_over()?;
+    let progress = Progress::new(u64::try_from(waiting).unwrap_or(0), "pictures");
+    let mut stop = false;
+    let mut all = crate::hub::work::WorkReport::default();
+    loop {
+        let mut done = 0;
+        let report = worker.work(&mut database, |report| {
+            while done < report.embedded + report.refused {
+                progress.step();
+                done += 1;
+            }
+            stop = signals.wait(Duration::ZERO).is_some();
+            !stop
+        })?;
+        all.embedded += report.embedded;
+        all.refused += report.refused;
+        if stop || !args.forever || signals.wait(ASK_AGAIN).is_some() {
+            break;
+        }
+    }
+    if args.json {
+        return print(&json(&all)?);
+    }
+    print(&format!("{} pictures embedded, {} show no garment", all.embedded, all.refused))
+}
+
+fn publish(args: &PublishArgs) -> Result<()> {
+    let key = ReleaseKey::load(&args.key)?;
+    let publication = ReleaseFolder::open(&args.to)?.begin(&args.shop)?;
+    let report = match &args.catalogue {
+        Some(catalogue) => {
+            crate::catalogue::write_difference(None, catalogue, &publication.catalogue(), "a catalogue file")?;
+            publication.finish(&key, args.after)?
+        }
+        None => {
+            let mut database = open(&args.database)?;
+            let model = database.require_model()?;
+            let waiting = shop_catalogue::write(&mut database, &args.shop, &model, &publication.catalogue())?;
+            if waiting > 0 && !args.incomplete {
+                return Err(Fault::new(
+                    Kind::Usage,
+                    format!("{waiting} pictures of {} are not embedded yet", args.shop),
+                )
+                .cure("run `vetrina hub work` first, or publish with --incomplete"));
+            }
+            let after = mirrors::newest_release(&mut database, &args.shop)?.max(args.after);
+            let report = publication.finish(&key, after)?;
+            mirrors::note_release(&mut database, &report, i32::from(args.share), &actor())?;
+            report
+        }
+    };
+    if args.json { print(&json(&report)?) } else { print(&published(&report)) }
+}
+
+fn published(report: &PublishReport) -> String {
+    let PublishReport { shop, release, products, .. } = report;
+    if !report.is_new {
+        return format!("nothing has changed: release {release} of {shop} stays the newest");
+    }
+    let deltas: Vec<String> = report.delta_bytes.iter().map(ToString::to_string).collect();
+    let deltas = if deltas.is_empty() { "none".into() } else { deltas.join(", ") };
+    format!(
+        "release {release} of {shop}: {products} products, {} bytes; what has changed since the last ones: {deltas}",
+        report.snapshot_bytes
+    )
+}
+
+fn say_status(args: &HubStatusArgs) -> Result<()> {
+    let status = status(&mut open(&args.database)?)?;
+    if args.json {
+        return print(&json(&status)?);
+    }
+    let HubStatus { model, products, pictures, queued, refused, shops, mirrors } = status;
+    let model = model.unwrap_or_else(|| "no model".into());
+    print(&format!(
+        "{products} products, {pictures} pictures by {model}; {queued} wait for a worker, {refused} show no garment"
+    ))?;
+    let number = |value: Option<i64>| value.map_or(String::new(), |value| value.to_string());
+    let mut table = Table::new(&["shop", ">products", ">release", ">age s", ">share %", "stopped"]);
+    for shop in shops {
+        table.row([
+            shop.shop,
+            shop.products.to_string(),
+            number(shop.release),
+            shop.release_age_seconds.map_or(String::new(), |age| format!("{age:.0}")),
+            number(shop.share.map(i64::from)),
+            shop.stopped.unwrap_or_default(),
+        ]);
+    }
+    print(&table.render())?;
+    let mut table = Table::new(&["mirror", "shop", ">seen s ago", "version", ">release", ">fps", ">°C", "wrong"]);
+    for mirror in mirrors {
+        let wrong = if mirror.revoked { "revoked".into() } else { mirror.reasons.join("; ") };
+        let real = |value: Option<f64>| value.map_or(String::new(), |value| format!("{value:.1}"));
+        table.row([
+            mirror.mirror,
+            mirror.shop,
+            mirror.last_seen_seconds.map_or("never".into(), |age| format!("{age:.0}")),
+            mirror.version.unwrap_or_default(),
+            number(mirror.release),
+            real(mirror.frames_per_second),
+            real(mirror.temperature_celsius),
+            wrong,
+        ]);
+    }
+    print(&table.render())
+}
+
+fn serve(args: &ServeArgs) -> Result<()> {
+    crate::hub::serve::run(ServeSettings {
+        database: address(&args.database)?,
+        releases: args.releases.clone(),
+        listen: args.listen,
+        model: places::model(&args.model)?,
+        password: std::env::var(PASSWORD_VARIABLE).ok(),
+        soak: Duration::from_secs(args.soak_seconds.into()),
+    })
+}

@@ -1,0 +1,244 @@
+//! The fleet: enrolment by one-time codes, keys of mirrors, releases that are given to some mirrors first and to more while those
+//! stay well.
+
+use super::database::{Database, SqlResult, actor};
+use super::publish::PublishReport;
+use super::status::{MIRRORS, MirrorStatus, mirror_status};
+use crate::fault::{Fault, Kind, Result};
+use crate::sync::source::is_shop_name;
+use sha2::{Digest, Sha256};
+use std::fs::File;
+use std::io::Read;
+use std::time::Duration;
+use tokio_postgres::Client;
+
+/// A share of mirrors that stays well becomes the next of these, percent.
+const STEPS: [i32; 2] = [50, 100];
+/// A mirror that was silent for so long is not well.
+const SILENT: f64 = 600.0;
+/// More unwell mirrors of those that have the release stop it: one in ten.
+const TOLERATED: f64 = 0.1;
+
+/// A one-time code for the mirror, whose name is free.
+pub fn invite(database: &mut Database, shop: &str, mirror: &str, hours: u16) -> Result<String> {
+    if !is_shop_name(mirror) {
+        return Err(Fault::new(Kind::Usage, format!("{mirror:?} is no name of a mirror"))
+            .cure("use letters, digits, hyphens and dots"));
+    }
+    let code = random_hex::<8>()?;
+    let (hash, hours, actor) = (hash(&code), i32::from(hours), actor());
+    let made = database.run(async |client| {
+        let query = "with made as (insert into enrolment select $1, name, $3, now() + make_interval(hours => $4)
+                       from shop where name = $2 and not exists (select 1 from mirror where name = $3 and revoked is null)
+                       returning 1),
+                     noted as (insert into audit (actor, action, detail) select $5, 'enrol', $3 || ' of ' || $2 from made)
+                     select count(*) from made";
+        client.query_one(query, &[&hash, &shop, &mirror, &hours, &actor]).await.map(|row| row.get::<_, i64>(0))
+    })?;
+    match made {
+        0 => Err(Fault::new(
+            Kind::Usage,
+            format!("there is no shop {shop:?}, or a mirror {mirror:?} has joined already"),
+        )
+        .cure("import a feed for the shop first; revoke the mirror's key before it joins anew")),
+        _ => Ok(code),
+    }
+}
+
+/// Gives a mirror its key for a code; the mirror's name and the key, `None` for a code that is none, used or too old.
+pub async fn join(client: &Client, code: &str, token: &str) -> SqlResult<Option<String>> {
+    let query =
+        "with used as (delete from enrolment where code_sha256 = $1 and expires > now() returning shop, mirror),
+                 joined as (insert into mirror (name, shop, token_sha256) select mirror, shop, $2 from used
+                   on conflict (name) do update set shop = excluded.shop, token_sha256 = excluded.token_sha256,
+                   joined = now(), revoked = null, last_seen = null, heartbeat = null returning name),
+                 noted as (insert into audit (actor, action, detail) select name, 'join', '' from joined)
+                 select name from joined";
+    let row = client.query_opt(query, &[&hash(code), &hash(token)]).await?;
+    Ok(row.map(|row| row.get(0)))
+}
+
+/// Takes the mirror's key from it.
+///
+/// # Errors
+/// [`Kind::Usage`] where no such mirror has one.
+pub fn revoke(database: &mut Database, mirror: &str) -> Result<()> {
+    let actor = actor();
+    let revoked = database.run(async |client| {
+        let query = "with gone as (update mirror set revoked = now() where name = $1 and revoked is null returning 1),
+                     noted as (insert into audit (actor, action, detail) select $2, 'revoke', $1 from gone)
+                     select count(*) from gone";
+        client.query_one(query, &[&mirror, &actor]).await.map(|row| row.get::<_, i64>(0))
+    })?;
+    match revoked {
+        0 => Err(Fault::new(Kind::Usage, format!("no mirror {mirror:?} has a key")).cure("see `vetrina hub status`")),
+        _ => Ok(()),
+    }
+}
+
+/// Whose key this is: the mirror's name and shop.
+pub async fn owner(client: &Client, token: &str) -> SqlResult<Option<(String, String)>> {
+    let query = "select name, shop from mirror where token_sha256 = $1 and revoked is null";
+    let row = client.query_opt(query, &[&hash(token)]).await?;
+    Ok(row.map(|row| (row.get(0), row.get(1))))
+}
+
+/// The number of the newest release of a shop; 0 before the first.
+pub fn newest_release(database: &mut Database, shop: &str) -> Result<u64> {
+    let newest = database.run(async |client| {
+        let query = "select coalesce(max(number), 0) from release where shop = $1";
+        client.query_one(query, &[&shop]).await.map(|row| row.get::<_, i64>(0))
+    })?;
+    Ok(u64::try_from(newest).unwrap_or(0))
+}
+
+/// Notes a release, and to which share of the shop's mirrors it is given.
+pub fn note_release(database: &mut Database, report: &PublishReport, share: i32, actor: &str) -> Result<()> {
+    let (number, products) = (report.release as i64, report.products as i64);
+    database.run(async |client| {
+        let query = "with made as (insert into release (shop, number, state, products, share)
+                       values ($1, $2, $3, $4, $5) on conflict do nothing returning 1),
+                     noted as (insert into audit (actor, action, detail)
+                       select $6, 'publish', $1 || ' ' || $2::text || ', ' || $5::text || ' percent' from made)
+                     select 1";
+        let values: [&(dyn tokio_postgres::types::ToSql + Sync); 6] =
+            [&report.shop, &number, &report.state, &products, &share, &actor];
+        client.execute(query, &values).await.map(drop)
+    })
+}
+
+/// Which release of its shop a mirror is given: the newest, where it is among those that get it, else the newest that all get.
+/// `None` before the first.
+pub async fn release_for(client: &Client, shop: &str, mirror: Option<&str>) -> SqlResult<Option<i64>> {
+    let query = "select number, share from release where shop = $1 and number >= coalesce(
+                   (select max(number) from release where shop = $1 and share = 100), 0) order by number desc";
+    let rows = client.query(query, &[&shop]).await?;
+    let mine = mirror.map_or(99, bucket);
+    Ok(rows.iter().find(|row| mine < row.get::<_, i32>(1)).map(|row| row.get(0)))
+}
+
+/// A mirror's place among a hundred, by its name: those below a release's share get it.
+fn bucket(mirror: &str) -> i32 {
+    let hash = Sha256::digest(mirror.as_bytes());
+    i32::from(u16::from_le_bytes([hash[0], hash[1]]) % 100)
+}
+
+/// What is to be done with a release that not all mirrors get.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RolloutVerdict {
+    /// Not all of its mirrors have it, or not for long enough.
+    Wait,
+    /// To this share, percent.
+    Widen(i32),
+    /// It goes to no more: why.
+    Stop(String),
+}
+
+/// Judges by the mirrors that get the release. `age` is how long they have been given it.
+pub fn judge(release: i64, share: i32, age: Duration, soak: Duration, mirrors: &[MirrorStatus]) -> RolloutVerdict {
+    let mine: Vec<&MirrorStatus> =
+        mirrors.iter().filter(|mirror| !mirror.revoked && bucket(&mirror.mirror) < share).collect();
+    let is_unwell = |mirror: &&&MirrorStatus| {
+        let silent = mirror.last_seen_seconds.is_some_and(|age| age > SILENT);
+        mirror.release == Some(release) && (silent || !mirror.reasons.is_empty())
+    };
+    let unwell: Vec<&str> = mine.iter().filter(is_unwell).map(|mirror| mirror.mirror.as_str()).collect();
+    if unwell.len() as f64 > TOLERATED * mine.len() as f64 {
+        let named: Vec<&str> = unwell.iter().copied().take(5).collect();
+        return RolloutVerdict::Stop(format!(
+            "{} of {} mirrors are not well: {}",
+            unwell.len(),
+            mine.len(),
+            named.join(", ")
+        ));
+    }
+    let have = mine.iter().filter(|mirror| mirror.release.is_some_and(|number| number >= release)).count();
+    if age < soak || (have as f64) < 0.8 * mine.len() as f64 {
+        return RolloutVerdict::Wait;
+    }
+    RolloutVerdict::Widen(STEPS.into_iter().find(|step| *step > share).unwrap_or(100))
+}
+
+/// Widens or stops what is being rolled out.
+pub async fn advance(client: &Client, soak: Duration) -> SqlResult<()> {
+    let query = "select shop, number, share, extract(epoch from now() - share_since)::float8 from release as newest
+                 where share < 100 and stopped is null
+                 and number = (select max(number) from release where shop = newest.shop)";
+    let rows = client.query(query, &[]).await?;
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let mirrors: Vec<MirrorStatus> = client.query(MIRRORS, &[]).await?.iter().map(mirror_status).collect();
+    for row in rows {
+        let (shop, number, share): (String, i64, i32) = (row.get(0), row.get(1), row.get(2));
+        let age = Duration::from_secs_f64(row.get::<_, f64>(3).max(0.0));
+        let of_shop: Vec<MirrorStatus> = mirrors.iter().filter(|mirror| mirror.shop == shop).cloned().collect();
+        let (share, stopped) = match judge(number, share, age, soak, &of_shop) {
+            RolloutVerdict::Wait => continue,
+            RolloutVerdict::Widen(share) => (share, None),
+            RolloutVerdict::Stop(why) => (share, Some(why)),
+        };
+        let query = "with changed as (update release set share = $3, share_since = now(), stopped = $4
+                       where shop = $1 and number = $2 and stopped is null returning 1)
+                     insert into audit (actor, action, detail) select 'hub serve', 'roll-out',
+                       $1 || ' ' || $2::text || ': ' || coalesce('stopped: ' || $4, $3::text || ' percent') from changed";
+        client.execute(query, &[&shop, &number, &share, &stopped]).await?;
+    }
+    Ok(())
+}
+
+/// SHA-256 of a code or a key: what the tables hold of it.
+fn hash(secret: &str) -> Vec<u8> {
+    Sha256::digest(secret.as_bytes()).to_vec()
+}
+
+/// So many random bytes in hexadecimal, for a code or a key.
+pub fn random_hex<const BYTES: usize>() -> Result<String> {
+    let mut bytes = [0u8; BYTES];
+    File::open("/dev/urandom")
+        .and_then(|mut file| file.read_exact(&mut bytes))
+        .map_err(|error| Fault::new(Kind::Unavailable, "the system gives no random numbers").cause(error))?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mirror(name: &str, release: i64, reasons: &[&str], seen: f64) -> MirrorStatus {
+        MirrorStatus {
+            mirror: name.into(),
+            shop: "berlin".into(),
+            revoked: false,
+            last_seen_seconds: Some(seen),
+            version: None,
+            release: Some(release),
+            reasons: reasons.iter().map(|reason| (*reason).to_owned()).collect(),
+            frames_per_second: None,
+            temperature_celsius: None,
+            answers: None,
+            address: None,
+        }
+    }
+
+    #[test]
+    fn a_release_widens_while_its_mirrors_are_well_and_stops_when_they_are_not() {
+        let names: Vec<String> = (0..100).map(|number| format!("mirror-{number}")).collect();
+        let first = names.iter().filter(|name| bucket(name) < 5).count();
+        assert!((1..15).contains(&first), "{first}");
+        let with = |release: i64, reasons: &[&str], seen: f64| -> Vec<MirrorStatus> {
+            names.iter().map(|name| mirror(name, if bucket(name) < 5 { release } else { 1 }, reasons, seen)).collect()
+        };
+        let (soak, long) = (Duration::from_secs(600), Duration::from_secs(700));
+        let judged = |share, age, mirrors: &[MirrorStatus]| judge(2, share, age, soak, mirrors);
+        assert_eq!(judged(5, Duration::from_secs(60), &with(2, &[], 5.0)), RolloutVerdict::Wait);
+        assert_eq!(judged(5, long, &with(1, &[], 5.0)), RolloutVerdict::Wait, "nobody has it");
+        assert_eq!(judged(5, long, &with(2, &[], 5.0)), RolloutVerdict::Widen(50));
+        assert!(matches!(judged(5, Duration::ZERO, &with(2, &["camera"], 5.0)), RolloutVerdict::Stop(_)));
+        assert!(matches!(judged(5, long, &with(2, &[], 1e4)), RolloutVerdict::Stop(_)), "they are silent");
+        assert_eq!(judged(5, long, &with(1, &["camera"], 5.0)), RolloutVerdict::Wait, "that was so before it");
+        let all: Vec<MirrorStatus> = names.iter().map(|name| mirror(name, 2, &[], 5.0)).collect();
+        assert_eq!(judged(50, long, &all), RolloutVerdict::Widen(100));
+        assert_eq!(judged(5, long, &[]), RolloutVerdict::Widen(50), "no mirror is there to wait for");
+    }
+}

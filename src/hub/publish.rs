@@ -1,0 +1,269 @@
+//! Releases into a folder, which any web server can serve or a program can copy to one.
+//!
+//! ```text
+//! objects/<hash>.zst        catalogues and deltas of all shops; their names are the hashes of their bytes
+//! berlin/release.json       the newest manifest, signed
+//! berlin/release-7.json     it and the last ones before it
+//! ```
+//!
+//! Files are complete before a manifest names them, and a manifest is put into its place in one step: a publication that is
+//! interrupted has changed nothing that mirrors see.
+
+use super::sign::ReleaseKey;
+use crate::catalogue::{Catalogue, ModelStamp, ReleaseMark, write_difference};
+use crate::fault::{Fault, Kind, Result};
+use crate::sync::manifest::{FILE, FORMAT, OBJECTS, ReleaseDelta, ReleaseManifest, ReleaseObject, SignedManifest};
+use crate::sync::source::{hash_of, is_shop_name};
+use serde::Serialize;
+use std::collections::HashSet;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+/// Releases before the newest that a mirror can come from without fetching everything.
+pub const DELTAS: usize = 3;
+/// Manifests that are kept.
+const KEPT: u64 = 10;
+/// A file that no manifest names is deleted when it is so old: another publication may be about to name it.
+const UNNAMED: Duration = Duration::from_secs(24 * 3600);
+const COMPRESSION: i32 = 3;
+/// A delta of so many bytes is never too large.
+const SMALL: u64 = 64 << 10;
+
+/// The folder of all shops' releases.
+#[derive(Clone, Debug)]
+pub struct ReleaseFolder {
+    root: PathBuf,
+}
+
+/// What a publication has done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PublishReport {
+    pub shop: String,
+    pub release: u64,
+    /// False: nothing has changed since the newest release, which stays the newest.
+    pub is_new: bool,
+    pub products: u64,
+    /// Of the catalogue, as its manifest says it.
+    pub state: String,
+    /// Of the whole catalogue, compressed.
+    pub snapshot_bytes: u64,
+    /// From each of the last releases, the newest first, compressed.
+    pub delta_bytes: Vec<u64>,
+}
+
+/// A publication under way: holds the shop's lock.
+pub struct Publication {
+    folder: ReleaseFolder,
+    shop: String,
+    work: PathBuf,
+    newest: Option<ReleaseManifest>,
+    _lock: File,
+}
+
+impl ReleaseFolder {
+    pub fn open(root: &Path) -> Result<Self> {
+        let folder = ReleaseFolder { root: root.to_owned() };
+        make_folder(&folder.root.join(OBJECTS))?;
+        Ok(folder)
+    }
+
+    fn object(&self, object: &ReleaseObject) -> Result<PathBuf> {
+        object.path().map(|path| self.root.join(path))
+    }
+
+    fn manifest_path(&self, shop: &str, release: u64) -> PathBuf {
+        self.root.join(shop).join(format!("release-{release}.json"))
+    }
+
+    /// The manifest at `path`; `None` where there is none. It is our own: its signature is not checked.
+    fn manifest(path: &Path) -> Result<Option<ReleaseManifest>> {
+        let text = match fs::read(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(Fault::io(Kind::Storage, "read", path, error)),
+        };
+        let parsed =
+            serde_json::from_slice::<SignedManifest>(&text).and_then(|signed| serde_json::from_str(&signed.manifest));
+        parsed.map(Some).map_err(|error| {
+            Fault::new(Kind::Input, format!("{} is no manifest", path.display()))
+                .cause(error)
+                .cure("delete it; publish with --after and the number of the last release that mirrors have")
+        })
+    }
+
+    /// Begins a release of `shop`. Only one publication of a shop runs at a time.
+    ///
+    /// # Errors
+    /// [`Kind::Busy`] while another one runs.
+    pub fn begin(&self, shop: &str) -> Result<Publication> {
+        if !is_shop_name(shop) {
+            return Err(Fault::new(Kind::Usage, format!("{shop:?} is no name of a shop"))
+                .cure("use letters, digits, hyphens and dots"));
+        }
+        let place = self.root.join(shop);
+        make_folder(&place)?;
+        let path = place.join(".lock");
+        let lock = File::create(&path).map_err(|error| Fault::io(Kind::Storage, "write", &path, error))?;
+        lock.try_lock().map_err(|_| {
+            Fault::new(Kind::Busy, format!("another program publishes {shop}")).cure("wait until it has finished")
+        })?;
+        let work = place.join(".work");
+        // What an interrupted publication has left.
+        let _ = fs::remove_dir_all(&work);
+        make_folder(&work)?;
+        let newest = Self::manifest(&place.join(FILE))?;
+        Ok(Publication { folder: self.clone(), shop: shop.to_owned(), work, newest, _lock: lock })
+    }
+}
+
+impl Publication {
+    /// Where the catalogue that is to be published is put.
+    pub fn catalogue(&self) -> PathBuf {
+        self.work.join("catalogue.db")
+    }
+
+    /// The number of the newest release; 0 before the first.
+    pub fn newest(&self) -> u64 {
+        self.newest.as_ref().map_or(0, |manifest| manifest.mark.number)
+    }
+
+    /// Publishes [`Publication::catalogue`] as the release after `after` and the newest. Where it is the newest already, there is no new
+    /// one.
+    pub fn finish(self, key: &ReleaseKey, after: u64) -> Result<PublishReport> {
+        let new = self.catalogue();
+        let catalogue = Catalogue::open(&new)?;
+        let state = catalogue.state()?;
+        let model = catalogue
+            .stamp()?
+            .ok_or_else(|| Fault::new(Kind::Input, format!("{} sells nothing that has a picture yet", self.shop)))?;
+        let products = catalogue.list()?.len() as u64;
+        drop(catalogue);
+        if let Some(newest) = &self.newest
+            && newest.mark.state == state
+            && newest.mark.number >= after
+        {
+            return Ok(self.report(newest, false));
+        }
+        let number = self.newest().max(after) + 1;
+        let mark = ReleaseMark { shop: self.shop.clone(), number, state, made: now() };
+        let snapshot = self.pack(&new)?;
+        let deltas = self.deltas(&new, &model, snapshot.bytes)?;
+        let manifest = ReleaseManifest { format: FORMAT, mark, model, products, snapshot, deltas };
+        let signed = key.sign(&manifest)?;
+        put(&self.folder.manifest_path(&self.shop, number), &signed)?;
+        put(&self.folder.root.join(&self.shop).join(FILE), &signed)?;
+        let report = self.report(&manifest, true);
+        self.prune(number)?;
+        Ok(report)
+    }
+
+    fn report(&self, manifest: &ReleaseManifest, is_new: bool) -> PublishReport {
+        PublishReport {
+            shop: self.shop.clone(),
+            release: manifest.mark.number,
+            is_new,
+            products: manifest.products,
+            state: manifest.mark.state.clone(),
+            snapshot_bytes: manifest.snapshot.bytes,
+            delta_bytes: manifest.deltas.iter().map(|delta| delta.object.bytes).collect(),
+        }
+    }
+
+    /// What leads from the last releases to the new one, where that is less than all.
+    fn deltas(&self, new: &Path, model: &ModelStamp, whole: u64) -> Result<Vec<ReleaseDelta>> {
+        let (old, delta) = (self.work.join("old.db"), self.work.join("delta.db"));
+        let mut deltas = Vec::new();
+        let mut number = self.newest();
+        while number > 0 && deltas.len() < DELTAS {
+            let before = ReleaseFolder::manifest(&self.folder.manifest_path(&self.shop, number))?;
+            number -= 1;
+            let Some(before) = before.filter(|before| before.model.descriptor_hash == model.descriptor_hash) else {
+                break;
+            };
+            let Ok(packed) = File::open(self.folder.object(&before.snapshot)?) else { break };
+            let fail = |error| Fault::io(Kind::Storage, "write", &old, error);
+            Catalogue::delete(&old)?;
+            zstd::stream::copy_decode(packed, File::create(&old).map_err(fail)?).map_err(fail)?;
+            if !write_difference(Some(&old), new, &delta, "delta")? {
+                break;
+            }
+            let object = self.pack(&delta)?;
+            if object.bytes > whole.max(SMALL) {
+                break;
+            }
+            deltas.push(ReleaseDelta { from: before.mark.number, from_state: before.mark.state, object });
+        }
+        Ok(deltas)
+    }
+
+    /// Compresses a file into `objects/`.
+    fn pack(&self, path: &Path) -> Result<ReleaseObject> {
+        let packed = self.work.join("packed");
+        let fail = |error| Fault::io(Kind::Storage, "write", &packed, error);
+        let from = File::open(path).map_err(|error| Fault::io(Kind::Storage, "read", path, error))?;
+        let unpacked_bytes = from.metadata().map_err(fail)?.len();
+        let mut to = File::create(&packed).map_err(fail)?;
+        zstd::stream::copy_encode(from, &mut to, COMPRESSION).map_err(fail)?;
+        to.sync_all().map_err(fail)?;
+        let bytes = to.metadata().map_err(fail)?.len();
+        let object = ReleaseObject { sha256: hash_of(&packed)?, bytes, unpacked_bytes };
+        let place = self.folder.object(&object)?;
+        fs::rename(&packed, &place).map_err(|error| Fault::io(Kind::Storage, "write", &place, error))?;
+        Ok(object)
+    }
+
+    /// Deletes manifests of old releases, and old files that no manifest names.
+    fn prune(&self, number: u64) -> Result<()> {
+        let _ = fs::remove_dir_all(&self.work);
+        if let Some(old) = number.checked_sub(KEPT) {
+            let _ = fs::remove_file(self.folder.manifest_path(&self.shop, old));
+        }
+        let mut named = HashSet::new();
+        for shop in entries(&self.folder.root)? {
+            for path in entries(&shop).unwrap_or_default() {
+                if path.extension().is_some_and(|ending| ending == "json") {
+                    // One that cannot be read names we know not what: nothing is deleted then.
+                    let Some(manifest) = ReleaseFolder::manifest(&path)? else { continue };
+                    named.insert(manifest.snapshot.sha256);
+                    named.extend(manifest.deltas.into_iter().map(|delta| delta.object.sha256));
+                }
+            }
+        }
+        for path in entries(&self.folder.root.join(OBJECTS))? {
+            let name = path.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            let made = path.metadata().and_then(|file| file.modified()).unwrap_or(SystemTime::now());
+            if !named.contains(&name) && made.elapsed().is_ok_and(|age| age > UNNAMED) {
+                let _ = fs::remove_file(path);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
+    let fail = |error| Fault::io(Kind::Storage, "read the folder", folder, error);
+    fs::read_dir(folder).map_err(fail)?.map(|entry| entry.map(|entry| entry.path()).map_err(fail)).collect()
+}
+
+fn make_folder(path: &Path) -> Result<()> {
+    fs::create_dir_all(path).map_err(|error| Fault::io(Kind::Storage, "make the folder", path, error))
+}
+
+/// Puts a file into its place in one step.
+fn put(path: &Path, bytes: &[u8]) -> Result<()> {
+    let new = path.with_extension("new");
+    let fail = |error| Fault::io(Kind::Storage, "write", path, error);
+    let mut file = File::create(&new).map_err(fail)?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(fail)?;
+    fs::rename(&new, path).map_err(fail)?;
+    // The folder's entry, too, outlives a power cut.
+    path.parent().map_or(Ok(()), |folder| File::open(folder).and_then(|folder| folder.sync_all()).map_err(fail))
+}
+
+/// Now, UTC, RFC 3339, to the second.
+fn now() -> String {
+    let now = jiff::Timestamp::now();
+    jiff::Timestamp::from_second(now.as_second()).unwrap_or(now).to_string()
+}

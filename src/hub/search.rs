@@ -1,0 +1,146 @@
+//! The search over everything: which products of all shops a descriptor is like. Exact: PostgreSQL reads every descriptor of the region.
+
+use super::database::SqlResult;
+use super::work::HEADS;
+use crate::catalogue::ModelStamp;
+use crate::network::Manifest;
+use crate::pipeline::matcher::stamp;
+use crate::seam::{Region, ScoreHead};
+use pgvector::Vector;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use tokio_postgres::Client;
+
+/// The most products of one answer.
+pub const MOST: usize = 50;
+/// Descriptors that are read for each product of the answer: a product has several.
+const ROWS_FOR_EACH: usize = 8;
+
+/// A question.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct HubQuery {
+    /// By the head that `head` names: the model's embedding of a picture, or of a window of ten.
+    pub embedding: Vec<f32>,
+    #[serde(default)]
+    pub head: QueryHead,
+    /// The region of the body that the garment covers; absent: it is not known.
+    pub region: Option<Region>,
+    /// Products of the answer.
+    #[serde(default = "ten")]
+    pub most: usize,
+}
+
+/// Which of the model's two embeddings is asked with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum QueryHead {
+    Match,
+    #[default]
+    Aggregation,
+}
+
+fn ten() -> usize {
+    10
+}
+
+/// One product of the answer.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct HubHit {
+    pub id: String,
+    pub title: String,
+    pub logit: f64,
+    /// The published match score, 0 to 1.
+    pub score: f64,
+    /// The shops that sell it.
+    pub shops: Vec<String>,
+}
+
+/// What turns an embedding into a question to the tables.
+#[derive(Clone, Debug)]
+pub struct HubSearch {
+    model: ModelStamp,
+    heads: [ScoreHead; 2],
+}
+
+impl HubSearch {
+    pub fn new(manifest: &Manifest) -> Self {
+        HubSearch { model: stamp(manifest), heads: [manifest.match_score(), manifest.aggregation_score()] }
+    }
+
+    /// Why the question cannot be asked; `None` where it can.
+    pub fn wrong(&self, query: &HubQuery) -> Option<String> {
+        if query.embedding.len() != self.model.embedding {
+            return Some(format!("an embedding of {} has {} values", self.model.name, self.model.embedding));
+        }
+        if !query.embedding.iter().all(|value| value.is_finite()) || !(1..=MOST).contains(&query.most) {
+            return Some(format!("values must be finite, and most from 1 to {MOST}"));
+        }
+        None
+    }
+
+    /// The best products, the best first.
+    pub async fn ask(&self, client: &Client, query: &HubQuery) -> SqlResult<Vec<HubHit>> {
+        let head = &self.heads[query.head as usize];
+        let (asked, own) = question(head, &query.embedding);
+        let bodies: Vec<&str> = match query.region {
+            None => Region::ALL.iter().map(|region| region.name()).chain([""]).collect(),
+            Some(region) => {
+                let seen = Region::ALL.into_iter().filter(|other| region.sees(*other));
+                seen.map(Region::name).chain([""]).collect()
+            }
+        };
+        let rows = (query.most * ROWS_FOR_EACH) as i64;
+        let name = HEADS[query.head as usize];
+        let sql = "with near as materialized (
+                     select sha256, wanted, embedding <#> $1 as distance from view
+                     where model = $2 and head = $3 and body = any ($4) order by embedding <#> $1 limit $5)
+                   select product.id, product.title, min(distance),
+                     array(select shop from offer where product_id = product.id order by shop)
+                   from near join picture on picture.sha256 = near.sha256
+                   join product on product.id = picture.product_id and product.region = near.wanted
+                   where exists (select 1 from offer where product_id = product.id)
+                   group by product.id, product.title order by min(distance), product.id limit $6";
+        let most = query.most as i64;
+        let rows = client.query(sql, &[&asked, &self.model.descriptor_hash, &name, &bodies, &rows, &most]).await?;
+        Ok(rows
+            .iter()
+            .map(|row| {
+                // pgvector's <#> is the inner product with its sign turned.
+                let logit = own - row.get::<_, f64>(2);
+                let shops: BTreeSet<String> = row.get::<_, Vec<String>>(3).into_iter().collect();
+                HubHit {
+                    id: row.get(0),
+                    title: row.get(1),
+                    logit,
+                    score: 1.0 / (1.0 + (-logit).exp()),
+                    shops: shops.into_iter().collect(),
+                }
+            })
+            .collect())
+    }
+}
+
+/// docs/seam.md §6: the logit is `own + asked . row`, where a row is an embedding and its bias.
+pub fn question(head: &ScoreHead, embedding: &[f32]) -> (Vector, f64) {
+    let terms = || embedding.iter().zip(&head.weight);
+    let own: f64 = terms().map(|(a, v)| f64::from(*v) * f64::from(*a) * f64::from(*a)).sum();
+    let asked: Vec<f32> = terms().map(|(a, v)| -2.0 * v * a).chain([1.0]).collect();
+    (asked.into(), own + f64::from(head.bias))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hub::work::with_bias;
+
+    #[test]
+    fn the_inner_product_is_the_logit() {
+        let head = ScoreHead { weight: vec![-0.5, 0.25, 0.1, -1.0], bias: 0.75 };
+        let (street, shop) = ([0.3f32, -1.2, 2.0, 0.01], [1.0f32, 0.5, -0.25, 0.125]);
+        let (asked, own) = question(&head, &street);
+        let row = with_bias(&shop, &head.weight);
+        let dot: f64 = asked.as_slice().iter().zip(row.as_slice()).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
+        assert!((own + dot - f64::from(head.logit(&street, &shop))).abs() < 1e-5);
+    }
+}

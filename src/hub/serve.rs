@@ -1,0 +1,264 @@
+//! The hub over HTTP: releases for mirrors, their heartbeats, the search, and for operators the fleet's page and metrics.
+//!
+//! A mirror brings its own key. What operators see is answered to this machine only, or with the hub's password.
+
+mod files;
+mod operators;
+
+use super::database::{Database, connect_client, database_fault};
+use super::mirrors;
+use super::search::{HubQuery, HubSearch};
+use crate::fault::{Fault, Kind, Result};
+use crate::network::Manifest;
+use crate::shutdown::Signals;
+use crate::sync::fleet::{Heartbeat, JoinRequest};
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, State};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use serde_json::{Value, json};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::{Mutex, Semaphore};
+use tokio_postgres::Client;
+
+/// A request's body is no longer, bytes: the embedding of a search.
+const MOST_BODY: usize = 256 << 10;
+/// How often it is looked after what is being rolled out.
+const ROLLOUT_ROUND: Duration = Duration::from_secs(10);
+/// Longer than any request but a download.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What is served, and where.
+#[derive(Clone, Debug)]
+pub struct ServeSettings {
+    pub database: String,
+    /// Folder of releases.
+    pub releases: PathBuf,
+    pub listen: SocketAddr,
+    /// Model folder, for the search.
+    pub model: PathBuf,
+    /// What operators bring from other machines; `None`: they must be on this one.
+    pub password: Option<String>,
+    /// How long the mirrors that have a release must be well before more get it.
+    pub soak: Duration,
+}
+
+/// What the handlers share.
+#[derive(Clone)]
+struct Hub {
+    settings: Arc<ServeSettings>,
+    /// For short statements, and for searches: a search must not keep a heartbeat waiting.
+    clients: Arc<[Mutex<Option<Arc<Client>>>; 2]>,
+    search: Arc<HubSearch>,
+    /// Searches read all descriptors: one at a time.
+    searching: Arc<Semaphore>,
+}
+
+/// Which of the two connections.
+#[derive(Clone, Copy)]
+enum Use {
+    Short,
+    Search,
+}
+
+/// Serves until SIGTERM.
+///
+/// # Errors
+/// [`Kind::Busy`] where another program listens there.
+pub fn run(settings: ServeSettings) -> Result<()> {
+    let (runtime, client) = Database::open(&settings.database)?.into_parts();
+    let search = HubSearch::new(&Manifest::load(&settings.model)?);
+    let mut signals = Signals::take_over()?;
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let hub = Hub {
+        search: Arc::new(search),
+        clients: Arc::new([Mutex::new(Some(Arc::new(client))), Mutex::new(None)]),
+        searching: Arc::new(Semaphore::new(1)),
+        settings: Arc::new(settings),
+    };
+    let listen = hub.settings.listen;
+    let listener = runtime.block_on(TcpListener::bind(listen)).map_err(|error| {
+        let kind = if error.kind() == std::io::ErrorKind::AddrInUse { Kind::Busy } else { Kind::Usage };
+        Fault::new(kind, format!("cannot listen on {listen}")).cause(error).cure("give --listen another address")
+    })?;
+    let address = listener.local_addr().map_err(|error| Fault::new(Kind::Internal, "no address").cause(error))?;
+    log::warn!("the hub: http://{address}/");
+    thread::spawn(move || {
+        while signals.wait(Duration::from_secs(3600)) != Some(crate::shutdown::Request::Stop) {}
+        let _ = stop.send(());
+    });
+    let served = runtime.block_on(async move {
+        tokio::spawn(roll_out(hub.clone()));
+        let service = router(hub).into_make_service_with_connect_info::<SocketAddr>();
+        tokio::select! {
+            served = async { axum::serve(listener, service).await } => served,
+            _ = stopped => Ok(()),
+        }
+    });
+    runtime.shutdown_background();
+    served.map_err(|error| Fault::new(Kind::Unavailable, "the server ended").cause(error))
+}
+
+fn router(hub: Hub) -> Router {
+    Router::new()
+        .route("/releases/{shop}/release.json", get(files::manifest))
+        .route("/releases/objects/{name}", get(files::object))
+        .route("/api/join", post(join))
+        .route("/api/heartbeat", post(heartbeat))
+        .route("/api/search", post(search))
+        .route("/", get(operators::page))
+        .route("/page.css", get(operators::style))
+        .route("/status.json", get(operators::status_json))
+        .route("/metrics", get(operators::metrics))
+        .route("/targets.json", get(operators::targets))
+        .route("/healthz", get(health))
+        .layer(DefaultBodyLimit::max(MOST_BODY))
+        .with_state(hub)
+}
+
+impl Hub {
+    /// An open connection; a new one where the old one has ended.
+    async fn client(&self, purpose: Use) -> Result<Arc<Client>> {
+        let mut place = self.clients[purpose as usize].lock().await;
+        if let Some(client) = place.as_ref().filter(|client| !client.is_closed()) {
+            return Ok(client.clone());
+        }
+        let client = Arc::new(connect_client(&self.settings.database).await?);
+        *place = Some(client.clone());
+        Ok(client)
+    }
+
+    /// The mirror that asks, and its shop; `None` where it brings no key, or one that is not valid.
+    async fn mirror(&self, headers: &HeaderMap) -> Result<Option<(String, String)>> {
+        let Some(token) = bearer(headers) else { return Ok(None) };
+        let client = self.client(Use::Short).await?;
+        mirrors::owner(&client, token).await.map_err(database_fault)
+    }
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+}
+
+fn answer(status: StatusCode, value: &Value) -> Response {
+    (status, [(CONTENT_TYPE, "application/json")], format!("{value}\n")).into_response()
+}
+
+fn refuse(status: StatusCode, why: &str) -> Response {
+    answer(status, &json!({ "error": why }))
+}
+
+/// A fault is the hub's, not the client's: what it says stays in the log.
+fn failed(fault: &Fault) -> Response {
+    log::warn!("{fault}");
+    refuse(StatusCode::SERVICE_UNAVAILABLE, "the hub cannot answer now")
+}
+
+const NO_KEY: &str = "this asks for the key of a mirror: join with `vetrina sync join`";
+
+async fn health(State(hub): State<Hub>) -> Response {
+    let asked = async {
+        let client = hub.client(Use::Short).await?;
+        client.query_one("select 1", &[]).await.map_err(database_fault)
+    };
+    match tokio::time::timeout(PATIENCE, asked).await {
+        Ok(Ok(_)) => answer(StatusCode::OK, &json!({ "status": "running" })),
+        Ok(Err(fault)) => failed(&fault),
+        Err(_) => refuse(StatusCode::SERVICE_UNAVAILABLE, "the database does not answer"),
+    }
+}
+
+async fn join(State(hub): State<Hub>, body: Bytes) -> Response {
+    let Ok(request) = serde_json::from_slice::<JoinRequest>(&body) else {
+        return refuse(StatusCode::BAD_REQUEST, "a code is missing");
+    };
+    let joined = async {
+        let token = mirrors::random_hex::<32>()?;
+        let client = hub.client(Use::Short).await?;
+        let mirror = mirrors::join(&client, request.code.trim(), &token).await.map_err(database_fault)?;
+        Ok(mirror.map(|mirror| json!({ "mirror": mirror, "token": token })))
+    };
+    match joined.await {
+        Ok(Some(value)) => answer(StatusCode::OK, &value),
+        Ok(None) => refuse(StatusCode::FORBIDDEN, "the code is none, was used, or is too old"),
+        Err(fault) => failed(&fault),
+    }
+}
+
+async fn heartbeat(
+    State(hub): State<Hub>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let mirror = match hub.mirror(&headers).await {
+        Ok(Some((mirror, _))) => mirror,
+        Ok(None) => return refuse(StatusCode::UNAUTHORIZED, NO_KEY),
+        Err(fault) => return failed(&fault),
+    };
+    let Some(text) = serde_json::from_slice::<Heartbeat>(&body).ok().and_then(|beat| serde_json::to_string(&beat).ok())
+    else {
+        return refuse(StatusCode::BAD_REQUEST, "this is no heartbeat");
+    };
+    let kept = async {
+        let client = hub.client(Use::Short).await?;
+        let query = "update mirror set last_seen = now(), heartbeat = $2, address = $3 where name = $1";
+        client.execute(query, &[&mirror, &text, &peer.ip().to_string()]).await.map_err(database_fault)
+    };
+    match kept.await {
+        Ok(_) => StatusCode::NO_CONTENT.into_response(),
+        Err(fault) => failed(&fault),
+    }
+}
+
+async fn search(State(hub): State<Hub>, headers: HeaderMap, body: Bytes) -> Response {
+    match hub.mirror(&headers).await {
+        Ok(Some(_)) => {}
+        Ok(None) => return refuse(StatusCode::UNAUTHORIZED, NO_KEY),
+        Err(fault) => return failed(&fault),
+    }
+    let query: HubQuery = match serde_json::from_slice(&body) {
+        Ok(query) => query,
+        Err(error) => return refuse(StatusCode::BAD_REQUEST, &error.to_string()),
+    };
+    if let Some(why) = hub.search.wrong(&query) {
+        return refuse(StatusCode::BAD_REQUEST, &why);
+    }
+    let found = async {
+        // The semaphore is never closed.
+        let _turn = hub.searching.acquire().await;
+        let client = hub.client(Use::Search).await?;
+        hub.search.ask(&client, &query).await.map_err(database_fault)
+    };
+    match tokio::time::timeout(PATIENCE, found).await {
+        Ok(Ok(hits)) => answer(StatusCode::OK, &json!({ "products": hits })),
+        Ok(Err(fault)) => failed(&fault),
+        Err(_) => refuse(StatusCode::SERVICE_UNAVAILABLE, "the search takes too long"),
+    }
+}
+
+/// Looks after releases that not all mirrors get yet.
+async fn roll_out(hub: Hub) {
+    loop {
+        tokio::time::sleep(ROLLOUT_ROUND.min(hub.settings.soak)).await;
+        let advanced = async {
+            let client = hub.client(Use::Short).await?;
+            mirrors::advance(&client, hub.settings.soak).await.map_err(database_fault)
+        };
+        if let Err(fault) = advanced.await {
+            log::warn!("{fault}");
+        }
+    }
+}
+
+/// The shop that an address names.
+type ShopPath = Path<String>;

@@ -1,0 +1,121 @@
+//! A shop's products out of the tables, as a catalogue file has them.
+
+use super::database::{Database, SqlResult};
+use crate::catalogue::product::split_links;
+use crate::catalogue::{ModelStamp, Product, ReleasePicture, ReleaseProduct, ShopPicture, write_snapshot};
+use crate::fault::{Fault, Kind, Result};
+use crate::geometry::Rect;
+use crate::seam::Detection;
+use pgvector::Vector;
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+use tokio_postgres::{Client, Row};
+
+/// Products that are read at once.
+const PAGE: i64 = 500;
+
+/// Writes the shop's catalogue as it is now; the number of its pictures that no worker has embedded yet.
+///
+/// # Errors
+/// [`Kind::Usage`] where there is no such shop.
+pub fn write(database: &mut Database, shop: &str, model: &ModelStamp, path: &Path) -> Result<i64> {
+    let (exists, waiting) = database.run(async |client| {
+        let query = "select exists (select 1 from shop where name = $1),
+                     (select count(*) from job where exists (
+                       select 1 from picture join product on product.id = picture.product_id
+                       join offer on offer.product_id = product.id
+                       where offer.shop = $1 and picture.sha256 = job.sha256 and product.region = job.wanted))";
+        let row = client.query_one(query, &[&shop]).await?;
+        Ok((row.get::<_, bool>(0), row.get::<_, i64>(1)))
+    })?;
+    if !exists {
+        return Err(Fault::new(Kind::Usage, format!("the hub has no shop {shop:?}"))
+            .cure("import a feed for it with `vetrina hub import --shop`"));
+    }
+    // All pages are of one moment.
+    database.run(async |client| client.batch_execute("begin isolation level repeatable read read only").await)?;
+    let mut after = String::new();
+    let written = write_snapshot(path, model, &format!("hub, shop {shop}"), || {
+        let last = std::mem::take(&mut after);
+        let page = database.run(async |client| page(client, shop, model, &last).await)?;
+        after = page.last().map(|product| product.product.id.clone()).unwrap_or_default();
+        Ok(page)
+    });
+    let ended = database.run(async |client| client.batch_execute("commit").await);
+    written.and(ended).map(|()| waiting)
+}
+
+/// The next products after the id `after`, in the order of ids.
+async fn page(client: &Client, shop: &str, model: &ModelStamp, after: &str) -> SqlResult<Vec<ReleaseProduct>> {
+    let query = "select id, title, link, image_link, additional_image_link, brand, color, size, product_type,
+                 item_group_id, price, sale_price, sale_price_effective_date, availability, quantity, location, position
+                 from offer join product on product.id = product_id
+                 where shop = $1 and product_id > $2 order by product_id limit $3";
+    let rows = client.query(query, &[&shop, &after, &PAGE]).await?;
+    let mut products: Vec<ReleaseProduct> = rows.iter().map(product).collect();
+    let places: HashMap<String, usize> =
+        products.iter().enumerate().map(|(place, one)| (one.product.id.clone(), place)).collect();
+    let ids: Vec<&str> = products.iter().map(|one| one.product.id.as_str()).collect();
+    let query =
+        "select picture.product_id, picture.position, picture.source, picture.sha256, thumbnail, one.class, one.score,
+                 one.x1, one.y1, one.x2, one.y2, one.embedding, two.embedding
+                 from picture join product on product.id = picture.product_id
+                 join content on content.sha256 = picture.sha256
+                 join view as one on one.sha256 = picture.sha256 and one.wanted = product.region
+                   and one.head = 'match' and one.model = $2
+                 join view as two on two.sha256 = picture.sha256 and two.wanted = product.region
+                   and two.head = 'aggregation' and two.model = $2
+                 where picture.product_id = any ($1) order by picture.product_id, picture.position";
+    for row in client.query(query, &[&ids, &model.descriptor_hash]).await? {
+        let Some(place) = places.get(row.get::<_, &str>(0)) else { continue };
+        products[*place].pictures.extend(picture(&row));
+    }
+    Ok(products)
+}
+
+fn product(row: &Row) -> ReleaseProduct {
+    let additional: Option<String> = row.get(4);
+    let product = Product {
+        id: row.get(0),
+        title: row.get(1),
+        link: row.get(2),
+        image_link: row.get(3),
+        additional_image_links: additional.as_deref().map(split_links).unwrap_or_default(),
+        brand: row.get(5),
+        color: row.get(6),
+        size: row.get(7),
+        product_type: row.get(8),
+        item_group_id: row.get(9),
+        price: row.get(10),
+        sale_price: row.get(11),
+        sale_price_effective_date: row.get(12),
+        availability: row.get(13),
+        quantity: row.get(14),
+        location: row.get(15),
+    };
+    ReleaseProduct { position: row.get(16), product, pictures: Vec::new() }
+}
+
+/// `None` for a hash of another length, which the tables do not let in.
+fn picture(row: &Row) -> Option<ReleasePicture> {
+    let corner = |column: usize| row.get::<_, f32>(column);
+    let detection = Detection {
+        bounds: Rect::new(corner(7), corner(8), corner(9), corner(10)),
+        class: usize::try_from(row.get::<_, i32>(5)).unwrap_or(0),
+        score: row.get(6),
+        match_embedding: without_bias(&row.get(11)),
+        aggregation_embedding: without_bias(&row.get(12)),
+    };
+    Some(ReleasePicture {
+        position: row.get::<_, i32>(1).into(),
+        link: row.get(2),
+        sha256: row.get::<_, &[u8]>(3).try_into().ok()?,
+        picture: ShopPicture { detection, thumbnail_jpeg: row.get(4) },
+    })
+}
+
+fn without_bias(vector: &Vector) -> Arc<[f32]> {
+    let values = vector.as_slice();
+    values[..values.len().saturating_sub(1)].into()
+}

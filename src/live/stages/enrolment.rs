@@ -1,0 +1,103 @@
+//! The part of the recognize stage that enrols: it watches the tracked garments when staff has asked for that and whoever wears them
+//! agreed.
+
+use crate::frame::Frame;
+use crate::live::Links;
+use crate::live::enrol_desk::{ChosenViews, EnrolOrder, EnrolPhase, EnrolState};
+use crate::pipeline::enrol::{EnrolSession, EnrolSettings, EnrolTarget, GarmentProgress};
+use crate::pipeline::tracking::TrackingStage;
+use std::time::Duration;
+
+/// A yes is waited for so long.
+const ASKING: Duration = Duration::from_secs(60);
+
+/// The enrolment of a recognize stage, if there is one.
+#[derive(Default)]
+pub struct StageEnrolment {
+    asked: Option<Asked>,
+    session: Option<EnrolSession>,
+}
+
+/// Products that staff named; nobody has agreed yet.
+struct Asked {
+    targets: Vec<EnrolTarget>,
+    since: Duration,
+}
+
+impl StageEnrolment {
+    /// Carries out what staff asked for. Called often, also while there are no frames.
+    pub fn obey(&mut self, links: &Links, tracking: &TrackingStage) {
+        let now = links.clock.now();
+        while let Some(order) = links.enrol.orders.take_now() {
+            match order {
+                EnrolOrder::Ask(targets) => {
+                    self.session = None;
+                    self.asked = Some(Asked { targets, since: now });
+                }
+                EnrolOrder::Agree => {
+                    if let Some(asked) = self.asked.take() {
+                        let session = EnrolSession::new(asked.targets, tracking.manifest(), EnrolSettings::default());
+                        self.session = Some(session);
+                        self.publish(links, EnrolPhase::Countdown, EnrolSettings::default().countdown);
+                    }
+                }
+                EnrolOrder::Cancel => self.end(links, tracking, "cancelled: nothing was kept"),
+            }
+        }
+        let Some(asked) = &self.asked else { return };
+        let left = ASKING.saturating_sub(now.saturating_sub(asked.since));
+        if left.is_zero() {
+            return self.end(links, tracking, "nobody agreed within a minute: nothing was kept");
+        }
+        let waiting = EnrolSession::new(asked.targets.clone(), tracking.manifest(), EnrolSettings::default());
+        links.enrol.state.set(EnrolState {
+            phase: EnrolPhase::Asking,
+            garments: waiting.progress(),
+            seconds_left: seconds(left),
+            ..EnrolState::default()
+        });
+    }
+
+    /// Takes in a frame that was tracked.
+    pub fn observe(&mut self, links: &Links, frame: &Frame, tracking: &TrackingStage) {
+        let Some(session) = &mut self.session else { return };
+        session.observe(frame, tracking.tracks());
+        let (countdown, left) = (session.countdown(), session.left());
+        if !session.is_over() {
+            let (phase, left) =
+                if countdown.is_zero() { (EnrolPhase::Watching, left) } else { (EnrolPhase::Countdown, countdown) };
+            return self.publish(links, phase, left);
+        }
+        let products = session.chosen();
+        if products.iter().all(|product| product.views.is_empty()) {
+            let words = "no good view was seen: stand so that the whole garment is in the picture, in good light";
+            return self.end(links, tracking, words);
+        }
+        self.publish(links, EnrolPhase::Storing, Duration::ZERO);
+        links.enrol.chosen.put(ChosenViews { products, garments: session_progress(&self.session) });
+        self.session = None;
+    }
+
+    fn publish(&self, links: &Links, phase: EnrolPhase, left: Duration) {
+        let garments = session_progress(&self.session);
+        links.enrol.state.set(EnrolState { phase, garments, seconds_left: seconds(left), ..EnrolState::default() });
+    }
+
+    fn end(&mut self, links: &Links, tracking: &TrackingStage, words: &str) {
+        let waiting = self
+            .asked
+            .take()
+            .map(|asked| EnrolSession::new(asked.targets, tracking.manifest(), EnrolSettings::default()));
+        let Some(ended) = self.session.take().or(waiting) else { return };
+        links.enrol.state.set(EnrolState::failed(ended.progress(), words));
+    }
+}
+
+fn session_progress(session: &Option<EnrolSession>) -> Vec<GarmentProgress> {
+    session.as_ref().map(EnrolSession::progress).unwrap_or_default()
+}
+
+/// Whole seconds, the begun one counted.
+fn seconds(left: Duration) -> u64 {
+    left.as_millis().div_ceil(1000) as u64
+}

@@ -1,0 +1,257 @@
+//! The page for staff, also on a phone: a product is enrolled by wearing it before the mirror, and it is said whether the last answers
+//! were right. What changes something wants the password, and comes from the page.
+
+use super::answers::json_response;
+use super::client::ClientAddress;
+use super::{App, in_turn};
+use crate::audit::AuditAction;
+use crate::catalogue::correction::Judgement;
+use crate::catalogue::{Catalogue, Product, WornProduct};
+use crate::fault::{Fault, Kind, Result};
+use crate::live::enrol_desk::EnrolOrder;
+use crate::pipeline::enrol::{CONSENT, EnrolTarget, scan};
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, Extension, Query, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+/// A request's body is no longer.
+const MOST_BYTES: usize = 16 << 10;
+/// Products that a search finds.
+const MOST_PRODUCTS: usize = 20;
+/// What a worn view that came from a confirmed answer says of its camera.
+const CONFIRMED: &str = "confirmed answer";
+
+pub fn routes() -> Router<App> {
+    Router::new()
+        .route("/staff", get(page))
+        .route("/staff.js", get(script))
+        .route("/staff/products.json", get(products))
+        .route("/staff/scan.json", get(scanned))
+        .route("/staff/enrol.json", get(state))
+        .route("/staff/enrol", post(ask))
+        .route("/staff/agree", post(agree))
+        .route("/staff/cancel", post(cancel))
+        .route("/staff/undo", post(undo))
+        .route("/staff/answers.json", get(answers))
+        .route("/staff/judge", post(judge))
+        .layer(DefaultBodyLimit::max(MOST_BYTES))
+}
+
+#[derive(Deserialize)]
+struct ProductSearch {
+    #[serde(default)]
+    q: String,
+}
+
+/// The products that are worn.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WornNow {
+    products: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct UndoEnrolment {
+    number: i64,
+}
+
+/// What is said of an answer.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct JudgeAnswer {
+    number: u64,
+    #[serde(flatten)]
+    judgement: Judgement,
+    /// The view becomes a worn view of the product that it was.
+    #[serde(default)]
+    keep: bool,
+}
+
+async fn page() -> Response {
+    ([(CONTENT_TYPE, "text/html; charset=utf-8")], include_str!("staff.html")).into_response()
+}
+
+async fn script() -> Response {
+    ([(CONTENT_TYPE, "text/javascript; charset=utf-8")], include_str!("staff.js")).into_response()
+}
+
+/// Products whose id or title contains every word, with their worn views; those without any first.
+async fn products(State(app): State<App>, Query(search): Query<ProductSearch>) -> Response {
+    let path = app.catalogue();
+    let find = move || -> Result<Value> {
+        let catalogue = Catalogue::open(&path)?;
+        let worn = catalogue.worn_views()?;
+        let words: Vec<String> = search.q.split_whitespace().map(str::to_lowercase).collect();
+        let mut found: Vec<Value> = Vec::new();
+        let mut products = catalogue.list()?;
+        let has = |product: &Product, word: &String| {
+            product.id.to_lowercase().contains(word) || product.title.to_lowercase().contains(word)
+        };
+        products.retain(|(product, _)| words.iter().all(|word| has(product, word)));
+        products.sort_by_key(|(product, _)| worn.get(&product.id).copied().unwrap_or(0) > 0);
+        for (product, _) in products.iter().take(MOST_PRODUCTS) {
+            let views = worn.get(&product.id).copied().unwrap_or(0);
+            found.push(json!({
+                "id": product.id, "title": product.title, "color": product.color, "region": product.region(),
+                "worn_views": views,
+            }));
+        }
+        Ok(json!({ "found": products.len(), "products": found }))
+    };
+    answer(in_turn(&app.reading, find).await)
+}
+
+/// The product whose QR code the camera sees now.
+async fn scanned(State(app): State<App>) -> Response {
+    let (path, links) = (app.catalogue(), app.links.clone());
+    let read = move || -> Result<Value> {
+        let Some(picture) = links.status.newest_picture.get() else {
+            return Err(Fault::new(Kind::Unavailable, "there is no picture").cure("see whether the camera is there"));
+        };
+        let codes = scan::codes(&picture);
+        let catalogue = Catalogue::open(&path)?;
+        for code in &codes {
+            if let Some(product) = scan::product(&catalogue, code)? {
+                return Ok(json!({ "product": { "id": product.id, "title": product.title } }));
+            }
+        }
+        Ok(json!({ "product": null, "codes": codes.len() }))
+    };
+    answer(in_turn(&app.encoding, read).await)
+}
+
+async fn state(State(app): State<App>) -> Response {
+    let mut value = json!(app.links.enrol.state.get());
+    value["consent"] = json!(CONSENT);
+    value["may_change"] = json!(app.guard.has_password());
+    json_response(StatusCode::OK, &value)
+}
+
+async fn ask(State(app): State<App>, who: Extension<ClientAddress>, headers: HeaderMap, body: Bytes) -> Response {
+    let links = app.links.clone();
+    change(&app, (&headers, who.0), AuditAction::Enrol, move |catalogue| {
+        let worn: WornNow = parse(&body)?;
+        if !links.enrol.state.get().is_free() {
+            return Err(Fault::new(Kind::Busy, "an enrolment is under way").cure("wait for its end, or cancel it"));
+        }
+        let targets = EnrolTarget::find(catalogue, &worn.products, &links.enrol.regions.get())?;
+        let asked = json!({ "asked": targets.iter().map(|target| &target.id).collect::<Vec<_>>() });
+        links.enrol.orders.put(EnrolOrder::Ask(targets));
+        Ok(asked)
+    })
+    .await
+}
+
+async fn agree(State(app): State<App>, Extension(client): Extension<ClientAddress>, headers: HeaderMap) -> Response {
+    if app.guard.may_serve(&headers) {
+        app.audit.write(client, app.guard.role(&headers), AuditAction::Enrol, "agreed");
+    }
+    order(&app, &headers, EnrolOrder::Agree)
+}
+
+async fn cancel(State(app): State<App>, headers: HeaderMap) -> Response {
+    order(&app, &headers, EnrolOrder::Cancel)
+}
+
+fn order(app: &App, headers: &HeaderMap, order: EnrolOrder) -> Response {
+    if !app.guard.may_serve(headers) {
+        return forbidden();
+    }
+    app.links.enrol.orders.put(order);
+    json_response(StatusCode::OK, &json!({}))
+}
+
+async fn undo(State(app): State<App>, who: Extension<ClientAddress>, headers: HeaderMap, body: Bytes) -> Response {
+    change(&app, (&headers, who.0), AuditAction::Undo, move |catalogue| {
+        let wanted: UndoEnrolment = parse(&body)?;
+        let undone = catalogue.undo_enrolment(Some(wanted.number))?;
+        log::info!("enrolment {} was undone on the page", undone.number);
+        Ok(json!({ "undone": undone }))
+    })
+    .await
+}
+
+async fn answers(State(app): State<App>) -> Response {
+    let now = app.links.clock.now();
+    json_response(StatusCode::OK, &json!({ "answers": app.links.answers.list(now) }))
+}
+
+async fn judge(State(app): State<App>, who: Extension<ClientAddress>, headers: HeaderMap, body: Bytes) -> Response {
+    let links = app.links.clone();
+    change(&app, (&headers, who.0), AuditAction::Correct, move |catalogue| {
+        let said: JudgeAnswer = parse(&body)?;
+        let Some((judged, view)) = links.answers.get(said.number, links.clock.now()) else {
+            return Err(Fault::new(
+                Kind::Usage,
+                "this answer is not there any more: it was replaced, or is older than ten minutes",
+            ));
+        };
+        let product = match &said.judgement {
+            Judgement::Right => Some(judged.shown.clone()),
+            Judgement::Other(id) => Some(id.clone()),
+            Judgement::NotOurs => None,
+        };
+        catalogue.correct(&judged, &said.judgement)?;
+        links.answers.mark_judged(said.number);
+        let kept = match (product, view, catalogue.stamp()?) {
+            (Some(id), Some(view), Some(model)) if said.keep && model.descriptor_hash == judged.descriptor_hash => {
+                Some(catalogue.enrol(CONFIRMED, &model, &[WornProduct { id, views: vec![view] }])?)
+            }
+            _ => None,
+        };
+        Ok(json!({ "enrolment": kept }))
+    })
+    .await
+}
+
+/// Does something to the catalogue, off the thread that serves, for the page with a password. What was done is in the audit log.
+async fn change(
+    app: &App,
+    (headers, client): (&HeaderMap, ClientAddress),
+    action: AuditAction,
+    what: impl FnOnce(&mut Catalogue) -> Result<Value> + Send + 'static,
+) -> Response {
+    if !app.guard.may_serve(headers) {
+        return forbidden();
+    }
+    let path = app.catalogue();
+    let done = in_turn(&app.reading, move || what(&mut Catalogue::open(&path)?)).await;
+    if let Some(Ok(value)) = &done {
+        app.audit.write(client, app.guard.role(headers), action, &value.to_string());
+    }
+    answer(done)
+}
+
+fn forbidden() -> Response {
+    json_response(
+        StatusCode::FORBIDDEN,
+        &json!({ "error": "set web.password: without one nothing is enrolled or corrected" }),
+    )
+}
+
+fn parse<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T> {
+    serde_json::from_slice(body)
+        .map_err(|error| Fault::new(Kind::Input, format!("the request cannot be read: {error}")))
+}
+
+fn answer(done: Option<Result<Value>>) -> Response {
+    let fault = match done {
+        Some(Ok(value)) => return json_response(StatusCode::OK, &value),
+        Some(Err(fault)) => fault,
+        None => Fault::new(Kind::Internal, "it was ended"),
+    };
+    let status = match fault.kind() {
+        Kind::Usage => StatusCode::NOT_FOUND,
+        Kind::Input => StatusCode::BAD_REQUEST,
+        Kind::Busy => StatusCode::CONFLICT,
+        _ => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    json_response(status, &json!({ "error": fault.to_string() }))
+}

@@ -1,0 +1,89 @@
+//! The counts by hour: as JSON and CSV, and a page with charts.
+
+use super::answers::json_response;
+use super::{App, in_turn};
+use crate::clock::UtcTime;
+use crate::events::counts::{CountReport, CountStore};
+use crate::fault::Result;
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use serde_json::json;
+
+pub async fn page() -> Response {
+    ([(CONTENT_TYPE, "text/html; charset=utf-8")], include_str!("stats.html")).into_response()
+}
+
+pub async fn style() -> Response {
+    ([(CONTENT_TYPE, "text/css; charset=utf-8")], include_str!("stats.css")).into_response()
+}
+
+pub async fn script() -> Response {
+    ([(CONTENT_TYPE, "text/javascript; charset=utf-8")], include_str!("stats.js")).into_response()
+}
+
+/// What is asked for.
+#[derive(Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StatsQuery {
+    /// The last so many days.
+    days: u32,
+    format: StatsFormat,
+    /// What a line of CSV is of.
+    by: StatsRow,
+}
+
+#[derive(Clone, Copy, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+enum StatsFormat {
+    #[default]
+    Json,
+    Csv,
+}
+
+#[derive(Clone, Copy, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+enum StatsRow {
+    #[default]
+    Hour,
+    Product,
+}
+
+impl Default for StatsQuery {
+    fn default() -> Self {
+        StatsQuery { days: 7, format: StatsFormat::Json, by: StatsRow::Hour }
+    }
+}
+
+pub async fn counts(State(app): State<App>, Query(asked): Query<StatsQuery>) -> Response {
+    let Some(settings) = app.counts.clone() else {
+        return json_response(StatusCode::NOT_FOUND, &json!({ "error": "nothing is counted: set stats.days" }));
+    };
+    let days = asked.days.clamp(1, settings.days);
+    let read = move || -> Result<CountReport> {
+        let store = CountStore::open_existing(&settings.file)?;
+        store.map_or(Ok(CountReport::default()), |store| store.read(UtcTime::now(), days))
+    };
+    let counts = match in_turn(&app.reading, read).await {
+        Some(Ok(counts)) => counts,
+        Some(Err(fault)) => {
+            return json_response(StatusCode::SERVICE_UNAVAILABLE, &json!({ "error": fault.to_string() }));
+        }
+        None => return StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    };
+    let csv = |name: &str, text: String| {
+        let as_file = format!("attachment; filename=\"{name}.csv\"");
+        ([(CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()), (CONTENT_DISPOSITION, as_file)], text).into_response()
+    };
+    match (asked.format, asked.by) {
+        (StatsFormat::Csv, StatsRow::Hour) => csv("hours", counts.hours_csv()),
+        (StatsFormat::Csv, StatsRow::Product) => csv("products", counts.products_csv()),
+        (StatsFormat::Json, _) => {
+            let kept = app.counts.as_ref().map_or(0, |settings| settings.days);
+            let value = json!({ "days": days, "kept_days": kept, "hours": counts.hours, "products": counts.products });
+            json_response(StatusCode::OK, &value)
+        }
+    }
+}

@@ -1,0 +1,455 @@
+//! Worn views, on real SQLite files and through the real binary: they are found, they stay, they can be undone and carried to another
+//! mirror, and no picture of them is kept.
+
+#![allow(clippy::unwrap_used)]
+
+mod mirror;
+mod shop;
+
+use mirror::http::{address, get_with, post};
+use mirror::{Mirror, repository};
+use rusqlite::Connection;
+use serde_json::{Value, json};
+use shop::{CLASSES, FEED, LENGTH, Shop, import, lenient, stamp};
+use std::fs;
+use std::io::Write;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
+use vetrina::catalogue::correction::{JudgedAnswer, Judgement};
+use vetrina::catalogue::{Catalogue, Index, WornProduct, WornView};
+use vetrina::fault::Kind;
+use vetrina::seam::{EmbeddingHead, Region};
+
+/// A worn view with these first values of its embeddings.
+fn view(at: f32) -> WornView {
+    WornView {
+        class: 0,
+        score: 0.9,
+        sharpness: 0.8,
+        match_embedding: Arc::from([at, 0.5, -0.5, 0.0]),
+        aggregation_embedding: Arc::from([-at, 1.0, 0.0, 0.25]),
+    }
+}
+
+fn worn(id: &str, places: &[f32]) -> WornProduct {
+    WornProduct { id: id.into(), views: places.iter().map(|at| view(*at)).collect() }
+}
+
+fn index(catalogue: &Catalogue) -> Index {
+    Index::load(catalogue, EmbeddingHead::Match, &[-1.0; LENGTH], 0.5).unwrap()
+}
+
+/// The first product for a query at this place, and its logit.
+fn first(index: &Index, at: f32) -> (String, f32) {
+    let hit = index.search(&[at, 0.5, -0.5, 0.0], 1)[0];
+    (index.shown(hit.row).id.clone(), hit.logit)
+}
+
+#[test]
+fn a_worn_view_is_one_more_row_of_its_product() {
+    let shop = Shop::new();
+    shop.import(FEED).unwrap();
+    let mut catalogue = shop.open();
+    assert_eq!(first(&index(&catalogue), 10.0).0, "3", "e.jpg is 4: the nearest");
+    let kept = catalogue.enrol("clip", &stamp("one"), &[worn("2", &[10.0, 20.0])]).unwrap();
+    assert_eq!((kept.number, kept.products["2"], kept.uid.len()), (1, 2, 32));
+    let index = index(&catalogue);
+    assert_eq!(index.gallery().rows(), 6 + 2);
+    assert_eq!(first(&index, 10.0), ("2".into(), 0.5));
+    let hit = index.search(&[10.0, 0.5, -0.5, 0.0], 1)[0];
+    assert!(index.is_worn(hit.row));
+    // What is shown of it is the shop's picture, and pictures are found as before.
+    assert!(catalogue.picture_thumbnail(index.content(hit.row)).unwrap().is_some());
+    assert_eq!(first(&index, 2.0), ("1".into(), 0.5));
+    let offset = index.with_worn_offset(-7.0);
+    assert_eq!(first(&offset, 10.0).0, "2");
+    assert_eq!(first(&offset, 10.0).1, -6.5);
+    assert_eq!(first(&offset, 6.0).0, "3", "16 - 7 is further than 4");
+    let counts = catalogue.check(Some(&stamp("one"))).unwrap();
+    assert_eq!((counts.problems, counts.worn.used, counts.worn.products), (vec![], 2, 1));
+}
+
+#[test]
+fn worn_views_stay_with_the_product_whatever_the_feed_does() {
+    let shop = Shop::new();
+    shop.import(FEED).unwrap();
+    let mut catalogue = shop.open();
+    let mut loaded = index(&catalogue);
+    assert!(loaded.refresh(&catalogue).unwrap());
+    catalogue.enrol("clip", &stamp("one"), &[worn("2", &[10.0]), worn("3", &[30.0])]).unwrap();
+    assert!(!loaded.refresh(&catalogue).unwrap(), "a mirror loads its index anew");
+    shop.import(&FEED.replace("Glove", "Mitten")).unwrap();
+    assert_eq!(first(&index(&catalogue), 10.0).0, "2");
+    // The feed has lost product 2, and then has it again.
+    let without: String = FEED.lines().filter(|line| !line.starts_with("2,")).map(|line| format!("{line}\n")).collect();
+    shop.import(&without).unwrap();
+    assert_eq!(first(&index(&catalogue), 10.0).0, "3");
+    let worn = catalogue.check(None).unwrap().worn;
+    assert_eq!((worn.used, worn.without_product), (1, 1));
+    shop.import(FEED).unwrap();
+    assert_eq!(first(&index(&catalogue), 10.0).0, "2");
+    // Another model: kept, not used, and said.
+    import(&mut shop.open(), FEED, &shop.images(), &stamp("two"), lenient()).unwrap();
+    let other = catalogue.check(Some(&stamp("two"))).unwrap();
+    assert_eq!((other.worn.used, other.worn.other_model, other.problems), (0, 2, vec![]));
+    assert_eq!(index(&catalogue).gallery().rows(), 6);
+    assert_eq!(catalogue.worn_views().unwrap().len(), 0);
+    import(&mut shop.open(), FEED, &shop.images(), &stamp("one"), lenient()).unwrap();
+    assert_eq!(first(&index(&catalogue), 10.0).0, "2");
+}
+
+#[test]
+fn what_cannot_be_enrolled_is_refused_and_changes_nothing() {
+    let shop = Shop::new();
+    shop.import(FEED).unwrap();
+    let mut catalogue = shop.open();
+    let refused = |catalogue: &mut Catalogue, model: &str, products: &[WornProduct]| {
+        let fault = catalogue.enrol("clip", &stamp(model), products).unwrap_err();
+        assert!(catalogue.enrolments().unwrap().is_empty());
+        fault
+    };
+    assert_eq!(refused(&mut catalogue, "one", &[worn("2", &[1.0]), worn("9", &[1.0])]).kind(), Kind::Usage);
+    assert_eq!(refused(&mut catalogue, "two", &[worn("2", &[1.0])]).kind(), Kind::Catalogue);
+    let nothing = refused(&mut catalogue, "one", &[worn("2", &[])]);
+    assert!(nothing.kind() == Kind::Input && nothing.to_string().contains("no good view"), "{nothing}");
+    assert_eq!(catalogue.undo_enrolment(None).unwrap_err().kind(), Kind::Usage);
+    catalogue.enrol("clip", &stamp("one"), &[worn("2", &[1.0])]).unwrap();
+    let second = catalogue.enrol("clip", &stamp("one"), &[worn("1", &[7.0; 12])]).unwrap();
+    assert_eq!(second.products["1"], 8, "no more than eight");
+    assert_eq!(catalogue.undo_enrolment(Some(1)).unwrap().products["2"], 1);
+    assert_eq!(catalogue.undo_enrolment(None).unwrap().number, 2);
+    assert_eq!(index(&catalogue).gallery().rows(), 6);
+    let third = catalogue.enrol("clip", &stamp("one"), &[worn("1", &[7.0])]).unwrap();
+    assert_eq!(third.number, 3, "no number is used twice");
+}
+
+#[test]
+fn a_catalogue_of_the_third_schema_gets_worn_views() {
+    let shop = Shop::new();
+    let old = Connection::open(shop.db()).unwrap();
+    for step in ["schema.sql", "schema-2.sql", "schema-3.sql"] {
+        old.execute_batch(&fs::read_to_string(repository("src/catalogue").join(step)).unwrap()).unwrap();
+    }
+    old.execute_batch(
+        "insert into model values (1, 'compact', 'one', 4);
+         insert into generation (made, source, products, added, updated, removed) values ('2026-01-01T00:00:00Z', 'import', 1, 1, 0, 0);
+         insert into product_version (id, since, position, title, image_link) values ('1', 1, 0, 'Scarf', 'a.jpg');
+         insert into content values (7, zeroblob(32), x'ff');
+         insert into descriptor values (7, '', 3, 0.5, 0, 0, 9, 9, zeroblob(16), zeroblob(16));
+         insert into picture_version values ('1', 1, 0, 'a.jpg', 7);
+         pragma application_id = 0x56545241; pragma user_version = 3;",
+    )
+    .unwrap();
+    drop(old);
+    let mut catalogue = Catalogue::open(&shop.db()).unwrap();
+    assert_eq!((catalogue.list().unwrap().len(), catalogue.enrolments().unwrap().len()), (1, 0));
+    catalogue.enrol("clip", &stamp("one"), &[worn("1", &[9.0])]).unwrap();
+    assert_eq!(index(&catalogue).with_regions(&CLASSES).gallery().rows(), 2);
+}
+
+#[test]
+fn worn_views_go_to_another_mirror_of_the_shop_and_only_whole() {
+    let (here, there) = (Shop::new(), Shop::new());
+    [&here, &there].iter().for_each(|shop| drop(shop.import(FEED).unwrap()));
+    let mut catalogue = here.open();
+    catalogue.enrol("v4l2:///dev/video0", &stamp("one"), &[worn("2", &[10.1, 1.0 / 3.0]), worn("3", &[5.0])]).unwrap();
+    catalogue.enrol("clip", &stamp("one"), &[worn("2", &[11.0])]).unwrap();
+    let mut file = Vec::new();
+    assert_eq!(catalogue.export_worn(&mut file).unwrap(), 2);
+    let text = String::from_utf8(file.clone()).unwrap();
+    let mut other = there.open();
+    let report = other.import_worn(file.as_slice()).unwrap();
+    assert_eq!((report.enrolments, report.views, report.known), (2, 4, 0));
+    let mut again = Vec::new();
+    other.export_worn(&mut again).unwrap();
+    assert_eq!(again, file, "to the last bit");
+    let report = other.import_worn(file.as_slice()).unwrap();
+    assert_eq!((report.enrolments, report.known), (0, 2));
+    other.undo_enrolment(None).unwrap();
+    other.undo_enrolment(None).unwrap();
+    // A second line that is bad takes the first one with it.
+    let lines: Vec<&str> = text.lines().collect();
+    for (bad, words) in [
+        (lines[1].replace("\"one\"", "\"two\""), "made by model"),
+        (lines[1].replace("11.0", "1e40"), "line 2"),
+        (lines[1].replace("\"sharpness\":0.8", "\"sharpness\":8"), "line 2"),
+        (lines[1].replace("\"uid\"", "\"uuid\""), "line 2"),
+        (lines[1][..40].to_owned(), "line 2"),
+        ("PK\u{3}\u{4}".to_owned(), "line 2"),
+    ] {
+        let fault = other.import_worn(format!("{}\n{bad}\n", lines[0]).as_bytes()).unwrap_err();
+        assert!(fault.to_string().contains(words), "{fault}");
+        assert!(other.enrolments().unwrap().is_empty(), "{bad:.60}");
+    }
+    // A feed that has no product 3 keeps its views for later.
+    there.import(&FEED.lines().take(3).map(|line| format!("{line}\n")).collect::<String>()).unwrap();
+    let report = other.import_worn(file.as_slice()).unwrap();
+    assert_eq!(report.without_product.iter().collect::<Vec<_>>(), ["3"]);
+}
+
+#[test]
+fn what_staff_said_of_answers_is_counted_by_week_and_region() {
+    let shop = Shop::new();
+    shop.import(FEED).unwrap();
+    let mut catalogue = shop.open();
+    let answer = |verdict, region| JudgedAnswer {
+        region,
+        shown: "1".into(),
+        logit: 2.5,
+        verdict,
+        descriptor_hash: "one".into(),
+    };
+    let upper = Some(Region::Upper);
+    catalogue.correct(&answer("likely", upper), &Judgement::Right).unwrap();
+    catalogue.correct(&answer("likely", upper), &Judgement::Other("2".into())).unwrap();
+    catalogue.correct(&answer("similar", upper), &Judgement::NotOurs).unwrap();
+    catalogue.correct(&answer("similar", None), &Judgement::Right).unwrap();
+    let fault = catalogue.correct(&answer("similar", None), &Judgement::Other("99".into())).unwrap_err();
+    assert_eq!(fault.kind(), Kind::Usage);
+    let weeks = catalogue.confirmed_weeks().unwrap();
+    assert_eq!(weeks.iter().map(|week| week.region.as_str()).collect::<Vec<_>>(), ["unknown", "upper"]);
+    let upper = &weeks[1];
+    assert_eq!((upper.answers(), upper.right, upper.other, upper.not_ours), (3, 1, 1, 1));
+    assert_eq!((upper.likely_right, upper.likely), (1, 2));
+    let raw = Connection::open(shop.db()).unwrap();
+    let (hour, days): (String, i64) = raw
+        .query_row(
+            "select hour, cast(julianday(substr(hour, 1, 10)) - julianday(?) as integer) from correction limit 1",
+            [&upper.week],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+        .unwrap();
+    assert_eq!(hour.len(), 13, "no nearer time than the hour: {hour}");
+    assert!((0..7).contains(&days), "the week of {hour} begins on {}", upper.week);
+    let monday: i64 = raw
+        .query_row("select strftime('%w', ?)", [&upper.week], |row| Ok(row.get::<_, String>(0)?.parse().unwrap()))
+        .unwrap();
+    assert_eq!(monday, 1);
+}
+
+// ---- the real binary ----
+
+fn vetrina(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vetrina"));
+    command.args(arguments).stdin(Stdio::null());
+    command
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn ok(output: Output) -> String {
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    text(&output.stdout)
+}
+
+/// What is said of `id` where it is the first product of a garment of a clip: its score, 0 to 1, and the verdict.
+fn first_match(db: &str, clip: &Path, id: &str) -> Option<(f64, String)> {
+    let found = ok(vetrina(&["match", "--json", "--catalogue", db]).arg(clip).output().unwrap());
+    let found: Value = serde_json::from_str(&found).unwrap();
+    let first = found["garments"].as_array().unwrap().iter().map(|garment| &garment["matches"][0]);
+    let of_product = first.filter(|found| found["id"] == id);
+    let said =
+        of_product.map(|found| (found["score"].as_f64().unwrap(), found["verdict"].as_str().unwrap().to_owned()));
+    said.max_by(|a, b| a.0.total_cmp(&b.0))
+}
+
+/// The demo shop with a picture of the skirt V151 that is of no use: it shows another skirt.
+fn shop_with_a_useless_picture() -> mirror::Shop {
+    let shop = mirror::Shop::empty();
+    let feed = fs::read_to_string(repository("demo/feed.csv")).unwrap();
+    assert!(feed.contains("pictures/V151.jpg"));
+    shop.import_feed("shop.db", &feed.replace("pictures/V151.jpg", "pictures/V153.jpg"));
+    shop
+}
+
+#[test]
+fn an_outfit_is_enrolled_from_a_clip_and_found_on_another_person_and_undone() {
+    let shop = shop_with_a_useless_picture();
+    let db = shop.path("shop.db");
+    let (clip, other) = (repository("demo/clips/3.mjpg"), repository("tests/worn/another-person.mjpg"));
+    let enrol = |more: &[&str]| {
+        let mut command = vetrina(&["enrol", "V151", "--outfit", "V131", "--catalogue", &db, "--from"]);
+        command.arg(&clip).args(more);
+        command
+    };
+    // Nobody agreed.
+    let mut asked = enrol(&[]).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    asked.stdin.take().unwrap().write_all(b"no\n").unwrap();
+    let refused = asked.wait_with_output().unwrap();
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(text(&refused.stderr).contains("No picture is kept"), "{}", text(&refused.stderr));
+    assert!(!ok(vetrina(&["catalogue", "worn", "list", "--db", &db]).output().unwrap()).contains("V151"));
+    let before = ["V151", "V131"].map(|id| first_match(&db, &other, id));
+    assert_eq!(before[0], None, "its picture shows another skirt");
+    let files = |folder: &str| fs::read_dir(folder).unwrap().count();
+    let (root, in_root) = (shop.path(""), files(&shop.path("")));
+    let output = enrol(&["--yes", "--json"]).output().unwrap();
+    let (said, kept) = (text(&output.stderr), ok(output));
+    assert!(said.contains("good frames"), "{said}");
+    let kept: Value = serde_json::from_str(&kept).unwrap();
+    let views = |id: &str| kept["kept"]["products"][id].as_u64().unwrap();
+    assert!((3..=8).contains(&views("V151")) && (3..=8).contains(&views("V131")), "{kept}");
+    // SQLite's own two files may stand beside the catalogue; nothing else does.
+    assert!(files(&root) <= in_root + 2);
+    let after = ["V151", "V131"].map(|id| first_match(&db, &other, id).unwrap());
+    assert!(after[0].0 > 0.3 && after[0].1 != "none", "it wins on another person: {after:?}");
+    assert!(before[1].as_ref().is_none_or(|before| after[1].0 >= before.0), "{before:?} -> {after:?}");
+    assert!(ok(vetrina(&["catalogue", "list", "--db", &db]).output().unwrap()).contains("worn views"));
+    let checked = ok(vetrina(&["catalogue", "check", "--db", &db, "--model"])
+        .arg(repository("models/compact"))
+        .output()
+        .unwrap());
+    assert!(
+        checked.contains("of 2 products") && checked.contains("wear next") && checked.ends_with("sound\n"),
+        "{checked}"
+    );
+    // Two garments of one part of the body cannot be told apart.
+    let both =
+        vetrina(&["enrol", "V101", "--outfit", "V102", "--yes", "--catalogue", &db, "--from"]).arg(&clip).output();
+    let both = both.unwrap();
+    assert!(
+        both.status.code() == Some(2) && text(&both.stderr).contains("one after the other"),
+        "{}",
+        text(&both.stderr)
+    );
+    ok(vetrina(&["enrol", "--undo", "--catalogue", &db]).output().unwrap());
+    assert_eq!(["V151", "V131"].map(|id| first_match(&db, &other, id)), before);
+}
+
+/// Lines of worn views for the shop of [`FEED`].
+fn many_lines(count: usize) -> String {
+    let view = r#"{"class":0,"score":0.5,"sharpness":1.0,"match":[1.0,2.0,3.0,4.0],"aggregation":[1.0,2.0,3.0,4.0]}"#;
+    let views = vec![view; 8].join(",");
+    let line = |number: usize| {
+        format!(
+            r#"{{"uid":"{number:032x}","made":"2026-01-01T00:00:00Z","camera":"c","model":"compact","descriptor_hash":"one","products":[{{"id":"2","views":[{views}]}}]}}"#
+        )
+    };
+    (0..count).map(|number| line(number) + "\n").collect()
+}
+
+fn forget(shop: &Shop) {
+    Connection::open(shop.db()).unwrap().execute_batch("pragma foreign_keys = on; delete from enrolment;").unwrap();
+}
+
+#[test]
+fn a_killed_import_of_worn_views_leaves_none_of_them_or_all() {
+    let shop = Shop::new();
+    shop.import(FEED).unwrap();
+    let file = shop.folder.path().join("worn.jsonl");
+    fs::write(&file, many_lines(1500)).unwrap();
+    let db = shop.db().display().to_string();
+    let start =
+        || vetrina(&["catalogue", "worn", "import", "--db", &db]).arg(&file).stdout(Stdio::null()).spawn().unwrap();
+    let began = std::time::Instant::now();
+    assert!(start().wait().unwrap().success());
+    let takes = began.elapsed();
+    forget(&shop);
+    let (mut none, mut all) = (0, 0);
+    for round in 0..12u32 {
+        let mut child = start();
+        std::thread::sleep(takes * (round + 1) / 13);
+        child.kill().unwrap();
+        let status = child.wait().unwrap();
+        let catalogue = shop.open();
+        assert!(catalogue.check(None).unwrap().is_sound(), "round {round}");
+        match catalogue.enrolments().unwrap().len() {
+            0 => none += u32::from(status.signal() == Some(9)),
+            1500 => {
+                all += 1;
+                drop(catalogue);
+                forget(&shop);
+            }
+            some => panic!("round {round}: {some} of 1500 enrolments"),
+        }
+    }
+    println!("{none} left none, {all} all");
+    assert!(none >= 3, "no import was hit");
+}
+
+// ---- the running mirror ----
+
+/// vetrina:correct horse
+const PASSWORD: &str = "Authorization: Basic dmV0cmluYTpjb3JyZWN0IGhvcnNl\r\n";
+
+#[test]
+fn staff_enrol_before_the_running_mirror_and_say_whether_it_was_right() {
+    let shop = mirror::Shop::with_products(72);
+    let web = "listen = \"127.0.0.1:0\"\npassword = \"correct horse\"\n";
+    let mut mirror = Mirror::start(&shop, &shop.config_with_web("1.mjpg?loop", web));
+    let at = address(&mut mirror);
+    mirror.wait_for_log("running");
+    let from_page = format!("{PASSWORD}x-vetrina: 1\r\n");
+    let state = || get_with(&at, "/staff/enrol.json", PASSWORD).json();
+    let send = |path: &str, body: Value| post(&at, path, &from_page, &body.to_string());
+    assert!(get_with(&at, "/staff", PASSWORD).text().contains("staff.js"));
+    assert_eq!(get_with(&at, "/staff/enrol.json", "").status, 401);
+    assert_eq!(post(&at, "/staff/enrol", PASSWORD, r#"{"products":["V143"]}"#).status, 403, "another site's form");
+    let found = get_with(&at, "/staff/products.json?q=jeans%20denim", PASSWORD).json();
+    assert!(
+        found["products"].as_array().unwrap().iter().any(|one| one["id"] == "V143" && one["worn_views"] == 0),
+        "{found}"
+    );
+    assert_eq!(send("/staff/enrol", json!({ "products": ["V9999"] })).status, 404);
+    assert_eq!(send("/staff/enrol", json!({ "products": [] })).status, 404);
+    assert_eq!(send("/staff/enrol", json!({ "product": "V143" })).status, 400);
+    assert_eq!(send("/staff/enrol", json!({ "products": ["V143", "V143"] })).status, 404);
+
+    // Nobody says yes, and it is cancelled.
+    assert_eq!(send("/staff/enrol", json!({ "products": ["V143", "V101"] })).status, 200);
+    mirror.wait_until("it asks", || state()["phase"] == "asking");
+    assert!(state()["consent"].as_str().unwrap().contains("No picture is kept"));
+    assert_eq!(send("/staff/enrol", json!({ "products": ["V101"] })).status, 409, "one at a time");
+    assert_eq!(send("/staff/cancel", json!({})).status, 200);
+    mirror.wait_until("it is cancelled", || state()["phase"] == "failed");
+    assert!(state()["words"].as_str().unwrap().contains("nothing was kept"));
+
+    // A yes.
+    assert_eq!(send("/staff/enrol", json!({ "products": ["V143", "V101"] })).status, 200);
+    mirror.wait_until("it asks", || state()["phase"] == "asking");
+    assert_eq!(send("/staff/agree", json!({})).status, 200);
+    mirror.wait_until("views are taken", || state()["phase"] == "watching");
+    mirror.wait_until("it is over", || ["done", "failed"].iter().any(|phase| state()["phase"] == *phase));
+    let done = state();
+    assert_eq!((&done["phase"], &done["number"]), (&json!("done"), &json!(1)), "{done}");
+    assert!(
+        done["garments"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|one| one["region"] == "lower" && one["good"].as_u64() > Some(1)),
+        "{done}"
+    );
+    mirror.wait_for_log("enrolment 1: ");
+    let views = |id: &str| {
+        let found = get_with(&at, &format!("/staff/products.json?q={id}"), PASSWORD).json();
+        found["products"][0]["worn_views"].as_u64().unwrap()
+    };
+    assert!(views("V143") + views("V101") >= 2);
+
+    // The answers of the catalogue with worn views; one is confirmed and kept.
+    let answers = || get_with(&at, "/staff/answers.json", PASSWORD).json()["answers"].as_array().unwrap().clone();
+    mirror
+        .wait_until("there are answers", || answers().iter().any(|one| one["id"] == "V101" && one["judged"] == false));
+    let before = views("V101");
+    let answer = answers().into_iter().find(|one| one["id"] == "V101" && one["judged"] == false).unwrap();
+    let number = answer["number"].as_u64().unwrap();
+    assert_eq!(send("/staff/judge", json!({ "number": number, "judgement": "perhaps" })).status, 400);
+    assert_eq!(send("/staff/judge", json!({ "number": number, "judgement": "other", "meant": "V9999" })).status, 404);
+    let judged = send("/staff/judge", json!({ "number": number, "judgement": "right", "keep": true }));
+    assert_eq!(judged.status, 200, "{}", judged.text());
+    assert_eq!(send("/staff/judge", json!({ "number": number, "judgement": "right" })).status, 404, "once");
+    assert_eq!(views("V101"), before + 1);
+    let weeks = ok(vetrina(&["catalogue", "corrections", "--json", "--db", &shop.path("shop.db")]).output().unwrap());
+    let weeks: Value = serde_json::from_str(&weeks).unwrap();
+    assert_eq!((&weeks[0]["region"], &weeks[0]["right"]), (&json!("upper"), &json!(1)), "{weeks}");
+
+    assert_eq!(send("/staff/undo", json!({ "number": 1 })).status, 200);
+    assert_eq!((views("V143"), views("V101")), (0, 1));
+    assert_eq!(send("/staff/undo", json!({ "number": 1 })).status, 404);
+    assert_eq!(get_with(&at, "/staff/scan.json", PASSWORD).json()["product"], Value::Null);
+}

@@ -1,0 +1,552 @@
+//! The hub on a real PostgreSQL with pgvector, by the real binary: feeds in, pictures embedded by workers, releases out, mirrors that
+//! follow them; and what is left where any of it is killed.
+//!
+//! cargo test --release --features hub --test hub; skipped with a word where there is no such PostgreSQL.
+
+#![cfg(feature = "hub")]
+#![allow(clippy::unwrap_used)]
+
+mod mirror;
+mod postgres;
+
+use mirror::{Mirror, Shop, http, repository};
+use postgres::Postgres;
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+use vetrina::catalogue::Catalogue;
+
+fn vetrina(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_vetrina")).args(args).output().unwrap()
+}
+
+#[track_caller]
+fn done(args: &[&str]) -> String {
+    let output = vetrina(args);
+    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+#[track_caller]
+fn json(args: &[&str]) -> Value {
+    serde_json::from_str(&done(&[args, &["--json"]].concat())).unwrap()
+}
+
+#[track_caller]
+fn refused(args: &[&str], code: i32, words: &str) {
+    let output = vetrina(args);
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(code), "{args:?}: {error}");
+    assert!(error.contains(words) && error.trim().lines().count() == 1, "{args:?}: {error}");
+}
+
+/// A hub in a folder, with a database of its own.
+struct Hub {
+    postgres: Postgres,
+    shop: Shop,
+    database: String,
+}
+
+impl Hub {
+    fn new() -> Option<Self> {
+        let postgres = Postgres::start()?;
+        let database = postgres.create("hub");
+        let hub = Hub { postgres, shop: Shop::empty(), database };
+        done(&["hub", "init", "--database", &hub.database, "--model", &model()]);
+        done(&["hub", "key", &hub.key()]);
+        Some(hub)
+    }
+
+    fn key(&self) -> String {
+        self.shop.path("secret.key")
+    }
+
+    fn public_key(&self) -> String {
+        done(&["hub", "key", &self.key()])
+    }
+
+    fn releases(&self) -> String {
+        self.shop.path("releases")
+    }
+
+    /// A feed of the demo shop's products from row `from` on.
+    fn feed(&self, name: &str, from: usize, count: usize) -> String {
+        let feed = fs::read_to_string(repository("demo/feed.csv")).unwrap();
+        let mut lines = feed.lines();
+        let head = lines.next().unwrap();
+        let rows: Vec<&str> = lines.skip(from).take(count).collect();
+        self.shop.write(name, &format!("{head}\n{}\n", rows.join("\n")));
+        self.shop.path(name)
+    }
+
+    fn import(&self, feed: &str, shops: &[&str]) -> Value {
+        json(&self.import_command(feed, shops).iter().map(String::as_str).collect::<Vec<_>>())
+    }
+
+    fn import_command(&self, feed: &str, shops: &[&str]) -> Vec<String> {
+        let images = repository("demo").display().to_string();
+        let mut args =
+            vec!["hub", "import", feed, "--images", &images, "--database", &self.database, "--allow-removals"];
+        shops.iter().for_each(|shop| args.extend(["--shop", shop]));
+        args.into_iter().map(str::to_owned).collect()
+    }
+
+    fn work(&self) -> Value {
+        json(&["hub", "work", "--database", &self.database, "--model", &model()])
+    }
+
+    fn publish(&self, shop: &str) -> Value {
+        json(&[
+            "hub",
+            "publish",
+            "--shop",
+            shop,
+            "--key",
+            &self.key(),
+            "--to",
+            &self.releases(),
+            "--database",
+            &self.database,
+        ])
+    }
+
+    fn count(&self, query: &str) -> i64 {
+        self.postgres.sql("hub", &format!("select count(*) from {query}")).parse().unwrap()
+    }
+}
+
+fn model() -> String {
+    repository("models/compact").display().to_string()
+}
+
+/// A program that serves and says where in its log.
+struct Served {
+    child: Child,
+    address: String,
+}
+
+impl Served {
+    fn start(hub: &Hub, more: &[&str]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_vetrina"))
+            .args([
+                "hub",
+                "serve",
+                "--database",
+                &hub.database,
+                "--releases",
+                &hub.releases(),
+                "--listen",
+                "127.0.0.1:0",
+            ])
+            .args(["--model", &model()])
+            .args(more)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let address = loop {
+            let line = lines.next().expect("it ended").unwrap();
+            if let Some((_, rest)) = line.split_once("the hub: http://") {
+                break rest.trim_end_matches('/').to_owned();
+            }
+        };
+        thread::spawn(move || lines.for_each(drop));
+        Served { child, address }
+    }
+
+    fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A mirror of a shop: its folder, and its configuration with `[sync]`.
+fn follower(hub: &Hub, source: &str) -> (Shop, String) {
+    let shop = Shop::empty();
+    let config = shop.config_for("test://bars", "").replace("enabled = false\n", "listen = \"127.0.0.1:0\"\n");
+    let sync = format!("[sync]\nsource = \"{source}\"\nkey = \"{}\"\npoll_seconds = 2\n", hub.public_key());
+    let config = config + &sync;
+    shop.write("vetrina.toml", &config);
+    (shop, config)
+}
+
+fn once(shop: &Shop) -> Value {
+    json(&["sync", "once", "--config", &shop.path("vetrina.toml")])
+}
+
+fn price(db: &str, id: &str) -> Option<String> {
+    Catalogue::open(db.as_ref()).unwrap().get(id).unwrap().unwrap().product.price
+}
+
+fn status(address: &str) -> Value {
+    http::get(address, "/status.json").json()
+}
+
+/// The quick start of docs/chain.md, and its promise.
+#[test]
+fn a_changed_price_is_on_the_screens_of_the_right_shop_within_two_polls() {
+    let Some(hub) = Hub::new() else { return };
+    let report = hub.import(&hub.feed("berlin.csv", 0, 4), &["berlin"]);
+    assert_eq!(report["products"], 4);
+    hub.import(&hub.feed("hamburg.csv", 2, 4), &["hamburg"]);
+    let pictures = hub.count("job");
+    refused(
+        &[
+            "hub",
+            "publish",
+            "--shop",
+            "berlin",
+            "--key",
+            &hub.key(),
+            "--to",
+            &hub.releases(),
+            "--database",
+            &hub.database,
+        ],
+        2,
+        "are not embedded yet",
+    );
+    assert_eq!(hub.work()["embedded"].as_i64(), Some(pictures), "pictures that both shops show are embedded once");
+    for shop in ["berlin", "hamburg"] {
+        assert_eq!(hub.publish(shop)["products"], 4);
+    }
+
+    // The catalogue is the one that an import at the mirror makes.
+    let own = Shop::with_products(4);
+    let local = Catalogue::open(own.path("shop.db").as_ref()).unwrap();
+
+    let served = Served::start(&hub, &[]);
+    let mut mirrors = Vec::new();
+    for (name, shop) in [("b1", "berlin"), ("b2", "berlin"), ("h1", "hamburg")] {
+        let (folder, config) = follower(&hub, &format!("{}/releases/{shop}", served.url()));
+        let code = done(&["hub", "enrol", shop, name, "--database", &hub.database]);
+        let join = ["sync", "join", &served.url(), &code, "--config", &folder.path("vetrina.toml")];
+        assert!(done(&join).contains(name));
+        refused(&join, 8, "the code is none, was used");
+        assert_eq!(once(&folder)["release"], 1);
+        let mirror = Mirror::start(&folder, &config);
+        mirrors.push((folder, mirror));
+    }
+    let synced = Catalogue::open(mirrors[0].0.path("shop.db").as_ref()).unwrap();
+    assert_eq!(synced.list().unwrap(), local.list().unwrap());
+    assert_eq!(synced.state().unwrap(), local.state().unwrap(), "descriptors and all");
+
+    let addresses: Vec<String> = mirrors.iter_mut().map(|(_, mirror)| http::address(mirror)).collect();
+    for ((_, mirror), address) in mirrors.iter_mut().zip(&addresses) {
+        mirror.wait_until("it runs", || status(address)["phase"] == "running" && status(address)["products"] == 4);
+    }
+    // V103 is sold in both shops; its price changes in one.
+    done(&["hub", "price", "berlin", "V103", "12.50 EUR", "--database", &hub.database]);
+    let changed = Instant::now();
+    assert_eq!(hub.publish("berlin")["delta_bytes"].as_array().unwrap().len(), 1);
+    let published = Instant::now();
+    for ((folder, mirror), address) in mirrors.iter_mut().zip(&addresses).take(2) {
+        mirror.wait_until("it shows release 2", || status(address)["sync"]["release"] == 2);
+        assert_eq!(price(&folder.path("shop.db"), "V103").as_deref(), Some("12.50 EUR"));
+        mirror.wait_for_log("reloaded");
+    }
+    let took = (published.elapsed(), changed.elapsed());
+    eprintln!("published to on both mirrors: {:?}, changed to there: {:?}; mean poll 2 s", took.0, took.1);
+    assert!(took.1 < Duration::from_secs(60), "{took:?}");
+    let found = http::get(&addresses[1], "/catalogue.json?q=V103").json();
+    assert_eq!(found["products"][0]["price"], "12.50 EUR");
+    assert_ne!(price(&mirrors[2].0.path("shop.db"), "V103").as_deref(), Some("12.50 EUR"));
+    assert_eq!(status(&addresses[2])["sync"]["release"], 1);
+
+    // The fleet says so, too, and nothing of it needs the hub.
+    let fleet = || json(&["hub", "status", "--database", &hub.database]);
+    mirrors[0].1.wait_until("the fleet is seen", || {
+        let fleet = fleet();
+        let mirrors = fleet["mirrors"].as_array().unwrap();
+        let releases: Vec<i64> = mirrors.iter().filter_map(|mirror| mirror["release"].as_i64()).collect();
+        releases == [2, 2, 1]
+    });
+    drop(served);
+    let (_, mirror) = &mut mirrors[1];
+    mirror.wait_until("it says that the hub is away", || !status(&addresses[1])["sync"]["fault"].is_null());
+    let now = status(&addresses[1]);
+    assert_eq!((now["status"].as_str(), now["products"].as_u64()), (Some("running"), Some(4)));
+    assert!(now["sync"]["age_seconds"].is_u64(), "{now}");
+}
+
+#[test]
+fn imports_workers_and_publications_that_are_killed_lose_nothing_and_leave_nothing_half_done() {
+    let Some(hub) = Hub::new() else { return };
+    let feeds = [hub.feed("one.csv", 0, 6), hub.feed("two.csv", 3, 6)];
+    let random = |most: Duration| {
+        use std::hash::{BuildHasher, Hasher};
+        let number = std::hash::RandomState::new().build_hasher().finish();
+        most.mul_f64(1.2 * number as f64 / u64::MAX as f64)
+    };
+    let killed = |args: &[&str], after: Duration| {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_vetrina"))
+            .args(args)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        thread::sleep(after);
+        let _ = child.kill();
+        let _ = child.wait();
+    };
+    let timed = |work: &dyn Fn()| {
+        let start = Instant::now();
+        work();
+        start.elapsed()
+    };
+    let (mut kills, started) = (0, Instant::now());
+    let whole = timed(&|| drop(hub.import(&feeds[0], &["berlin"])));
+    let offered = || hub.postgres.sql("hub", "select string_agg(product_id, ',' order by product_id) from offer");
+    let both = feeds.each_ref().map(|feed| {
+        hub.import(feed, &["berlin"]);
+        offered()
+    });
+    let mut seen = BTreeSet::new();
+    for round in 0..80 {
+        let command = hub.import_command(&feeds[round % 2], &["berlin"]);
+        killed(&command.iter().map(String::as_str).collect::<Vec<_>>(), random(whole));
+        // All of one feed or all of the other.
+        seen.insert(offered());
+        kills += 1;
+    }
+    assert!(seen.iter().all(|ids| both.contains(ids)), "{seen:?}");
+    let pictures = hub.count("job");
+    assert!(pictures >= 9);
+    for _ in 0..30 {
+        killed(&["hub", "work", "--database", &hub.database, "--model", &model()], random(Duration::from_secs(2)));
+        kills += 1;
+        let (left, embedded) = (hub.count("job"), hub.count("content"));
+        assert_eq!(left + embedded, pictures, "each picture waits or is embedded");
+        if left == 0 {
+            break;
+        }
+    }
+    hub.work();
+    assert_eq!((hub.count("job"), hub.count("content"), hub.count("view")), (0, pictures, 2 * pictures));
+
+    hub.postgres.sql("hub", "update offer set price = 'first'");
+    hub.publish("berlin");
+    let (folder, _) = follower(&hub, &format!("file://{}/berlin", hub.releases()));
+    let syncing = timed(&|| drop(once(&folder)));
+    hub.postgres.sql("hub", "update offer set price = 'second'");
+    let publishing = timed(&|| drop(hub.publish("berlin")));
+    let publish = [
+        "hub",
+        "publish",
+        "--shop",
+        "berlin",
+        "--key",
+        &hub.key(),
+        "--to",
+        &hub.releases(),
+        "--database",
+        &hub.database,
+    ];
+    let mut newest = 1;
+    for round in 0..60 {
+        let price = format!("{round} EUR");
+        let prices = format!("update offer set price = '{price}'");
+        hub.postgres.sql("hub", &prices);
+        killed(&publish, random(publishing));
+        // What a mirror finds is a whole release, the old one or the new one, and it is killed as well.
+        killed(&["sync", "once", "--config", &folder.path("vetrina.toml")], random(syncing));
+        let release = once(&folder)["release"].as_u64().unwrap();
+        assert!(release == newest || release == newest + 1, "{release} after {newest}");
+        newest = release;
+        kills += 2;
+        let products = Catalogue::open(folder.path("shop.db").as_ref()).unwrap().list().unwrap();
+        let prices: BTreeSet<_> = products.iter().map(|(product, _)| product.price.clone()).collect();
+        assert_eq!((products.len(), prices.len()), (6, 1), "{prices:?}");
+    }
+    let report = hub.publish("berlin");
+    assert_eq!(once(&folder)["release"], report["release"]);
+    eprintln!("{kills} kills in {:?}, {newest} releases", started.elapsed());
+    assert!(kills >= 200 && newest > 5, "{kills} kills, {newest} releases");
+}
+
+#[test]
+fn several_importers_and_workers_at_once_do_each_thing_once() {
+    let Some(hub) = Hub::new() else { return };
+    let feeds = [hub.feed("one.csv", 0, 8), hub.feed("two.csv", 4, 8)];
+    let shops = ["a", "b", "c"];
+    thread::scope(|scope| {
+        for (number, shop) in shops.iter().enumerate() {
+            let (hub, feed) = (&hub, &feeds[number % 2]);
+            scope.spawn(move || hub.import(feed, &[shop]));
+        }
+    });
+    let pictures = hub.count("job");
+    let done: i64 = thread::scope(|scope| {
+        let workers = [0, 1].map(|_| scope.spawn(|| hub.work()["embedded"].as_i64().unwrap()));
+        workers.into_iter().map(|worker| worker.join().unwrap()).sum()
+    });
+    assert_eq!((done, hub.count("view")), (pictures, 2 * pictures));
+    assert_eq!(hub.count("offer"), 24);
+    // Two publications of one shop: one waits for nobody.
+    let all: Vec<i32> = thread::scope(|scope| {
+        let publish = || {
+            let output = vetrina(&[
+                "hub",
+                "publish",
+                "--shop",
+                "a",
+                "--key",
+                &hub.key(),
+                "--to",
+                &hub.releases(),
+                "--database",
+                &hub.database,
+            ]);
+            output.status.code().unwrap()
+        };
+        let both = [0, 1].map(|_| scope.spawn(publish));
+        both.into_iter().map(|one| one.join().unwrap()).collect()
+    });
+    assert!(all.contains(&0) && all.iter().all(|code| [0, 6].contains(code)), "{all:?}");
+    assert_eq!(hub.count("release"), 1);
+    // A cut feed removes nothing unasked.
+    let cut = hub.feed("cut.csv", 0, 2);
+    let images = repository("demo").display().to_string();
+    refused(
+        &["hub", "import", &cut, "--images", &images, "--shop", "a", "--database", &hub.database],
+        3,
+        "would remove 6 of 8 products of a",
+    );
+    assert_eq!(hub.count("offer"), 24);
+}
+
+#[test]
+fn a_mirrors_key_opens_its_own_shop_and_can_be_taken_from_it() {
+    let Some(hub) = Hub::new() else { return };
+    hub.import(&hub.feed("feed.csv", 0, 3), &["berlin", "hamburg"]);
+    hub.work();
+    hub.publish("berlin");
+    hub.publish("hamburg");
+    let served = Served::start(&hub, &["--soak-seconds", "1"]);
+    let (folder, _) = follower(&hub, &format!("{}/releases/berlin", served.url()));
+    let config = folder.path("vetrina.toml");
+    refused(&["sync", "once", "--config", &config], 8, "join the hub");
+    refused(&["hub", "enrol", "nowhere", "b1", "--database", &hub.database], 2, "no shop");
+    let code = done(&["hub", "enrol", "berlin", "b1", "--database", &hub.database]);
+    refused(&["sync", "join", &served.url(), "00000000", "--config", &config], 8, "code");
+    done(&["sync", "join", &served.url(), &code, "--config", &config]);
+    assert_eq!(once(&folder)["release"], 1);
+    let token: Value =
+        serde_json::from_str(&fs::read_to_string(folder.path("shop.db.sync/mirror.json")).unwrap()).unwrap();
+    let bearer = format!("Authorization: Bearer {}\r\n", token["token"].as_str().unwrap());
+    let get = |path: &str, headers: &str| http::get_with(&served.address, path, headers).status;
+    assert_eq!(get("/releases/berlin/release.json", &bearer), 200);
+    assert_eq!(get("/releases/hamburg/release.json", &bearer), 403);
+    assert_eq!(get("/releases/berlin/release.json", ""), 401);
+    for path in
+        ["/releases/objects/..%2f..%2fsecret.key", "/releases/objects/x.zst", "/releases/..%2fsecret.key/release.json"]
+    {
+        assert!([403, 404].contains(&get(path, &bearer)), "{path}");
+    }
+
+    // The search over all shops agrees with the mirror's own.
+    let catalogue = Catalogue::open(folder.path("shop.db").as_ref()).unwrap();
+    let (id, embedding) = first_descriptor(&catalogue);
+    let body = serde_json::json!({ "embedding": embedding, "most": 3 }).to_string();
+    let answer = http::post(&served.address, "/api/search", &bearer, &body);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let hits = answer.json()["products"].clone();
+    assert_eq!(
+        (hits[0]["id"].as_str(), hits[0]["shops"].clone()),
+        (Some(id.as_str()), serde_json::json!(["berlin", "hamburg"]))
+    );
+    assert_eq!(http::post(&served.address, "/api/search", "", &body).status, 401);
+    assert_eq!(http::post(&served.address, "/api/search", &bearer, "{\"embedding\": [1]}").status, 400);
+
+    // Heartbeats, metrics, discovery, page.
+    let beat =
+        "{\"version\": \"0.1.0\", \"release\": 1, \"reasons\": [\"camera: <gone>\"], \"frames_per_second\": 9.5}";
+    assert_eq!(http::post(&served.address, "/api/heartbeat", &bearer, beat).status, 204);
+    let metrics = http::get(&served.address, "/metrics").text();
+    assert!(metrics.contains("vetrina_hub_mirror_up{mirror=\"b1\",shop=\"berlin\"} 0"), "{metrics}");
+    let targets = http::get(&served.address, "/targets.json").json();
+    assert_eq!(targets[0]["targets"][0], "127.0.0.1:8080");
+    let page = http::get(&served.address, "/").text();
+    assert!(page.contains("camera: &lt;gone&gt;") && !page.contains("<gone>"));
+
+    // A release for a part of the mirrors: this one is not among no percent, and all get it once those that have it are well.
+    hub.postgres.sql("hub", "update offer set price = '1 EUR'");
+    let staged = json(&[
+        "hub",
+        "publish",
+        "--shop",
+        "berlin",
+        "--key",
+        &hub.key(),
+        "--to",
+        &hub.releases(),
+        "--database",
+        &hub.database,
+        "--share",
+        "0",
+    ]);
+    assert_eq!(staged["release"], 2);
+    assert_eq!(once(&folder)["release"], 1);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while hub.postgres.sql("hub", "select share from release where shop = 'berlin' and number = 2") != "100" {
+        if hub.postgres.sql("hub", "select share from release where shop = 'berlin' and number = 2") == "50" {
+            // It has it, or is not among the half; well it must be.
+            let beat = beat.replace("\"camera: <gone>\"", "").replace("\"release\": 1", "\"release\": 2");
+            assert_eq!(http::post(&served.address, "/api/heartbeat", &bearer, &beat).status, 204);
+        }
+        assert!(Instant::now() < deadline, "{}", hub.postgres.sql("hub", "select * from audit"));
+        thread::sleep(Duration::from_millis(200));
+    }
+    assert_eq!(once(&folder)["release"], 2);
+
+    done(&["hub", "revoke", "b1", "--database", &hub.database]);
+    assert_eq!(get("/releases/berlin/release.json", &bearer), 401);
+    refused(&["sync", "once", "--config", &config], 8, "join the hub");
+    refused(&["hub", "revoke", "b1", "--database", &hub.database], 2, "no mirror");
+    let audit = hub.postgres.sql("hub", "select string_agg(action, ' ' order by at) from audit");
+    for action in ["init", "import", "publish", "enrol", "join", "roll-out", "revoke"] {
+        assert!(audit.contains(action), "{action}: {audit}");
+    }
+}
+
+/// A product, and the aggregation head's embedding of its first picture.
+fn first_descriptor(catalogue: &Catalogue) -> (String, Vec<f32>) {
+    use vetrina::catalogue::Index;
+    use vetrina::network::Manifest;
+    use vetrina::seam::EmbeddingHead;
+    let score = Manifest::load(model().as_ref()).unwrap().aggregation_score();
+    let index = Index::load(catalogue, EmbeddingHead::Aggregation, &score.weight, score.bias).unwrap();
+    let gallery = index.gallery();
+    let product = index.product(gallery.product(0)).id.clone();
+    (product, gallery.matrix()[..gallery.embedding()].to_vec())
+}
+
+#[test]
+fn a_dump_restored_is_the_same_hub() {
+    let Some(hub) = Hub::new() else { return };
+    hub.import(&hub.feed("feed.csv", 0, 3), &["berlin"]);
+    hub.work();
+    hub.publish("berlin");
+    let dump = format!("{}/dump", hub.postgres.host());
+    hub.postgres.run("pg_dump", &["-h", &hub.postgres.host(), "-U", "hub", "-Fc", "-f", &dump, "hub"]);
+    let restored = hub.postgres.create("restored");
+    hub.postgres.run("pg_restore", &["-h", &hub.postgres.host(), "-U", "hub", "-d", "restored", &dump]);
+    let publish = |database: &str, to: &str| {
+        json(&["hub", "publish", "--shop", "berlin", "--key", &hub.key(), "--to", to, "--database", database])
+    };
+    assert_eq!(publish(&restored, &hub.releases())["is_new"], false, "the same state, to the last descriptor");
+    // The folder of releases is lost as well: the numbers go on, and mirrors take the next one.
+    let (folder, _) = follower(&hub, &format!("file://{}/berlin", hub.shop.path("anew")));
+    assert_eq!(publish(&restored, &hub.shop.path("anew"))["release"], 2);
+    assert_eq!(once(&folder)["release"], 2);
+}

@@ -1,0 +1,100 @@
+//! Prices and stock sent over HTTP to a running mirror: on its screen within two seconds, an import or not.
+
+#![allow(clippy::unwrap_used)]
+
+mod mirror;
+
+use mirror::http::{Answer, address, answer, get, get_with, post};
+use mirror::{Mirror, Shop, repository};
+use std::io::Write;
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+const TOKEN: &str = "Authorization: Bearer battery staple\r\n";
+const WEB: &str = "listen = \"127.0.0.1:0\"\npassword = \"correct horse\"\ntoken = \"battery staple\"\n";
+/// vetrina:correct horse
+const PASSWORD: &str = "Authorization: Basic dmV0cmluYTpjb3JyZWN0IGhvcnNl\r\n";
+/// What an update may take until it is shown.
+const SOON: Duration = Duration::from_secs(2);
+
+fn patch(at: &str, id: &str, body: &str) -> Answer {
+    let mut stream = TcpStream::connect(at).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let length = body.len();
+    let head = format!("PATCH /api/products/{id} HTTP/1.1\r\nHost: {at}\r\nConnection: close\r\n{TOKEN}");
+    write!(stream, "{head}Content-Length: {length}\r\n\r\n{body}").unwrap();
+    answer(stream)
+}
+
+/// Id and price of the first match of each garment that has one.
+fn shown(at: &str) -> Vec<(String, String)> {
+    let status = get_with(at, "/status.json", PASSWORD).json();
+    let first = |garment: &serde_json::Value| {
+        let text = |name: &str| garment["matches"][0][name].as_str().map(str::to_owned);
+        Some((text("id")?, text("price")?))
+    };
+    status["garments"].as_array().unwrap().iter().filter_map(first).collect()
+}
+
+#[test]
+fn a_price_is_shown_within_two_seconds_and_an_undo_is_as_quick() {
+    let shop = Shop::with_products(12);
+    // A second generation, so that there is one to go back to.
+    shop.import("shop.db", 11);
+    let mut mirror = Mirror::start(&shop, &shop.config_with_web("1.mjpg?loop", WEB));
+    let at = address(&mut mirror);
+    mirror.wait_until("a garment has matches", || !shown(&at).is_empty());
+    let mut slowest = Duration::ZERO;
+    for round in 1..=5 {
+        mirror.wait_until("a garment has matches", || !shown(&at).is_empty());
+        let (id, _) = shown(&at).remove(0);
+        let price = format!("{round}.99 EUR");
+        let start = Instant::now();
+        let changed = patch(&at, &id, &format!(r#"{{"price": "{price}"}}"#));
+        assert_eq!(changed.status, 200, "{}", changed.text());
+        // The garment may leave the picture meanwhile: then it is what the next one is answered.
+        mirror.wait_until("the price is shown", || {
+            let shown = shown(&at);
+            assert!(!shown.iter().any(|(other, now)| *other == id && *now != price) || start.elapsed() < SOON);
+            shown.contains(&(id.clone(), price.clone()))
+        });
+        slowest = slowest.max(start.elapsed());
+    }
+    println!("5 prices: shown after {slowest:?} at most");
+    let products = || get_with(&at, "/status.json", PASSWORD).json()["products"].as_u64();
+    assert_eq!(products(), Some(11));
+    let start = Instant::now();
+    assert_eq!(post(&at, "/api/undo", TOKEN, "").status, 200);
+    println!("undo: answered after {:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(1));
+    mirror.wait_until("the undo is searched", || products() == Some(12));
+    println!("undo: searched after {:?}", start.elapsed());
+    assert!(start.elapsed() < 2 * SOON, "{:?}", start.elapsed());
+    assert_eq!(get(&at, "/api/history").status, 401);
+}
+
+#[test]
+fn an_import_does_not_hold_up_updates() {
+    let shop = Shop::with_products(2);
+    let images = format!("[catalogue]\nimages = \"{}\"\n", repository("demo").display());
+    let config = shop.config_with_web("1.mjpg?loop", WEB).replace("[catalogue]\n", &images);
+    let mut mirror = Mirror::start(&shop, &config);
+    let at = address(&mut mirror);
+    mirror.wait_for_log("running");
+    let now = || get_with(&at, "/import.json", PASSWORD).json()["import"].clone();
+    let from_page = format!("{PASSWORD}x-vetrina: 1\r\n");
+    assert_eq!(post(&at, "/import?feed=feed.csv", &from_page, "").status, 202);
+    mirror.wait_until("it embeds", || now()["done"].as_u64() > Some(2) && now()["pictures"] != 72);
+    let (mut count, mut slowest) = (0, Duration::ZERO);
+    while now()["state"] == "running" {
+        let start = Instant::now();
+        let changed = patch(&at, "V101", &format!(r#"{{"location": "wall {count}"}}"#));
+        slowest = slowest.max(start.elapsed());
+        assert_eq!(changed.status, 200, "update {count}: {}", changed.text());
+        count += 1;
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    println!("{count} updates during an import, {slowest:?} at most");
+    assert!(count > 5, "the import was over too soon: {}", now());
+    assert_eq!(now()["state"], "done", "{}", now());
+}
