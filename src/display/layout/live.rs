@@ -25,7 +25,8 @@ pub fn live(scene: &Scene, size: Size, camera: Size, ruler: Ruler<'_>) -> Layout
     let stage = if rtl { reversed(areas.stage, size) } else { areas.stage };
     let mirror = Mirror::cover(camera, stage);
     let boxes = mirror.as_ref().map(|mirror| {
-        let seen = labels::Seen { scene, sections: &sections, featured, right_to_left: rtl };
+        let numbered = with_product && sections.len() > 1;
+        let seen = labels::Seen { scene, sections: &sections, featured, numbered, right_to_left: rtl };
         labels::boxes(&seen, mirror, ruler)
     });
     let mut column = inset_xy(areas.column, ruler.px(theme::MARGIN), ruler.px(28.0));
@@ -34,15 +35,13 @@ pub fn live(scene: &Scene, size: Size, camera: Size, ruler: Ruler<'_>) -> Layout
     let mut layout =
         Layout { mirror, shop, privacy, boxes: boxes.unwrap_or_default(), ..Layout::empty(scene, size, ruler) };
     let Some(section) = featured else { return layout };
-    let number = numbered(&section);
     let Some(matched) = section.matched.filter(|_| with_product) else {
-        let others = tiles::others(&sections, section);
-        layout.tiles = tiles::row(scene, others, &mut column, numbered, ruler);
         let message = message(scene, section, column, ruler);
         let body = if section.matched.is_some() { Body::Nothing(message) } else { Body::Gathering(message) };
-        layout.hero = Some(Hero { section, number, body });
+        layout.hero = Some(Hero { section, number: None, body });
         return layout;
     };
+    let number = numbered(&section);
     let cards = &scene.matches[matched].cards;
     let chosen = scene.chosen.min(cards.len() - 1);
     let shown = tiles::beside_product(scene, &sections, section, chosen);
@@ -76,11 +75,13 @@ impl Layout {
     }
 }
 
-/// The section with the large card: the featured garment's where it has products, else the first that has, else the first.
+/// The section with the large card: the featured garment's where it has products, else the first that has. Without any, the words
+/// in its place are of one that is still looked at, or else of the first.
 fn featured(scene: &Scene, sections: &[Section]) -> Option<Section> {
     let found = |section: &&Section| section.has_products(scene);
     let wanted = sections.iter().filter(found).find(|section| Some(section.garment) == scene.featured);
-    wanted.or_else(|| sections.iter().find(found)).or(sections.first()).copied()
+    let looked_at = sections.iter().find(|section| section.matched.is_none());
+    wanted.or_else(|| sections.iter().find(found)).or(looked_at).or(sections.first()).copied()
 }
 
 /// How the panel is divided.

@@ -104,7 +104,9 @@ fn tile(scene: &Scene, shows: TileOf, frame: Rect<Panel>, ruler: Ruler<'_>) -> T
     let beside = inner.width() >= 1.1 * inner.height();
     let (caption, line) = (ruler.line(theme::FINE), ruler.line(theme::TILE));
     let picture = if beside {
-        let width = (inner.height() * 0.8).min(inner.width() * 0.34);
+        // A whole price goes before a large picture.
+        let words = (inner.width() - gap - ruler.text * 215.0).max(inner.width() * 0.22);
+        let width = (inner.height() * 0.8).min(inner.width() * 0.34).min(words);
         if inner.width() - width - gap < least {
             return empty;
         }
@@ -120,13 +122,16 @@ fn tile(scene: &Scene, shows: TileOf, frame: Rect<Panel>, ruler: Ruler<'_>) -> T
         cut_top(&mut inner, gap);
         picture
     };
-    let has_price = match shows {
-        TileOf::Garment(section) => product(scene, shows, Some(section)).is_some_and(|card| card.price.is_some()),
-        TileOf::Product(_) => true,
+    let (has_product, has_price) = match shows {
+        TileOf::Garment(section) => match product(scene, shows, Some(section)) {
+            Some(card) => (true, card.price.is_some()),
+            None => (false, false),
+        },
+        TileOf::Product(_) => (true, true),
     };
     let price = (has_price && inner.height() >= 2.0 * line).then(|| cut_bottom(&mut inner, line));
-    let caption = (inner.height() >= line + caption).then(|| cut_top(&mut inner, caption));
-    let lines = (inner.height() / line).floor().clamp(0.0, 2.0);
+    let caption = (has_product && inner.height() >= line + caption).then(|| cut_top(&mut inner, caption));
+    let lines = (inner.height() / line).floor().clamp(0.0, if has_product { 2.0 } else { 3.0 });
     let title = (lines >= 1.0).then(|| cut_top(&mut inner, lines * line));
     Tile { picture, caption, title, price, ..empty }
 }
