@@ -532,6 +532,69 @@ fn first_descriptor(catalogue: &Catalogue) -> (String, Vec<f32>) {
 }
 
 #[test]
+fn a_worn_view_enrolled_at_one_mirror_wins_at_another() {
+    use vetrina::catalogue::worn::{WornProduct, WornView};
+    let Some(hub) = Hub::new() else { return };
+    hub.import(&hub.feed("feed.csv", 0, 4), &["berlin", "hamburg"]);
+    hub.import(&hub.feed("other.csv", 4, 2), &["leipzig"]);
+    hub.work();
+    let shops = ["berlin", "hamburg", "leipzig"];
+    shops.iter().for_each(|shop| drop(hub.publish(shop)));
+    let served = Served::start(&hub, &[]);
+    let mirrors = shops.map(|shop| {
+        let (folder, _) = follower(&hub, &format!("{}/releases/{shop}", served.url()));
+        let code = done(&["hub", "enrol", shop, &format!("m-{shop}"), "--database", &hub.database]);
+        done(&["sync", "join", &served.url(), &code, "--config", &folder.path("vetrina.toml")]);
+        once(&folder);
+        folder
+    });
+    let open = |folder: &Shop| Catalogue::open(folder.path("shop.db").as_ref()).unwrap();
+    // What is worn looks like no picture of the shop: like another product turned inside out.
+    let (other, embedding) = first_descriptor(&open(&mirrors[0]));
+    let worn: Vec<f32> = embedding.iter().map(|value| -value).collect();
+    let id = open(&mirrors[0]).list().unwrap().last().unwrap().0.id.clone();
+    assert_ne!(id, other);
+    let view = WornView {
+        class: 0,
+        score: 0.9,
+        sharpness: 1.0,
+        match_embedding: worn.clone().into(),
+        aggregation_embedding: worn.clone().into(),
+    };
+    let stamp = open(&mirrors[0]).stamp().unwrap().unwrap();
+    let product = WornProduct { id: id.clone(), views: vec![view] };
+    open(&mirrors[0]).enrol("test", &stamp, &[product]).unwrap();
+    let best = |folder: &Shop| best_product(&open(folder), &worn);
+    let before = best(&mirrors[1]);
+    for _ in 0..2 {
+        once(&mirrors[0]);
+        assert_eq!(hub.count("worn"), 1, "sent again it is the same");
+    }
+    assert_eq!(shops.map(|shop| hub.publish(shop)["is_new"].clone()), [true, true, false], "leipzig does not sell it");
+    let after = once(&mirrors[1]);
+    assert_eq!((after["release"].as_u64(), after["whole"].as_bool()), (Some(2), Some(false)));
+    assert_eq!(open(&mirrors[1]).worn_views().unwrap().get(&id), Some(&1));
+    let found = best(&mirrors[1]);
+    assert_eq!(found.0, id);
+    assert!(found.1 > before.1, "{found:?} {before:?}");
+    // It comes back to the mirror that it is from, and is there once.
+    once(&mirrors[0]);
+    assert_eq!(open(&mirrors[0]).worn_views().unwrap().get(&id), Some(&1));
+    assert_eq!(shops.map(|shop| hub.publish(shop)["is_new"].clone()), [false, false, false]);
+}
+
+/// The best product for an embedding of the aggregation head, and its logit.
+fn best_product(catalogue: &Catalogue, embedding: &[f32]) -> (String, f32) {
+    use vetrina::catalogue::Index;
+    use vetrina::network::Manifest;
+    use vetrina::seam::EmbeddingHead;
+    let score = Manifest::load(model().as_ref()).unwrap().aggregation_score();
+    let index = Index::load(catalogue, EmbeddingHead::Aggregation, &score.weight, score.bias).unwrap();
+    let hit = index.search(embedding, 1)[0];
+    (index.product(hit.product).id.clone(), hit.logit)
+}
+
+#[test]
 fn a_dump_restored_is_the_same_hub() {
     let Some(hub) = Hub::new() else { return };
     hub.import(&hub.feed("feed.csv", 0, 3), &["berlin"]);

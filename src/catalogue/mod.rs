@@ -56,6 +56,7 @@ pub use price::{Currency, PriceLocale};
 pub use product::{ContentId, ModelStamp, PictureDetail, Product, ProductDetail, ProductSummary, ShopPicture};
 pub use release::ReleaseMark;
 pub use release::apply::ReleaseFile;
+pub use release::worn::add_worn;
 pub use release::write::{ReleasePicture, ReleaseProduct, write_difference, write_snapshot};
 pub use report::{Change, ImportReport, SkippedPicture};
 pub use stock::{OutOfStock, SizeStock, Stock};

@@ -4,15 +4,18 @@
 //! an earlier release; the table `removed` names those that are gone, and a content whose thumbnail is empty is one that the
 //! earlier release has. [`write`] makes both, [`apply`] takes either over as a generation of its own, in one transaction.
 //!
+//! Worn views come with it ([`worn`]).
+//!
 //! The *state* of a catalogue is a hash of what is searched and shown, whatever way led there: after a delta it must be the one
 //! that the hub published.
 
 pub mod apply;
+pub mod worn;
 pub mod write;
 
 use super::records::{PRODUCT_COLUMNS, hex};
 use super::store::{Catalogue, read_stamp};
-use crate::fault::Result;
+use crate::fault::{Fault, Kind, Result};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension};
 use serde::{Deserialize, Serialize};
@@ -33,12 +36,16 @@ pub struct ReleaseMark {
     pub made: String,
 }
 
+/// The columns of a table but those that are named, whatever the schema of this vetrina has.
+fn columns_of(connection: &Connection, table: &str, but: &[&str]) -> rusqlite::Result<Vec<String>> {
+    let mut statement = connection.prepare("select name from pragma_table_info(?) order by cid")?;
+    let all = statement.query_map([table], |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()?;
+    Ok(all.into_iter().filter(|name| !but.contains(&name.as_str())).collect())
+}
+
 /// What the network saw in a picture: all columns of `descriptor` but its key.
 fn descriptor_columns(connection: &Connection) -> rusqlite::Result<Vec<String>> {
-    let query =
-        "select name from pragma_table_info('descriptor') where name not in ('content_id', 'region') order by cid";
-    let mut statement = connection.prepare(query)?;
-    statement.query_map([], |row| row.get(0))?.collect()
+    columns_of(connection, "descriptor", &["content_id", "region"])
 }
 
 /// What a picture of a product is and what the network saw in it, in the schema `schema`: one row for each picture.
@@ -115,4 +122,19 @@ fn add(hasher: &mut Sha256, value: ValueRef) {
     hasher.update([kind]);
     hasher.update((bytes.len() as u64).to_le_bytes());
     hasher.update(bytes);
+}
+
+/// Puts everything into the one file, which then is a release's.
+fn seal(catalogue: Catalogue) -> Result<()> {
+    for name in ["new", "old"] {
+        // It may not be there.
+        let _ = catalogue.connection.execute_batch(&format!("detach database {name}"));
+    }
+    catalogue.checkpoint();
+    let sealed = catalogue.connection.query_row("pragma main.journal_mode = delete", [], |row| row.get::<_, String>(0));
+    match sealed {
+        Ok(mode) if mode == "delete" => Ok(()),
+        Ok(_) => Err(Fault::new(Kind::Busy, format!("another process has opened {}", catalogue.path().display()))),
+        Err(error) => Err(catalogue.fault("write", error)),
+    }
 }

@@ -58,7 +58,9 @@ fn once(args: &OnceArgs) -> Result<()> {
     let settings = config.sync(stamp).ok_or_else(|| {
         Fault::new(Kind::Usage, format!("{} names no hub", args.config.display())).cure("set sync.source and sync.key")
     })?;
-    let outcome = Follower::new(settings)?.poll()?;
+    let mut follower = Follower::new(settings)?;
+    let outcome = follower.poll()?;
+    follower.share()?;
     if args.json {
         return print(&json(&outcome)?);
     }

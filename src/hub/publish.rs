@@ -138,10 +138,12 @@ impl Publication {
         let model = catalogue
             .stamp()?
             .ok_or_else(|| Fault::new(Kind::Input, format!("{} sells nothing that has a picture yet", self.shop)))?;
+        let worn = catalogue.worn_state()?;
         let products = catalogue.list()?.len() as u64;
         drop(catalogue);
         if let Some(newest) = &self.newest
             && newest.mark.state == state
+            && newest.worn == worn
             && newest.mark.number >= after
         {
             return Ok(self.report(newest, false));
@@ -150,7 +152,7 @@ impl Publication {
         let mark = ReleaseMark { shop: self.shop.clone(), number, state, made: now() };
         let snapshot = self.pack(&new)?;
         let deltas = self.deltas(&new, &model, snapshot.bytes)?;
-        let manifest = ReleaseManifest { format: FORMAT, mark, model, products, snapshot, deltas };
+        let manifest = ReleaseManifest { format: FORMAT, mark, model, products, worn, snapshot, deltas };
         let signed = key.sign(&manifest)?;
         put(&self.folder.manifest_path(&self.shop, number), &signed)?;
         put(&self.folder.root.join(&self.shop).join(FILE), &signed)?;

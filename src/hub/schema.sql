@@ -148,6 +148,20 @@ create table enrolment (
   expires timestamptz not null
 );
 
+-- Enrolments of worn views, as mirrors sent them: numbers, never a picture.
+create table worn (
+  -- The same on every mirror.
+  uid text primary key,
+  mirror text not null,
+  received timestamptz not null default now(),
+  model text not null,
+  -- The products that were worn.
+  products text[] not null,
+  -- As `vetrina catalogue worn export` writes it.
+  line text not null
+);
+alter table worn alter column line set storage external;
+
 -- Who did what. Never changed.
 create table audit (
   at timestamptz not null default now(),

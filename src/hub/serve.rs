@@ -4,6 +4,7 @@
 
 mod files;
 mod operators;
+mod worn;
 
 use super::database::{Database, connect_client, database_fault};
 use super::mirrors;
@@ -121,6 +122,7 @@ fn router(hub: Hub) -> Router {
         .route("/targets.json", get(operators::targets))
         .route("/healthz", get(health))
         .layer(DefaultBodyLimit::max(MOST_BODY))
+        .merge(worn::routes())
         .with_state(hub)
 }
 

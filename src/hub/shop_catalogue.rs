@@ -2,7 +2,7 @@
 
 use super::database::{Database, SqlResult};
 use crate::catalogue::product::split_links;
-use crate::catalogue::{ModelStamp, Product, ReleasePicture, ReleaseProduct, ShopPicture, write_snapshot};
+use crate::catalogue::{ModelStamp, Product, ReleasePicture, ReleaseProduct, ShopPicture, add_worn, write_snapshot};
 use crate::fault::{Fault, Kind, Result};
 use crate::geometry::Rect;
 use crate::seam::Detection;
@@ -43,7 +43,15 @@ pub fn write(database: &mut Database, shop: &str, model: &ModelStamp, path: &Pat
         Ok(page)
     });
     let ended = database.run(async |client| client.batch_execute("commit").await);
-    written.and(ended).map(|()| waiting)
+    written.and(ended)?;
+    let lines: Vec<String> = database.run(async |client| {
+        let query = "select line from worn where model = $2
+                     and exists (select 1 from offer where shop = $1 and product_id = any (worn.products)) order by uid";
+        let rows = client.query(query, &[&shop, &model.descriptor_hash]).await?;
+        Ok(rows.iter().map(|row| row.get(0)).collect())
+    })?;
+    add_worn(path, &lines)?;
+    Ok(waiting)
 }
 
 /// The next products after the id `after`, in the order of ids.

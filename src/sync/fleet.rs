@@ -1,9 +1,11 @@
-//! What a mirror says to its hub of itself, if it has joined one: that it is there and well, and which release it shows. Figures
-//! and a few words; no picture, and nothing of who stood before it.
+//! What a mirror says to its hub, if it has joined one: that it is there and well, which release it shows, and the worn views that
+//! staff enrolled. Figures, embeddings and a few words; no picture, and nothing of shoppers.
 
 use super::source::{agent, unreachable};
+use crate::catalogue::Catalogue;
 use crate::fault::{Fault, Kind, Result};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -46,6 +48,20 @@ pub struct FleetLink {
     agent: Agent,
     /// The last report came through, or none was sent yet.
     reached: bool,
+    /// Enrolments that the hub has.
+    shared: BTreeSet<String>,
+}
+
+/// Which enrolments a mirror has.
+#[derive(Deserialize, Serialize)]
+pub struct WornUids {
+    pub uids: Vec<String>,
+}
+
+/// Which of them the hub has not.
+#[derive(Deserialize, Serialize)]
+pub struct WornMissing {
+    pub missing: Vec<String>,
 }
 
 /// What is sent to join.
@@ -68,7 +84,7 @@ impl FleetLink {
                 .cause(error)
                 .cure("delete it and join again with `vetrina sync join`")
         })?;
-        Ok(Some(FleetLink { membership, agent: agent(), reached: true }))
+        Ok(Some(FleetLink { membership, agent: agent(), reached: true, shared: BTreeSet::new() }))
     }
 
     pub fn token(&self) -> &str {
@@ -85,6 +101,38 @@ impl FleetLink {
             log::warn!("the hub does not hear of this mirror: {fault}");
         }
         self.reached = sent.is_ok();
+    }
+}
+
+impl FleetLink {
+    /// Sends the worn views that the hub does not have: they stay in the catalogue, and are sent until the hub says that it has them.
+    ///
+    /// # Errors
+    /// [`Kind::Unavailable`] where the hub cannot be reached.
+    pub fn share_worn(&mut self, catalogue: &Path) -> Result<()> {
+        let catalogue = Catalogue::open(catalogue)?;
+        let mine: BTreeSet<String> = catalogue.enrolments()?.into_iter().map(|enrolment| enrolment.uid).collect();
+        if mine.is_subset(&self.shared) {
+            return Ok(());
+        }
+        let (hub, token) = (&self.membership.hub, Some(self.membership.token.as_str()));
+        let asked = WornUids { uids: mine.iter().cloned().collect() };
+        let answer = post(&self.agent, &format!("{hub}/api/worn/missing"), token, &asked)?;
+        let missing: WornMissing = serde_json::from_slice(&answer)
+            .map_err(|error| Fault::new(Kind::Unavailable, format!("{hub} is no hub")).cause(error))?;
+        if !missing.missing.is_empty() {
+            let mut lines = Vec::new();
+            catalogue.export_worn(&mut lines)?;
+            for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+                let value: serde_json::Value = serde_json::from_slice(line)
+                    .map_err(|error| Fault::new(Kind::Internal, "cannot read a worn view").cause(error))?;
+                if value["uid"].as_str().is_some_and(|uid| missing.missing.iter().any(|other| other == uid)) {
+                    post(&self.agent, &format!("{hub}/api/worn"), token, &value)?;
+                }
+            }
+        }
+        self.shared = mine;
+        Ok(())
     }
 }
 

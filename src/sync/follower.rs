@@ -114,12 +114,23 @@ impl Follower {
             }
             observe(&self.status);
             if let Some(fleet) = &mut self.fleet {
+                if let Err(fault) = fleet.share_worn(&self.settings.catalogue) {
+                    log::debug!("worn views stay here for now: {fault}");
+                }
                 fleet.report(&Heartbeat { release: self.status.release.as_ref().map(|mark| mark.number), ..health() });
             }
             if token.wait(spread(self.settings.poll)) {
                 return;
             }
         }
+    }
+
+    /// Sends worn views to the hub, where this mirror has joined one.
+    ///
+    /// # Errors
+    /// [`Kind::Unavailable`] where it cannot be reached; they are sent at the next time.
+    pub fn share(&mut self) -> Result<()> {
+        self.fleet.as_mut().map_or(Ok(()), |fleet| fleet.share_worn(&self.settings.catalogue))
     }
 
     /// Asks for a new release once, and takes it over.

@@ -26,6 +26,9 @@ pub struct ReleaseManifest {
     /// The model that embedded the pictures.
     pub model: ModelStamp,
     pub products: u64,
+    /// Changes with the worn views that come with it.
+    #[serde(default)]
+    pub worn: String,
     /// The whole catalogue.
     pub snapshot: ReleaseObject,
     /// What has changed since earlier releases.

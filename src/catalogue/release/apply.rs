@@ -1,5 +1,6 @@
 //! Taking a release over: all of it in one transaction, as a generation of its own, or nothing.
 
+use super::worn::copy_worn;
 use super::write::attach;
 use super::{RELEASE, ReleaseMark, descriptor_columns, state};
 use crate::catalogue::history::{self, Counts};
@@ -48,6 +49,7 @@ impl Catalogue {
             return Err(Fault::new(Kind::Catalogue, "the release builds on pictures that are not here"));
         }
         let counts = take_products(&transaction, kind, generation).map_err(fail)?;
+        copy_worn(&transaction, "incoming", "true").map_err(fail)?;
         history::complete(&transaction, generation, counts).map_err(fail)?;
         let found = state(&transaction).map_err(fail)?;
         if found != mark.state {

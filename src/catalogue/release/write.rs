@@ -1,6 +1,7 @@
 //! Making the files of a release: a snapshot from products, or the difference of two catalogues.
 
-use super::{descriptor_columns, seen};
+use super::worn::copy_worn;
+use super::{descriptor_columns, seal, seen};
 use crate::catalogue::history::{self, Counts};
 use crate::catalogue::images::Sha;
 use crate::catalogue::product::{ModelStamp, Product, ShopPicture};
@@ -185,7 +186,8 @@ fn difference(transaction: &Transaction, generation: i64, has_old: bool) -> rusq
            join main.content as mine on mine.sha256 = content.sha256
            where shown.product_id in (select id from changed);
          drop table changed;"
-    ))
+    ))?;
+    copy_worn(transaction, "new", if has_old { "uid not in (select uid from old.enrolment)" } else { "true" })
 }
 
 /// Opens another catalogue's file beside the one of `connection`.
@@ -197,19 +199,4 @@ pub(super) fn attach(connection: &Connection, path: &Path, name: &str) -> rusqli
 fn new_file(path: &Path) -> Result<Catalogue> {
     Catalogue::delete(path)?;
     Catalogue::create_or_open(path)
-}
-
-/// Puts everything into the one file, which then is a release's.
-fn seal(catalogue: Catalogue) -> Result<()> {
-    for name in ["new", "old"] {
-        // It may not be there.
-        let _ = catalogue.connection.execute_batch(&format!("detach database {name}"));
-    }
-    catalogue.checkpoint();
-    let sealed = catalogue.connection.query_row("pragma main.journal_mode = delete", [], |row| row.get::<_, String>(0));
-    match sealed {
-        Ok(mode) if mode == "delete" => Ok(()),
-        Ok(_) => Err(Fault::new(Kind::Busy, format!("another process has opened {}", catalogue.path().display()))),
-        Err(error) => Err(catalogue.fault("write", error)),
-    }
 }

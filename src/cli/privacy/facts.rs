@@ -125,6 +125,11 @@ fn sent(config: &Config) -> Vec<SentData> {
     if let Some(mqtt) = &events.mqtt {
         sent.push(item(event_words(&EventKind::ALL), mqtt.broker.host.clone(), "mqtt.broker"));
     }
+    if let Some(source) = config.sync.source.as_ref().filter(|source| !source.starts_with("file:")) {
+        let what = "questions for new catalogues; of a mirror that has joined the hub its release, faults and figures, \
+                    and numbers of products that staff wore; no picture";
+        sent.push(item(what.to_owned(), host_of(source), "sync.source"));
+    }
     sent
 }
 
