@@ -134,8 +134,8 @@ pub struct AggregationSettings {
     pub frames: usize,
     pub weight: Vec<f32>,
     pub bias: f32,
-    /// Added to the logit of a worn view, which is seen as the query is and so matches it better than a picture of the shop does: what
-    /// makes both count alike. Calibrated on generated people (docs/experiments/enrol.md); without a value they count as they are.
+    /// Added to the logit of a worn view, so that it counts like a shop picture: a worn view resembles the query more and
+    /// matches better. Calibrated on generated people (docs/experiments/enrol.md). Absent: 0.
     #[serde(default)]
     pub worn_offset: f32,
 }

@@ -99,7 +99,7 @@ pub fn run(context: &StageContext, settings: &PanelSettings, rate: u32) -> Resul
     Ok(StageEnd::Cancelled)
 }
 
-/// What draws in this look. Says in the log which letters of the screen's languages no font has.
+/// A painter with this look. Logs the letters of the screen's languages that no font has.
 fn painter(links: &Links, look: &Look) -> Result<Painter> {
     let painter = Painter::with(look.clone())?;
     for words in links.pipeline().languages {
@@ -179,7 +179,7 @@ impl ScreenContent {
         }
     }
 
-    /// What is seen and said of each garment now, for the events.
+    /// Tracks and matches on the screen now, for the events.
     fn garments(&self, links: &Links, now: Duration) -> Vec<SeenGarment> {
         let tracks = self.tracks.as_ref().filter(|tracks| now.saturating_sub(tracks.meta.captured) <= STALE);
         let tracked = tracks.map_or(&[][..], |tracks| &tracks.garments);
