@@ -232,11 +232,13 @@ impl Index {
             gallery,
             variants,
             contents: vec![ContentId(0); rows],
+            worn: vec![false; rows],
             classes: vec![None; count],
             seen_by: Default::default(),
             offered: Vec::new(),
             hide_out_of_stock: false,
             generation: None,
+            worn_version: (0, 0),
         };
         index.with_regions(&[])
     }
