@@ -55,7 +55,7 @@ pub struct Config {
     pub mqtt: MqttSection,
     pub privacy: PrivacySection,
     pub sync: SyncSection,
-    /// What stands in the file `screen.theme`.
+    /// Content of the file `screen.theme`.
     #[serde(skip)]
     theme: ShopTheme,
 }
@@ -171,7 +171,7 @@ pub struct WebSection {
     pub listen: SocketAddr,
     /// Password of the user `vetrina`; at least eight characters.
     pub password: Option<Secret>,
-    /// Asked for with the user name `staff`: to see, and to do what staff does with shoppers, but not to change the shop.
+    /// Password of the user `staff`, who may see the page, enrol and correct, but not change the shop's data.
     pub staff_password: Option<Secret>,
     /// Token for programs that change prices and stock over HTTP; at least eight characters.
     pub token: Option<Secret>,
@@ -196,13 +196,13 @@ pub struct HeatSection {
     pub sysfs: PathBuf,
 }
 
-/// The hub that the catalogue comes from.
+/// The hub that publishes the catalogue.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SyncSection {
     /// The shop's folder of releases, `"https://hub.example/releases/berlin"`; `None`: the catalogue is imported here.
     pub source: Option<String>,
-    /// The hub's public key, by which its releases are signed.
+    /// The hub's public key; its releases must be signed with it.
     pub key: Option<String>,
     /// The mean time between two polls.
     pub poll_seconds: Count<1, 86400>,
@@ -426,7 +426,7 @@ impl Config {
         })
     }
 
-    /// The releases that are followed; `None` where the catalogue is imported here. `model` is the one in use.
+    /// Settings for following a hub; `None` if the catalogue is imported here. `model` is the model folder in use.
     pub fn sync(&self, model: ModelStamp) -> Option<SyncSettings> {
         let (source, key) = self.sync.source.clone().zip(self.sync.key.clone())?;
         let poll = Duration::from_secs(self.sync.poll_seconds.0.into());

@@ -36,7 +36,7 @@ impl Picture {
         &self.rgb
     }
 
-    /// The pixels alone.
+    /// The pixels only.
     pub fn into_rgb(self) -> Vec<u8> {
         self.rgb
     }

@@ -14,19 +14,18 @@ pub struct StageTimes {
     samples: BTreeMap<&'static str, Vec<Duration>>,
 }
 
-/// Which time a stage takes.
+/// The clock that measures a stage.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Measure {
-    /// From its start to its end.
+    /// Elapsed time.
     #[default]
     Elapsed,
-    /// Processor time of this thread: what else the machine does then hardly counts. Only for stages that run on one thread and wait for
-    /// nothing.
+    /// Processor time of this thread, hardly affected by other load. Only for stages that run on one thread without waiting.
     Processor,
 }
 
 impl Measure {
-    /// A moment; only differences of two on one thread mean anything.
+    /// A moment; only differences between moments of one thread are meaningful.
     pub fn now(self) -> Duration {
         let id = match self {
             Measure::Elapsed => ClockId::CLOCK_MONOTONIC,
@@ -38,7 +37,7 @@ impl Measure {
 }
 
 impl StageTimes {
-    /// Empty, for stages that are measured so.
+    /// No samples yet, for stages measured by this clock.
     pub fn by(measure: Measure) -> Self {
         StageTimes { measure, ..StageTimes::default() }
     }
@@ -78,7 +77,7 @@ impl StageTimes {
     }
 }
 
-/// Least, median, 95th and 99th percentile of a stage's durations.
+/// Minimum, median, 95th and 99th percentile of a stage's durations.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StageSummary {
     pub stage: &'static str,

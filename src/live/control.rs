@@ -63,7 +63,7 @@ pub enum Phase {
     Stopping,
 }
 
-/// Whoever was seen within this time may come back at once.
+/// A person seen within this time may return at any moment.
 const GIVES_WAY_AFTER: Duration = Duration::from_secs(5);
 
 /// Values that threads act on. Times are measured on the program's clock.
@@ -78,7 +78,7 @@ pub struct Control {
     unshown_since: Moment,
     /// Written by the recognize stage.
     person_seen: Moment,
-    /// By the match stage.
+    /// Written by the match stage.
     importing: AtomicBool,
     /// Written by the render stage.
     dark: AtomicBool,
@@ -147,12 +147,12 @@ impl Control {
         now.saturating_sub(self.person_seen.get().unwrap_or_default())
     }
 
-    /// Whether an import into the catalogue is under way.
+    /// Whether an import into the catalogue is running.
     pub fn set_importing(&self, importing: bool) {
         self.importing.store(importing, Ordering::Relaxed);
     }
 
-    /// Whether the processor is left to an import: nobody was seen for a while.
+    /// Whether recognition yields the processor to an import: no person was seen for a while.
     pub fn gives_way(&self, now: Duration) -> bool {
         self.importing.load(Ordering::Relaxed) && self.unseen(now) >= GIVES_WAY_AFTER
     }

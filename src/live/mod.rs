@@ -60,7 +60,7 @@ pub struct LiveSettings {
     /// Maximum number of frames per second on the panel.
     pub rate: u32,
     pub look: Arc<Look>,
-    /// A change of this file is noticed; its content is in `look` and in the texts.
+    /// The theme file, watched for changes; its content is in `look` and in the texts.
     pub theme_file: Option<PathBuf>,
     /// Model folder.
     pub model: PathBuf,
@@ -102,9 +102,9 @@ pub struct Links {
     pub clock: Arc<dyn Clock>,
     pub control: Control,
     pub status: Status,
-    /// What happens before the mirror, for whoever reads it.
+    /// Shopper events, for their readers.
     pub events: EventBus,
-    /// By the render stage, and at the end by the supervisor.
+    /// Written by the render stage, and at the end by the supervisor.
     shoppers: Mutex<ShopperWatch>,
     /// Settings that may change at run time.
     reloadable: Mutex<ReloadableSettings>,
@@ -170,7 +170,7 @@ impl Links {
         self.reloadable().pipeline.clone()
     }
 
-    /// How the screen looks, as it is configured now; the same value until it is configured anew.
+    /// Current look of the screen; the same value until a reload changes it.
     pub fn look(&self) -> Arc<Look> {
         self.reloadable().look.clone()
     }
@@ -185,19 +185,19 @@ impl Links {
         self.reloadable().catalogue.clone()
     }
 
-    /// Takes in what is seen and said of each garment `now`, and publishes what is new.
+    /// Processes the tracks and matches of `now`, and publishes the new events.
     pub fn observe(&self, now: Duration, seen: &[SeenGarment]) {
         self.publish(|shoppers| shoppers.update(now, seen));
     }
 
-    /// Nobody is seen any more: the program ends.
+    /// All persons have left, since the program ends: publishes this.
     pub fn end_observation(&self) {
         let now = self.clock.now();
         self.publish(|shoppers| shoppers.end(now));
     }
 
     fn publish(&self, happenings: impl FnOnce(&mut ShopperWatch) -> Vec<events::Happening>) {
-        // Held until they are published: in order.
+        // Held until they are published, so that events stay in order.
         let mut shoppers = self.shoppers.lock().unwrap_or_else(PoisonError::into_inner);
         happenings(&mut shoppers).into_iter().for_each(|happening| self.events.publish(happening));
     }

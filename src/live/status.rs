@@ -63,7 +63,7 @@ pub struct Status {
     pub building: Shared<Option<String>>,
     /// For example "compact on the CPU, 72 products".
     pub summary: Shared<String>,
-    /// Which release of a hub is searched, and what its last poll said; `None` where no hub is followed.
+    /// The hub's release in use and the result of the last poll; `None` without a hub.
     pub sync: Shared<Option<SyncStatus>>,
     pub newest_picture: Shared<Option<Arc<Picture>>>,
     pub newest_tracks: Shared<Option<Arc<TrackUpdate>>>,
@@ -82,10 +82,10 @@ pub struct Status {
     /// Steps of throttling, by cause.
     pub throttled_by_heat: Counter,
     pub throttled_by_power: Counter,
-    /// Events that the webhook's receiver took, and tries that failed.
+    /// Events accepted by the webhook's receiver, and failed attempts.
     pub webhook_deliveries: Counter,
     pub webhook_failures: Counter,
-    /// Messages that were handed to the MQTT broker.
+    /// Messages sent to the MQTT broker.
     pub mqtt_messages: Counter,
     pub products: Gauge,
     /// Frames being recognized.

@@ -27,9 +27,10 @@ use tensorrt::{DeviceMaps, TensorRt};
 use tract::TractEngine;
 pub use vetrina_kernels::{Level, levels};
 
-/// Boxes that the CPU's box head classifies at once. A close-up asks for one box: a batch of the manifest's 100 costs five times as much.
+/// Boxes per batch of the box head on the CPU. A close-up needs one box: a batch of the manifest's 100 costs five times as much.
 const ROWS_AT_ONCE: usize = 20;
-/// Bytes of a box head that is run in such batches. A larger one reads its weights, which no cache holds, once for all boxes.
+/// Maximum size in bytes of a box head that runs in such batches. The weights of a larger one exceed the caches: it reads them
+/// once for all boxes.
 const SMALL_HEAD: u64 = 8 << 20;
 
 /// A loaded graph, ready to run.
@@ -124,8 +125,8 @@ impl Graphs {
         Graphs::load_with(RunsOn::cpu(), |name| Graphs::load_for(manifest, name, Some(Level::new())))
     }
 
-    /// Loads one graph of a model, on the CPU, with kernels for an instruction set; `None`: by tract alone, to compare with. The box
-    /// head takes any number of RoIs.
+    /// Loads one graph of a model on the CPU with kernels for an instruction set. `None`: tract alone, for comparison. The box
+    /// head accepts any number of RoIs.
     pub fn load_for(manifest: &Manifest, graph: GraphName, level: Option<Level>) -> Result<Box<dyn Engine>> {
         let path = manifest.graph_path(graph);
         if graph != GraphName::BoxHead {

@@ -19,7 +19,7 @@ use vetrina_kernels::Level;
 pub struct TractEngine {
     path: PathBuf,
     graph: Graph,
-    /// Of a head: RoIs that one run of the graph takes.
+    /// For a head: RoIs per run of the graph.
     batch: Option<usize>,
 }
 
@@ -33,7 +33,7 @@ enum Graph {
 }
 
 impl TractEngine {
-    /// Loads and optimises an ONNX graph, with kernels for an instruction set; `None`: by tract alone.
+    /// Loads and optimises an ONNX graph with kernels for an instruction set. `None`: tract alone.
     ///
     /// # Errors
     /// [`Kind::Model`]: not an ONNX graph, or not supported by tract.
@@ -150,7 +150,7 @@ impl TractEngine {
         }
     }
 
-    /// A head's rows for all of `rois`, the last batch filled up with zeros.
+    /// The head's rows for all `rois`, in batches; the last batch is padded with zeros.
     fn run_in_batches(&self, batch: usize, rois: &Tensor) -> Result<Vec<Tensor>> {
         let [count, shape @ ..] = rois.shape() else { return Err(self.fault("the RoIs have no first axis")) };
         let (count, length) = (*count, shape.iter().product::<usize>());

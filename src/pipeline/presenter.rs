@@ -2,16 +2,14 @@
 //! has chosen; where they choose nothing, the garments take turns.
 
 use super::dedup_products::{RankedProducts, dedup_products};
-use super::matcher::{Match, Verdict};
-use super::product_card::{card, is_sold_out};
-use super::settings::{OutOfStock, PipelineSettings};
-use super::shown_products::is_garment;
+use super::product_card::card;
+use super::settings::PipelineSettings;
+use super::shown_products::{in_order, is_garment};
 use super::track_matches::{MatchesByTrack, TrackMatches};
 use super::tracking::TrackedGarment;
 use crate::display::scene::{Garment, GarmentMatches, Scene, StatusLine};
 use crate::frame::Picture;
 use crate::seam::TrackId;
-use std::cmp::Reverse;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -140,6 +138,11 @@ impl Presenter {
         }
     }
 
+    /// The featured garment, and which of its products has the card.
+    pub fn chosen(&self) -> Option<(TrackId, usize)> {
+        Some((self.featured?, self.product))
+    }
+
     /// The staff was called.
     pub fn call_staff(&mut self, now: Duration) {
         self.called = Some(now);
@@ -151,18 +154,8 @@ impl Presenter {
     }
 }
 
-/// A product that is out of stock comes after those that match about as well, and never after worse ones: what is likely worn stays
-/// first. Sorting is stable: both kinds stay in the order of their match.
-fn stock_order(verdict: Verdict, sold_out: bool) -> (Reverse<Verdict>, bool) {
-    (Reverse(verdict), sold_out)
-}
-
 fn cards(settings: &PipelineSettings, found: &TrackMatches, kept: &[usize]) -> Vec<crate::display::scene::Card> {
-    let mut shown: Vec<&Match> = kept.iter().map(|index| &found.matches[*index]).collect();
-    if settings.out_of_stock != OutOfStock::Show {
-        shown.sort_by_key(|found| stock_order(found.verdict, is_sold_out(found)));
-    }
-    shown.into_iter().map(|found| card(found, settings.locale)).collect()
+    in_order(settings.out_of_stock, found, kept).into_iter().map(|found| card(found, settings.locale)).collect()
 }
 
 /// "compact on the CPU, 72 products"
@@ -184,6 +177,8 @@ fn garment(seen: &TrackedGarment) -> Garment {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pipeline::matcher::Verdict;
+    use crate::pipeline::shown_products::stock_order;
 
     #[test]
     fn what_is_out_of_stock_comes_after_its_like_and_never_after_worse_matches() {

@@ -1,15 +1,18 @@
 //! Which products each garment is shown with: the rule of the screen, for those who report what was shown.
 
 use super::dedup_products::{RankedProducts, dedup_products};
-use super::matcher::Match;
+use super::matcher::{Match, Verdict};
+use super::product_card::is_sold_out;
+use super::settings::{OutOfStock, PipelineSettings};
 use super::track_matches::{MatchesByTrack, TrackMatches};
 use super::tracking::TrackedGarment;
+use std::cmp::Reverse;
 
 /// A garment that is on the screen with its products.
 #[derive(Clone, Debug)]
 pub struct ShownGarment<'a> {
     pub garment: &'a TrackedGarment,
-    /// Best first; empty where the catalogue has nothing like it.
+    /// In the order of their cards; empty where the catalogue has nothing like it.
     pub products: Vec<&'a Match>,
 }
 
@@ -21,12 +24,27 @@ pub fn is_garment(found: Option<&TrackMatches>) -> bool {
     found.is_none_or(|found| found.detection_score >= LEAST_SCORE)
 }
 
-/// The garments that have an answer and a place on the screen, the most prominent first: at most `max_garments`. No person sees
-/// a product twice.
+/// A product that is out of stock comes after those that match about as well, and never after worse ones: what is likely worn stays
+/// first. Sorting is stable: both kinds stay in the order of their match.
+pub(super) fn stock_order(verdict: Verdict, sold_out: bool) -> (Reverse<Verdict>, bool) {
+    (Reverse(verdict), sold_out)
+}
+
+/// The products of a garment that are `kept`, in the order of their cards.
+pub(super) fn in_order<'a>(out_of_stock: OutOfStock, found: &'a TrackMatches, kept: &[usize]) -> Vec<&'a Match> {
+    let mut shown: Vec<&Match> = kept.iter().map(|index| &found.matches[*index]).collect();
+    if out_of_stock != OutOfStock::Show {
+        shown.sort_by_key(|found| stock_order(found.verdict, is_sold_out(found)));
+    }
+    shown
+}
+
+/// The garments that have an answer and a place on the screen, the most prominent first: at most `settings.max_garments`. No person
+/// sees a product twice.
 pub fn shown_products<'a>(
     tracked: &'a [TrackedGarment],
     matches_by_track: &'a MatchesByTrack,
-    max_garments: usize,
+    settings: &PipelineSettings,
 ) -> Vec<ShownGarment<'a>> {
     let with_answer = |seen: &'a TrackedGarment| (seen, matches_by_track.get(&seen.track));
     let (tracked, found): (Vec<&TrackedGarment>, Vec<Option<&TrackMatches>>) =
@@ -42,8 +60,7 @@ pub fn shown_products<'a>(
         .collect();
     let kept = dedup_products(&ranked);
     let garments = tracked.into_iter().zip(found).zip(kept).filter_map(|((garment, found), kept)| {
-        let matches = &found?.matches;
-        Some(ShownGarment { garment, products: kept?.into_iter().map(|index| &matches[index]).collect() })
+        Some(ShownGarment { garment, products: in_order(settings.out_of_stock, found?, &kept?) })
     });
-    garments.take(max_garments).collect()
+    garments.take(settings.max_garments).collect()
 }

@@ -134,8 +134,9 @@ pub struct AggregationSettings {
     pub frames: usize,
     pub weight: Vec<f32>,
     pub bias: f32,
-    /// Added to the logit of what was seen on people, which matches a query better than a picture of the shop does, right or wrong: what
-    /// makes both count alike. Half of it for a picture that was moved half of the way. Calibrated on generated people (docs/experiments/enrol.md); without a value they count as they are.
+    /// Added to the logit of a worn view, so that it counts like a shop picture: a worn view resembles the query more and matches better.
+    /// Half of it is added for a picture that was moved half of the way to the worn views. Calibrated on generated people
+    /// (docs/experiments/enrol.md). Absent: 0.
     #[serde(default)]
     pub worn_offset: f32,
 }

@@ -59,6 +59,7 @@ pub async fn status(State(app): State<App>) -> Response {
     let report = app.links.report();
     let mut value = json!(report);
     value["status"] = health_of(&report).1.into();
+    value["live_view"] = json!(app.live_view);
     value["resident_memory_bytes"] = machine::resident_memory().into();
     let status = &app.links.status;
     let matches_by_track = status.newest_matches.get();

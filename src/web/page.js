@@ -293,8 +293,22 @@ let away = false;
 let uptime = 0;
 let refreshed = Date.now();
 
+let liveView = "full";
+
+/** Says how the picture is shown; where it is not, it is not asked for again. */
+function showLiveView(view) {
+  if (view === liveView) return;
+  liveView = view;
+  byId("view").hidden = view === "off";
+  byId("live-view").textContent = {
+    off: "The live picture is switched off (privacy.live_view).",
+    blurred: "Not mirrored, not recorded, blurred (privacy.live_view).",
+  }[view] ?? "Not mirrored, not recorded.";
+}
+
 /** Asks for the live picture again: a broken stream does not begin again by itself. */
 function restartLive() {
+  if (liveView === "off") return;
   byId("live").src = at(`live.mjpg?${Date.now()}`);
 }
 
@@ -306,6 +320,7 @@ async function refresh() {
     showState(status.status, status.reasons);
     byId("summary").textContent = status.summary;
     byId("camera").textContent = status.camera;
+    showLiveView(status.live_view);
     showBoxes(status);
     showGarments(status.garments);
     showFigures(status);

@@ -82,6 +82,9 @@ fn kept(config: &Config) -> Vec<KeptData> {
         item("products of the shop, no people", config.catalogue.file.display().to_string(), "until the next import"),
         item("the program's log: faults, counts, states", "the system's journal".into(), "as the journal is set up"),
     ];
+    let worn = "worn views of products that staff enrolled: numbers, no picture; and what staff said of answers";
+    kept.push(item(worn, config.catalogue.file.display().to_string(), "until staff takes them back"));
+    kept.push(item("the last twenty answers, as numbers, for staff", memory(), "10 minutes"));
     if let Some(counts) = config.counts() {
         let how_long = format!("{} days", counts.days);
         kept.push(item("counts by hour, by product", counts.file.display().to_string(), &how_long));

@@ -99,7 +99,7 @@ fn take_over(context: &StageContext, matcher: &mut Matcher, matches: &mut Arc<Ma
     }
 }
 
-/// Stores the views of an enrolment, and has the catalogue loaded anew with them.
+/// Stores the views of an enrolment and triggers a reload of the catalogue.
 fn enrol(context: &StageContext, matcher: &mut Matcher, chosen: ChosenViews) {
     let links = &context.links;
     let camera = shown(&links.camera().source);
@@ -126,7 +126,7 @@ fn enrol(context: &StageContext, matcher: &mut Matcher, chosen: ChosenViews) {
     links.enrol.state.set(state);
 }
 
-/// Remembers the answer that a query's track has now, for staff to say whether it is right.
+/// Keeps the current matches of a query's track, for staff to judge.
 fn remember(context: &StageContext, matches: &MatchesByTrack, query: &GarmentQuery, matcher: &Matcher) {
     let Some(found) = matches.get(&query.track) else { return };
     let links = &context.links;

@@ -15,10 +15,10 @@ use crate::live::enrol_desk::{EnrolPhase, EnrolState};
 use crate::live::shoppers::{NamedProduct, SeenGarment};
 use crate::pipeline::matcher::{Match, Verdict};
 use crate::pipeline::presenter::Presenter;
-use crate::pipeline::shown_products::shown_products;
+use crate::pipeline::shown_products::{is_garment, shown_products};
 use crate::pipeline::track_matches::MatchesByTrack;
 use crate::pipeline::tracking::TrackUpdate;
-use crate::seam::Region;
+use crate::seam::{Region, TrackId};
 use embedded_graphics::pixelcolor::{Rgb888, RgbColor};
 use std::sync::Arc;
 use std::time::Duration;
@@ -76,7 +76,7 @@ pub fn run(context: &StageContext, settings: &PanelSettings, rate: u32) -> Resul
             context.heartbeat();
             continue;
         }
-        links.observe(now, &shown.garments(links, now));
+        links.observe(now, &shown.garments(presenter.chosen(), links, now));
         if canvas.size() != panel.size() {
             canvas = Canvas::new(panel.size());
         }
@@ -100,7 +100,7 @@ pub fn run(context: &StageContext, settings: &PanelSettings, rate: u32) -> Resul
     Ok(StageEnd::Cancelled)
 }
 
-/// What draws in this look. Says in the log which letters of the screen's languages no font has.
+/// A painter with this look. Logs the letters of the screen's languages that no font has.
 fn painter(links: &Links, look: &Look) -> Result<Painter> {
     let painter = Painter::with(look.clone())?;
     for words in links.pipeline().languages {
@@ -180,15 +180,19 @@ impl ScreenContent {
         }
     }
 
-    /// What is seen and said of each garment now, for the events.
-    fn garments(&self, links: &Links, now: Duration) -> Vec<SeenGarment> {
+    /// Tracks and matches on the screen now, for the events.
+    fn garments(&self, chosen: Option<(TrackId, usize)>, links: &Links, now: Duration) -> Vec<SeenGarment> {
         let tracks = self.tracks.as_ref().filter(|tracks| now.saturating_sub(tracks.meta.captured) <= STALE);
         let tracked = tracks.map_or(&[][..], |tracks| &tracks.garments);
-        let most = if links.control.is_dark() { 0 } else { links.pipeline().max_garments };
-        let on_screen = shown_products(tracked, &self.matches, most);
+        let on_screen = shown_products(tracked, &self.matches, &links.pipeline());
         let seen = tracked.iter().map(|garment| {
-            let found = self.matches.get(&garment.track);
+            let found = self.matches.get(&garment.track).filter(|found| is_garment(Some(found)));
             let shown = on_screen.iter().find(|shown| shown.garment.track == garment.track);
+            let shown = shown.filter(|_| !links.control.is_dark());
+            // The best has the garment's card or tile; beside it stands the one that the shopper has turned to.
+            let turned_to = chosen.filter(|(track, _)| *track == garment.track).map(|(_, product)| product);
+            let products = shown.map_or(&[][..], |shown| &shown.products);
+            let on_cards = products.iter().enumerate().filter(|(place, _)| *place == 0 || Some(*place) == turned_to);
             SeenGarment {
                 track: garment.track,
                 bounds: garment.bounds,
@@ -196,7 +200,7 @@ impl ScreenContent {
                 gathered: garment.gathered,
                 answered: found.is_some(),
                 best: found.and_then(|found| found.accepted().first()).map(named),
-                shown: shown.map_or(Vec::new(), |shown| shown.products.iter().map(|found| named(found)).collect()),
+                shown: on_cards.map(|(_, found)| named(found)).collect(),
             }
         });
         seen.collect()
