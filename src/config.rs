@@ -110,13 +110,13 @@ pub struct ScreenSection {
     pub folder: PathBuf,
     /// The panel's diagonal in inches; `None`: as the screen itself says, else 32.
     pub diagonal: Option<Decimal<40, 1200>>,
-    /// From the shopper's eyes to the panel, metres: text and codes are so large that they can be read from there.
+    /// Distance from the shopper's eyes to the panel in metres: determines the size of texts and codes.
     pub distance: Decimal<4, 60>,
     /// A theme file, or `"large-text"`; `None`: the shipped design.
     pub theme: Option<PathBuf>,
-    /// A folder with fonts for the scripts that the shipped ones lack.
+    /// Folder of fonts for scripts that the shipped fonts lack.
     pub fonts: PathBuf,
-    /// What the device does and what is wrong is shown on the screen too.
+    /// Whether the screen also shows the device's state and faults.
     pub operator: bool,
     /// Local time from which and until which the screen is dark, `"21:00"` and `"08:00"`. A person still wakes it.
     pub blank_from: Option<TimeOfDay>,

@@ -52,7 +52,7 @@ pub fn run(args: &RunArgs, tail: Arc<Tail>) -> Result<()> {
     ended
 }
 
-/// Who follows the hub's releases; `None` where `[sync]` names no hub.
+/// Follows the hub's releases; `None` if `[sync]` names no hub.
 fn follower(config: &Config, settings: &LiveSettings) -> Result<Option<Follower>> {
     if config.sync.source.is_none() {
         return Ok(None);
@@ -60,7 +60,7 @@ fn follower(config: &Config, settings: &LiveSettings) -> Result<Option<Follower>
     config.sync(import::model_stamp(&settings.model)?).map(Follower::new).transpose()
 }
 
-/// Follows on a thread of its own, at a lower priority than the mirror's stages. Nothing waits for it at the end: what it has begun is
+/// Runs the follower on a thread with lower priority than the mirror's stages. It is not joined at the end: its work is
 /// one transaction.
 fn follow(follower: Follower, token: &Token, links: Arc<Links>) -> Result<()> {
     links.status.sync.set(Some(follower.status().clone()));
@@ -76,7 +76,7 @@ fn follow(follower: Follower, token: &Token, links: Arc<Links>) -> Result<()> {
         .map_err(|error| Fault::new(Kind::Unavailable, "cannot start the thread that follows the hub").cause(error))
 }
 
-/// How the mirror is, for its hub.
+/// The mirror's state, reported to its hub.
 fn heartbeat(links: &Links) -> Heartbeat {
     let report = links.report();
     Heartbeat {
