@@ -6,8 +6,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const FOUNDATION: [&str; 11] =
-    ["audit", "clock", "fault", "frame", "geometry", "drop_oldest", "machine", "metrics", "shutdown", "tail", "tensor"];
+const FOUNDATION: [&str; 12] = [
+    "audit",
+    "clock",
+    "fault",
+    "frame",
+    "geometry",
+    "drop_oldest",
+    "language",
+    "machine",
+    "metrics",
+    "shutdown",
+    "tail",
+    "tensor",
+];
 
 /// Which modules of ours each module may name, beyond itself and the foundation.
 const MAY_USE: [(&str, &[&str]); 14] = [

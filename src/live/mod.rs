@@ -15,6 +15,7 @@
 pub mod control;
 pub mod enrol_desk;
 pub mod events;
+pub mod input;
 pub mod jobs;
 pub mod load;
 pub mod policy;
@@ -28,7 +29,7 @@ pub use control::Phase;
 pub use status::{Report, Status};
 pub use supervise::supervisor::Live;
 
-use self::control::Control;
+use self::control::{Control, ShopperAction};
 use self::enrol_desk::EnrolDesk;
 use self::events::EventBus;
 use self::recent_answers::RecentAnswers;
@@ -50,6 +51,8 @@ use std::time::Duration;
 
 /// Queries that may wait for the catalogue: a few frames' worth.
 const QUERIES: usize = 8;
+/// What a shopper does between two pictures.
+const ACTIONS: usize = 8;
 
 /// Everything the live pipeline needs to know.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,6 +64,8 @@ pub struct LiveSettings {
     pub look: Arc<Look>,
     /// A change of this file is noticed; its content is in `look` and in the texts.
     pub theme_file: Option<PathBuf>,
+    /// Keys or a touch screen, `/dev/input/event0`; `None`: none.
+    pub input: Option<PathBuf>,
     /// Model folder.
     pub model: PathBuf,
     /// Detections of a frame that are embedded at most.
@@ -82,7 +87,7 @@ impl LiveSettings {
     /// The first thing in `new` that needs a restart of the program, by its name in the configuration.
     pub fn needs_restart(&self, new: &LiveSettings) -> Option<&'static str> {
         let changes = [
-            ("screen", self.panel != new.panel || self.rate != new.rate),
+            ("screen", self.panel != new.panel || self.rate != new.rate || self.input != new.input),
             (
                 "model",
                 self.model != new.model
@@ -114,6 +119,8 @@ pub struct Links {
     pub matches: DropOldestQueue<Arc<MatchesByTrack>>,
     /// A newly loaded catalogue, to replace the one that is searched.
     pub matchers: DropOldestQueue<Matcher>,
+    /// What shoppers do at the input device.
+    pub actions: DropOldestQueue<ShopperAction>,
     pub enrol: EnrolDesk,
     pub answers: RecentAnswers,
 }
@@ -154,6 +161,7 @@ impl Links {
             queries: DropOldestQueue::with_room(QUERIES),
             matches: DropOldestQueue::default(),
             matchers: DropOldestQueue::default(),
+            actions: DropOldestQueue::with_room(ACTIONS),
             enrol: EnrolDesk::default(),
             answers: RecentAnswers::default(),
         }

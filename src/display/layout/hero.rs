@@ -247,12 +247,6 @@ fn details(place: &mut CardPlace, scene: &Scene, card: &Card, mut area: Rect<Pan
         })
     };
     let wrapped = |text: &str, style: Style, width: f32| ruler.paragraph(text, style, width, 2);
-    if let (Some(location), None) = (&card.location, place.location) {
-        place.location = row(wrapped(location, theme::SURE, area.width()), &mut area);
-    }
-    if let Some(stock) = card.stock {
-        place.stock = row(wrapped(&scene.words.say(stock.text()), theme::DETAIL, area.width()), &mut area);
-    }
     if !card.sizes.is_empty() {
         let height = (ruler.line(theme::DETAIL) * 1.15).round();
         let wanted = sizes_rows(card, area.width(), ruler);
@@ -263,11 +257,17 @@ fn details(place: &mut CardPlace, scene: &Scene, card: &Card, mut area: Rect<Pan
             sizes(place, place_of_sizes, rows, scene, card, ruler);
         }
     }
+    if let (Some(location), None) = (&card.location, place.location) {
+        place.location = row(wrapped(location, theme::SURE, area.width()), &mut area);
+    }
+    if let Some(stock) = card.stock {
+        place.stock = row(wrapped(&scene.words.say(stock.text()), theme::DETAIL, area.width()), &mut area);
+    }
     if !card.other_colors.is_empty() {
         let side = ruler.px(SWATCH);
         place.swatches = row(side, &mut area).map(|row| tiles(row, card.other_colors.len(), gap)).unwrap_or_default();
     }
-    if let (Some(brand), None) = (&card.brand, place.brand) {
+    if card.brand.is_some() && place.brand.is_none() {
         place.brand = row(ruler.line(theme::DETAIL), &mut area);
     }
 }
