@@ -57,7 +57,7 @@ const MAY_USE: [(&str, &[&str]); 14] = [
 ];
 
 /// What only some files may name: the words, and the beginnings of the paths that may.
-const ONLY_IN: [(&str, &[&str]); 23] = [
+const ONLY_IN: [(&str, &[&str]); 26] = [
     ("rusqlite", &["src/catalogue/", "src/events/counts.rs"]),
     ("ureq", &["src/events/webhook.rs", "src/pipeline/import/fetch.rs", "src/sync/"]),
     ("rumqttc", &["src/events/mqtt.rs"]),
@@ -69,6 +69,9 @@ const ONLY_IN: [(&str, &[&str]); 23] = [
     ("println!", &["src/cli/"]),
     ("drm::", &["src/display/kms.rs"]),
     ("minifb", &["src/display/window.rs"]),
+    ("cosmic_text", &["src/display/"]),
+    ("fluent_bundle", &["src/language.rs"]),
+    ("evdev", &["src/live/input.rs"]),
     (
         "thread::",
         &[

@@ -13,7 +13,7 @@ const SWATCH: f32 = 76.0;
 /// Distance between sizes and between colours, in units.
 const CLOSE: f32 = 8.0;
 /// A code takes this share of the card's width at most, and is this much larger than it must be at most.
-const CODE_SHARE: f32 = 0.46;
+const CODE_SHARE: f32 = 0.48;
 const CODE_LARGER: f32 = 1.5;
 
 /// What the shopper does next.
