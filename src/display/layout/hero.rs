@@ -132,7 +132,7 @@ fn below_picture(
     let has_details = has_details || card.location.is_some() && place.location.is_none();
     words(&mut place, scene, card, &mut area, (2, !has_details), ruler);
     cut_bottom(&mut area, ruler.px(theme::GUTTER));
-    let least = ruler.text * 190.0;
+    let least = ruler.text * 225.0;
     let width = if has_details { (area.height() * 0.8).min(area.width() - least) } else { area.width() };
     if width < area.width() * 0.25 {
         place.picture = area;
