@@ -14,7 +14,7 @@ const SWATCH: f32 = 76.0;
 const CLOSE: f32 = 8.0;
 /// A code takes this share of the card's width at most, and is this much larger than it must be at most.
 const CODE_SHARE: f32 = 0.48;
-const CODE_LARGER: f32 = 1.5;
+const CODE_LARGER: f32 = 1.2;
 
 /// What the shopper does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,7 +99,7 @@ fn scan(place: &mut CardPlace, scene: &Scene, card: &Card, inner: &mut Rect<Pane
     let room = |side: f32| height - words(side) - site_line - 2.0 * gap;
     let fits = |side: &f32| *side <= (inner.width() * CODE_SHARE).floor() && *side <= room(*side);
     // The largest that is not too large; where even what is needed does not fit, the largest that does.
-    let sizes = (0..40).map(|step| needed * (CODE_LARGER - 0.035 * step as f32));
+    let sizes = (0..50).map(|step| needed * (CODE_LARGER - 0.02 * step as f32));
     let Some(side) = sizes.filter_map(|least| ruler.code_side(link, least)).find(fits) else { return };
     let left = room(side) - side;
     let mut column = cut_right(inner, side);
