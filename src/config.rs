@@ -118,6 +118,8 @@ pub struct ScreenSection {
     pub fonts: PathBuf,
     /// Whether the screen also shows the device's state and faults.
     pub operator: bool,
+    /// Keys or a touch screen, `/dev/input/by-id/...`; `None`: none is read.
+    pub input: Option<PathBuf>,
     /// Local time from which and until which the screen is dark, `"21:00"` and `"08:00"`. A person still wakes it.
     pub blank_from: Option<TimeOfDay>,
     pub blank_until: Option<TimeOfDay>,
@@ -248,6 +250,7 @@ impl Default for ScreenSection {
             theme: None,
             fonts: "/usr/share/fonts".into(),
             operator: false,
+            input: None,
             blank_from: None,
             blank_until: None,
             blank_after_seconds: Count(0),
@@ -446,6 +449,7 @@ impl Config {
             panel: self.panel(),
             rate: self.screen.rate.0,
             look: Arc::new(self.look()),
+            input: self.screen.input.clone(),
             theme_file: self.screen.theme.clone().filter(|theme| !theme::is_shipped(theme)),
             model: self.model.folder.clone().unwrap_or_else(|| model.into()),
             max_detections: self.model.garments.get(),

@@ -7,8 +7,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const FOUNDATION: [&str; 11] =
-    ["audit", "clock", "fault", "frame", "geometry", "drop_oldest", "machine", "metrics", "shutdown", "tail", "tensor"];
+const FOUNDATION: [&str; 12] = [
+    "audit",
+    "clock",
+    "fault",
+    "frame",
+    "geometry",
+    "drop_oldest",
+    "language",
+    "machine",
+    "metrics",
+    "shutdown",
+    "tail",
+    "tensor",
+];
 
 /// Modules that each module may use, besides itself and the foundation.
 const MAY_USE: [(&str, &[&str]); 14] = [
@@ -46,7 +58,7 @@ const MAY_USE: [(&str, &[&str]); 14] = [
 ];
 
 /// Words that only some files may contain, with the path prefixes of these files.
-const ONLY_IN: [(&str, &[&str]); 23] = [
+const ONLY_IN: [(&str, &[&str]); 26] = [
     ("rusqlite", &["src/catalogue/", "src/events/counts.rs"]),
     ("ureq", &["src/events/webhook.rs", "src/pipeline/import/fetch.rs", "src/sync/"]),
     ("rumqttc", &["src/events/mqtt.rs"]),
@@ -58,6 +70,9 @@ const ONLY_IN: [(&str, &[&str]); 23] = [
     ("println!", &["src/cli/"]),
     ("drm::", &["src/display/kms.rs"]),
     ("minifb", &["src/display/window.rs"]),
+    ("cosmic_text", &["src/display/"]),
+    ("fluent_bundle", &["src/language.rs"]),
+    ("evdev", &["src/live/input.rs"]),
     (
         "thread::",
         &[

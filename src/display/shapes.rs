@@ -55,20 +55,27 @@ pub fn fill_round(canvas: &mut Canvas, bounds: Rect<Panel>, radius: f32, paint: 
     if bounds.width() <= 0.0 || bounds.height() <= 0.0 {
         return;
     }
-    // Rows between the corners need no distances, if the edges lie on whole pixels; the rest is shaded.
-    let whole = bounds.corners().iter().all(|edge| edge.fract() == 0.0);
-    let cap = if whole { radius.min(bounds.height() / 2.0).ceil() } else { bounds.height() };
     let covered = |x: f32, y: f32| coverage(distance(bounds, radius, x, y));
-    let top = Rect::new(bounds.x1, bounds.y1, bounds.x2, (bounds.y1 + cap).min(bounds.y2));
-    shade(canvas, top, paint, covered);
+    let whole = bounds.corners().iter().all(|edge| edge.fract() == 0.0);
     if !whole {
-        return;
+        return shade(canvas, bounds, paint, covered);
     }
-    let middle = bounds.y2 - cap;
-    for y in top.y2 as i32..middle as i32 {
-        canvas.blend_row(y, bounds.x1 as i32..bounds.x2 as i32, paint.colour, (paint.opacity * 256.0) as u32);
+    // Only the corners need distances, where the edges lie on whole pixels; what is between them is full.
+    let Rect { x1, y1, x2, y2, .. } = bounds;
+    let cap = radius.min(bounds.height() / 2.0).min(bounds.width() / 2.0).ceil();
+    let (left, right) = (x1 + cap, (x2 - cap).max(x1 + cap));
+    let (top, bottom) = (y1 + cap, (y2 - cap).max(y1 + cap));
+    for (y1, y2) in [(y1, top.min(y2)), (bottom.min(y2), y2)] {
+        for (x1, x2) in [(x1, left.min(x2)), (right.min(x2), x2)] {
+            shade(canvas, Rect::new(x1, y1, x2, y2), paint, covered);
+        }
     }
-    shade(canvas, Rect::new(bounds.x1, middle.max(top.y2), bounds.x2, bounds.y2), paint, covered);
+    let opacity = (paint.opacity * 256.0) as u32;
+    for y in y1 as i32..y2 as i32 {
+        let between = (top as i32..bottom as i32).contains(&y);
+        let columns = if between { x1 as i32..x2 as i32 } else { left as i32..right as i32 };
+        canvas.blend_row(y, columns, paint.colour, opacity);
+    }
 }
 
 /// The outline of a rounded rectangle; the line lies inside `bounds`.
@@ -98,9 +105,16 @@ pub fn brackets(canvas: &mut Canvas, bounds: Rect<Panel>, radius: f32, arm: f32,
     let arm = arm.min(bounds.width() / 2.0 - line).min(bounds.height() / 2.0 - line).max(0.0);
     let covered = |x: f32, y: f32| stroke_coverage(bounds, radius, line, x, y);
     let Rect { x1, y1, x2, y2, .. } = bounds;
-    for (left, right) in [(x1, x1 + arm), (x2 - arm, x2)] {
-        for (top, bottom) in [(y1, y1 + arm), (y2 - arm, y2)] {
-            shade(canvas, Rect::new(left, top, right, bottom), paint, covered);
+    // A corner is two strips on whole pixels; the square between them is empty.
+    let band = (radius.max(line) + 1.0).min(arm);
+    for (top, bottom, near) in [(y1, y1 + arm, true), (y2 - arm, y2, false)] {
+        let (top, bottom) = (top.floor(), bottom.ceil());
+        let split = if near { (top + band).ceil() } else { (bottom - band).floor() };
+        let (across, down) = if near { ((top, split), (split, bottom)) } else { ((split, bottom), (top, split)) };
+        for (left, right, first) in [(x1, x1 + arm, true), (x2 - arm, x2, false)] {
+            shade(canvas, Rect::new(left, across.0, right, across.1), paint, covered);
+            let (left, right) = if first { (left, left + band) } else { (right - band, right) };
+            shade(canvas, Rect::new(left, down.0, right, down.1), paint, covered);
         }
     }
 }
@@ -177,6 +191,10 @@ mod tests {
         assert!((drawn(|c| fill_round(c, square, 8.0, WHITE)) - (1200.0 - corners)).abs() < 8.0);
         let shifted = Rect::new(10.5, 10.25, 50.5, 40.25);
         assert!((drawn(|c| fill_round(c, shifted, 8.0, WHITE)) - (1200.0 - corners)).abs() < 8.0);
+        let pill = 40.0 * 30.0 - (4.0 - std::f32::consts::PI) * 225.0;
+        assert!((drawn(|c| fill_round(c, square, 15.0, WHITE)) - pill).abs() < 8.0);
+        // Four corners of two arms each, square where the radius is small.
+        assert!((drawn(|c| brackets(c, square, 0.0, 10.0, 2.0, WHITE)) - 4.0 * 36.0).abs() < 16.0);
         assert!((drawn(|c| stroke_round(c, square, 0.0, 2.0, WHITE)) - 264.0).abs() < 8.0);
         let circle = Rect::new(12.0, 12.0, 52.0, 52.0);
         let whole = TAU * 18.0 * 4.0;

@@ -52,6 +52,23 @@ pub enum StageMessage {
     CatalogueChanged,
 }
 
+/// What a shopper, or the operator, does at the mirror. From the input device to the render stage.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum ShopperAction {
+    NextGarment,
+    PreviousGarment,
+    /// The next product that is like the featured garment.
+    NextProduct,
+    /// A touch, in shares of the panel from its top left.
+    Touch {
+        x: f32,
+        y: f32,
+    },
+    CallStaff,
+    /// The operator's lines on or off.
+    ToggleOperator,
+}
+
 /// Phase of the program.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]

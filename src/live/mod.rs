@@ -16,6 +16,7 @@
 pub mod control;
 pub mod enrol_desk;
 pub mod events;
+pub mod input;
 pub mod jobs;
 pub mod load;
 pub mod policy;
@@ -29,7 +30,7 @@ pub use control::Phase;
 pub use status::{Report, Status};
 pub use supervise::supervisor::Live;
 
-use self::control::Control;
+use self::control::{Control, ShopperAction};
 use self::enrol_desk::EnrolDesk;
 use self::events::EventBus;
 use self::recent_answers::RecentAnswers;
@@ -51,6 +52,8 @@ use std::time::Duration;
 
 /// Maximum number of queries waiting for the match stage: a few frames' worth.
 const QUERIES: usize = 8;
+/// What a shopper does between two pictures.
+const ACTIONS: usize = 8;
 
 /// Settings of the live pipeline.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,6 +65,8 @@ pub struct LiveSettings {
     pub look: Arc<Look>,
     /// The theme file, watched for changes; its content is in `look` and in the texts.
     pub theme_file: Option<PathBuf>,
+    /// Keys or a touch screen, `/dev/input/event0`; `None`: none.
+    pub input: Option<PathBuf>,
     /// Model folder.
     pub model: PathBuf,
     /// Maximum number of detections per frame that are embedded.
@@ -83,7 +88,7 @@ impl LiveSettings {
     /// The first difference in `new` that needs a restart of the program, as a configuration key.
     pub fn needs_restart(&self, new: &LiveSettings) -> Option<&'static str> {
         let changes = [
-            ("screen", self.panel != new.panel || self.rate != new.rate),
+            ("screen", self.panel != new.panel || self.rate != new.rate || self.input != new.input),
             (
                 "model",
                 self.model != new.model
@@ -115,6 +120,8 @@ pub struct Links {
     pub matches: DropOldestQueue<Arc<MatchesByTrack>>,
     /// A newly loaded catalogue that replaces the current one.
     pub matchers: DropOldestQueue<Matcher>,
+    /// What shoppers do at the input device.
+    pub actions: DropOldestQueue<ShopperAction>,
     pub enrol: EnrolDesk,
     pub answers: RecentAnswers,
 }
@@ -155,6 +162,7 @@ impl Links {
             queries: DropOldestQueue::with_room(QUERIES),
             matches: DropOldestQueue::default(),
             matchers: DropOldestQueue::default(),
+            actions: DropOldestQueue::with_room(ACTIONS),
             enrol: EnrolDesk::default(),
             answers: RecentAnswers::default(),
         }

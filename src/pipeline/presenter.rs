@@ -32,6 +32,8 @@ pub struct Presenter {
     is_choice: bool,
     /// The product that the shopper has chosen for it, from the best.
     product: usize,
+    /// How many products the featured garment has.
+    products: usize,
     called: Option<Duration>,
     /// Whether the operator's lines are shown, or are not, against the settings.
     toggled: bool,
@@ -73,6 +75,8 @@ impl Presenter {
         }
         self.take_turns(now);
         let featured = self.featured.and_then(|track| self.tracks.iter().position(|other| *other == track));
+        let of_featured = matches.iter().find(|matched| Some(matched.garment) == featured);
+        self.products = of_featured.map_or(0, |matched: &GarmentMatches| matched.cards.len());
         let turn = (now.as_secs() / LANGUAGE_TURN.as_secs()) as usize;
         Scene {
             shop: settings.shop_name.clone(),
@@ -130,11 +134,11 @@ impl Presenter {
         }
     }
 
-    /// The shopper wants to see the next product that is like the featured garment, of `count`; after the last the first.
-    pub fn choose_product(&mut self, now: Duration, count: usize) {
+    /// The shopper wants to see the next product that is like the featured garment; after the last the first.
+    pub fn choose_product(&mut self, now: Duration) {
         if let Some(track) = self.featured {
             self.feature(now, track, true);
-            self.product = (self.product + 1) % count.max(1);
+            self.product = (self.product + 1) % self.products.max(1);
         }
     }
 
@@ -231,7 +235,8 @@ mod tests {
     #[test]
     fn what_is_gone_is_not_featured_and_a_product_belongs_to_its_garment() {
         let mut presenter = presenter(2);
-        presenter.choose_product(SECOND, 3);
+        presenter.products = 3;
+        presenter.choose_product(SECOND);
         assert_eq!((presenter.featured, presenter.product), (Some(track(0)), 1));
         presenter.matched.remove(0);
         presenter.take_turns(2 * SECOND);

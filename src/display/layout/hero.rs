@@ -13,8 +13,8 @@ const SWATCH: f32 = 76.0;
 /// Distance between sizes and between colours, in units.
 const CLOSE: f32 = 8.0;
 /// A code takes this share of the card's width at most, and is this much larger than it must be at most.
-const CODE_SHARE: f32 = 0.46;
-const CODE_LARGER: f32 = 1.5;
+const CODE_SHARE: f32 = 0.48;
+const CODE_LARGER: f32 = 1.2;
 
 /// What the shopper does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,7 +99,7 @@ fn scan(place: &mut CardPlace, scene: &Scene, card: &Card, inner: &mut Rect<Pane
     let room = |side: f32| height - words(side) - site_line - 2.0 * gap;
     let fits = |side: &f32| *side <= (inner.width() * CODE_SHARE).floor() && *side <= room(*side);
     // The largest that is not too large; where even what is needed does not fit, the largest that does.
-    let sizes = (0..40).map(|step| needed * (CODE_LARGER - 0.035 * step as f32));
+    let sizes = (0..50).map(|step| needed * (CODE_LARGER - 0.02 * step as f32));
     let Some(side) = sizes.filter_map(|least| ruler.code_side(link, least)).find(fits) else { return };
     let left = room(side) - side;
     let mut column = cut_right(inner, side);
@@ -132,7 +132,7 @@ fn below_picture(
     let has_details = has_details || card.location.is_some() && place.location.is_none();
     words(&mut place, scene, card, &mut area, (2, !has_details), ruler);
     cut_bottom(&mut area, ruler.px(theme::GUTTER));
-    let least = ruler.text * 190.0;
+    let least = ruler.text * 225.0;
     let width = if has_details { (area.height() * 0.8).min(area.width() - least) } else { area.width() };
     if width < area.width() * 0.25 {
         place.picture = area;
@@ -247,12 +247,6 @@ fn details(place: &mut CardPlace, scene: &Scene, card: &Card, mut area: Rect<Pan
         })
     };
     let wrapped = |text: &str, style: Style, width: f32| ruler.paragraph(text, style, width, 2);
-    if let (Some(location), None) = (&card.location, place.location) {
-        place.location = row(wrapped(location, theme::SURE, area.width()), &mut area);
-    }
-    if let Some(stock) = card.stock {
-        place.stock = row(wrapped(&scene.words.say(stock.text()), theme::DETAIL, area.width()), &mut area);
-    }
     if !card.sizes.is_empty() {
         let height = (ruler.line(theme::DETAIL) * 1.15).round();
         let wanted = sizes_rows(card, area.width(), ruler);
@@ -263,11 +257,17 @@ fn details(place: &mut CardPlace, scene: &Scene, card: &Card, mut area: Rect<Pan
             sizes(place, place_of_sizes, rows, scene, card, ruler);
         }
     }
+    if let (Some(location), None) = (&card.location, place.location) {
+        place.location = row(wrapped(location, theme::SURE, area.width()), &mut area);
+    }
+    if let Some(stock) = card.stock {
+        place.stock = row(wrapped(&scene.words.say(stock.text()), theme::DETAIL, area.width()), &mut area);
+    }
     if !card.other_colors.is_empty() {
         let side = ruler.px(SWATCH);
         place.swatches = row(side, &mut area).map(|row| tiles(row, card.other_colors.len(), gap)).unwrap_or_default();
     }
-    if let (Some(brand), None) = (&card.brand, place.brand) {
+    if card.brand.is_some() && place.brand.is_none() {
         place.brand = row(ruler.line(theme::DETAIL), &mut area);
     }
 }

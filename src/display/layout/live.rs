@@ -11,6 +11,8 @@ use crate::geometry::{Panel, Rect, Size};
 const TALL: f32 = 0.8;
 /// Beside an upright picture on an upright panel there are tiles, where they have at least this width, in units.
 const BAND: f32 = 300.0;
+/// On an upright panel a product takes this share of its height, and more where text is larger.
+const BELOW: f32 = 0.51;
 
 pub fn live(scene: &Scene, size: Size, camera: Size, ruler: Ruler<'_>) -> Layout {
     let sections = sections(scene);
@@ -29,7 +31,7 @@ pub fn live(scene: &Scene, size: Size, camera: Size, ruler: Ruler<'_>) -> Layout
         let seen = labels::Seen { scene, sections: &sections, featured, numbered, right_to_left: rtl };
         labels::boxes(&seen, mirror, ruler)
     });
-    let mut column = inset_xy(areas.column, ruler.px(theme::MARGIN), ruler.px(28.0));
+    let mut column = inset_xy(areas.column, ruler.px(theme::MARGIN), ruler.px(24.0));
     let (shop, privacy) = footer(&mut column, scene, ruler);
     cut_bottom(&mut column, ruler.px(theme::GAP));
     let mut layout =
@@ -104,8 +106,9 @@ fn areas(size: Size, camera: Size, with_product: bool, ruler: Ruler<'_>) -> Area
         return Areas { stage, band: None, column };
     }
     // Words alone need less room than a product.
-    let below = if with_product { column.height() * 0.5 } else { ruler.px(150.0) + 5.5 * ruler.line(theme::LEAD) };
-    let height = column.height() - below.min(column.height() * 0.5);
+    let share = (BELOW + 0.25 * (ruler.text / ruler.unit - 1.0)).min(0.6);
+    let below = if with_product { column.height() * share } else { ruler.px(150.0) + 5.5 * ruler.line(theme::LEAD) };
+    let height = column.height() - below.min(column.height() * share);
     let mut whole = cut_top(&mut column, height);
     let width = upright(height).clamp(whole.width() * 0.4, whole.width());
     if !with_product || whole.width() - width < ruler.px(BAND) {

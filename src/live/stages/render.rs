@@ -10,8 +10,9 @@ use crate::display::scene::{EnrolNotice, EnrolStep, Scene, StatusLine};
 use crate::fault::{Fault, Kind, Result};
 use crate::frame::Frame;
 use crate::live::Links;
-use crate::live::control::{Phase, StageEnd};
 use crate::live::enrol_desk::{EnrolPhase, EnrolState};
+use crate::live::control::{Phase, ShopperAction, StageEnd};
+use crate::live::events::Happening;
 use crate::live::shoppers::{NamedProduct, SeenGarment};
 use crate::pipeline::matcher::{Match, Verdict};
 use crate::pipeline::presenter::Presenter;
@@ -54,6 +55,8 @@ pub fn run(context: &StageContext, settings: &PanelSettings, rate: u32) -> Resul
     let mut look = links.look();
     let mut painter = painter(links, &look)?;
     let mut presenter = Presenter::default();
+    // A touch means what the shopper saw.
+    let mut drawn_scene: Option<Scene> = None;
     let mut canvas = Canvas::new(panel.size());
     // A previous render stage may have consumed the newest matches.
     let mut shown = ScreenContent { matches: links.status.newest_matches.get(), ..ScreenContent::default() };
@@ -66,9 +69,18 @@ pub fn run(context: &StageContext, settings: &PanelSettings, rate: u32) -> Resul
         let wanted = links.look();
         if !Arc::ptr_eq(&look, &wanted) {
             (look, news.any) = (wanted, true);
-            painter = self::painter(links, &look)?;
+            match self::painter(links, &look) {
+                Ok(new) => painter = new,
+                Err(fault) => log::error!("the screen keeps its look: {fault}"),
+            }
         }
         let now = links.clock.now();
+        while let Some(action) = links.actions.take_now() {
+            news.any |= act(action, &mut presenter, links, now, |x, y| {
+                let (scene, size) = (drawn_scene.as_ref()?, canvas.size());
+                painter.layout(scene, size).garment_at(x * size.width as f32, y * size.height as f32)
+            });
+        }
         let turned = set_dark(links, now);
         let dark = links.control.is_dark();
         let due = turned || news.any && !dark;
@@ -84,7 +96,9 @@ pub fn run(context: &StageContext, settings: &PanelSettings, rate: u32) -> Resul
             canvas.fill(Rgb888::BLACK);
         } else if panel.is_seen() {
             painter.set_diagonal(panel.diagonal());
-            painter.draw(&shown.scene(&mut presenter, links, now), &mut canvas);
+            let scene = shown.scene(&mut presenter, links, now);
+            painter.draw(&scene, &mut canvas);
+            drawn_scene = Some(scene);
         }
         let drawn = links.clock.now();
         panel.present(&canvas)?;
@@ -98,6 +112,32 @@ pub fn run(context: &StageContext, settings: &PanelSettings, rate: u32) -> Resul
         }
     }
     Ok(StageEnd::Cancelled)
+}
+
+/// Does what a shopper wants. `garment_at` finds the garment that is shown at a place, in shares of the panel. True where the
+/// screen changes.
+fn act(
+    action: ShopperAction,
+    presenter: &mut Presenter,
+    links: &Links,
+    now: Duration,
+    garment_at: impl FnOnce(f32, f32) -> Option<usize>,
+) -> bool {
+    match action {
+        ShopperAction::NextGarment => presenter.choose_next(now, true),
+        ShopperAction::PreviousGarment => presenter.choose_next(now, false),
+        ShopperAction::NextProduct => presenter.choose_product(now),
+        ShopperAction::Touch { x, y } => match garment_at(x, y) {
+            Some(garment) => presenter.choose(now, garment),
+            None => return false,
+        },
+        ShopperAction::CallStaff => {
+            presenter.call_staff(now);
+            links.events.publish(Happening::StaffCalled);
+        }
+        ShopperAction::ToggleOperator => presenter.toggle_operator(),
+    }
+    true
 }
 
 /// A painter with this look. Logs the letters of the screen's languages that no font has.

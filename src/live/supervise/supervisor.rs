@@ -5,6 +5,7 @@ use super::stall::{Heartbeats, StallDetector, StallVerdict};
 use crate::clock::{Clock, SystemClock};
 use crate::fault::{Fault, Kind, Result};
 use crate::live::control::{Phase, Stage, StageEnd, StageMessage};
+use crate::live::input;
 use crate::live::jobs::engine_build;
 use crate::live::load::{self, Loaded};
 use crate::live::policy::throttle::{Cause, Throttle};
@@ -22,7 +23,7 @@ use crate::shutdown::{Request, Token};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Interval of the main loop.
 const ROUND: Duration = Duration::from_millis(200);
@@ -61,6 +62,7 @@ pub struct Live {
     stall_detector: StallDetector,
     throttle: Throttle,
     board_read: Option<Duration>,
+    theme_written: Option<SystemTime>,
 }
 
 /// A valid configuration and its catalogue.
@@ -94,10 +96,14 @@ impl Live {
             stall_detector: StallDetector::default(),
             throttle: Throttle::default(),
             board_read: None,
+            theme_written: None,
             settings,
         };
         live.start_render()?;
         live.run_stage(Stage::Capture, capture::run)?;
+        if let Some(device) = live.settings.input.clone() {
+            input::listen(device, live.links.clone(), live.cancel_jobs.clone())?;
+        }
         Ok(live)
     }
 
@@ -125,11 +131,23 @@ impl Live {
         result
     }
 
+    /// Notices that the theme's file was written: it is read as after SIGHUP.
+    fn watch_theme(&mut self) {
+        let Some(path) = &self.settings.theme_file else { return };
+        let written = std::fs::metadata(path).and_then(|file| file.modified()).ok();
+        let before = std::mem::replace(&mut self.theme_written, written);
+        if written.is_some() && before.is_some() && written != before {
+            log::info!("the theme {} has changed", path.display());
+            self.reload(self.reread.clone());
+        }
+    }
+
     /// One round of checks. Returns false if there is nothing left to do.
     fn round(&mut self) -> Result<bool> {
         self.loaded()?;
         self.built()?;
         self.reloaded();
+        self.watch_theme();
         if self.reload_again && self.recognizer.is_some() && self.reloading.is_none() {
             self.reload_again = false;
             self.reload(self.reread.clone());

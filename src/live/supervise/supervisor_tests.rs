@@ -44,6 +44,9 @@ fn settings(folder: &Path, clip: usize) -> LiveSettings {
     let size = Size::new(540, 960);
     let (turn, mirrored) = (crate::frame::Turn::None, false);
     LiveSettings {
+        look: Arc::default(),
+        theme_file: None,
+        input: None,
         camera: CameraSettings { source, size, rate: 15, format: None, turn, mirrored, mask: Vec::new() },
         panel: PanelSettings { kind: PanelKind::None, size },
         rate: 15,
