@@ -67,7 +67,7 @@ async fn page(client: &Client, shop: &str, model: &ModelStamp, after: &str) -> S
     let ids: Vec<&str> = products.iter().map(|one| one.product.id.as_str()).collect();
     let query =
         "select picture.product_id, picture.position, picture.source, picture.sha256, thumbnail, one.class, one.score,
-                 one.x1, one.y1, one.x2, one.y2, one.embedding, two.embedding
+                 one.x1, one.y1, one.x2, one.y2, one.embedding, two.embedding, one.detail
                  from picture join product on product.id = picture.product_id
                  join content on content.sha256 = picture.sha256
                  join view as one on one.sha256 = picture.sha256 and one.wanted = product.region
@@ -119,7 +119,7 @@ fn picture(row: &Row) -> Option<ReleasePicture> {
         position: row.get::<_, i32>(1).into(),
         link: row.get(2),
         sha256: row.get::<_, &[u8]>(3).try_into().ok()?,
-        picture: ShopPicture { detection, thumbnail_jpeg: row.get(4) },
+        picture: ShopPicture { detection, detail: row.get(13), thumbnail_jpeg: row.get(4) },
     })
 }
 
