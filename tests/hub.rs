@@ -258,6 +258,9 @@ fn a_changed_price_is_on_the_screens_of_the_right_shop_within_two_polls() {
     let took = (published.elapsed(), changed.elapsed());
     eprintln!("published to on both mirrors: {:?}, changed to there: {:?}; mean poll 2 s", took.0, took.1);
     assert!(took.1 < Duration::from_secs(60), "{took:?}");
+    let metrics = http::get(&addresses[0], "/metrics").text();
+    assert_eq!(http::metric(&metrics, "vetrina_catalogue_release"), Some(2.0), "{metrics}");
+    assert!(http::metric(&metrics, "vetrina_catalogue_age_seconds").unwrap() < 120.0);
     let found = http::get(&addresses[1], "/catalogue.json?q=V103").json();
     assert_eq!(found["products"][0]["price"], "12.50 EUR");
     assert_ne!(price(&mirrors[2].0.path("shop.db"), "V103").as_deref(), Some("12.50 EUR"));
