@@ -439,6 +439,9 @@ fn a_mirrors_key_opens_its_own_shop_and_can_be_taken_from_it() {
     let (folder, _) = follower(&hub, &format!("{}/releases/berlin", served.url()));
     let config = folder.path("vetrina.toml");
     refused(&["sync", "once", "--config", &config], 8, "join the hub");
+    let nowhere = ["hub", "publish", "--shop", "nowhere", "--key", &hub.key(), "--to", &hub.releases(), "--database"];
+    refused(&[&nowhere[..], &[hub.database.as_str()]].concat(), 2, "no shop");
+    assert!(fs::metadata(format!("{}/nowhere", hub.releases())).is_err());
     refused(&["hub", "enrol", "nowhere", "b1", "--database", &hub.database], 2, "no shop");
     let code = done(&["hub", "enrol", "berlin", "b1", "--database", &hub.database]);
     refused(&["sync", "join", &served.url(), "00000000", "--config", &config], 8, "code");
