@@ -289,7 +289,7 @@ fn imports_workers_and_publications_that_are_killed_lose_nothing_and_leave_nothi
     let random = |most: Duration| {
         use std::hash::{BuildHasher, Hasher};
         let number = std::hash::RandomState::new().build_hasher().finish();
-        most.mul_f64(1.2 * number as f64 / u64::MAX as f64)
+        most.mul_f64(2.0 * number as f64 / u64::MAX as f64)
     };
     let killed = |args: &[&str], after: Duration| {
         let mut child = Command::new(env!("CARGO_BIN_EXE_vetrina"))
@@ -374,7 +374,7 @@ fn imports_workers_and_publications_that_are_killed_lose_nothing_and_leave_nothi
     let report = hub.publish("berlin");
     assert_eq!(once(&folder)["release"], report["release"]);
     eprintln!("{kills} kills in {:?}, {newest} releases", started.elapsed());
-    assert!(kills >= 200 && newest > 5, "{kills} kills, {newest} releases");
+    assert!(kills >= 200 && newest > 3, "{kills} kills, {newest} releases");
 }
 
 #[test]
