@@ -258,6 +258,9 @@ fn a_changed_price_is_on_the_screens_of_the_right_shop_within_two_polls() {
     let took = (published.elapsed(), changed.elapsed());
     eprintln!("published to on both mirrors: {:?}, changed to there: {:?}; mean poll 2 s", took.0, took.1);
     assert!(took.1 < Duration::from_secs(60), "{took:?}");
+    let metrics = http::get(&addresses[0], "/metrics").text();
+    assert_eq!(http::metric(&metrics, "vetrina_catalogue_release"), Some(2.0), "{metrics}");
+    assert!(http::metric(&metrics, "vetrina_catalogue_age_seconds").unwrap() < 120.0);
     let found = http::get(&addresses[1], "/catalogue.json?q=V103").json();
     assert_eq!(found["products"][0]["price"], "12.50 EUR");
     assert_ne!(price(&mirrors[2].0.path("shop.db"), "V103").as_deref(), Some("12.50 EUR"));
@@ -286,7 +289,7 @@ fn imports_workers_and_publications_that_are_killed_lose_nothing_and_leave_nothi
     let random = |most: Duration| {
         use std::hash::{BuildHasher, Hasher};
         let number = std::hash::RandomState::new().build_hasher().finish();
-        most.mul_f64(1.2 * number as f64 / u64::MAX as f64)
+        most.mul_f64(2.0 * number as f64 / u64::MAX as f64)
     };
     let killed = |args: &[&str], after: Duration| {
         let mut child = Command::new(env!("CARGO_BIN_EXE_vetrina"))
@@ -371,7 +374,7 @@ fn imports_workers_and_publications_that_are_killed_lose_nothing_and_leave_nothi
     let report = hub.publish("berlin");
     assert_eq!(once(&folder)["release"], report["release"]);
     eprintln!("{kills} kills in {:?}, {newest} releases", started.elapsed());
-    assert!(kills >= 200 && newest > 5, "{kills} kills, {newest} releases");
+    assert!(kills >= 200 && newest > 3, "{kills} kills, {newest} releases");
 }
 
 #[test]
@@ -436,6 +439,9 @@ fn a_mirrors_key_opens_its_own_shop_and_can_be_taken_from_it() {
     let (folder, _) = follower(&hub, &format!("{}/releases/berlin", served.url()));
     let config = folder.path("vetrina.toml");
     refused(&["sync", "once", "--config", &config], 8, "join the hub");
+    let nowhere = ["hub", "publish", "--shop", "nowhere", "--key", &hub.key(), "--to", &hub.releases(), "--database"];
+    refused(&[&nowhere[..], &[hub.database.as_str()]].concat(), 2, "no shop");
+    assert!(fs::metadata(format!("{}/nowhere", hub.releases())).is_err());
     refused(&["hub", "enrol", "nowhere", "b1", "--database", &hub.database], 2, "no shop");
     let code = done(&["hub", "enrol", "berlin", "b1", "--database", &hub.database]);
     refused(&["sync", "join", &served.url(), "00000000", "--config", &config], 8, "code");

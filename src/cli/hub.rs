@@ -81,6 +81,12 @@ pub struct HubImportArgs {
     pub shop: Vec<String>,
     #[command(flatten)]
     pub database: DatabaseArgs,
+    /// Which columns are which, where their names do not say it: id=SKU,title=Name,image_link=Photo
+    #[arg(long, value_name = "FIELD=COLUMN,...")]
+    pub map: Option<String>,
+    /// Currency of prices that have none, such as EUR
+    #[arg(long, value_name = "CODE")]
+    pub currency: Option<String>,
     /// The largest part of a shop's products that the import may remove, in percent
     #[arg(long, value_name = "PERCENT", default_value_t = 10, value_parser = clap::value_parser!(u8).range(0..=100))]
     pub max_removals: u8,

@@ -60,7 +60,9 @@ fn once(args: &OnceArgs) -> Result<()> {
     })?;
     let mut follower = Follower::new(settings)?;
     let outcome = follower.poll()?;
-    follower.share()?;
+    if let Err(fault) = follower.share() {
+        log::warn!("worn views stay here for now: {fault}");
+    }
     if args.json {
         return print(&json(&outcome)?);
     }

@@ -173,7 +173,7 @@ fn fill(
         let query = "insert into content select * from unnest($1::bytea[], $2::bytea[])";
         transaction.execute(query, &[&shas, &thumbnails]).await?;
         for (head, vectors) in HEADS.iter().zip(&vectors) {
-            let query = "insert into view select $1, body, sha, body, $2, 0, 0.9, 0, 0, 10, 10, embedding
+            let query = "insert into view select $1, body, sha, body, $2, 0, 0.9, 0, 0, 10, 10, false, embedding
                          from unnest($3::text[], $4::bytea[], $5::vector[]) as one (body, sha, embedding)";
             transaction.execute(query, &[&hash, head, &bodies, &shas, vectors]).await?;
         }

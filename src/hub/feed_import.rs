@@ -2,7 +2,7 @@
 //! that was interrupted goes on where it was; then the products of the shop are replaced in one transaction.
 
 use super::database::{Database, SqlResult, actor};
-use crate::catalogue::{Feed, Found, ImageFolder, Product, images};
+use crate::catalogue::{ColumnMap, Currency, Feed, Found, ImageFolder, Product, images};
 use crate::fault::{Fault, Kind, Result};
 use crate::seam::Region;
 use crate::sync::source::is_shop_name;
@@ -26,6 +26,10 @@ pub struct HubImport {
     pub images: PathBuf,
     /// The shops that sell exactly what the feed has.
     pub shops: Vec<String>,
+    /// Which columns are which, where their names do not say it.
+    pub map: ColumnMap,
+    /// Of prices that have none.
+    pub currency: Currency,
     /// The largest share of a shop's products that may go, 0 to 1.
     pub max_removals: f64,
 }
@@ -64,7 +68,8 @@ pub fn import(
             .cure("use letters, digits, hyphens and dots: it becomes part of an address"));
     }
     let model = database.require_model()?;
-    let feed = Feed::read(&request.feed, &crate::catalogue::ColumnMap::default())?;
+    let mut feed = Feed::read(&request.feed, &request.map)?;
+    feed.complete_prices(&request.currency);
     let mut report = HubImportReport {
         skipped: feed.problems.iter().map(|problem| format!("line {}: {}", problem.line, problem.reason)).collect(),
         ..HubImportReport::default()

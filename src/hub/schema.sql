@@ -84,6 +84,8 @@ create table view (
   y1 real not null,
   x2 real not null,
   y2 real not null,
+  -- It shows a part of the product from near.
+  detail boolean not null,
   embedding vector not null,
   primary key (sha256, wanted, head, model, body)
 ) partition by list (model);

@@ -15,11 +15,11 @@ use tokio_postgres::{Client, Row};
 /// Products that are read at once.
 const PAGE: i64 = 500;
 
-/// Writes the shop's catalogue as it is now; the number of its pictures that no worker has embedded yet.
+/// How many pictures of the shop no worker has embedded yet.
 ///
 /// # Errors
 /// [`Kind::Usage`] where there is no such shop.
-pub fn write(database: &mut Database, shop: &str, model: &ModelStamp, path: &Path) -> Result<i64> {
+pub fn waiting(database: &mut Database, shop: &str) -> Result<i64> {
     let (exists, waiting) = database.run(async |client| {
         let query = "select exists (select 1 from shop where name = $1),
                      (select count(*) from job where exists (
@@ -29,12 +29,18 @@ pub fn write(database: &mut Database, shop: &str, model: &ModelStamp, path: &Pat
         let row = client.query_one(query, &[&shop]).await?;
         Ok((row.get::<_, bool>(0), row.get::<_, i64>(1)))
     })?;
-    if !exists {
-        return Err(Fault::new(Kind::Usage, format!("the hub has no shop {shop:?}"))
-            .cure("import a feed for it with `vetrina hub import --shop`"));
+    if exists {
+        return Ok(waiting);
     }
+    Err(Fault::new(Kind::Usage, format!("the hub has no shop {shop:?}"))
+        .cure("import a feed for it with `vetrina hub import --shop`"))
+}
+
+/// Writes the shop's catalogue as it is now. Pictures that no worker has embedded yet are left out; how many there are of them.
+pub fn write(database: &mut Database, shop: &str, model: &ModelStamp, path: &Path) -> Result<i64> {
     // All pages are of one moment.
     database.run(async |client| client.batch_execute("begin isolation level repeatable read read only").await)?;
+    let left_out = waiting(database, shop);
     let mut after = String::new();
     let written = write_snapshot(path, model, &format!("hub, shop {shop}"), || {
         let last = std::mem::take(&mut after);
@@ -43,7 +49,7 @@ pub fn write(database: &mut Database, shop: &str, model: &ModelStamp, path: &Pat
         Ok(page)
     });
     let ended = database.run(async |client| client.batch_execute("commit").await);
-    written.and(ended)?;
+    let left_out = written.and(ended).and(left_out)?;
     let lines: Vec<String> = database.run(async |client| {
         let query = "select line from worn where model = $2
                      and exists (select 1 from offer where shop = $1 and product_id = any (worn.products)) order by uid";
@@ -51,7 +57,7 @@ pub fn write(database: &mut Database, shop: &str, model: &ModelStamp, path: &Pat
         Ok(rows.iter().map(|row| row.get(0)).collect())
     })?;
     add_worn(path, &lines)?;
-    Ok(waiting)
+    Ok(left_out)
 }
 
 /// The next products after the id `after`, in the order of ids.
@@ -67,7 +73,7 @@ async fn page(client: &Client, shop: &str, model: &ModelStamp, after: &str) -> S
     let ids: Vec<&str> = products.iter().map(|one| one.product.id.as_str()).collect();
     let query =
         "select picture.product_id, picture.position, picture.source, picture.sha256, thumbnail, one.class, one.score,
-                 one.x1, one.y1, one.x2, one.y2, one.embedding, two.embedding
+                 one.x1, one.y1, one.x2, one.y2, one.embedding, two.embedding, one.detail
                  from picture join product on product.id = picture.product_id
                  join content on content.sha256 = picture.sha256
                  join view as one on one.sha256 = picture.sha256 and one.wanted = product.region
@@ -119,7 +125,7 @@ fn picture(row: &Row) -> Option<ReleasePicture> {
         position: row.get::<_, i32>(1).into(),
         link: row.get(2),
         sha256: row.get::<_, &[u8]>(3).try_into().ok()?,
-        picture: ShopPicture { detection, thumbnail_jpeg: row.get(4) },
+        picture: ShopPicture { detection, detail: row.get(13), thumbnail_jpeg: row.get(4) },
     })
 }
 

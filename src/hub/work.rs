@@ -128,11 +128,11 @@ impl EmbeddingWorker {
         let embeddings = [&detection.match_embedding, &detection.aggregation_embedding];
         for ((head, weight), embedding) in HEADS.into_iter().zip(&self.weights).zip(embeddings) {
             let [x1, y1, x2, y2] = detection.bounds.corners();
-            let query = "insert into view values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+            let query = "insert into view values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
                          on conflict do nothing";
             let row = with_bias(embedding, weight);
             let class = detection.class as i32;
-            let values: [&(dyn tokio_postgres::types::ToSql + Sync); 12] = [
+            let values: [&(dyn tokio_postgres::types::ToSql + Sync); 13] = [
                 &self.stamp.descriptor_hash,
                 &body,
                 &job.sha256,
@@ -144,6 +144,7 @@ impl EmbeddingWorker {
                 &y1,
                 &x2,
                 &y2,
+                &picture.detail,
                 &row,
             ];
             transaction.execute(query, &values).await?;

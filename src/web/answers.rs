@@ -46,7 +46,9 @@ fn health_of(report: &Report) -> (StatusCode, &'static str) {
 }
 
 pub async fn metrics(State(app): State<App>) -> Response {
+    let sync = app.links.status.sync.get();
     let around = metrics::Surroundings {
+        release: sync.and_then(|sync| Some((sync.release.as_ref()?.number, sync.age_seconds()?))),
         resident_memory: machine::resident_memory(),
         connections: app.connections.open(),
         refused: app.connections.refused(),

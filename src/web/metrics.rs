@@ -5,12 +5,14 @@ use crate::metrics::{BOUNDS, Histogram};
 use std::fmt::{Display, Write};
 
 /// Names without the prefix, and their `HELP` lines.
-const HELP: [(&str, &str); 34] = [
+const HELP: [(&str, &str); 36] = [
     ("answers_total", "Queries that the catalogue has answered."),
     ("camera_reconnects_total", "Times that the camera was lost and opened again."),
+    ("catalogue_age_seconds", "Age of the hub's release that is searched."),
     ("catalogue_products", "Products in the catalogue that is searched."),
     ("events_lost_total", "Events that a slow reader did not take in time."),
     ("events_total", "Events of shoppers: people, garments, products, calls."),
+    ("catalogue_release", "Number of the hub's release that is searched."),
     ("frames_corrupt_total", "Frames of the camera that could not be decoded."),
     ("frames_in_work", "Frames that are being recognized."),
     ("frames_not_shown_total", "Camera frames that a newer one displaced before they were drawn."),
@@ -49,6 +51,8 @@ pub struct Surroundings {
     pub resident_memory: Option<u64>,
     pub connections: usize,
     pub refused: u64,
+    /// Of the hub's release that is searched, where one is followed: number, and age in seconds.
+    pub release: Option<(u64, u64)>,
 }
 
 /// The whole text.
@@ -75,6 +79,10 @@ pub fn text(report: &Report, around: Surroundings) -> String {
     }
     if let Some(degrees) = report.temperature_celsius {
         metric(&mut text, "temperature_celsius", "gauge", degrees);
+    }
+    if let Some((number, age)) = around.release {
+        metric(&mut text, "catalogue_release", "gauge", number);
+        metric(&mut text, "catalogue_age_seconds", "gauge", age);
     }
     head(&mut text, "stage_seconds", "histogram");
     for (stage, histogram) in &report.stages {

@@ -1,6 +1,7 @@
 //! The hub's commands.
 
 use super::*;
+use crate::catalogue::{ColumnMap, Currency, write_difference};
 use crate::cli::places;
 use crate::cli::progress::Progress;
 use crate::cli::table::{Table, json, print};
@@ -79,6 +80,8 @@ fn import(args: &HubImportArgs) -> Result<()> {
         feed: args.feed.clone(),
         images: args.images.clone(),
         shops: args.shop.clone(),
+        map: args.map.as_deref().map_or(Ok(ColumnMap::default()), ColumnMap::parse)?,
+        currency: args.currency.as_deref().map_or(Ok(Currency::default()), Currency::parse)?,
         max_removals: if args.allow_removals { 1.0 } else { f64::from(args.max_removals) / 100.0 },
     };
     let report = feed_import::import(&mut open(&args.database)?, &request, |_, _| {})?;
@@ -130,23 +133,21 @@ fn work(args: &WorkArgs) -> Result<()> {
 
 fn publish(args: &PublishArgs) -> Result<()> {
     let key = ReleaseKey::load(&args.key)?;
-    let publication = ReleaseFolder::open(&args.to)?.begin(&args.shop)?;
+    let folder = ReleaseFolder::open(&args.to)?;
     let report = match &args.catalogue {
         Some(catalogue) => {
-            crate::catalogue::write_difference(None, catalogue, &publication.catalogue(), "a catalogue file")?;
+            let publication = folder.begin(&args.shop)?;
+            write_difference(None, catalogue, &publication.catalogue(), "a catalogue file")?;
             publication.finish(&key, args.after)?
         }
         None => {
             let mut database = open(&args.database)?;
             let model = database.require_model()?;
+            require_embedded(args, shop_catalogue::waiting(&mut database, &args.shop)?)?;
+            let publication = folder.begin(&args.shop)?;
+            // Once more, as of the moment that is published.
             let waiting = shop_catalogue::write(&mut database, &args.shop, &model, &publication.catalogue())?;
-            if waiting > 0 && !args.incomplete {
-                return Err(Fault::new(
-                    Kind::Usage,
-                    format!("{waiting} pictures of {} are not embedded yet", args.shop),
-                )
-                .cure("run `vetrina hub work` first, or publish with --incomplete"));
-            }
+            require_embedded(args, waiting)?;
             let after = mirrors::newest_release(&mut database, &args.shop)?.max(args.after);
             let report = publication.finish(&key, after)?;
             mirrors::note_release(&mut database, &report, i32::from(args.share), &actor())?;
@@ -154,6 +155,14 @@ fn publish(args: &PublishArgs) -> Result<()> {
         }
     };
     if args.json { print(&json(&report)?) } else { print(&published(&report)) }
+}
+
+fn require_embedded(args: &PublishArgs, waiting: i64) -> Result<()> {
+    if waiting == 0 || args.incomplete {
+        return Ok(());
+    }
+    Err(Fault::new(Kind::Usage, format!("{waiting} pictures of {} are not embedded yet", args.shop))
+        .cure("run `vetrina hub work` first, or publish with --incomplete"))
 }
 
 fn published(report: &PublishReport) -> String {
