@@ -233,7 +233,7 @@ impl Index {
             gallery,
             variants,
             contents: vec![ContentId(0); rows],
-            worn: vec![false; rows],
+            worn: vec![0.0; rows],
             classes: vec![None; count],
             seen_by: Default::default(),
             offered: Vec::new(),

@@ -56,13 +56,9 @@ fn settings(folder: &Path, clip: usize) -> LiveSettings {
         engines: EngineSettings::cpu(),
         catalogue: folder.join("shop.db"),
         pipeline: PipelineSettings::default(),
-        look: Default::default(),
-        theme_file: None,
         stall: PATIENCE,
         blank: BlankSettings::default(),
         heat: HeatSettings { limit: None, sysfs: folder.join("sys") },
-        look: Arc::default(),
-        theme_file: None,
     }
 }
 
