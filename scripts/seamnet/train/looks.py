@@ -50,6 +50,8 @@ class Spec:
     """Of the detector's looks, whose order is by chance, only so many; 0: all."""
     most_match: int = 0
     """Of those for the match heads, which begin with one view of each garment; 0: all."""
+    dress_may_be_skirt: bool = True
+    """See `Worn`."""
     seed: int = 1
 
 
@@ -90,8 +92,8 @@ def unpacked(rows: torch.Tensor, config: Config) -> list[torch.Tensor]:
 class Sources:
     """Where looks come from: real people, generated pictures, panoramas."""
 
-    def __init__(self, worn: Path, generated: list[Path], backgrounds: Path):
-        self.worn = Worn(worn)
+    def __init__(self, worn: Path, generated: list[Path], backgrounds: Path, dress_may_be_skirt: bool = True):
+        self.worn = Worn(worn, dress_may_be_skirt)
         self.sets = [Pictures(folder) for folder in generated]
         self.places = scenes.places_without_people(backgrounds)
         self.garments = [(photo, n) for photo in self.worn.training for n in self._whole_garments(photo)]

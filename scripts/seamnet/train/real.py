@@ -68,6 +68,7 @@ class Recipe:
         known = {field.name for field in dataclasses.fields(Recipe)} - {"path"}
         for name in given.keys() - known:
             raise RecipeError(f"{path}: [{name}] is not a part of a recipe; known: {', '.join(sorted(known))}")
+        given.setdefault("tagged", {})
         for name in known - given.keys():
             raise RecipeError(f"{path}: [{name}] is missing")
         kinds = {"looks": looks.Spec(), "tagged": tagged.Tagged(), "detector": detector_heads.RealHeads(), "match": real_match.RealMatch()}
@@ -131,7 +132,8 @@ class Run:
         print(line, flush=True)
 
     def sources(self) -> looks.Sources:
-        return looks.Sources(self.folders["worn"], [self.out / "generated"], self.folders["backgrounds"])
+        may_be_skirt = self.recipe.looks.dress_may_be_skirt
+        return looks.Sources(self.folders["worn"], [self.out / "generated"], self.folders["backgrounds"], may_be_skirt)
 
     def run(self, last: str = "export") -> None:
         """The stages up to `last` that are not done yet, in order."""

@@ -64,10 +64,11 @@ class Garment:
 
 
 class Worn:
-    """The masked photos of a folder, those held out and the others."""
+    """The masked photos of a folder, those held out and the others. `dress_may_be_skirt`: what is called a dress and has a shirt
+    over it may be a skirt as well, which it looks like."""
 
-    def __init__(self, root: str | Path):
-        self.root = Path(root)
+    def __init__(self, root: str | Path, dress_may_be_skirt: bool = True):
+        self.root, self.dress_may_be_skirt = Path(root), dress_may_be_skirt
         with (self.root / "photos.csv").open() as file:
             rows = list(csv.DictReader(file))
         self.pixels = {row["photo"]: int(row["width"]) * int(row["height"]) for row in rows}
@@ -124,8 +125,8 @@ class Worn:
     def _classes(self, label: str, mine: np.ndarray, mask: np.ndarray, shown: set[str]) -> tuple[int, ...]:
         classes = LABELS[label]
         if label == "dress" and shown & set(UNDER):
-            # What shows of it below a shirt looks like a skirt, but the label says what it is; its sleeves do not show.
-            return classes
+            # Its sleeves do not show.
+            return (9, *classes) if self.dress_may_be_skirt else classes
         if len(classes) == 1 or (label not in OVER and shown & set(OVER)):
             return classes
         share = bare_arms(mine, mask == self.codes["skin"])
