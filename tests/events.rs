@@ -47,7 +47,10 @@ fn a_person_before_the_mirror_is_an_event_and_a_count_that_outlives_a_kill() {
     assert!(numbers.windows(2).all(|pair| pair[1] == pair[0] + 1), "{numbers:?}");
     let of = |kind: &str| all.iter().find(|event| event["event"] == kind).unwrap();
     let (came, matched, shown) = (of("person_came"), of("garment_matched"), of("product_shown"));
-    assert_eq!((&came["person"], &matched["person"]), (&1.into(), &1.into()));
+    assert_eq!(came["person"], 1);
+    // On a slow machine the first may have gone before a garment was matched.
+    let came_before = |person: &Value| all.iter().any(|one| one["event"] == "person_came" && one["person"] == *person);
+    assert!(came_before(&matched["person"]) && came_before(&shown["person"]), "{all:?}");
     let feed = std::fs::read_to_string(repository("demo/feed.csv")).unwrap();
     assert!(feed.contains(matched["product"].as_str().unwrap()), "{matched}");
     assert!((0.0..=1.0).contains(&shown["score"].as_f64().unwrap()), "{shown}");
