@@ -235,6 +235,7 @@ def export(
     storage: str = "f32",
     masks: bool = False,
     open_set: float | None = None,
+    worn_offset: float | None = None,
 ) -> Path:
     """Writes the model folder `out`. `head`: name, description, licence, provenance."""
     out = Path(out)
@@ -257,6 +258,6 @@ def export(
         write_graph(module(network), example, path, given, outputs, symbolic)
         if storage == "f16":
             store_f16(path)
-    values = manifest.sections(network, c.input_size, open_set)
+    values = manifest.sections(network, c.input_size, open_set, worn_offset)
     manifest.write(out, head, c.classes, values, list(parts))
     return out

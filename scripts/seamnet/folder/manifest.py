@@ -42,7 +42,9 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def sections(network: Network, input_size: tuple[int, int], open_set: float | None) -> dict[str, dict]:
+def sections(
+    network: Network, input_size: tuple[int, int], open_set: float | None, worn_offset: float | None = None
+) -> dict[str, dict]:
     """Every section except the graphs, in the manifest's order."""
     c: Config = network.config
     with torch.no_grad():
@@ -87,6 +89,8 @@ def sections(network: Network, input_size: tuple[int, int], open_set: float | No
         out["detections"]["per"] = c.per
     if c.focus is not None:
         out["focus"] = dict(c.focus)
+    if worn_offset is not None:
+        out["aggregation"]["worn_offset"] = float(worn_offset)
     if open_set is not None:
         out["open_set"] = dict(logit=float(open_set))
     return out

@@ -205,6 +205,7 @@ class Run:
         network = self.network(self.out / "match.pth").eval()
         told = dict(self.recipe.export)
         told["provenance"] += f"; recipe {self.recipe.path.name}, sha256 {self.recipe.digest}"
-        open_set = manifest.read_manifest(self.begin).get("open_set", {}).get("logit")
-        export(network, self.out / "model", told, "f16", False, open_set)
+        begin = manifest.read_manifest(self.begin)
+        open_set, worn_offset = begin.get("open_set", {}).get("logit"), begin["aggregation"].get("worn_offset")
+        export(network, self.out / "model", told, "f16", False, open_set, worn_offset)
         self.report(f"wrote {self.out / 'model'}")
