@@ -95,7 +95,7 @@ impl EnrolTarget {
 
 /// How far an enrolment is, for one garment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct GarmentProgress {
+pub struct ViewsTaken {
     pub id: String,
     pub title: String,
     /// "upper", "lower", "dress"; `None`: the most prominent garment.
@@ -178,8 +178,8 @@ impl EnrolSession {
         taking >= self.settings.most || taking >= self.settings.least && enough()
     }
 
-    pub fn progress(&self) -> Vec<GarmentProgress> {
-        let of = |garment: &WatchedGarment| GarmentProgress {
+    pub fn progress(&self) -> Vec<ViewsTaken> {
+        let of = |garment: &WatchedGarment| ViewsTaken {
             id: garment.target.id.clone(),
             title: garment.target.title.clone(),
             region: garment.target.region,
