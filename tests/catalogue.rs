@@ -117,6 +117,24 @@ fn a_product_counts_by_its_best_picture() {
 }
 
 #[test]
+fn a_picture_of_a_detail_is_searched_only_where_there_is_no_other() {
+    let shop = Shop::new();
+    shop.picture("detail-b.jpg", "b");
+    shop.picture("detail-e.jpg", "e");
+    shop.import("id,title,image_link,additional_image_link\n1,Scarf,detail-b.jpg,c.jpg\n2,Hat,detail-e.jpg,\n")
+        .unwrap();
+    let catalogue = shop.open();
+    let index = Index::load(&catalogue, EmbeddingHead::Match, &[-1.0; LENGTH], 0.0).unwrap();
+    assert_eq!(index.gallery().rows(), 2);
+    // b.jpg is 1, c.jpg is 2, e.jpg is 4.
+    let logits = |at: f32| index.search(&[at, 0.5, -0.5, 0.0], 2).iter().map(|hit| hit.logit).collect::<Vec<_>>();
+    assert_eq!(logits(1.0), [-1.0, -9.0], "the scarf by its other picture, the hat by its only one");
+    let report = catalogue.check(Some(&stamp("one"))).unwrap();
+    assert!(report.is_sound(), "{report:?}");
+    assert_eq!(report.details, ["detail-b.jpg", "detail-e.jpg"]);
+}
+
+#[test]
 fn a_second_import_computes_nothing_even_of_renamed_or_refused_pictures() {
     let shop = Shop::new();
     shop.picture("f.jpg", "none here");

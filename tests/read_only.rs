@@ -68,7 +68,7 @@ fn import(db: &Path, feed: &str) -> Catalogue {
             match_embedding: Arc::from([1.0, 0.5]),
             aggregation_embedding: Arc::from([1.0, 0.25]),
         };
-        plan.supply(index, Ok(ShopPicture { detection, thumbnail_jpeg: jpeg.clone() })).unwrap();
+        plan.supply(index, Ok(ShopPicture { detection, detail: false, thumbnail_jpeg: jpeg.clone() })).unwrap();
     }
     plan.finish().unwrap();
     catalogue

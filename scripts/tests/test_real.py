@@ -201,6 +201,7 @@ products = 4
 others = 4
 [export]
 name = "compact"
+worn_offset = -0.5
 description = "tiny"
 licence = "MIT OR Apache-2.0"
 provenance = "a test"
@@ -221,7 +222,7 @@ def test_a_tiny_recipe_makes_a_model_folder_and_goes_on_where_it_stopped(tmp_pat
     (out / "generate.done").write_text(run.recipe.digest_of("generate"))
     run.run()
     told = read_manifest(out / "model")
-    assert run.recipe.digest in told["provenance"]
+    assert run.recipe.digest in told["provenance"] and told["aggregation"]["worn_offset"] == -0.5
     last = json.loads((out / "real-heads.log").read_text().splitlines()[-1])
     assert last["step"] == 3 and {"found", "val_found", "class"} <= last.keys()
     kept = detector_heads.Looks([out / "looks-detector", out / "looks-tagged"], run.validation)

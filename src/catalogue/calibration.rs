@@ -31,7 +31,10 @@ impl Calibration {
     pub fn of(index: &Index) -> Self {
         let mut calibration = Calibration::default();
         for region in Region::ALL {
-            let of_region = |&row: &usize| index.region(index.gallery().product(row)) == Some(region);
+            let of_region = |&row: &usize| {
+                // Worn views of one product are nearly alike: they would count as many strangers.
+                !index.is_worn(row) && index.region(index.gallery().product(row)) == Some(region)
+            };
             let rows: Vec<usize> = (0..index.gallery().rows()).filter(of_region).collect();
             let strangers = &mut calibration.strangers[region as usize];
             strangers.extend(spread(&rows, MOST_STRANGERS).filter_map(|row| margin_of_others(index, row, region)));

@@ -17,6 +17,9 @@ pub struct CheckReport {
     pub pictures: usize,
     /// Different pictures, each with its descriptors.
     pub descriptors: usize,
+    /// Pictures that show a part of their product from near, as the feed names them: they are not searched where the product has
+    /// another one.
+    pub details: Vec<String>,
     pub model: Option<ModelStamp>,
     pub worn: WornCounts,
     /// One line each, at most 50.
@@ -40,8 +43,15 @@ impl Catalogue {
     /// `expected` is given, the model stamp. A part that cannot be read is a problem of the report, not a fault.
     pub fn check(&self, expected: Option<&ModelStamp>) -> Result<CheckReport> {
         let mut report = CheckReport { model: self.stamp()?, ..CheckReport::default() };
-        let steps: [fn(&Catalogue, &mut CheckReport) -> rusqlite::Result<()>; 6] =
-            [check_structure, check_references, count_rows, check_descriptors, check_worn_views, check_thumbnails];
+        let steps: [fn(&Catalogue, &mut CheckReport) -> rusqlite::Result<()>; 7] = [
+            check_structure,
+            check_references,
+            count_rows,
+            name_details,
+            check_descriptors,
+            check_worn_views,
+            check_thumbnails,
+        ];
         for step in steps {
             if let Err(error) = step(self, &mut report) {
                 report.add(format!("cannot be read: {error}"));
@@ -114,6 +124,15 @@ fn count_rows(catalogue: &Catalogue, report: &mut CheckReport) -> rusqlite::Resu
     report.products = count("product")?;
     report.pictures = count("picture")?;
     report.descriptors = count("descriptor")?;
+    Ok(())
+}
+
+fn name_details(catalogue: &Catalogue, report: &mut CheckReport) -> rusqlite::Result<()> {
+    let query = "select distinct source from picture join product on product.id = product_id
+                 join descriptor on descriptor.content_id = picture.content_id
+                 and descriptor.region = coalesce(product.region, '') where detail = 1 order by source";
+    let mut statement = catalogue.connection.prepare(query)?;
+    report.details = statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()?;
     Ok(())
 }
 

@@ -15,7 +15,7 @@ fn picture(thumbnail_bytes: usize) -> ShopPicture {
         match_embedding: Arc::from([1.0, 2.0]),
         aggregation_embedding: Arc::from([3.0, 4.0]),
     };
-    ShopPicture { detection, thumbnail_jpeg: vec![7; thumbnail_bytes] }
+    ShopPicture { detection, detail: false, thumbnail_jpeg: vec![7; thumbnail_bytes] }
 }
 
 #[test]

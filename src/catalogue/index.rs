@@ -233,11 +233,13 @@ impl Index {
             gallery,
             variants,
             contents: vec![ContentId(0); rows],
+            worn: vec![0.0; rows],
             classes: vec![None; count],
             seen_by: Default::default(),
             offered: Vec::new(),
             hide_out_of_stock: false,
             generation: None,
+            worn_version: (0, 0),
         };
         index.with_regions(&[])
     }

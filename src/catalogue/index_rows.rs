@@ -153,9 +153,10 @@ fn summary(row: &rusqlite::Row) -> rusqlite::Result<ProductSummary> {
     })
 }
 
-/// The rows by group, variant and position of the picture. A picture that several variants show, as sizes do, is one row.
+/// The rows by group, variant and position of the picture. A picture that several variants show, as sizes do, is one row. A picture
+/// of a detail is none where the variant has another one.
 pub(super) fn read_rows(catalogue: &Catalogue, variants: &Variants) -> rusqlite::Result<Vec<IndexRow>> {
-    let query = "select product.id, shown.content_id, descriptor.region, class, shown.position
+    let query = "select product.id, shown.content_id, descriptor.region, class, shown.position, detail
                  from product_version as product
                  join picture_version as shown on shown.product_id = product.id and shown.since = product.since
                  join descriptor on descriptor.content_id = shown.content_id
@@ -163,18 +164,24 @@ pub(super) fn read_rows(catalogue: &Catalogue, variants: &Variants) -> rusqlite:
                  where until is null";
     let mut statement = catalogue.connection.prepare(query)?;
     let mut cursor = statement.query([])?;
-    let mut rows: Vec<(i64, IndexRow)> = Vec::new();
+    let mut rows: Vec<(i64, bool, IndexRow)> = Vec::new();
+    let mut whole: HashSet<u32> = HashSet::new();
     while let Some(row) = cursor.next()? {
         let Some(&variant) = variants.numbers.get(row.get_ref(0)?.as_str()?) else { continue };
         let group = variants.group_of(variant);
         let content = ContentId(row.get(1)?);
         let read = IndexRow { group, variant, content, region: row.get(2)?, class: row.get(3)?, worn: 0.0 };
-        rows.push((row.get(4)?, read));
+        let detail: bool = row.get(5)?;
+        if !detail {
+            whole.insert(variant);
+        }
+        rows.push((row.get(4)?, detail, read));
     }
-    rows.sort_by_key(|(position, row)| (row.variant, *position));
+    rows.retain(|(_, detail, row)| !detail || !whole.contains(&row.variant));
+    rows.sort_by_key(|(position, _, row)| (row.variant, *position));
     let mut seen: HashSet<(u32, ContentId)> = HashSet::with_capacity(rows.len());
     let mut kept: Vec<IndexRow> = Vec::with_capacity(rows.len());
-    kept.extend(rows.into_iter().map(|(_, row)| row).filter(|row| seen.insert((row.group, row.content))));
+    kept.extend(rows.into_iter().map(|(_, _, row)| row).filter(|row| seen.insert((row.group, row.content))));
     Ok(kept)
 }
 

@@ -142,6 +142,8 @@ pub struct PictureDetail {
 pub struct ShopPicture {
     /// The picture's one garment.
     pub detection: Detection,
+    /// It shows a part of the product from near: [`crate::seam::is_detail`].
+    pub detail: bool,
     /// At most 480 pixels on its long side.
     pub thumbnail_jpeg: Vec<u8>,
 }

@@ -44,7 +44,7 @@ pub(super) fn insert_content(
     let blob = |values: &[f32]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
     let detection = &picture.detection;
     let [x1, y1, x2, y2] = detection.bounds.corners().map(f64::from);
-    transaction.prepare_cached("insert into descriptor values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")?.execute(params![
+    transaction.prepare_cached("insert into descriptor values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")?.execute(params![
         id,
         region_key(region),
         detection.class as i64,
@@ -55,6 +55,7 @@ pub(super) fn insert_content(
         y2,
         blob(&detection.match_embedding),
         blob(&detection.aggregation_embedding),
+        picture.detail,
     ])?;
     Ok(id)
 }

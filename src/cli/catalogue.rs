@@ -338,6 +338,9 @@ fn check(args: &CheckArgs) -> Result<()> {
     Err(Fault::new(Kind::Catalogue, text).cure("import the feed again, into a new file where this one is damaged"))
 }
 
+/// Pictures of a detail that a text names; JSON names all.
+const MOST_DETAILS: usize = 20;
+
 fn check_text(report: &CheckReport, wear_next: &[Confusion]) -> String {
     let model = report.model.as_ref().map_or("none yet".to_owned(), |stamp| {
         format!("{} ({}, {} values)", stamp.name, stamp.descriptor_hash, stamp.embedding)
@@ -347,6 +350,12 @@ fn check_text(report: &CheckReport, wear_next: &[Confusion]) -> String {
         format!("pictures: {} ({} different)", report.pictures, report.descriptors),
         format!("model: {model}"),
     ];
+    if !report.details.is_empty() {
+        let names = report.details.iter().take(MOST_DETAILS).map(String::as_str).collect::<Vec<_>>().join(", ");
+        let more = report.details.len().saturating_sub(MOST_DETAILS);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        lines.push(format!("pictures of a detail, not searched where the product has another one: {names}{more}"));
+    }
     let worn = &report.worn;
     lines.push(format!("worn views: {} of {} products", worn.used, worn.products));
     if worn.without_product > 0 {

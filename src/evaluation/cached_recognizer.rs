@@ -15,7 +15,7 @@ use crate::pipeline::aggregator::Aggregator;
 use crate::pipeline::close_ups::CloseUps;
 use crate::pipeline::recognizer::{Candidate, Recognizer, largest, product_of};
 use crate::pipeline::workers::recognize_in_order;
-use crate::seam::{Detection, Embedding, Region};
+use crate::seam::{Detection, Embedding, Region, is_detail};
 use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Arc;
@@ -40,6 +40,8 @@ pub struct CachedRecognizer {
 pub struct ShopDetections {
     pub largest: FrameDetection,
     pub of_region: FrameDetection,
+    /// The picture shows a part of the product of its region from near.
+    pub detail: bool,
 }
 
 /// A still: in the given box, and in the box that was found for it.
@@ -87,7 +89,9 @@ impl CachedRecognizer {
         let mut seen = record.detections.into_iter();
         match (seen.next(), seen.next()) {
             (Some(largest), of_region) => {
-                Ok(ShopDetections { of_region: of_region.unwrap_or_else(|| largest.clone()), largest })
+                let of_region = of_region.unwrap_or_else(|| largest.clone());
+                let detail = !of_region.substitute && is_detail(of_region.detection.bounds, record.size);
+                Ok(ShopDetections { of_region, largest, detail })
             }
             _ => Err(Fault::new(Kind::Internal, format!("nothing was kept of {}", path.display()))),
         }

@@ -1,6 +1,6 @@
 //! Still pictures with boxes against a shop's photos: how often a worn garment is found, and among which products.
 
-use super::cached_recognizer::{CachedRecognizer, StillDetections};
+use super::cached_recognizer::{CachedRecognizer, ShopDetections, StillDetections};
 use super::claims::{ClaimCounts, Claims};
 use super::clips::RunEvent;
 use super::metrics::{Rank, Share, Tally};
@@ -25,10 +25,17 @@ pub struct PhotoGallery {
     pub photos: usize,
     /// Photos in which nothing was found: each stands as a whole for its garment.
     pub substitutes: usize,
+    /// Photos of a detail that are left out within regions.
+    pub details: usize,
 }
 
-/// One photo's region, its largest garment, and its garment of the region.
-type Photo = (Option<Region>, FrameDetection, FrameDetection);
+/// One photo of a garment.
+struct Photo {
+    region: Option<Region>,
+    largest: FrameDetection,
+    of_region: FrameDetection,
+    detail: bool,
+}
 
 /// One query with its ranks, one per [`Way`].
 #[derive(Clone, Debug)]
@@ -140,7 +147,9 @@ fn recognize_photos(
         let seen = recognizer.shop_picture(&photo.file, said)?;
         substitutes += usize::from(seen.largest.substitute);
         let of_class = class_regions.get(seen.of_region.detection.class).copied().flatten();
-        views.entry(&photo.garment).or_default().push((said.or(of_class), seen.largest, seen.of_region));
+        let region = said.or(of_class);
+        let ShopDetections { largest, of_region, detail } = seen;
+        views.entry(&photo.garment).or_default().push(Photo { region, largest, of_region, detail });
         observe(RunEvent::Step);
     }
     let heads = (recognizer.manifest().match_score(), recognizer.manifest().aggregation_score());
@@ -150,13 +159,20 @@ fn recognize_photos(
         garments: BTreeMap::new(),
         photos: photos.len(),
         substitutes,
+        details: 0,
     };
-    for (garment, views) in views {
+    for (garment, mut views) in views {
         // The first photo decides where no text does, as at an import.
-        let region = views.first().and_then(|(region, _, _)| *region);
-        gallery.plain.add(None, views.iter().map(|(_, largest, _)| ReferenceView::of(&largest.detection)).collect());
-        let number =
-            gallery.regions.add(region, views.iter().map(|(_, _, seen)| ReferenceView::of(&seen.detection)).collect());
+        let region = views.first().and_then(|photo| photo.region);
+        gallery.plain.add(None, views.iter().map(|photo| ReferenceView::of(&photo.largest.detection)).collect());
+        // As a catalogue's index has it: details stand back.
+        let details = views.iter().filter(|photo| photo.detail).count();
+        if details < views.len() {
+            gallery.details += details;
+            views.retain(|photo| !photo.detail);
+        }
+        let seen = views.iter().map(|photo| ReferenceView::of(&photo.of_region.detection)).collect();
+        let number = gallery.regions.add(region, seen);
         gallery.garments.insert(garment.to_owned(), number);
     }
     Ok(gallery)

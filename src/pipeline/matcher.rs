@@ -65,7 +65,7 @@ pub struct Match {
 impl Match {
     /// A match for tests, without pictures.
     pub fn of(product: ProductSummary, logit: f32, verdict: Verdict) -> Self {
-        let score = Hit { product: 0, row: 0, logit }.score();
+        let score = crate::catalogue::Hit { product: 0, row: 0, logit }.score();
         let (variants, picture, other_colors, content) = (Vec::new(), None, Vec::new(), ContentId(0));
         Match { product, variants, logit, score, verdict, picture, other_colors, content }
     }

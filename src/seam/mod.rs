@@ -2,12 +2,13 @@
 //!
 //! Reading order is the way of a frame: [`settings`] (what a manifest says), [`letterbox`], [`anchors`], [`proposals`] (with
 //! [`nms`]), [`roi_align`], [`detect`], [`region`], [`score`], [`track`] (live) and [`greedy`] (published, offline), [`window`],
-//! [`aggregate`].
+//! [`aggregate`]; [`detail`] (a shop's close-ups).
 //!
 //! Nothing here knows a camera, an engine or a database: tensors come in, values go out.
 
 pub mod aggregate;
 pub mod anchors;
+pub mod detail;
 pub mod detect;
 pub mod greedy;
 pub mod letterbox;
@@ -21,6 +22,7 @@ pub mod track;
 pub mod window;
 
 pub use anchors::Anchors;
+pub use detail::is_detail;
 pub use detect::RawDetection;
 pub use region::Region;
 pub use roi_align::{FeatureMap, Levels, MapLayout, Pyramid, RoiGrid};

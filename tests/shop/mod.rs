@@ -74,7 +74,7 @@ pub fn stamp(hash: &str) -> ModelStamp {
 }
 
 /// A network that sees in each picture a garment made of its first byte; none in what begins with "none".
-/// Its class is the region's that is looked for, by [`CLASSES`], else 3.
+/// Its class is the region's that is looked for, by [`CLASSES`], else 3. Files whose names begin with "detail" show one.
 pub fn embed(bytes: &[u8], path: &Path, region: Option<Region>) -> Result<ShopPicture> {
     if bytes.starts_with(b"none") {
         return Err(Fault::new(Kind::Input, format!("{} shows no garment", path.display())));
@@ -90,7 +90,8 @@ pub fn embed(bytes: &[u8], path: &Path, region: Option<Region>) -> Result<ShopPi
         match_embedding: Arc::from([value, 0.5, -0.5, 0.0]),
         aggregation_embedding: Arc::from([-value, 1.0, 0.0, 0.25]),
     };
-    Ok(ShopPicture { detection, thumbnail_jpeg: jpeg() })
+    let detail = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("detail"));
+    Ok(ShopPicture { detection, detail, thumbnail_jpeg: jpeg() })
 }
 
 pub fn jpeg() -> Vec<u8> {

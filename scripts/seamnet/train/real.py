@@ -206,6 +206,7 @@ class Run:
         told = dict(self.recipe.export)
         told["provenance"] += f"; recipe {self.recipe.path.name}, sha256 {self.recipe.digest}"
         begin = manifest.read_manifest(self.begin)
-        open_set, worn_offset = begin.get("open_set", {}).get("logit"), begin["aggregation"].get("worn_offset")
+        open_set = begin.get("open_set", {}).get("logit")
+        worn_offset = told.pop("worn_offset", begin["aggregation"].get("worn_offset"))
         export(network, self.out / "model", told, "f16", False, open_set, worn_offset)
         self.report(f"wrote {self.out / 'model'}")

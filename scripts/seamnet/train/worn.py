@@ -124,8 +124,8 @@ class Worn:
     def _classes(self, label: str, mine: np.ndarray, mask: np.ndarray, shown: set[str]) -> tuple[int, ...]:
         classes = LABELS[label]
         if label == "dress" and shown & set(UNDER):
-            # What shows of a dress below a shirt looks like a skirt, and some that are called dresses are one.
-            return (9, *classes)
+            # What shows of it below a shirt looks like a skirt, but the label says what it is; its sleeves do not show.
+            return classes
         if len(classes) == 1 or (label not in OVER and shown & set(OVER)):
             return classes
         share = bare_arms(mine, mask == self.codes["skin"])

@@ -33,7 +33,7 @@ const TABLES: &str = "
   create table embedded (
     sha256 blob not null, region text not null, reason text,
     thumbnail blob, class integer, score real, x1 real, y1 real, x2 real, y2 real,
-    match_embedding blob, aggregation_embedding blob,
+    match_embedding blob, aggregation_embedding blob, detail integer,
     primary key (sha256, region)
   ) strict;";
 
@@ -133,7 +133,7 @@ impl UnfinishedImport {
         outcome: std::result::Result<&ShopPicture, &str>,
     ) -> Result<()> {
         let write = || {
-            let query = "insert or replace into embedded values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+            let query = "insert or replace into embedded values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
             let mut statement = self.connection.prepare_cached(query)?;
             let (picture, reason) = (outcome.ok(), outcome.err());
             let detection = picture.map(|picture| &picture.detection);
@@ -151,6 +151,7 @@ impl UnfinishedImport {
                 corner(3),
                 detection.map(|detection| encode(&detection.match_embedding)),
                 detection.map(|detection| encode(&detection.aggregation_embedding)),
+                picture.map(|picture| picture.detail),
             ])
         };
         write().map(drop).map_err(|error| self.fault(error))
@@ -158,7 +159,7 @@ impl UnfinishedImport {
 
     /// One embedded picture; `None` where it is not there or shows no garment.
     pub fn picture(&self, sha: &Sha, region: Option<Region>) -> Result<Option<ShopPicture>> {
-        let query = "select thumbnail, class, score, x1, y1, x2, y2, match_embedding, aggregation_embedding
+        let query = "select thumbnail, class, score, x1, y1, x2, y2, match_embedding, aggregation_embedding, detail
                      from embedded where sha256 = ? and region = ? and reason is null";
         self.connection
             .prepare_cached(query)
@@ -232,5 +233,5 @@ fn shop_picture(row: &Row) -> rusqlite::Result<ShopPicture> {
         match_embedding: embedding(7)?.into(),
         aggregation_embedding: embedding(8)?.into(),
     };
-    Ok(ShopPicture { detection, thumbnail_jpeg: row.get(0)? })
+    Ok(ShopPicture { detection, detail: row.get(9)?, thumbnail_jpeg: row.get(0)? })
 }

@@ -104,7 +104,7 @@ fn text(results: &StillsResults, tallies: &[(Way, Tally)], manifest: &Manifest) 
     let left_out = if skipped.is_empty() { String::new() } else { format!(" ({} left out)", skipped.len()) };
     let rows: Vec<_> = tallies.iter().map(|(way, tally)| (way.names(), tally)).collect();
     format!(
-        "model {}; {} queries{left_out}, gallery of {} garments on {} photos ({} taken whole); intervals are 95 %\n\
+        "model {}; {} queries{left_out}, gallery of {} garments on {} photos ({} taken whole, {} of a detail left out within regions); intervals are 95 %\n\
          detected (IoU >= {DETECTED_IOU}): {}; with a score of {match_score}: {}; of {mirror_score}: {}\n\
          region told rightly: given boxes {}, detected {}\n\
          a query that is not detected counts as not found\n{}\n\n\
@@ -115,6 +115,7 @@ fn text(results: &StillsResults, tallies: &[(Way, Tally)], manifest: &Manifest) 
         gallery.plain.len(),
         gallery.photos,
         gallery.substitutes,
+        gallery.details,
         report::share(&results.detected(0.0)),
         report::share(&results.detected(match_score)),
         report::share(&results.detected(mirror_score)),
@@ -163,7 +164,7 @@ fn as_json(results: &StillsResults, tallies: &[(Way, Tally)], manifest: &Manifes
     json!({
         "kind": "pairs", "model": manifest.name, "descriptor_hash": manifest.descriptor_hash,
         "queries": results.queries.len(), "left_out": skipped,
-        "gallery": { "garments": gallery.plain.len(), "photos": gallery.photos, "whole_pictures": gallery.substitutes },
+        "gallery": { "garments": gallery.plain.len(), "photos": gallery.photos, "whole_pictures": gallery.substitutes, "details": gallery.details },
         "detected": report::share_json(&results.detected(0.0)),
         "detected_as_match": report::share_json(&results.detected(match_score)),
         "detected_as_mirror": report::share_json(&results.detected(mirror_score)),

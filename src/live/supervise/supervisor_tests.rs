@@ -52,6 +52,8 @@ fn settings(folder: &Path, clip: usize) -> LiveSettings {
         engines: EngineSettings::cpu(),
         catalogue: folder.join("shop.db"),
         pipeline: PipelineSettings::default(),
+        look: Default::default(),
+        theme_file: None,
         stall: PATIENCE,
         blank: BlankSettings::default(),
         heat: HeatSettings { limit: None, sysfs: folder.join("sys") },

@@ -6,7 +6,7 @@ use crate::fault::{Fault, Kind, Result};
 use crate::frame::Picture;
 use crate::metrics::StageTimes;
 use crate::pipeline::recognizer::Recognizer;
-use crate::seam::Region;
+use crate::seam::{Region, is_detail};
 use image::imageops::FilterType;
 use image::{DynamicImage, RgbImage};
 use std::path::Path;
@@ -34,7 +34,8 @@ pub fn shop_picture(
         let text = format!("no garment is found in {}", path.display());
         return Err(Fault::new(Kind::Input, text).cure("use a picture that shows the whole product, large and alone"));
     };
-    Ok(ShopPicture { detection, thumbnail_jpeg: thumbnail(&picture)? })
+    let detail = is_detail(detection.bounds, picture.size());
+    Ok(ShopPicture { detection, detail, thumbnail_jpeg: thumbnail(&picture)? })
 }
 
 fn require_large_enough(picture: &Picture, path: &Path) -> Result<()> {
