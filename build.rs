@@ -1,5 +1,5 @@
-//! Compiles the shim to TensorRT, once for each set of NVIDIA's headers that is here, and the GPU's RoIAlign for the CPU, where
-//! tests try it: both where the feature `tensorrt` is on.
+//! With the feature `tensorrt`: compiles the TensorRT shim, once per installed set of NVIDIA's headers, and the
+//! RoIAlign kernel as C++ for tests.
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
@@ -17,7 +17,7 @@ mod shim {
 
     const SOURCE: &str = "src/network/tensorrt/shim.cpp";
     const KERNEL: &str = "src/network/tensorrt/roi_align.cu";
-    /// All that TensorRT's headers want of CUDA's.
+    /// The only CUDA declarations that TensorRT's headers need.
     const CUDA: &str =
         "#pragma once\ntypedef struct CUstream_st* cudaStream_t;\ntypedef struct CUevent_st* cudaEvent_t;\n";
 
@@ -34,7 +34,7 @@ mod shim {
         let here: Vec<_> = sets.iter().filter(|(_, headers)| headers.join("NvInfer.h").exists()).collect();
         assert!(
             !here.is_empty(),
-            "the feature tensorrt wants TensorRT's headers in {}: run scripts/fetch-tensorrt-headers",
+            "the feature tensorrt needs TensorRT's headers in {}: run scripts/fetch-tensorrt-headers",
             headers.display()
         );
         for (set, headers) in here {
@@ -44,7 +44,7 @@ mod shim {
         kernel();
     }
 
-    /// Only tests call it, so that no program has it in it.
+    /// Only tests call it, so it is linked into no program.
     fn kernel() {
         println!("cargo::rerun-if-changed={KERNEL}");
         let mut build = cc::Build::new();
@@ -58,7 +58,7 @@ mod shim {
             .std("c++17")
             .file(SOURCE)
             .define("VETRINA_SHIM", Some(format!("vetrina_shim_{set}").as_str()))
-            // NVIDIA's headers have warnings of their own.
+            // NVIDIA's headers cause warnings.
             .flag("-isystem")
             .flag(headers)
             .flag("-isystem")

@@ -1,6 +1,7 @@
-//! Kernels at the shapes of both networks, in multiply-adds a second, beside what the processor can do at most.
+//! Kernels at the shapes of both networks, in multiply-adds per second, next to the processor's peak rate.
 //!
-//! criterion calls multiply-adds elements: "Gelem/s" are GMAC/s. A kernel whose sums leave their registers shows at once.
+//! criterion calls multiply-adds elements: "Gelem/s" are GMAC/s. A kernel whose sums do not stay in registers is
+//! obvious here.
 
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main, measurement::WallTime};
 use std::hint::black_box;

@@ -1,4 +1,5 @@
-//! What lies between the graphs, at the compact network's sizes: letterbox, proposals, suppression, RoIAlign, top-k.
+//! The arithmetic between the graphs at the compact network's sizes: letterbox, proposals, suppression, RoIAlign,
+//! top-k.
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use std::hint::black_box;

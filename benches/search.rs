@@ -1,7 +1,7 @@
-//! Exact search: one query over 14,000 descriptors on one core, and over 1,000,000 on all, beside the time it takes to read
-//! the f32 index once on the same cores in the same run.
+//! Exact search: one query over 14,000 descriptors on one core, and over 1,000,000 on all cores, next to the time for
+//! reading the f32 index once on the same cores in the same run.
 //!
-//! `cargo bench --bench search` (needs 1.4 GB of memory; `VETRINA_BENCH_ROWS` sets another number than a million).
+//! `cargo bench --bench search` (needs 1.4 GB of memory; `VETRINA_BENCH_ROWS` replaces the million).
 
 #![allow(clippy::unwrap_used)]
 
@@ -25,14 +25,14 @@ impl Dice {
         ((z ^ (z >> 31)) >> 40) as f32 / (1u64 << 24) as f32
     }
 
-    /// Nearly normal, deviation 1.
+    /// Approximately normal, standard deviation 1.
     fn normal(&mut self) -> f32 {
         ((0..4).map(|_| self.uniform()).sum::<f32>() - 2.0) * 1.732
     }
 }
 
-/// What a trained embedding looks like: clusters of similar garments, values up to about 4, some dimensions much wider than
-/// others; a product a row.
+/// Rows similar to trained embeddings: clusters of similar garments, values up to about 4, some dimensions much wider
+/// than others; one product per row.
 fn gallery(rows: usize) -> (Gallery, Vec<Vec<f32>>) {
     let mut dice = Dice(11);
     let wide: Vec<f32> = (0..LENGTH).map(|_| 0.2 + dice.uniform()).collect();
@@ -48,7 +48,7 @@ fn gallery(rows: usize) -> (Gallery, Vec<Vec<f32>>) {
             matrix[row * LENGTH..][..LENGTH].iter().zip(&wide).map(|(b, w)| b + 0.4 * w * dice.normal()).collect()
         })
         .collect();
-    // Distances mostly count against a match.
+    // Most distances count against a match.
     let weight: Vec<f32> = (0..LENGTH).map(|_| -0.12 + 0.06 * dice.normal()).collect();
     (Gallery::new(&weight, 4.0, matrix, (0..rows as u32).collect()), queries)
 }
@@ -82,7 +82,7 @@ fn time(work: impl FnOnce()) -> Duration {
     start.elapsed()
 }
 
-/// Reads and searches by turns, so that both see the same machine.
+/// Alternates reading and searching, so that both run under the same conditions.
 fn compare(gallery: &Gallery, queries: &[Vec<f32>], threads: usize) {
     let gallery = gallery.clone().with_threads(threads);
     let (mut read, mut search, mut plain) = (Vec::new(), Vec::new(), Vec::new());

@@ -1,5 +1,5 @@
-//! The audit log: who looked at the camera's picture, recorded, or changed something, and when. One JSON object a line, only ever
-//! appended. Each line holds the hash of the line before it, so that a line that was changed or taken out shows.
+//! The audit log: who viewed the camera picture, recorded, or changed something, and when. One JSON object per line,
+//! append only. Each line contains the hash of the previous line, so that changed or removed lines are detected.
 
 use crate::clock::UtcTime;
 use crate::fault::{Fault, Kind, Result};
@@ -10,29 +10,29 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-/// A line is no longer, bytes: longer texts are cut.
+/// Maximum length of a line in bytes; longer texts are truncated.
 const LONGEST_TEXT: usize = 300;
-/// How much of the end is read to find the last line.
+/// Bytes read from the end to find the last line.
 const TAIL: u64 = 4096;
 
-/// What is logged.
+/// A logged action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AuditAction {
-    /// The mirror was started.
+    /// The mirror started.
     Start,
-    /// Somebody came with a password, for the first time in a while.
+    /// A user logged in, for the first time in a while.
     Login,
-    /// Or with a wrong one.
+    /// A wrong password.
     LoginRefused,
-    /// The camera's picture was looked at on the page.
+    /// The live camera picture was viewed on the page.
     LiveView,
     /// The camera was recorded.
     Record,
     /// A picture was sent to be matched.
     MatchPicture,
     Import,
-    /// An older catalogue was brought back.
+    /// An older catalogue was restored.
     Undo,
     /// A product was enrolled by wearing it.
     Enrol,
@@ -43,7 +43,7 @@ pub enum AuditAction {
 }
 
 impl AuditAction {
-    /// For people.
+    /// Readable text.
     pub fn words(self) -> &'static str {
         match self {
             AuditAction::Start => "mirror started",
@@ -67,17 +67,17 @@ pub struct AuditEntry {
     pub time: UtcTime,
     /// `owner`, `staff`, `program` (with the token), `this machine` (no password is set), `command line`, `mirror`.
     pub who: String,
-    /// The client's address, where it came over the network.
+    /// Address of the client, if the action came over the network.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
     pub action: AuditAction,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub detail: String,
-    /// Hash of the line before, hexadecimal; of nothing for the first.
+    /// Hash of the previous line, hexadecimal; for the first line, of an empty text.
     pub previous: String,
 }
 
-/// What is to be logged.
+/// An entry to be logged.
 #[derive(Clone, Debug)]
 pub struct AuditNote<'a> {
     pub who: &'a str,
@@ -86,18 +86,18 @@ pub struct AuditNote<'a> {
     pub detail: &'a str,
 }
 
-/// The log's file. It is made with the first line.
+/// The log file. It is created with the first line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditLog {
     path: PathBuf,
 }
 
-/// What was read.
+/// Content of the log.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AuditReading {
-    /// The oldest first.
+    /// Oldest first.
     pub entries: Vec<AuditEntry>,
-    /// The lines, from 1, that do not follow from the line before: something was changed or taken out there.
+    /// Numbers of lines, from 1, whose hash does not match the previous line: something was changed or removed there.
     pub broken: Vec<usize>,
 }
 
@@ -110,7 +110,7 @@ impl AuditLog {
         &self.path
     }
 
-    /// Appends one line. Several processes may do so.
+    /// Appends one line. Several processes may append.
     ///
     /// # Errors
     /// [`Kind::Storage`]: the file cannot be written.
@@ -130,19 +130,19 @@ impl AuditLog {
         };
         let text = serde_json::to_string(&entry)
             .map_err(|error| Fault::new(Kind::Internal, "cannot write an audit line as JSON").cause(error))?;
-        // What a power cut left of a line gets an end.
+        // Completes a line that a power cut left unfinished.
         let text = if whole { format!("{text}\n") } else { format!("\n{text}\n") };
         file.write_all(text.as_bytes()).and_then(|()| file.sync_data()).map_err(fail)
     }
 
-    /// Logs, and says in the program's log where that is not possible.
+    /// Appends an entry; an error is reported in the program's log.
     pub fn note(&self, note: AuditNote) {
         if let Err(fault) = self.append(note) {
             log::warn!("{fault}");
         }
     }
 
-    /// Reads all lines; none where there is no file yet.
+    /// Reads all lines; none if there is no file yet.
     pub fn read(&self) -> Result<AuditReading> {
         let text = match std::fs::read(&self.path) {
             Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
@@ -166,7 +166,7 @@ impl AuditLog {
     }
 }
 
-/// The last line without its end, and whether it has one.
+/// The last line without its line break, and whether it has one.
 fn last_line(file: &mut File) -> std::io::Result<(String, bool)> {
     let length = file.seek(SeekFrom::End(0))?;
     file.seek(SeekFrom::Start(length.saturating_sub(TAIL)))?;

@@ -1,5 +1,5 @@
-//! Time that can be simulated: code that waits or measures uses a [`Clock`], so that its tests need not wait. Also the time of day,
-//! for the shop's hours.
+//! Time that can be simulated: code that waits or measures uses a [`Clock`], so that its tests need not wait. Also the
+//! time of day, for opening hours.
 
 use crate::fault::{Fault, Kind, Result};
 use crate::shutdown::Token;
@@ -51,7 +51,7 @@ pub fn time_of_day() -> String {
     jiff::Zoned::now().strftime("%H:%M:%S").to_string()
 }
 
-/// A moment of the world's time, to the millisecond. Written as `2026-11-27T18:30:00.25Z`.
+/// A point in UTC, in milliseconds. Written as `2026-11-27T18:30:00.25Z`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct UtcTime {
@@ -64,7 +64,7 @@ impl UtcTime {
         UtcTime { milliseconds: Timestamp::now().as_millisecond() }
     }
 
-    /// So many seconds since 1970.
+    /// From seconds since 1970.
     pub fn from_second(second: i64) -> Self {
         UtcTime { milliseconds: second.saturating_mul(1000) }
     }
@@ -74,7 +74,7 @@ impl UtcTime {
         self.milliseconds.div_euclid(1000)
     }
 
-    /// Without its milliseconds.
+    /// Truncated to whole seconds.
     pub fn whole_second(self) -> Self {
         UtcTime::from_second(self.second())
     }

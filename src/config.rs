@@ -1,7 +1,7 @@
-//! The appliance's configuration: one TOML file, read into settings that are known to be sound.
+//! The appliance's configuration: one TOML file, read into validated settings.
 //!
-//! Every default stands here, once: [`Config::default`] is what an empty file says. A key that is not known, a value out of its
-//! range or of the wrong kind is an error that names key and line. Paths in the file are relative to the file.
+//! All defaults are here: [`Config::default`] equals an empty file. An unknown key, or a value of the wrong type or out
+//! of range, is an error that names key and line. Paths in the file are relative to the file.
 
 mod outlets;
 mod parse;
@@ -35,7 +35,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Where the appliance looks for its configuration.
+/// Default path of the configuration.
 pub const DEFAULT_PATH: &str = "/etc/vetrina.toml";
 
 /// The whole file.
@@ -55,73 +55,73 @@ pub struct Config {
     pub mqtt: MqttSection,
     pub privacy: PrivacySection,
     pub sync: SyncSection,
-    /// What stands in the file `screen.theme`.
+    /// Content of the file `screen.theme`.
     #[serde(skip)]
     theme: ShopTheme,
 }
 
-/// What the screen says of the shop.
+/// The shop, as the screen names it.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ShopSection {
     pub name: String,
     /// The screen's language, or several that take turns.
     pub language: Languages,
-    /// How prices are written, `"de_DE"`; `None`: as the feed writes them.
+    /// Locale for prices, `"de_DE"`. `None`: as written in the feed.
     pub locale: Option<PriceLocale>,
 }
 
-/// Where frames come from.
+/// The source of frames.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CameraSection {
     /// `v4l2:///dev/video0`, `csi://0`, `rtsp://...`, `file:///a/clip.mjpg?loop`, `test://bars`.
     pub source: String,
-    /// Asked of the camera; what it gives instead is taken, and logged. Pixels.
+    /// Width in pixels to request from the camera. If it delivers another size, that is used and logged.
     pub width: Count<1, 7680>,
     pub height: Count<1, 7680>,
-    /// Frames per second, asked likewise.
+    /// Frames per second to request from the camera.
     pub rate: Count<1, 240>,
     pub format: PixelChoice,
-    /// Degrees clockwise that the picture is turned by, for a camera that is mounted on its side.
+    /// Clockwise rotation of the picture in degrees, for a camera mounted on its side.
     pub rotate: Angle,
-    /// The camera's own picture is a mirror image already: it is turned round before anything else.
+    /// Whether the camera already mirrors its picture. It is then flipped back before anything else.
     pub mirrored: bool,
 }
 
-/// Where it is shown.
+/// The display.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ScreenSection {
     pub panel: PanelName,
-    /// Which card the panel `kms` uses, `/dev/dri/cardN`; `None`: the first that has a screen plugged in.
+    /// DRM device of the panel `kms`, `/dev/dri/cardN`. `None`: the first with a connected screen.
     pub card: Option<PathBuf>,
-    /// Size that the panel `kms` sets, `"1920x1080"`, as the screen has it before it is turned; `None`, or where the screen has no
-    /// such mode: the size that the screen prefers.
+    /// Video mode that the panel `kms` sets, `"1920x1080"`, before rotation. `None`, or if the screen lacks the mode:
+    /// the screen's preferred mode.
     pub mode: Option<ScreenMode>,
-    /// Degrees clockwise that the panel `kms` turns what is drawn by, for a screen that hangs on its side.
+    /// Clockwise rotation of the output in degrees on the panel `kms`, for a screen mounted on its side.
     pub rotate: Angle,
-    /// Of what is drawn, pixels. The panel `kms` takes the size of the screen's mode.
+    /// Width of the drawn picture in pixels. The panel `kms` uses the video mode instead.
     pub width: Count<160, 7680>,
     pub height: Count<160, 7680>,
-    /// Pictures per second at most.
+    /// Maximum number of frames drawn per second.
     pub rate: Count<1, 120>,
-    /// Where the panel `png` keeps the newest screen as `screen.png`.
+    /// Folder where the panel `png` writes `screen.png`.
     pub folder: PathBuf,
     /// The panel's diagonal in inches; `None`: as the screen itself says, else 32.
     pub diagonal: Option<Decimal<40, 1200>>,
-    /// From the shopper's eyes to the panel, metres: text and codes are so large that they can be read from there.
+    /// Distance from the shopper's eyes to the panel in metres: determines the size of texts and codes.
     pub distance: Decimal<4, 60>,
     /// A theme file, or `"large-text"`; `None`: the shipped design.
     pub theme: Option<PathBuf>,
-    /// A folder with fonts for the scripts that the shipped ones lack.
+    /// Folder of fonts for scripts that the shipped fonts lack.
     pub fonts: PathBuf,
-    /// What the device does and what is wrong is shown on the screen too.
+    /// Whether the screen also shows the device's state and faults.
     pub operator: bool,
-    /// Local time from which and until which the screen is dark, `"21:00"` and `"08:00"`; a person wakes it all the same.
+    /// Local time from which and until which the screen is dark, `"21:00"` and `"08:00"`. A person still wakes it.
     pub blank_from: Option<TimeOfDay>,
     pub blank_until: Option<TimeOfDay>,
-    /// Dark after nobody was seen for this long, until a person is; 0: never.
+    /// Seconds without a person after which the screen turns dark, until one appears; 0: never.
     pub blank_after_seconds: Count<0, 86400>,
 }
 
@@ -129,79 +129,80 @@ pub struct ScreenSection {
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ModelSection {
-    /// `None`: the shipped one.
+    /// Model folder. `None`: the shipped model.
     pub folder: Option<PathBuf>,
-    /// Garments that a frame is recognized with.
+    /// Maximum number of garments recognized per frame.
     pub garments: Count<1, 100>,
-    /// Frames that are recognized side by side; 0 is one for each core, at most four.
+    /// Frames recognized in parallel; 0: one per core, at most four.
     pub workers: Count<0, 64>,
-    /// What runs the network: `"cpu"`, `"tensorrt"` or `"auto"`, which is TensorRT where there is one.
+    /// Backend of the network: `"cpu"`, `"tensorrt"` or `"auto"` (TensorRT if available).
     pub backend: Backend,
-    /// Of TensorRT's engines: `"fp32"`, `"fp16"`, `"int8"`; `None`: fp16 where the model has it, else fp32.
+    /// Precision of TensorRT engines: `"fp32"`, `"fp16"`, `"int8"`. `None`: fp16 if the model has it, otherwise fp32.
     pub precision: Option<Precision>,
-    /// Where TensorRT's engines are kept.
+    /// Folder of the TensorRT engine cache.
     pub engines: PathBuf,
 }
 
-/// The products.
+/// The catalogue and the search in it.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CatalogueSection {
     pub file: PathBuf,
-    /// The shop's pictures and feeds: what the page may import from here; `None`: it imports nothing.
+    /// Folder of the shop's pictures and feeds, from which the page may import. `None`: no import from the page.
     pub images: Option<PathBuf>,
-    /// Products named for a garment.
+    /// Products shown per garment.
     pub matches: Count<1, 50>,
-    /// Garments that get an answer at one time.
+    /// Garments shown at the same time.
     pub garments: Count<1, 10>,
-    /// The largest part of the products that an import from the page may remove, percent.
+    /// Maximum share of the products that an import from the page may remove, percent.
     pub max_removals: Count<0, 100>,
-    /// What is done with products that are out of stock in every variant.
+    /// Treatment of products of which every variant is out of stock.
     pub out_of_stock: OutOfStock,
-    /// The most garments that the shop does not sell and that are called likely, percent.
+    /// Maximum share of garments not sold here that may be called "likely", percent.
     pub false_accept: Count<1, 50>,
 }
 
-/// The page for the mirror's owner.
+/// The page for the mirror's operator.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct WebSection {
     pub enabled: bool,
-    /// Beyond this machine (an address that is not 127.0.0.1 or ::1) only with a password.
+    /// Address and port. Other than 127.0.0.1 and ::1 only with a password.
     pub listen: SocketAddr,
-    /// Asked for with the user name `vetrina`; at least eight characters.
+    /// Password of the user `vetrina`; at least eight characters.
     pub password: Option<Secret>,
-    /// Asked for with the user name `staff`: to see, and to do what staff does with shoppers, but not to change the shop.
+    /// Password of the user `staff`, who may see the page, enrol and correct, but not change the shop's data.
     pub staff_password: Option<Secret>,
-    /// With it programs may change prices and stock over HTTP; at least eight characters.
+    /// Token for programs that change prices and stock over HTTP; at least eight characters.
     pub token: Option<Secret>,
 }
 
-/// When it is taken to be stuck.
+/// Detection of stalled stages.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct WatchdogSection {
-    /// A stage that makes no progress for this long is restarted, once; then the program ends with an error.
+    /// Seconds without progress after which a stage is restarted, once; the next time the program ends with an error.
     pub stall_seconds: Count<1, 600>,
 }
 
-/// When it works less, so that it keeps working.
+/// Throttling when the board is hot.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct HeatSection {
-    /// Degrees Celsius from which fewer frames are recognized; `None`: a little below where the board says it slows down itself.
+    /// Temperature in degrees Celsius from which fewer frames are recognized. `None`: slightly below the board's own
+    /// throttling temperature.
     pub limit: Option<Count<30, 120>>,
-    /// Where the system tells of heat and current.
+    /// Where the kernel reports temperature and current.
     pub sysfs: PathBuf,
 }
 
-/// The hub that the catalogue comes from.
+/// The hub that publishes the catalogue.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SyncSection {
     /// The shop's folder of releases, `"https://hub.example/releases/berlin"`; `None`: the catalogue is imported here.
     pub source: Option<String>,
-    /// The hub's public key, by which its releases are signed.
+    /// The hub's public key; its releases must be signed with it.
     pub key: Option<String>,
     /// The mean time between two polls.
     pub poll_seconds: Count<1, 86400>,
@@ -328,13 +329,13 @@ impl Config {
         Ok(config)
     }
 
-    /// The configuration as a file, every default filled in; passwords are hidden.
+    /// The configuration as TOML with every default filled in. Passwords are hidden.
     pub fn to_toml(&self) -> Result<String> {
         toml::to_string(self)
             .map_err(|error| Fault::new(Kind::Internal, "cannot write the configuration as TOML").cause(error))
     }
 
-    /// Makes the paths independent of where the program was started.
+    /// Makes relative paths relative to `folder`.
     fn anchor(&mut self, folder: &Path) {
         let paths = [&mut self.screen.folder, &mut self.catalogue.file, &mut self.heat.sysfs, &mut self.model.engines];
         let paths = paths.into_iter().chain(&mut self.model.folder).chain(&mut self.catalogue.images);
@@ -346,7 +347,7 @@ impl Config {
         self.anchor_outlets(folder);
     }
 
-    /// What the camera is asked for.
+    /// Settings requested from the camera.
     pub fn camera(&self) -> CameraSettings {
         let camera = &self.camera;
         CameraSettings {
@@ -360,7 +361,7 @@ impl Config {
         }
     }
 
-    /// What the screen is.
+    /// Settings of the display panel.
     pub fn panel(&self) -> PanelSettings {
         let screen = &self.screen;
         let kind = match screen.panel {
@@ -395,7 +396,7 @@ impl Config {
         self.shop.language.0.iter().map(words).collect()
     }
 
-    /// When the screen is dark.
+    /// Settings of the dark screen.
     fn blank(&self) -> BlankSettings {
         let screen = &self.screen;
         let hours = screen.blank_from.zip(screen.blank_until);
@@ -406,7 +407,7 @@ impl Config {
         }
     }
 
-    /// The page's settings; `None` where it is switched off. `model` is the folder in use.
+    /// Settings of the page; `None` if it is disabled. `model` is the model folder in use.
     pub fn web(&self, model: &Path) -> Option<WebSettings> {
         let reveal = |secret: &Option<Secret>| secret.as_ref().map(|secret| secret.reveal().to_owned());
         let (password, token) = (reveal(&self.web.password), reveal(&self.web.token));
@@ -425,20 +426,20 @@ impl Config {
         })
     }
 
-    /// The releases that are followed; `None` where the catalogue is imported here. `model` is the one in use.
+    /// Settings for following a hub; `None` if the catalogue is imported here. `model` is the model folder in use.
     pub fn sync(&self, model: ModelStamp) -> Option<SyncSettings> {
         let (source, key) = self.sync.source.clone().zip(self.sync.key.clone())?;
         let poll = Duration::from_secs(self.sync.poll_seconds.0.into());
         Some(SyncSettings { source, key, poll, catalogue: self.catalogue.file.clone(), model })
     }
 
-    /// What the network is to run on.
+    /// Backend settings of the network.
     pub fn engines(&self) -> EngineSettings {
         let ModelSection { backend, precision, .. } = self.model;
         EngineSettings { backend, precision, engines: self.model.engines.clone() }
     }
 
-    /// Everything that the live pipeline needs. `model` is the folder to use where none is configured.
+    /// Settings of the live pipeline. `model` is the model folder if none is configured.
     pub fn live(&self, model: &Path) -> LiveSettings {
         LiveSettings {
             camera: self.camera(),

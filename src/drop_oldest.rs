@@ -1,11 +1,11 @@
-//! A queue between two threads in which a new value displaces the oldest when it is full: a slow reader gets the newest values,
-//! and nothing waits for a slow reader. What was displaced is counted.
+//! A bounded queue between two threads: when full, a new value displaces the oldest. A slow reader gets the newest
+//! values, and writers never wait. Displaced values are counted.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The queue. Share it in an `Arc`; it may have several takers, and each value goes to one of them.
+/// The queue. Share it in an `Arc`. With several readers, each value goes to one of them.
 #[derive(Debug)]
 pub struct DropOldestQueue<T> {
     state: Mutex<QueueState<T>>,
@@ -20,37 +20,37 @@ struct QueueState<T> {
     closed: bool,
 }
 
-/// What [`DropOldestQueue::take`] came back with.
+/// Result of [`DropOldestQueue::take`].
 #[derive(Debug, PartialEq, Eq)]
 pub enum Taken<T> {
     Value(T),
-    /// Nothing came within the time.
+    /// No value arrived in time.
     Nothing,
-    /// Nothing more will come.
+    /// The queue is closed and empty.
     Closed,
 }
 
 impl<T> Default for DropOldestQueue<T> {
-    /// Room for one value: the newest.
+    /// Capacity 1: the newest value.
     fn default() -> Self {
         DropOldestQueue::with_room(1)
     }
 }
 
 impl<T> DropOldestQueue<T> {
-    /// Room for several values, which are taken oldest first.
+    /// Capacity `room`; values are taken oldest first.
     pub fn with_room(room: usize) -> Self {
         let state = QueueState { values: VecDeque::with_capacity(room), skipped: 0, closed: false };
         DropOldestQueue { state: Mutex::new(state), changed: Condvar::new(), room: room.max(1) }
     }
 
-    /// Adds a value. Returns whether another was displaced by it. Never waits for a taker.
+    /// Adds a value. Returns whether it displaced another. Never waits for a reader.
     pub fn put(&self, value: T) -> bool {
         let mut state = self.lock();
         let displaced = if state.values.len() == self.room { state.values.pop_front() } else { None };
         state.skipped += u64::from(displaced.is_some());
         state.values.push_back(value);
-        // Freeing what was displaced may take time: not under the lock.
+        // Dropping the displaced value may take time: not under the lock.
         drop(state);
         self.changed.notify_one();
         displaced.is_some()
@@ -61,7 +61,7 @@ impl<T> DropOldestQueue<T> {
         self.lock().values.pop_front()
     }
 
-    /// Takes a value, waiting for one at most `patience`. What was put before the queue was closed is still given.
+    /// Takes a value; waits at most `patience`. Values put before the queue was closed are still returned.
     pub fn take(&self, patience: Duration) -> Taken<T> {
         let deadline = Instant::now() + patience;
         let mut state = self.lock();
@@ -80,18 +80,18 @@ impl<T> DropOldestQueue<T> {
         }
     }
 
-    /// No more values: takers that wait are woken.
+    /// Closes the queue and wakes waiting readers.
     pub fn close(&self) {
         self.lock().closed = true;
         self.changed.notify_all();
     }
 
-    /// Values that were displaced before anybody took them.
+    /// Number of displaced values.
     pub fn skipped(&self) -> u64 {
         self.lock().skipped
     }
 
-    /// Values that wait to be taken.
+    /// Number of values in the queue.
     pub fn waiting(&self) -> usize {
         self.lock().values.len()
     }
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_closed_place_gives_its_last_value_and_wakes_who_waits() {
+    fn a_closed_queue_returns_its_last_value_and_wakes_readers() {
         let latest = Arc::new(DropOldestQueue::default());
         let taker = latest.clone();
         let thread = std::thread::spawn(move || (taker.take(LONG), taker.take(LONG)));

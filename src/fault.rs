@@ -23,11 +23,11 @@ pub enum Kind {
     Model = 4,
     /// A catalogue that is missing, damaged or was embedded by another model.
     Catalogue = 5,
-    /// Another process is using what is needed.
+    /// Another process is using a required resource.
     Busy = 6,
-    /// The disk is full, read-only or not ours to write.
+    /// The disk is full, read-only or not writable for this user.
     Storage = 7,
-    /// A program or device that is needed is not here.
+    /// A required program or device is missing.
     Unavailable = 8,
 }
 
@@ -48,7 +48,7 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// A fault that says what could not be done, and where: `"cannot read shop.csv: line 3 has no id"`.
+    /// A fault that says what failed, and where: `"cannot read shop.csv: line 3 has no id"`.
     pub fn new(kind: Kind, text: impl Into<String>) -> Self {
         Fault { kind, text: text.into(), cure: None, cause: None }
     }

@@ -6,7 +6,7 @@ use image::codecs::jpeg::JpegEncoder;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// An RGB picture, 8 bits a channel, rows top to bottom without padding.
+/// An RGB picture, 8 bits per channel, rows top to bottom without padding.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Picture {
     size: Size,
@@ -36,7 +36,7 @@ impl Picture {
         &self.rgb
     }
 
-    /// The pixels alone.
+    /// The pixels only.
     pub fn into_rgb(self) -> Vec<u8> {
         self.rgb
     }
@@ -118,9 +118,10 @@ impl std::fmt::Debug for Picture {
 /// A frame's number and capture time. Everything computed from a frame carries them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FrameMeta {
-    /// Which of several sources, one after the other: another camera, or the same opened again with other settings. 0 where there is one.
+    /// Index of the source: increases when another camera is opened, or the same with other settings. 0 if there is
+    /// only one.
     pub source: u32,
-    /// Counts from 0 within a source; gaps are frames that were skipped.
+    /// Counted from 0 within a source. Gaps are skipped frames.
     pub sequence: u64,
     /// Time of capture since the source started.
     pub captured: Duration,

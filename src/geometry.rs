@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-/// Pixels of the picture as the camera (or file) gave it.
+/// Pixels of the picture from the camera or file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Camera {}
 /// Pixels of the network's input, after the letterbox.
@@ -64,7 +64,7 @@ impl<S> Rect<S> {
         self.y2 - self.y1
     }
 
-    /// Width times height; zero for a box turned inside out.
+    /// Width times height; zero for an inverted box.
     pub fn area(&self) -> f32 {
         self.width().max(0.0) * self.height().max(0.0)
     }
@@ -73,14 +73,14 @@ impl<S> Rect<S> {
         ((self.x1 + self.x2) / 2.0, (self.y1 + self.y2) / 2.0)
     }
 
-    /// The area that both cover.
+    /// Area covered by both.
     pub fn intersection(&self, other: &Self) -> f32 {
         let width = (self.x2.min(other.x2) - self.x1.max(other.x1)).max(0.0);
         let height = (self.y2.min(other.y2) - self.y1.max(other.y1)).max(0.0);
         width * height
     }
 
-    /// Whether the boxes have a point in common, an edge counts.
+    /// Whether the boxes have a point in common; touching edges count.
     pub fn touches(&self, other: &Self) -> bool {
         self.x1 <= other.x2 && other.x1 <= self.x2 && self.y1 <= other.y2 && other.y1 <= self.y2
     }
@@ -90,7 +90,7 @@ impl<S> Rect<S> {
         Rect::new(self.x1.min(other.x1), self.y1.min(other.y1), self.x2.max(other.x2), self.y2.max(other.y2))
     }
 
-    /// Larger by `share` of each side, around the same centre.
+    /// Enlarged by `share` of each side, around the same centre.
     pub fn grown(&self, share: f32) -> Self {
         let (x, y) = (self.width() * share / 2.0, self.height() * share / 2.0);
         Rect::new(self.x1 - x, self.y1 - y, self.x2 + x, self.y2 + y)
@@ -100,7 +100,7 @@ impl<S> Rect<S> {
         Rect::new(self.x1 + x, self.y1 + y, self.x2 + x, self.y2 + y)
     }
 
-    /// Intersection over union, 0 where the boxes do not touch or are empty.
+    /// Intersection over union; 0 if the boxes are disjoint or empty.
     pub fn iou(&self, other: &Self) -> f32 {
         let intersection = self.intersection(other);
         let union = self.area() + other.area() - intersection;
@@ -118,12 +118,12 @@ impl<S> Rect<S> {
     }
 }
 
-/// How a camera picture lies in the network's input: same scale on both axes, at the top left (docs/seam.md §1).
+/// Position of a camera picture in the network's input: same scale on both axes, at the top left (docs/seam.md §1).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Letterbox {
     /// The camera picture.
     pub source: Size,
-    /// The part of the input that it covers: `floor(side * scale)`, at least one pixel.
+    /// The part of the input covered by the picture: `floor(side * scale)`, at least one pixel.
     pub scaled: Size,
     /// The whole input.
     pub input: Size,
@@ -132,7 +132,7 @@ pub struct Letterbox {
 impl Letterbox {
     /// The largest copy of `source` that fits `input`. Sides of `source` must not be zero.
     pub fn fit(source: Size, input: Size) -> Self {
-        // The tighter axis decides; whole numbers, so that no side loses a pixel to rounding.
+        // The tighter axis decides. Integer arithmetic, so that no side loses a pixel to rounding.
         let scaled = if input.height * source.width <= input.width * source.height {
             Size::new((source.width * input.height / source.height).max(1), input.height)
         } else {

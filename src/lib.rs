@@ -1,16 +1,18 @@
 //! vetrina: the program inside an in-store smart mirror.
 //!
-//! The way of a frame, one direction, no way back:
+//! The path of a frame:
 //!
 //! ```text
-//! camera -> Frame -> Detections -> Tracks -> Look (10-frame window -> embedding) -> Matches -> Scene -> panel
+//! camera -> Frame -> Detections -> Tracks -> window of 10 frames -> embedding -> Matches -> Scene -> panel
 //! ```
 //!
-//! Modules in reading order: the foundation ([`fault`], [`geometry`], [`frame`], [`tensor`], [`metrics`], [`clock`], [`drop_oldest`],
-//! [`shutdown`], [`machine`], [`tail`], [`audit`], [`language`]), which knows no stage; the stages ([`capture`], [`network`], [`seam`], [`catalogue`], [`display`]), which hand
-//! each other plain values and otherwise do not know one another; [`evaluation`], which judges what they found; the [`pipeline`], which joins them; [`live`], which runs it for weeks on several threads; [`events`], which counts what happens there and tells whom the configuration names; [`config`], which reads
-//! the appliance's settings; [`sync`], which follows a hub's catalogues, and [`hub`](crate), which makes them (feature `hub`); [`web`], which serves what the live pipeline says of itself; and [`cli`], the only place that prints.
-//! ARCHITECTURE.md says why.
+//! Modules in reading order. The foundation knows no stage: [`fault`], [`geometry`], [`frame`], [`tensor`],
+//! [`metrics`], [`clock`], [`drop_oldest`], [`shutdown`], [`machine`], [`tail`], [`audit`], [`language`]. The stages
+//! exchange plain values and do not know one another: [`capture`], [`network`], [`seam`], [`catalogue`], [`display`].
+//! [`pipeline`] joins them, [`evaluation`] measures them, [`live`] runs them for weeks on several threads. [`events`]
+//! counts shopper events and sends them to configured receivers. [`config`] reads the settings; [`sync`] follows a
+//! hub's catalogues, and [`hub`](crate) publishes them (feature `hub`). [`web`] serves the status over HTTP, and
+//! [`cli`] is the only module that prints. ARCHITECTURE.md has the reasons.
 
 pub mod audit;
 pub mod capture;

@@ -43,27 +43,28 @@ fn word(path: &Path) -> Option<String> {
     Some(fs::read_to_string(path).ok()?.trim().to_owned())
 }
 
-/// The niceness of work that nobody waits for.
+/// Niceness of background work.
 const NICE: i32 = 10;
 
-/// Lowers the priority for work that nobody waits for: of this thread, and of the threads and processes that it starts.
+/// Lowers the priority of this thread and of the threads and processes that it starts: for background work.
 pub fn step_back() {
-    // A process that may not lower its priority works as before. Not lower each time: a child of such a thread is nice already.
+    // An error is ignored: the work runs anyway. A thread that is already nice is left alone, so that children do not
+    // add up.
     if getpriority_process(None).is_ok_and(|nice| nice < NICE) {
         let _ = setpriority_process(None, NICE);
     }
 }
 
-/// Makes this process the first to be killed when memory runs out: for work that can be repeated.
+/// Makes this process the first that the kernel kills when memory runs out: for work that can be repeated.
 pub fn first_to_go() {
     // Not every kernel supports it.
     let _ = fs::write("/proc/self/oom_score_adj", "1000");
 }
 
-/// Descriptors that a mirror asks for. More would help nobody, and some libraries go through all that may be open.
+/// Maximum number of file descriptors. A mirror needs no more, and some libraries loop over the limit.
 const DESCRIPTORS: u64 = 4096;
 
-/// Raises how many files, sockets and devices this process may have open as far as it may, and says how many that are.
+/// Raises the limit of open file descriptors, to 4096 if permitted. Returns the limit in effect.
 pub fn descriptors() -> u64 {
     let limit = getrlimit(Resource::Nofile);
     let (now, most) = (limit.current.unwrap_or(u64::MAX), limit.maximum.unwrap_or(u64::MAX));
@@ -89,5 +90,11 @@ mod tests {
         assert!(resident_memory().is_none_or(|bytes| bytes > 1 << 16));
         assert!(free_space(Path::new("/")).unwrap() > 0);
         assert!(free_space(Path::new("/nowhere/at/all")).is_err());
+    }
+
+    #[test]
+    fn the_service_allows_as_many_descriptors_as_the_program_asks_for() {
+        let unit = include_str!("../firmware/vetrina.service");
+        assert!(unit.lines().any(|line| line == format!("LimitNOFILE={DESCRIPTORS}")));
     }
 }

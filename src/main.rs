@@ -1,4 +1,4 @@
-//! The binary: hands the command line to [`vetrina::cli`] and exits with its code.
+//! The binary: passes the command line to [`vetrina::cli`] and exits with its code.
 
 use std::process::ExitCode;
 

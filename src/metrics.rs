@@ -1,4 +1,4 @@
-//! How long each stage of a frame took, and what a running program counts. No domain words: a stage is a name.
+//! Durations of processing stages, and counters. Independent of the domain: a stage is a name.
 
 use nix::time::{ClockId, clock_gettime};
 use std::collections::BTreeMap;
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Durations by stage name. `BTreeMap` over insertion order would sort the stages; the order of first use is kept instead.
+/// Durations by stage name, in the order of first use.
 #[derive(Clone, Debug, Default)]
 pub struct StageTimes {
     measure: Measure,
@@ -14,19 +14,18 @@ pub struct StageTimes {
     samples: BTreeMap<&'static str, Vec<Duration>>,
 }
 
-/// Which time a stage takes.
+/// The clock that measures a stage.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Measure {
-    /// From its start to its end.
+    /// Elapsed time.
     #[default]
     Elapsed,
-    /// Processor time of this thread: what else the machine does then hardly counts. Only for stages that run on one thread and wait for
-    /// nothing.
+    /// Processor time of this thread, hardly affected by other load. Only for stages that run on one thread without waiting.
     Processor,
 }
 
 impl Measure {
-    /// A moment; only differences of two on one thread mean anything.
+    /// A moment; only differences between moments of one thread are meaningful.
     pub fn now(self) -> Duration {
         let id = match self {
             Measure::Elapsed => ClockId::CLOCK_MONOTONIC,
@@ -38,7 +37,7 @@ impl Measure {
 }
 
 impl StageTimes {
-    /// Empty, for stages that are measured so.
+    /// No samples yet, for stages measured by this clock.
     pub fn by(measure: Measure) -> Self {
         StageTimes { measure, ..StageTimes::default() }
     }
@@ -58,7 +57,7 @@ impl StageTimes {
         self.samples.entry(stage).or_default().push(duration);
     }
 
-    /// Takes over all samples of `other`.
+    /// Adds all samples of `other`.
     pub fn merge(&mut self, other: StageTimes) {
         for stage in &other.order {
             for duration in &other.samples[stage] {
@@ -67,18 +66,18 @@ impl StageTimes {
         }
     }
 
-    /// Every sample with its stage.
+    /// All samples with their stages.
     pub fn samples(&self) -> impl Iterator<Item = (&'static str, Duration)> + '_ {
         self.samples.iter().flat_map(|(stage, durations)| durations.iter().map(|duration| (*stage, *duration)))
     }
 
-    /// One summary a stage, in order of first use.
+    /// One summary per stage, in the order of first use.
     pub fn summaries(&self) -> Vec<StageSummary> {
         self.order.iter().map(|&stage| StageSummary::of(stage, &self.samples[stage])).collect()
     }
 }
 
-/// Least, median, 95th and 99th percentile of a stage's durations.
+/// Minimum, median, 95th and 99th percentile of a stage's durations.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StageSummary {
     pub stage: &'static str,
@@ -98,7 +97,7 @@ impl StageSummary {
     }
 }
 
-/// A number that only grows. Anybody may add to it, without waiting.
+/// A number that only increases, shared between threads without locks.
 #[derive(Debug, Default)]
 pub struct Counter(AtomicU64);
 
@@ -116,7 +115,7 @@ impl Counter {
     }
 }
 
-/// A number that goes up and down.
+/// A number that goes up and down, shared between threads without locks.
 #[derive(Debug, Default)]
 pub struct Gauge(AtomicU64);
 
@@ -130,13 +129,13 @@ impl Gauge {
     }
 }
 
-/// Upper bounds of a histogram's buckets, seconds; one more bucket holds what is above.
+/// Upper bounds of the buckets in seconds. One more bucket holds everything above.
 pub const BOUNDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
 
-/// How many durations fell between which bounds: what a program that runs for weeks keeps instead of samples.
+/// Number of durations per bucket: constant memory for a program that runs for weeks.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Histogram {
-    /// One count for each of [`BOUNDS`], then those above.
+    /// One count for each of [`BOUNDS`], then one for everything above.
     pub counts: [u64; BOUNDS.len() + 1],
     pub sum: Duration,
 }
@@ -148,12 +147,12 @@ impl Histogram {
         self.sum += duration;
     }
 
-    /// All durations.
+    /// Number of durations.
     pub fn count(&self) -> u64 {
         self.counts.iter().sum()
     }
 
-    /// The bound below which this share of the durations lies, seconds; `None` without durations.
+    /// Upper bound in seconds of the bucket that contains this quantile; `None` without durations.
     pub fn quantile(&self, share: f64) -> Option<f64> {
         let wanted = (self.count() as f64 * share).ceil().max(1.0) as u64;
         let mut seen = 0;
@@ -172,7 +171,7 @@ pub struct StageHistograms(Mutex<Gathered>);
 #[derive(Debug, Default)]
 struct Gathered {
     histograms: BTreeMap<&'static str, Histogram>,
-    /// The samples of some stages, where somebody asked for them.
+    /// All samples of some stages, if requested.
     kept: Option<(&'static [&'static str], StageTimes)>,
 }
 
@@ -190,7 +189,7 @@ impl StageHistograms {
         self.lock().add(stage, duration);
     }
 
-    /// Takes in all samples of `times`.
+    /// Adds all samples of `times`.
     pub fn merge(&self, times: &StageTimes) {
         let mut gathered = self.lock();
         for (stage, duration) in times.samples() {
@@ -198,12 +197,12 @@ impl StageHistograms {
         }
     }
 
-    /// Keeps every sample of these stages from now on, besides the histograms: 16 bytes each.
+    /// From now on also keeps every sample of these stages: 16 bytes each.
     pub fn keep(&self, stages: &'static [&'static str]) {
         self.lock().kept = Some((stages, StageTimes::default()));
     }
 
-    /// The samples kept so far; none are kept from now on.
+    /// Returns the kept samples and stops keeping them.
     pub fn take_kept(&self) -> StageTimes {
         self.lock().kept.take().map(|(_, times)| times).unwrap_or_default()
     }
@@ -223,7 +222,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_duration_falls_into_one_bucket() {
+    fn a_duration_is_counted_in_one_bucket() {
         let histograms = StageHistograms::default();
         for ms in [1, 1, 2, 30, 60_000] {
             histograms.add("trunk", Duration::from_millis(ms));
@@ -236,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn samples_are_kept_of_what_was_asked_for_since_it_was() {
+    fn samples_of_requested_stages_are_kept_from_then_on() {
         let histograms = StageHistograms::default();
         let add =
             |stages: &[&'static str]| stages.iter().for_each(|stage| histograms.add(stage, Duration::from_millis(3)));

@@ -1,7 +1,7 @@
-//! Ending in order: a cancellation token, and the signals that a service manager sends.
+//! Orderly shutdown: a cancellation token, and the signals of a service manager.
 //!
-//! Signals come through `signal-hook`: it needs no thread and no runtime of its own, and its handlers only set flags and write
-//! a byte, so that main can sleep until something happens.
+//! Uses `signal-hook`: no extra thread and no runtime. Its handlers only set flags and write a byte, so that the main
+//! thread can sleep until something happens.
 
 use crate::fault::{Fault, Kind, Result};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// A cancellation token: all copies are cancelled together, and for good.
+/// A cancellation token. All copies are cancelled together, permanently.
 #[derive(Clone, Debug, Default)]
 pub struct Token {
     state: Arc<(Mutex<bool>, Condvar)>,
@@ -34,7 +34,7 @@ impl Token {
         *self.state.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for `duration`, or until it is cancelled. Returns whether it is.
+    /// Waits for `duration` or until cancelled. Returns whether it is cancelled.
     pub fn wait(&self, duration: Duration) -> bool {
         let (said, changed) = &*self.state;
         let said = said.lock().unwrap_or_else(PoisonError::into_inner);
@@ -43,7 +43,7 @@ impl Token {
     }
 }
 
-/// What a supervisor or a person at the keyboard asks for.
+/// A request from the service manager or the keyboard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Request {
     /// SIGTERM or SIGINT. The same signal a second time ends the process immediately.
@@ -52,7 +52,7 @@ pub enum Request {
     Reload,
 }
 
-/// The signals of this process, taken by one thread.
+/// The signals of this process, handled by one thread.
 #[derive(Debug)]
 pub struct Signals {
     woken: UnixStream,
@@ -61,15 +61,15 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Takes SIGTERM, SIGINT and SIGHUP over from now on.
+    /// Handles SIGTERM, SIGINT and SIGHUP from now on.
     pub fn take_over() -> Result<Self> {
-        let fail = |error| Fault::new(Kind::Internal, "cannot take over the signals").cause(error);
+        let fail = |error| Fault::new(Kind::Internal, "cannot install the signal handlers").cause(error);
         let (woken, wake) = UnixStream::pair().map_err(fail)?;
         wake.set_nonblocking(true).map_err(fail)?;
         let (stop, reload) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
         for (signal, asked) in [(SIGTERM, &stop), (SIGINT, &stop), (SIGHUP, &reload)] {
             if signal != SIGHUP {
-                // In this order: the first sets the flag, the second finds it set.
+                // The order matters: on the first signal, the shutdown flag is not set yet; the second finds it set.
                 flag::register_conditional_shutdown(signal, 128 + signal, asked.clone()).map_err(fail)?;
             }
             flag::register(signal, asked.clone()).map_err(fail)?;
@@ -95,7 +95,7 @@ impl Signals {
         }
     }
 
-    /// Sleeps until a handler has written. False where that cannot be waited for.
+    /// Sleeps until a handler has written. Returns false if waiting is not possible.
     fn sleep(&mut self, patience: Duration) -> bool {
         let mut bytes = [0; 16];
         if self.woken.set_read_timeout(Some(patience)).is_err() {
@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_wakes_who_waits() {
+    fn cancelling_wakes_waiters() {
         let token = Token::new();
         assert!(!token.wait(Duration::ZERO));
         let waiting = token.clone();
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hangup_asks_for_a_reload_once() {
+    fn a_hangup_requests_one_reload() {
         let mut signals = Signals::take_over().unwrap();
         assert_eq!(signals.wait(Duration::ZERO), None);
         signal_hook::low_level::raise(SIGHUP).unwrap();

@@ -1,19 +1,19 @@
-//! The last lines of the log, in memory: for whoever looks after the mirror without a shell.
+//! The last lines of the log in memory, for operators without a shell.
 
 use crate::clock::time_of_day;
 use serde::Serialize;
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Lines that are kept.
+/// Number of lines kept.
 const KEPT: usize = 200;
-/// A line's length is no more, bytes.
+/// Maximum length of a line in bytes.
 const LONGEST: usize = 2000;
 
 /// A line of the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct TailLine {
-    /// Counts all lines from 1.
+    /// Counts all lines, from 1.
     pub number: u64,
     /// Local time of day.
     pub time: String,
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_newest_lines_are_kept_and_none_is_too_long() {
+    fn the_newest_lines_are_kept_and_long_ones_are_cut() {
         let tail = Tail::default();
         for number in 1..=KEPT + 3 {
             tail.add("info", &format!("line {number}"));

@@ -1,4 +1,4 @@
-//! What goes into a network graph and comes out of it: 32-bit floats with a shape.
+//! Input and output of a network graph: f32 values with a shape.
 
 /// A dense row-major tensor of f32 in main memory.
 #[derive(Clone, Debug, PartialEq)]
@@ -11,7 +11,7 @@ impl Tensor {
     /// Wraps `data`, whose length must be the product of `shape`.
     ///
     /// # Panics
-    /// When it is not: the caller made both.
+    /// If it is not: an error of the caller.
     pub fn new(shape: impl Into<Vec<usize>>, data: Vec<f32>) -> Self {
         let shape = shape.into();
         assert_eq!(shape.iter().product::<usize>(), data.len(), "a tensor's data fills its shape {shape:?}");

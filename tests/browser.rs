@@ -1,5 +1,6 @@
-//! The mirror's page in a real browser, as the shop's staff use it: Chromium without a window, driven through chromedriver. Skipped, with
-//! a word, where there is none (Debian: `apt install chromium chromium-driver`). The pictures are left under target/screens.
+//! The mirror's page in a real browser, used as by the shop's staff: headless Chromium through chromedriver. Skipped
+//! with a message if there is none (Debian: `apt install chromium chromium-driver`). Screenshots are kept under
+//! target/screens.
 
 #![allow(clippy::unwrap_used)]
 
@@ -13,7 +14,7 @@ use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-/// No window, and no calls to the browser's makers.
+/// Headless, and no connections to the browser's vendor.
 const FLAGS: [&str; 9] = [
     "--headless=new",
     "--no-sandbox",
@@ -33,7 +34,7 @@ struct Browser {
 }
 
 impl Browser {
-    /// `None` where there is no browser.
+    /// `None` if there is no browser.
     fn start() -> Option<Self> {
         let mut driver =
             Command::new("chromedriver").arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn().ok()?;
@@ -49,7 +50,7 @@ impl Browser {
         Some(browser)
     }
 
-    /// Asks the driver; what it answers under "value".
+    /// Sends a command to the driver. Returns the "value" of the answer.
     fn ask(&self, method: &str, path: &str, body: &Value) -> Value {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(120))).unwrap();
@@ -86,14 +87,14 @@ impl Browser {
         self.command("window/rect", &json!({ "width": width, "height": height }));
     }
 
-    /// A window may not be so narrow; a phone is.
+    /// A window cannot be this narrow: emulates a phone.
     fn be_a_phone(&self, width: u32, height: u32) {
         let metrics = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": true });
         let command = "Emulation.setDeviceMetricsOverride";
         self.command("goog/cdp/execute", &json!({ "cmd": command, "params": metrics }));
     }
 
-    /// What a script returns.
+    /// The return value of a script.
     fn script(&self, script: &str) -> Value {
         self.command("execute/sync", &json!({ "script": format!("return {script};"), "args": [] }))
     }
@@ -120,7 +121,7 @@ impl Browser {
         self.script(&format!("document.getElementById('{id}').innerText")).as_str().unwrap().to_owned()
     }
 
-    /// Keeps a picture of the page.
+    /// Saves a screenshot of the page.
     fn screenshot(&self, name: &str) -> image::RgbImage {
         let picture = self.ask("GET", &format!("{}/screenshot", self.session), &Value::Null);
         let png = base64(picture.as_str().unwrap());
@@ -133,7 +134,7 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // Ends the browser too, unless a test has failed in the middle of a question.
+        // Also closes the browser, unless a test panicked during a command.
         if !self.session.is_empty() && !std::thread::panicking() {
             self.ask("DELETE", &self.session, &Value::Null);
         }
@@ -153,7 +154,7 @@ fn base64(text: &str) -> Vec<u8> {
     bytes.collect()
 }
 
-/// A folder with four of the demo's products and a row whose picture is not there.
+/// A folder with four of the demo's products and a row whose picture is missing.
 fn write_images(shop: &Shop) {
     let pictures = shop.path("images/pictures");
     fs::create_dir_all(&pictures).unwrap();
@@ -210,7 +211,7 @@ fn the_staff_see_the_mirror_search_and_import() {
     let at = log[log.find(words).unwrap() + words.len()..].split('/').next().unwrap().to_owned();
     mirror.wait_for_log("running");
     browser.resize(1440, 1750);
-    // With the password in the address, as a bookmark has it.
+    // With the password in the address, as in a bookmark.
     browser.open(&format!("http://vetrina:correct%20horse@{at}/"));
 
     mirror.wait_until("the live picture moves", || {
@@ -248,13 +249,13 @@ fn the_staff_see_the_mirror_search_and_import() {
     let picture = browser.screenshot("page.png");
     let ground = picture.pixels().filter(|pixel| pixel.0 == [0x14, 0x11, 0x0f]).count();
     assert!(ground > 0 && 4 * ground < 3 * picture.pixels().len(), "the page is not drawn");
-    // Nothing sticks out at the side, on a telephone neither.
+    // Nothing extends beyond the page's width, also on a phone.
     let fits = "document.documentElement.scrollWidth <= document.documentElement.clientWidth";
     assert_eq!(browser.script(fits), true);
     for (width, name) in [(390, "page-narrow.png"), (320, "page-narrowest.png")] {
         browser.be_a_phone(width, 1600);
         mirror.wait_until("it is narrow", || browser.script("window.innerWidth") == width);
-        assert_eq!(browser.script("document.documentElement.scrollWidth"), width, "it sticks out at the side");
+        assert_eq!(browser.script("document.documentElement.scrollWidth"), width, "the page is wider than the screen");
         browser.screenshot(name);
     }
     // On a telephone: a feed and an archive of pictures are sent, looked at, dropped, sent again and applied; then undone.

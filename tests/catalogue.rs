@@ -1,4 +1,5 @@
-//! The catalogue on real SQLite files: all or nothing, nothing computed twice, and one clear line for each bad file.
+//! The catalogue on real SQLite files: transactions are atomic, nothing is computed twice, and each bad file gives one
+//! clear message.
 
 #![allow(clippy::unwrap_used)]
 
@@ -50,7 +51,7 @@ fn a_picture_of_two_garments_is_embedded_for_each_region_and_searched_within_it(
     assert_eq!(["1", "2", "3", "4"].map(class), [0, 1, 3, 3]);
     assert!(catalogue.check(None).unwrap().is_sound());
     let index = Index::load(&catalogue, EmbeddingHead::Match, &[-1.0; LENGTH], 0.0).unwrap();
-    // The words of 3 and 4 say nothing: with this model their class 3 is a lower garment.
+    // The texts of 3 and 4 name no garment: with this model, their class 3 is a lower garment.
     let index = index.with_regions(&[None, None, None, Some(Region::Lower)]);
     assert_eq!(index.region(0), Some(Region::Upper));
     let found = |region| index.search_in(&[0.0, 0.5, -0.5, 0.0], region, 9).into_iter().map(|hit| hit.product);
@@ -58,7 +59,7 @@ fn a_picture_of_two_garments_is_embedded_for_each_region_and_searched_within_it(
     assert_eq!(found(Some(Region::Dress)).collect::<Vec<_>>(), [0]);
     assert_eq!(found(Some(Region::Lower)).collect::<Vec<_>>(), [1, 2, 3]);
     assert_eq!(found(None).collect::<Vec<_>>(), [0, 1, 2, 3]);
-    // Another title, another garment of the picture; the one that nothing shows any more is gone.
+    // Another title selects another garment of the picture; the one that is no longer shown is deleted.
     let report = shop.import(&text.replace("Denim jacket", "Denim shorts")).unwrap();
     assert_eq!((report.updated, report.pictures_embedded, report.pictures_reused), (1, 0, 3));
     let report = shop.import(text).unwrap();
@@ -88,7 +89,7 @@ fn a_catalogue_of_the_first_schema_is_brought_up_and_searched() {
     assert_eq!((index.len(), index.gallery().rows(), index.region(0)), (1, 1, Some(Region::Upper)));
     assert_eq!(catalogue.get("1").unwrap().unwrap().pictures[0].score, 0.5);
     drop(catalogue);
-    // The next import looks at the picture for the jacket.
+    // The next import examines the picture for the jacket.
     let report = shop.import("id,title,image_link\n1,Denim jacket,a.jpg\n").unwrap();
     assert_eq!((report.updated, report.pictures_embedded), (1, 1));
     assert!(shop.open().check(None).unwrap().is_sound());

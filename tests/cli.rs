@@ -1,4 +1,4 @@
-//! The real binary, as a person or a script meets it: what it prints, and how it refuses what it cannot use.
+//! The real binary as a person or a script uses it: its output, and how it refuses unusable input.
 
 #![allow(clippy::unwrap_used)]
 
@@ -15,7 +15,8 @@ fn vetrina(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_vetrina")).args(args).output().unwrap()
 }
 
-/// Runs and expects a refusal: this exit code, one line on stderr with each of `words`, nothing on stdout.
+/// Runs a command and expects a refusal: this exit code, one line on stderr that contains each of `words`, nothing on
+/// stdout.
 #[track_caller]
 fn refused(args: &[&str], code: i32, words: &[&str]) {
     let output = vetrina(args);
@@ -35,7 +36,7 @@ fn json(args: &[&str]) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// A folder with three products of the demo shop, and a catalogue made of them.
+/// A folder with three products of the demo shop and their catalogue.
 struct Shop {
     folder: tempfile::TempDir,
 }
@@ -87,7 +88,7 @@ fn help_and_version_are_there() {
 }
 
 #[test]
-fn pictures_that_are_none_are_refused() {
+fn invalid_pictures_are_refused() {
     let shop = Shop::new();
     refused(&["inspect", &shop.path("none.jpg")], 3, &["none.jpg", "check the path"]);
     refused(&["inspect", &shop.write("empty.jpg", b"")], 3, &["empty.jpg", "empty"]);
@@ -102,7 +103,7 @@ fn pictures_that_are_none_are_refused() {
     refused(&["inspect", &shop.write("none.png", png_header(0, 0))], 3, &["none.png"]);
 }
 
-/// A PNG of that size with no pixels in it.
+/// The header of a PNG of this size, without pixels.
 fn png_header(width: u32, height: u32) -> Vec<u8> {
     let mut chunk = b"IHDR".to_vec();
     chunk.extend_from_slice(&width.to_be_bytes());
@@ -123,7 +124,7 @@ fn png_header(width: u32, height: u32) -> Vec<u8> {
 }
 
 #[test]
-fn models_that_do_not_fit_are_refused() {
+fn invalid_models_are_refused() {
     let shop = Shop::new();
     let picture = repository("demo/pictures").read_dir().unwrap().next().unwrap().unwrap().path();
     let picture = picture.display().to_string();
@@ -149,7 +150,7 @@ fn models_that_do_not_fit_are_refused() {
 }
 
 #[test]
-fn clips_that_cannot_be_read_are_refused() {
+fn unreadable_clips_are_refused() {
     let shop = Shop::new();
     assert!(shop.import(&shop.feed(3)).status.success());
     let db = shop.path("shop.db");
@@ -176,7 +177,7 @@ fn clips_that_cannot_be_read_are_refused() {
 }
 
 #[test]
-fn catalogues_that_are_none_are_refused_and_stay() {
+fn invalid_catalogues_are_refused_and_left_unchanged() {
     let shop = Shop::new();
     let list = |db: &str| ["catalogue", "list", "--db"].map(str::to_owned).into_iter().chain([db.to_owned()]).collect();
     let check = |db: &str, code: i32, words: &[&str]| {
@@ -196,7 +197,7 @@ fn catalogues_that_are_none_are_refused_and_stay() {
 }
 
 #[test]
-fn a_catalogue_in_use_is_said_to_be() {
+fn a_catalogue_in_use_is_reported_as_busy() {
     let shop = Shop::new();
     let feed = shop.feed(3);
     assert!(shop.import(&feed).status.success());
@@ -210,7 +211,7 @@ fn a_catalogue_in_use_is_said_to_be() {
 }
 
 #[test]
-fn feeds_that_cannot_be_used_leave_the_catalogue() {
+fn unusable_feeds_leave_the_catalogue_unchanged() {
     let shop = Shop::new();
     assert!(shop.import(&shop.feed(3)).status.success());
     let refuse = |bytes: &[u8], words: &[&str]| {
@@ -227,7 +228,7 @@ fn feeds_that_cannot_be_used_leave_the_catalogue() {
 }
 
 #[test]
-fn a_feed_that_was_cut_short_is_refused_and_an_import_can_be_undone() {
+fn a_truncated_feed_is_refused_and_an_import_can_be_undone() {
     let shop = Shop::new();
     assert!(shop.import(&shop.feed(3)).status.success());
     let db = shop.path("shop.db");
@@ -253,7 +254,7 @@ fn a_feed_that_was_cut_short_is_refused_and_an_import_can_be_undone() {
 }
 
 #[test]
-fn a_feed_comes_from_standard_input_too() {
+fn a_feed_is_read_from_standard_input() {
     let shop = Shop::new();
     let (images, db) = (repository("demo").display().to_string(), shop.path("shop.db"));
     let feed = fs::File::open(shop.feed(2)).unwrap();
@@ -286,7 +287,7 @@ fn a_shop_is_imported_once_and_its_own_picture_is_found() {
 }
 
 #[test]
-fn inspect_tells_all_that_the_network_sees() {
+fn inspect_prints_every_detection() {
     let picture = repository("demo/pictures").read_dir().unwrap().map(|entry| entry.unwrap().path()).min().unwrap();
     let seen = json(&["inspect", &picture.display().to_string(), "--json"]);
     let detections = seen["detections"].as_array().unwrap();
@@ -304,9 +305,9 @@ fn inspect_tells_all_that_the_network_sees() {
 }
 
 #[test]
-fn a_backend_that_was_asked_for_and_is_not_here_is_refused_with_the_cure() {
+fn a_missing_backend_is_refused_with_the_cure() {
     if cfg!(feature = "tensorrt") {
-        return eprintln!("skipped: with the feature tensorrt it may be here");
+        return eprintln!("skipped: with the feature tensorrt the backend may be available");
     }
     let picture = repository("demo/mirror.png").display().to_string();
     refused(&["inspect", &picture, "--backend", "tensorrt"], 8, &["cannot use TensorRT", "backend = \"cpu\""]);
@@ -333,13 +334,13 @@ fn damaged_engines_are_listed_and_pruned() {
 }
 
 #[test]
-fn bench_prints_the_table_that_the_documentation_asks_a_board_for() {
+fn bench_prints_the_table_of_the_documentation() {
     let output = vetrina(&["bench", "--frames", "1", "--backend", "cpu", "--products", "10"]);
     let printed = String::from_utf8(output.stdout).unwrap();
     let documented = fs::read_to_string(repository("docs/tensorrt.md")).unwrap();
     let begins = |line: &&str| !line.trim_start().starts_with("model compact on ");
     let ends = |line: &&str| !line.trim_start().starts_with("one thread: ");
-    // Rows by their names, which stand in a column as wide as the widest; the header by its words.
+    // Row names are in a column as wide as the widest name; the header is split into words.
     let table = |text: &str| -> (Vec<String>, Vec<String>) {
         let mut lines = text.lines().skip_while(begins).skip(1).take_while(ends).map(str::trim_start);
         let header = lines.next().unwrap();
@@ -350,7 +351,7 @@ fn bench_prints_the_table_that_the_documentation_asks_a_board_for() {
     let (header, rows) = table(&documented);
     assert!(header.len() >= 5 && rows.len() >= 13, "{header:?} {rows:?}");
     assert_eq!(table(&printed), (header, rows));
-    // Pasted, it fills the documentation's lines: what is not a figure is the same.
+    // The text without its numbers equals the documentation's lines.
     let words =
         |text: &str| text.lines().find(|line| !ends(line)).map(|line| line.replace(|c: char| !c.is_alphabetic(), ""));
     assert_eq!(words(&printed), words(&documented));

@@ -1,4 +1,4 @@
-//! Clips that other programs made, through ffmpeg. Without ffmpeg they are skipped with a word.
+//! Clips made by other programs, decoded through ffmpeg. Skipped with a message if ffmpeg is not installed.
 
 #![allow(clippy::unwrap_used)]
 
@@ -7,7 +7,7 @@ use std::process::Command;
 use vetrina::capture;
 use vetrina::geometry::Size;
 
-/// A folder for clips; `None`, with a word, where ffmpeg is not installed.
+/// A folder for clips; `None`, with a message, if ffmpeg is not installed.
 fn folder() -> Option<tempfile::TempDir> {
     if Command::new("ffmpeg").arg("-version").output().is_err() {
         eprintln!("skipped: ffmpeg is not installed");
@@ -16,7 +16,7 @@ fn folder() -> Option<tempfile::TempDir> {
     Some(tempfile::tempdir().unwrap())
 }
 
-/// Makes a clip of 12 frames of one colour. False, with a word, where this ffmpeg has not the encoder.
+/// Makes a clip of 12 frames of one colour. Returns false, with a message, if this ffmpeg lacks the encoder.
 fn make(path: &Path, colour: &str, arguments: &[&str]) -> bool {
     let source = format!("color=c={colour}:size=64x48:rate=12:duration=1,format=rgba");
     let mut command = Command::new("ffmpeg");
@@ -31,7 +31,7 @@ fn make(path: &Path, colour: &str, arguments: &[&str]) -> bool {
 struct Played {
     frames: usize,
     size: Size,
-    /// Of the middle of the last frame.
+    /// Of the centre of the last frame.
     colour: [u8; 3],
     corrupt: u64,
     damage: Option<String>,
@@ -55,7 +55,7 @@ fn near(a: [u8; 3], b: [u8; 3]) -> bool {
 }
 
 #[test]
-fn deep_and_grey_and_transparent_pictures_become_rgb_of_8_bits() {
+fn ten_bit_grey_and_transparent_clips_become_8_bit_rgb() {
     let Some(folder) = folder() else { return };
     let teal = [0x20, 0x80, 0x90];
     let clips: [(&str, &str, [u8; 3], &[&str]); 6] = [
@@ -68,7 +68,7 @@ fn deep_and_grey_and_transparent_pictures_become_rgb_of_8_bits() {
         ("high10.mkv", "0x208090", teal, &["-c:v", "libx264", "-pix_fmt", "yuv420p10le"]),
         ("twelve.mkv", "0x208090", teal, &["-c:v", "ffv1", "-pix_fmt", "yuv444p12le"]),
         ("grey.mkv", "0x808080", [0x80; 3], &["-c:v", "ffv1", "-pix_fmt", "gray16le"]),
-        // What it hides is green.
+        // The transparent part hides green.
         (
             "hidden.mov",
             "0x00ff00@0",
@@ -88,11 +88,11 @@ fn deep_and_grey_and_transparent_pictures_become_rgb_of_8_bits() {
         assert!(near(clip.colour, expected), "{name}: {:?}", clip.colour);
         played += 1;
     }
-    assert!(played > 0, "this ffmpeg makes none of these clips");
+    assert!(played > 0, "this ffmpeg can make none of these clips");
 }
 
 #[test]
-fn an_avi_file_of_another_codec_is_ffmpegs_whatever_bytes_stand_in_it() {
+fn an_avi_file_of_another_codec_is_decoded_by_ffmpeg_whatever_its_bytes() {
     let Some(folder) = folder() else { return };
     let path = folder.path().join("xvid.avi");
     if !make(&path, "0x208090", &["-c:v", "mpeg4", "-vtag", "xvid"]) {
@@ -106,7 +106,7 @@ fn an_avi_file_of_another_codec_is_ffmpegs_whatever_bytes_stand_in_it() {
     assert_eq!((clip.frames, clip.damage), (12, None));
 }
 
-/// A clip whose every frame is a picture of its own, and where each of its packets begins.
+/// A clip of intra-coded frames, with the offset of each packet.
 fn intra(folder: &Path) -> Option<(PathBuf, Vec<usize>)> {
     let path = folder.join("intra.nut");
     if !make(&path, "0x208090", &["-c:v", "png", "-pix_fmt", "rgb24"]) {
@@ -120,7 +120,7 @@ fn intra(folder: &Path) -> Option<(PathBuf, Vec<usize>)> {
 }
 
 #[test]
-fn a_damaged_frame_is_skipped_counted_and_said() {
+fn a_damaged_frame_is_skipped_counted_and_reported() {
     let Some(folder) = folder() else { return };
     let Some((path, starts)) = intra(folder.path()) else { return };
     let mut bytes = std::fs::read(&path).unwrap();
@@ -136,14 +136,14 @@ fn a_damaged_frame_is_skipped_counted_and_said() {
 }
 
 #[test]
-fn a_clip_that_was_cut_off_gives_what_there_is() {
+fn a_truncated_clip_gives_its_complete_frames() {
     let Some(folder) = folder() else { return };
     let Some((path, starts)) = intra(folder.path()) else { return };
     let bytes = std::fs::read(&path).unwrap();
     std::fs::write(&path, &bytes[..starts[6] + 9]).unwrap();
     let clip = play(&path).unwrap();
     assert!((6..=7).contains(&clip.frames), "{}", clip.frames);
-    // Before the first frame there is nothing to give.
+    // Truncated before the first frame.
     std::fs::write(&path, &bytes[..200]).unwrap();
     let refused = play(&path).err().unwrap();
     assert!(refused.contains("cannot read the clip"), "{refused}");

@@ -1,7 +1,8 @@
-//! Every graph of a model on every backend that is here: the same outputs as on the CPU, within what its precision costs.
+//! Every graph of a model on every available backend: its outputs equal the CPU's within the tolerance of the
+//! precision.
 //!
-//! Without a GPU it runs the CPU beside itself on another thread's copy, so that at least sharing is held to it. The models are
-//! the shipped one, and those that `VETRINA_CONFORMANCE_MODELS` names, folders divided by colons.
+//! Without a GPU it compares the CPU with a copy on another thread, which at least tests sharing. The models are the
+//! shipped one and those in `VETRINA_CONFORMANCE_MODELS` (folders separated by colons).
 
 #![allow(clippy::unwrap_used)]
 
@@ -34,11 +35,12 @@ fn engine(graphs: &mut Graphs, name: GraphName) -> &mut Box<dyn Engine> {
     }
 }
 
-/// Runs every graph on every sample, on the CPU and on `other`, and holds the differences to the tolerance of `precision`.
+/// Runs every graph on every sample on the CPU and on `other`, and checks the differences against the tolerance of
+/// `precision`.
 fn hold(manifest: &Manifest, samples: &GraphInputs, mut other: Graphs, precision: Precision) {
     let mut cpu = Graphs::load(manifest).unwrap();
     for graph in GraphName::ALL {
-        // A graph that the model lacks in this precision is run in a wider one, which it is then held to.
+        // A graph that the model lacks in this precision runs in a wider one, whose tolerance applies.
         let (held, _, _) = manifest.typed_within(graph, precision);
         let inputs = samples.inputs(graph);
         assert!(!inputs.is_empty(), "{}: nothing to run it on", graph.name());
@@ -53,7 +55,7 @@ fn hold(manifest: &Manifest, samples: &GraphInputs, mut other: Graphs, precision
     }
 }
 
-/// A garment in a box that is given, on the CPU and on `other`: nothing that stays on a GPU on its way is another than here.
+/// Embeds a garment in a given box on the CPU and on `other`: tensors kept on the GPU must not change the result.
 fn hold_whole(manifest: &Arc<Manifest>, other: Graphs, precision: Precision) {
     let picture = demo_picture().unwrap();
     let (width, height) = (picture.size().width as f32, picture.size().height as f32);
@@ -117,8 +119,8 @@ fn tensorrt_computes_what_the_cpu_computes() {
     }
 }
 
-/// tract computes Q/DQ graphs as they are written, in fp32: an int8 graph is within its tolerance before any GPU sees it. (It
-/// loads no fp16 graphs: its Gemm adds the bias in fp32.)
+/// tract computes Q/DQ graphs in fp32 as written: an int8 graph must be within its tolerance before a GPU runs it.
+/// (tract loads no fp16 graphs: its Gemm adds the bias in fp32.)
 #[test]
 fn int8_graphs_are_within_their_tolerance_on_the_cpu() {
     let mut ran = 0;
@@ -145,6 +147,6 @@ fn int8_graphs_are_within_their_tolerance_on_the_cpu() {
         }
     }
     if ran == 0 {
-        eprintln!("skipped: VETRINA_CONFORMANCE_MODELS names no model with graphs in int8");
+        eprintln!("skipped: VETRINA_CONFORMANCE_MODELS contains no model with int8 graphs");
     }
 }

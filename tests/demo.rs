@@ -1,6 +1,6 @@
-//! The shipped model in the demo shop, by the real binary and against the known truth: worn products stand first and are
-//! likely enough to be shown, the mirror's last answers are what is worn, and boxes sit on the garments. The demo's people and
-//! products are none that the model was trained on.
+//! The shipped model in the demo shop, run by the real binary and compared with the known truth: worn products rank
+//! first and score high enough to be shown, the mirror's last matches are what is worn, and boxes fit the garments. The
+//! model was not trained on the demo's persons and products.
 
 #![allow(clippy::unwrap_used)]
 
@@ -9,14 +9,15 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use vetrina::network::Manifest;
 
-/// A garment is asked for when at least this share of it shows.
+/// Garments of which at least this share is visible count.
 const CLEAR: f64 = 0.6;
-/// Every so many frames a picture is looked at.
+/// Every fifth frame is evaluated.
 const STEP: usize = 5;
-/// Best overlap (IoU) of a detection with each clear garment: the share above 0.5, and the mean of those.
+/// Required share of clear garments whose best overlap (IoU) with a detection exceeds 0.5, and the mean of these
+/// overlaps.
 const FOUND: f64 = 0.9;
 const OVERLAP: f64 = 0.75;
-/// Places among which a worn product must stand.
+/// A worn product must be among the first so many.
 const PLACES: usize = 1;
 
 fn demo(name: &str) -> PathBuf {
@@ -35,7 +36,7 @@ fn truth() -> Vec<Value> {
 }
 
 #[test]
-fn what_is_worn_is_the_mirrors_last_answer() {
+fn the_last_matches_are_what_is_worn() {
     let folder = tempfile::tempdir().unwrap();
     let said = String::from_utf8(vetrina(&["demo", "--output", folder.path().to_str().unwrap()])).unwrap();
     let screens = std::fs::read_dir(folder.path())
@@ -51,7 +52,7 @@ fn what_is_worn_is_the_mirrors_last_answer() {
         let file = clip["clip"].as_str().unwrap();
         let worn: Vec<&str> = clip["worn"].as_array().unwrap().iter().map(|id| id.as_str().unwrap()).collect();
         let answers = last_answers(&said, Path::new(file).file_stem().unwrap().to_str().unwrap());
-        // What a pillar or a rail leaves of a garment may be tracked for a moment as another one: the rows that were asked for least.
+        // A partly hidden garment may be tracked for a moment as another one: these are the rows searched least often.
         assert!(answers.len() <= worn.len() + 1, "{said}");
         let places =
             |id: &str| answers[..worn.len()].iter().filter_map(|row| row.iter().position(|one| *one == id)).min();
@@ -73,12 +74,12 @@ fn what_is_worn_is_the_mirrors_last_answer() {
         missed.extend(worn.iter().filter(|id| !named.contains(id)).map(|id| format!("{id} in {file}")));
     }
     assert_eq!(all, 6, "two a clip");
-    // The vest of the third clip is taken for a dress of the same cloth.
+    // The vest of the third clip is misclassified as a dress of the same fabric.
     assert!(firsts >= 5, "{firsts} of six stand first: {said}");
     assert!(missed.is_empty(), "not among the first {PLACES}, or refused: {missed:?}");
 }
 
-/// The products of each row of the table that the demo prints, of one clip, best first: the rows most often asked for first.
+/// The products in each row of the demo's table for one clip, best first. Rows searched most often come first.
 fn last_answers<'t>(said: &'t str, clip: &str) -> Vec<[&'t str; 3]> {
     let mut lines = said.lines().skip_while(|line| !line.starts_with("clip "));
     let header = lines.next().unwrap();
@@ -92,7 +93,7 @@ fn last_answers<'t>(said: &'t str, clip: &str) -> Vec<[&'t str; 3]> {
 }
 
 #[test]
-fn boxes_sit_on_the_garments() {
+fn boxes_fit_the_garments() {
     let folder = tempfile::tempdir().unwrap();
     let mut overlaps = Vec::new();
     for clip in truth() {
@@ -134,7 +135,7 @@ fn iou(a: &[f64; 4], b: &[f64; 4]) -> f64 {
     both / (area(a) + area(b) - both)
 }
 
-/// The pictures of a motion-JPEG clip.
+/// The JPEG pictures of a motion-JPEG clip.
 fn jpegs(clip: &[u8]) -> Vec<&[u8]> {
     let starts: Vec<usize> =
         clip.windows(3).enumerate().filter(|(_, w)| w == b"\xff\xd8\xff").map(|(i, _)| i).collect();

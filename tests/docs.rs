@@ -1,7 +1,7 @@
-//! The documentation says what the program does: keys and defaults of the configuration, routes, commands and flags, paths and
-//! links, what the package brings.
+//! The documentation matches the program: configuration keys and defaults, routes, commands and flags, paths and links,
+//! the content of the package.
 //!
-//! `UPDATE_DOCS=1 cargo test --release --test docs` writes docs/cli.md anew.
+//! `UPDATE_DOCS=1 cargo test --release --test docs` rewrites docs/cli.md.
 
 #![allow(clippy::unwrap_used)]
 
@@ -20,7 +20,7 @@ fn read(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// The first cells of a Markdown table's rows under `heading`, and their second ones.
+/// First and second cells of the rows of a Markdown table under `heading`.
 fn rows(text: &str, heading: &str) -> Vec<(String, String)> {
     let below = text.lines().skip_while(|line| *line != heading).skip(1).take_while(|line| !line.starts_with("## "));
     let cells =
@@ -34,7 +34,7 @@ fn bare(cell: &str) -> String {
 
 // ---- configuration.md ----
 
-/// What may stand in a table of the configuration, as its parser lists it.
+/// Keys of a configuration table, as the parser lists them.
 fn known(table: &str) -> BTreeSet<String> {
     let text = if table.is_empty() { "zzz = 1\n".to_owned() } else { format!("[{table}]\nzzz = 1\n") };
     let fault = Config::parse(&text).unwrap_err().to_string();
@@ -148,14 +148,14 @@ fn every_command_and_flag_is_documented() {
 fn describe(command: &Command, text: &mut String) {
     let name = command.get_bin_name().unwrap().to_owned();
     assert!(!command.is_hide_set(), "{name} is hidden");
-    let about = command.get_about().unwrap_or_else(|| panic!("{name} says nothing of itself"));
+    let about = command.get_about().unwrap_or_else(|| panic!("{name} has no help"));
     *text += &format!("\n{} `{name}`\n\n{about}.\n", if name.matches(' ').count() > 1 { "###" } else { "##" });
     let arguments: Vec<&Arg> = command.get_arguments().filter(|arg| !is_everywhere(arg)).collect();
     if !arguments.is_empty() {
         *text += "\n| argument | default | meaning |\n|---|---|---|\n";
         for arg in arguments {
             assert!(!arg.is_hide_set(), "{name}: {} is hidden", arg.get_id());
-            let help = arg.get_help().unwrap_or_else(|| panic!("{name}: {} says nothing of itself", arg.get_id()));
+            let help = arg.get_help().unwrap_or_else(|| panic!("{name}: {} has no help", arg.get_id()));
             let (default, help) = default_and_help(arg, &help.to_string());
             *text += &format!("| `{}` | {default} | {} |\n", shown(arg), cell(&help));
         }
@@ -173,7 +173,7 @@ fn cell(text: &str) -> String {
     text.replace('|', "\\|").replace('\n', " ")
 }
 
-/// A default that is no value of the argument stands at the end of its help.
+/// A default that is not a value of the argument is at the end of its help.
 fn default_and_help(arg: &Arg, help: &str) -> (String, String) {
     match help.split_once(" [default: ") {
         Some((help, default)) => (default.trim_end_matches(']').to_owned(), help.to_owned()),
@@ -219,7 +219,7 @@ fn pages() -> Vec<PathBuf> {
     pages
 }
 
-/// A heading's anchor, as GitHub makes it.
+/// The anchor of a heading, as GitHub generates it.
 fn anchor(heading: &str) -> String {
     let text = heading.trim_start_matches('#').trim().to_lowercase();
     text.chars()
@@ -229,11 +229,11 @@ fn anchor(heading: &str) -> String {
 }
 
 #[test]
-fn links_lead_somewhere() {
+fn links_have_targets() {
     assert_eq!(wrong_links(&pages()), Vec::<String>::new());
 }
 
-/// Links of Markdown pages to files or headings that are not there.
+/// Links of Markdown pages to missing files or headings.
 fn wrong_links(pages: &[PathBuf]) -> Vec<String> {
     let mut wrong = Vec::new();
     for page in pages {
@@ -257,7 +257,7 @@ fn leads_somewhere(page: &Path, link: &str) -> bool {
     text.lines().any(|line| line.starts_with('#') && anchor(line) == section)
 }
 
-/// Beginnings of paths in this repository.
+/// Prefixes of paths in this repository.
 const ROOMS: [&str; 9] = ["src/", "tests/", "scripts/", "docs/", "models/", "demo/", "firmware/", "fuzz/", "benches/"];
 
 #[test]
@@ -276,7 +276,7 @@ fn paths_in_the_documentation_exist() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-/// Comments in the code, and those of the scripts as "section N", cite docs/seam.md.
+/// Comments in the code cite sections of docs/seam.md, the scripts' comments as "section N".
 #[test]
 fn cited_sections_of_the_arithmetic_exist() {
     let page = read("docs/seam.md");
@@ -286,7 +286,7 @@ fn cited_sections_of_the_arithmetic_exist() {
     let mut cited = BTreeSet::new();
     for path in files {
         let text = fs::read_to_string(&path).unwrap();
-        assert!(!text.contains("seam-spec"), "{} cites what is not in this repository", path.display());
+        assert!(!text.contains("seam-spec"), "{} cites a document outside this repository", path.display());
         let numbers = text.split('§').skip(1).chain(text.split("(section ").skip(1));
         cited.extend(numbers.map(|rest| rest.chars().take_while(char::is_ascii_digit).collect::<String>()));
     }
@@ -304,9 +304,10 @@ fn the_readme_stays_short() {
 
 // ---- the package ----
 
-/// What the package puts on a device: pages that messages and the unit name, links between pages, man pages, completions.
+/// The package contains the pages named in messages and in the unit, pages that these link to, man pages and
+/// completions.
 #[test]
-fn the_package_brings_what_messages_and_pages_name() {
+fn the_package_contains_what_messages_and_pages_name() {
     let folder = tempfile::tempdir().unwrap();
     let tree = folder.path();
     let made =
@@ -341,7 +342,7 @@ fn the_package_brings_what_messages_and_pages_name() {
     }
 }
 
-/// Pages that the texts of the program name.
+/// Pages named in the program's messages.
 fn named_by_messages() -> BTreeSet<String> {
     let mut sources = Vec::new();
     files_under(&root().join("src"), "rs", &mut sources);
@@ -369,7 +370,7 @@ fn files_under(folder: &Path, ending: &str, files: &mut Vec<PathBuf>) {
     }
 }
 
-/// The lines that are no comments.
+/// The lines that are not comments.
 fn code_of(text: &str) -> String {
     text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
 }

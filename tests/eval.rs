@@ -1,4 +1,4 @@
-//! `vetrina eval`, the real binary, on a small data set in MovingFashion's layout that is made of the demo's clips.
+//! `vetrina eval`, the real binary, on a small data set in MovingFashion's layout made from the demo's clips.
 
 #![allow(clippy::unwrap_used)]
 
@@ -50,7 +50,7 @@ fn truth() -> Value {
     serde_json::from_slice(&fs::read(demo("truth.json")).unwrap()).unwrap()
 }
 
-/// Frame numbers and boxes of the worn product in one of the demo's clips, where enough of it is visible.
+/// Frame numbers and boxes of the worn product in one of the demo's clips, for frames where enough of it is visible.
 fn boxes(truth: &Value, clip: usize, id: &str) -> Vec<(u64, Vec<f64>)> {
     let frames = truth["clips"][clip]["frames"].as_array().unwrap();
     let mut boxes = Vec::new();
@@ -65,7 +65,7 @@ fn boxes(truth: &Value, clip: usize, id: &str) -> Vec<(u64, Vec<f64>)> {
     boxes
 }
 
-/// The first two products that are worn in each of the first two clips, with the clip.
+/// The first two products worn in each of the first two clips, with the clip.
 fn worn(truth: &Value) -> Vec<(String, usize)> {
     let mut worn = Vec::new();
     for clip in 0..2 {
@@ -75,7 +75,7 @@ fn worn(truth: &Value) -> Vec<(String, usize)> {
     worn
 }
 
-/// The annotations: the products that are worn in two clips, one of them Hard, one without ground truth.
+/// The annotations: the products worn in two clips, one of them Hard, one without ground truth.
 fn annotations(truth: &Value) -> Value {
     let mut products = Map::new();
     for (place, (id, clip)) in worn(truth).into_iter().enumerate() {
@@ -99,7 +99,7 @@ fn share(figures: &Value, k: &str) -> f64 {
 }
 
 #[test]
-fn clips_are_measured_in_every_way_and_a_broken_run_goes_on() {
+fn clips_are_measured_in_every_way_and_an_interrupted_run_continues() {
     let data = Data::new();
     let list = data.write("test.json", &annotations(&truth()).to_string());
     let root = demo("").display().to_string();
@@ -147,7 +147,7 @@ fn clips_are_measured_in_every_way_and_a_broken_run_goes_on() {
             for method in methods.as_array().unwrap() {
                 let figures = &method["figures"];
                 assert_eq!(figures["queries"], queries, "{choice} {products}");
-                // At least as many within the first 5, and of a gallery of 4 all that are found at all.
+                // Top-5 is at least top-1, and in a gallery of 4 top-5 includes everything found.
                 assert!(share(figures, "1") <= share(figures, "5") && share(figures, "5") == share(figures, "20"));
             }
             let [single, best] = [1, 2].map(|place| share(&methods[place]["figures"], "1"));
@@ -173,7 +173,7 @@ fn clips_are_measured_in_every_way_and_a_broken_run_goes_on() {
     // A row of 246 pixels for each of at most three queries with a ground truth.
     let sheet = image::open(&errors).unwrap();
     assert!([256, 502, 748].contains(&sheet.height()), "{} pixels high", sheet.height());
-    // Broken off: one record is gone, another was cut.
+    // An interrupted run: one record is missing, another is truncated.
     let model = fs::read_dir(&cache).unwrap().next().unwrap().unwrap().path();
     let mut records: Vec<PathBuf> = fs::read_dir(model).unwrap().map(|entry| entry.unwrap().path()).collect();
     records.retain(|path| path.extension().is_some_and(|ending| ending == "seen"));
@@ -188,7 +188,7 @@ fn clips_are_measured_in_every_way_and_a_broken_run_goes_on() {
 }
 
 #[test]
-fn stills_are_measured_with_given_and_with_found_boxes() {
+fn stills_are_measured_with_given_and_detected_boxes() {
     let data = Data::new();
     let truth = truth();
     let (mut queries, mut gallery) = (
@@ -214,10 +214,16 @@ fn stills_are_measured_with_given_and_with_found_boxes() {
     let results = found["results"].as_array().unwrap();
     assert_eq!(results.len(), 8);
     let detected = found["detected"]["share"].as_f64().unwrap();
+    let [as_match, as_mirror] =
+        ["detected_as_match", "detected_as_mirror"].map(|key| found[key]["share"].as_f64().unwrap());
+    assert!(as_mirror <= as_match && as_match <= detected);
+    // The score from which a mirror starts a track.
+    let (text, begin) = (String::from_utf8_lossy(&output.stdout), vetrina::seam::track::TrackSettings::default().begin);
+    assert!(text.contains(&format!("{begin}: ")), "{text}");
     for row in results {
         let top = share(&row["figures"], "20");
         if row["region_filter"] == false {
-            // All that is not missed is somewhere among four.
+            // Everything found is among four.
             assert_eq!(top, if row["boxes"] == "given" { 1.0 } else { detected }, "{row}");
         }
         assert!(share(&row["figures"], "1") <= top);
@@ -235,7 +241,7 @@ fn stills_are_measured_with_given_and_with_found_boxes() {
 }
 
 #[test]
-fn data_that_cannot_be_used_is_named() {
+fn unusable_data_is_named() {
     let data = Data::new();
     let root = data.path("");
     let list = data.write("test.json", r#"{"a": {"img_path": "a.jpg", "video_paths": ["b.mp4"], "source": 1}}"#);

@@ -1,4 +1,4 @@
-//! Small feeds of every format, with the oddities that shops' exports have; `tests/feeds` holds them.
+//! Small feeds of every format with the peculiarities of real exports, from `tests/feeds`.
 
 #![allow(clippy::unwrap_used)]
 
@@ -63,7 +63,7 @@ fn atom_is_read() {
 }
 
 #[test]
-fn xml_that_is_cut_short_or_damaged_is_refused() {
+fn truncated_or_damaged_xml_is_refused() {
     let text = fs::read_to_string(path("google.xml")).unwrap();
     let cut = &text[..text.find("<g:color>").unwrap()];
     let fault = parse(cut.as_bytes()).unwrap_err();
@@ -76,7 +76,7 @@ fn xml_that_is_cut_short_or_damaged_is_refused() {
 }
 
 #[test]
-fn inch_marks_are_text_in_a_tsv_and_a_spreadsheets_quotation_marks_are_not() {
+fn inch_marks_in_a_tsv_are_text_and_quoted_fields_are_unquoted() {
     let feed = read("inch.tsv");
     let titles: Vec<&str> = feed.rows.iter().map(|row| row.product.title.as_str()).collect();
     assert_eq!(titles, ["32\" Slim Jean", "\"Slim\" Jean", "\"38 waist Jean", "13\" laptop sleeve", "Tee"]);
@@ -104,7 +104,7 @@ fn missing_fields_at_the_end_are_empty_and_surplus_empty_ones_ignored() {
 }
 
 #[test]
-fn lines_are_true_whatever_ends_them() {
+fn line_numbers_are_correct_for_every_line_ending() {
     let feed = read("cr.csv");
     assert_eq!(outcome(&feed), (vec!["1", "2"], vec![(5, "it has no title")]));
     assert_eq!(feed.rows[1].line, 3);
@@ -125,7 +125,7 @@ fn a_quotation_mark_that_is_not_closed_is_an_error_with_its_lines() {
 }
 
 #[test]
-fn a_long_text_of_several_lines_is_no_error() {
+fn a_long_quoted_text_of_several_lines_is_accepted() {
     assert_eq!(outcome(&read("long-text.csv")), (vec!["1", "2"], vec![]));
 }
 
@@ -217,9 +217,9 @@ fn columns_of_any_export_are_mapped() {
     assert!(fault.contains("no column \"Titel\"") && fault.contains("Name"), "{fault}");
 }
 
-/// A map may also replace single columns of a shop system's export.
+/// A map may also override single columns of a shop system's export.
 #[test]
-fn a_map_overrides_what_a_shop_systems_export_says() {
+fn a_map_overrides_columns_of_a_shop_systems_export() {
     let bytes = fs::read(path("shopify.csv")).unwrap();
     let feed = feed::parse_with(&bytes, &ColumnMap::parse("brand=Tags").unwrap()).unwrap();
     assert_eq!(product(&feed, "TEE-M-R").brand.as_deref(), Some("summer, tee"));

@@ -1,4 +1,4 @@
-//! Files as shops and cameras have them, given to the program itself: cut-outs, icons, clips with damage.
+//! Files as shops and cameras produce them, given to the real program: cut-outs, icons, damaged clips.
 
 #![allow(clippy::unwrap_used)]
 
@@ -14,7 +14,7 @@ fn vetrina(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_vetrina")).args(arguments).env_remove("VETRINA_LOG").output().unwrap()
 }
 
-/// What a command prints as JSON, and what it says beside it.
+/// A command's JSON output, and its stderr.
 fn json(arguments: &[&str]) -> (Value, String) {
     let output = vetrina(arguments);
     let said = String::from_utf8(output.stderr).unwrap();
@@ -27,11 +27,11 @@ fn model() -> String {
 }
 
 #[test]
-fn a_cut_out_is_seen_on_white_whatever_colour_it_hides() {
+fn a_cut_out_is_composited_on_white_whatever_its_hidden_colour() {
     let shop = Shop::empty();
     let photo = image::open(repository("demo/pictures/V155.jpg")).unwrap().into_rgb8();
     let (width, height) = photo.dimensions();
-    // What lies outside an ellipse is cut away.
+    // Everything outside an ellipse is transparent.
     let inside = |x: u32, y: u32| {
         let from_middle = |at: u32, length: u32| (2.0 * at as f32 / length as f32 - 1.0).powi(2);
         from_middle(x, width) + from_middle(y, height) < 0.9
@@ -53,7 +53,7 @@ fn a_cut_out_is_seen_on_white_whatever_colour_it_hides() {
 }
 
 #[test]
-fn icons_are_no_products_and_are_reported_by_row_and_reason() {
+fn icons_are_refused_with_row_and_reason() {
     let shop = Shop::empty();
     fs::copy(repository("demo/pictures/V155.jpg"), shop.path("coat.jpg")).unwrap();
     for (name, width, height) in [("dot.png", 1, 1), ("strip.png", 31, 400), ("smallest.png", 32, 32)] {
@@ -77,14 +77,14 @@ fn icons_are_no_products_and_are_reported_by_row_and_reason() {
 }
 
 #[test]
-fn a_clip_with_damage_is_matched_and_says_so_and_a_cut_still_is_refused() {
+fn a_damaged_clip_is_matched_with_a_warning_and_a_truncated_still_is_refused() {
     let shop = Shop::with_products(2);
     let mut clip = fs::read(repository("demo/clips/1.mjpg")).unwrap();
     let starts: Vec<usize> =
         clip.windows(3).enumerate().filter(|(_, window)| *window == [0xff, 0xd8, 0xff]).map(|(at, _)| at).collect();
     let frames = 8;
     assert!(starts.len() > frames);
-    // The last of eight is cut, as on a full disk; of the third a part is missing.
+    // The last of eight frames is truncated, as on a full disk; a part of the third is missing.
     clip.truncate(starts[frames] - 40);
     clip.drain(starts[2] + 700..starts[3]);
     fs::write(shop.path("cut.mjpg"), &clip).unwrap();

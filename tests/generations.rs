@@ -1,5 +1,5 @@
-//! What an import may cost and how to get it back: the guard against a feed that was cut short, the preview, history and undo;
-//! variants of one product; prices and stock between two imports.
+//! Import generations: the guard against truncated feeds, preview, history and undo; variants of one product; prices
+//! and stock between imports.
 
 #![allow(clippy::unwrap_used)]
 
@@ -23,7 +23,7 @@ fn load(catalogue: &Catalogue) -> Index {
     Index::load(catalogue, EmbeddingHead::Match, &[-1.0; LENGTH], 0.5).unwrap()
 }
 
-/// What a picture of this first letter is embedded as.
+/// Embedding of a picture whose name begins with this letter.
 fn like(letter: u8) -> [f32; LENGTH] {
     [f32::from(letter - b'a'), 0.5, -0.5, 0.0]
 }
@@ -36,7 +36,7 @@ fn twenty(range: std::ops::Range<usize>) -> String {
 }
 
 #[test]
-fn a_feed_that_was_cut_short_removes_nothing() {
+fn a_truncated_feed_removes_nothing() {
     let shop = Shop::new();
     let guarded = |text: &str| import(&mut shop.open(), text, &shop.images(), &stamp("one"), ImportOptions::default());
     guarded(&twenty(0..20)).unwrap();
@@ -68,7 +68,7 @@ fn pictures_that_show_no_garment_do_not_slip_past_the_guard() {
 }
 
 #[test]
-fn a_preview_says_what_would_change_and_changes_nothing() {
+fn a_preview_lists_the_changes_and_changes_nothing() {
     let shop = Shop::new();
     shop.import(FEED).unwrap();
     let before = export(&shop);
@@ -134,7 +134,7 @@ fn the_last_five_generations_can_be_brought_back() {
 }
 
 #[test]
-fn what_no_kept_generation_shows_is_deleted() {
+fn pictures_of_no_kept_generation_are_deleted() {
     let shop = Shop::new();
     shop.import("id,title,image_link\n1,A,a.jpg\n2,B,b.jpg\n").unwrap();
     let descriptors = || shop.open().check(None).unwrap().descriptors;
@@ -173,7 +173,7 @@ fn another_model_ends_the_history() {
 }
 
 #[test]
-fn a_catalogue_of_the_second_schema_is_brought_up_with_all_its_products() {
+fn a_catalogue_of_the_second_schema_is_migrated_with_all_its_products() {
     let shop = Shop::new();
     let old = Connection::open(shop.db()).unwrap();
     for step in [include_str!("../src/catalogue/schema.sql"), include_str!("../src/catalogue/schema-2.sql")] {
@@ -218,7 +218,7 @@ fn variants_are_one_product_that_says_which_colour_was_found() {
     shop.import(VARIANTS).unwrap();
     let catalogue = shop.open();
     let index = load(&catalogue);
-    // a.jpg of both sizes is one row.
+    // a.jpg in both sizes is one row.
     assert_eq!((index.len(), index.gallery().rows(), index.products().len()), (2, 3, 4));
     let ids = |ordinal: usize| index.variants(ordinal).iter().map(|one| one.product.id.as_str()).collect::<Vec<_>>();
     assert_eq!((ids(0), ids(1)), (vec!["t-r-s", "t-r-m", "t-b-s"], vec!["c"]));
@@ -278,14 +278,14 @@ fn prices_and_stock_change_between_imports_and_are_seen_without_a_new_index() {
     assert!(index.refresh(&reader).unwrap());
     let tee = index.product(0);
     assert_eq!((tee.sale_price.as_deref(), tee.price.as_deref()), (None, Some("9 EUR")));
-    // An import makes another generation: the index is loaded anew, and the feed's word counts again.
+    // An import makes a new generation: the index is reloaded, and the feed's values apply again.
     shop.import(VARIANTS).unwrap();
     assert!(!index.refresh(&reader).unwrap());
     assert_eq!(load(&reader).product(1).price.as_deref(), Some("5 EUR"));
 }
 
 #[test]
-fn an_update_is_done_wholly_or_not_at_all() {
+fn an_update_is_atomic() {
     let shop = Shop::new();
     shop.import(VARIANTS).unwrap();
     let before = export(&shop);

@@ -1,5 +1,5 @@
-//! The mirror's page under attack, at the real binary: thousands of clients on loopback that say half a request, nothing at all, one
-//! byte now and then, or that never read. Every frame still becomes pixels.
+//! The real binary's page under attack: thousands of loopback clients that send half a request, nothing, single bytes,
+//! or never read. Every frame still becomes pixels.
 
 #![allow(clippy::unwrap_used)]
 
@@ -13,7 +13,7 @@ use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Connections that the mirror has.
+/// Maximum number of connections.
 const PLACES: usize = 64;
 
 fn clients(address: &str, count: usize, says: &str) -> Vec<TcpStream> {
@@ -21,14 +21,14 @@ fn clients(address: &str, count: usize, says: &str) -> Vec<TcpStream> {
     let client = |_| {
         let mut client = TcpStream::connect_timeout(&address, PATIENCE).unwrap();
         client.set_nonblocking(true).unwrap();
-        // One that was refused may be closed already.
+        // A refused connection may be closed already.
         let _ = client.write_all(says.as_bytes());
         client
     };
     (0..count).map(client).collect()
 }
 
-/// Whether the mirror has ended this connection.
+/// Whether the mirror has closed this connection.
 fn is_closed(mut client: &TcpStream) -> bool {
     let mut block = [0; 256];
     loop {
@@ -40,7 +40,7 @@ fn is_closed(mut client: &TcpStream) -> bool {
     }
 }
 
-/// The service manager's end, which hears of the watchdog only while frames become pixels.
+/// The service manager's socket: the mirror feeds the watchdog only while frames become pixels.
 struct Manager(UnixDatagram);
 
 impl Manager {
@@ -48,7 +48,7 @@ impl Manager {
         Manager(UnixDatagram::bind(path).unwrap())
     }
 
-    /// What was said before is forgotten.
+    /// Discards earlier messages, then waits for a new one.
     fn hear_that_frames_become_pixels(&self) {
         let mut bytes = [0; 256];
         self.0.set_nonblocking(true).unwrap();
@@ -66,7 +66,7 @@ impl Manager {
 
 #[test]
 fn thousands_of_hostile_clients_cost_no_frame() {
-    // The attackers' descriptors, all in this process.
+    // All attackers' descriptors are in this process.
     let count = (vetrina::machine::descriptors().saturating_sub(300) as usize).min(3000);
     if count < 1200 {
         return eprintln!("skipped: this process may open too few descriptors to attack with");
@@ -77,7 +77,7 @@ fn thousands_of_hostile_clients_cost_no_frame() {
     let environment = environment.each_ref().map(|(name, value)| (*name, value.as_str()));
     let config = shop.config_with_web("1.mjpg?loop&rate=10", "listen = \"127.0.0.1:0\"\n");
     let config = config.replace("rate = 10\n", "rate = 30\n");
-    // As systemd and most shells have it.
+    // The limit of systemd and most shells.
     let mut mirror = Mirror::start_after(&shop, &config, "ulimit -n 1024", &environment);
     let at = address(&mut mirror);
     mirror.wait_for_log("running");
@@ -100,7 +100,7 @@ fn thousands_of_hostile_clients_cost_no_frame() {
     let page = "GET /page.js HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(300);
     let deaf = clients(&at, (count - 1100) / 2, &page);
     manager.hear_that_frames_become_pixels();
-    mirror.wait_until("those who never read are given up", || {
+    mirror.wait_until("clients that never read are disconnected", || {
         let answer = get(&at, "/metrics");
         answer.status == 200 && metric(&answer.text(), "vetrina_web_connections") == Some(1.0)
     });
@@ -112,7 +112,7 @@ fn thousands_of_hostile_clients_cost_no_frame() {
     assert_eq!(grown("vetrina_stage_restarts_total"), 0.0, "{}", mirror.log());
     let (frames, lost) = (grown("vetrina_frames_total"), grown("vetrina_frames_not_shown_total"));
     eprintln!("{count} hostile clients: {lost} of {frames} frames were not shown");
-    // How many a loaded machine can draw is not the page's to decide; that they are drawn is, and the watchdog has heard it all along.
+    // A loaded machine may draw fewer frames; the page must not stop them, and the watchdog must be fed throughout.
     assert!(
         frames > lost && grown("vetrina_screens_presented_total") > 0.0,
         "{lost} of {frames} frames were not shown"
@@ -138,8 +138,8 @@ fn stuck_viewers_do_not_keep_another_out() {
     }
     let mut viewer = watch();
     viewer.read_exact(&mut head).unwrap();
-    assert_eq!(&head, b"HTTP/1.1 503", "three are watching, as far as anybody knows");
-    mirror.wait_until("a stuck one gives its place up", || {
+    assert_eq!(&head, b"HTTP/1.1 503", "three viewers are still connected");
+    mirror.wait_until("a stuck viewer is disconnected", || {
         viewer = watch();
         viewer.read_exact(&mut head).unwrap();
         &head == b"HTTP/1.1 200"

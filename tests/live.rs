@@ -1,4 +1,5 @@
-//! The appliance as a service manager meets it: `vetrina run` on clips instead of a camera, with the screen in a PNG file.
+//! The appliance as a service manager runs it: `vetrina run` on clips instead of a camera, with the screen in a PNG
+//! file.
 
 #![allow(clippy::unwrap_used)]
 
@@ -12,7 +13,7 @@ use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 #[test]
-fn a_clip_becomes_pixels_and_sigterm_ends_it_in_order() {
+fn a_clip_becomes_pixels_and_sigterm_ends_it_cleanly() {
     let shop = Shop::with_products(3);
     let mut mirror = Mirror::start(&shop, &shop.config("1.mjpg?loop", ""));
     mirror.wait_for_log("running");
@@ -24,14 +25,14 @@ fn a_clip_becomes_pixels_and_sigterm_ends_it_in_order() {
     assert!(log.contains("stopped") && !log.contains("left behind") && !log.contains("error"), "{log}");
 }
 
-/// Whether most of the screen is plain ground: there is no camera picture on it.
+/// Whether most of the screen is plain background: it shows no camera picture.
 fn plain(screen: &image::RgbImage) -> bool {
     let ground = screen.get_pixel(0, 0);
     2 * screen.pixels().filter(|pixel| *pixel == ground).count() > screen.pixels().len()
 }
 
 #[test]
-fn a_hangup_takes_a_new_catalogue_over_and_refuses_a_bad_configuration() {
+fn a_hangup_reloads_the_catalogue_and_refuses_a_bad_configuration() {
     let shop = Shop::with_products(2);
     let config = shop.config("1.mjpg?loop", "");
     let mut mirror = Mirror::start(&shop, &config);
@@ -51,7 +52,7 @@ fn a_hangup_takes_a_new_catalogue_over_and_refuses_a_bad_configuration() {
 }
 
 #[test]
-fn an_import_by_somebody_else_reaches_the_running_mirror() {
+fn an_import_by_another_process_reaches_the_running_mirror() {
     let shop = Shop::with_products(2);
     let mut mirror = Mirror::start(&shop, &shop.config("2.mjpg?loop", ""));
     mirror.wait_for_log("2 products");
@@ -63,16 +64,16 @@ fn an_import_by_somebody_else_reaches_the_running_mirror() {
 }
 
 #[test]
-fn a_catalogue_put_in_the_place_of_another_reaches_the_running_mirror() {
+fn a_replaced_catalogue_file_reaches_the_running_mirror() {
     let shop = Shop::with_products(2);
     shop.import("other.db", 5);
     let mut mirror = Mirror::start(&shop, &shop.config("2.mjpg?loop", ""));
     mirror.wait_for_log("2 products");
     mirror.wait_for_log("running");
-    // What the old file's write-ahead log holds must not be mixed into the new file.
+    // The old file's write-ahead log must not be applied to the new file.
     shop.import("shop.db", 4);
     mirror.wait_for_log("4 products");
-    // First what is none: the old one is searched on, until a whole one is there.
+    // An invalid file first: the mirror keeps searching the old one until a valid one arrives.
     shop.write("torn.db", "no catalogue");
     fs::rename(shop.path("torn.db"), shop.path("shop.db")).unwrap();
     mirror.wait_for_log("reload refused");
@@ -88,7 +89,7 @@ fn a_catalogue_put_in_the_place_of_another_reaches_the_running_mirror() {
 }
 
 #[test]
-fn of_several_hangups_the_last_configuration_counts() {
+fn after_several_hangups_the_last_configuration_applies() {
     let shop = Shop::with_products(2);
     let config = |clip: &str| shop.config_with_web(clip, "listen = \"127.0.0.1:0\"\n");
     let mut mirror = Mirror::start(&shop, &config("1.mjpg?loop"));
@@ -100,7 +101,7 @@ fn of_several_hangups_the_last_configuration_counts() {
     }
     shop.write("vetrina.toml", &config("2.mjpg?loop"));
     mirror.signal("HUP");
-    // The camera's name is the one that is shown, not the one that was.
+    // The status names the current camera, not the previous one.
     mirror.wait_until("the last configuration counts", || {
         get(&at, "/status.json").json()["camera"].as_str().unwrap().ends_with("2.mjpg?loop: 540x960")
     });
@@ -109,12 +110,12 @@ fn of_several_hangups_the_last_configuration_counts() {
 }
 
 #[test]
-fn a_log_that_cannot_be_written_stops_nothing() {
+fn an_unwritable_log_does_not_stop_the_mirror() {
     let shop = Shop::with_products(2);
     let config = shop.config("1.mjpg?loop", "");
     let mut mirror = Mirror::start_after(&shop, &config, "exec 2> /dev/full", &[]);
     mirror.wait_until("the screen shows somebody", || shop.screen().is_some_and(|screen| !plain(&screen)));
-    // Something to complain about.
+    // Causes a log message.
     shop.write("vetrina.toml", "[camera]\nwidth = 0\n");
     mirror.signal("HUP");
     fs::remove_file(shop.path("screen/screen.png")).unwrap();
@@ -124,7 +125,7 @@ fn a_log_that_cannot_be_written_stops_nothing() {
 }
 
 #[test]
-fn a_camera_that_is_away_is_waited_for() {
+fn a_missing_camera_is_waited_for() {
     let shop = Shop::with_products(2);
     let clip = shop.path("camera.mjpg");
     let mut mirror = Mirror::start(&shop, &shop.config_for(&format!("file://{clip}?loop"), ""));
@@ -139,16 +140,16 @@ fn a_camera_that_is_away_is_waited_for() {
 }
 
 #[test]
-fn a_recording_that_is_over_ends_it() {
+fn the_end_of_a_recording_ends_the_mirror() {
     let shop = Shop::with_products(2);
     let mut mirror = Mirror::start(&shop, &shop.config("3.mjpg?rate=240", ""));
     assert_eq!(mirror.wait_for_end(), Some(0), "{}", mirror.log());
 }
 
 #[test]
-fn a_stage_that_is_stuck_is_named_started_anew_once_and_then_ends_it() {
+fn a_stuck_stage_is_named_and_restarted_once_and_then_ends_the_mirror() {
     let shop = Shop::with_products(2);
-    // Opening a pipe that nobody writes to never comes back.
+    // Opening a pipe without a writer blocks for ever.
     let pipe = shop.path("stuck.mjpg");
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let more = "[watchdog]\nstall_seconds = 3\n";
@@ -160,7 +161,7 @@ fn a_stage_that_is_stuck_is_named_started_anew_once_and_then_ends_it() {
 }
 
 #[test]
-fn the_service_manager_hears_how_it_goes() {
+fn the_service_manager_gets_status_and_watchdog_messages() {
     let shop = Shop::with_products(2);
     let path = shop.path("notify");
     let manager = UnixDatagram::bind(&path).unwrap();
@@ -187,7 +188,7 @@ fn the_service_manager_hears_how_it_goes() {
 }
 
 #[test]
-fn what_cannot_work_ends_with_its_code() {
+fn startup_failures_end_with_their_exit_codes() {
     let shop = Shop::with_products(2);
     let end = |config: &str, code: i32, words: &str| {
         let mut mirror = Mirror::start(&shop, config);
@@ -198,7 +199,7 @@ fn what_cannot_work_ends_with_its_code() {
     end(&shop.config("1.mjpg", "").replace("shop.db", "none.db"), 5, "none.db");
     end(&shop.config("1.mjpg", "[model]\nfolder = \"nowhere\"\n"), 4, "nowhere");
     if !cfg!(feature = "tensorrt") {
-        // What was asked for by name is never replaced.
+        // A backend that is named explicitly is never replaced.
         end(&shop.config("1.mjpg", "[model]\nbackend = \"tensorrt\"\n"), 8, "--features tensorrt");
     }
 }
@@ -222,13 +223,13 @@ fn a_configuration_is_checked_and_printed_with_its_defaults() {
     assert!(error.contains("check.toml") && error.contains("line 3, camera.widht"), "{error}");
 }
 
-/// Whether nothing is on the screen.
+/// Whether the screen is black.
 fn black(screen: &image::RgbImage) -> bool {
     screen.pixels().all(|pixel| pixel.0 == [0; 3])
 }
 
 #[test]
-fn a_screen_that_nobody_looks_at_goes_dark_and_a_person_wakes_it() {
+fn an_idle_screen_goes_dark_and_a_person_wakes_it() {
     let shop = Shop::with_products(2);
     let idle = |config: String| config.replace("panel = ", "blank_after_seconds = 1\npanel = ");
     let environment = [("NOTIFY_SOCKET", shop.path("notify")), ("WATCHDOG_USEC", "500000".to_owned())];
@@ -237,7 +238,7 @@ fn a_screen_that_nobody_looks_at_goes_dark_and_a_person_wakes_it() {
     let mut mirror = Mirror::start_with(&shop, &idle(shop.config_for("test://bars", "")), &environment);
     mirror.wait_for_log("the screen is dark");
     mirror.wait_until("it is black", || shop.screen().is_some_and(|screen| black(&screen)));
-    // A dark screen feeds the watchdog all the same.
+    // A dark screen feeds the watchdog too.
     manager.set_nonblocking(true).unwrap();
     let mut bytes = [0; 256];
     while manager.recv(&mut bytes).is_ok() {}
@@ -257,7 +258,7 @@ fn a_screen_that_nobody_looks_at_goes_dark_and_a_person_wakes_it() {
     assert_eq!(mirror.wait_for_end(), Some(0), "{}", mirror.log());
 }
 
-/// `HH:MM` of UTC, so many minutes from now.
+/// `HH:MM` in UTC, this many minutes from now.
 fn utc(minutes: i64) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() as i64 / 60;
     let minute = (now + minutes).rem_euclid(24 * 60);
@@ -265,9 +266,9 @@ fn utc(minutes: i64) -> String {
 }
 
 #[test]
-fn a_closed_shop_has_a_dark_mirror_by_the_clock_of_its_place() {
+fn the_screen_of_a_closed_shop_is_dark_by_local_time() {
     let shop = Shop::with_products(2);
-    // Two hours around now, where the clock shows two hours more than UTC.
+    // Closed for two hours around now, in a time zone two hours ahead of UTC.
     let hours = format!("blank_from = \"{}\"\nblank_until = \"{}\"\npanel = ", utc(60), utc(180));
     let config = shop.config_for("test://bars", "").replace("panel = ", &hours);
     let mut mirror = Mirror::start_with(&shop, &config, &[("TZ", "EAST-2")]);
@@ -281,7 +282,7 @@ fn a_closed_shop_has_a_dark_mirror_by_the_clock_of_its_place() {
 }
 
 #[test]
-fn a_board_that_gets_hot_recognises_less_and_says_so_until_it_is_cool() {
+fn a_hot_board_recognizes_less_and_reports_it_until_it_is_cool() {
     let shop = Shop::with_products(2);
     let zone = shop.path("sys/class/thermal/thermal_zone0");
     fs::create_dir_all(&zone).unwrap();
@@ -299,7 +300,7 @@ fn a_board_that_gets_hot_recognises_less_and_says_so_until_it_is_cool() {
 }
 
 #[test]
-fn a_board_without_power_recognises_less_and_the_doctor_finds_what_slows_it() {
+fn a_board_short_of_power_recognizes_less_and_the_doctor_finds_the_throttle() {
     let shop = Shop::with_products(2);
     let write = |folder: &str, name: &str, text: &str| {
         fs::create_dir_all(shop.path(folder)).unwrap();
@@ -312,8 +313,8 @@ fn a_board_without_power_recognises_less_and_the_doctor_finds_what_slows_it() {
     mirror.wait_for_log("running");
     let mut events = 27;
     let log = shop.path("log");
-    mirror.wait_until("it says that there is too little power", || {
-        // Once more at each look: the first reading may come before or after the first event.
+    mirror.wait_until("it reports too little power", || {
+        // Increases at each poll: the first reading may come before or after the first event.
         events += 1;
         write("sys/class/hwmon/hwmon3", "oc3_event_cnt", &format!("{events}\n"));
         let words = "power: the board has drawn too much current; recognition runs 1/2 of the time";
@@ -334,14 +335,16 @@ fn a_board_without_power_recognises_less_and_the_doctor_finds_what_slows_it() {
     assert!(code == Some(8) && table.contains("cpu-throttle-alert slows the board down"), "{table}");
 }
 
-/// A program in the place of ffmpeg that sends a light picture ten times a second, and writes its number down.
+/// Replaces ffmpeg: sends a bright picture ten times per second and writes its process id.
+/// Fails unless it is asked for 8 bits per channel, which it must be for cameras with 10 bits.
 const CAMERA_PROGRAM: &str = "#!/bin/sh
+case \"$*\" in *'format=rgb24|rgba'*) ;; *) exit 1 ;; esac
 echo $$ > \"$(dirname \"$0\")/pid\"
 while printf 'P7\\nWIDTH 64\\nHEIGHT 48\\nDEPTH 3\\nMAXVAL 255\\nTUPLTYPE RGB\\nENDHDR\\n' && head -c 9216 /dev/zero | tr '\\0' '\\310'; do sleep 0.1; done
 ";
 
 #[test]
-fn a_network_camera_is_read_by_a_program_that_is_started_anew_and_ended() {
+fn the_program_that_reads_a_network_camera_is_restarted_and_ended() {
     let shop = Shop::with_products(2);
     let path = shop.program("ffmpeg", CAMERA_PROGRAM);
     let config = shop.config_for("rtsp://user:secret@camera/1", "");
@@ -362,7 +365,7 @@ fn a_network_camera_is_read_by_a_program_that_is_started_anew_and_ended() {
 }
 
 #[test]
-fn the_doctor_finds_what_is_there_and_what_is_not() {
+fn the_doctor_finds_what_works_and_what_does_not() {
     let shop = Shop::with_products(2);
     let ask = |config: &str| {
         shop.write("doctor.toml", config);

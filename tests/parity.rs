@@ -1,8 +1,8 @@
-//! The published network's own answers, step by step and as a whole (docs/seam.md).
+//! Equality with the published network, step by step and as a whole (docs/seam.md).
 //!
-//! The steps need only the fixtures (`VETRINA_SHARED`, or `../shared` beside the repository). The whole needs the parity
-//! checkpoint exported as well: `scripts/export` into the folder that `VETRINA_PARITY_MODEL` names. What is absent is
-//! skipped, and said.
+//! The steps need only the fixtures (`VETRINA_SHARED`, or `../shared` beside the repository). The whole network also
+//! needs the exported parity checkpoint: `scripts/export` into the folder in `VETRINA_PARITY_MODEL`. Tests whose files
+//! are missing are skipped with a message.
 
 #![allow(clippy::unwrap_used)]
 
@@ -36,7 +36,7 @@ fn fixtures() -> Option<PathBuf> {
     if folder.is_dir() {
         return Some(folder);
     }
-    eprintln!("skipped: the parity fixtures are not here");
+    eprintln!("skipped: the parity fixtures are missing");
     None
 }
 
@@ -89,7 +89,8 @@ fn pictures_are_resized_and_normalised_as_published() {
         let size = array(&path, &format!("c{case}_size")).1;
         let expected = tensor(&path, &format!("c{case}_out"));
         let (height, width) = (expected.shape()[2], expected.shape()[3]);
-        // The published scale leaves a fraction of a pixel on one axis: a letterbox one pixel larger there has the same.
+        // The published scale leaves a fraction of a pixel on one axis; a letterbox one pixel larger there gives the
+        // same scale.
         let sides = [size[0] as usize, size[1] as usize];
         let fits = [[0, 0], [1, 0], [0, 1]].map(|[tall, wide]| published_input(sides[0] + tall, sides[1] + wide));
         let found = fits.iter().map(|settings| (settings, letterbox(&picture, settings)));
@@ -187,7 +188,7 @@ fn the_evaluations_tracks_scores_and_ranks_are_the_published_ones() {
     for (matching, aggregation) in matching.into_iter().zip(aggregation) {
         gallery.add(None, vec![ReferenceView { matching: matching.into(), aggregation: aggregation.into() }]);
     }
-    // Single frames: every box against every product.
+    // Single frames: every box with every product.
     let published = floats(&path, "frame_gallery_logits");
     for (index, seen) in record.detections.iter().enumerate() {
         let logits = gallery.logits(EmbeddingHead::Match, &seen.detection.match_embedding);
@@ -195,7 +196,7 @@ fn the_evaluations_tracks_scores_and_ranks_are_the_published_ones() {
         let expected: Vec<f32> = pairs.map(|pair| pair[1] - pair[0]).collect();
         assert!(largest_difference(&logits, &expected) < 1e-2, "box {index}");
     }
-    // SEAM: every published track against every product, in the published order.
+    // SEAM: every published track with every product, in the published order.
     let tracks = published_tracks(&record, &parity.0);
     let lengths: Vec<usize> = array(&path, "tracks_len").1.into_iter().map(|length| length as usize).collect();
     assert_eq!(tracks.iter().map(Vec::len).collect::<Vec<_>>(), lengths);
@@ -239,7 +240,7 @@ fn published_record(path: &Path) -> DetectionRecord {
     DetectionRecord { size: INPUT, detections: seen.collect(), frames: (0..10).collect() }
 }
 
-/// How the published network compares embeddings, by its two heads.
+/// The score heads of the published network.
 fn published_heads(checkpoint: &Path) -> (ScoreHead, ScoreHead) {
     let head = |name: &str| {
         let weight = rows(checkpoint, &format!("f/roi_heads.{name}.last.weight"), 256);

@@ -1,7 +1,8 @@
-//! A power cut during an import, an undo or an update of prices, imitated by SIGKILL on the real binary, again and again: the
-//! catalogue is sound every time, and holds wholly the old state or wholly the new one. What an import had embedded is not lost.
+//! A power cut during an import, an undo or an update of prices, simulated with SIGKILL on the real binary many times: the
+//! catalogue is always valid and has either the old state or the new one completely. Finished embeddings are not lost.
 //!
-//! Moments are drawn from a seed, which is printed. `VETRINA_KILLS` sets how often (24 unless said), `VETRINA_SEED` the seed.
+//! The moments are random; the seed is printed. `VETRINA_KILLS` sets the number of kills (default 24), `VETRINA_SEED`
+//! the seed.
 
 #![allow(clippy::unwrap_used)]
 
@@ -20,17 +21,17 @@ use std::time::{Duration, Instant};
 const KILLS: u64 = 24;
 const SEED: u64 = 20_260_601;
 const SIGKILL: i32 = 9;
-/// The exit code for a catalogue that is missing, or was begun and never filled.
+/// Exit code for a catalogue that is missing, or was created but never filled.
 const NO_CATALOGUE: i32 = 5;
-/// Products that share a few pictures, so that an import is all transaction.
+/// Number of products. They share a few pictures, so that an import is almost all transaction.
 const ROWS: usize = 1500;
 
-/// A feed and what the catalogue exports once it holds it.
+/// A feed, and the catalogue's export after its import.
 struct Feed {
     name: &'static str,
     file: &'static str,
     exported: String,
-    /// How long its import takes and how long its journal gets.
+    /// Duration of its import and size of its journal.
     takes: Duration,
     journal: u64,
 }
@@ -38,14 +39,14 @@ struct Feed {
 /// When the import is killed.
 #[derive(Debug)]
 enum Moment {
-    /// After so long.
+    /// After this time.
     Time(Duration),
-    /// Once the journal has so many bytes: between two writes of the transaction, or while it is committed or moved into the
-    /// database.
+    /// When the journal reaches this number of bytes: between two writes of the transaction, or while it is committed
+    /// or checkpointed.
     Journal(u64),
 }
 
-/// xorshift64: any seed but 0.
+/// xorshift64: any seed except 0.
 struct Random(u64);
 
 impl Random {
@@ -66,7 +67,7 @@ fn a_killed_import_leaves_the_old_catalogue_or_the_new_one() {
     let mut held = 0;
     let (mut old, mut new, mut late) = (0, 0, 0);
     for round in 0..kills {
-        // Another feed than the one that is held.
+        // A feed other than the current one.
         let next = (held + 1 + random.below(feeds.len() as u64 - 1) as usize) % feeds.len();
         let feed = &feeds[next];
         let moment = if random.below(2) == 0 {
@@ -83,7 +84,7 @@ fn a_killed_import_leaves_the_old_catalogue_or_the_new_one() {
         let after = [held, next].into_iter().find(|index| feeds[*index].exported == exported);
         let after = after.unwrap_or_else(|| panic!("{said}: neither the old nor the new catalogue"));
         if status.success() {
-            assert_eq!(after, next, "{said}: it said that it had imported");
+            assert_eq!(after, next, "{said}: it reported success");
             late += 1;
         } else {
             assert_eq!(status.signal(), Some(SIGKILL), "{said}: {status}");
@@ -115,7 +116,7 @@ fn a_killed_first_import_is_no_catalogue_or_the_new_one_and_can_be_repeated() {
     for round in 0..kills.div_ceil(4) {
         let shop = Shop::empty();
         start(&shop);
-        // The file is made in the first moments.
+        // The file is created in the first moments.
         let span = if random.below(2) == 0 { takes } else { takes / 20 };
         let moment = Moment::Time(Duration::from_micros(random.below(span.as_micros() as u64)));
         let said = format!("round {round} of seed {seed}, {moment:?}");
@@ -125,7 +126,7 @@ fn a_killed_first_import_is_no_catalogue_or_the_new_one_and_can_be_repeated() {
         let text = String::from_utf8_lossy(&found.stdout).into_owned();
         if text != exported {
             without += 1;
-            // Either there is none, and it is said so, or it is sound and empty.
+            // Either there is none, which is reported, or it is valid and empty.
             let sound = found.status.success() && text.lines().count() <= 1 && ask(&shop, &["check"]).status.success();
             assert!(sound || found.status.code() == Some(NO_CATALOGUE), "{said}: {found:?}");
         }
@@ -177,7 +178,7 @@ fn a_killed_undo_leaves_one_generation_or_the_other_and_loses_none() {
         let history: serde_json::Value = serde_json::from_slice(&history.stdout).unwrap();
         assert!(history.as_array().unwrap().len() >= 3, "{said}: {history}");
         if status.success() {
-            assert_ne!(after, held, "{said}: it said that it was undone");
+            assert_ne!(after, held, "{said}: it reported success");
         } else {
             assert_eq!(status.signal(), Some(SIGKILL), "{said}: {status}");
             hit += 1;
@@ -299,7 +300,7 @@ fn update(at: &str, body: &str) -> bool {
     answer.contains("changed")
 }
 
-/// How many kills, and where their moments come from.
+/// The number of kills, and the source of their moments.
 fn plan() -> (u64, Random) {
     let number = |name: &str, default| std::env::var(name).map_or(default, |text| text.parse().unwrap());
     let (kills, seed) = (number("VETRINA_KILLS", KILLS), number("VETRINA_SEED", SEED).max(1));
@@ -307,12 +308,12 @@ fn plan() -> (u64, Random) {
     (kills, Random(seed))
 }
 
-/// Makes the catalogue and learns what each feed leaves in it. The first feed is held at the end.
+/// Creates the catalogue and records each feed's export. The first feed is current at the end.
 fn feeds(shop: &Shop) -> Vec<Feed> {
     let demo = fs::read_to_string(repository("demo/feed.csv")).unwrap();
     let lines: Vec<&str> = demo.lines().collect();
     let few = lines[..6].join("\n");
-    // Pictures that the others do not have: their import embeds them, every time.
+    // Pictures that the other feeds lack: their import embeds them every time.
     let other = [&lines[..3], &lines[10..14]].concat().join("\n");
     let mut feeds = Vec::new();
     let texts = [
@@ -343,7 +344,8 @@ fn feeds(shop: &Shop) -> Vec<Feed> {
     feeds
 }
 
-/// A feed of many products with the demo's first pictures; `word` is in every title, and the products stand `turned` round.
+/// A feed of many products with the demo's first pictures. `word` is in every title; the products are rotated by
+/// `turned`.
 fn many(lines: &[&str], word: &str, turned: usize) -> String {
     let link = |line: &&str| line.split(',').find(|field| field.starts_with("pictures/")).unwrap().to_owned();
     let links: Vec<String> = lines[1..6].iter().map(link).collect();
@@ -354,12 +356,12 @@ fn many(lines: &[&str], word: &str, turned: usize) -> String {
     format!("id,title,image_link\n{}", (0..ROWS).map(row).collect::<String>())
 }
 
-/// Starts an import and kills it at `moment`, unless it ends before.
+/// Starts an import and kills it at `moment`, if it is still running.
 fn cut(shop: &Shop, feed: &Feed, moment: &Moment) -> ExitStatus {
     kill_at(shop, import(shop, feed.file), moment)
 }
 
-/// Kills `child`, which was started just now, at `moment`, unless it ends before.
+/// Kills the newly started `child` at `moment`, if it is still running.
 fn kill_at(shop: &Shop, mut child: Child, moment: &Moment) -> ExitStatus {
     let start = Instant::now();
     loop {

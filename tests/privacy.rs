@@ -1,5 +1,5 @@
-//! What a running mirror writes and where it talks: nothing but the files of its catalogue, its counts and its logs, and its own
-//! address; what its page shows, and to whom; and what its network can say at all.
+//! What a running mirror writes and connects to: only the files of its catalogue, counts and logs, and its own address; what
+//! its page shows, and to whom; and what its network can output at all.
 
 #![allow(clippy::unwrap_used)]
 
@@ -12,10 +12,10 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-/// Looks at the open files so many times while frames go through.
+/// Number of inspections of the open files while frames are processed.
 const LOOKS: usize = 40;
 
-/// The regular files that the process holds open for writing.
+/// Regular files that the process has open for writing.
 fn written(pid: u32) -> BTreeSet<String> {
     let entries = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().filter_map(Result::ok);
     let written = entries.filter_map(|entry| {
@@ -29,7 +29,7 @@ fn written(pid: u32) -> BTreeSet<String> {
     written.collect()
 }
 
-/// The network sockets of the process: their own addresses, as the kernel writes them.
+/// Local addresses of the process's network sockets, as the kernel writes them.
 fn sockets(pid: u32) -> BTreeSet<String> {
     let entries = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().filter_map(Result::ok);
     let inode = |target: &Path| Some(target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.to_owned());
@@ -50,7 +50,7 @@ fn names(folder: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn no_frame_is_written_and_nobody_is_called() {
+fn no_frame_is_written_and_no_connection_is_made() {
     let shop = Shop::with_products(2);
     let config = shop.config_with_web("1.mjpg?loop", "listen = \"127.0.0.1:0\"\n").replace("\"png\"", "\"none\"");
     let mut mirror = Mirror::start(&shop, &config);
@@ -77,7 +77,7 @@ fn no_frame_is_written_and_nobody_is_called() {
 }
 
 #[test]
-fn only_the_command_to_record_writes_pictures_and_the_screen_says_so() {
+fn only_the_record_command_writes_pictures_and_the_screen_says_so() {
     let shop = Shop::empty();
     shop.write("vetrina.toml", &shop.config("1.mjpg?loop&rate=10", ""));
     let record = || {
@@ -95,13 +95,13 @@ fn only_the_command_to_record_writes_pictures_and_the_screen_says_so() {
     let first = clip.next().unwrap().unwrap().picture;
     let mut demo = vetrina::capture::open(&mirror::repository("demo/clips/1.mjpg").display().to_string()).unwrap();
     assert_eq!(first.size(), demo.next().unwrap().unwrap().picture.size());
-    assert!(clip.next().unwrap().is_some(), "one picture is no clip");
-    // In the place of "Nothing is recorded" stands a warning, in a colour that nothing else has here.
+    assert!(clip.next().unwrap().is_some(), "the clip has only one picture");
+    // Instead of "Nothing is recorded" there is a warning, in a colour used nowhere else here.
     let screen = shop.screen().unwrap();
     let warning = |pixel: &&image::Rgb<u8>| pixel.0[0] > 200 && pixel.0[2] < 110;
     assert!(screen.pixels().filter(warning).count() > 20, "the screen does not announce the recording");
     let before = fs::read(shop.path("clip.mjpg")).unwrap();
-    assert_eq!(record().status.code(), Some(2), "what is there is not overwritten");
+    assert_eq!(record().status.code(), Some(2), "an existing file was overwritten");
     assert_eq!(fs::read(shop.path("clip.mjpg")).unwrap(), before);
 }
 

@@ -1,4 +1,4 @@
-//! A catalogue in a folder that cannot be written: it is read, and what would change it is refused in plain words.
+//! A catalogue in a read-only folder can be read; changes are refused with a clear message.
 
 #![allow(clippy::unwrap_used)]
 
@@ -12,7 +12,7 @@ use vetrina::catalogue::{Catalogue, Feed, ImageFolder, ImportOptions, ModelStamp
 use vetrina::geometry::Rect;
 use vetrina::seam::Detection;
 
-/// Nobody: whom permissions bind, where the tests run as root.
+/// User "nobody": file permissions apply to it even if the tests run as root.
 const NOBODY: u32 = 65534;
 
 struct Folder {
@@ -25,7 +25,7 @@ fn chmod(path: &Path, mode: u32) {
 }
 
 impl Folder {
-    /// A folder named `name` with a catalogue of one product, and a copy of the program where nobody can run it.
+    /// A folder named `name` with a catalogue of one product, and a copy of the program that "nobody" can run.
     fn new(name: &str) -> (Self, PathBuf) {
         let folder = tempfile::tempdir().unwrap();
         chmod(folder.path(), 0o755);
@@ -76,7 +76,7 @@ fn import(db: &Path, feed: &str) -> Catalogue {
 
 #[test]
 fn it_is_read_and_a_change_is_refused() {
-    // What means something in SQLite's URIs stands in the name.
+    // The name contains characters that are special in SQLite's URIs.
     let (folder, db) = Folder::new("to sell? 50%25 #1");
     chmod(db.parent().unwrap(), 0o555);
     let (read, text) = folder.run(&["catalogue", "list"], &db);
@@ -91,10 +91,10 @@ fn it_is_read_and_a_change_is_refused() {
 }
 
 #[test]
-fn changes_that_are_not_in_the_file_yet_are_not_overlooked() {
+fn changes_that_are_only_in_the_journal_are_not_ignored() {
     let (folder, db) = Folder::new("shop");
     let open = import(&db, "id,title,image_link\n1,Scarf,a.jpg\n2,Glove,a.jpg\n");
-    // As a power cut leaves it: the journal is there, and what the writer shared with others is not.
+    // As after a power cut: the journal exists, the shared memory file does not.
     let cut = folder.folder.path().join("cut");
     fs::create_dir(&cut).unwrap();
     for name in ["shop.db", "shop.db-wal"] {

@@ -1,6 +1,7 @@
-//! Our kernels, for every instruction set that is here, beside tract alone: every graph, and what a catalogue ranks.
+//! Our kernels, for every instruction set of this machine, compared with tract alone: every graph, and the ranking of a
+//! catalogue.
 //!
-//! The models are the shipped one and the one that `VETRINA_PARITY_MODEL` names. `--ignored` prints times.
+//! The models are the shipped one and the one in `VETRINA_PARITY_MODEL`. `--ignored` prints times.
 
 #![allow(clippy::unwrap_used)]
 
@@ -21,8 +22,8 @@ use vetrina::pipeline::recognizer::Recognizer;
 use vetrina::seam::Embedding;
 use vetrina::tensor::Tensor;
 
-/// The greatest difference of an output, in parts of its largest value: the same sums in another order. (Between engines that
-/// are written to compute the same; `Tolerance` is wider.)
+/// Maximum difference of an output relative to its largest value, for the same sums in another order. (For engines that
+/// compute the same; `Tolerance` is wider.)
 const SAME: f64 = 1e-4;
 
 fn root() -> &'static Path {
@@ -38,7 +39,7 @@ fn models() -> Vec<Arc<Manifest>> {
 #[test]
 fn kernels_compute_what_tract_computes() {
     for (place, manifest) in models().iter().enumerate() {
-        // The parity model is fifty layers deep: more is made of each rounding.
+        // The parity model has fifty layers, which amplify rounding errors.
         let same = if place == 0 { SAME } else { Tolerance::of(Precision::Fp32).worst };
         let samples = GraphInputs::of(manifest, &demo_picture().unwrap()).unwrap();
         for graph in GraphName::ALL {
@@ -50,7 +51,7 @@ fn kernels_compute_what_tract_computes() {
                     let found = ours.run(vec![input]).unwrap();
                     let names: Vec<String> = (0..right.len()).map(|place| format!("output {place}")).collect();
                     let figures = compare(&names, &right, &found).unwrap();
-                    // A difference that is no number is beyond as well.
+                    // NaN counts as a difference.
                     let beyond: Vec<&Figure> =
                         figures.iter().filter(|figure| figure.worst > same || figure.worst.is_nan()).collect();
                     assert!(beyond.is_empty(), "{} of {} on {name}: {beyond:?}", graph.name(), manifest.name);
@@ -91,7 +92,7 @@ fn a_box_head_takes_any_number_of_boxes() {
     }
 }
 
-/// The graphs of the shipped model whose sizes are fixed are programs as a whole: a step that is lost to tract is slow.
+/// The shipped model's graphs of fixed size must be complete programs: a step left to tract is slow.
 #[test]
 fn shipped_graphs_are_programs() {
     let manifest = Manifest::load(&root().join("models/compact")).unwrap();
@@ -101,7 +102,7 @@ fn shipped_graphs_are_programs() {
     }
 }
 
-/// Every picture of the demo as one garment, by kernels of a level or by tract alone.
+/// Every picture of the demo as one garment, embedded by kernels for `level` or by tract alone.
 fn embeddings(manifest: &Arc<Manifest>, level: Option<Level>, pictures: &[Picture]) -> Vec<[Embedding; 2]> {
     let load = |graph| Graphs::load_for(manifest, graph, level).unwrap();
     let graphs = Graphs {
@@ -122,7 +123,7 @@ fn embeddings(manifest: &Arc<Manifest>, level: Option<Level>, pictures: &[Pictur
         .collect()
 }
 
-/// What "the same model" means on a CPU: a catalogue that tract embedded answers our kernels' queries as it answers tract's.
+/// Meaning of "the same model" on a CPU: a catalogue embedded by tract ranks the same for queries of our kernels.
 #[test]
 fn catalogues_embedded_by_tract_rank_the_same() {
     let manifest = models().remove(0);
@@ -140,7 +141,7 @@ fn catalogues_embedded_by_tract_rank_the_same() {
             for (file, (theirs, ours)) in files.iter().zip(tract.iter().zip(&ours)) {
                 let [right, found] = [theirs, ours].map(|pair| gallery.search(&pair[head], pictures.len()));
                 for (right, found) in right.iter().zip(&found) {
-                    // Scores as near as this are ties.
+                    // Scores this close count as ties.
                     let tie = (right.logit - found.logit).abs() < 1e-3;
                     assert!(
                         right.product == found.product || tie,

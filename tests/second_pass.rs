@@ -1,4 +1,4 @@
-//! The second look and given boxes, with the shipped model.
+//! The second pass, and given boxes, with the shipped model.
 
 #![allow(clippy::unwrap_used)]
 
@@ -14,14 +14,14 @@ use vetrina::pipeline::recognizer::Recognizer;
 use vetrina::seam::Detection;
 
 const FOCUS: &str = "\n[focus]\nbelow = 0.5\nfill = 0.7\nscore = 0.1\nlooks = 2\n";
-/// A frame of the demo's first clip that shows its figure whole.
+/// A frame of the demo's first clip that shows the whole person.
 const SHOWN: u64 = 45;
 
 fn repository(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
 }
 
-/// The shipped model, with or without a second look.
+/// The shipped model with or without the second pass.
 fn recognizer(focus: bool) -> Recognizer {
     let copy = tempfile::tempdir().unwrap();
     for entry in fs::read_dir(repository("models/compact")).unwrap() {
@@ -36,7 +36,7 @@ fn recognizer(focus: bool) -> Recognizer {
     Recognizer::load(copy.path()).unwrap()
 }
 
-/// A demo frame, and where the worn garments are in it.
+/// A demo frame with the boxes of the worn garments.
 fn frame() -> (Arc<Picture>, Vec<Rect<Camera>>) {
     let mut source = capture::open(&repository("demo/clips/1.mjpg").display().to_string()).unwrap();
     let frame = std::iter::from_fn(|| source.next().unwrap()).find(|frame| frame.meta.sequence == SHOWN).unwrap();
@@ -48,7 +48,8 @@ fn frame() -> (Arc<Picture>, Vec<Rect<Camera>>) {
     (frame.picture, boxes.collect())
 }
 
-/// The frame as part of a large landscape picture, in which the network sees it 85 pixels high; the boxes go along.
+/// The frame as a part of a large landscape picture, where the network sees it 85 pixels high; with the boxes moved
+/// accordingly.
 fn far_away(picture: &Picture, boxes: &[Rect<Camera>]) -> (Picture, Vec<Rect<Camera>>) {
     let (width, height) = (picture.size().width as u32, picture.size().height as u32);
     let near = RgbImage::from_raw(width, height, picture.rgb().to_vec()).unwrap();
@@ -58,14 +59,14 @@ fn far_away(picture: &Picture, boxes: &[Rect<Camera>]) -> (Picture, Vec<Rect<Cam
     (Picture::new(Size::new(2880, 1620), wide.into_raw()), boxes)
 }
 
-/// The best overlap of any detection with `bounds`, of at least this score.
+/// Best overlap with `bounds` of any detection with at least this score.
 fn best(found: &[Detection], bounds: &Rect<Camera>, score: f32) -> f32 {
     let sure = found.iter().filter(|detection| detection.score >= score);
     sure.map(|detection| detection.bounds.iou(bounds)).fold(0.0, f32::max)
 }
 
 #[test]
-fn a_second_look_finds_small_people_better_and_changes_nothing_else() {
+fn the_second_pass_finds_small_persons_better_and_changes_nothing_else() {
     let (picture, boxes) = frame();
     let (mut once, mut twice) = (recognizer(false), recognizer(true));
     let see = |recognizer: &mut Recognizer, picture: &Picture| {
@@ -74,7 +75,7 @@ fn a_second_look_finds_small_people_better_and_changes_nothing_else() {
         let looks = times.summaries().iter().find(|stage| stage.stage == "trunk").map_or(0, |stage| stage.count);
         (found, looks)
     };
-    // Large in an upright picture: one look, and the same answer bit for bit.
+    // Large in an upright picture: a single pass, and bitwise equal results.
     let ((first, _), (second, looks)) = (see(&mut once, &picture), see(&mut twice, &picture));
     assert_eq!(looks, 1);
     assert_eq!(first.len(), second.len());
@@ -94,7 +95,7 @@ fn a_second_look_finds_small_people_better_and_changes_nothing_else() {
 }
 
 #[test]
-fn a_given_box_is_embedded_as_a_found_one_is() {
+fn a_given_box_is_embedded_like_a_detected_one() {
     let (picture, boxes) = frame();
     let mut once = recognizer(false);
     let times = &mut StageTimes::default();
@@ -106,7 +107,7 @@ fn a_given_box_is_embedded_as_a_found_one_is() {
     let difference = embeddings.fold(0f32, |most, (a, b)| most.max((a - b).abs()));
     assert!(difference < 1e-3 * scale, "{difference} of {scale}");
     assert!((0.0..=1.0).contains(&given.score) && given.class < once.manifest().classes.len());
-    // With a second look the crop around the box decides, wherever the person stands in the picture.
+    // With the second pass the crop around the box decides, wherever the person is in the picture.
     let mut twice = recognizer(true);
     let (wide, moved) = far_away(&picture, &boxes);
     for (here, there) in boxes.iter().zip(&moved) {

@@ -1,4 +1,5 @@
-//! The layout stays as ARCHITECTURE.md describes it: who may use whom, what may be named where, how long a file may be.
+//! Checks the layout in ARCHITECTURE.md: which module may use which, which library may be named where, how long files
+//! may be.
 
 #![allow(clippy::unwrap_used)]
 
@@ -9,7 +10,7 @@ use std::path::{Path, PathBuf};
 const FOUNDATION: [&str; 11] =
     ["audit", "clock", "fault", "frame", "geometry", "drop_oldest", "machine", "metrics", "shutdown", "tail", "tensor"];
 
-/// Which modules of ours each module may name, beyond itself and the foundation.
+/// Modules that each module may use, besides itself and the foundation.
 const MAY_USE: [(&str, &[&str]); 14] = [
     ("capture", &[]),
     ("network", &["seam"]),
@@ -44,7 +45,7 @@ const MAY_USE: [(&str, &[&str]); 14] = [
     ),
 ];
 
-/// What only some files may name: the words, and the beginnings of the paths that may.
+/// Words that only some files may contain, with the path prefixes of these files.
 const ONLY_IN: [(&str, &[&str]); 23] = [
     ("rusqlite", &["src/catalogue/", "src/events/counts.rs"]),
     ("ureq", &["src/events/webhook.rs", "src/pipeline/import/fetch.rs", "src/sync/"]),
@@ -69,7 +70,7 @@ const ONLY_IN: [(&str, &[&str]); 23] = [
             "src/cli/run.rs",
         ],
     ),
-    // The configuration names an address; it opens nothing. An import fetches pictures, if it is told to.
+    // The configuration parses an address; it opens no socket. An import fetches pictures if asked to.
     ("std::net", &["src/web/", "src/config.rs", "src/pipeline/import/fetch.rs", "src/hub/", "src/cli/hub.rs"]),
     ("signal_hook", &["src/shutdown.rs"]),
     ("tokio::", &["src/web/", "src/hub/"]),
@@ -83,7 +84,7 @@ const ONLY_IN: [(&str, &[&str]); 23] = [
     ("rustix::", &["src/capture/", "src/display/kms.rs", "src/machine.rs"]),
 ];
 
-/// What is below the pipeline, or beside it, sees of `seam` only plain data and what is decided from it alone.
+/// Modules below or beside the pipeline may use only the plain data of `seam`.
 const SEES_PLAIN_DATA: [&str; 7] = ["capture", "network", "catalogue", "display", "live", "web", "config"];
 const PLAIN_DATA: [&str; 12] = [
     "Detection",
@@ -100,12 +101,11 @@ const PLAIN_DATA: [&str; 12] = [
     "settings",
 ];
 
-/// Type names that are defined more than once, and why.
-const SAME_NAME: [(&str, &str); 1] =
-    [("TensorRt", "the binding, and what stands in its place in a build without the feature")];
+/// Type names defined more than once, with the reason.
+const SAME_NAME: [(&str, &str); 1] = [("TensorRt", "the binding, and its replacement in a build without the feature")];
 
 const LONGEST_FILE: usize = 500;
-/// All that is `unsafe` stands in one file, which may be longer.
+/// The only file with `unsafe`, which may be longer.
 const UNSAFE_FILE: (&str, usize) = ("src/network/tensorrt/native.rs", 850);
 
 struct Source {
@@ -137,7 +137,7 @@ fn walk(folder: &Path, files: &mut Vec<Source>) {
     }
 }
 
-/// The code without comments and without what only tests see.
+/// The code without comments and tests.
 fn code(source: &Source) -> String {
     if source.path.ends_with("_tests.rs") {
         return String::new();
@@ -178,7 +178,8 @@ fn layers_use_only_what_lies_below_them() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-/// The paths that code names after `prefix`: `a::b` of `use prefix::a::b;`, `a` and `c::d` of `use prefix::{a, c::d};`.
+/// The paths used in `code` after `prefix`: `a::b` from `use prefix::a::b;`, `a` and `c::d` from `use prefix::{a,
+/// c::d};`.
 fn paths(code: &str, prefix: &str) -> Vec<String> {
     let word = |c: char| c.is_alphanumeric() || c == '_';
     let mut found = Vec::new();
@@ -191,7 +192,7 @@ fn paths(code: &str, prefix: &str) -> Vec<String> {
     found
 }
 
-/// Adds the paths at the beginning of `text`; returns what follows them.
+/// Adds the paths at the start of `text` and returns the rest.
 fn expand<'t>(text: &'t str, before: &str, found: &mut Vec<String>) -> &'t str {
     let text = text.trim_start();
     if let Some(mut rest) = text.strip_prefix('{') {
@@ -232,14 +233,14 @@ fn what_is_below_the_pipeline_sees_plain_data_only() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-/// The module that a file is: "catalogue::import" of `src/catalogue/import.rs`.
+/// The module of a file: "catalogue::import" for `src/catalogue/import.rs`.
 fn module_path(path: &str) -> String {
     let inside = path.strip_prefix("src/").unwrap().trim_end_matches(".rs").trim_end_matches("/mod");
     inside.replace('/', "::")
 }
 
-/// The files that each file names, but for those that it lies in: a folder's own file may know what is in the folder, and be
-/// known by it. What a folder's file only hands on (`pub use`) it does not use.
+/// The files used by each file, except its parent modules: a parent may use its children and be used by them.
+/// Re-exports (`pub use`) do not count as use.
 fn uses() -> BTreeMap<String, BTreeSet<String>> {
     let sources = sources();
     let all: BTreeSet<String> = sources.iter().map(|source| module_path(&source.path)).collect();
@@ -286,8 +287,8 @@ fn no_files_import_one_another_in_a_circle() {
     assert!(circles.is_empty(), "these files lie on circles of imports: {circles:#?}");
 }
 
-/// The files of the live pipeline that read what it reports of itself: to put it together, onto the screen, and to the service
-/// manager.
+/// Files of the live pipeline that may read the status: to assemble it, to show it on the screen, and to send it to the
+/// service manager.
 const READS_STATUS: [&str; 3] = ["src/live/status.rs", "src/live/stages/render.rs", "src/live/supervise/supervisor.rs"];
 
 #[test]
@@ -313,7 +314,7 @@ fn a_type_name_means_one_thing() {
     for source in sources() {
         let code = code(&source);
         let definitions = code.lines().filter_map(|line| {
-            // At the margin: types inside of traits, functions and macros have no meaning elsewhere.
+            // Only unindented definitions: types inside traits, functions and macros are local.
             let line = line.strip_prefix("pub ").or_else(|| line.strip_prefix("pub(super) ")).unwrap_or(line);
             let line = line.strip_prefix("pub(crate) ").unwrap_or(line);
             let kinds = ["struct ", "enum ", "trait ", "type ", "union "];
@@ -342,7 +343,7 @@ fn each_library_stays_in_its_place() {
 }
 
 #[test]
-fn files_say_what_they_hold_and_stay_short() {
+fn files_describe_their_content_and_stay_short() {
     let mut wrong = Vec::new();
     for source in sources() {
         let lines = source.text.lines().count();
@@ -351,7 +352,7 @@ fn files_say_what_they_hold_and_stay_short() {
             wrong.push(format!("{} has {lines} lines", source.path));
         }
         if !source.text.starts_with("//!") {
-            wrong.push(format!("{} does not begin by saying what belongs in it", source.path));
+            wrong.push(format!("{} does not begin with a description of its content", source.path));
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");

@@ -1,4 +1,4 @@
-//! A time zone that is not known is said, since the screen's hours follow it.
+//! An unknown time zone is reported, since the screen's hours depend on it.
 
 #![allow(clippy::unwrap_used)]
 
@@ -10,7 +10,7 @@ use std::process::Command;
 const SAID: &str = "the time zone TZ=Mars/Olympus is unknown on this machine: UTC is used";
 
 #[test]
-fn a_mirror_says_it_at_its_start_and_doctor_too() {
+fn the_mirror_and_doctor_report_an_unknown_time_zone() {
     let shop = Shop::empty();
     let config = shop.config_for("test://bars", "");
     let mut mirror = Mirror::start_with(&shop, &config, &[("TZ", "Mars/Olympus")]);

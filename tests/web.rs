@@ -1,4 +1,4 @@
-//! The mirror's page, asked by plain HTTP at the real binary.
+//! Plain HTTP requests to the real binary's page.
 
 #![allow(clippy::unwrap_used)]
 
@@ -14,19 +14,19 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 #[test]
-fn the_page_and_its_figures_are_served_to_this_machine() {
+fn the_page_and_its_metrics_are_served_to_this_machine() {
     let shop = Shop::with_products(3);
     let mut mirror = Mirror::start(&shop, &shop.config_with_web("1.mjpg?loop", "listen = \"127.0.0.1:0\"\n"));
     let at = address(&mut mirror);
     mirror.wait_until("it runs", || get(&at, "/healthz").status == 200);
     let health = get(&at, "/healthz").json();
     assert_eq!(health["status"], "running");
-    // Left to itself it would rather have TensorRT, and says why it has not.
+    // By default it prefers TensorRT, and says why it is not used.
     if !cfg!(feature = "tensorrt") {
         assert_eq!(health["network"], "the CPU");
         assert!(health["fallback"].as_str().unwrap().contains("--features tensorrt"), "{health}");
     }
-    mirror.wait_until("frames are recognised", || {
+    mirror.wait_until("frames are recognized", || {
         metric(&get(&at, "/metrics").text(), "vetrina_frames_recognised_total").is_some_and(|count| count > 0.0)
     });
     let metrics = get(&at, "/metrics").text();
@@ -56,7 +56,7 @@ fn the_page_and_its_figures_are_served_to_this_machine() {
     assert_eq!(mirror.wait_for_end(), Some(0), "{}", mirror.log());
 }
 
-/// What `promtool check metrics` demands: it is asked where it is installed (Debian: `apt install prometheus`).
+/// The rules of `promtool check metrics`; runs promtool too if installed (Debian: `apt install prometheus`).
 fn assert_metrics_are_clean(text: &str) {
     let names = |kind: &str| {
         let lines = text.lines().filter_map(|line| line.strip_prefix(&format!("# {kind} "))?.split_once(' '));
@@ -104,13 +104,13 @@ fn the_catalogue_is_searched_and_the_live_picture_moves() {
         assert!(count > 0, "the stream ended: {}", mirror.log());
         bytes.extend_from_slice(&block[..count]);
     }
-    // A viewer who stays does not hold up the end.
+    // A connected viewer does not delay the shutdown.
     mirror.signal("TERM");
     assert_eq!(mirror.wait_for_end(), Some(0), "{}", mirror.log());
 }
 
 #[test]
-fn a_password_is_asked_for_where_one_is_set() {
+fn a_password_is_required_if_one_is_set() {
     let shop = Shop::with_products(2);
     let web = "listen = \"127.0.0.1:0\"\npassword = \"correct horse\"\n";
     let mut mirror = Mirror::start(&shop, &shop.config_with_web("1.mjpg?loop", web));
@@ -132,7 +132,7 @@ fn a_password_is_asked_for_where_one_is_set() {
 const PASSWORD: &str = "Authorization: Basic dmV0cmluYTpjb3JyZWN0IGhvcnNl\r\n";
 
 #[test]
-fn a_feed_is_imported_from_the_page_and_the_mirror_takes_it_over() {
+fn a_feed_imported_from_the_page_reaches_the_mirror() {
     let shop = Shop::with_products(2);
     let web = "listen = \"127.0.0.1:0\"\npassword = \"correct horse\"\n";
     let config = shop.config_with_web("1.mjpg?loop", web);
@@ -146,7 +146,7 @@ fn a_feed_is_imported_from_the_page_and_the_mirror_takes_it_over() {
     assert_eq!(post(&at, "/import?feed=feed.csv", PASSWORD, "").status, 403, "another site's form");
     assert_eq!(post(&at, "/import?feed=feed.csv", "x-vetrina: 1\r\n", "").status, 401);
     assert_eq!(post(&at, "/import?feed=..%2Ffeed.csv", &from_page, "").status, 400);
-    // Four rows, and one whose picture is not there.
+    // Four rows, and one whose picture is missing.
     let feed = std::fs::read_to_string(repository("demo/feed.csv")).unwrap();
     let mut rows: Vec<String> = feed.lines().take(5).map(str::to_owned).collect();
     rows.push(rows[4].replace("pictures/", "nowhere/").replacen(',', "x,", 1));
@@ -175,7 +175,7 @@ fn a_feed_is_imported_from_the_page_and_the_mirror_takes_it_over() {
     assert_eq!(post(&at, "/import/cancel", &from_page, "").status, 200);
     mirror.wait_until("it has ended", || now()["import"]["state"] == "cancelled");
     assert_eq!(get_with(&at, "/catalogue.json", PASSWORD).json()["found"], 4);
-    // A broken feed leaves everything as it is, and says why.
+    // A broken feed changes nothing, and the reason is shown.
     assert_eq!(post(&at, "/import?feed=broken.csv", &from_page, "this is no feed").status, 202);
     mirror.wait_until("it has failed", || now()["import"]["state"] == "failed");
     assert!(now()["import"]["fault"].as_str().unwrap().contains("cannot read the feed"), "{}", now());
@@ -186,7 +186,7 @@ fn a_feed_is_imported_from_the_page_and_the_mirror_takes_it_over() {
 }
 
 #[test]
-fn heat_is_a_reason_and_a_figure() {
+fn heat_is_reported_as_a_reason_and_a_metric() {
     let shop = Shop::with_products(2);
     let zone = shop.path("sys/class/thermal/thermal_zone0");
     std::fs::create_dir_all(&zone).unwrap();
@@ -208,7 +208,7 @@ fn heat_is_a_reason_and_a_figure() {
 }
 
 #[test]
-fn an_address_in_use_is_said_to_be() {
+fn an_address_in_use_is_reported() {
     let shop = Shop::with_products(2);
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let web = format!("listen = \"{}\"\n", taken.local_addr().unwrap());
@@ -217,11 +217,11 @@ fn an_address_in_use_is_said_to_be() {
     assert!(mirror.log().contains("web.listen"), "{}", mirror.log());
 }
 
-/// In the place of systemd's: the unit runs, and was never started anew.
+/// Replaces systemctl: the unit is active and was never restarted.
 const SYSTEMCTL: &str = "#!/bin/sh\n[ \"$1\" = show ] && echo 0\nexit 0\n";
 
 #[test]
-fn an_update_is_marked_good_when_the_mirror_is_one_and_not_before() {
+fn an_update_is_marked_good_only_if_the_mirror_works() {
     if Command::new("curl").arg("--version").output().is_err() {
         return eprintln!("skipped: there is no curl");
     }

@@ -1,4 +1,5 @@
-//! Any bytes as a motion-JPEG clip, plain or in an AVI file: frames with rising numbers, and every frame that is missing is counted.
+//! Any bytes as a motion-JPEG clip, plain or in an AVI file: frame numbers increase, and every missing frame is
+//! counted.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! An annotation file and a kept record, as bytes from anywhere.
+//! Any bytes as an annotation file, and as a cached record.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

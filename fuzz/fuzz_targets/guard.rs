@@ -1,4 +1,5 @@
-//! Any headers of a request: nobody is let in without the password, and without one nobody who came under another name.
+//! Any headers of a request: without the password nobody is admitted; if none is set, only requests for this machine's
+//! names are.
 #![no_main]
 
 use axum::http::header::{AUTHORIZATION, HOST};
@@ -11,7 +12,7 @@ const PASSWORD: &str = "correct horse";
 /// "vetrina:correct horse" in base64.
 const TOKEN: &str = "dmV0cmluYTpjb3JyZWN0IGhvcnNl";
 
-/// "Name: value" a line, as in a request; what is no header is left out.
+/// Parses lines of "Name: value", as in a request; other lines are ignored.
 fn headers(bytes: &[u8]) -> HeaderMap {
     let header = |line: &[u8]| {
         let colon = line.iter().position(|byte| *byte == b':')?;

@@ -1,4 +1,4 @@
-//! Any bytes as a JPEG whose Huffman tables may be missing: what the repair puts in changes nothing else.
+//! Any bytes as a JPEG whose Huffman tables may be missing: the repair only inserts tables and changes nothing else.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

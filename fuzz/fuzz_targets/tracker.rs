@@ -1,4 +1,4 @@
-//! Any detections in any frames, with restarts of the tracker and of the camera between: no two garments ever have one number.
+//! Any detections in any frames, with restarts of tracker and camera in between: no track identity is ever used twice.
 #![no_main]
 
 use libfuzzer_sys::arbitrary::{Result, Unstructured};
@@ -12,12 +12,12 @@ use vetrina::seam::{Detection, Detections, ScoreHead, TrackId, TrackSettings, Tr
 const SIZE: Size = Size { width: 640, height: 480 };
 const CLASSES: u8 = 4;
 
-/// A tracker as a restarted stage makes it.
+/// Creates a tracker as a restarted stage does.
 fn tracker(generation: u32) -> Tracker {
     Tracker::new(generation, TrackSettings::default(), ScoreHead { weight: vec![-4.0, -4.0], bias: 1.0 })
 }
 
-/// Mostly values as a network gives them; now and then any at all.
+/// Mostly values in a network's range, sometimes arbitrary ones.
 fn number(input: &mut Unstructured, wild: bool, scale: f32) -> Result<f32> {
     Ok(if wild { input.arbitrary()? } else { f32::from(input.arbitrary::<u8>()?) / 255.0 * scale })
 }
@@ -47,7 +47,7 @@ fn play(input: &mut Unstructured) -> Result<()> {
             tracker = self::tracker(generation);
             alive.clear();
         }
-        // The camera was opened again: its frames count from 0.
+        // The camera was reopened: its frames count from 0 again.
         if input.ratio(1, 64)? {
             (source, sequence) = (source + 1, 0);
         }
@@ -74,6 +74,6 @@ fn play(input: &mut Unstructured) -> Result<()> {
 }
 
 fuzz_target!(|bytes: &[u8]| {
-    // Bytes that end in the middle of a frame are the end.
+    // Input that ends within a frame ends the run.
     let _ = play(&mut Unstructured::new(bytes));
 });

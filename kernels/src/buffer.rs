@@ -1,26 +1,26 @@
-//! Memory for blocks that begins where a cache line does: no vector of a block lies across two.
+//! Block buffers aligned to a block's size, so that no vector load crosses a cache line.
 
 use crate::{Block, LANES};
 use std::ops::{Deref, DerefMut};
 
-/// Blocks in memory of their own, aligned to a block's size.
+/// A resizable buffer of blocks, aligned to the size of a block.
 #[derive(Debug, Default)]
 pub struct Buffer {
     values: Vec<f32>,
-    /// Of the first block.
+    /// Index of the first aligned block in the allocation.
     start: usize,
     count: usize,
 }
 
 impl Buffer {
-    /// `count` blocks of zeros.
+    /// Allocates `count` zeroed blocks.
     pub fn zeros(count: usize) -> Self {
         let mut buffer = Buffer::default();
         buffer.resize(count);
         buffer
     }
 
-    /// Room for `count` blocks. What they hold is not said.
+    /// Resizes to `count` blocks. Their values are unspecified.
     pub fn resize(&mut self, count: usize) {
         if count * LANES + LANES > self.values.len() {
             self.values = vec![0.0; count * LANES + LANES];
@@ -54,7 +54,7 @@ impl DerefMut for Buffer {
     }
 }
 
-/// A copy is aligned anew.
+/// Copies into a new aligned allocation.
 impl Clone for Buffer {
     fn clone(&self) -> Self {
         let mut copy = Buffer::zeros(self.count);

@@ -1,4 +1,4 @@
-//! Convolutions from blocked maps to blocked maps: pointwise, and of any kernel at stride 1 or 2, directly.
+//! Direct convolution of blocked maps: pointwise, or any kernel size at stride 1 or 2.
 
 use crate::dispatch::{is_wide, wide_or_narrow};
 use crate::tile::{Sums, Vector, add_products, places_a_tile};
@@ -7,28 +7,28 @@ use fearless_simd::Simd;
 use fearless_simd::prelude::*;
 use std::ops::Range;
 
-/// Sizes of a convolution; pairs are height and width.
+/// Sizes of a convolution; pairs are (height, width).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConvShape {
     pub inputs: usize,
     pub outputs: usize,
     pub kernel: [usize; 2],
-    /// 1 or 2, of both axes.
+    /// 1 or 2, for both axes.
     pub stride: usize,
-    /// Zeros above and to the left; those below and to the right follow from the sizes.
+    /// Zero padding above and to the left. The padding below and to the right follows from the sizes.
     pub before: [usize; 2],
     pub input: [usize; 2],
     pub output: [usize; 2],
 }
 
 impl ConvShape {
-    /// Multiply-adds of a run.
+    /// Multiply-adds of one run.
     pub fn products(&self) -> usize {
         let volume = |pair: [usize; 2]| pair[0] * pair[1];
         self.inputs * self.outputs * volume(self.kernel) * volume(self.output)
     }
 
-    /// Height and width of what the kernel passes over, zeros included.
+    /// Height and width of the padded input.
     fn padded(&self) -> [usize; 2] {
         [0, 1].map(|axis| (self.output[axis] - 1) * self.stride + self.kernel[axis])
     }
@@ -38,26 +38,26 @@ impl ConvShape {
         self.before != [0, 0] || padded[0] > self.input[0] || padded[1] > self.input[1]
     }
 
-    /// Each place of the output from the same place of the input.
+    /// Whether each output place reads only the same place of the input.
     pub(crate) fn is_flat(&self) -> bool {
         self.kernel == [1, 1] && self.stride == 1 && self.input == self.output && !self.reads_zeros()
     }
 }
 
-/// A planned convolution with bias, an optional sum with another map, and a clamp.
+/// A planned convolution: bias, optional residual sum, clamp.
 #[derive(Clone, Debug)]
 pub struct Conv {
     shape: ConvShape,
     level: Level,
-    /// Blocks of output channels a tile.
+    /// Blocks of output channels in a tile.
     width: usize,
-    /// `width` blocks for each input channel of each place of the kernel, for each panel of output channels.
+    /// For each panel of output channels, each place of the kernel and each input channel: `width` blocks.
     weights: Buffer,
     bias: Buffer,
     clamp: Clamp,
 }
 
-/// Where tiles read: a stack of planes, one a block of channels.
+/// Input planes, one per block of channels.
 #[derive(Clone, Copy)]
 struct Source<'a> {
     blocks: &'a [Block],
@@ -65,23 +65,23 @@ struct Source<'a> {
     plane: usize,
 }
 
-/// A part of the output, row 0 and column 0 at `start` of each plane of `blocks`.
+/// The part of the output to write: its row 0, column 0 is at `start` in each plane of `blocks`.
 struct Target<'a> {
     blocks: &'a mut [Block],
-    /// Added before the clamp; it lies as `blocks` does.
+    /// Added before the clamp; same layout as `blocks`.
     residual: Option<&'a [Block]>,
     row: usize,
     plane: usize,
     start: usize,
 }
 
-/// Blocks of input channels whose products are summed in registers at once.
+/// Blocks of input channels summed in registers before they are added to the total.
 const PIECE: usize = 4;
-/// Bytes of input that one pass over the weights is to find in the cache.
+/// Bytes of input per pass over the weights; must fit in the cache.
 const STRIP: usize = 192 << 10;
 
 impl Conv {
-    /// `weights`: outputs x inputs x kernel height x kernel width; `bias`: one value an output channel.
+    /// `weights`: outputs x inputs x kernel height x kernel width; `bias`: one value per output channel.
     pub fn new(level: Level, shape: ConvShape, weights: &[f32], bias: &[f32], clamp: Clamp) -> Self {
         let taps = shape.kernel[0] * shape.kernel[1];
         let count = blocks(shape.outputs);
@@ -101,12 +101,12 @@ impl Conv {
         &self.shape
     }
 
-    /// Blocks of the output.
+    /// Number of blocks in the output.
     pub fn output_blocks(&self) -> usize {
         self.bias.len() * self.shape.output[0] * self.shape.output[1]
     }
 
-    /// The whole map. `residual` lies as `output` does and is added before the clamp.
+    /// Computes the whole map. `residual` has the layout of `output` and is added before the clamp.
     pub fn run(&self, input: &[Block], residual: Option<&[Block]>, scratch: &mut Buffer, output: &mut [Block]) {
         let ConvShape { input: [height, width], output: [rows, columns], .. } = self.shape;
         if self.shape.is_flat() {
@@ -128,8 +128,8 @@ impl Conv {
         }
     }
 
-    /// Of a pointwise convolution, the places `places` of an input whose planes are `plane` apart, to an output whose planes are
-    /// `output_plane` apart, from place `start` on.
+    /// Pointwise only: computes the input places `places` (planes `plane` blocks apart) and writes them from place
+    /// `start` of an output whose planes are `output_plane` blocks apart.
     #[allow(clippy::too_many_arguments)]
     pub(crate) fn run_places(
         &self,
@@ -150,7 +150,7 @@ impl Conv {
         }
     }
 
-    /// The input with its border of zeros.
+    /// Copies the input into `scratch` with zero padding.
     fn pad(&self, input: &[Block], scratch: &mut Buffer) {
         let ConvShape { input: [height, width], before: [top, left], .. } = self.shape;
         let [rows, columns] = self.shape.padded();
@@ -211,7 +211,7 @@ impl Conv {
         }
     }
 
-    /// One place at a time: maps that are too small for tiles, and strides that no network of ours has at that width.
+    /// One place at a time: for maps too small for tiles, and for strides that our networks do not use at that width.
     #[inline(always)]
     fn single<S: Simd, const WIDTH: usize>(
         &self,
@@ -275,7 +275,7 @@ impl Conv {
             }
         }
         let stride = self.shape.stride;
-        // Sums of many products lose digits: they are taken piece by piece, and the pieces added.
+        // Long f32 sums lose precision: sum in pieces, then add the pieces.
         let mut total = [[[0.0; LANES]; WIDTH]; PLACES];
         let (mut pieces, mut summed) = (0, 0);
         for (tap, weights) in weights.chunks_exact(self.shape.inputs).enumerate() {
@@ -315,7 +315,7 @@ impl Conv {
     }
 }
 
-/// Adds the sums to `total` and begins them anew.
+/// Adds the sums to `total` and resets them to zero.
 #[inline(always)]
 fn move_sums<S: Simd, const PLACES: usize, const WIDTH: usize>(
     simd: S,

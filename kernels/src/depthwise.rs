@@ -1,4 +1,4 @@
-//! Depthwise convolutions: each channel with a kernel of its own, 3x3 or 5x5, at stride 1 or 2.
+//! Depthwise convolution: one 3x3 or 5x5 kernel per channel, stride 1 or 2.
 
 use crate::dispatch::on;
 use crate::tile::Vector;
@@ -7,20 +7,20 @@ use fearless_simd::Simd;
 use fearless_simd::prelude::*;
 use std::ops::Range;
 
-/// Places of a row that are computed at once.
+/// Places of a row computed together.
 const PLACES: usize = 4;
-/// The longest kernel's side.
+/// Side of the largest kernel.
 const LONGEST: usize = 5;
 
-/// Sizes of a depthwise convolution; pairs are height and width.
+/// Sizes of a depthwise convolution; pairs are (height, width).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DepthwiseShape {
     pub channels: usize,
-    /// Side of the kernel, 3 or 5.
+    /// Kernel side, 3 or 5.
     pub side: usize,
-    /// 1 or 2, of both axes.
+    /// 1 or 2, for both axes.
     pub stride: usize,
-    /// Zeros above and to the left; those below and to the right follow from the sizes.
+    /// Zero padding above and to the left. The padding below and to the right follows from the sizes.
     pub before: [usize; 2],
     pub input: [usize; 2],
     pub output: [usize; 2],
@@ -31,23 +31,23 @@ pub struct DepthwiseShape {
 pub struct Depthwise {
     level: Level,
     shape: DepthwiseShape,
-    /// side x side for each block of channels.
+    /// For each block of channels: side x side blocks.
     weights: Buffer,
     bias: Buffer,
     clamp: Clamp,
-    /// As long as a row of the input: what lies above and below it.
+    /// One zero row, as long as a row of the input: the padding above and below.
     zeros: Buffer,
 }
 
 impl DepthwiseShape {
-    /// Multiply-adds of a run.
+    /// Multiply-adds of one run.
     pub fn products(&self) -> usize {
         self.channels * self.side * self.side * self.output[0] * self.output[1]
     }
 }
 
 impl Depthwise {
-    /// `weights`: channels x side x side; `bias`: one value a channel.
+    /// `weights`: channels x side x side; `bias`: one value per channel.
     pub fn new(level: Level, shape: DepthwiseShape, weights: &[f32], bias: &[f32], clamp: Clamp) -> Self {
         let (taps, count) = (shape.side * shape.side, blocks(shape.channels));
         let mut packed = Buffer::zeros(count * taps);
@@ -63,7 +63,7 @@ impl Depthwise {
         &self.shape
     }
 
-    /// The whole map.
+    /// Computes the whole map.
     pub fn run(&self, input: &[Block], output: &mut [Block]) {
         let (from, to) = (self.shape.input[0] * self.shape.input[1], self.shape.output[0] * self.shape.output[1]);
         let planes = input.chunks_exact(from).zip(output.chunks_exact_mut(to));
@@ -77,8 +77,8 @@ impl Depthwise {
         }
     }
 
-    /// Rows `rows` of the output of one block of channels, one after the other. `source` gives a row of the input, `None` for
-    /// one outside of it.
+    /// Computes the output rows `rows` of one block of channels, in order. `source` returns a row of the input, or
+    /// `None` outside the input.
     #[inline]
     pub(crate) fn run_rows<'a>(
         &'a self,
@@ -110,7 +110,7 @@ impl Depthwise {
         }
     }
 
-    /// `COLUMNS`: places of the input that a tile reads of a row, (`PLACES` - 1) `STRIDE` + `SIDE`.
+    /// `COLUMNS`: input places that a tile reads per row, (`PLACES` - 1) `STRIDE` + `SIDE`.
     #[inline(always)]
     fn row_of<S: Simd, const SIDE: usize, const TAPS: usize, const STRIDE: usize, const COLUMNS: usize>(
         &self,
@@ -124,7 +124,7 @@ impl Depthwise {
         let bias = Vector::from_slice(simd, &self.bias[block]);
         let count = output.len();
         for start in (0..count).step_by(PLACES) {
-            // The last tile overlaps its neighbour, or hangs over the end of a row that is shorter than a tile.
+            // The last tile overlaps its neighbour, or extends past the end of a row shorter than a tile.
             let start = start.min(count.saturating_sub(PLACES));
             let first = (start * STRIDE) as isize - self.shape.before[1] as isize;
             let mut sums = [bias; PLACES];
@@ -146,7 +146,8 @@ impl Depthwise {
     }
 }
 
-/// `COLUMNS` places of a row from `first` on: the row's own, or a copy in `border` with zeros outside.
+/// Returns `COLUMNS` places of a row from `first` on: a slice of the row, or at its ends a zero-padded copy in
+/// `border`.
 #[inline(always)]
 fn columns<'a, const COLUMNS: usize>(
     row: &'a [Block],

@@ -1,8 +1,9 @@
-//! Which instruction set runs an operator.
+//! Selects the instruction set for an operator.
 
 use fearless_simd::{Level, Simd};
 
-/// Evaluates `$wide` with AVX-512's 32 whole-block registers, or `$narrow` with AVX2, NEON or the baseline (SSE2 on x86-64).
+/// Evaluates `$wide` on AVX-512 (32 registers of a whole block), `$narrow` on AVX2, NEON or the baseline (SSE2 on
+/// x86-64).
 macro_rules! wide_or_narrow {
     ($level:expr, $simd:ident => $wide:expr, $narrow:expr) => {{
         let level: $crate::Level = $level;
@@ -31,7 +32,7 @@ macro_rules! wide_or_narrow {
     }};
 }
 
-/// The same code for every instruction set.
+/// Compiles the same code for every instruction set.
 macro_rules! on {
     ($level:expr, $simd:ident => $body:expr) => {
         $crate::dispatch::wide_or_narrow!($level, $simd => $body, $body)
@@ -40,7 +41,7 @@ macro_rules! on {
 
 pub(crate) use {on, wide_or_narrow};
 
-/// Whether tiles are to be made for 32 registers of a whole block.
+/// Whether tiles may use 32 registers of a whole block (AVX-512).
 pub(crate) fn is_wide(level: Level) -> bool {
     #[cfg(target_arch = "x86_64")]
     return level.as_avx512().is_some();
@@ -51,7 +52,7 @@ pub(crate) fn is_wide(level: Level) -> bool {
     }
 }
 
-/// Every level that this machine can run, best first, with its name.
+/// The instruction sets that this machine supports, best first, with their names.
 pub fn levels() -> Vec<(&'static str, Level)> {
     let best = Level::new();
     #[cfg(target_arch = "x86_64")]

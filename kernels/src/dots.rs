@@ -1,4 +1,4 @@
-//! Products of two matrices that both change from run to run and are too small to be worth a layout.
+//! Products of two small matrices that both change every run, so that packing them would not pay.
 
 use crate::dispatch::on;
 use crate::tile::Vector;
@@ -6,7 +6,7 @@ use crate::{LANES, Level};
 use fearless_simd::Simd;
 use fearless_simd::prelude::*;
 
-/// `output`[i, j] = row i of `rows` times row j of `columns`; each row has `length` values.
+/// `output`[i, j] = row i of `rows` times row j of `columns`. Each row has `length` values.
 pub fn dots(level: Level, length: usize, rows: &[f32], columns: &[f32], output: &mut [f32]) {
     let count = columns.len() / length;
     for (row, output) in rows.chunks_exact(length).zip(output.chunks_exact_mut(count)) {

@@ -1,9 +1,9 @@
-//! What is done to each value by itself, in any layout.
+//! Elementwise operators, for any layout.
 
 use crate::Level;
 use crate::dispatch::on;
 
-/// Of two values.
+/// An operator on two values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Binary {
     Add,
@@ -15,7 +15,7 @@ pub enum Binary {
 }
 
 impl Binary {
-    /// What it makes of two values.
+    /// Applies the operator.
     #[inline(always)]
     pub fn of(self, a: f32, b: f32) -> f32 {
         match self {
@@ -29,21 +29,21 @@ impl Binary {
     }
 }
 
-/// Of one value.
+/// An operator on one value.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Unary {
     Sqrt,
     Sigmoid,
-    /// With a number to the right.
+    /// The value on the left, a constant on the right.
     Right(Binary, f32),
-    /// With a number to the left.
+    /// A constant on the left, the value on the right.
     Left(f32, Binary),
 }
 
-/// `output` = `a` and `b`, value by value; all three are as long.
+/// `output` = `a` (op) `b`, elementwise. All three have the same length.
 pub fn binary(level: Level, kind: Binary, a: &[f32], b: &[f32], output: &mut [f32]) {
     let all = output.iter_mut().zip(a.iter().zip(b));
-    // A loop for each kind, so that none decides within.
+    // One loop per operator: no branch inside a loop.
     macro_rules! with {
         ($kind:expr) => {
             on!(level, _simd => all.for_each(|(out, (a, b))| *out = $kind.of(*a, *b)))
@@ -59,7 +59,7 @@ pub fn binary(level: Level, kind: Binary, a: &[f32], b: &[f32], output: &mut [f3
     }
 }
 
-/// `output` = what `kind` makes of `input`, value by value.
+/// `output` = `kind` of `input`, elementwise.
 pub fn unary(level: Level, kind: Unary, input: &[f32], output: &mut [f32]) {
     let all = output.iter_mut().zip(input);
     macro_rules! with {

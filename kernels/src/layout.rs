@@ -1,11 +1,11 @@
-//! From one layout to another: planar (channel by channel), channels last (place by place), and blocked.
+//! Conversion between layouts: planar (NCHW), channels last (NHWC) and blocked (NCHW16c).
 
 use crate::{Block, LANES};
 
-/// Places that are turned together, so that both sides stay in the nearest cache.
+/// Places converted together, so that source and destination stay in the L1 cache.
 const TURN: usize = 64;
 
-/// Planar to blocked; `places` a channel.
+/// Planar to blocked. Each channel has `places` values.
 pub fn planar_to_blocked(places: usize, input: &[f32], output: &mut [Block]) {
     let channels = input.len() / places;
     for (block, output) in output.chunks_exact_mut(places).enumerate() {
@@ -25,7 +25,7 @@ pub fn planar_to_blocked(places: usize, input: &[f32], output: &mut [Block]) {
     }
 }
 
-/// Blocked to planar; as many channels as `output` has room for.
+/// Blocked to planar. Writes as many channels as `output` has room for.
 pub fn blocked_to_planar(places: usize, input: &[Block], output: &mut [f32]) {
     let channels = output.len() / places;
     for (block, input) in input.chunks_exact(places).enumerate() {
@@ -42,7 +42,7 @@ pub fn blocked_to_planar(places: usize, input: &[Block], output: &mut [f32]) {
     }
 }
 
-/// Blocked to channels last, the first `channels`. A place begins every `pitch` values, and these channels at `offset`.
+/// Blocked to channels last, for the first `channels`: they start at `offset` in each place of `pitch` values.
 pub fn blocked_to_last(
     channels: usize,
     places: usize,
@@ -62,7 +62,7 @@ pub fn blocked_to_last(
     }
 }
 
-/// Channels last, `channels` a place, to blocked.
+/// Channels last, `channels` values per place, to blocked.
 pub fn last_to_blocked(channels: usize, input: &[f32], output: &mut [Block]) {
     let places = input.len() / channels;
     for (place, input) in input.chunks_exact(channels).enumerate() {

@@ -1,13 +1,15 @@
 //! Convolutions and matrix products on one CPU core, in safe Rust.
 //!
-//! A feature map lies *blocked*: its channels in blocks of [`LANES`], each block a plane of places, each place one [`Block`] of
-//! neighbouring channels (NCHW16c). So a vector holds channels, an image's border needs no special vectors, and a product reads
-//! each weight once for several places. Channels beyond the last are zero in weights and bias; their values are never read.
+//! A feature map is stored *blocked* (NCHW16c): channels in blocks of [`LANES`], one plane per block, and one [`Block`]
+//! of neighbouring channels per place (a *place* is a spatial position). A vector then holds channels, so image borders
+//! need no special vectors and each weight is loaded once for several places. Channels past the last one have zero
+//! weights and bias; their values are never read.
 //!
-//! Every operator is planned once, for its sizes and for a [`Level`], and then runs without allocating (scratch memory is kept
-//! by the caller). Each instruction set has tiles of its own: AVX-512 has 32 registers of a whole block, AVX2 and NEON fewer.
+//! Every operator is planned once for its sizes and a [`Level`] (instruction set). It then runs without allocating: the
+//! caller keeps the scratch memory. Each instruction set has its own tile sizes: AVX-512 has 32 registers of a whole
+//! block, AVX2 and NEON have fewer.
 
-// Registers are indexed by constants; an iterator over them would hide which value meets which.
+// Registers are indexed by constants; iterators would hide which values are combined.
 #![allow(clippy::needless_range_loop)]
 
 mod buffer;
@@ -46,24 +48,24 @@ pub use stem::Stem;
 pub use taps::Map;
 pub use winograd::Winograd;
 
-/// Channels of a block.
+/// Channels in a block.
 pub const LANES: usize = 16;
 
-/// Neighbouring channels of one place.
+/// The values of `LANES` neighbouring channels at one place.
 pub type Block = [f32; LANES];
 
-/// The least and the greatest value that an operator lets through.
+/// Minimum and maximum of an operator's output.
 pub type Clamp = [f32; 2];
 
-/// Lets all values through.
+/// No limit.
 pub const UNCLAMPED: Clamp = [f32::NEG_INFINITY, f32::INFINITY];
 
-/// Blocks that hold `channels`.
+/// Number of blocks that hold `channels`.
 pub const fn blocks(channels: usize) -> usize {
     channels.div_ceil(LANES)
 }
 
-/// One value a channel as blocks, zero beyond the last.
+/// Packs one value per channel into `count` blocks, zero past the last channel.
 fn pack_bias(bias: &[f32], count: usize) -> Buffer {
     let mut packed = Buffer::zeros(count);
     for (slot, value) in packed.values_mut().iter_mut().zip(bias) {

@@ -1,4 +1,4 @@
-//! What the processor can do at most, to measure kernels against.
+//! The processor's peak multiply-add rate, to compare kernels with.
 
 use crate::dispatch::wide_or_narrow;
 use crate::tile::Vector;
@@ -7,7 +7,7 @@ use fearless_simd::Simd;
 use fearless_simd::prelude::*;
 use std::hint::black_box;
 
-/// Does nothing but multiply-adds in registers, `rounds` times as many as there are sums; returns how many that were.
+/// Runs only multiply-adds in registers, `rounds` for each sum, and returns their number.
 pub fn peak_products(level: Level, rounds: usize) -> usize {
     let mut count = 0;
     wide_or_narrow!(level, simd => count = fused::<_, 24>(simd, rounds), count = fused::<_, 6>(simd, rounds));

@@ -1,4 +1,4 @@
-//! Pools, and the upsampling of a feature pyramid.
+//! Pooling, and the upsampling of a feature pyramid.
 
 use crate::dispatch::on;
 use crate::tile::Vector;
@@ -6,30 +6,30 @@ use crate::{Block, Buffer, LANES, Level};
 use fearless_simd::Simd;
 use fearless_simd::prelude::*;
 
-/// What a pool makes of the places under its kernel.
+/// How a pool combines the places under its kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PoolKind {
     Max,
-    /// Divided by the places of the kernel, zeros of the border among them.
+    /// Sum divided by the size of the kernel, padding included.
     Mean,
-    /// Divided by the places of the kernel that lie inside the map.
+    /// Sum divided by the number of kernel places inside the map.
     MeanInside,
 }
 
-/// A planned pool; pairs are height and width.
+/// A planned pool; pairs are (height, width).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pool {
     pub kind: PoolKind,
     pub kernel: [usize; 2],
     pub stride: [usize; 2],
-    /// Places of border above and to the left; those below and to the right follow from the sizes.
+    /// Padding above and to the left. The padding below and to the right follows from the sizes.
     pub before: [usize; 2],
     pub input: [usize; 2],
     pub output: [usize; 2],
 }
 
 impl Pool {
-    /// A blocked map.
+    /// Pools a blocked map.
     pub fn run_blocked(&self, level: Level, input: &[Block], output: &mut [Block]) {
         let (from, to) = (self.input[0] * self.input[1], self.output[0] * self.output[1]);
         for (plane, output) in input.chunks_exact(from).zip(output.chunks_exact_mut(to)) {
@@ -55,7 +55,8 @@ impl Pool {
         }
     }
 
-    /// A planar map or one with its channels last: `planes` planes of places of `channels` values. Planar: one channel a place.
+    /// Pools `planes` planes of places of `channels` values each: a map with channels last, or planar with `channels` =
+    /// 1.
     pub fn run_plain(&self, channels: usize, input: &[f32], scratch: &mut Buffer, output: &mut [f32]) {
         let (from, to) = (self.input[0] * self.input[1] * channels, self.output[0] * self.output[1] * channels);
         scratch.resize((self.input[1] * channels).div_ceil(LANES));
@@ -67,7 +68,7 @@ impl Pool {
         }
     }
 
-    /// First down the columns, then along the row, so that both pass over neighbours in memory.
+    /// First along the columns, then along the row: both passes read neighbouring memory.
     fn row(&self, channels: usize, plane: &[f32], row: usize, line: &mut [f32], output: &mut [f32]) {
         let max = self.kind == PoolKind::Max;
         let join = |sum: &mut f32, value: &f32| *sum = if max { sum.max(*value) } else { *sum + value };
@@ -89,7 +90,7 @@ impl Pool {
         }
     }
 
-    /// Which places of the input the kernel covers along an axis.
+    /// Range of input places that the kernel covers along an axis.
     fn span(&self, axis: usize, place: usize) -> std::ops::Range<usize> {
         let start = place * self.stride[axis];
         let end = (start + self.kernel[axis]).saturating_sub(self.before[axis]).min(self.input[axis]);
@@ -105,8 +106,7 @@ impl Pool {
     }
 }
 
-/// A map of `size` (height and width), plus another that is smaller by the whole numbers `factors`, each place repeated.
-/// Without `fine` only the repeated one.
+/// Upsamples `coarse` by the integer `factors` (nearest neighbour) to `size` (height, width) and adds `fine` if given.
 pub fn upsample_add(
     level: Level,
     size: [usize; 2],

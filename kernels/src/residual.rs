@@ -1,5 +1,5 @@
-//! An inverted residual (pointwise up, depthwise, pointwise down) as one operator: the wide maps between its three convolutions
-//! exist only a few rows at a time, and never leave the cache.
+//! An inverted residual (pointwise expand, depthwise, pointwise project) as one operator. The wide maps between the
+//! three convolutions exist only a few rows at a time and stay in the cache.
 
 use crate::conv::Conv;
 use crate::depthwise::Depthwise;
@@ -11,15 +11,15 @@ pub struct Residual {
     expand: Option<Conv>,
     depthwise: Depthwise,
     project: Conv,
-    /// Rows of the output that are made together.
+    /// Output rows computed together.
     rows: usize,
 }
 
-/// Bytes that the rows between the convolutions may take.
+/// Maximum bytes of the intermediate rows.
 const STRIP: usize = 256 << 10;
 
 impl Residual {
-    /// `None` where the three do not follow each other, or where strips would be no gain.
+    /// `None` if the sizes of the three do not match, or if strips would not help.
     pub fn new(expand: Option<Conv>, depthwise: Depthwise, project: Conv) -> Option<Self> {
         let (middle, last) = (*depthwise.shape(), *project.shape());
         let flat = |shape: &crate::ConvShape| shape.is_flat();
@@ -40,18 +40,18 @@ impl Residual {
         self.depthwise.shape().output
     }
 
-    /// Multiply-adds of a run.
+    /// Multiply-adds of one run.
     pub fn products(&self) -> usize {
         let first = self.expand.as_ref().map_or(0, |conv| conv.shape().products());
         first + self.depthwise.shape().products() + self.project.shape().products()
     }
 
-    /// The whole map. `residual` lies as `output` does.
+    /// Computes the whole map. `residual` has the layout of `output`.
     pub fn run(&self, input: &[Block], residual: Option<&[Block]>, scratch: &mut Buffer, output: &mut [Block]) {
         let shape = *self.depthwise.shape();
         let ([height, width], [deep, wide]) = (shape.input, shape.output);
         let planes = blocks(shape.channels);
-        // Rows that a strip reads, and those of them that the next one reads again.
+        // Input rows that a strip reads, and how many of them the next strip reads again.
         let fresh = self.rows * shape.stride;
         let kept = shape.side - shape.stride;
         let (pitch, strip) = ((fresh + kept) * width, self.rows * wide);
@@ -60,7 +60,7 @@ impl Residual {
         let mut done = 0;
         for first in (0..deep).step_by(self.rows) {
             let count = self.rows.min(deep - first);
-            // The row of the input that lies at the start of `expanded`.
+            // Input row at the start of `expanded`.
             let top = (first * shape.stride) as isize - shape.before[0] as isize;
             if let Some(expand) = &self.expand {
                 if first > 0 {

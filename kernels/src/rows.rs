@@ -1,4 +1,4 @@
-//! Products of row-major matrices, for a head's fully connected layers.
+//! Row-major matrix products, for a head's fully connected layers.
 
 use crate::dispatch::{is_wide, wide_or_narrow};
 use crate::tile::{Sums, Vector};
@@ -12,15 +12,15 @@ pub struct Rows {
     level: Level,
     inputs: usize,
     outputs: usize,
-    /// Blocks of outputs a tile.
+    /// Blocks of outputs in a tile.
     width: usize,
-    /// `width` blocks for each input, for each panel of outputs.
+    /// For each panel of outputs and each input: `width` blocks.
     weights: Buffer,
     bias: Buffer,
     clamp: Clamp,
 }
 
-/// Where rows begin: row r at `start` + r / `group` * `jump` + r % `group` * inputs.
+/// Where rows start: row r at `start` + r / `group` * `jump` + r % `group` * inputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RowPlaces {
     pub start: usize,
@@ -29,18 +29,18 @@ pub struct RowPlaces {
 }
 
 impl RowPlaces {
-    /// One after the other.
+    /// Contiguous rows.
     pub const DENSE: RowPlaces = RowPlaces { start: 0, group: usize::MAX, jump: 0 };
 }
 
-/// Inputs that are summed in registers before they are added to the output: a panel of their weights stays in the cache, and
-/// rounding errors grow by the piece.
+/// Inputs summed in registers before they are added to the output. A panel's weights for them stay in the cache, and
+/// summing in pieces limits rounding errors.
 const PIECE: usize = 256;
-/// Bytes of rows that one pass over the weights is to find in the cache.
+/// Bytes of rows per pass over the weights; must fit in the cache.
 const STRIP: usize = 512 << 10;
 
 impl Rows {
-    /// `weights`: inputs x outputs, row-major; `bias`: one value an output.
+    /// `weights`: inputs x outputs, row-major; `bias`: one value per output.
     pub fn new(level: Level, [inputs, outputs]: [usize; 2], weights: &[f32], bias: &[f32], clamp: Clamp) -> Self {
         let width = if is_wide(level) {
             [4, 3, 2].into_iter().find(|w| blocks(outputs).is_multiple_of(*w)).unwrap_or(1)
@@ -62,7 +62,7 @@ impl Rows {
         [self.inputs, self.outputs]
     }
 
-    /// `count` rows. With `add`, what `output` holds is added before the clamp.
+    /// Computes `count` rows. With `add`, the previous values of `output` are added before the clamp.
     pub fn run(&self, input: &[f32], places: RowPlaces, count: usize, add: bool, output: &mut [f32]) {
         let strip = (STRIP / (4 * self.inputs.min(PIECE))).next_multiple_of(24);
         for first in (0..count).step_by(strip) {
@@ -171,7 +171,7 @@ impl Rows {
     ) {
         let limits = if part.last { self.clamp } else { crate::UNCLAMPED };
         let [low, high] = limits.map(|limit| Vector::splat(simd, limit));
-        // Through memory, so that no branch below keeps the sums from their registers.
+        // Via memory, so that the branches below do not force the sums out of their registers.
         let mut tile = [[[0.0; LANES]; WIDTH]; PLACES];
         for place in 0..PLACES {
             for v in 0..WIDTH {
@@ -201,10 +201,10 @@ impl Rows {
     }
 }
 
-/// A panel's weights for a piece of the inputs, and what belongs to the first and the last piece.
+/// One piece of a panel: its weights, and whether bias or clamp apply.
 struct Part<'a, const WIDTH: usize> {
     panel: usize,
-    /// The first input.
+    /// Index of the first input.
     first: usize,
     weights: &'a [[Block; WIDTH]],
     add: bool,

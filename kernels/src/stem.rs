@@ -1,4 +1,4 @@
-//! The first convolution of a network: few planar channels to a blocked map.
+//! A network's first convolution: few planar channels in, a blocked map out.
 
 use crate::dispatch::{is_wide, wide_or_narrow};
 use crate::tile::Vector;
@@ -11,25 +11,25 @@ use fearless_simd::prelude::*;
 pub struct Stem {
     level: Level,
     shape: ConvShape,
-    /// Blocks of output channels a tile.
+    /// Blocks of output channels in a tile.
     width: usize,
-    /// `width` blocks for each place of the kernel of each channel, for each panel of output channels.
+    /// For each panel of output channels, each input channel and each place of the kernel: `width` blocks.
     weights: Buffer,
     bias: Buffer,
     clamp: Clamp,
 }
 
-/// The stride of a stem.
+/// The only stride supported.
 const STRIDE: usize = 2;
 
 impl Stem {
-    /// Whether there are tiles for this shape.
+    /// Whether this operator supports `shape`.
     pub fn fits(shape: &ConvShape) -> bool {
         let square = shape.kernel[0] == shape.kernel[1] && matches!(shape.kernel[0], 3 | 7);
         square && shape.inputs <= 4 && shape.stride == STRIDE
     }
 
-    /// `weights`: outputs x inputs x side x side; `bias`: one value an output channel.
+    /// `weights`: outputs x inputs x side x side; `bias`: one value per output channel.
     pub fn new(level: Level, shape: ConvShape, weights: &[f32], bias: &[f32], clamp: Clamp) -> Self {
         let count = blocks(shape.outputs);
         let width = if is_wide(level) && count.is_multiple_of(2) { 2 } else { 1 };
@@ -47,10 +47,10 @@ impl Stem {
         &self.shape
     }
 
-    /// The whole picture.
+    /// Convolves the whole picture.
     pub fn run(&self, input: &[f32], scratch: &mut Buffer, output: &mut [Block]) {
         let ConvShape { inputs, kernel: [side, _], output: [rows, columns], .. } = self.shape;
-        // Rows under the kernel, each with its border and room for a tile that hangs over the end.
+        // Rows under the kernel, each with padding and room for a tile that extends past the end.
         let pitch = (STRIDE * columns + side + 2 * 8 * STRIDE).next_multiple_of(LANES);
         scratch.resize(inputs * side * pitch / LANES);
         scratch.fill([0.0; LANES]);
@@ -69,7 +69,7 @@ impl Stem {
         }
     }
 
-    /// The rows of the picture that one row of the output reads: channel by channel, from above.
+    /// Copies the picture rows that one output row reads: channel by channel, top to bottom.
     fn fill(&self, input: &[f32], row: usize, pitch: usize, lines: &mut [f32]) {
         let ConvShape { kernel: [side, _], before: [top, left], input: [height, width], .. } = self.shape;
         let wide = width.min(pitch - left);

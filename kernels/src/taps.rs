@@ -1,4 +1,4 @@
-//! Weighted sums of a feature map's places: what one bin of RoIAlign is.
+//! Weighted sums of places of a feature map: one bin of RoIAlign.
 
 use crate::dispatch::on;
 use crate::tile::Vector;
@@ -6,7 +6,7 @@ use crate::{LANES, Level};
 use fearless_simd::Simd;
 use fearless_simd::prelude::*;
 
-/// A feature map of `places` places, blocked or with its channels last.
+/// A feature map of `places` places, blocked or with channels last.
 #[derive(Clone, Copy, Debug)]
 pub struct Map<'a> {
     pub data: &'a [f32],
@@ -15,17 +15,17 @@ pub struct Map<'a> {
     pub blocked: bool,
 }
 
-/// Groups of channels whose sums are in registers together.
+/// Channel groups summed in registers together.
 const GROUPS: usize = 4;
 
 impl Map<'_> {
-    /// Where the channels from `channel` on begin of the first place, and how far it is to the next place.
+    /// Offset of the channels from `channel` on in the first place, and the stride to the next place.
     #[inline(always)]
     fn group(&self, channel: usize) -> (usize, usize) {
         if self.blocked { (channel * self.places, LANES) } else { (channel, self.channels) }
     }
 
-    /// `output` (one value a channel) = the sum of the places, each times its weight.
+    /// `output` (one value per channel) = sum of the places, each times its weight.
     pub fn weighted_sum(&self, level: Level, taps: &[(usize, f32)], output: &mut [f32]) {
         on!(level, simd => self.sum(simd, taps, output));
     }
@@ -46,7 +46,7 @@ impl Map<'_> {
             return;
         }
         if self.blocked {
-            // The last block is whole in memory, whatever it holds beyond the last channel.
+            // The last block is complete in memory, but its values past the last channel are not ours.
             let mut last = [0.0; LANES];
             self.groups::<S, 1>(simd, taps, channel, &mut last);
             let rest = &mut output[channel..];

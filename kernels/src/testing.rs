@@ -1,4 +1,4 @@
-//! What the kernels' tests share: noise, and convolutions by their definition in double precision.
+//! Shared by the kernels' tests: pseudo-random values, and convolution by definition in f64.
 
 use crate::{Block, Clamp, ConvShape, blocks, planar_to_blocked};
 
@@ -19,7 +19,7 @@ pub fn to_blocked(input: &[f32], channels: usize) -> Vec<Block> {
     output
 }
 
-/// Channels of groups: `shape.inputs` is what each output sees, `groups` times as many there are.
+/// Grouped convolution: `shape.inputs` channels per group, `groups` groups.
 pub fn convolve(
     shape: &ConvShape,
     groups: usize,
@@ -52,7 +52,7 @@ pub fn convolve(
     all
 }
 
-/// The greatest difference of a blocked map from a planar one.
+/// Maximum absolute difference between a blocked and a planar map.
 pub fn difference(found: &[Block], wanted: &[f64], places: usize) -> f64 {
     let at = |index: usize| {
         let (channel, place) = (index / places, index % places);

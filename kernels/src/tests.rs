@@ -1,10 +1,10 @@
-//! Every operator on every level that is here, against its definition in double precision, on sizes of any kind.
+//! Every operator at every instruction set of this machine, against its definition in f64, for many sizes.
 
 use crate::testing::{convolve, difference, noise, to_blocked};
 use crate::*;
 use proptest::prelude::*;
 
-/// Sides, channels and borders: small, odd, not multiples of a block.
+/// Sizes, channels and padding: small, odd, not multiples of a block.
 fn shapes(kernels: Vec<usize>, strides: std::ops::Range<usize>) -> impl Strategy<Value = ConvShape> {
     let sizes = (1usize..40, 1usize..40, 1usize..20, 1usize..30);
     (sizes, prop::sample::select(kernels), strides, 0usize..3, 0usize..3, 0usize..3).prop_filter_map(
@@ -43,7 +43,7 @@ fn places(size: [usize; 2]) -> usize {
     size[0] * size[1]
 }
 
-/// Output that no operator may leave as it was.
+/// Output filled with values that an operator must overwrite.
 fn unset(channels: usize, size: [usize; 2]) -> Vec<Block> {
     vec![[f32::NAN; LANES]; blocks(channels) * places(size)]
 }
@@ -141,7 +141,7 @@ proptest! {
             project.run(&filtered, residual.as_deref(), &mut Buffer::default(), &mut wanted);
             let Some(fused) = Residual::new(expand, depthwise, project) else { continue };
             fused.run(&input, residual.as_deref(), &mut Buffer::default(), &mut found);
-            prop_assert!(found == wanted, "{name}: not what the three make one after the other");
+            prop_assert!(found == wanted, "{name}: differs from the three convolutions in sequence");
         }
     }
 
@@ -154,7 +154,7 @@ proptest! {
         seed in 0u64..1 << 20,
     ) {
         let (weights, bias) = (noise(inputs * outputs, seed), noise(outputs, seed + 1));
-        // Every second row, as of a tensor that holds two things in turns.
+        // Every second row, as in a tensor that interleaves two outputs.
         let places = RowPlaces { start: inputs, group: 1, jump: 2 * inputs };
         let (input, before) = (noise(2 * inputs * count + inputs, seed + 2), noise(outputs * count, seed + 3));
         for (name, level) in levels() {
@@ -209,7 +209,7 @@ proptest! {
     }
 
     #[test]
-    fn layouts_turn_back(channels in 1usize..70, count in 1usize..90, seed in 0u64..1 << 20) {
+    fn layouts_round_trip(channels in 1usize..70, count in 1usize..90, seed in 0u64..1 << 20) {
         let planar = noise(channels * count, seed);
         let turned = to_blocked(&planar, channels);
         let mut back = vec![f32::NAN; planar.len()];
@@ -267,7 +267,7 @@ fn depthwise_shape(shape: &ConvShape) -> DepthwiseShape {
 }
 
 #[test]
-fn each_place_of_the_smaller_map_is_repeated_and_added() {
+fn upsampling_repeats_each_place_and_adds() {
     let (fine, coarse) = (noise(5 * 4 * 6, 1), noise(5 * 2 * 2, 2));
     for (name, level) in levels() {
         let mut output = unset(5, [4, 6]);

@@ -1,17 +1,17 @@
-//! The innermost product: a few places times a few blocks of output channels, held in registers.
+//! The innermost product: a few places times a few blocks of output channels, in registers.
 
 use crate::{Block, LANES};
 use fearless_simd::prelude::*;
 use fearless_simd::{Simd, f32x16};
 
-/// A block in a register, or in as many as the instruction set needs.
+/// One block, in one register or as many as the instruction set needs.
 pub(crate) type Vector<S> = f32x16<S>;
 
 /// `PLACES` x `WIDTH` blocks of sums.
 pub(crate) type Sums<S, const PLACES: usize, const WIDTH: usize> = [[Vector<S>; WIDTH]; PLACES];
 
-/// Adds the products of one block of input channels, as many of them as there are weights. `input` begins with the first place;
-/// the next is `STRIDE` blocks further.
+/// Adds the products of one block of input channels; the number of channels is the number of weights. `input` begins at
+/// the first place; the next place is `STRIDE` blocks further.
 #[inline(always)]
 pub(crate) fn add_products<S: Simd, const PLACES: usize, const WIDTH: usize, const STRIDE: usize>(
     simd: S,
@@ -31,9 +31,9 @@ pub(crate) fn add_products<S: Simd, const PLACES: usize, const WIDTH: usize, con
     }
 }
 
-/// Tile sizes for rows of `length` places: the one with the least work, tiles at the end overlapping their neighbours.
+/// Chooses the tile size with the least work for rows of `length` places. The last tile overlaps its neighbour.
 pub(crate) fn places_a_tile(sizes: &[usize], length: usize, width: usize) -> usize {
-    // What a tile costs beside its products, in products.
+    // Fixed cost of a tile, in products.
     const OVERHEAD: usize = 2;
     let cost = |places: &usize| length.div_ceil(*places) * (places * width + OVERHEAD);
     sizes.iter().copied().filter(|places| *places <= length).min_by_key(cost).unwrap_or(1)

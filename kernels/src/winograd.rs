@@ -1,7 +1,7 @@
-//! 3x3 convolutions of stride 1 by Winograd's F(4x4, 3x3): 36 products for 16 places instead of 144.
+//! 3x3 convolution at stride 1 by Winograd's F(4x4, 3x3): 36 products for 16 places instead of 144.
 //!
-//! Tiles of 6x6 places, four apart, are transformed, multiplied place by place as 36 pointwise convolutions, and transformed back
-//! to 4x4 places.
+//! Tiles of 6x6 places, 4 apart, are transformed, multiplied as 36 pointwise convolutions (one per place of the tile)
+//! and transformed back to 4x4 places.
 
 use crate::conv::{Conv, ConvShape};
 use crate::dispatch::on;
@@ -10,36 +10,39 @@ use crate::{Block, Buffer, Clamp, Level, UNCLAMPED, blocks, pack_bias};
 use fearless_simd::Simd;
 use fearless_simd::prelude::*;
 
-/// Side of a transformed tile, and of what comes of it.
+/// Side of a transformed tile.
 const TILE: usize = 6;
+/// Side of an output tile.
 const STEP: usize = 4;
 
-/// Points of interpolation beside 0 and infinity: both signs of these. Half the usual 1 and 2 in their squares' ratio: sums pass
-/// through smaller values, and the error is about that of the direct sum in place of two and a half times as much.
+/// Interpolation points besides 0 and infinity: plus and minus these two. They have the same ratio as the usual 1 and
+/// 2, but smaller squares: intermediate values stay smaller, and the error is about that of the direct sum instead of
+/// 2.5 times it.
 const NEAR: f32 = std::f32::consts::FRAC_1_SQRT_2;
 const FAR: f32 = std::f32::consts::SQRT_2;
 /// Their squares.
 const NEAR_2: f32 = 0.5;
 const FAR_2: f32 = 2.0;
 
-/// A planned 3x3 convolution of stride 1.
+/// A planned 3x3 convolution at stride 1.
 #[derive(Clone, Debug)]
 pub struct Winograd {
     level: Level,
     shape: ConvShape,
-    /// One for each place of a tile.
+    /// One pointwise product per place of a tile.
     products: Vec<Conv>,
     bias: Buffer,
     clamp: Clamp,
-    /// Tiles that go through all three stages together.
+    /// Tiles that pass through all three steps together.
     batch: usize,
 }
 
-/// Bytes of transformed input that the products are to find in the cache.
+/// Bytes of transformed input per batch; must fit in the cache.
 const BATCH: usize = 768 << 10;
 
 impl Winograd {
-    /// `weights`: outputs x inputs x 3 x 3; `bias`: one value an output channel. The shape's kernel is 3x3, its stride 1.
+    /// `weights`: outputs x inputs x 3 x 3; `bias`: one value per output channel. `shape` must have kernel 3x3, stride
+    /// 1.
     pub fn new(level: Level, shape: ConvShape, weights: &[f32], bias: &[f32], clamp: Clamp) -> Self {
         let tiles = shape.output.map(|side| side.div_ceil(STEP));
         let a_tile = TILE * TILE * blocks(shape.inputs) * size_of::<Block>();
@@ -58,7 +61,7 @@ impl Winograd {
         &self.shape
     }
 
-    /// The whole map.
+    /// Computes the whole map.
     pub fn run(&self, input: &[Block], scratch: &mut Buffer, output: &mut [Block]) {
         let (inputs, outputs) = (blocks(self.shape.inputs), blocks(self.shape.outputs));
         let length = TILE * TILE * self.batch;
@@ -76,7 +79,7 @@ impl Winograd {
         }
     }
 
-    /// To `tiles`: places of a tile x blocks x tiles.
+    /// Transforms the input into `tiles`: places of a tile x blocks x tiles.
     #[inline(always)]
     fn transform_input<S: Simd>(&self, s: S, input: &[Block], first: usize, count: usize, tiles: &mut [Block]) {
         let ([height, width], [top, left]) = (self.shape.input, self.shape.before);
@@ -140,7 +143,7 @@ impl Winograd {
     }
 }
 
-/// The kernel's transform along one axis: a row of the method's matrix.
+/// Transform of the kernel along one axis: a row of Winograd's matrix G.
 fn kernel_row(place: usize) -> [f64; 3] {
     let (near, far) = (f64::from(NEAR), f64::from(FAR));
     let (near_2, far_2) = (f64::from(NEAR_2), f64::from(FAR_2));
@@ -155,14 +158,14 @@ fn kernel_row(place: usize) -> [f64; 3] {
     }
 }
 
-/// What the kernel weighs at one place of a transformed tile.
+/// Value of the transformed kernel at one place of the tile.
 fn transform_kernel(kernel: &[f32; 9], place: usize) -> f32 {
     let (down, across) = (kernel_row(place / TILE), kernel_row(place % TILE));
     let of = |row: usize, column: usize| down[row] * across[column] * f64::from(kernel[row * 3 + column]);
     (0..9).map(|at| of(at / 3, at % 3)).sum::<f64>() as f32
 }
 
-/// The input's transform of one row or column.
+/// Transform of the input along one axis.
 #[inline(always)]
 fn transform<S: Simd>(s: S, d: [Vector<S>; TILE]) -> [Vector<S>; TILE] {
     let [near, far, near_2, far_2] = [NEAR, FAR, -NEAR_2, -FAR_2].map(|value| Vector::splat(s, value));
@@ -179,7 +182,7 @@ fn transform<S: Simd>(s: S, d: [Vector<S>; TILE]) -> [Vector<S>; TILE] {
     ]
 }
 
-/// The output's transform of one row or column.
+/// Transform of the output along one axis.
 #[inline(always)]
 fn gather<S: Simd>(s: S, m: [Vector<S>; TILE]) -> [Vector<S>; STEP] {
     let [near, far, near_2, far_2] = [NEAR, FAR, NEAR_2, FAR_2].map(|value| Vector::splat(s, value));

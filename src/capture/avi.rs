@@ -55,7 +55,7 @@ pub fn video(header: impl Read) -> Option<Video> {
 
 #[derive(Clone, Copy, Debug)]
 struct Chunk {
-    /// Of a list, its type.
+    /// For a list, its type.
     name: [u8; 4],
     list: bool,
     length: u32,
@@ -156,7 +156,7 @@ impl<R: Read + Send> Pieces for Frames<R> {
                 continue;
             }
             if chunk.length as usize > MAX_FRAME {
-                return Ok(Some(Piece::Damaged("has a length that cannot be")));
+                return Ok(Some(Piece::Damaged("has an invalid length")));
             }
             let mut bytes = Vec::new();
             self.chunks.reader.by_ref().take(chunk.padded()).read_to_end(&mut bytes)?;
@@ -188,7 +188,7 @@ mod tests {
         list("LIST", "strl", &[chunk("strh", &[kind.as_bytes(), &[0; 52]].concat()), chunk("strf", &format)])
     }
 
-    /// An AVI file with sound before the picture, so that its frames are those of stream 1. `between` is sound.
+    /// An AVI file with a sound stream first, so that the frames belong to stream 1. `between` is sound.
     fn avi(codec: &[u8; 4], frames: &[Vec<u8>], between: &[u8]) -> Vec<u8> {
         let header =
             list("LIST", "hdrl", &[chunk("avih", &[0; 56]), stream("auds", b"\x01\0\0\0"), stream("vids", codec)]);
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn the_codec_is_what_the_format_names_and_chance_bytes_are_not() {
+    fn the_codec_comes_from_the_format_and_not_from_bytes_in_the_data() {
         let bytes = avi(b"xvid", &[vec![0xff, 0xd8, 0xff, 0xe0]], b"");
         assert_eq!(video(&bytes[..]), Some(Video { stream: 1, codec: *b"xvid" }));
         assert!(!video(&bytes[..]).unwrap().is_jpeg());
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_are_the_pictures_chunks_alone() {
+    fn only_chunks_of_the_video_stream_are_frames() {
         let frames = [b"one".to_vec(), b"".to_vec(), b"three".to_vec()];
         let bytes = avi(b"MJPG", &frames, &[0xff, 0xd8, 0xff]);
         assert_eq!(pieces(&bytes), ["one", "three"]);
@@ -231,13 +231,13 @@ mod tests {
     }
 
     #[test]
-    fn damage_between_chunks_is_passed_over_and_a_length_that_cannot_be_is_said() {
+    fn damage_between_chunks_is_skipped_and_an_invalid_length_is_reported() {
         let frames = [b"one".to_vec(), b"two".to_vec(), b"three".to_vec()];
         let mut bytes = avi(b"MJPG", &frames, b"");
         let second = bytes.windows(3).position(|window| window == b"two").unwrap();
         bytes[second - 4..second].copy_from_slice(&u32::MAX.to_le_bytes());
-        assert_eq!(pieces(&bytes), ["one", "has a length that cannot be", "three"]);
-        // Letters that are no name any more.
+        assert_eq!(pieces(&bytes), ["one", "has an invalid length", "three"]);
+        // Not a valid chunk name any more.
         bytes[second - 8] = 0;
         assert_eq!(pieces(&bytes), ["one", "three"]);
     }

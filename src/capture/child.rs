@@ -69,7 +69,7 @@ impl ChildCamera {
     /// The program has ended: its last message says why.
     fn ended(&mut self) -> Fault {
         self.program.end();
-        let mut last = self.program.said.last.clone().unwrap_or_else(|| "without a word".into());
+        let mut last = self.program.said.last.clone().unwrap_or_else(|| "no message".into());
         if let Some((secret, instead)) = &self.secret {
             last = last.replace(secret, instead);
         }
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_end_says_why_and_keeps_the_password() {
+    fn the_error_quotes_the_message_and_hides_the_password() {
         let mut command = Command::new("sh");
         command.args(["-c", "printf 'abcdef'; echo '[rtsp @ 0x5f] rtsp://me:secret@door/1: no route' >&2"]);
         let mut camera = ChildCamera::start("the program", command, Format::Nv12(Size::new(2, 2)), "").unwrap();

@@ -13,16 +13,16 @@ pub struct Clip {
     path: PathBuf,
     program: Program,
     frames: u64,
-    /// The clip ended before its end: why.
+    /// ffmpeg failed before the end of the clip.
     broken_off: bool,
 }
 
 impl Clip {
-    /// `rate`: frames a second; `None`: every frame, as recorded.
+    /// `rate`: frames per second. `None`: every recorded frame.
     pub fn open(path: &Path, rate: Option<u32>) -> Result<Self> {
         let mut command = Command::new("ffmpeg");
         command.args(FFMPEG).arg("-i");
-        // An absolute path is never taken for an option or a protocol.
+        // ffmpeg cannot mistake an absolute path for an option or a protocol.
         command.arg(std::path::absolute(path).unwrap_or_else(|_| path.into()));
         if rate.is_none() {
             command.args(["-vsync", "passthrough"]);
@@ -45,7 +45,7 @@ impl Clip {
             return Err(fault(Kind::Unavailable, &format!("ffmpeg was killed ({status})")));
         }
         if self.frames == 0 {
-            let why = self.program.said.last.as_deref().unwrap_or("ffmpeg finds no video in it");
+            let why = self.program.said.last.as_deref().unwrap_or("ffmpeg found no video in it");
             return Err(fault(Kind::Input, why).cure("check that it is a picture or a clip that ffmpeg can play"));
         }
         self.broken_off = !status.success();
@@ -82,8 +82,8 @@ impl Source for Clip {
         let said = &self.program.said;
         match (&said.last, self.broken_off, said.lost) {
             (None, false, _) => None,
-            (None, true, _) => Some(format!("it breaks off after frame {}", self.frames)),
-            (Some(last), true, _) => Some(format!("it breaks off after frame {}; ffmpeg says: {last}", self.frames)),
+            (None, true, _) => Some(format!("it ends early, after frame {}", self.frames)),
+            (Some(last), true, _) => Some(format!("it ends early, after frame {}; ffmpeg says: {last}", self.frames)),
             (Some(last), false, 0) => Some(format!("it is damaged; ffmpeg says: {last}")),
             (Some(last), false, lost) => Some(format!("{}; ffmpeg says: {last}", skipped(lost))),
         }

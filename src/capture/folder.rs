@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_damaged_picture_is_skipped_with_its_number_and_said() {
+    fn a_damaged_picture_is_skipped_and_reported() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         for name in ["a.png", "c.png"] {

@@ -1,4 +1,4 @@
-//! JPEG: where one ends in a stream of bytes, missing Huffman tables, and decoding one frame.
+//! JPEG: finds the end of an image in a byte stream, adds missing Huffman tables, decodes one frame.
 
 use crate::fault::{Fault, Kind, Result};
 use crate::frame::Picture;
@@ -12,23 +12,24 @@ use zune_jpeg::JpegDecoder;
 /// The first bytes of every JPEG: start of image, and the next marker's first byte.
 pub const START: [u8; 3] = [0xff, 0xd8, 0xff];
 
-/// How far the JPEG that some bytes begin with goes.
+/// Length of the JPEG at the start of a byte sequence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Extent {
-    /// To the end of its end-of-image marker, bytes.
+    /// Complete: number of bytes including the end-of-image marker.
     Whole(usize),
-    /// To where another JPEG begins: it was cut short.
+    /// Truncated: another JPEG starts at this offset.
     Cut(usize),
-    /// Its end has not come.
+    /// Not complete yet.
     Open,
 }
 
-/// How far the JPEG goes that `bytes` begins with. Thumbnails inside its headers do not count: the markers are walked one by one.
+/// Finds the end of the JPEG at the start of `bytes`. Walks the markers one by one, so thumbnails in headers do not
+/// count.
 pub fn extent(bytes: &[u8]) -> Extent {
     walk(bytes).unwrap_or(Extent::Open)
 }
 
-/// The length of the JPEG that `bytes` begins with; `None` where it is cut short or no JPEG.
+/// Length of the JPEG at the start of `bytes`; `None` if it is truncated or not a JPEG.
 pub fn jpeg_length(bytes: &[u8]) -> Option<usize> {
     match extent(bytes) {
         Extent::Whole(length) => Some(length),
@@ -49,13 +50,14 @@ fn walk(bytes: &[u8]) -> Option<Extent> {
         match marker {
             0xd9 => return Some(Extent::Whole(at + 2)),
             0xd8 if *bytes.get(at + 2)? == 0xff => return Some(Extent::Cut(at)),
-            // Fill bytes, stuffed zeros and restart markers stand between the entropy-coded bytes.
+            // Fill bytes, stuffed zeros and restart markers occur between entropy-coded bytes.
             0xff => at += 1,
             0x00 | 0x01 | 0xd0..=0xd8 => at += 2,
             _ => {
                 let length = u16::from_be_bytes([*bytes.get(at + 2)?, *bytes.get(at + 3)?]);
                 let end = at + 2 + usize::from(length).max(2);
-                // An application segment may hold a thumbnail. In any other, and across its end, a start is that of the next JPEG.
+                // Application segments may hold a thumbnail. In any other segment, or across its end, a start marker
+                // belongs to the next JPEG.
                 let until = (end + START.len() - 1).min(bytes.len());
                 if !(0xe0..=0xef).contains(&marker)
                     && let Some(start) = find_start(&bytes[at + 2..until])
@@ -68,13 +70,13 @@ fn walk(bytes: &[u8]) -> Option<Extent> {
     }
 }
 
-/// Where the first JPEG of `bytes` begins.
+/// Offset of the first JPEG in `bytes`.
 pub fn find_start(bytes: &[u8]) -> Option<usize> {
     bytes.windows(START.len()).position(|window| window == START)
 }
 
-/// A JPEG, made complete: motion-JPEG, of cameras and in files, leaves the Huffman tables out, since they are always the same. The
-/// marker by which AVI files say so makes the decoder fill in the standard ones.
+/// Makes a JPEG decodable on its own. Motion-JPEG, from cameras and in files, omits the standard Huffman tables. The
+/// marker that AVI files use for this makes the decoder add them.
 pub fn with_tables(bytes: &[u8]) -> Cow<'_, [u8]> {
     const LEFT_OUT: [u8; 10] = [0xff, 0xe0, 0x00, 0x08, b'A', b'V', b'I', b'1', 0, 0];
     if !lacks_tables(bytes) {
@@ -83,7 +85,7 @@ pub fn with_tables(bytes: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned([&bytes[..2], &LEFT_OUT, &bytes[2..]].concat())
 }
 
-/// Whether the headers of a baseline JPEG come to its first scan without a Huffman table.
+/// Whether a baseline JPEG reaches its first scan without a Huffman table.
 fn lacks_tables(bytes: &[u8]) -> bool {
     if !bytes.starts_with(&START) {
         return false;
@@ -95,7 +97,7 @@ fn lacks_tables(bytes: &[u8]) -> bool {
                 at += 1;
                 continue;
             }
-            // A table (c4); or a kind whose tables are not the standard ones: progressive, lossless, arithmetic.
+            // A Huffman table (c4), or a type that does not use the standard tables: progressive, lossless, arithmetic.
             0xc2..=0xcf => return false,
             0xda => return true,
             _ => at += 2 + usize::from(u16::from_be_bytes([*high, *low])),
@@ -107,7 +109,7 @@ fn lacks_tables(bytes: &[u8]) -> bool {
 /// Decodes one frame of a motion-JPEG stream, with or without Huffman tables. `name` identifies it in errors.
 ///
 /// # Errors
-/// [`Kind::Input`]: it is damaged, or larger than a picture may be.
+/// [`Kind::Input`]: damaged, or larger than the maximum picture size.
 pub fn decode_jpeg(bytes: &[u8], name: &str) -> Result<Picture> {
     let options = DecoderOptions::default()
         .set_max_width(super::MAX_SIDE)
@@ -185,14 +187,14 @@ mod tests {
         let cut = &bytes[..bytes.len() - 20];
         assert_eq!(extent(&[cut, &bytes].concat()), Extent::Cut(cut.len()));
         assert_eq!(extent(cut), Extent::Open);
-        // A thumbnail in a header is a JPEG of its own, and no end of this one.
+        // A thumbnail in a header is a JPEG itself, but not the end of this one.
         let thumbnail = [&[0xff, 0xd8, 0xff, 0xe1, 0, 10][..], &[0xff, 0xd8, 0xff, 0xdb, 0, 0, 0xff, 0xd9]].concat();
         let nested = [&thumbnail[..], &bytes[2..]].concat();
         assert_eq!(extent(&nested), Extent::Whole(nested.len()));
     }
 
     #[test]
-    fn a_frame_without_huffman_tables_decodes_as_with_them() {
+    fn a_frame_without_huffman_tables_decodes_like_one_with_them() {
         let whole = jpeg(40);
         let without = without_tables(&whole);
         assert!(matches!(with_tables(&whole), Cow::Borrowed(_)));

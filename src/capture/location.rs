@@ -1,4 +1,4 @@
-//! Parses a source's URI, and holds the settings that are requested from a camera.
+//! Parses a source's URI; defines the settings requested from a camera.
 
 use super::RECORDED_RATE;
 use super::mask::MaskRegion;
@@ -21,7 +21,7 @@ pub struct CameraSettings {
     /// URI: see [`Location`].
     pub source: String,
     pub size: Size,
-    /// Frames a second.
+    /// Frames per second.
     pub rate: u32,
     /// `None`: chosen by size.
     pub format: Option<PixelFormat>,
@@ -38,9 +38,9 @@ pub enum Location {
     /// `file:///clip.mjpg?loop&rate=15` or a path: a picture, a folder of pictures or a clip.
     File {
         path: PathBuf,
-        /// After the last frame comes the first.
+        /// Starts over after the last frame.
         looped: bool,
-        /// Frames a second; `None`: as fast as they are taken.
+        /// Frames per second; `None`: as fast as they are consumed.
         rate: Option<u32>,
     },
     /// `v4l2:///dev/video0`, or a bare `/dev/video0`: a camera that the kernel knows.
@@ -76,8 +76,8 @@ impl Location {
             Some(("rtsp" | "rtsps", rest)) if !rest.is_empty() => Ok(Location::Rtsp),
             Some(("file", rest)) => file_with_options(uri, rest),
             Some(("test", "bars")) => Ok(Location::Test),
-            _ => Err(Fault::new(Kind::Usage, format!("cannot open {:?}: unknown kind of source", shown(uri)))
-                .cure("give v4l2:///dev/video0, csi://0, rtsp://..., file:///a/clip.mjpg?loop or test://bars")),
+            _ => Err(Fault::new(Kind::Usage, format!("cannot open {:?}: unknown URI scheme", shown(uri)))
+                .cure("use v4l2:///dev/video0, csi://0, rtsp://..., file:///a/clip.mjpg?loop or test://bars")),
         }
     }
 
@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn uris_are_understood() {
+    fn uris_are_parsed() {
         let file = |path: &str, looped, rate| Location::File { path: path.into(), looped, rate };
         assert_eq!(Location::parse("a b?.mjpg").unwrap(), file("a b?.mjpg", false, Some(15)));
         assert_eq!(Location::parse("file:///a.mjpg").unwrap(), file("/a.mjpg", false, Some(15)));

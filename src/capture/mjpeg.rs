@@ -16,7 +16,7 @@ pub const MAX_FRAME: usize = 64 << 20;
 /// One frame as it is stored.
 pub enum Piece {
     Frame(Vec<u8>),
-    /// What is wrong: "is cut short".
+    /// The error: "is cut short".
     Damaged(&'static str),
 }
 
@@ -26,16 +26,16 @@ pub trait Pieces: Send {
 }
 
 pub struct MotionJpeg {
-    /// For errors.
+    /// Name for errors.
     name: String,
     pieces: Box<dyn Pieces>,
-    /// Including damaged ones.
+    /// Number of frames, including damaged ones.
     frames: u64,
     damage: Damage,
 }
 
 impl MotionJpeg {
-    /// A plain sequence of JPEG files; bytes between them are skipped.
+    /// Opens a plain sequence of JPEG files. Bytes between them are skipped.
     pub fn open(path: &Path) -> Result<Self> {
         let file = File::open(path).map_err(|error| Fault::io(Kind::Input, "open", path, error))?;
         Ok(MotionJpeg::plain(file, &path.display().to_string()))
@@ -46,7 +46,7 @@ impl MotionJpeg {
         MotionJpeg::new(Box::new(Plain { file, bytes: Vec::new(), ended: false }), name)
     }
 
-    /// From a container's frames.
+    /// From the frames of a container.
     pub fn new(pieces: Box<dyn Pieces>, name: &str) -> Self {
         MotionJpeg { name: name.into(), pieces, frames: 0, damage: Damage::default() }
     }
@@ -137,7 +137,7 @@ impl<R: Read + Send> Pieces for Plain<R> {
 mod tests {
     use super::*;
 
-    /// A frame of one shade.
+    /// A frame of uniform brightness.
     fn frame(shade: u8) -> Vec<u8> {
         let mut bytes = Vec::new();
         let picture = image::RgbImage::from_pixel(16, 8, image::Rgb([shade * 40; 3]));
@@ -153,10 +153,10 @@ mod tests {
         Ok((frames, source))
     }
 
-    /// Number and shade of each frame.
+    /// Number and brightness of each frame.
     type Shades = Vec<(u64, u8)>;
 
-    /// The frames of a plain clip; and what is said of the damage.
+    /// The frames of a plain clip, and the damage report.
     fn plain(bytes: Vec<u8>) -> Result<(Shades, Option<String>)> {
         let (frames, source) = read(MotionJpeg::plain(io::Cursor::new(bytes), "clip"))?;
         let shade = |frame: &Frame| (frame.picture.rgb()[0] + 20) / 40;
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_come_in_order_whatever_stands_between() {
+    fn frames_are_read_in_order_despite_bytes_between() {
         for between in [&b""[..], b"--boundary\r\n\r\n"] {
             let bytes = (0..5).flat_map(|shade| [between, &frame(shade)].concat()).collect();
             let expected = (0..5).map(|shade| (shade.into(), shade)).collect();
@@ -173,18 +173,18 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_frame_is_skipped_with_its_number_and_said() {
+    fn a_damaged_frame_is_skipped_and_reported() {
         let whole: Vec<Vec<u8>> = (0..4).map(frame).collect();
         let cut = &whole[1][..whole[1].len() - 9];
-        // Cut in the middle of the clip: the next frame is not lost with it.
+        // Truncated in the middle of the clip: the next frame is not lost.
         let (frames, said) = plain([&whole[0], cut, &whole[2], &whole[3]].concat()).unwrap();
         assert_eq!(frames, [(0, 0), (2, 2), (3, 3)]);
         assert_eq!(said.unwrap(), "1 damaged frame was skipped: frame 1 of clip is cut short");
-        // Cut at its end, as a recording is when the disk is full.
+        // Truncated at the end, as in a recording when the disk is full.
         let (frames, said) = plain([&whole[0], &whole[2], &whole[1][..60]].concat()).unwrap();
         assert_eq!(frames, [(0, 0), (1, 2)]);
         assert!(said.unwrap().contains("frame 2 of clip is cut short"));
-        // A marker that is none.
+        // An invalid marker.
         let mut wrong = whole[1].clone();
         let header = wrong.windows(2).position(|pair| pair == [0xff, 0xc0]).unwrap();
         wrong[header + 4] = 77;

@@ -1,7 +1,7 @@
-//! Where frames come from: cameras, pictures, folders of pictures, motion-JPEG clips, and every other clip through `ffmpeg`.
+//! Sources of frames: cameras, pictures, folders of pictures, motion-JPEG clips, and all other clips through `ffmpeg`.
 //!
-//! Nothing here knows what is in a picture. [`open`] takes what a user writes on the command line; [`camera::open`] takes a
-//! camera's URI, and gives frames at the speed at which a camera would.
+//! [`open`] takes a path from the command line. [`camera::open`] takes a camera's URI and delivers frames at a camera's
+//! rate.
 
 mod alpha;
 mod avi;
@@ -32,24 +32,24 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The frame rate assumed for recordings: about what a mirror recognizes.
+/// Frame rate assumed for recordings: about the rate at which a mirror recognizes.
 pub const RECORDED_RATE: u32 = 15;
 
-/// The longest that [`Source::step`] waits.
+/// Maximum wait of [`Source::step`].
 pub const PATIENCE: Duration = Duration::from_millis(200);
 
 /// The result of one step of a source.
 #[derive(Debug)]
 pub enum Step {
     Frame(Frame),
-    /// Nothing yet: ask again.
+    /// No frame yet: call again.
     NotYet,
     End,
 }
 
 /// A sequence of frames.
 pub trait Source: Send {
-    /// The next frame; `None` at the end. Damaged frames of a recording are skipped: see [`Source::damage`].
+    /// Returns the next frame, or `None` at the end. Damaged frames of a recording are skipped: see [`Source::damage`].
     ///
     /// # Errors
     /// [`Kind::Input`] if no frame of the input can be used, or reading fails. Earlier frames remain valid.
@@ -61,17 +61,17 @@ pub trait Source: Send {
         Ok(self.next()?.map_or(Step::End, Step::Frame))
     }
 
-    /// How long the newest frame took to decode and rotate: it was captured that much earlier.
+    /// Time spent to decode and rotate the latest frame: it was captured that much earlier.
     fn spent(&self) -> Duration {
         Duration::ZERO
     }
 
-    /// Damaged frames that were dropped.
+    /// Number of damaged frames dropped.
     fn corrupt(&self) -> u64 {
         0
     }
 
-    /// A sentence about the damage met so far; `None` if there was none.
+    /// One sentence about the damage so far; `None` if there is none.
     fn damage(&self) -> Option<String> {
         None
     }
@@ -107,7 +107,7 @@ fn open_path(path: &Path, rate: Option<u32>) -> Result<Box<dyn Source>> {
     if head.is_empty() {
         return Err(Fault::new(Kind::Input, format!("{} is empty", path.display())).cure("copy it again"));
     }
-    // The content decides; the extension only tells one JPEG from several in a row.
+    // The content decides. The extension only distinguishes a JPEG picture from a motion-JPEG clip.
     if avi::is_avi(&head) {
         return open_avi(path, rate);
     }
@@ -121,7 +121,7 @@ fn open_path(path: &Path, rate: Option<u32>) -> Result<Box<dyn Source>> {
     Ok(Box::new(clip::Clip::open(path, rate)?))
 }
 
-/// Motion-JPEG is read here; every other codec by ffmpeg.
+/// Motion-JPEG is decoded here, every other codec by ffmpeg.
 fn open_avi(path: &Path, rate: Option<u32>) -> Result<Box<dyn Source>> {
     let unreadable = |error| Fault::io(Kind::Input, "open", path, error);
     let video = avi::video(BufReader::new(File::open(path).map_err(unreadable)?));
@@ -150,7 +150,7 @@ fn local_path(input: &str) -> Result<PathBuf> {
         None => Ok(PathBuf::from(input)),
         Some(("file", path)) => Ok(PathBuf::from(path)),
         Some((scheme, _)) => Err(Fault::new(Kind::Usage, format!("cannot open {input}: unknown scheme {scheme}"))
-            .cure("give a picture, a folder of pictures or a clip")),
+            .cure("name a picture, a folder of pictures or a clip")),
     }
 }
 
@@ -183,7 +183,7 @@ fn recorded(sequence: u64, picture: Picture) -> Frame {
     Frame { meta: FrameMeta { source: 0, sequence, captured }, picture: Arc::new(picture) }
 }
 
-/// A recording whose damage is logged once, at its end.
+/// Logs the damage of a recording once, at its end.
 struct Reported {
     source: Box<dyn Source>,
     input: String,
@@ -223,7 +223,7 @@ struct Damage {
 }
 
 impl Damage {
-    /// The frame; or `None` if it is damaged, which is counted. Faults outside the frame itself remain errors.
+    /// Returns the frame, or `None` if it is damaged, which is counted. Errors outside the frame itself remain errors.
     fn sort_out<T>(&mut self, frame: Result<T>) -> Result<Option<T>> {
         match frame {
             Ok(frame) => Ok(Some(frame)),
@@ -242,7 +242,7 @@ impl Damage {
         Some(format!("{}{before} {first}", skipped(self.count)))
     }
 
-    /// The fault of a recording `name` in which every `what` is damaged.
+    /// The fault of a recording in which every `what` is damaged.
     fn nothing_left(&self, name: &str, what: &str) -> Fault {
         let text = match &self.first {
             Some(first) => format!("cannot read {name}: every {what} in it is damaged; the first: {first}"),

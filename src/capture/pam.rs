@@ -1,4 +1,4 @@
-//! The format in which `ffmpeg` is asked for pictures: PAM, a short header followed by RGB or, if the stream has alpha, RGBA.
+//! PAM, the format requested from `ffmpeg`: a short header, then RGB, or RGBA if the stream has alpha.
 
 use super::MAX_PIXELS;
 use super::alpha::on_white;
@@ -21,7 +21,7 @@ pub struct Header {
     channels: usize,
 }
 
-/// ffmpeg's output arguments: 8 bits a channel, whatever the stream has. `filter` is applied before the conversion.
+/// ffmpeg's output arguments: 8 bits per channel for any stream. `filter` is applied before the conversion.
 pub fn output_arguments(filter: Option<String>) -> Vec<String> {
     // ffmpeg chooses the format nearest to the stream's: RGBA only if it has alpha.
     let filters: Vec<String> = filter.into_iter().chain(["format=rgb24|rgba".to_owned()]).collect();
@@ -32,7 +32,7 @@ impl Header {
     /// Parses the header at the beginning of `bytes`; `None` while it is incomplete.
     ///
     /// # Errors
-    /// What is wrong: "sends no pictures".
+    /// The error: "sends no pictures".
     pub fn parse(bytes: &[u8]) -> Result<Option<Self>, &'static str> {
         const NONE: &str = "sends no pictures";
         let head = &bytes[..bytes.len().min(MAX_HEADER)];
@@ -62,7 +62,7 @@ impl Header {
     /// The picture, composited on white.
     ///
     /// # Panics
-    /// When `body` is not as long as [`Header::body`] says.
+    /// If the length of `body` differs from [`Header::body`].
     pub fn picture(&self, body: Vec<u8>) -> Picture {
         Picture::new(self.size, if self.channels == 4 { on_white(&body) } else { body })
     }
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_are_whole_or_waited_for_or_refused() {
+    fn headers_are_complete_or_incomplete_or_refused() {
         let whole = header("3", "2", "3", "255");
         let expected = Header { length: whole.len(), size: Size::new(3, 2), channels: 3 };
         assert_eq!(Header::parse(&[&whole[..], b"ab"].concat()), Ok(Some(expected)));

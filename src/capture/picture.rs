@@ -1,4 +1,5 @@
-//! Decodes picture files (JPEG, PNG, WebP) within limits: rotated by their EXIF orientation, transparency composited on white.
+//! Decodes picture files (JPEG, PNG, WebP) within size limits. Applies the EXIF orientation and composites transparency
+//! on white.
 
 use super::alpha::on_white;
 use super::jpeg::{START, jpeg_length, with_tables};
@@ -12,7 +13,7 @@ use std::path::Path;
 
 /// The longest accepted side, pixels.
 pub const MAX_SIDE: usize = 16_384;
-/// The most pixels accepted: 64 million, 192 MB as RGB.
+/// Maximum number of pixels: 64 million, 192 MB as RGB.
 pub const MAX_PIXELS: usize = 64_000_000;
 /// The largest accepted file: the largest picture as uncompressed 16-bit RGBA. Bytes.
 const MAX_BYTES: u64 = 8 * MAX_PIXELS as u64;
@@ -34,7 +35,7 @@ pub fn read_picture(path: &Path) -> Result<Picture> {
 /// Decodes a picture file's bytes. `name` identifies it in errors.
 ///
 /// # Errors
-/// [`Kind::Input`]: not a JPEG, PNG or WebP; damaged or cut short; no pixels, or too many.
+/// [`Kind::Input`]: not a JPEG, PNG or WebP; damaged or truncated; no pixels or too many.
 pub fn decode_picture(bytes: &[u8], name: &str) -> Result<Picture> {
     let fault = |text: String| Fault::new(Kind::Input, format!("cannot read the picture {name}: {text}"));
     if bytes.is_empty() {
@@ -89,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn every_format_is_read_and_every_cut_is_refused() {
+    fn every_format_is_read_and_truncated_files_are_refused() {
         for format in FORMATS {
             let bytes = encoded(format);
             assert_eq!(decode_picture(&bytes, "p").unwrap().size(), Size::new(40, 30), "{format:?}");
@@ -107,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_transparent_is_white_whatever_colour_it_hides() {
+    fn transparent_pixels_are_white_whatever_their_colour() {
         use image::{GrayAlphaImage, ImageBuffer, LumaA, Rgba, RgbaImage};
         // Hidden magenta, opaque grey, half black.
         let rgba = [[255, 0, 255, 0], [90, 90, 90, 255], [0, 0, 0, 128]];

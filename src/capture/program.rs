@@ -155,7 +155,7 @@ impl Said {
         }
     }
 
-    /// Takes the line as complete.
+    /// Ends the current line.
     fn finish(&mut self) {
         let bytes = std::mem::take(&mut self.begun);
         let text = String::from_utf8_lossy(&bytes);
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn pictures_come_in_pieces_and_a_talkative_program_does_not_block() {
+    fn pictures_arrive_in_pieces_and_many_messages_do_not_block() {
         let head = "P7\\nWIDTH 1\\nHEIGHT 1\\nDEPTH 3\\nMAXVAL 255\\nTUPLTYPE RGB\\nENDHDR\\n";
         let talk = "i=0; while [ $i -lt 3000 ]; do echo '[dec @ 0x1] Error while decoding stream #0:0: damaged'; \
                     i=$((i+1)); done >&2";
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_picture_is_a_fault() {
+    fn output_that_is_not_a_picture_is_a_fault() {
         let mut program = shell("echo 'not a picture'; exec sleep 600", Format::Pam);
         let fault = loop {
             match program.step() {
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_that_says_nothing_is_not_waited_for_and_is_ended() {
+    fn a_silent_program_is_not_waited_for_and_is_killed() {
         let mut program = shell("exec sleep 600", Format::Nv12(Size::new(2, 2)));
         assert!(matches!(program.step().unwrap(), ProgramStep::NotYet));
         let process = format!("/proc/{}", program.child.id());

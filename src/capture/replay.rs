@@ -1,4 +1,5 @@
-//! Plays recordings like a camera: at a steady rate, looped if wanted. Also rotates and mirrors the frames of any source.
+//! Plays recordings like a camera: at a steady rate, optionally looped. Also rotates and mirrors the frames of any
+//! source.
 
 use super::{RECORDED_RATE, Source, Step};
 use crate::clock::Clock;
@@ -9,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Paces frames at `rate` a second, without drift. After a delay it starts over instead of catching up.
+/// Paces frames at `rate` per second, without drift. After a delay it restarts the schedule instead of catching up.
 pub struct Pace {
     clock: Arc<dyn Clock>,
     token: Token,
@@ -109,7 +110,7 @@ impl Source for Replay {
     }
 }
 
-/// Another source's frames, turned and mirrored.
+/// Another source's frames, rotated and mirrored.
 pub struct Upright {
     source: Box<dyn Source>,
     turn: Turn,
@@ -178,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_recording_keeps_its_pace_and_begins_again_where_wanted() {
+    fn a_recording_keeps_its_rate_and_loops_if_asked() {
         let (folder, clock, token) = (folder(), Arc::new(SimulatedClock::default()), Token::new());
         let open = |looped| Replay::open(folder.path(), looped, Some(4), clock.clone(), token.clone()).unwrap();
         assert_eq!(shades(&mut open(false), 9), [10, 200]);
@@ -194,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn damaged_frames_add_up_over_the_rounds() {
+    fn damaged_frames_are_counted_over_all_loops() {
         let (folder, clock, token) = (folder(), Arc::new(SimulatedClock::default()), Token::new());
         std::fs::write(folder.path().join("100.png"), b"damaged").unwrap();
         let mut source = Replay::open(folder.path(), true, None, clock, token).unwrap();
@@ -203,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_are_set_upright_and_waiting_ends() {
+    fn frames_are_rotated_and_cancelling_ends_the_wait() {
         let (folder, clock, token) = (folder(), Arc::new(SimulatedClock::default()), Token::new());
         let replay = Replay::open(folder.path(), true, Some(4), clock, token.clone()).unwrap();
         let mut source = Upright::new(Box::new(replay), Turn::Quarter, true);

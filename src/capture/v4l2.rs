@@ -1,7 +1,8 @@
 //! Local cameras through Video4Linux (the crate `linuxvideo`).
 //!
-//! A buffer is copied and requeued immediately, so that the driver always has buffers while a picture is decoded. Every wait is a
-//! poll with a time-out. Frames that the driver marks as damaged, or that do not decode, are dropped and counted.
+//! A buffer is copied and requeued immediately, so that the driver always has free buffers while a picture is decoded.
+//! Every wait is a poll with a time-out. Frames that the driver marks as damaged or that fail to decode are dropped and
+//! counted.
 
 use super::jpeg::decode_jpeg;
 use super::location::{CameraSettings, PixelFormat};
@@ -59,7 +60,7 @@ impl V4l2 {
         let fail = |verb: &str, error| device_fault(verb, path, error);
         let device = Device::open(path).map_err(|error| fail("open", error))?;
         if !device.supported_buf_types().contains(linuxvideo::BufTypes::VIDEO_CAPTURE) {
-            let text = format!("{} is no video capture device", path.display());
+            let text = format!("{} is not a video capture device", path.display());
             return Err(Fault::new(Kind::Unavailable, text).cure("`vetrina cameras` lists the capture devices"));
         }
         let asked = choose(path, &offered(&device), settings)?;
@@ -88,7 +89,7 @@ impl V4l2 {
         Ok(V4l2 { path: path.clone(), stream, format, size, stride, given: 0, corrupt: 0, spent: Duration::ZERO })
     }
 
-    /// The next buffer's bytes; `None` where the driver says that they are damaged.
+    /// The bytes of the next buffer; `None` if the driver marks them as damaged.
     fn dequeue(&mut self) -> io::Result<Option<Vec<u8>>> {
         self.stream.dequeue(|view| Ok((!view.is_error() && !view.is_empty()).then(|| view.to_vec())))
     }
@@ -148,8 +149,8 @@ pub(super) fn wait_readable(file: &impl std::os::fd::AsFd, patience: Duration) -
     }
 }
 
-/// The node itself; or, if a `/dev/videoN` does not exist, the only camera present: a camera that was unplugged may return under
-/// another number.
+/// The path itself. If a `/dev/videoN` does not exist and only one camera is present, that one: a camera may get
+/// another number when it is plugged in again.
 fn present(path: &Path) -> PathBuf {
     let numbered = path.to_string_lossy().starts_with("/dev/video");
     if numbered && !path.exists() {
@@ -162,13 +163,13 @@ fn present(path: &Path) -> PathBuf {
     path.into()
 }
 
-/// Each pixel format that the camera offers.
+/// The pixel formats that the camera offers.
 fn offered(device: &Device) -> Vec<[u8; 4]> {
     device.formats(BufType::VIDEO_CAPTURE).filter_map(|format| Some(format.ok()?.pixel_format().as_fourcc())).collect()
 }
 
-/// The format to request: the configured one, or the first suitable for the size. A camera that lists no formats is asked
-/// anyway.
+/// The format to request: the configured one, or the first suitable for the size. A camera that lists no formats is
+/// asked anyway.
 fn choose(path: &Path, offered: &[[u8; 4]], settings: &CameraSettings) -> Result<PixelFormat> {
     use PixelFormat::{Mjpg, Nv12, Yuyv};
     let large = settings.size.width * settings.size.height > RAW_LIMIT;
@@ -205,7 +206,7 @@ fn device_fault(verb: &str, path: &Path, error: io::Error) -> Fault {
 #[derive(Clone, Debug)]
 pub struct CameraInfo {
     pub path: PathBuf,
-    /// Names under `/dev/v4l/by-id` and `by-path`, which do not change when it is plugged in elsewhere or in another order.
+    /// Names under `/dev/v4l/by-id` and `by-path`: they do not depend on the order in which cameras are plugged in.
     pub stable: Vec<PathBuf>,
     pub name: String,
     pub bus: String,
@@ -213,7 +214,7 @@ pub struct CameraInfo {
     pub formats: Vec<(String, Option<Size>)>,
 }
 
-/// The video capture devices, by number.
+/// Lists the video capture devices by number.
 pub fn list() -> Vec<CameraInfo> {
     let Ok(entries) = std::fs::read_dir("/dev") else { return Vec::new() };
     let number = |path: &Path| path.file_name()?.to_str()?.strip_prefix("video")?.parse::<u32>().ok();
@@ -284,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn the_format_suits_the_size_and_what_there_is() {
+    fn the_format_depends_on_size_and_offer() {
         let choose = |offered: &[&[u8; 4]], width, format| {
             let offered: Vec<[u8; 4]> = offered.iter().map(|code| **code).collect();
             choose(Path::new("/dev/video9"), &offered, &settings(width, format))
@@ -300,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn a_camera_that_is_not_there_is_a_fault_with_a_cure() {
+    fn a_missing_camera_is_a_fault_with_a_cure() {
         let fault = V4l2::open(Path::new("/dev/v4l/by-id/none"), &settings(640, None)).err().unwrap();
         assert_eq!(fault.kind(), Kind::Unavailable);
         assert!(fault.to_string().contains("plug the camera in"), "{fault}");

@@ -1,10 +1,10 @@
-//! YUV to RGB by BT.601 with studio range: what USB cameras send and the default of GStreamer.
+//! YUV to RGB by BT.601 with studio range: the format of USB cameras and GStreamer's default.
 
 use crate::frame::Picture;
 use crate::geometry::Size;
 
-/// YUYV: two pixels in four bytes, luma and chroma alternating. `stride` is the length of a row in bytes. `None` if the buffer is
-/// too short for `size`, or the width is odd.
+/// YUYV: two pixels in four bytes, luma and chroma alternating. `stride`: bytes per row. `None` if the buffer is too
+/// short for `size`, or the width is odd.
 pub fn yuyv(bytes: &[u8], size: Size, stride: usize) -> Option<Picture> {
     let row = 2 * size.width;
     if !fits(bytes, size.height, row, stride) || !size.width.is_multiple_of(2) {
@@ -21,8 +21,8 @@ pub fn yuyv(bytes: &[u8], size: Size, stride: usize) -> Option<Picture> {
     Some(Picture::new(size, rgb))
 }
 
-/// NV12: a plane of luma, then one of chroma at half the resolution. `None` if the buffer is too short for `size`, or a side is
-/// odd.
+/// NV12: a luma plane, then a chroma plane at half the resolution. `None` if the buffer is too short for `size`, or a
+/// side is odd.
 pub fn nv12(bytes: &[u8], size: Size, stride: usize) -> Option<Picture> {
     let (luma_length, even) = (stride.checked_mul(size.height)?, size.width.is_multiple_of(2));
     let (luma, chroma) = (bytes.get(..luma_length)?, bytes.get(luma_length..)?);
@@ -52,7 +52,7 @@ fn fits(bytes: &[u8], rows: usize, row: usize, stride: usize) -> bool {
     row > 0 && stride >= row && needed.is_some_and(|needed| bytes.len() >= needed)
 }
 
-/// What the chroma of a pair of pixels adds to red, green and blue, in 256ths.
+/// Contribution of the chroma of a pixel pair to red, green and blue, in 256ths.
 #[derive(Clone, Copy)]
 struct Chroma([i32; 3]);
 

@@ -1,4 +1,4 @@
-//! What a command runs a model on: the flags that several commands share.
+//! Backend flags shared by several commands.
 
 use super::places;
 use crate::fault::Result;
@@ -33,7 +33,7 @@ impl BackendArgs {
         EngineSettings { backend: self.backend, precision, engines }
     }
 
-    /// The model that was named, or the shipped one, on this backend.
+    /// Loads the named model, or the shipped one, on this backend.
     pub fn load(&self, model: &Option<PathBuf>) -> Result<Recognizer> {
         Recognizer::load_on(&places::model(model)?, &self.settings())
     }

@@ -1,4 +1,4 @@
-//! `vetrina bench`: what each stage of a frame costs on this machine.
+//! `vetrina bench`: measures the cost of each stage of a frame on this machine.
 
 mod live;
 
@@ -57,11 +57,11 @@ pub struct BenchArgs {
     pub json: bool,
 }
 
-/// Garments of a frame that are embedded and matched.
+/// Garments per frame that are embedded and matched.
 const GARMENTS: usize = 8;
 const WARM_UP: u32 = 3;
-/// The stages of a frame, in its way: the rows of the table, here and in docs/tensorrt.md. What a backend does not do by itself
-/// has a row all the same, so that tables of several can be laid side by side.
+/// The stages of a frame in order: the rows of the table, here and in docs/tensorrt.md. A stage that a backend does not
+/// measure separately still has a row, so that tables are comparable.
 const ROWS: [&str; 13] = [
     "decode",
     "letterbox",
@@ -77,17 +77,17 @@ const ROWS: [&str; 13] = [
     "search",
     "whole frame",
 ];
-/// The frame of the demo's first clip that shows its figure whole.
+/// A frame of the demo's first clip that shows the whole person.
 const SHOWN: u64 = 45;
 
-/// The same JPEG again and again, decoded anew each time as a camera's are.
-struct Again {
+/// Delivers the same JPEG repeatedly, decoded anew each time like a camera's frames.
+struct RepeatedFrame {
     jpeg: Vec<u8>,
     left: u32,
     given: u64,
 }
 
-impl Source for Again {
+impl Source for RepeatedFrame {
     fn next(&mut self) -> Result<Option<Frame>> {
         if self.left == 0 {
             return Ok(None);
@@ -95,19 +95,19 @@ impl Source for Again {
         self.left -= 1;
         self.given += 1;
         let meta = FrameMeta { source: 0, sequence: self.given, captured: Duration::from_millis(66 * self.given) };
-        Ok(Some(Frame { meta, picture: Arc::new(decode_picture(&self.jpeg, "the frame to measure with")?) }))
+        Ok(Some(Frame { meta, picture: Arc::new(decode_picture(&self.jpeg, "the test frame")?) }))
     }
 }
 
-/// What follows recognition: track, aggregate and search.
-struct Rest {
+/// The steps after recognition: track, aggregate and search.
+struct AfterRecognition {
     tracker: Tracker,
     aggregator: Aggregator,
     gallery: Gallery,
     garments: usize,
 }
 
-impl Rest {
+impl AfterRecognition {
     fn follow(&mut self, frame: &Frame, found: Detections, times: &mut StageTimes) -> Result<()> {
         self.garments += found.detections.len();
         debug_assert_eq!(frame.meta, found.meta);
@@ -121,7 +121,7 @@ impl Rest {
     }
 }
 
-/// One pass over the frames.
+/// Result of one pass over the frames.
 struct Pass {
     times: StageTimes,
     frames_per_second: f64,
@@ -145,20 +145,24 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     let gallery = Gallery::new(&settings.weight, settings.bias, noise(rows * length), (0..args.products).collect())
         .with_threads(1);
     let name = [manifest.name.clone(), runs_on];
-    let mut rest =
-        Rest { tracker: tracker_from(manifest, 0.0), aggregator: recognizer.aggregator(), gallery, garments: 0 };
+    let mut rest = AfterRecognition {
+        tracker: tracker_from(manifest, 0.0),
+        aggregator: recognizer.aggregator(),
+        gallery,
+        garments: 0,
+    };
     let mut workers = frame_workers(recognizer);
     let one = pass(&jpeg, args.frames, &mut workers[..1], &mut rest)?;
     let several = pass(&jpeg, args.frames, &mut workers, &mut rest)?;
     report(args, &name, &one, &several, workers.len())
 }
 
-/// Runs the frames through `workers`; with one worker, decoding and all that follows share its thread's time.
-fn pass(jpeg: &[u8], frames: u32, workers: &mut [Recognizer], rest: &mut Rest) -> Result<Pass> {
-    let mut warm_up = Again { jpeg: jpeg.to_vec(), left: WARM_UP, given: 0 };
+/// Runs the frames through `workers`. With one worker, all steps share one thread.
+fn pass(jpeg: &[u8], frames: u32, workers: &mut [Recognizer], rest: &mut AfterRecognition) -> Result<Pass> {
+    let mut warm_up = RepeatedFrame { jpeg: jpeg.to_vec(), left: WARM_UP, given: 0 };
     recognize_in_order(&mut warm_up, workers, |_, _, _| Ok(()))?;
     rest.garments = 0;
-    let mut source = Again { jpeg: jpeg.to_vec(), left: frames, given: 0 };
+    let mut source = RepeatedFrame { jpeg: jpeg.to_vec(), left: frames, given: 0 };
     let start = Instant::now();
     let times = if let [worker] = workers {
         one_after_the_other(&mut source, worker, rest)?
@@ -176,8 +180,12 @@ fn pass(jpeg: &[u8], frames: u32, workers: &mut [Recognizer], rest: &mut Rest) -
     })
 }
 
-/// Everything on this thread: what one core does. On the CPU in processor time, so that other load on the machine does not count.
-fn one_after_the_other(source: &mut Again, worker: &mut Recognizer, rest: &mut Rest) -> Result<StageTimes> {
+/// Runs all steps on this thread: the throughput of one core. On the CPU in processor time, which excludes other load.
+fn one_after_the_other(
+    source: &mut RepeatedFrame,
+    worker: &mut Recognizer,
+    rest: &mut AfterRecognition,
+) -> Result<StageTimes> {
     let measure = if worker.runs_on().engines.is_empty() { Measure::Processor } else { Measure::Elapsed };
     let mut times = StageTimes::by(measure);
     loop {
@@ -205,9 +213,9 @@ pub fn demo_picture() -> Result<Arc<Picture>> {
     shown.ok_or_else(|| Fault::new(Kind::Input, format!("the clip {} is empty", clip.display())))
 }
 
-/// Two by two copies of a demo frame as one JPEG: a camera that sees four people.
+/// Two by two copies of a demo frame as one JPEG: four persons in one picture.
 fn four_figures() -> Result<Vec<u8>> {
-    let fault = |text: &str| Fault::new(Kind::Internal, format!("cannot make the frame to measure with: {text}"));
+    let fault = |text: &str| Fault::new(Kind::Internal, format!("cannot create the test frame: {text}"));
     let picture = demo_picture()?;
     let (width, height) = (picture.size().width as u32, picture.size().height as u32);
     let one = RgbImage::from_raw(width, height, picture.rgb().to_vec()).ok_or_else(|| fault("sizes differ"))?;
@@ -222,7 +230,7 @@ fn four_figures() -> Result<Vec<u8>> {
     Ok(jpeg)
 }
 
-/// Values from -2 to 2 that are the same on every run: speed does not depend on them.
+/// Values from -2 to 2, the same on every run. The speed does not depend on them.
 fn noise(length: usize) -> Vec<f32> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     (0..length)

@@ -1,4 +1,4 @@
-//! `vetrina cameras`: the cameras that are plugged in, and what they give.
+//! `vetrina cameras`: lists the connected cameras and their formats.
 
 use super::table::{Table, json, print};
 use crate::capture::v4l2::{CameraInfo, list};
@@ -32,9 +32,7 @@ pub fn run(args: &CamerasArgs) -> Result<()> {
         return print(&json(&json!(cameras))?);
     }
     if cameras.is_empty() {
-        return print(
-            "no camera is plugged in that this user may open (one on a Jetson's own connector is `csi://0` and not listed)",
-        );
+        return print("no camera found that this user may open (a CSI camera of a Jetson is `csi://0` and not listed)");
     }
     let mut table = Table::new(&["source", "camera", "bus", "formats up to"]);
     for camera in &cameras {
@@ -51,7 +49,7 @@ pub fn run(args: &CamerasArgs) -> Result<()> {
     print(&table.render())
 }
 
-/// What to write into the configuration: the name that stays, where there is one.
+/// The URI for the configuration: by stable name, if there is one.
 fn source(camera: &CameraInfo) -> String {
     format!("v4l2://{}", camera.stable.first().unwrap_or(&camera.path).display())
 }

@@ -1,4 +1,4 @@
-//! `vetrina check-config`: whether a configuration can be used, and what it says with every default filled in.
+//! `vetrina check-config`: checks a configuration and prints it with every default filled in.
 
 use super::table::print;
 use crate::config::{Config, DEFAULT_PATH};

@@ -1,4 +1,4 @@
-//! `vetrina doctor`: everything that a mirror needs, one line each: whether it is there, and if not, the cure.
+//! `vetrina doctor`: checks everything that a mirror needs. One line each, with the cure for what is wrong.
 
 use super::places;
 use super::table::print;
@@ -21,11 +21,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A camera that starts gives its first frame within this.
+/// A camera must deliver its first frame within this time.
 const FIRST_FRAME: Duration = Duration::from_secs(8);
-/// Less free space is too little for an import and the journal, bytes.
+/// Minimum free space in bytes for an import and the journal.
 const LEAST_SPACE: u64 = 500 << 20;
-/// Hotter boards slow themselves down, degrees Celsius.
+/// Boards throttle at higher temperatures, degrees Celsius.
 const HOT: f64 = 85.0;
 
 /// Check everything a mirror needs, and say how to mend what is wrong
@@ -36,7 +36,7 @@ pub struct DoctorArgs {
     pub config: PathBuf,
 }
 
-/// One line a finding, and the first fault. Nothing is cut short: the cure stands at the end.
+/// Prints one line per finding and keeps the first fault. Lines are not truncated: the cure is at the end.
 #[derive(Default)]
 struct Findings {
     lines: Vec<String>,
@@ -78,12 +78,12 @@ pub fn run(args: &DoctorArgs) -> Result<()> {
     }
 }
 
-/// A fault's text and kind once more: a line shows it, and it may be the program's result.
+/// A copy of a fault's text and kind: one is printed, the other may be the program's result.
 fn copy(fault: &Fault) -> Fault {
     Fault::new(fault.kind(), fault.to_string())
 }
 
-/// What the network would run on.
+/// The backend that the network would use.
 fn backend(config: &Config, manifest: &Manifest) -> Result<String> {
     let engines = config.engines();
     if engines.backend == Backend::Cpu {
@@ -159,7 +159,7 @@ fn catalogue(path: &Path, manifest: Option<&Manifest>) -> Result<String> {
 
 fn disk(catalogue: &Path) -> Result<String> {
     let folder = catalogue.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let free = machine::free_space(folder).map_err(|error| Fault::io(Kind::Storage, "look at", folder, error))?;
+    let free = machine::free_space(folder).map_err(|error| Fault::io(Kind::Storage, "examine", folder, error))?;
     let text = format!("{} MB free at {}", free >> 20, folder.display());
     if free < LEAST_SPACE {
         return Err(Fault::new(Kind::Storage, text).cure("free some space on that disk"));
@@ -178,7 +178,7 @@ fn temperature(board: &Board) -> Result<String> {
     }
 }
 
-/// Whether the board slows itself down, and what it has counted.
+/// Whether the board throttles itself, and its counters.
 fn throttling(board: &Board) -> Result<String> {
     if let Some(brake) = board.braking() {
         let text = format!("{} slows the board down", brake.name);

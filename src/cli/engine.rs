@@ -1,4 +1,4 @@
-//! `vetrina engine`: TensorRT's engines of a model: build, list, prune, verify.
+//! `vetrina engine`: builds, lists, prunes and verifies a model's TensorRT engines.
 
 use super::backend::EngineArgs;
 use super::bench::demo_picture;
@@ -98,10 +98,9 @@ pub struct VerifyArgs {
     pub model: ModelArgs,
 }
 
-/// What the builder gets where the machine does not tell what is free, and at most otherwise, bytes.
+/// Maximum workspace of the builder in bytes; also used if the free memory is unknown.
 const MEMORY: u64 = 4 << 30;
-/// What a dry run builds for where there is no GPU: compute capability 8.6, the nearest to an Orin's 8.7 that TensorRT-RTX
-/// knows.
+/// Compute capability for a dry run without a GPU: 8.6, the nearest to an Orin's 8.7 that TensorRT-RTX supports.
 const DRY_CAPABILITY: i32 = 86;
 
 pub fn run(args: &EngineCommandArgs) -> Result<()> {
@@ -114,7 +113,7 @@ pub fn run(args: &EngineCommandArgs) -> Result<()> {
     }
 }
 
-/// What all of these commands begin with.
+/// What all subcommands need: model, machine, cache.
 struct EngineSet {
     tensorrt: TensorRt,
     manifest: Arc<Manifest>,
@@ -147,7 +146,7 @@ fn build_all(args: &BuildArgs) -> Result<()> {
     args.progress.conclude(|| build_missing(args)).map(drop)
 }
 
-/// Builds the engines that are missing; a line for each.
+/// Builds the missing engines. Returns one line for each.
 fn build_missing(args: &BuildArgs) -> Result<Vec<String>> {
     let mut report = Vec::new();
     let mut say = |line: String| {
@@ -159,7 +158,7 @@ fn build_missing(args: &BuildArgs) -> Result<Vec<String>> {
     let missing = |wanted: &&Wanted| args.again || opened.cache.find(&wanted.key).is_none();
     let missing: Vec<&Wanted> = opened.wanted.iter().filter(missing).collect();
     if missing.is_empty() {
-        say("all engines are built; --again builds them again".into())?;
+        say("all engines are already built; --again rebuilds them".into())?;
         return Ok(report);
     }
     let samples = opened.samples(&args.model)?;
@@ -176,7 +175,7 @@ fn build_missing(args: &BuildArgs) -> Result<Vec<String>> {
     Ok(report)
 }
 
-/// Builds every graph and keeps nothing.
+/// Builds every graph without storing it.
 fn dry_run(args: &BuildArgs) -> Result<()> {
     let tensorrt = TensorRt::open_builder()?;
     let host = tensorrt.host();
@@ -185,7 +184,7 @@ fn dry_run(args: &BuildArgs) -> Result<()> {
     for precision in Precision::ALL {
         if args.model.engines.precision.is_none_or(|asked| asked == precision) {
             let of_precision = wanted(&manifest, Some(precision), &host);
-            // Left to itself, what the model has.
+            // Without --precision: the precisions that the model has.
             let of_precision =
                 if args.model.engines.precision.is_none() { of_precision.unwrap_or_default() } else { of_precision? };
             all.extend(of_precision.into_iter().filter(|wanted| wanted.key.precision == precision));
@@ -199,7 +198,7 @@ fn dry_run(args: &BuildArgs) -> Result<()> {
             tensorrt.build(&graph(wanted)?, wanted.open, &limits(args, without_gpu), &mut |event| steps.take(event))?;
         steps.finish();
         let (size, seconds) = (engine.len() as f64 / 1e6, begun.elapsed().as_secs_f64());
-        print(&format!("{}: TensorRT {} builds it, {size:.1} MB in {seconds:.1} s", name(wanted), host.tensorrt))?;
+        print(&format!("{}: TensorRT {} built it, {size:.1} MB in {seconds:.1} s", name(wanted), host.tensorrt))?;
     }
     Ok(())
 }
@@ -245,7 +244,7 @@ fn list(args: &ListArgs) -> Result<()> {
 fn state(entry: &Entry, host: Option<&Host>) -> &'static str {
     match (&entry.record, host) {
         (Err(_), _) => "damaged",
-        (Ok(_), None) => "not known",
+        (Ok(_), None) => "unknown",
         (Ok(_), Some(_)) if entry.is_for(host) => "for this machine",
         (Ok(_), Some(_)) => "stale",
     }
@@ -304,7 +303,7 @@ fn in_words(figures: &[Figure], wanted: &Wanted) -> String {
     )
 }
 
-/// How far a build is, in hundredths.
+/// Progress of a build, in hundredths.
 struct BuildSteps {
     shown: Progress,
     progress: std::sync::Mutex<BuildProgress>,

@@ -1,4 +1,4 @@
-//! Log lines on stderr, with the priorities that journald understands when it is listening.
+//! Logs to stderr, with the priority prefixes of journald if it is connected.
 
 use crate::tail::Tail;
 use log::{Level, LevelFilter, Log, Metadata, Record};
@@ -31,15 +31,15 @@ impl Log for Stderr {
         } else {
             format!("{word}: {}\n", record.args())
         };
-        // A full disk, or a reader that is gone, must not stop the mirror; `eprintln` would panic.
+        // A full disk or a closed pipe must not stop the mirror; `eprintln` would panic.
         let _ = std::io::stderr().write_all(line.as_bytes());
     }
 
     fn flush(&self) {}
 }
 
-/// Starts logging: `otherwise` and worse, or what `VETRINA_LOG` names (error, warn, info, debug).
-/// The last lines can be read from what is given back.
+/// Starts logging at level `otherwise`, or at the level in `VETRINA_LOG` (error, warn, info, debug). Returns the buffer
+/// of the last lines.
 pub fn start(otherwise: LevelFilter) -> Arc<Tail> {
     let tail = Arc::new(Tail::default());
     let level = std::env::var("VETRINA_LOG").ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise);

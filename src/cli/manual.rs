@@ -1,4 +1,4 @@
-//! `vetrina manual`: man pages and shell completions, made from the definitions that parse the command line.
+//! `vetrina manual`: writes man pages and shell completions, generated from the command line definitions.
 
 use super::{command, table::print};
 use crate::fault::{Fault, Kind, Result};
@@ -7,7 +7,7 @@ use clap_complete::Shell;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Shells that completions are written for.
+/// Shells with completions.
 const SHELLS: [Shell; 3] = [Shell::Bash, Shell::Zsh, Shell::Fish];
 
 /// Write man pages and shell completions into a folder

@@ -1,4 +1,4 @@
-//! `vetrina match`: which products are worn in a picture, a folder of frames or a clip.
+//! `vetrina match`: finds the products worn in a picture, a folder of frames or a clip.
 
 use super::backend::BackendArgs;
 use super::catalogue::DEFAULT_DB;
@@ -60,14 +60,14 @@ pub fn run(args: &MatchArgs) -> Result<()> {
             print(&input_text(input, &answers, classes))?;
         }
     }
-    // One input, one object; several, one a line as programs like it.
+    // One input: one indented object. Several: one object per line.
     for object in &objects {
         print(&if objects.len() == 1 { json(object)? } else { object.to_string() })?;
     }
     Ok(())
 }
 
-/// Tracks the garments of an input from its first frame to its last; with them, how many frames are damaged and were skipped.
+/// Tracks the garments of an input from first to last frame. Also returns the number of damaged frames skipped.
 fn track(input: &str, recognizers: &mut [Recognizer]) -> Result<(ClipTracks, u64)> {
     let mut source = capture::open(input)?;
     let bar = source.frames().map_or_else(ProgressBar::no_length, |frames| ProgressBar::new(frames as u64));

@@ -34,7 +34,7 @@ use progress::ProgressFormat;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-/// The program inside an in-store smart mirror: it recognises what a person wears and shows the matching products.
+/// The program inside an in-store smart mirror: it recognizes what a person wears and shows the matching products.
 #[derive(Parser, Debug)]
 #[command(name = "vetrina", version, propagate_version = true, max_term_width = 100, after_help = AFTER_HELP)]
 struct CommandLine {
@@ -72,13 +72,13 @@ enum Command {
     Manual(manual::ManualArgs),
 }
 
-/// All commands with their arguments: what man pages, completions and docs/cli.md are made from.
+/// All commands with their arguments, for man pages, completions and docs/cli.md.
 pub fn command() -> clap::Command {
     CommandLine::command()
 }
 
 impl Command {
-    /// Whether a program reads along, which hears of a fault in the same way as of everything else.
+    /// Whether a program reads the output as JSON, so that a fault must be JSON too.
     fn speaks_json(&self) -> bool {
         use catalogue::CatalogueCommand::Import;
         use engine::EngineCommand::Build;
@@ -91,7 +91,7 @@ impl Command {
     }
 }
 
-/// Parses the command line, runs the command, prints a fault as one line and returns its exit code.
+/// Parses the command line and runs the command. Prints a fault as one line and returns its exit code.
 pub fn main() -> ExitCode {
     let line = CommandLine::parse();
     let tail =

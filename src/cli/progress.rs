@@ -1,5 +1,5 @@
-//! How far a long command is: a bar on a terminal, a line every tenth elsewhere, on stderr; or JSON lines on stdout for a program
-//! that runs the command. What takes a moment says nothing elsewhere.
+//! Progress of a long command. On stderr: a bar on a terminal, otherwise a line every tenth, and nothing for short
+//! work. Or JSON lines on stdout for a program that runs the command.
 
 use super::table::print;
 use crate::fault::Result;
@@ -12,7 +12,7 @@ use serde_json::json;
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
-/// Work that is shorter fills no log.
+/// Shorter work logs no progress.
 const MOMENT: Duration = Duration::from_secs(1);
 
 /// How a command reports its progress
@@ -26,7 +26,7 @@ pub enum ProgressFormat {
 }
 
 impl ProgressFormat {
-    /// Runs the work of a command. With [`ProgressFormat::Json`] its report, or its fault, is the last line.
+    /// Runs the work of a command. With [`ProgressFormat::Json`] the last line is the report or the fault.
     pub fn conclude<Report: Serialize>(self, work: impl FnOnce() -> Result<Report>) -> Result<Option<Report>> {
         let result = work();
         if self == ProgressFormat::Bar {
@@ -41,7 +41,7 @@ impl ProgressFormat {
     }
 }
 
-/// Counts up to a number that is known beforehand.
+/// Counts up to a number known in advance.
 pub struct Progress {
     bar: ProgressBar,
     what: String,
@@ -50,7 +50,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// `what` is counted: "pictures".
+    /// `what` is the unit: "pictures".
     pub fn new(count: u64, what: &str) -> Self {
         Progress::with_format(count, what, ProgressFormat::Bar)
     }
@@ -77,22 +77,22 @@ impl Progress {
         self.tell();
     }
 
-    /// One JSON line, where that is asked for.
+    /// Writes a JSON line, if requested.
     fn tell(&self) {
         if self.format == ProgressFormat::Json {
             let of = self.bar.length().unwrap_or(0);
             let event = JobEvent::Progress(JobProgress { what: self.what.clone(), done: self.bar.position(), of });
-            // The reader may have ended; the work is done all the same.
+            // The reader may have ended; the work continues.
             let _ = writeln!(io::stdout(), "{}", event.to_line());
         }
     }
 
-    /// What was counted so far.
+    /// The count so far.
     pub fn done(&self) -> u64 {
         self.bar.position()
     }
 
-    /// A word that does not disturb the bar.
+    /// Prints a line without disturbing the bar.
     pub fn say(&self, line: &str) {
         self.bar.suspend(|| eprintln!("{line}"));
     }
@@ -102,7 +102,7 @@ impl Progress {
     }
 }
 
-/// Shows how far an import is, step by step.
+/// Shows the progress of an import, step by step.
 #[derive(Default)]
 pub struct ImportProgressBar {
     format: ProgressFormat,

@@ -1,5 +1,5 @@
-//! `vetrina record`: some seconds of the camera as motion-JPEG. This is the only code that writes camera pictures to a disk, and the
-//! screen says so as long as it does.
+//! `vetrina record`: stores some seconds of the camera as motion-JPEG. The only code that writes camera frames to a
+//! disk; the screen says so while it runs.
 
 use super::table::print;
 use crate::audit::{AuditAction, AuditNote};
@@ -24,11 +24,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Near what the camera gave.
+/// Close to the camera's own quality.
 const QUALITY: u8 = 92;
-/// How often the screen is drawn: the camera's pictures come first.
+/// Interval between screen updates; the camera's pictures have priority.
 const SCREEN: Duration = Duration::from_millis(200);
-/// A camera that gives no frame for this long is away.
+/// A camera without a frame for this long counts as away.
 const SILENCE: Duration = Duration::from_secs(8);
 
 /// Store some seconds of the camera as a clip (motion-JPEG); the screen announces it meanwhile
@@ -68,7 +68,7 @@ pub fn run(args: &RecordArgs) -> Result<()> {
     let (count, seconds) = recorded;
     let rate = (count as f64 / seconds.max(0.001)).round().max(1.0);
     print(&format!(
-        "{}: {count} pictures of {} in {seconds:.1} s, {rate} a second",
+        "{}: {count} pictures of {} in {seconds:.1} s, {rate} per second",
         args.output.display(),
         shown(&config.camera.source)
     ))
@@ -80,7 +80,7 @@ struct Recording<'a> {
 }
 
 impl Recording<'_> {
-    /// Writes every picture as it comes. Pictures, and seconds from the first to the last.
+    /// Writes every picture as it arrives. Returns the number of pictures, and the seconds from the first to the last.
     fn run(
         &self,
         source: &mut dyn Source,
@@ -120,7 +120,7 @@ impl Recording<'_> {
     }
 }
 
-/// The file is made with its first picture, for its owner alone.
+/// The file is created with the first picture, readable only by its owner.
 fn write_picture(path: &Path, file: &mut Option<BufWriter<File>>, picture: &Picture) -> Result<()> {
     let fail = |error| Fault::io(Kind::Storage, "write", path, error);
     let jpeg = picture.jpeg(QUALITY).ok_or_else(|| Fault::new(Kind::Input, "the camera's picture is empty"))?;
@@ -131,7 +131,7 @@ fn write_picture(path: &Path, file: &mut Option<BufWriter<File>>, picture: &Pict
     file.as_mut().map_or(Ok(()), |file| file.write_all(&jpeg)).map_err(fail)
 }
 
-/// What the screen says meanwhile.
+/// The screen during the recording.
 struct Announcement {
     panel: Box<dyn DisplayPanel>,
     painter: Painter,

@@ -26,7 +26,7 @@ pub struct RunArgs {
     pub config: PathBuf,
 }
 
-/// `tail`: the log's last lines, for the page.
+/// `tail`: the last lines of the log, for the page.
 pub fn run(args: &RunArgs, tail: Arc<Tail>) -> Result<()> {
     let config = Config::load(&args.config)?;
     if let Err(fault) = clock::check_time_zone() {
@@ -40,7 +40,7 @@ pub fn run(args: &RunArgs, tail: Arc<Tail>) -> Result<()> {
     let (path, started) = (args.config.clone(), (web.clone(), events.clone()));
     let reread = move || reread(&path, &started);
     let live = Live::start(settings, Arc::new(reread))?;
-    // These end with this function, after the stages.
+    // Dropped at the end of this function, after the stages.
     let _sinks = EventSinks::start(&events, &live.links())?;
     let _server = web.map(|settings| Server::start(&settings, live.links(), tail)).transpose()?;
     let token = Token::new();
@@ -52,7 +52,7 @@ pub fn run(args: &RunArgs, tail: Arc<Tail>) -> Result<()> {
     ended
 }
 
-/// Who follows the hub's releases; `None` where `[sync]` names no hub.
+/// Follows the hub's releases; `None` if `[sync]` names no hub.
 fn follower(config: &Config, settings: &LiveSettings) -> Result<Option<Follower>> {
     if config.sync.source.is_none() {
         return Ok(None);
@@ -60,7 +60,7 @@ fn follower(config: &Config, settings: &LiveSettings) -> Result<Option<Follower>
     config.sync(import::model_stamp(&settings.model)?).map(Follower::new).transpose()
 }
 
-/// Follows on a thread of its own, at a lower priority than the mirror's stages. Nothing waits for it at the end: what it has begun is
+/// Runs the follower on a thread with lower priority than the mirror's stages. It is not joined at the end: its work is
 /// one transaction.
 fn follow(follower: Follower, token: &Token, links: Arc<Links>) -> Result<()> {
     links.status.sync.set(Some(follower.status().clone()));
@@ -76,7 +76,7 @@ fn follow(follower: Follower, token: &Token, links: Arc<Links>) -> Result<()> {
         .map_err(|error| Fault::new(Kind::Unavailable, "cannot start the thread that follows the hub").cause(error))
 }
 
-/// How the mirror is, for its hub.
+/// The mirror's state, reported to its hub.
 fn heartbeat(links: &Links) -> Heartbeat {
     let report = links.report();
     Heartbeat {
@@ -90,14 +90,14 @@ fn heartbeat(links: &Links) -> Heartbeat {
     }
 }
 
-/// The configuration as it is now; the page and what reads the events go on as they `started`.
+/// Reads the configuration again. The page and the event sinks keep the settings that they `started` with.
 fn reread(path: &Path, started: &(Option<WebSettings>, EventSettings)) -> Result<LiveSettings> {
     let config = Config::load(path)?;
     let settings = live_settings(&config)?;
     if (config.web(&settings.model), config.events()) != *started {
         log::warn!(
-            "what has changed under [web], [stats], [webhook], [mqtt], [privacy] or in catalogue.images takes effect \
-             when the program is started again"
+            "changes under [web], [stats], [webhook], [mqtt], [privacy] or in catalogue.images take effect \
+             after a restart"
         );
     }
     Ok(settings)

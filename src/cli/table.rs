@@ -1,15 +1,15 @@
-//! What commands write to stdout: text, and plain tables.
+//! Output to stdout: text and plain tables.
 
 use crate::fault::{Fault, Kind, Result};
 use std::io::{self, Write};
 
-/// Writes `text` and a line break. A reader that has gone away (`| head`) is the end, not a fault.
+/// Writes `text` and a line break. A closed pipe (`| head`) is not an error.
 pub fn print(text: &str) -> Result<()> {
     let mut out = io::stdout().lock();
     done(writeln!(out, "{text}").and_then(|()| out.flush()))
 }
 
-/// The result of a write to stdout: a closed pipe is no fault.
+/// The result of a write to stdout. A closed pipe is not an error.
 pub fn done(result: io::Result<()>) -> Result<()> {
     match result {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
@@ -19,13 +19,13 @@ pub fn done(result: io::Result<()>) -> Result<()> {
     }
 }
 
-/// `value` as indented JSON.
+/// Formats `value` as indented JSON.
 pub fn json(value: &impl serde::Serialize) -> Result<String> {
     serde_json::to_string_pretty(value)
-        .map_err(|error| Fault::new(Kind::Internal, "cannot write the answer as JSON").cause(error))
+        .map_err(|error| Fault::new(Kind::Internal, "cannot write the result as JSON").cause(error))
 }
 
-/// Columns of text, aligned by spaces, under a header.
+/// Text in columns, aligned with spaces, under a header.
 #[derive(Clone, Debug)]
 pub struct Table {
     header: Vec<String>,
@@ -35,7 +35,7 @@ pub struct Table {
 }
 
 impl Table {
-    /// A header that begins with `>` aligns its column to the right: `">price"`.
+    /// A header that starts with `>` aligns its column to the right: `">price"`.
     pub fn new(header: &[&str]) -> Self {
         Table {
             header: header.iter().map(|name| name.trim_start_matches('>').to_owned()).collect(),
@@ -45,20 +45,20 @@ impl Table {
         }
     }
 
-    /// Cells longer than `columns` are cut and end in an ellipsis; 40 by default.
+    /// Truncates longer cells with an ellipsis; 40 columns by default.
     pub fn widest(mut self, columns: usize) -> Self {
         self.widest = columns.max(2);
         self
     }
 
-    /// Adds a row; missing cells are empty. Control characters, which could steer a terminal, become spaces.
+    /// Adds a row. Missing cells are empty. Control characters become spaces, since they could control a terminal.
     pub fn row(&mut self, cells: impl IntoIterator<Item = impl AsRef<str>>) {
         let mut row: Vec<String> = cells.into_iter().map(|cell| fit(cell.as_ref(), self.widest)).collect();
         row.resize(self.header.len(), String::new());
         self.rows.push(row);
     }
 
-    /// The table without a final line break.
+    /// The table, without a final line break.
     pub fn render(&self) -> String {
         let lines: Vec<&Vec<String>> = std::iter::once(&self.header).chain(&self.rows).collect();
         let widths: Vec<usize> = (0..self.header.len())
@@ -75,7 +75,7 @@ impl Table {
     }
 }
 
-/// Terminal columns of `text`: two for the wide East Asian blocks and emoji, one for the rest.
+/// Width of `text` in terminal columns: two for East Asian wide characters and emoji, otherwise one.
 fn width(text: &str) -> usize {
     text.chars().map(char_width).sum()
 }
@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cells_are_aligned_and_cut() {
+    fn cells_are_aligned_and_truncated() {
         let mut table = Table::new(&["id", ">price", "title"]).widest(8);
         table.row(["1", "19.90", "Dress"]);
         table.row(["200", "5", "A very long title"]);

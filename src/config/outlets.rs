@@ -1,5 +1,4 @@
-//! The sections on what is counted, what leaves the device, and what is kept from whom: `[stats]`, `[webhook]`, `[mqtt]`,
-//! `[privacy]`.
+//! The sections on counts, outgoing events and privacy: `[stats]`, `[webhook]`, `[mqtt]`, `[privacy]`.
 
 use super::{Config, Count, Secret};
 use crate::audit::AuditLog;
@@ -23,11 +22,11 @@ pub struct StatsSection {
     pub days: Count<0, 3660>,
 }
 
-/// One HTTP address that is told of events.
+/// An HTTP receiver of events.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct WebhookSection {
-    /// `None`: nothing is sent. An address may hold a secret of its receiver: it is printed as little as a password.
+    /// `None`: nothing is sent. An address may contain a secret of its receiver, so it is hidden like a password.
     pub url: Option<Secret>,
     /// The body of a request, with fields in double braces; `None`: the event as JSON.
     pub template: Option<String>,
@@ -36,33 +35,33 @@ pub struct WebhookSection {
     pub events: Vec<EventKind>,
 }
 
-/// An MQTT broker that is told of events.
+/// An MQTT broker that receives events.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MqttSection {
     /// `mqtt://host:1883` or, with TLS, `mqtts://host:8883`; `None`: nothing is sent.
     pub broker: Option<String>,
-    /// What this mirror is called among those of the broker.
+    /// Name of this mirror on the broker.
     pub id: String,
     pub user: Option<String>,
     pub password: Option<Secret>,
-    /// PEM file of the certificates that vouch for a broker with TLS.
+    /// PEM file of the certificates that authenticate a broker with TLS.
     pub ca: PathBuf,
-    /// Whether Home Assistant is told how to show the mirror.
+    /// Whether to publish Home Assistant discovery messages.
     pub discovery: bool,
 }
 
-/// What is kept from whom.
+/// Privacy settings.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PrivacySection {
-    /// Parts of the picture that are black before anything sees them: left, top, width and height as shares of the picture.
+    /// Regions blacked out before any processing: left, top, width and height as shares of the picture.
     pub mask: Vec<MaskRegion>,
-    /// How the page shows the camera's picture; `None`: blurred on this machine, not at all beyond it.
+    /// How the page shows the camera picture; `None`: blurred if only this machine can reach the page, otherwise off.
     pub live_view: Option<LiveView>,
-    /// Who is responsible, for the sign: name and address.
+    /// Name and address of the person responsible, for the sign.
     pub contact: Option<String>,
-    /// Where the whole privacy notice is, for the sign's QR code.
+    /// URL of the full privacy notice, for the sign's QR code.
     pub notice: Option<String>,
     /// `None`: `audit.jsonl` beside the catalogue.
     pub audit: Option<PathBuf>,
@@ -94,18 +93,18 @@ impl Default for MqttSection {
 }
 
 impl Config {
-    /// Where events go.
+    /// Settings of the event receivers.
     pub fn events(&self) -> EventSettings {
         EventSettings { counts: self.counts(), webhook: self.webhook(), mqtt: self.mqtt_settings() }
     }
 
-    /// Where the counts are; `None` where nothing is counted.
+    /// File of the counts; `None` if nothing is counted.
     pub fn counts(&self) -> Option<CountSettings> {
         let file = self.stats.file.clone().unwrap_or_else(|| self.beside_catalogue("counts.db"));
         Some(CountSettings { file, days: self.stats.days.0 }).filter(|settings| settings.days > 0)
     }
 
-    /// The log of who looked and who changed something.
+    /// Path of the audit log.
     pub fn audit_log(&self) -> AuditLog {
         AuditLog::new(self.privacy.audit.clone().unwrap_or_else(|| self.beside_catalogue("audit.jsonl")))
     }
@@ -143,14 +142,14 @@ impl Config {
         self.catalogue.file.parent().unwrap_or(Path::new("")).join(name)
     }
 
-    /// Makes these sections' paths independent of where the program was started.
+    /// Makes relative paths of these sections relative to `folder`.
     pub(super) fn anchor_outlets(&mut self, folder: &Path) {
         for path in self.stats.file.iter_mut().chain(&mut self.privacy.audit).chain([&mut self.mqtt.ca]) {
             *path = folder.join(&*path);
         }
     }
 
-    /// What is wrong in these sections beyond single values: key and reason.
+    /// The first error in these sections that involves more than one value: key and reason.
     pub(super) fn wrong_outlets(&self) -> Option<(&'static str, String)> {
         let (webhook, mqtt) = (&self.webhook, &self.mqtt);
         if let Some(fault) = webhook.url.as_ref().and_then(|url| check_url(url.reveal()).err()) {
@@ -179,7 +178,7 @@ impl Config {
         }
         let notice = self.privacy.notice.as_deref();
         if notice.is_some_and(|notice| check_url(notice).is_err()) {
-            return Some(("privacy.notice", "it is no address such as \"https://example.org/privacy\"".into()));
+            return Some(("privacy.notice", "it is not an address such as \"https://example.org/privacy\"".into()));
         }
         None
     }

@@ -1,4 +1,4 @@
-//! From text to a [`Config`], with errors that name line and key.
+//! Parses a [`Config`] from text. Errors name line and key.
 
 use super::Config;
 use crate::capture::camera::Location;
@@ -8,14 +8,14 @@ use crate::sync::source::ReleaseSource;
 use std::ops::Range;
 
 impl Config {
-    /// Reads and checks the text of a configuration.
+    /// Parses and checks the text of a configuration.
     ///
     /// # Errors
     /// [`Kind::Usage`]: `line 3, camera.width: 0 must lie from 1 to 7680`.
     pub fn parse(text: &str) -> Result<Self> {
         let config: Config = toml::from_str(text).map_err(|error| {
             let place = error.span().map(|span| KeyPosition::of(text, &span));
-            // The message may go on over several lines with what was expected.
+            // The message may span several lines that list the expected values.
             fault(place, error.message())
         })?;
         match config.wrong() {
@@ -24,7 +24,7 @@ impl Config {
         }
     }
 
-    /// What is wrong beyond single values: key and reason.
+    /// The first error that involves more than one value: key and reason.
     fn wrong(&self) -> Option<(&'static str, String)> {
         if let Err(fault) = Location::parse(&self.camera.source) {
             return Some(("camera.source", fault.to_string()));
@@ -36,7 +36,7 @@ impl Config {
             (Some(_), None) => return Some(("screen.blank_from", "set screen.blank_until too".into())),
             (None, Some(_)) => return Some(("screen.blank_until", "set screen.blank_from too".into())),
             (from, until) if from.is_some() && from == until => {
-                return Some(("screen.blank_until", "the screen would be dark for no time or for ever".into()));
+                return Some(("screen.blank_until", "the screen would be dark never or for ever".into()));
             }
             _ => {}
         }
@@ -68,12 +68,12 @@ fn fault(place: Option<KeyPosition>, why: &str) -> Fault {
     Fault::new(Kind::Usage, text)
 }
 
-/// Where in the text something stands.
+/// Position of a key in the text.
 #[derive(Debug, PartialEq, Eq)]
 struct KeyPosition {
-    /// Counts from 1.
+    /// Counted from 1.
     line: usize,
-    /// With its table: `camera.width`.
+    /// The key with its table: `camera.width`.
     key: Option<String>,
 }
 
@@ -91,7 +91,7 @@ impl KeyPosition {
         KeyPosition { line: line + 1, key }
     }
 
-    /// Where `key` is set; its table's heading or nothing where it is not.
+    /// Line where `key` is set, or of its table's heading if the key is not set. `None` if neither exists.
     fn of_key(text: &str, key: &str) -> Option<Self> {
         let mut table = "";
         for (index, line) in text.lines().enumerate() {
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named_with_its_line_and_key() {
+    fn errors_name_line_and_key() {
         let cases = [
             ("[camera]\n\ncolour = 3\n", "line 3", "colour"),
             ("[kamera]\nwidth = 3\n", "line 1", "kamera"),

@@ -1,5 +1,5 @@
-//! The kinds of values that stand in the file, each with its range; a value outside is refused while it is read, so that the
-//! error knows its line.
+//! Value types of the configuration, each with its range. The range is checked during parsing, so that the error knows
+//! its line.
 
 use crate::capture::camera::PixelFormat;
 use crate::frame::Turn;
@@ -8,7 +8,7 @@ use crate::language::Language;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// A whole number from `LOW` to `HIGH`.
+/// An integer from `LOW` to `HIGH`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(try_from = "i64")]
 pub struct Count<const LOW: u32, const HIGH: u32>(pub u32);
@@ -28,7 +28,7 @@ impl<const LOW: u32, const HIGH: u32> TryFrom<i64> for Count<LOW, HIGH> {
     }
 }
 
-/// Degrees clockwise.
+/// Clockwise rotation in degrees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(try_from = "i64", into = "i64")]
 pub enum Angle {
@@ -74,10 +74,10 @@ impl From<Angle> for i64 {
     }
 }
 
-/// How the camera is to send its pixels.
+/// Pixel format to request from the camera.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub enum PixelChoice {
-    /// The one that suits the size: motion-JPEG above 640x480, where raw pixels do not fit through USB.
+    /// Chosen by size: motion-JPEG above 640x480, where raw pixels exceed the bandwidth of USB 2.
     #[serde(rename = "auto")]
     Auto,
     #[serde(rename = "MJPG")]
@@ -99,17 +99,17 @@ impl PixelChoice {
     }
 }
 
-/// Which panel shows the screen.
+/// The panel that shows the screen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PanelName {
-    /// The screen itself, without a desktop: the kernel's mode setting.
+    /// The display itself through kernel mode setting, without a desktop.
     Kms,
     /// A window on a desktop.
     Window,
-    /// The newest screen as a PNG file, for tests.
+    /// The latest screen as a PNG file, for tests.
     Png,
-    /// Nothing is shown.
+    /// No output.
     None,
 }
 
@@ -130,7 +130,7 @@ impl TryFrom<String> for ScreenMode {
     fn try_from(text: String) -> Result<Self, String> {
         let side = |text: &str| text.parse().ok().filter(|side: &usize| (160..=7680).contains(side));
         let size = text.split_once('x').and_then(|(width, height)| Some(Size::new(side(width)?, side(height)?)));
-        size.map(ScreenMode).ok_or_else(|| format!("{text:?} is no size such as \"1920x1080\""))
+        size.map(ScreenMode).ok_or_else(|| format!("{text:?} is not a size such as \"1920x1080\""))
     }
 }
 
@@ -145,7 +145,7 @@ impl From<ScreenMode> for String {
 #[serde(try_from = "String")]
 pub struct Secret(String);
 
-/// Fewer characters are guessed too soon.
+/// Shorter passwords are too easy to guess.
 const LEAST_CHARACTERS: usize = 8;
 
 impl Secret {
@@ -160,7 +160,9 @@ impl TryFrom<String> for Secret {
     fn try_from(text: String) -> Result<Self, String> {
         let length = text.chars().count();
         if length < LEAST_CHARACTERS || text.contains(char::is_control) {
-            return Err(format!("a password has at least {LEAST_CHARACTERS} characters and no control characters"));
+            return Err(format!(
+                "a password must have at least {LEAST_CHARACTERS} characters and no control characters"
+            ));
         }
         Ok(Secret(text))
     }
@@ -199,7 +201,7 @@ impl TryFrom<String> for TimeOfDay {
             text.parse().ok().filter(|number: &u16| digits && *number < below)
         };
         let minute = text.split_once(':').and_then(|(hour, minute)| Some(60 * number(hour, 24)? + number(minute, 60)?));
-        minute.map(TimeOfDay).ok_or_else(|| format!("{text:?} is no time of day such as \"21:00\""))
+        minute.map(TimeOfDay).ok_or_else(|| format!("{text:?} is not a time of day such as \"21:00\""))
     }
 }
 

@@ -1,4 +1,4 @@
-//! A video data set in MovingFashion's layout (docs/seam.md §9): one JSON object, product by product.
+//! A video data set in MovingFashion's layout (docs/seam.md §9): one JSON object, keyed by product.
 
 use crate::fault::{Fault, Kind, Result};
 use crate::geometry::{Camera, Rect};
@@ -6,23 +6,23 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// A box is taken for the ground truth of a frame that has none where it is no further away than this, in frames.
+/// Frames without a box use the nearest annotated box up to this many frames away.
 const NEAR: u64 = 12;
 
-/// Where one product is seen in one video: a box a frame number, in the video's pixels.
+/// Boxes of one product in one video, by frame number, in the video's pixels.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tracklet(BTreeMap<u64, Rect<Camera>>);
 
-/// One product: its picture in the shop, and the videos in which it is worn.
+/// One product: its shop picture and the videos that show it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Annotated {
     pub id: String,
-    /// Under the data root.
+    /// Path under the data root.
     pub picture: String,
     pub videos: Vec<String>,
-    /// `source` 0; the others are Regular.
+    /// `source` 0 (Hard); otherwise Regular.
     pub hard: bool,
-    /// One a video, where they were annotated.
+    /// One per video, if annotated.
     pub tracklets: Vec<Tracklet>,
 }
 
@@ -35,16 +35,16 @@ struct AnnotationEntry {
     tracklets: Option<Vec<BTreeMap<u64, [f32; 4]>>>,
 }
 
-/// Reads an annotation file; the products come in the order of their ids.
+/// Reads an annotation file. Products are in the order of their ids.
 ///
 /// # Errors
-/// [`Kind::Input`]: missing, not of this layout, or without a product.
+/// [`Kind::Input`]: missing, malformed, or without products.
 pub fn read(path: &Path) -> Result<Vec<Annotated>> {
     let bytes = std::fs::read(path).map_err(|error| Fault::io(Kind::Input, "read the annotations", path, error))?;
     parse(&bytes).map_err(|fault| {
         Fault::new(Kind::Input, format!("cannot use the annotations {}", path.display()))
             .cause(fault)
-            .cure("give a JSON object: product id -> img_path, video_paths, source, tracklets")
+            .cure("expected a JSON object: product id -> img_path, video_paths, source, tracklets")
     })
 }
 
@@ -53,7 +53,7 @@ pub fn parse(bytes: &[u8]) -> Result<Vec<Annotated>> {
     let entries: BTreeMap<String, AnnotationEntry> =
         serde_json::from_slice(bytes).map_err(|error| Fault::new(Kind::Input, error.to_string()))?;
     if entries.is_empty() {
-        return Err(Fault::new(Kind::Input, "there is no product in it"));
+        return Err(Fault::new(Kind::Input, "it contains no product"));
     }
     entries.into_iter().map(|(id, entry)| annotated(id, entry)).collect()
 }
@@ -65,10 +65,10 @@ fn annotated(id: String, entry: AnnotationEntry) -> Result<Annotated> {
         return fault("has no video");
     }
     if entry.source > 1 {
-        return fault("has another source than 0 (Hard) and 1 (Regular)");
+        return fault("must have source 0 (Hard) or 1 (Regular)");
     }
     if !tracklets.is_empty() && tracklets.len() != entry.video_paths.len() {
-        return fault("has not one tracklet a video");
+        return fault("must have one tracklet per video");
     }
     let boxes = |tracklet: BTreeMap<u64, [f32; 4]>| {
         Tracklet(tracklet.into_iter().map(|(frame, [a, b, c, d])| (frame, Rect::new(a, b, c, d))).collect())
@@ -91,7 +91,7 @@ impl Tracklet {
         self.0.is_empty()
     }
 
-    /// The box at `frame`, or at the nearest annotated frame within half a second or so.
+    /// The box at `frame`, or at the nearest annotated frame within `NEAR`.
     pub fn at(&self, frame: u64) -> Option<Rect<Camera>> {
         let before = self.0.range(..=frame).next_back();
         let after = self.0.range(frame..).next();
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn errors_name_the_problem() {
         for (text, named) in [
             ("[]", "map"),
             ("{}", "no product"),

@@ -1,7 +1,7 @@
-//! Records kept between runs, a file each: a run that was broken off goes on where it stood.
+//! Detection records kept between runs, one file each: an interrupted run continues where it stopped.
 //!
-//! A record is found only where everything that it depends on is the same: that text, in full, and the record's own key stand in
-//! its file and make its name. A file is written whole or not at all and bears its checksum, so that a damaged one is computed
+//! A record is found only if everything that it depends on is equal: the basis and the record's key are stored in full
+//! in its file and hashed into its name. Files are written atomically with a checksum; a damaged record is computed
 //! again.
 
 use super::record::DetectionRecord;
@@ -10,24 +10,24 @@ use sha2::{Digest, Sha256};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// A folder of records; without one, nothing is kept.
+/// A folder of records, or no cache.
 #[derive(Clone, Debug)]
 pub struct Cache {
     folder: Option<PathBuf>,
-    /// What all its records depend on.
+    /// Everything that all records depend on.
     basis: String,
 }
 
 impl Cache {
-    /// Keeps nothing.
+    /// No cache: nothing is kept.
     pub fn none() -> Self {
         Cache { folder: None, basis: String::new() }
     }
 
-    /// Keeps records under `folder`, which is made if need be. `basis` names everything that each of them depends on beside its
-    /// own key: model, what it runs on, the program.
+    /// Keeps records under `folder`, which is created if missing. `basis` names everything that all records depend on
+    /// besides their keys: model, backend, program.
     pub fn open(folder: &Path, basis: &str) -> Result<Self> {
-        // A folder for each basis, so that one that is over can be deleted.
+        // One folder per basis, so that an outdated one can be deleted.
         let folder = folder.join(hex(&Sha256::digest(basis)));
         fs::create_dir_all(&folder)
             .and_then(|()| fs::write(folder.join("basis.txt"), basis))
@@ -35,7 +35,7 @@ impl Cache {
         Ok(Cache { folder: Some(folder), basis: basis.into() })
     }
 
-    /// What was put under `key`, if it is there and sound.
+    /// The record stored under `key`, if present and undamaged.
     pub fn get(&self, key: &str) -> Option<DetectionRecord> {
         let bytes = fs::read(self.folder.as_ref()?.join(file_name(key))).ok()?;
         let (body, checksum) = bytes.split_last_chunk::<32>()?;
@@ -44,7 +44,7 @@ impl Cache {
         sound.then(|| DetectionRecord::decode(record)).flatten()
     }
 
-    /// Keeps `record` under `key`.
+    /// Stores `record` under `key`.
     pub fn put(&self, key: &str, record: &DetectionRecord) -> Result<()> {
         let Some(folder) = &self.folder else { return Ok(()) };
         let mut bytes = [self.head(key).as_bytes(), &record.encode()].concat();
@@ -57,7 +57,7 @@ impl Cache {
             .map_err(|error| Fault::io(Kind::Storage, "write", &path, error))
     }
 
-    /// What a record's file begins with.
+    /// Header of a record's file.
     fn head(&self, key: &str) -> String {
         format!("{}\n{key}\n", self.basis)
     }
@@ -79,7 +79,7 @@ mod tests {
     const HASH: &str = "9d1c6a0f2b7e4c5d8a3f1e0b9c7d6a5f4e3b2a19087f6e5d4c3b2a1908f7e6d5";
 
     #[test]
-    fn records_are_kept_by_all_that_they_depend_on_and_damaged_ones_are_not_read() {
+    fn records_depend_on_basis_and_key_and_damaged_ones_are_not_read() {
         let folder = tempfile::tempdir().unwrap();
         let basis = format!("model {HASH}\nthe CPU");
         let cache = Cache::open(folder.path(), &basis).unwrap();
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn what_differs_only_at_the_end_is_another_basis() {
+    fn a_difference_at_the_end_is_another_basis() {
         let folder = tempfile::tempdir().unwrap();
         let record = DetectionRecord { size: Size::new(3, 4), frames: vec![1], detections: Vec::new() };
         let basis = format!("model {HASH}\nruns on the CPU");

@@ -1,4 +1,4 @@
-//! The recognizer on shop pictures, stills and clips, with its detections kept in the cache.
+//! The recognizer for shop pictures, stills and clips, with its detections cached.
 
 use super::cache::Cache;
 use super::noise::{Noise, published};
@@ -21,21 +21,21 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
-/// The score of the whole picture where nothing is found in it (docs/seam.md §4).
+/// Score of the substitute: the whole picture, if nothing is found in it (docs/seam.md §4).
 const SUBSTITUTE_SCORE: f32 = 0.1;
-/// Its class: none of the model's.
+/// Class of the substitute: none of the model's.
 const NO_CLASS: usize = u32::MAX as usize;
-/// A query counts as detected where a box overlaps the given one this much. IoU.
+/// IoU with the given box from which a query counts as detected.
 pub const DETECTED_IOU: f32 = 0.5;
 
-/// Recognizers of one model, one per thread, with a cache of what they gave.
+/// Recognizers of one model, one per thread, with a cache of their results.
 pub struct CachedRecognizer {
     workers: Vec<Recognizer>,
     aggregator: Aggregator,
     cache: Cache,
 }
 
-/// A shop picture's product: by the published rule, and by its region where that is known.
+/// A shop picture's product: by the published rule, and by its region if known.
 #[derive(Clone, Debug)]
 pub struct ShopDetections {
     pub largest: FrameDetection,
@@ -44,14 +44,14 @@ pub struct ShopDetections {
     pub detail: bool,
 }
 
-/// A still: in the given box, and in the box that was found for it.
+/// A still's garment: in the given box, and in the detected box.
 #[derive(Clone, Debug)]
 pub struct StillDetections {
     pub given: Detection,
     pub found: Option<Detection>,
 }
 
-/// Frames that were chosen, as a source for the frame workers.
+/// Selected frames as a source for the frame workers.
 struct ChosenFrames(VecDeque<Frame>);
 
 impl Source for ChosenFrames {
@@ -70,12 +70,12 @@ impl CachedRecognizer {
         self.workers[0].manifest()
     }
 
-    /// One embedding of a window: the aggregation graph.
+    /// Fuses a window into one embedding with the aggregation graph.
     pub fn aggregate(&mut self, window: &[Embedding]) -> Result<Embedding> {
         self.aggregator.aggregate(window, &mut StageTimes::default())
     }
 
-    /// The product in a shop picture; the whole picture where nothing is found.
+    /// The product in a shop picture; the whole picture if nothing is found.
     pub fn shop_picture(&mut self, path: &Path, region: Option<Region>) -> Result<ShopDetections> {
         let key = format!("shop {} {}", region.map_or("any", Region::name), identity(path)?);
         let record = match self.cache.get(&key) {
@@ -93,7 +93,7 @@ impl CachedRecognizer {
                 let detail = !of_region.substitute && is_detail(of_region.detection.bounds, record.size);
                 Ok(ShopDetections { of_region, largest, detail })
             }
-            _ => Err(Fault::new(Kind::Internal, format!("nothing was kept of {}", path.display()))),
+            _ => Err(Fault::new(Kind::Internal, format!("the record of {} is empty", path.display()))),
         }
     }
 
@@ -114,7 +114,7 @@ impl CachedRecognizer {
         Ok(DetectionRecord { size: picture.size(), frames: vec![0], detections })
     }
 
-    /// The garment of a still: in the given box, and as the detector finds it.
+    /// The garment of a still: in the given box, and as detected.
     pub fn still(&mut self, query: &QueryRow) -> Result<StillDetections> {
         let bounds = query.bounds;
         let key = format!("still, close up {:?} {:?} {}", query.frame, bounds.corners(), identity(&query.file)?);
@@ -128,14 +128,14 @@ impl CachedRecognizer {
         };
         let mut seen = record.detections.into_iter().map(|seen| seen.detection);
         let given =
-            seen.next().ok_or_else(|| Fault::new(Kind::Internal, format!("nothing was kept of {}", query.id)))?;
+            seen.next().ok_or_else(|| Fault::new(Kind::Internal, format!("the record of {} is empty", query.id)))?;
         Ok(StillDetections { given, found: seen.next() })
     }
 
     fn recognize_still(&mut self, picture: &Picture, bounds: Rect<Camera>) -> Result<DetectionRecord> {
         let times = &mut StageTimes::default();
         let mut detections = vec![self.workers[0].recognize_in(picture, bounds, times)?];
-        // Candidates come best score first: the surest of those that count.
+        // Candidates are sorted by score: take the first that counts.
         let choose = |found: &[Candidate]| -> Vec<usize> {
             found.iter().position(|one| one.bounds.iou(&bounds) >= DETECTED_IOU).into_iter().collect()
         };
@@ -154,7 +154,8 @@ impl CachedRecognizer {
         Ok(DetectionRecord { size: picture.size(), frames: vec![0], detections: seen.collect() })
     }
 
-    /// A query's clip: `count` frames at random times, every garment in them. `name` makes the chance.
+    /// Detections in a query's clip: all garments in `count` random frames. `name` and `seed` determine the random
+    /// numbers.
     pub fn clip(&mut self, path: &Path, name: &str, count: usize, noise: Noise, seed: u64) -> Result<DetectionRecord> {
         let key = format!("clip {count} {} {seed} {name} {}", noise.name(), identity(path)?);
         if let Some(record) = self.cache.get(&key) {
@@ -201,7 +202,7 @@ impl CachedRecognizer {
         Ok(DetectionRecord { size, frames: numbers, detections: seen })
     }
 
-    /// The whole picture in place of a garment.
+    /// The whole picture as a substitute for a garment.
     fn substitute(&mut self, picture: &Picture, frame: u64) -> Result<FrameDetection> {
         let size = picture.size();
         let whole = Rect::new(0.0, 0.0, size.width as f32, size.height as f32);
@@ -211,7 +212,7 @@ impl CachedRecognizer {
     }
 }
 
-/// At most `count` frames of a clip, each as likely as any other.
+/// At most `count` frames of a clip, selected uniformly at random.
 fn choose_frames(path: &Path, count: usize, rng: &mut SeededRng) -> Result<Vec<Frame>> {
     let mut source = capture::open_every_frame(&path.display().to_string())?;
     let mut kept = Reservoir::new(count);
@@ -221,12 +222,12 @@ fn choose_frames(path: &Path, count: usize, rng: &mut SeededRng) -> Result<Vec<F
     Ok(kept.into_sorted())
 }
 
-/// The whole picture of a query: a picture file, or a frame of a clip.
+/// The picture of a query: a picture file, or a frame of a clip.
 pub fn still(query: &QueryRow) -> Result<Picture> {
     query.frame.map_or_else(|| read_picture(&query.file), |number| frame(&query.file, number))
 }
 
-/// A frame of a clip, counted from 0.
+/// Frame `number` of a clip, counted from 0.
 pub fn frame(clip: &Path, number: u64) -> Result<Picture> {
     let mut source = capture::open_every_frame(&clip.display().to_string())?;
     while let Some(frame) = source.next()? {
@@ -235,19 +236,19 @@ pub fn frame(clip: &Path, number: u64) -> Result<Picture> {
         }
     }
     let text = match source.damage() {
-        Some(damage) => format!("there is no whole frame {number} in {}: {damage}", clip.display()),
-        None => format!("there is no frame {number} in {}, which ends before", clip.display()),
+        Some(damage) => format!("{} has no undamaged frame {number}: {damage}", clip.display()),
+        None => format!("{} has no frame {number}: it ends earlier", clip.display()),
     };
-    Err(Fault::new(Kind::Input, text).cure("count the frames from 0"))
+    Err(Fault::new(Kind::Input, text).cure("frame numbers start at 0"))
 }
 
-/// A box of a picture of size `from` in the same picture of size `to`.
+/// Scales a box of a picture of size `from` to the same picture at size `to`.
 fn scaled(bounds: Rect<Camera>, from: Size, to: Size) -> Rect<Camera> {
     let (x, y) = (to.width as f32 / from.width as f32, to.height as f32 / from.height as f32);
     Rect::new(bounds.x1 * x, bounds.y1 * y, bounds.x2 * x, bounds.y2 * y)
 }
 
-/// Names a file or a folder of frames by what changes when it changes: path, length and time.
+/// Identifies a file or a folder of frames by path, length and modification time.
 fn identity(path: &Path) -> Result<String> {
     let fail = |error| Fault::io(Kind::Input, "read", path, error);
     let meta = std::fs::metadata(path).map_err(fail)?;

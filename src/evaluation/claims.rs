@@ -1,53 +1,53 @@
-//! What a mirror would call likely: how often it is right of the garments that the shop has, and how often it is said of those that
-//! it does not have. Promised is a share of the latter (docs/evaluation.md).
+//! Measures what a mirror would call likely: how often this is correct for garments that the shop has, and how often
+//! garments that it does not have are called likely. The configuration limits the latter (docs/evaluation.md).
 
 use super::metrics::Share;
 use super::reference_gallery::ReferenceGallery;
 use crate::catalogue::{Calibration, Hit, margin};
 use crate::seam::{EmbeddingHead, Region};
 
-/// When a match is called likely, as `pipeline::matcher` decides it.
+/// The rule that calls a match likely, equal to `pipeline::matcher`.
 #[derive(Clone, Debug)]
 pub struct Claims<'g> {
     gallery: &'g ReferenceGallery,
     calibration: Calibration,
-    /// The model's own: below this logit nothing is shown.
+    /// The model's own threshold: below this logit nothing is shown.
     threshold: f32,
 }
 
-/// What was claimed of some garments.
+/// Counts over several garments.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct ClaimCounts {
     /// Garments that the shop has.
     pub known: usize,
-    /// Of these called likely, and that rightly.
+    /// Number of these called likely, and how many of those correctly.
     pub likely: usize,
     pub right: usize,
-    /// Garments that it does not have: others', and those it has asked of the gallery without them.
+    /// Garments that the shop does not have: foreign ones, and its own ones searched without their product.
     pub strangers: usize,
-    /// Of these called likely.
+    /// Number of these called likely.
     pub wrong: usize,
 }
 
 impl ClaimCounts {
-    /// The share that is right of what is called likely.
+    /// Share of correct ones among those called likely.
     pub fn rightly(&self) -> Share {
         Share::new(self.right as f64, self.likely)
     }
 
-    /// The share of the garments that the shop has that is called likely.
+    /// Share of the shop's garments that are called likely.
     pub fn claimed(&self) -> Share {
         Share::new(self.likely as f64, self.known)
     }
 
-    /// The share of strangers that is called likely.
+    /// Share of foreign garments that are called likely.
     pub fn of_strangers(&self) -> Share {
         Share::new(self.wrong as f64, self.strangers)
     }
 }
 
 impl<'g> Claims<'g> {
-    /// Calibrated on the gallery's own pictures; `threshold` is the manifest's, if it has one.
+    /// Calibrated on the gallery's own pictures; `threshold` is the manifest's, if any.
     pub fn new(gallery: &'g ReferenceGallery, threshold: Option<f32>) -> Self {
         let mut margins: [Vec<f32>; Region::ALL.len()] = Default::default();
         for product in 0..gallery.len() {
@@ -62,7 +62,8 @@ impl<'g> Claims<'g> {
         Claims { gallery, calibration, threshold: threshold.unwrap_or(f32::NEG_INFINITY) }
     }
 
-    /// Counts a garment of `region` by its aggregation embedding. `own`: the product that it is; `None`: the shop has none.
+    /// Counts a garment of `region` by its aggregation embedding. `own`: its product; `None`: the shop does not have
+    /// it.
     pub fn count(
         &self,
         counts: &mut ClaimCounts,
@@ -88,7 +89,7 @@ impl<'g> Claims<'g> {
     }
 }
 
-/// The two best products for a garment of `region`, best first, but for `without`.
+/// The two best products for a garment of `region`, best first, except `without`.
 fn first_two(gallery: &ReferenceGallery, logits: &[f32], region: Option<Region>, without: Option<usize>) -> Vec<Hit> {
     let mut best: Vec<Hit> = gallery
         .searched(region)
@@ -111,7 +112,7 @@ mod tests {
         let head = ScoreHead { weight: vec![-1.0], bias: 0.0 };
         let mut shop = ReferenceGallery::new(head.clone(), head);
         let view = |at: f32| ReferenceView { matching: [at].into(), aggregation: [at].into() };
-        // A row of trousers one apart, and one pair far away.
+        // A row of trousers at distance one, and one pair far away.
         (0..40).for_each(|at| {
             shop.add(Some(Region::Lower), vec![view(at as f32)]);
         });

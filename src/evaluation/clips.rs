@@ -1,4 +1,4 @@
-//! Clips of people against the shop: SEAM beside the published baselines, on a data set in MovingFashion's layout.
+//! Clips of people against shop pictures: SEAM and the published baselines on a data set in MovingFashion's layout.
 
 use super::annotations::{Annotated, Tracklet};
 use super::cached_recognizer::CachedRecognizer;
@@ -15,14 +15,14 @@ use crate::seam::region::may_be;
 use crate::seam::{Embedding, Region, ScoreHead};
 use std::path::{Path, PathBuf};
 
-/// How the query is chosen among the garments of a clip.
+/// How the query is selected among the garments of a clip.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Choice {
-    /// The ground truth, as published.
+    /// The track on the ground truth, as published.
     Oracle,
     /// The most prominent garment.
     Own,
-    /// The same, searched within its region.
+    /// The most prominent garment, searched within its region.
     OwnRegion,
 }
 
@@ -46,29 +46,29 @@ impl Choice {
     }
 }
 
-/// Which products are counted.
+/// Groups of products in the report.
 const GROUPS: [&str; 3] = ["all", "regular", "hard"];
 
-/// What came of one product's query.
+/// Ranks of one product's query.
 struct QueryOutcome {
     hard: bool,
-    /// One a [`Choice`]; `None` where the ground truth is not there.
+    /// One per [`Choice`]; `None` if no track touches the ground truth.
     ranks: [Option<Ranks>; 3],
-    /// The best rank of the garments that a mirror would show, each within its region.
+    /// The best rank among the garments that a mirror would show, each searched within its region.
     shown: Rank,
-    /// SEAM and average descriptor by the first so many frames of the track, drawn at random.
+    /// Ranks by SEAM and by average descriptor for windows of increasing length, frames in random order.
     windows: Vec<(Rank, Rank)>,
     ranked: Option<RankedQuery>,
 }
 
-/// All figures of one choice and one group of products.
+/// Figures of one choice and one group of products.
 pub struct Figures {
     pub choice: Choice,
     pub group: &'static str,
     pub tallies: Vec<(Method, Tally)>,
 }
 
-/// The figures of a whole run.
+/// Figures of a whole run.
 pub struct ClipsResults {
     pub products: usize,
     pub queries: usize,
@@ -76,53 +76,54 @@ pub struct ClipsResults {
     pub left_out: Vec<String>,
     pub figures: Vec<Figures>,
     pub shown: Vec<(&'static str, Tally)>,
-    /// Length, SEAM, average descriptor.
+    /// Window length, SEAM, average descriptor.
     pub windows: Vec<(usize, Tally, Tally)>,
     pub open_set: OpenSet,
-    /// The queries of the published choice, by their order in the annotations.
+    /// Queries of the published choice, in the order of the annotations.
     pub ranked: Vec<RankedQuery>,
 }
 
-/// The garment on the ground truth of one clip, and how SEAM ranks the products for it.
+/// The garment on the ground truth of one clip, and SEAM's ranking of the products for it.
 #[derive(Clone, Debug)]
 pub struct RankedQuery {
-    /// The product's number.
+    /// Number of its product.
     pub own: usize,
-    /// By product; minus infinity for a product of a region that the garment cannot be of.
+    /// Logit per product; minus infinity for a product of a region that does not match.
     pub logits: Vec<f32>,
-    /// The rank of `own` by these.
+    /// Rank of `own` by these logits.
     pub rank: usize,
-    /// Its detection with the highest score, in `video`.
+    /// The detection with the highest score, in `video`.
     pub surest: FrameDetection,
     pub video: PathBuf,
 }
 
-/// What is asked of [`run`].
+/// Input of [`run`].
 #[derive(Clone, Copy, Debug)]
 pub struct ClipsRun<'a> {
-    /// Root of the data set.
+    /// Root folder of the data set.
     pub root: &'a Path,
     pub products: &'a [Annotated],
     pub noise: Noise,
-    /// Chooses video, frames and noise of each product.
+    /// Determines video, frames and noise of each product.
     pub seed: u64,
-    /// Garments of a clip that a mirror shows at one time.
+    /// Number of garments of a clip that a mirror shows at the same time.
     pub shown: usize,
 }
 
-/// How far a run is.
+/// Progress of a run.
 #[derive(Clone, Copy, Debug)]
 pub enum RunEvent<'a> {
-    /// A picture or a clip is done.
+    /// One picture or clip is done.
     Step,
-    /// A query is left out, and why.
+    /// A query was left out, with the reason.
     LeftOut(&'a str),
 }
 
-/// Recognizes the shop's pictures and a video of every product, and ranks each product by every method. Steps: two per product.
+/// Recognizes all shop pictures and one video per product, and ranks each product by every method. Two steps per
+/// product.
 ///
 /// # Errors
-/// [`Kind::Input`]: a file that the annotations name is missing. A clip that cannot be read is left out instead.
+/// [`Kind::Input`]: a file named in the annotations is missing. An unreadable clip is left out instead.
 pub fn run(
     asked: ClipsRun,
     recognizer: &mut CachedRecognizer,
@@ -146,16 +147,16 @@ pub fn run(
     Ok(results(asked.products.len(), outcomes, left_out))
 }
 
-/// Fails before a run of hours begins if a file is missing.
+/// Checks that all files exist before a run of hours starts.
 pub(super) fn check_files(root: &Path, products: &[Annotated]) -> Result<()> {
     let named = products.iter().flat_map(|product| std::iter::once(&product.picture).chain(&product.videos));
     let missing: Vec<&String> = named.filter(|name| !root.join(name).exists()).collect();
     let Some(first) = missing.first() else { return Ok(()) };
     let text = format!("{} of the annotated files are not under {}: {first}", missing.len(), root.display());
-    Err(Fault::new(Kind::Input, text).cure("give --data the folder that the annotations' paths start from"))
+    Err(Fault::new(Kind::Input, text).cure("set --data to the folder that the annotations' paths are relative to"))
 }
 
-/// One picture a product, its largest box (docs/seam.md §9).
+/// One picture per product, with its largest box (docs/seam.md §9).
 fn recognize_gallery(
     asked: &ClipsRun,
     recognizer: &mut CachedRecognizer,
@@ -195,7 +196,7 @@ fn query(
     ranking.outcome(product.hard, &record, truth, &head, &mut rng, &mut aggregate)
 }
 
-/// What does not change from one way to rank a product to the next.
+/// Common input of all ways to rank a product.
 struct Ranking<'a> {
     own: usize,
     gallery: &'a ReferenceGallery,
@@ -235,7 +236,7 @@ impl Ranking<'_> {
         Ok(QueryOutcome { hard, ranks: all, shown, windows, ranked })
     }
 
-    /// How SEAM ranks all products for a track; `None` for an empty one.
+    /// SEAM's ranking of all products for a track; `None` for an empty track.
     fn ranked(&self, track: &QueryTrack, aggregate: &mut Aggregate) -> Result<Option<RankedQuery>> {
         let surest = track.iter().max_by(|a, b| a.detection.score.total_cmp(&b.detection.score));
         let Some(surest) = surest.cloned() else { return Ok(None) };
@@ -250,7 +251,8 @@ impl Ranking<'_> {
         Ok(Some(RankedQuery { own: self.own, logits, rank, surest, video: self.video.to_owned() }))
     }
 
-    /// The ranks by windows of growing length: frames of the track in random order, each window holding the one before.
+    /// Ranks for windows of increasing length: the track's frames in random order, each window extending the one
+    /// before.
     fn windows(
         &self,
         track: &QueryTrack,
@@ -305,7 +307,7 @@ fn results(products: usize, outcomes: Vec<QueryOutcome>, left_out: Vec<String>) 
     let windows = (0..longest).map(|place| {
         let (mut seam, mut average) = (Tally::default(), Tally::default());
         for outcome in &outcomes {
-            // A clip of fewer frames has no longer window than its longest.
+            // A clip with fewer frames counts with its longest window.
             let (by_seam, by_average) =
                 outcome.windows.get(place).or(outcome.windows.last()).copied().unwrap_or_default();
             seam.add(&[by_seam]);

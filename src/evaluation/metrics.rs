@@ -1,19 +1,19 @@
-//! Shares of queries with their 95 % intervals, and tallies of ranks.
+//! Shares of queries with 95 % intervals, and tallies of ranks.
 
 use serde::Serialize;
 
-/// The k of every top-k figure.
+/// The values of k for all top-k figures.
 pub const CUTS: [usize; 4] = [1, 5, 10, 20];
 
 /// 97.5th percentile of the normal distribution: two-sided 95 %.
 const Z: f64 = 1.959_963_984_540_054;
 
-/// A share of so many, with its Wilson interval.
+/// A share with its Wilson interval.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Share {
-    /// 0 to 1; 0 of none.
+    /// 0 to 1; 0 if there are no queries.
     pub share: f64,
-    /// Of the 95 % interval.
+    /// Lower bound of the 95 % interval.
     pub low: f64,
     pub high: f64,
     /// The number of queries.
@@ -21,7 +21,7 @@ pub struct Share {
 }
 
 impl Share {
-    /// `hits` may be a fraction: a query that is searched frame by frame hits in a part of its frames.
+    /// `hits` may be fractional: a query searched frame by frame counts with the share of its frames that hit.
     pub fn new(hits: f64, of: usize) -> Self {
         if of == 0 {
             return Share { share: 0.0, low: 0.0, high: 1.0, of };
@@ -36,17 +36,18 @@ impl Share {
     }
 }
 
-/// The place of the right product: 1 is first; `None`: it was not found at all.
+/// Rank of the correct product: 1 is first; `None`: not found.
 pub type Rank = Option<usize>;
 
-/// Ranks of many queries by one method.
+/// Ranks of many queries for one method.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
     queries: Vec<Vec<Rank>>,
 }
 
 impl Tally {
-    /// A query with one rank, or with one per frame; then it counts by the mean of its frames. An empty one is a miss.
+    /// Adds a query with one rank, or with one rank per frame: then it counts with the mean over its frames. An empty
+    /// one is a miss.
     pub fn add(&mut self, ranks: &[Rank]) {
         self.queries.push(if ranks.is_empty() { vec![None] } else { ranks.to_vec() });
     }
@@ -55,16 +56,16 @@ impl Tally {
         self.queries.len()
     }
 
-    /// The share of queries whose product is among the first k.
+    /// Share of queries whose product is among the first k.
     pub fn top(&self, k: usize) -> Share {
         Share::new(self.queries.iter().map(|ranks| within(ranks, k)).sum(), self.queries.len())
     }
 
-    /// How much larger the share within the first k is than `other`'s on the same queries, with the 95 % interval of that
-    /// difference: low, difference, high. Two methods err on the same queries, so this is narrower than two separate intervals.
+    /// Difference of the top-k share from `other`'s on the same queries, with its 95 % interval: low, difference, high.
+    /// Both methods fail on the same queries, so the paired interval is narrower than two separate ones.
     ///
     /// # Panics
-    /// Where `other` has another number of queries.
+    /// If `other` has another number of queries.
     pub fn lead(&self, other: &Tally, k: usize) -> [f64; 3] {
         assert_eq!(self.queries(), other.queries(), "two methods on the same queries");
         let apart: Vec<f64> =
@@ -76,12 +77,12 @@ impl Tally {
         [mean - spread, mean, mean + spread]
     }
 
-    /// The shares for [`CUTS`].
+    /// Shares for [`CUTS`].
     pub fn cuts(&self) -> [Share; 4] {
         CUTS.map(|k| self.top(k))
     }
 
-    /// The median rank; `None` where half of the queries do not find their product at all.
+    /// Median rank; `None` if half of the queries do not find their product.
     pub fn median(&self) -> Option<usize> {
         let mut ranks: Vec<usize> = self.queries.iter().flatten().map(|rank| rank.unwrap_or(usize::MAX)).collect();
         ranks.sort_unstable();
@@ -89,7 +90,7 @@ impl Tally {
     }
 }
 
-/// The share of a query's ranks that are among the first k.
+/// Share of a query's ranks that are among the first k.
 fn within(ranks: &[Rank], k: usize) -> f64 {
     ranks.iter().filter(|rank| rank.is_some_and(|rank| rank <= k)).count() as f64 / ranks.len() as f64
 }
@@ -100,8 +101,8 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn intervals_are_wilsons() {
-        // Worked by hand: 9 of 30, and none of 10.
+    fn intervals_are_wilson_intervals() {
+        // Computed by hand: 9 of 30, and 0 of 10.
         let some = Share::new(9.0, 30);
         assert!((some.low - 0.1666).abs() < 1e-3 && (some.high - 0.4788).abs() < 1e-3, "{some:?}");
         let none = Share::new(0.0, 10);

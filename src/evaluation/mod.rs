@@ -1,12 +1,13 @@
-//! How well the mirror finds what people wear, measured as the field measures it: data sets, protocols and figures.
+//! Measures how well the mirror finds what people wear: data sets, protocols and figures of the field.
 //!
-//! Three runs: [`clips`] (a video data set in MovingFashion's layout, read by [`annotations`]), [`worn`] (what worn views bring, on such a set) and [`stills`] (pictures with boxes,
-//! read by [`pairs`]). All recognize through [`cached_recognizer`], which keeps each [`record`] in the [`cache`] between runs and
-//! adds the published test [`noise`], and rank against a [`reference_gallery`].
+//! Three runs: [`clips`] (a video data set in MovingFashion's layout, read by [`annotations`]), [`worn`] (the gain from
+//! worn views, on such a set) and [`stills`] (pictures with boxes, read by [`pairs`]). All recognize through
+//! [`cached_recognizer`], which keeps each [`record`] in the [`cache`] and adds the published test [`noise`], and rank
+//! against a [`reference_gallery`].
 //!
-//! The figures are pure: [`random`] (reproducible random numbers), [`query_track`] (which track of a clip is the query),
-//! [`protocol`] (SEAM and the published baselines), [`metrics`] (shares and their intervals), [`open_set`] (what is not in the
-//! gallery), [`claims`] (what is called likely). Nothing here prints: [`crate::cli`] has the arguments and the reports.
+//! Pure functions: [`random`] (reproducible random numbers), [`query_track`] (which track of a clip is the query),
+//! [`protocol`] (SEAM and the published baselines), [`metrics`] (shares and intervals), [`open_set`] (garments not in
+//! the gallery), [`claims`] (matches called likely). Nothing here prints: arguments and reports are in [`crate::cli`].
 
 pub mod annotations;
 pub mod cache;

@@ -1,19 +1,19 @@
-//! The noise that the published test adds to the frames of a query (docs/seam.md §9).
+//! The noise that the published test adds to a query's frames (docs/seam.md §9).
 
 use super::random::SeededRng;
 use crate::frame::Picture;
 use crate::geometry::Size;
 
-/// What is done to the frames of a query before the network sees them.
+/// Noise added to a query's frames before recognition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Noise {
     Off,
-    /// The published test noise.
+    /// The noise of the published test.
     Published,
 }
 
 impl Noise {
-    /// As reports and cache keys call it.
+    /// Name in reports and cache keys.
     pub fn name(self) -> &'static str {
         match self {
             Noise::Off => "off",
@@ -22,13 +22,13 @@ impl Noise {
     }
 }
 
-/// Of the full range.
+/// Standard deviations, as a share of the full range.
 const WEAK: f32 = 0.05;
 const STRONG: f32 = 0.25;
-/// The share of frames with strong noise.
+/// Share of frames with strong noise.
 const STRONG_SHARE: f64 = 0.25;
 
-/// Gaussian noise on every value of the picture, strong in one frame of four, then half the resolution.
+/// Adds Gaussian noise to every value, strong in a quarter of the frames, and halves the resolution.
 pub fn published(picture: &Picture, rng: &mut SeededRng) -> Picture {
     let deviation = 255.0 * if rng.unit() < STRONG_SHARE { STRONG } else { WEAK };
     let mut noisy = picture.rgb().to_vec();
@@ -40,7 +40,7 @@ pub fn published(picture: &Picture, rng: &mut SeededRng) -> Picture {
     halved(&Picture::new(picture.size(), noisy))
 }
 
-/// Means of two by two pixels: what a bilinear resize to one half reads. A last odd row or column is dropped.
+/// Means of 2x2 pixels, equal to a bilinear resize to one half. A last odd row or column is dropped.
 fn halved(picture: &Picture) -> Picture {
     let size = picture.size();
     let half = Size::new((size.width / 2).max(1), (size.height / 2).max(1));
@@ -75,14 +75,14 @@ mod tests {
     }
 
     #[test]
-    fn noise_has_the_published_strength_and_is_the_same_again() {
+    fn noise_has_the_published_strength_and_is_reproducible() {
         let picture = Picture::filled(Size::new(64, 64), [128; 3]);
         let deviations: Vec<f32> = (0..40)
             .map(|frame| {
                 let noisy = published(&picture, &mut SeededRng::new(frame, ""));
                 assert_eq!(noisy.rgb(), published(&picture, &mut SeededRng::new(frame, "")).rgb());
                 let squares = noisy.rgb().iter().map(|value| (f32::from(*value) - 128.0).powi(2));
-                // The mean of four values has half their deviation.
+                // The mean of four values has half their standard deviation.
                 2.0 * (squares.sum::<f32>() / noisy.rgb().len() as f32).sqrt() / 255.0
             })
             .collect();

@@ -1,35 +1,35 @@
 //! "Not in our catalogue": the error rates of a threshold on the best match's logit.
 //!
-//! Each query is searched twice: with its product in the gallery, where a best match below the threshold is a wrong rejection,
-//! and without it, where one above is a wrong acceptance.
+//! Each query is searched twice: with its product in the gallery, where a best match below the threshold is a wrong
+//! rejection; and without it, where a best match above the threshold is a wrong acceptance.
 
 use super::metrics::Share;
 
-/// The shares of wrong rejections at which the curve is sampled; a threshold is chosen among them.
+/// Wrong rejection rates at which the curve is sampled; a threshold is chosen among them.
 pub const REJECTIONS: [f64; 7] = [0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5];
 
 /// Logits of the best match, a pair per query.
 #[derive(Clone, Debug, Default)]
 pub struct OpenSet {
-    /// The product is in the gallery.
+    /// With the product in the gallery.
     known: Vec<f32>,
-    /// It is not.
+    /// Without it.
     strange: Vec<f32>,
 }
 
-/// What a threshold does.
+/// Error rates of a threshold.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rates {
     pub logit: f32,
-    /// Of garments whose product is in the gallery, those that are reported as not in it.
+    /// Share of garments in the gallery that are reported as not in it.
     pub wrong_rejections: Share,
-    /// Of garments whose product is not in the gallery, those that are matched with another product.
+    /// Share of garments not in the gallery that are matched with another product.
     pub wrong_acceptances: Share,
 }
 
 impl OpenSet {
-    /// Adds a query by its `logits`, one per product, and the number of its `own` product. One whose product is the
-    /// only one of the gallery is left out.
+    /// Adds a query: `logits` per product, and the number of its `own` product. A query whose product is the only one
+    /// is left out.
     pub fn add(&mut self, logits: &[f32], own: usize) {
         let best = |with: bool| {
             let counted = logits.iter().enumerate().filter(|(product, _)| with || *product != own);
@@ -45,7 +45,7 @@ impl OpenSet {
         self.known.len()
     }
 
-    /// The rates of the threshold `logit`; a match is accepted at or above it.
+    /// Error rates at the threshold `logit`. A match at or above it is accepted.
     pub fn at(&self, logit: f32) -> Rates {
         let share = |values: &[f32], hit: fn(f32, f32) -> bool| {
             Share::new(values.iter().filter(|value| hit(**value, logit)).count() as f64, values.len())
@@ -57,7 +57,7 @@ impl OpenSet {
         }
     }
 
-    /// The highest threshold that rejects no more than this share of the known.
+    /// The highest threshold with at most this share of wrong rejections.
     pub fn threshold(&self, rejections: f64) -> f32 {
         let mut known = self.known.clone();
         known.sort_by(f32::total_cmp);
@@ -65,7 +65,7 @@ impl OpenSet {
         known.get(place.min(known.len().saturating_sub(1))).copied().unwrap_or(0.0)
     }
 
-    /// Rates by [`REJECTIONS`].
+    /// Error rates at [`REJECTIONS`].
     pub fn curve(&self) -> Vec<Rates> {
         REJECTIONS.iter().map(|rejections| self.at(self.threshold(*rejections))).collect()
     }
@@ -77,7 +77,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn rates_are_those_that_a_hand_counts() {
+    fn rates_equal_those_counted_by_hand() {
         let mut set = OpenSet::default();
         set.add(&[5.0, 1.0, 2.0], 0);
         set.add(&[0.0, 3.0, 1.0], 0);
@@ -94,7 +94,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_threshold_rejects_no_more_than_it_may(values in proptest::collection::vec(-9f32..9.0, 2..40), share in 0f64..1.0) {
+        fn a_threshold_rejects_at_most_its_share(values in proptest::collection::vec(-9f32..9.0, 2..40), share in 0f64..1.0) {
             let mut set = OpenSet::default();
             values.iter().for_each(|value| set.add(&[*value, f32::NEG_INFINITY], 0));
             prop_assert!(set.at(set.threshold(share)).wrong_rejections.share <= share + 1e-9);

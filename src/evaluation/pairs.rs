@@ -1,4 +1,4 @@
-//! Still pictures with boxes: a table of queries and a table of the shop's photos.
+//! Still pictures with boxes: a table of queries and a table of shop photos.
 
 use crate::fault::{Fault, Kind, Result};
 use crate::geometry::{Camera, Rect};
@@ -13,13 +13,13 @@ pub struct QueryRow {
     pub id: String,
     /// A picture or a clip.
     pub file: PathBuf,
-    /// Of a clip: the frame, counted from 0.
+    /// Frame number in a clip, counted from 0.
     pub frame: Option<u64>,
-    /// The given box, picture pixels.
+    /// The given box, in pixels of the picture.
     pub bounds: Rect<Camera>,
-    /// The garment that it is; empty: one that the shop does not have.
+    /// Id of the garment; empty: the shop does not have it.
     pub garment: String,
-    /// As the table says it.
+    /// Region given in the table.
     pub region: Option<Region>,
 }
 
@@ -30,7 +30,7 @@ pub struct GalleryRow {
     pub file: PathBuf,
     /// The shop's product type.
     pub category: Option<String>,
-    /// What the garment is in all its colours, as `item_group_id` in a feed.
+    /// Id of the style, common to all its colours, as `item_group_id` in a feed.
     pub style: Option<String>,
 }
 
@@ -55,8 +55,8 @@ struct RawGallery {
     style: Option<String>,
 }
 
-/// Reads a table of queries: `query_id`, `file`, `x0`, `y0`, `x1`, `y1`, `garment_id` (empty: the shop does not have it); `region`
-/// and `frame` where there are any. Files are relative to the table's folder.
+/// Reads a table of queries: `query_id`, `file`, `x0`, `y0`, `x1`, `y1`, `garment_id` (empty: the shop does not have it); optional
+/// `region` and `frame`. Paths are relative to the table's folder.
 ///
 /// # Errors
 /// [`Kind::Input`], naming file and line.
@@ -75,7 +75,7 @@ pub fn read_queries(path: &Path) -> Result<Vec<QueryRow>> {
     })
 }
 
-/// Makes all colours of a style one garment: in the gallery, and in what the queries are. A garment without a style stays itself.
+/// Merges all colours of a style into one garment, in gallery and queries. A garment without a style stays itself.
 pub fn by_style(queries: &mut [QueryRow], gallery: &mut [GalleryRow]) {
     let styles: BTreeMap<String, String> =
         gallery.iter().filter_map(|row| Some((row.garment.clone(), row.style.clone()?))).collect();
@@ -88,7 +88,7 @@ pub fn by_style(queries: &mut [QueryRow], gallery: &mut [GalleryRow]) {
     }
 }
 
-/// Reads a table of a shop's photos: `garment_id`, `file`; `category` and `style` where there is one.
+/// Reads a table of shop photos: `garment_id`, `file`; optional `category` and `style`.
 ///
 /// # Errors
 /// [`Kind::Input`], naming file and line.
@@ -100,7 +100,7 @@ pub fn read_gallery(path: &Path) -> Result<Vec<GalleryRow>> {
     })
 }
 
-/// The rows of a table with a header; `of` makes a row, `None` where its box is empty.
+/// Reads the rows of a table with a header. `of` converts a row, or returns `None` if its box is empty.
 fn rows<Raw: for<'d> Deserialize<'d>, Row>(path: &Path, of: impl Fn(Raw, &Path) -> Option<Row>) -> Result<Vec<Row>> {
     let bytes = std::fs::read(path).map_err(|error| Fault::io(Kind::Input, "read the table", path, error))?;
     let folder = path.parent().unwrap_or(Path::new(""));
@@ -111,7 +111,7 @@ fn rows<Raw: for<'d> Deserialize<'d>, Row>(path: &Path, of: impl Fn(Raw, &Path) 
         let raw = raw.map_err(|error| fault(error.to_string()))?;
         found.push(of(raw, folder).ok_or_else(|| fault(format!("row {} has an empty box", place + 1)))?);
     }
-    if found.is_empty() { Err(fault("it has no row".into())) } else { Ok(found) }
+    if found.is_empty() { Err(fault("it has no rows".into())) } else { Ok(found) }
 }
 
 #[cfg(test)]
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn tables_are_read_with_paths_beside_them() {
+    fn table_paths_are_relative_to_the_table() {
         let queries = file(
             "query_id,file,x0,y0,x1,y1,garment_id,region,confidence,frame\n\
              q1,street/a.jpg,1,2,30,40.5,g1,upper,C,\nq2,../b.mp4,0,0,9,9,g2,feet,C,50\n",
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn errors_name_the_problem() {
         for (text, named) in [
             ("query_id,file,x0,y0,x1,y1,garment_id\n", "no row"),
             ("query_id,file,x0,y0,x1,garment_id\nq,a,1,2,3,g\n", "y1"),

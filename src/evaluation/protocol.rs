@@ -1,4 +1,4 @@
-//! SEAM and the published baselines: from one track to the rank of its product (docs/seam.md §9).
+//! SEAM and the published baselines: from a track to the rank of its product (docs/seam.md §9).
 
 use super::metrics::Rank;
 use super::record::FrameDetection;
@@ -6,27 +6,27 @@ use super::reference_gallery::ReferenceGallery;
 use crate::fault::Result;
 use crate::seam::{Embedding, EmbeddingHead, Region};
 
-/// A way to search with the frames of one garment.
+/// How the frames of a garment are used for the search.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
-    /// One embedding of all frames, by the aggregator.
+    /// One embedding of all frames, from the aggregator.
     Seam,
-    /// Each frame by itself; they count by their mean.
+    /// Each frame separately; the query counts with their mean.
     SingleFrame,
-    /// The frame that happens to rank best: an upper bound, since it is not known which one that is.
+    /// The frame that ranks best: an upper bound, since it is unknown which frame that is.
     BestFrame,
     /// The mean of the frames' embeddings.
     AverageDescriptor,
-    /// The mean of the frames' scores, product by product.
+    /// The mean of the frames' scores per product.
     AverageScore,
-    /// The highest of the frames' scores, product by product.
+    /// The maximum of the frames' scores per product.
     MaximumScore,
     /// The frame with the highest detection score.
     MostConfident,
 }
 
 impl Method {
-    /// All, in the order of a report.
+    /// All methods, in the order of a report.
     pub const ALL: [Method; 7] = [
         Method::Seam,
         Method::SingleFrame,
@@ -37,7 +37,7 @@ impl Method {
         Method::MostConfident,
     ];
 
-    /// As reports call it.
+    /// Name in reports.
     pub fn name(self) -> &'static str {
         match self {
             Method::Seam => "SEAM",
@@ -51,13 +51,13 @@ impl Method {
     }
 }
 
-/// Fuses a window of the aggregator head's embeddings into one.
+/// Fuses a window of aggregation embeddings into one.
 pub type Aggregate<'a> = dyn FnMut(&[Embedding]) -> Result<Embedding> + 'a;
 
-/// Ranks of the product `own`, one per frame for [`Method::SingleFrame`], else one; none for an empty track.
+/// Ranks of the product `own`: one per frame for [`Method::SingleFrame`], otherwise one; none for an empty track.
 pub type Ranks = [Vec<Rank>; Method::ALL.len()];
 
-/// The ranks of the product `own` by every method, among the products that a garment of `region` may be.
+/// Ranks of the product `own` by every method, among the products that match `region`.
 pub fn ranks(
     track: &[FrameDetection],
     own: usize,
@@ -92,7 +92,7 @@ pub fn ranks(
     }))
 }
 
-/// The rank by the aggregated embedding alone.
+/// Rank by the aggregated embedding only.
 pub fn seam_rank(
     track: &[FrameDetection],
     own: usize,
@@ -103,7 +103,7 @@ pub fn seam_rank(
     Ok(gallery.rank(&seam_logits(track, gallery, aggregate)?, own, region))
 }
 
-/// The logit of each product by the aggregated embedding.
+/// Logit of each product by the aggregated embedding.
 pub fn seam_logits(
     track: &[FrameDetection],
     gallery: &ReferenceGallery,
@@ -114,12 +114,12 @@ pub fn seam_logits(
     Ok(gallery.logits(EmbeddingHead::Aggregation, &query))
 }
 
-/// The rank by the mean of the single-image embeddings alone.
+/// Rank by the mean of the match embeddings only.
 pub fn average_rank(track: &[FrameDetection], own: usize, gallery: &ReferenceGallery, region: Option<Region>) -> Rank {
     gallery.rank(&gallery.logits(EmbeddingHead::Match, &mean(track)), own, region)
 }
 
-/// The mean of the single-image head's embeddings.
+/// Mean of the match embeddings.
 fn mean(track: &[FrameDetection]) -> Vec<f32> {
     let mut sum = vec![0f32; track.first().map_or(0, |seen| seen.detection.match_embedding.len())];
     for seen in track {
@@ -129,7 +129,7 @@ fn mean(track: &[FrameDetection]) -> Vec<f32> {
     sum
 }
 
-/// The mean of the published scores, in f64: in f32 they saturate and products become one.
+/// Mean of the published scores, in f64: in f32 they saturate and products become equal.
 fn mean_score(logits: impl ExactSizeIterator<Item = f32>) -> f64 {
     let count = logits.len() as f64;
     logits.map(|logit| 1.0 / (1.0 + (-f64::from(logit)).exp())).sum::<f64>() / count
@@ -142,7 +142,7 @@ mod tests {
     use crate::geometry::Rect;
     use crate::seam::{Detection, ScoreHead};
 
-    /// Products at the places 0, 10, 20, ...; the nearest is the best.
+    /// Products at positions 0, 10, 20, ...; the nearest is the best.
     fn gallery(products: usize) -> ReferenceGallery {
         let head = ScoreHead { weight: vec![-0.01], bias: 1.0 };
         let mut gallery = ReferenceGallery::new(head.clone(), head);
@@ -173,8 +173,8 @@ mod tests {
     }
 
     #[test]
-    fn every_method_gives_the_rank_that_a_hand_finds() {
-        // The product is at 20. Frames at 21 (rank 1), 4 (third: 0 and 10 are nearer) and 26 (second: 30 is nearer).
+    fn every_method_gives_the_rank_computed_by_hand() {
+        // The product is at 20. Frames at 21 (rank 1), 4 (rank 3: 0 and 10 are nearer) and 26 (rank 2: 30 is nearer).
         let track = track(&[(21.0, 0.5), (4.0, 0.9), (26.0, 0.6)]);
         let ranks = ranks(&track, 2, &gallery(6), None, &mut first).unwrap();
         let expected: [&[Rank]; 7] = [
@@ -184,7 +184,7 @@ mod tests {
             // The mean is at 17.
             &[Some(1)],
             &[Some(1)],
-            // Highest logits: product 2 by the first frame, 1 unit away; none is nearer.
+            // Highest logits: product 2 by the first frame, distance 1; none is nearer.
             &[Some(1)],
             &[Some(3)],
         ];
@@ -195,7 +195,8 @@ mod tests {
 
     #[test]
     fn mean_and_maximum_of_scores_are_not_the_mean_of_descriptors() {
-        // Two frames near 0 and 40, one near 10: the mean is at 16.7, next to 20; the best single score is the product at 40.
+        // Two frames near 0 and 40, one near 10: the mean is at 16.7, next to 20; the best single score is for the
+        // product at 40.
         let track = track(&[(1.0, 0.1), (40.0, 0.2), (9.0, 0.3)]);
         let rank = |own: usize, method: Method| {
             let all = ranks(&track, own, &gallery(6), None, &mut first).unwrap();

@@ -1,7 +1,7 @@
-//! Which of the garments in a clip is the query.
+//! Selects which garment of a clip is the query.
 //!
-//! The published evaluation chooses by the ground truth ([`oracle`]); a mirror has none, and shows the most prominent garments
-//! ([`own_tracks`]).
+//! The published evaluation selects by the ground truth ([`oracle`]). A mirror has none and shows the most prominent
+//! garments ([`own_tracks`]).
 
 use super::annotations::Tracklet;
 use super::record::{DetectionRecord, FrameDetection};
@@ -12,7 +12,7 @@ use crate::seam::{Detection, Detections, ScoreHead, TrackId, TrackSettings, Trac
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// One garment over the frames of a clip, by the order in which its boxes were joined.
+/// One garment over the frames of a clip, in the order in which its boxes were joined.
 pub type QueryTrack = Vec<FrameDetection>;
 
 /// The published tracking over all boxes of a clip (docs/seam.md §8).
@@ -26,7 +26,7 @@ pub fn published_tracks(record: &DetectionRecord, head: &ScoreHead) -> Vec<Query
     tracks.into_iter().map(|track| track.into_iter().map(|index| seen[index].clone()).collect()).collect()
 }
 
-/// The track that covers the ground truth best: by the sum of its overlaps (IoU). `None` where no track touches it.
+/// The track that covers the ground truth best, by the sum of overlaps (IoU). `None` if no track touches it.
 pub fn oracle<'t>(tracks: &'t [QueryTrack], truth: &Tracklet) -> Option<&'t QueryTrack> {
     let overlap = |seen: &FrameDetection| truth.at(seen.frame).map_or(0.0, |bounds| bounds.iou(&seen.detection.bounds));
     let covered = |track: &QueryTrack| track.iter().map(overlap).sum::<f32>();
@@ -40,8 +40,8 @@ pub fn oracle<'t>(tracks: &'t [QueryTrack], truth: &Tracklet) -> Option<&'t Quer
     best.map(|(track, _)| track)
 }
 
-/// The mirror's own tracking and choice: the garments of a clip, the most prominent first. The frames of a query stand far
-/// apart in their clip; they are tracked as if they were consecutive, and no track ends between them.
+/// The mirror's own tracking and selection: the garments of a clip, most prominent first. A query's frames are far
+/// apart in the clip; they are tracked as if consecutive, and no track ends between them.
 pub fn own_tracks(record: &DetectionRecord, head: &ScoreHead) -> Vec<QueryTrack> {
     let ever = Duration::from_secs(1 << 20);
     let settings =
@@ -71,7 +71,7 @@ pub fn own_tracks(record: &DetectionRecord, head: &ScoreHead) -> Vec<QueryTrack>
     tracks.into_iter().map(|track| track.observations.iter().map(seen).collect()).collect()
 }
 
-/// The class that most observations of a track say, by score.
+/// The class with the highest sum of scores over a track's observations.
 pub fn class_of(track: &QueryTrack) -> Option<usize> {
     let mut votes: BTreeMap<usize, f32> = BTreeMap::new();
     for seen in track {
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oracle_takes_the_track_on_the_ground_truth() {
+    fn the_oracle_selects_the_track_on_the_ground_truth() {
         let tracks = published_tracks(&record(), &head());
         assert_eq!(tracks.iter().map(Vec::len).collect::<Vec<_>>(), [4, 4]);
         let truth = |x: f32| Tracklet::new([(45, Rect::new(x, 10.0, x + 30.0, 40.0))]);
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn the_mirror_takes_the_most_prominent_and_no_substitute() {
+    fn the_mirror_selects_the_most_prominent_and_no_substitute() {
         let mut record = record();
         let tracks = own_tracks(&record, &head());
         assert_eq!(tracks.iter().map(class_of).collect::<Vec<_>>(), [Some(3), Some(7)]);

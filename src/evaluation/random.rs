@@ -1,5 +1,5 @@
-//! Reproducible random numbers: a generator seeded by a number and a name, so that what one query draws does not depend on the
-//! queries before it.
+//! Reproducible random numbers. A generator is seeded by a number and a name, so that a query's random numbers do not
+//! depend on the queries before it.
 
 use sha2::{Digest, Sha256};
 
@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 pub struct SeededRng(u64);
 
 impl SeededRng {
-    /// One generator per seed and name.
+    /// Seeds a generator with a number and a name.
     pub fn new(seed: u64, name: &str) -> Self {
         let hash = Sha256::new().chain_update(seed.to_le_bytes()).chain_update(name).finalize();
         SeededRng(u64::from_le_bytes(std::array::from_fn(|place| hash[place])))
@@ -23,17 +23,17 @@ impl SeededRng {
         mixed ^ (mixed >> 31)
     }
 
-    /// From 0 up to, not including, 1.
+    /// Uniform in [0, 1).
     pub fn unit(&mut self) -> f64 {
         (self.bits() >> 11) as f64 / (1u64 << 53) as f64
     }
 
-    /// From 0 up to, not including, `end`, which must not be 0.
+    /// Uniform in [0, `end`). `end` must not be 0.
     pub fn below(&mut self, end: u64) -> u64 {
         ((u128::from(self.bits()) * u128::from(end)) >> 64) as u64
     }
 
-    /// Two independent values of the normal distribution, mean 0, deviation 1.
+    /// Two independent standard normal values.
     pub fn gaussians(&mut self) -> [f32; 2] {
         let radius = (-2.0 * (1.0 - self.unit()).ln()).sqrt();
         let (sin, cos) = (std::f64::consts::TAU * self.unit()).sin_cos();
@@ -47,7 +47,7 @@ impl SeededRng {
     }
 }
 
-/// At most `capacity` of the items offered, each as likely as any other, however many come.
+/// Reservoir sampling: keeps at most `capacity` of the offered items, each with equal probability.
 #[derive(Clone, Debug)]
 pub struct Reservoir<T> {
     capacity: usize,
@@ -73,7 +73,7 @@ impl<T> Reservoir<T> {
         }
     }
 
-    /// What was kept, in the order in which it was offered.
+    /// The kept items, in the order in which they were offered.
     pub fn into_sorted(mut self) -> Vec<T> {
         self.kept.sort_by_key(|(number, _)| *number);
         self.kept.into_iter().map(|(_, item)| item).collect()
@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_and_seeds_make_the_chance() {
+    fn name_and_seed_determine_the_numbers() {
         let draw = |seed, name: &str| SeededRng::new(seed, name).bits();
         assert_eq!(draw(1, "a"), draw(1, "a"));
         assert_ne!(draw(1, "a"), draw(2, "a"));
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn every_item_is_as_likely_to_be_kept() {
+    fn every_item_is_kept_with_equal_probability() {
         let mut times = [0; 30];
         for round in 0..3000 {
             let mut rng = SeededRng::new(round, "");

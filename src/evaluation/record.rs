@@ -1,4 +1,4 @@
-//! The detections of one query or one shop picture: all that a protocol needs, so that no network is run twice.
+//! Detections of one query or shop picture: everything that a protocol needs, so that the network runs once.
 
 use crate::geometry::{Rect, Size};
 use crate::seam::{Detection, Embedding};
@@ -6,29 +6,29 @@ use crate::seam::{Detection, Embedding};
 /// One garment in one frame.
 #[derive(Clone, Debug)]
 pub struct FrameDetection {
-    /// Number of the frame in its clip.
+    /// Frame number in the clip.
     pub frame: u64,
     pub detection: Detection,
-    /// Nothing was found in the frame, and the whole of it stands for a garment (docs/seam.md §4).
+    /// Nothing was found: the whole frame stands for a garment (docs/seam.md §4).
     pub substitute: bool,
 }
 
-/// The detections in the chosen frames of a clip, or in one picture.
+/// Detections in the selected frames of a clip, or in one picture.
 #[derive(Clone, Debug)]
 pub struct DetectionRecord {
-    /// Of the pictures.
+    /// Size of the pictures.
     pub size: Size,
-    /// The frames that were recognized, ascending.
+    /// Numbers of the recognized frames, ascending.
     pub frames: Vec<u64>,
-    /// By frame, best score first in each.
+    /// By frame; within a frame, best score first.
     pub detections: Vec<FrameDetection>,
 }
 
-/// The first bytes of an encoded record; the number changes with the format.
+/// First bytes of an encoded record. The number changes with the format.
 const MAGIC: &[u8; 12] = b"vetrina-ev1\n";
 
 impl DetectionRecord {
-    /// The record as bytes, little-endian throughout.
+    /// Encodes the record, little-endian.
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = MAGIC.to_vec();
         let number = |bytes: &mut Vec<u8>, value: usize| bytes.extend((value as u32).to_le_bytes());
@@ -52,7 +52,7 @@ impl DetectionRecord {
         bytes
     }
 
-    /// The record that [`DetectionRecord::encode`] wrote; `None` for any other bytes.
+    /// Decodes bytes written by [`DetectionRecord::encode`]; `None` for any other bytes.
     pub fn decode(bytes: &[u8]) -> Option<DetectionRecord> {
         let mut reader = Reader(bytes.strip_prefix(MAGIC)?);
         let [width, height, frames, seen] = [reader.number()?, reader.number()?, reader.number()?, reader.number()?];
@@ -62,7 +62,7 @@ impl DetectionRecord {
     }
 }
 
-/// What is left of an encoded record.
+/// The rest of an encoded record.
 struct Reader<'b>(&'b [u8]);
 
 impl Reader<'_> {
@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_record_reads_back_and_no_part_of_it_does() {
+    fn a_record_round_trips_and_a_truncated_one_is_refused() {
         let detection = Detection {
             bounds: Rect::new(1.0, 2.5, 30.0, 40.0),
             class: 7,

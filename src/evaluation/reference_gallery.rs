@@ -1,4 +1,5 @@
-//! The products that queries are ranked against, in plain f32: few queries, and the rank of every product is wanted.
+//! The products that queries are ranked against, in plain f32: there are few queries, and every product's rank is
+//! needed.
 
 use super::metrics::Rank;
 use crate::seam::region::may_be;
@@ -20,7 +21,7 @@ impl ReferenceView {
     }
 }
 
-/// All products; each counts by its best view.
+/// All products. Each counts with its best view.
 #[derive(Clone, Debug)]
 pub struct ReferenceGallery {
     matching: ScoreHead,
@@ -29,12 +30,12 @@ pub struct ReferenceGallery {
 }
 
 impl ReferenceGallery {
-    /// An empty gallery whose embeddings are compared by these heads.
+    /// An empty gallery. The heads compare the embeddings.
     pub fn new(matching: ScoreHead, aggregation: ScoreHead) -> Self {
         ReferenceGallery { matching, aggregation, products: Vec::new() }
     }
 
-    /// Adds a product and returns its number. One without a view is never found.
+    /// Adds a product and returns its number. A product without views is never found.
     pub fn add(&mut self, region: Option<Region>, views: Vec<ReferenceView>) -> usize {
         self.products.push((region, views));
         self.products.len() - 1
@@ -61,7 +62,7 @@ impl ReferenceGallery {
         (0..self.len()).filter(move |&product| !self.views(product).is_empty() && may_be(region, self.region(product)))
     }
 
-    /// The logit of each product by its best view.
+    /// Logit of each product, by its best view.
     pub fn logits(&self, head: EmbeddingHead, street: &[f32]) -> Vec<f32> {
         let of_view = |view: &ReferenceView| match head {
             EmbeddingHead::Match => self.matching.logit(street, &view.matching),
@@ -71,8 +72,8 @@ impl ReferenceGallery {
         self.products.iter().map(|(_, views)| best(views)).collect()
     }
 
-    /// The rank of the product `own` by `values`, higher is better, among those that a garment of `region` may be. Others
-    /// with an equal value go before it: a method that gives all products the same value finds nothing.
+    /// Rank of the product `own` by `values` (higher is better), among the products that match `region`. Ties count
+    /// against it: a method that gives all products the same value finds nothing.
     pub fn rank<Value: PartialOrd + Copy>(&self, values: &[Value], own: usize, region: Option<Region>) -> Rank {
         if self.products[own].1.is_empty() || !may_be(region, self.region(own)) {
             return None;

@@ -1,4 +1,4 @@
-//! Still pictures with boxes against a shop's photos: how often a worn garment is found, and among which products.
+//! Still pictures with boxes against shop photos: how often a worn garment is detected, and how its product ranks.
 
 use super::cached_recognizer::{CachedRecognizer, ShopDetections, StillDetections};
 use super::claims::{ClaimCounts, Claims};
@@ -13,17 +13,17 @@ use crate::network::Manifest;
 use crate::seam::{EmbeddingHead, Region};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The shop's photos as two galleries.
+/// The shop photos as two galleries.
 #[derive(Clone, Debug)]
 pub struct PhotoGallery {
-    /// By the published rule: the largest box is the product, and every garment may be any product.
+    /// By the published rule: the largest box is the product; search among all products.
     pub plain: ReferenceGallery,
-    /// The largest box of the product's region, searched within its region.
+    /// The largest box of the product's region; search within the region.
     pub regions: ReferenceGallery,
-    /// The number of each garment in both galleries.
+    /// Number of each garment in both galleries.
     pub garments: BTreeMap<String, usize>,
     pub photos: usize,
-    /// Photos in which nothing was found: each stands as a whole for its garment.
+    /// Photos in which nothing was found: the whole photo stands for the garment.
     pub substitutes: usize,
     /// Photos of a detail that are left out within regions.
     pub details: usize,
@@ -45,12 +45,12 @@ pub struct QueryResult<'q> {
     pub ranks: Vec<Rank>,
 }
 
-/// One way to ask: which box, which gallery, which head.
+/// One way to search: which box, which gallery, which head.
 #[derive(Clone, Copy, Debug)]
 pub struct Way {
-    /// The box is given, else the detector's.
+    /// The given box, otherwise the detected box.
     pub given: bool,
-    /// Only products of the garment's region are searched.
+    /// Search only products of the garment's region.
     pub regions: bool,
     pub head: EmbeddingHead,
 }
@@ -66,7 +66,7 @@ impl Way {
         ways
     }
 
-    /// Boxes, head, products: as a table has them.
+    /// Boxes, head, products, as table cells.
     pub fn names(self) -> Vec<String> {
         let boxes = if self.given { "given" } else { "detected" };
         let head = match self.head {
@@ -78,21 +78,22 @@ impl Way {
     }
 }
 
-/// A whole run.
+/// Results of a whole run.
 #[derive(Clone, Debug)]
 pub struct StillsResults<'q> {
     pub gallery: PhotoGallery,
     pub queries: Vec<QueryResult<'q>>,
     /// Garments that the shop does not have.
     pub strangers: Vec<StillDetections>,
-    /// Queries that were left out, by id.
+    /// Ids of the queries left out.
     pub left_out: Vec<String>,
 }
 
-/// Recognizes every photo and every query, and ranks each query's garment in every way. Steps: one a photo and one per query.
+/// Recognizes every photo and query, and ranks each query's garment in every way. One step per photo and query.
 ///
 /// # Errors
-/// [`Kind::Input`]: a query's garment has no photo, a file cannot be used. A clip without ffmpeg is left out instead.
+/// [`Kind::Input`]: a query's garment has no photo, or a file cannot be used. A clip without ffmpeg is left out
+/// instead.
 pub fn run<'q>(
     queries: &'q [QueryRow],
     photos: &[GalleryRow],
@@ -106,7 +107,7 @@ pub fn run<'q>(
         match recognizer.still(query) {
             Ok(detections) if query.garment.is_empty() => strangers.push(detections),
             Ok(detections) => results.push(rank(query, detections, &gallery, recognizer.manifest())),
-            // A clip without ffmpeg: the others can be asked all the same.
+            // A clip without ffmpeg: evaluate the other queries.
             Err(fault) if fault.kind() == Kind::Unavailable => {
                 observe(RunEvent::LeftOut(&format!("the query {} is left out: {fault}", query.id)));
                 left_out.push(query.id.clone());
@@ -178,7 +179,7 @@ fn recognize_photos(
     Ok(gallery)
 }
 
-/// The region that the shop's product type says, as an import reads it.
+/// The region from the shop's product type, as in an import.
 fn said_region(photo: &GalleryRow) -> Option<Region> {
     Product { product_type: photo.category.clone(), ..Product::default() }.region()
 }
@@ -202,7 +203,7 @@ fn rank<'q>(
 }
 
 impl StillsResults<'_> {
-    /// The ranks of every way.
+    /// Ranks of every way.
     pub fn tallies(&self) -> Vec<(Way, Tally)> {
         let ways = Way::all().into_iter().enumerate();
         ways.map(|(place, way)| {
@@ -231,13 +232,13 @@ impl StillsResults<'_> {
         counts
     }
 
-    /// The share of queries that the detector found with at least this score.
+    /// Share of queries detected with at least this score.
     pub fn detected(&self, score: f32) -> Share {
         let found = |result: &&QueryResult| result.detections.found.as_ref().is_some_and(|found| found.score >= score);
         Share::new(self.queries.iter().filter(found).count() as f64, self.queries.len())
     }
 
-    /// The share of queries whose class is of the region that the table says, of those that it says.
+    /// Share of queries whose class has the region given in the table, among those that have one.
     pub fn region_right(&self, class_regions: &[Option<Region>], given: bool) -> Share {
         let told = self.queries.iter().filter_map(|result| {
             let detections = &result.detections;

@@ -1,5 +1,5 @@
-//! What worn views bring: every product is worn in one clip by one person and asked for in another clip, of another person in another
-//! place and light (docs/experiments/enrol.md).
+//! Measures the gain from worn views: every product is worn by one person in one clip and searched from another clip of
+//! another person, in another place and light (docs/experiments/enrol.md).
 
 use super::annotations::Annotated;
 use super::cached_recognizer::CachedRecognizer;
@@ -19,34 +19,34 @@ use crate::seam::{Embedding, Region, ScoreHead};
 use std::path::Path;
 use std::time::Duration;
 
-/// So many worn views of a product are measured.
+/// Maximum number of worn views per product.
 pub const COUNTS: [usize; 3] = [1, 3, MOST_VIEWS];
-/// Frames that the person who enrols is seen in.
+/// Frames of the person who enrols.
 const ENROLMENT_FRAMES: usize = 24;
 
-/// What is asked of [`run`].
+/// Input of [`run`].
 #[derive(Clone, Copy, Debug)]
 pub struct WornRun<'a> {
-    /// Root of the data set.
+    /// Root folder of the data set.
     pub root: &'a Path,
     pub products: &'a [Annotated],
-    /// Of the queries; an enrolment has none.
+    /// Noise of the queries; an enrolment has none.
     pub noise: Noise,
     pub seed: u64,
     /// What is added to the logit of worn views alone: the model's value first, then others for comparison.
     pub offsets: &'a [f32],
 }
 
-/// Whose worn views are in the gallery.
+/// Which products have worn views in the gallery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Enrolled {
-    /// Nobody's.
+    /// None.
     None,
-    /// Those of the product that is asked for.
+    /// The searched product.
     Own,
-    /// Those of half of the products, drawn at random; then those of the other half: every query is asked twice.
+    /// Half of the products, drawn at random; then the other half: every query is searched twice.
     Half,
-    /// Those of all products.
+    /// All products.
     All,
 }
 
@@ -61,11 +61,11 @@ impl Enrolled {
     }
 }
 
-/// The figures of one gallery.
+/// Figures of one gallery.
 #[derive(Clone, Debug)]
 pub struct WornFigures {
     pub enrolled: Enrolled,
-    /// Worn views of each enrolled product.
+    /// Worn views per enrolled product.
     pub count: usize,
     pub offset: f32,
     pub all: Tally,
@@ -74,7 +74,7 @@ pub struct WornFigures {
     pub without: Tally,
 }
 
-/// The figures of a whole run.
+/// Figures of a whole run.
 #[derive(Clone, Debug)]
 pub struct WornResults {
     pub products: usize,
@@ -84,7 +84,7 @@ pub struct WornResults {
     pub held_out: Vec<HeldOut>,
 }
 
-/// One half of the queries with the offset that was best for the other half.
+/// One half of the queries, with the offset that was best for the other half.
 #[derive(Clone, Debug)]
 pub struct HeldOut {
     pub offset: f32,
@@ -96,7 +96,7 @@ pub struct HeldOut {
 struct WornGallery {
     regions: Vec<Option<Region>>,
     shop: Vec<Embedding>,
-    /// Of each product the chosen views, the best choice of any number first.
+    /// The selected views of each product; the first n are the best selection of n.
     worn: Vec<Vec<Embedding>>,
 }
 
@@ -109,10 +109,10 @@ struct WornQuery {
     worn: Vec<[[f32; 2]; COUNTS.len()]>,
 }
 
-/// Recognizes the shop's pictures and two clips of every product. Steps: two per product.
+/// Recognizes the shop pictures and two clips of every product. Two steps per product.
 ///
 /// # Errors
-/// [`Kind::Input`]: a file that the annotations name is missing. A clip that cannot be read is left out instead.
+/// [`Kind::Input`]: a file named in the annotations is missing. An unreadable clip is left out instead.
 pub fn run(
     asked: &WornRun,
     recognizer: &mut CachedRecognizer,
@@ -192,7 +192,7 @@ fn garment(
     Ok(oracle(&tracks, truth).cloned().map(|track| (track, record.size)))
 }
 
-/// The views of a garment that an enrolment keeps. What is kept of a clip tells nothing of its sharpness.
+/// The views of a garment that an enrolment keeps. A cached record has no measure of sharpness.
 fn views(track: &QueryTrack, size: Size, head: &ScoreHead) -> Vec<Embedding> {
     let whole = track.iter().filter(|seen| !seen.substitute && is_whole(&seen.detection, &seen.detection.bounds, size));
     let frames: Vec<GoodFrame> = whole
@@ -269,8 +269,8 @@ fn figures(gallery: &WornGallery, queries: &[WornQuery], offsets: &[f32], seed: 
     figures
 }
 
-/// Chooses an offset by each half of the queries and measures it with the other half: what a value that was chosen elsewhere brings. The
-/// best offset is the one with most first places where half of the products were worn; of equals the one nearest to 0.
+/// Chooses an offset on each half of the queries and measures it on the other half: the gain of a value chosen on other
+/// data. The best offset has the most first ranks with half of the products enrolled; of equal ones the nearest to 0.
 fn held_out(gallery: &WornGallery, queries: Vec<WornQuery>, offsets: &[f32], seed: u64) -> Vec<HeldOut> {
     let (mut even, mut odd) = (Vec::new(), Vec::new());
     for (place, query) in queries.into_iter().enumerate() {

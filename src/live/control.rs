@@ -1,12 +1,12 @@
-//! What the threads of the mirror tell one another and act on: messages to the supervisor, and values that have one writer each.
-//! [`super::status`] is for observation only; nothing acts on it.
+//! Values and messages that the threads of the mirror act on: messages to the supervisor, and values with one writer
+//! each. [`super::status`] is only reported; nothing acts on it.
 
 use crate::fault::Result;
 use serde::Serialize;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
-/// The stages, in the order in which they end.
+/// The stages, in the order in which they are stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
     Capture,
@@ -18,7 +18,7 @@ pub enum Stage {
 impl Stage {
     pub const ALL: [Stage; 4] = [Stage::Capture, Stage::Recognize, Stage::Match, Stage::Render];
 
-    /// Its name, in the log and as its thread's.
+    /// Name in the log and of the thread.
     pub fn name(self) -> &'static str {
         match self {
             Stage::Capture => "capture",
@@ -28,31 +28,31 @@ impl Stage {
         }
     }
 
-    /// Whether a thread of this name works for it.
+    /// Whether a thread of this name belongs to the stage.
     pub fn owns(self, thread: &str) -> bool {
         thread == self.name() || self == Stage::Recognize && thread.starts_with("frame-")
     }
 }
 
-/// A stage's end without a fault.
+/// Why a stage ended without a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StageEnd {
-    /// It was told to end.
+    /// It was cancelled.
     Cancelled,
-    /// There is nothing more to do: the recording is over, the window was closed.
+    /// Nothing left to do: the recording is over, or the window was closed.
     Finished,
 }
 
 /// A message from a stage to the supervisor.
 #[derive(Debug)]
 pub enum StageMessage {
-    /// A stage's thread has ended. `generation` counts the starts of stages.
+    /// A stage's thread has ended. `generation` is the number of its start.
     Ended { stage: Stage, generation: u32, result: Result<StageEnd> },
     /// Another process has changed the catalogue's file.
     CatalogueChanged,
 }
 
-/// Where the program is between its start and its end.
+/// Phase of the program.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
@@ -63,27 +63,27 @@ pub enum Phase {
     Stopping,
 }
 
-/// Whoever was seen within this time may come back at once.
+/// A person seen within this time may return at any moment.
 const GIVES_WAY_AFTER: Duration = Duration::from_secs(5);
 
-/// Values that threads act on. Times are the program's clock.
+/// Values that threads act on. Times are measured on the program's clock.
 #[derive(Debug, Default)]
 pub struct Control {
-    /// By the supervisor.
+    /// Written by the supervisor.
     phase: AtomicU8,
     throttle_level: AtomicU32,
-    /// By the capture stage.
+    /// Written by the capture stage.
     camera_away: AtomicBool,
     camera_openings: AtomicU32,
     unshown_since: Moment,
-    /// By the recognize stage.
+    /// Written by the recognize stage.
     person_seen: Moment,
-    /// By the match stage.
+    /// Written by the match stage.
     importing: AtomicBool,
-    /// By the render stage.
+    /// Written by the render stage.
     dark: AtomicBool,
     last_present: Moment,
-    /// By every stage its own.
+    /// Each written by its stage.
     heartbeats: [Moment; Stage::ALL.len()],
 }
 
@@ -100,7 +100,7 @@ impl Control {
         self.phase.store(phase as u8, Ordering::SeqCst);
     }
 
-    /// Each level halves the recognized frames; 0 is all of them.
+    /// Each level halves the number of recognized frames; 0: all frames.
     pub fn throttle_level(&self) -> u32 {
         self.throttle_level.load(Ordering::Relaxed)
     }
@@ -109,7 +109,7 @@ impl Control {
         self.throttle_level.store(level, Ordering::Relaxed);
     }
 
-    /// Whether there is no camera picture to see people in.
+    /// Whether there is no camera picture, so that persons cannot be seen.
     pub fn is_camera_away(&self) -> bool {
         self.camera_away.load(Ordering::Relaxed)
     }
@@ -118,12 +118,12 @@ impl Control {
         self.camera_away.store(away, Ordering::Relaxed);
     }
 
-    /// A camera is opened, or tried to: the number of this opening, by which its frames can be told from earlier ones.
+    /// Counts an attempt to open a camera and returns its number, which distinguishes its frames from earlier ones.
     pub fn open_camera(&self) -> u32 {
         self.camera_openings.fetch_add(1, Ordering::SeqCst) + 1
     }
 
-    /// The number of the newest opening of a camera.
+    /// Number of the latest attempt to open a camera.
     pub fn camera_opening(&self) -> u32 {
         self.camera_openings.load(Ordering::SeqCst)
     }
@@ -137,27 +137,27 @@ impl Control {
         self.dark.store(dark, Ordering::Relaxed);
     }
 
-    /// A person is there.
+    /// Records that a person is present.
     pub fn person_seen(&self, now: Duration) {
         self.person_seen.set(now);
     }
 
-    /// How long no person was seen; since the program's start where none ever was.
+    /// Time since a person was last seen, or since the program's start.
     pub fn unseen(&self, now: Duration) -> Duration {
         now.saturating_sub(self.person_seen.get().unwrap_or_default())
     }
 
-    /// Whether an import into the catalogue is under way.
+    /// Whether an import into the catalogue is running.
     pub fn set_importing(&self, importing: bool) {
         self.importing.store(importing, Ordering::Relaxed);
     }
 
-    /// Whether the processor is left to an import: nobody was seen for a while.
+    /// Whether recognition yields the processor to an import: no person was seen for a while.
     pub fn gives_way(&self, now: Duration) -> bool {
         self.importing.load(Ordering::Relaxed) && self.unseen(now) >= GIVES_WAY_AFTER
     }
 
-    /// The stage makes progress.
+    /// Records that a stage makes progress.
     pub fn heartbeat(&self, stage: Stage, now: Duration) {
         self.heartbeats[stage as usize].set(now);
     }
@@ -166,14 +166,14 @@ impl Control {
         self.heartbeats[stage as usize].get().unwrap_or_default()
     }
 
-    /// A frame came from the camera, and waits to be shown.
+    /// Records that a frame has arrived and waits to be shown.
     pub fn captured(&self, now: Duration) {
         if self.unshown_since.get().is_none() {
             self.unshown_since.set(now);
         }
     }
 
-    /// The panel was given a picture; `fresh`: with a frame that was not on the last one.
+    /// Records that the panel got a picture. `fresh`: it contains a new frame.
     pub fn presented(&self, now: Duration, fresh: bool) {
         self.last_present.set(now);
         if fresh {
@@ -185,13 +185,13 @@ impl Control {
         self.last_present.get()
     }
 
-    /// Since when a frame has been waiting to be shown.
+    /// Time since which a frame has been waiting to be shown.
     pub fn unshown_since(&self) -> Option<Duration> {
         self.unshown_since.get()
     }
 }
 
-/// A time that one thread sets and others read: milliseconds, 0 for "not yet".
+/// A time in milliseconds, written by one thread and read by others; 0: not set.
 #[derive(Debug, Default)]
 struct Moment(AtomicU64);
 

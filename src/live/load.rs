@@ -1,4 +1,4 @@
-//! Loading what the stages need, on a thread of its own, so that the screen says "One moment" meanwhile and no frame waits.
+//! Loads model and catalogue on a background thread; the screen shows "One moment" meanwhile.
 
 use super::LiveSettings;
 use super::stages::stage::{no_thread, panicked};
@@ -12,11 +12,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread::{Builder, available_parallelism};
 
-/// A model and a catalogue that fit each other.
+/// A model and a matching catalogue.
 pub struct Loaded {
     pub recognizer: Recognizer,
     pub matcher: Matcher,
-    /// TensorRT is here, and its engines are not built yet: the recognizer is the CPU's until they are.
+    /// TensorRT is available, but its engines are not built yet: the recognizer runs on the CPU until they are.
     pub unbuilt: bool,
 }
 
@@ -35,14 +35,14 @@ pub fn matcher(settings: &LiveSettings, manifest: &Manifest) -> Result<Matcher> 
     Ok(if settings.pipeline.out_of_stock == OutOfStock::Hide { matcher.without_out_of_stock() } else { matcher })
 }
 
-/// Frame workers for these settings.
+/// Creates the frame workers for these settings.
 pub fn workers(settings: &LiveSettings, recognizer: &Recognizer) -> Vec<Recognizer> {
     let cores = available_parallelism().map_or(1, usize::from).min(4);
     let count = if settings.workers == 0 { cores } else { settings.workers };
     (0..count).map(|_| recognizer.share()).collect()
 }
 
-/// Runs `work` on a thread of its own; its result comes through the receiver.
+/// Runs `work` on a new thread. The receiver gets its result.
 pub fn in_background<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<Receiver<Result<T>>> {

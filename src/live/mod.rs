@@ -8,9 +8,10 @@
 //! | render ([`stages::render`]) | the panel | pixels |
 //! | main ([`supervise::supervisor`]) | signals, watchdog | |
 //!
-//! Nothing waits for something slower than itself: between the threads stand [`DropOldestQueue`]s, in which a newer value displaces
-//! an older one, and each displacement is a counter in [`status`]. [`supervise::stall`] says which stage is stuck; the supervisor
-//! restarts it once. What happens before the mirror goes out as [`events`], which [`shoppers`] makes. [`policy`] decides when the screen is dark and how much is recognized, [`jobs`] are child processes.
+//! No thread waits for a slower one. They are connected by [`DropOldestQueue`]s: a new value displaces the oldest, and
+//! [`status`] counts every displacement. [`supervise::stall`] determines which stage is stuck; the supervisor restarts
+//! it once. [`shoppers`] turns persons and matches into [`events`]. [`policy`] decides when the screen is dark and how
+//! much is recognized; [`jobs`] are child processes.
 
 pub mod control;
 pub mod enrol_desk;
@@ -48,38 +49,38 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Queries that may wait for the catalogue: a few frames' worth.
+/// Maximum number of queries waiting for the match stage: a few frames' worth.
 const QUERIES: usize = 8;
 
-/// Everything the live pipeline needs to know.
+/// Settings of the live pipeline.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LiveSettings {
     pub camera: CameraSettings,
     pub panel: PanelSettings,
-    /// Pictures per second on the panel at most.
+    /// Maximum number of frames per second on the panel.
     pub rate: u32,
     pub look: Arc<Look>,
-    /// A change of this file is noticed; its content is in `look` and in the texts.
+    /// The theme file, watched for changes; its content is in `look` and in the texts.
     pub theme_file: Option<PathBuf>,
     /// Model folder.
     pub model: PathBuf,
-    /// Detections of a frame that are embedded at most.
+    /// Maximum number of detections per frame that are embedded.
     pub max_detections: usize,
-    /// Frame workers; 0 is one for each core, at most four.
+    /// Number of frame workers; 0: one per core, at most four.
     pub workers: usize,
-    /// What the network runs on.
+    /// Backend of the network.
     pub engines: EngineSettings,
     /// Catalogue file.
     pub catalogue: PathBuf,
     pub pipeline: PipelineSettings,
-    /// A stage without progress for this long is stuck.
+    /// A stage without progress for this long counts as stuck.
     pub stall: Duration,
     pub blank: policy::blank::BlankSettings,
     pub heat: policy::throttle::HeatSettings,
 }
 
 impl LiveSettings {
-    /// The first thing in `new` that needs a restart of the program, by its name in the configuration.
+    /// The first difference in `new` that needs a restart of the program, as a configuration key.
     pub fn needs_restart(&self, new: &LiveSettings) -> Option<&'static str> {
         let changes = [
             ("screen", self.panel != new.panel || self.rate != new.rate),
@@ -96,23 +97,23 @@ impl LiveSettings {
     }
 }
 
-/// What the threads share: the queues between them, the settings, what they act on and what is reported.
+/// Shared by all threads: the queues between them, the settings, control values and status.
 pub struct Links {
     pub clock: Arc<dyn Clock>,
     pub control: Control,
     pub status: Status,
-    /// What happens before the mirror, for whoever reads it.
+    /// Shopper events, for their readers.
     pub events: EventBus,
-    /// By the render stage, and at the end by the supervisor.
+    /// Written by the render stage, and at the end by the supervisor.
     shoppers: Mutex<ShopperWatch>,
-    /// What may change while it runs.
+    /// Settings that may change at run time.
     reloadable: Mutex<ReloadableSettings>,
     pub to_recognize: DropOldestQueue<Frame>,
     pub to_render: DropOldestQueue<Frame>,
     pub track_updates: DropOldestQueue<Arc<TrackUpdate>>,
     pub queries: DropOldestQueue<GarmentQuery>,
     pub matches: DropOldestQueue<Arc<MatchesByTrack>>,
-    /// A newly loaded catalogue, to replace the one that is searched.
+    /// A newly loaded catalogue that replaces the current one.
     pub matchers: DropOldestQueue<Matcher>,
     pub enrol: EnrolDesk,
     pub answers: RecentAnswers,
@@ -159,49 +160,49 @@ impl Links {
         }
     }
 
-    /// The camera as it is configured now.
+    /// Current camera settings.
     pub fn camera(&self) -> CameraSettings {
         self.reloadable().camera.clone()
     }
 
-    /// The shop's name and the counts as they are configured now.
+    /// Current shop name and limits.
     pub fn pipeline(&self) -> PipelineSettings {
         self.reloadable().pipeline.clone()
     }
 
-    /// How the screen looks, as it is configured now; the same value until it is configured anew.
+    /// Current look of the screen; the same value until a reload changes it.
     pub fn look(&self) -> Arc<Look> {
         self.reloadable().look.clone()
     }
 
-    /// When the screen is dark, as it is configured now.
+    /// Current settings of the dark screen.
     pub fn blank(&self) -> policy::blank::BlankSettings {
         self.reloadable().blank
     }
 
-    /// The catalogue's file as it is configured now.
+    /// Current catalogue file.
     pub fn catalogue(&self) -> PathBuf {
         self.reloadable().catalogue.clone()
     }
 
-    /// Takes in what is seen and said of each garment `now`, and publishes what is new.
+    /// Processes the tracks and matches of `now`, and publishes the new events.
     pub fn observe(&self, now: Duration, seen: &[SeenGarment]) {
         self.publish(|shoppers| shoppers.update(now, seen));
     }
 
-    /// Nobody is seen any more: the program ends.
+    /// All persons have left, since the program ends: publishes this.
     pub fn end_observation(&self) {
         let now = self.clock.now();
         self.publish(|shoppers| shoppers.end(now));
     }
 
     fn publish(&self, happenings: impl FnOnce(&mut ShopperWatch) -> Vec<events::Happening>) {
-        // Held until they are published: in order.
+        // Held until they are published, so that events stay in order.
         let mut shoppers = self.shoppers.lock().unwrap_or_else(PoisonError::into_inner);
         happenings(&mut shoppers).into_iter().for_each(|happening| self.events.publish(happening));
     }
 
-    /// Takes over what may change while it runs.
+    /// Adopts the settings that may change at run time.
     pub fn adopt(&self, settings: &LiveSettings) {
         *self.reloadable() = ReloadableSettings::of(settings);
     }

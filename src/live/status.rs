@@ -1,5 +1,5 @@
-//! What the running program reports of itself: counters and a few words. Stages write without waiting; the page, the metrics and
-//! the service manager read a [`Report`].
+//! Status of the running program: counters and messages. Stages write without waiting; the page, the metrics and the
+//! service manager read a [`Report`].
 
 use super::control::Phase;
 use crate::frame::Picture;
@@ -12,10 +12,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// A rate of frames that came longer ago is none any more.
+/// A rate is dropped if the last frame is older than this.
 const RATE_HOLDS: Duration = Duration::from_secs(10);
 
-/// A value that several threads read and one now and then replaces.
+/// A value read by several threads and replaced occasionally.
 #[derive(Debug, Default)]
 pub struct Shared<T>(Mutex<T>);
 
@@ -24,7 +24,7 @@ impl<T: Clone> Shared<T> {
         self.lock().clone()
     }
 
-    /// Replaces it. The old value is given back, so that it is dropped outside the lock.
+    /// Replaces the value and returns the old one, so that it is dropped outside the lock.
     pub fn set(&self, value: T) -> T {
         std::mem::replace(&mut *self.lock(), value)
     }
@@ -34,35 +34,36 @@ impl<T: Clone> Shared<T> {
     }
 }
 
-/// What was tracked longer ago is not there any more: recognition stands still, or there is no camera. A throttled one takes half as long.
+/// Tracks older than this are no longer reported: recognition stands still, or there is no camera. A throttled mirror
+/// needs half as long.
 const GONE: Duration = Duration::from_secs(5);
 
-/// Everything that is counted and said. Nothing in the program acts on it: that is [`super::control`].
+/// All counters and messages. Nothing in the program acts on them: that is [`super::control`].
 #[derive(Debug, Default)]
 pub struct Status {
-    /// Why there are no frames; `None` while they come.
+    /// Why there are no frames; `None` if there are.
     pub camera_fault: Shared<Option<String>>,
-    /// Why nobody sees the screen; `None` while it is there.
+    /// Why the screen cannot be seen; `None` if it can.
     pub screen_fault: Shared<Option<String>>,
-    /// What the camera is and what it gives: "clip.mjpg: 640x480".
+    /// The camera and its format: "clip.mjpg: 640x480".
     pub camera: Shared<String>,
     /// Why the last reload was refused.
     pub reload_fault: Shared<Option<String>>,
-    /// Which stage stalls because other programs have the processor, for people.
+    /// The stage that waits for the processor because other programs use it, as a message.
     pub starved: Shared<Option<String>>,
-    /// Why less is recognized than could be: heat, current.
+    /// Why recognition is throttled: heat, power.
     pub throttled: Shared<Option<String>>,
-    /// What the network runs on.
+    /// Backend of the network.
     pub network: Shared<String>,
-    /// Why it is the CPU although TensorRT is preferred.
+    /// Why the CPU is used although TensorRT is preferred.
     pub fallback: Shared<Option<String>>,
-    /// Why the engines that were asked for are not there.
+    /// Why the requested engines are not available.
     pub engine_fault: Shared<Option<String>>,
-    /// How far the engines are that are being built.
+    /// Progress of the engine build.
     pub building: Shared<Option<String>>,
-    /// "compact on the CPU, 72 products"
+    /// For example "compact on the CPU, 72 products".
     pub summary: Shared<String>,
-    /// Which release of a hub is searched, and what its last poll said; `None` where no hub is followed.
+    /// The hub's release in use and the result of the last poll; `None` without a hub.
     pub sync: Shared<Option<SyncStatus>>,
     pub newest_picture: Shared<Option<Arc<Picture>>>,
     pub newest_tracks: Shared<Option<Arc<TrackUpdate>>>,
@@ -78,33 +79,33 @@ pub struct Status {
     pub presented: Counter,
     pub restarts: Counter,
     pub reloads: Counter,
-    /// Steps by which less was recognized, by what made them.
+    /// Steps of throttling, by cause.
     pub throttled_by_heat: Counter,
     pub throttled_by_power: Counter,
-    /// Events that the webhook's receiver took, and tries that failed.
+    /// Events accepted by the webhook's receiver, and failed attempts.
     pub webhook_deliveries: Counter,
     pub webhook_failures: Counter,
-    /// Messages that were handed to the MQTT broker.
+    /// Messages sent to the MQTT broker.
     pub mqtt_messages: Counter,
     pub products: Gauge,
-    /// Frames that are being recognized.
+    /// Frames being recognized.
     pub in_work: Gauge,
-    /// Recognized frames a second, thousandths; 0 before it is known. See [`Status::rate`].
+    /// Recognized frames per second, in thousandths; 0: not known yet. See [`Status::rate`].
     pub millirate: Gauge,
-    /// The hottest place, thousandths of a degree Celsius; 0: the machine does not tell.
+    /// Highest temperature, in thousandths of a degree Celsius; 0: not reported.
     pub millidegrees: Gauge,
     pub stages: StageHistograms,
 }
 
 impl Status {
-    /// Recognized frames a second; `None` before that is known, and where the last frame was long ago.
+    /// Recognized frames per second; `None` if not known yet, or if the last frame is too old.
     pub fn rate(&self, now: Duration) -> Option<f32> {
         let newest = self.newest_tracks.get()?.meta.captured;
         let holds = now.saturating_sub(newest) <= RATE_HOLDS;
         Some(self.millirate.get()).filter(|rate| *rate > 0 && holds).map(|rate| rate as f32 / 1e3)
     }
 
-    /// What is wrong, for people; empty when all is well.
+    /// What is wrong, as messages; empty if all is well.
     pub fn reasons(&self) -> Vec<String> {
         let camera = self.camera_fault.get().map(|fault| format!("camera: {fault}"));
         let screen = self.screen_fault.get().map(|fault| format!("screen: {fault}"));
@@ -117,54 +118,54 @@ impl Status {
     }
 }
 
-/// The status at one moment, for people and for monitoring.
+/// Snapshot of the status, for people and monitoring.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
     pub phase: Phase,
-    /// What is wrong; empty when all is well.
+    /// What is wrong; empty if all is well.
     pub reasons: Vec<String>,
     pub uptime_seconds: f64,
     pub summary: String,
-    /// What the network runs on.
+    /// Backend of the network.
     pub network: String,
-    /// Why it is the CPU although TensorRT is preferred.
+    /// Why the CPU is used although TensorRT is preferred.
     pub fallback: Option<String>,
-    /// How far the engines are that are being built.
+    /// Progress of the engine build.
     pub building: Option<String>,
     pub camera: String,
     pub garments: usize,
-    /// `None` before it is known.
+    /// `None` if not known yet.
     pub frames_per_second: Option<f32>,
-    /// How long ago the panel was given a picture.
+    /// Time since the panel last got a picture.
     pub last_present_age_seconds: Option<f64>,
     pub products: u64,
     pub in_work: u64,
     pub screen_dark: bool,
-    /// Each level halves the recognized frames; 0 is all of them.
+    /// Each level halves the number of recognized frames; 0: all frames.
     pub throttle_level: u32,
-    /// The hottest place, where the machine tells.
+    /// Highest temperature, if reported.
     pub temperature_celsius: Option<f64>,
-    /// By name, as in `/metrics`.
+    /// By their names in `/metrics`.
     pub counters: BTreeMap<&'static str, u64>,
     #[serde(skip)]
     pub stages: BTreeMap<&'static str, Histogram>,
 }
 
 impl Report {
-    /// Whether the mirror does all that it can.
+    /// Whether the mirror works without restrictions.
     pub fn is_well(&self) -> bool {
         self.phase == Phase::Running && self.reasons.is_empty()
     }
 }
 
 impl super::Links {
-    /// What is tracked now; `None` where nothing has been recognized for a while.
+    /// Current tracks; `None` if nothing has been recognized for a while.
     pub fn tracked_now(&self) -> Option<Arc<TrackUpdate>> {
         let now = self.clock.now();
         self.status.newest_tracks.get().filter(|tracks| now.saturating_sub(tracks.meta.captured) <= GONE)
     }
 
-    /// The status now.
+    /// Takes a snapshot.
     pub fn report(&self) -> Report {
         let (status, control, now) = (&self.status, &self.control, self.clock.now());
         let tracks = self.tracked_now();
@@ -210,5 +211,31 @@ impl super::Links {
             counters: counters.into_iter().collect(),
             stages: status.stages.snapshot(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::{Clock, SimulatedClock};
+    use crate::config::Config;
+    use crate::frame::FrameMeta;
+    use crate::live::Links;
+    use std::path::Path;
+
+    #[test]
+    fn tracks_and_rate_are_dropped_while_recognition_stands_still() {
+        let clock = Arc::new(SimulatedClock::default());
+        let links = Links::new(&Config::default().live(Path::new("model")), clock.clone());
+        clock.advance(Duration::from_secs(60));
+        let meta = FrameMeta { source: 0, sequence: 9, captured: clock.now() };
+        links.status.newest_tracks.set(Some(Arc::new(TrackUpdate { meta, generation: 1, garments: Vec::new() })));
+        links.status.millirate.set(12_000);
+        assert!(links.tracked_now().is_some());
+        assert_eq!(links.report().frames_per_second, Some(12.0));
+        clock.advance(GONE + Duration::from_millis(1));
+        assert!(links.tracked_now().is_none());
+        clock.advance(RATE_HOLDS);
+        assert_eq!((links.report().frames_per_second, links.status.rate(clock.now())), (None, None));
     }
 }

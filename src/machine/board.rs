@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn a_zone_slows_at_its_lowest_passive_point_or_before_it_stops() {
+    fn a_zone_throttles_at_its_lowest_passive_trip_or_below_shutdown() {
         let folder = tempfile::tempdir().unwrap();
         write_zone(folder.path(), 0, 51, &[("active", 45), ("passive", 0), ("passive", 99), ("critical", 104)]);
         write_zone(folder.path(), 1, 48, &[("critical", 105), ("hot", 100)]);
@@ -165,18 +165,18 @@ mod tests {
         let found: Vec<_> = board.zones.iter().map(|zone| (zone.name.as_str(), zone.celsius, zone.slows_at)).collect();
         assert_eq!(found, [("zone-0", 51.0, Some(99.0)), ("zone-1", 48.0, Some(90.0)), ("zone-2", 70.0, None)]);
         assert_eq!(board.hottest(), Some(70.0));
-        assert!(board.brakes.is_empty(), "a cooling device without a type is none");
+        assert!(board.brakes.is_empty(), "a cooling device without a type was listed");
     }
 
     #[test]
-    fn a_board_that_tells_nothing_is_empty() {
+    fn a_board_without_sensors_is_empty() {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(Board::read(folder.path()), Board::default());
         assert_eq!(Board::read(&folder.path().join("nowhere")).hottest(), None);
     }
 
     #[test]
-    fn events_of_current_add_up() {
+    fn overcurrent_events_are_summed() {
         let folder = tempfile::tempdir().unwrap();
         let monitor = [("name", "soctherm_oc"), ("oc1_event_cnt", "2"), ("oc3_event_cnt", "5"), ("oc1_throt_en", "1")];
         write(folder.path(), "class/hwmon/hwmon3", &monitor);
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn what_slows_a_processor_is_a_brake_and_a_fan_is_none() {
+    fn processor_throttles_are_brakes_and_fans_are_not() {
         let folder = tempfile::tempdir().unwrap();
         let devices = [
             ("pwm-fan", "3"),
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn cores_that_slowed_down_and_a_low_voltage_are_told() {
+    fn throttled_cores_and_low_voltage_are_reported() {
         let folder = tempfile::tempdir().unwrap();
         for (core, count) in [("cpu0", "3"), ("cpu1", "4")] {
             let place = format!("devices/system/cpu/{core}/thermal_throttle");

@@ -30,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn this_thread_is_among_them_by_its_name() {
+    fn this_thread_is_listed_by_name() {
         let find = || threads().into_iter().find(|thread| thread.name == "by-its-name");
         let inside = std::thread::Builder::new().name("by-its-name".into()).spawn(find).unwrap();
         let found = inside.join().unwrap();

@@ -1,24 +1,24 @@
-//! What the graphs run on, and in which precision: what a configuration may say of it.
+//! Backend and precision of the network, as the configuration names them.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// What runs the graphs.
+/// Which library runs the graphs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Backend {
-    /// tract, everywhere.
+    /// tract and our kernels, on the CPU. Works everywhere.
     Cpu,
-    /// NVIDIA's GPU or an error, never the CPU instead.
+    /// TensorRT on an NVIDIA GPU. An error if it is not available; no fallback to the CPU.
     TensorRt,
-    /// TensorRT where it is to be had, else the CPU, which is said.
+    /// TensorRT if available, otherwise the CPU; the fallback is logged.
     #[default]
     Auto,
 }
 
-/// The type of a graph's inner values.
+/// Data type of the tensors inside a graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
@@ -50,7 +50,7 @@ impl FromStr for Precision {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let found = Precision::ALL.into_iter().find(|precision| precision.name() == text);
-        found.ok_or_else(|| format!("{text:?} is none of fp32, fp16, int8"))
+        found.ok_or_else(|| format!("{text:?} is not one of fp32, fp16, int8"))
     }
 }
 
@@ -62,26 +62,26 @@ impl FromStr for Backend {
             "cpu" => Ok(Backend::Cpu),
             "tensorrt" => Ok(Backend::TensorRt),
             "auto" => Ok(Backend::Auto),
-            _ => Err(format!("{text:?} is none of cpu, tensorrt, auto")),
+            _ => Err(format!("{text:?} is not one of cpu, tensorrt, auto")),
         }
     }
 }
 
-/// Where TensorRT's engines are kept unless said otherwise.
+/// Default folder of the TensorRT engine cache.
 pub const ENGINES: &str = "/var/lib/vetrina/engines";
 
-/// How a model is to be run.
+/// Backend settings of a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EngineSettings {
     pub backend: Backend,
-    /// Of TensorRT's engines; `None`: fp16 where the model has it, else fp32.
+    /// Precision of TensorRT engines. `None`: fp16 if the model has it, otherwise fp32.
     pub precision: Option<Precision>,
-    /// The folder of the engine cache.
+    /// Folder of the engine cache.
     pub engines: PathBuf,
 }
 
 impl EngineSettings {
-    /// On the CPU.
+    /// The CPU backend.
     pub fn cpu() -> Self {
         EngineSettings { backend: Backend::Cpu, precision: None, engines: ENGINES.into() }
     }
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_read_back() {
+    fn names_round_trip() {
         for precision in Precision::ALL {
             assert_eq!(precision.name().parse(), Ok(precision));
         }

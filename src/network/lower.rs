@@ -1,4 +1,4 @@
-//! One node of tract's graph as steps of a program. `None`: that node stays with tract.
+//! Translates one node of tract's graph into steps of a program. `None`: the node stays with tract.
 
 use super::program::{Draft, Value, ValueLayout};
 use std::collections::HashMap;
@@ -13,18 +13,18 @@ use tract_onnx::tract_core::ops::nn::resize::NearestUpsample;
 use tract_onnx::tract_core::ops::nn::{DataFormat, Reduce, Reducer, Sigmoid};
 use vetrina_kernels::{Binary, ConvShape, DepthwiseShape, Pool, PoolKind, Unary};
 
-/// A region of a graph on its way to a program.
+/// Translation of one region of a graph into a program.
 pub struct Lowering<'a> {
     model: &'a TypedModel,
     pub draft: Draft,
     values: HashMap<OutletId, Value>,
-    /// Zeros above and to the left of a map, and what lies under them; whoever reads it takes them in.
+    /// Zero padding above and to the left of a map, and the unpadded map. The reader includes the padding in its own.
     borders: HashMap<OutletId, (OutletId, [usize; 2])>,
-    /// Outlets that are read outside of the region.
+    /// Outlets that are read outside the region.
     wanted: &'a [OutletId],
 }
 
-/// Whether there may be steps for this operator: `true` does not promise it.
+/// Quick test whether an operator may have steps. `true` is not a promise.
 pub fn may_lower(node: &TypedNode) -> bool {
     let op = &node.op;
     let known = op.is::<Conv>()
@@ -42,12 +42,12 @@ pub fn may_lower(node: &TypedNode) -> bool {
     known || node.op_as::<ElementWiseOp>().is_some_and(|op| unary(op).is_some())
 }
 
-/// Whether a region with this operator is worth a program.
+/// Whether an operator is expensive enough to make a program worthwhile.
 pub fn is_heavy(node: &TypedNode) -> bool {
     node.op.is::<Conv>() || node.op.is::<EinSum>()
 }
 
-/// A shape of known lengths.
+/// The shape, if all its dimensions are known.
 fn lengths(fact: &TypedFact) -> Option<Vec<usize>> {
     (fact.datum_type == f32::datum_type()).then(|| fact.shape.as_concrete().map(<[usize]>::to_vec)).flatten()
 }
@@ -81,7 +81,7 @@ impl<'a> Lowering<'a> {
         Lowering { model, draft, values: HashMap::new(), borders: HashMap::new(), wanted }
     }
 
-    /// A value that comes from outside of the region. `None`: not one of known shape in 32-bit floats.
+    /// Adds a value from outside the region. `None`: its shape is unknown or it is not f32.
     pub fn input(&mut self, outlet: OutletId) -> Option<()> {
         let shape = lengths(self.model.outlet_fact(outlet).ok()?)?;
         let value = self.draft.input(shape);
@@ -93,7 +93,7 @@ impl<'a> Lowering<'a> {
         self.values.get(&outlet)
     }
 
-    /// Makes steps for a node whose inputs are known.
+    /// Adds the steps of a node whose inputs are already translated.
     pub fn node(&mut self, node: &TypedNode) -> Option<()> {
         if node.outputs.len() != 1 {
             return None;
@@ -130,7 +130,7 @@ impl<'a> Lowering<'a> {
         Some(())
     }
 
-    /// Operators that only move, sum or rename axes.
+    /// Operators that only move values, sum them or rename axes.
     fn shaping(&mut self, node: &TypedNode, shape: &[usize]) -> Option<Value> {
         let value = self.values.get(&node.inputs[0])?.clone();
         if let Some(op) = node.op_as::<AxisOp>() {
@@ -144,7 +144,7 @@ impl<'a> Lowering<'a> {
             let range = [op.start.to_usize().ok()?, op.end.to_usize().ok()?];
             return self.draft.slice(&node.name, &value, op.axis, range);
         }
-        // Only along one axis and without steps: the start then follows from the lengths and the first constant.
+        // One axis and stride 1 only: the start then follows from the lengths and the first constant.
         let op = node.op_as::<StridedSlice>()?;
         let changed: Vec<usize> =
             (0..shape.len()).filter(|axis| value.shape.get(*axis) != Some(&shape[*axis])).collect();
@@ -171,7 +171,7 @@ impl<'a> Lowering<'a> {
             order.insert(*to, axis);
             return self.draft.permute(&node.name, value, &order);
         }
-        // The others leave the values where they are, as long as these lie row-major, or in rows that stay whole.
+        // The remaining axis operators do not move values that are row-major or in complete rows.
         let rows = matches!(value.layout, ValueLayout::Rows(_)) && value.shape.last() == shape.last();
         let value = if rows { value.clone() } else { self.draft.turn(value, ValueLayout::Plain)? };
         Some(value.with_shape(shape.to_vec()))
@@ -181,7 +181,7 @@ impl<'a> Lowering<'a> {
         self.model.outlet_fact(outlet).ok()?.konst.clone()
     }
 
-    /// The values of a constant in 32-bit floats.
+    /// A constant as f32.
     fn floats(&self, outlet: OutletId) -> Option<(Vec<usize>, Vec<f32>)> {
         let constant = self.constant(outlet)?;
         let wide = constant.datum_type() == f32::datum_type() || constant.datum_type() == f16::datum_type();
@@ -191,12 +191,12 @@ impl<'a> Lowering<'a> {
         Some((constant.shape().to_vec(), values))
     }
 
-    /// Whether nothing but one node reads an outlet.
+    /// Whether exactly one node reads an outlet.
     fn read_once(&self, outlet: OutletId) -> bool {
         self.model.outlet_successors(outlet).len() == 1 && !self.wanted.contains(&outlet)
     }
 
-    /// Zeros around a map, which the convolutions that read it take in.
+    /// Zero padding of a map: recorded, and included by the convolutions that read it.
     fn pad(&mut self, node: &TypedNode, pad: &Pad) -> Option<()> {
         let PadMode::Constant(value) = &pad.mode else { return None };
         let zeros = value.is_zero().ok()? && pad.pads.len() == 4 && pad.pads[..2].iter().all(|pair| *pair == (0, 0));
@@ -320,7 +320,7 @@ impl<'a> Lowering<'a> {
         self.draft.binary(&node.name, kind, &[value], Some((side, shape, data)))
     }
 
-    /// Rows times a constant matrix, or two inner values.
+    /// Rows times a constant matrix, or a product of two computed values.
     fn product(&mut self, node: &TypedNode, op: &EinSum) -> Option<Value> {
         (op.q_params.is_none() && node.inputs.len() == 2 && op.operating_dt == f32::datum_type()).then_some(())?;
         let (inputs, outputs) = op.axes.to_strs();
@@ -340,7 +340,7 @@ impl<'a> Lowering<'a> {
         let outer = &a[..a.len() - k.len_utf8()];
         let fits = [x, y].contains(&k) && !outer.contains([k, n]) && output == format!("{outer}{n}");
         fits.then_some(())?;
-        // inputs x outputs, whichever of them comes first there.
+        // Inputs x outputs; in the graph either may come first.
         let (inputs, outputs) = if x == k { (shape[0], shape[1]) } else { (shape[1], shape[0]) };
         let weights =
             if x == k { data } else { (0..data.len()).map(|at| data[at % outputs * inputs + at / outputs]).collect() };

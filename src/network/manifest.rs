@@ -1,4 +1,4 @@
-//! A model folder's manifest, `model.toml`: what the graphs are and how they are used.
+//! A model folder's manifest, `model.toml`: its graphs and how they are used.
 
 use super::backend::Precision;
 use crate::fault::{Fault, Kind, Result};
@@ -16,14 +16,14 @@ use std::path::{Path, PathBuf};
 
 /// The manifest's file name.
 pub const FILE: &str = "model.toml";
-/// The only format there is.
+/// The only format version.
 const FORMAT: u32 = 1;
-/// Longest side of a network input, pixels: no manifest makes us take all the memory.
+/// Maximum side of a network input in pixels: limits the memory that a manifest can claim.
 const MAX_SIDE: usize = 4096;
-/// Most of anything that a manifest counts.
+/// Maximum of any count in a manifest.
 const MAX_COUNT: usize = 10_000;
 
-/// What is in a model folder. Every field is checked by [`Manifest::parse`].
+/// Content of a model folder. [`Manifest::parse`] checks every field.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
@@ -32,9 +32,9 @@ pub struct Manifest {
     pub description: String,
     pub licence: String,
     pub provenance: String,
-    /// Without background, in the box head's order.
+    /// Class names in the box head's order, without background.
     pub classes: Vec<String>,
-    /// Names all that makes a descriptor: descriptors of different hashes cannot be compared.
+    /// Hash of everything that determines a descriptor. Descriptors with different hashes cannot be compared.
     pub descriptor_hash: String,
     pub input: InputSettings,
     pub features: FeatureSettings,
@@ -46,9 +46,9 @@ pub struct Manifest {
     pub matching: MatchSettings,
     pub aggregation: AggregationSettings,
     pub open_set: Option<OpenSetSettings>,
-    /// Absent: a picture is looked at once, as published.
+    /// Settings of the second pass. Absent: one pass, as published.
     pub focus: Option<SecondPassSettings>,
-    /// Regions of classes whose DeepFashion2 name does not say it.
+    /// Regions of classes whose region does not follow from a DeepFashion2 name.
     #[serde(default)]
     regions: BTreeMap<String, Region>,
     graphs: GraphFiles,
@@ -71,12 +71,12 @@ struct GraphFiles {
 struct GraphFile {
     file: String,
     sha256: String,
-    /// The same graph typed for a GPU, where the model has it.
+    /// The same graph in a lower precision for a GPU, if the model has it.
     fp16: Option<TypedFile>,
     int8: Option<TypedFile>,
 }
 
-/// A graph whose tensors have the types of a precision; what goes in and comes out are 32-bit floats still.
+/// A graph whose inner tensors have a lower precision. Its inputs and outputs are still f32.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct TypedFile {
@@ -84,7 +84,7 @@ struct TypedFile {
     sha256: String,
 }
 
-/// The graphs that every model has.
+/// The four graphs of a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GraphName {
     Trunk,
@@ -96,7 +96,7 @@ pub enum GraphName {
 impl GraphName {
     pub const ALL: [GraphName; 4] = [GraphName::Trunk, GraphName::BoxHead, GraphName::MatchHead, GraphName::Aggregator];
 
-    /// As the manifest writes it.
+    /// The name in the manifest.
     pub fn name(self) -> &'static str {
         match self {
             GraphName::Trunk => "trunk",
@@ -111,7 +111,7 @@ impl Manifest {
     /// Reads `folder/model.toml` and checks it and the hash of every graph.
     ///
     /// # Errors
-    /// [`Kind::Model`]: missing, malformed, out of range, or a graph that is not the one it was made for.
+    /// [`Kind::Model`]: missing, malformed, out of range, or a graph whose hash differs.
     pub fn load(folder: &Path) -> Result<Self> {
         let path = folder.join(FILE);
         let text = std::fs::read_to_string(&path).map_err(|error| {
@@ -129,10 +129,10 @@ impl Manifest {
         Ok(manifest)
     }
 
-    /// Reads a manifest's text.
+    /// Parses and checks a manifest.
     ///
     /// # Errors
-    /// [`Kind::Model`], naming key and line.
+    /// [`Kind::Model`], with key and line.
     pub fn parse(text: &str) -> Result<Self> {
         let manifest: Manifest =
             toml::from_str(text).map_err(|error| Fault::new(Kind::Model, one_line(&error.to_string())))?;
@@ -142,12 +142,12 @@ impl Manifest {
         }
     }
 
-    /// Where a graph's file is.
+    /// Path of a graph's file.
     pub fn graph_path(&self, name: GraphName) -> PathBuf {
         self.folder.join(&self.graph(name).file)
     }
 
-    /// Where the graph of a precision is, and its hash; `None`: the model has none.
+    /// Path and hash of a graph in `precision`. `None`: the model does not have it.
     pub fn typed_graph(&self, name: GraphName, precision: Precision) -> Option<(PathBuf, &str)> {
         let graph = self.graph(name);
         let typed = |typed: &'_ TypedFile| self.folder.join(&typed.file);
@@ -158,7 +158,7 @@ impl Manifest {
         }
     }
 
-    /// The graph in `most`, or in the next wider precision that the model has it in: which, where, and its hash.
+    /// The graph in `most` or the next wider precision that the model has. Returns precision, path and hash.
     pub fn typed_within(&self, name: GraphName, most: Precision) -> (Precision, PathBuf, &str) {
         let narrower = [Precision::Int8, Precision::Fp16].into_iter().filter(|precision| *precision <= most);
         let mut typed = narrower
@@ -175,22 +175,22 @@ impl Manifest {
         }
     }
 
-    /// How the single-image head's embeddings are compared.
+    /// Comparison of the match head's embeddings.
     pub fn match_score(&self) -> ScoreHead {
         ScoreHead { weight: self.matching.weight.clone(), bias: self.matching.bias }
     }
 
-    /// How the aggregator head's embeddings are compared.
+    /// Comparison of the aggregator's embeddings.
     pub fn aggregation_score(&self) -> ScoreHead {
         ScoreHead { weight: self.aggregation.weight.clone(), bias: self.aggregation.bias }
     }
 
-    /// The region of each class, in the classes' order.
+    /// Region of each class, in the classes' order.
     pub fn class_regions(&self) -> Vec<Option<Region>> {
         class_regions(&self.classes, &self.regions)
     }
 
-    /// The classes that are found together (`detections.per`), as places in the classes' order.
+    /// Groups of classes that suppress one another (`detections.per`), as class indices.
     pub fn class_groups(&self) -> Vec<Vec<usize>> {
         match self.detections.per {
             Per::Class => (0..self.classes.len()).map(|class| vec![class]).collect(),
@@ -198,7 +198,7 @@ impl Manifest {
         }
     }
 
-    /// What cannot be, in words.
+    /// The first error, as a message.
     fn wrong(&self) -> Option<String> {
         let counts = [
             ("classes", self.classes.len()),
@@ -220,19 +220,19 @@ impl Manifest {
         let bad_number = numbers.iter().find(|(_, value, low, high)| !(*low..=*high).contains(value));
         let levels = &self.features.levels;
         if self.format != FORMAT {
-            Some(format!("format = {} is not known to this vetrina: it reads format {FORMAT}", self.format))
+            Some(format!("format = {} is not supported: this version reads format {FORMAT}", self.format))
         } else if let Some((name, count)) = bad_count {
-            Some(format!("{name} must count 1 to {MAX_COUNT}, not {count}"))
+            Some(format!("{name} must be from 1 to {MAX_COUNT}, not {count}"))
         } else if let Some((name, side)) = bad_side {
             Some(format!("{name} = {side} must be a multiple of 32 up to {MAX_SIDE}"))
         } else if let Some((name, value, low, high)) = bad_number {
-            Some(format!("{name} = {value} must lie from {low} to {high}"))
+            Some(format!("{name} = {value} must be from {low} to {high}"))
         } else if self.anchors.strides.len() != self.anchors.sizes.len() {
-            Some("anchors.sizes and anchors.strides must have one entry a level each".into())
+            Some("anchors.sizes and anchors.strides must have one entry per level".into())
         } else if self.anchors.strides.iter().flatten().any(|stride| !(1..=MAX_SIDE).contains(stride)) {
-            Some(format!("anchors.strides must lie from 1 to {MAX_SIDE}"))
+            Some(format!("anchors.strides must be from 1 to {MAX_SIDE}"))
         } else if levels.windows(2).any(|pair| pair[1] != pair[0].saturating_add(1)) || !(0..16).contains(&levels[0]) {
-            Some("features.levels must count up by one from a level below 16".into())
+            Some("features.levels must be consecutive and start below 16".into())
         } else if !(1..=4).contains(&self.rois.sampling_ratio) {
             Some("rois.sampling_ratio must be 1 to 4".into())
         } else if let Some(class) = self.regions.keys().find(|class| !self.classes.contains(class)) {
@@ -242,7 +242,7 @@ impl Manifest {
         }
     }
 
-    /// Every single number with its range.
+    /// Every scalar with its allowed range: name, value, minimum, maximum.
     fn numbers(&self) -> Vec<(&'static str, f32, f32, f32)> {
         let mut numbers = vec![
             ("proposals.nms", self.proposals.nms, 0.0, 1.0),
@@ -279,7 +279,7 @@ impl Manifest {
                 return Some(format!("{name} has {} values, match.embedding says {embedding}", weight.len()));
             }
             if weight.iter().any(|value| !value.is_finite()) {
-                return Some(format!("{name} holds a value that is no number"));
+                return Some(format!("{name} contains a value that is not finite"));
             }
         }
         None
@@ -292,7 +292,7 @@ impl Manifest {
         let files = self.graphs.all().into_iter();
         let mut files = files.flat_map(|graph| typed(graph).into_iter().flatten().chain([graph.file.clone()]));
         let wrong = files.find(|file| !plain(file));
-        wrong.map(|file| format!("the graph file {file:?} must be a plain name in the model folder"))
+        wrong.map(|file| format!("the graph file {file:?} must be a file name without a path"))
     }
 }
 
@@ -304,7 +304,7 @@ impl GraphFiles {
     }
 }
 
-/// Refuses a graph file that is not the one that its manifest means.
+/// Checks that a graph file has the hash named in the manifest.
 pub fn check_hash(path: &Path, expected: &str) -> Result<()> {
     let unreadable = |error| Fault::io(Kind::Model, "read the graph", path, error).cure("export the model again");
     let mut file = std::fs::File::open(path).map_err(unreadable)?;
@@ -330,7 +330,7 @@ pub fn check_hash(path: &Path, expected: &str) -> Result<()> {
     Err(Fault::new(Kind::Model, text).cure("copy the whole model folder again, or export it again"))
 }
 
-/// TOML errors draw the place over several lines; the line number and the message are enough.
+/// TOML errors span several lines with an excerpt; keep the line number and the message.
 fn one_line(text: &str) -> String {
     let drawn = |line: &&str| !line.contains('|') && !line.trim().is_empty();
     text.lines().filter(drawn).map(str::trim).collect::<Vec<_>>().join(": ")
@@ -356,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sound_manifest_is_read() {
+    fn a_valid_manifest_is_read() {
         let manifest = Manifest::parse(&text()).unwrap();
         assert_eq!(manifest.matching.embedding, 2);
         assert_eq!((manifest.open_set.as_ref(), manifest.focus.as_ref()), (None, None));
@@ -364,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn focus_and_regions_are_read_where_they_stand() {
+    fn focus_and_regions_are_read_if_present() {
         let focus = "[focus]\nbelow = 0.5\nfill = 0.7\nscore = 0.1\nlooks = 2\n[regions]\nvest = \"dress\"\n";
         let manifest = Manifest::parse(&(text() + focus)).unwrap();
         assert_eq!(manifest.focus.as_ref().map(|focus| focus.max_groups), Some(2));
@@ -381,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn classes_are_found_alone_unless_the_manifest_says_together() {
+    fn classes_are_suppressed_separately_unless_the_manifest_groups_them() {
         let two = text().replace("[\"vest\"]", "[\"vest\", \"sling\"]");
         assert_eq!(Manifest::parse(&two).unwrap().class_groups(), [[0], [1]]);
         let together = two.replace("min_side = 0.01\n", "min_side = 0.01\nper = \"region\"\n");
@@ -390,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn a_box_is_seen_with_what_is_about_it_where_the_manifest_says_so() {
+    fn a_box_has_context_only_if_the_manifest_says_so() {
         use crate::geometry::{Network, Rect};
         let bounds: Rect<Network> = Rect::new(10.0, 20.0, 30.0, 60.0);
         let alone = Manifest::parse(&text()).unwrap().proposals;
@@ -404,7 +404,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn errors_name_the_key() {
         let cases = [
             ("format = 1", "format = 9", "format = 9"),
             ("name = \"n\"", "name = \"n\"\ncolour = 3", "colour"),

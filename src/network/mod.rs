@@ -1,8 +1,8 @@
 //! The networks: a model folder's manifest, and engines that run its graphs on whole tensors.
 //!
-//! What lies between the graphs is [`crate::seam`]'s. On the CPU, `tract` loads them, `rewrite` and `lower` turn what they can
-//! into a `program` of our kernels, and tract runs the rest. `tensorrt` runs them on an NVIDIA GPU, from the engines that the
-//! cache `engines` keeps.
+//! The arithmetic between the graphs is in [`crate::seam`]. On the CPU, `tract` loads the graphs, `rewrite` and `lower`
+//! translate regions of them into a `program` of our kernels, and tract runs the rest. On an NVIDIA GPU, `tensorrt`
+//! runs them from the engines cached by `engines`.
 
 pub mod backend;
 pub mod engines;
@@ -27,51 +27,53 @@ use tensorrt::{DeviceMaps, TensorRt};
 use tract::TractEngine;
 pub use vetrina_kernels::{Level, levels};
 
-/// Boxes that the CPU's box head classifies at once. A close-up asks for one box: a batch of the manifest's 100 costs five times as much.
+/// Boxes per batch of the box head on the CPU. A close-up needs one box: a batch of the manifest's 100 costs five times as much.
 const ROWS_AT_ONCE: usize = 20;
-/// Bytes of a box head that is run in such batches. A larger one reads its weights, which no cache holds, once for all boxes.
+/// Maximum size in bytes of a box head that runs in such batches. The weights of a larger one exceed the caches: it reads them
+/// once for all boxes.
 const SMALL_HEAD: u64 = 8 << 20;
 
-/// A loaded graph.
+/// A loaded graph, ready to run.
 pub trait Engine: Send {
-    /// Runs the graph: inputs and outputs in the graph's order.
+    /// Runs the graph. Inputs and outputs are in the graph's order.
     fn run(&mut self, inputs: Vec<Tensor>) -> Result<Vec<Tensor>>;
 
-    /// Runs a trunk on `image`. Its first `levels` outputs, the feature maps, stay where it ran; the others come back.
+    /// Runs a trunk on `image`. Its first `levels` outputs, the feature maps, stay on the device; the others are
+    /// returned.
     fn run_trunk(&mut self, image: Tensor, levels: usize) -> Result<(FeatureMaps, Vec<Tensor>)> {
         let mut outputs = self.run(vec![image])?;
         let rest = outputs.split_off(levels.min(outputs.len()));
         Ok((FeatureMaps::Host(outputs.iter().map(FeatureMap::from).collect()), rest))
     }
 
-    /// Runs a head on RoIs of maps that a trunk kept on the device, `samples` x `samples` a bin. Without a RoI, and beyond the last
-    /// where its batch is fixed, its input is zero.
+    /// Runs a head on RoIs of feature maps on the device, with `samples` x `samples` samples per bin. Unused rows of a
+    /// fixed batch are zero.
     ///
     /// # Errors
-    /// [`Kind::Internal`]: the engine is not on the device.
+    /// [`Kind::Internal`]: the engine does not run on the device.
     fn run_head(&mut self, _maps: &DeviceMaps, _grids: &[RoiGrid], _samples: usize) -> Result<Vec<Tensor>> {
         Err(Fault::new(Kind::Internal, "a head on the CPU was given feature maps on the GPU"))
     }
 
-    /// What runs where, each step at its least time in `rounds` runs. `None`: the engine does not say.
+    /// The graph's steps with their minimum time in `rounds` runs. `None`: the engine cannot tell.
     fn plan(&self, _rounds: usize) -> Option<ProgramPlan> {
         None
     }
 
-    /// Another engine on the same weights, for another thread.
+    /// Another engine with the same weights, for another thread.
     fn share(&self) -> Box<dyn Engine>;
 }
 
-/// The feature maps of one picture, where the trunk ran.
+/// Feature maps of one picture, kept where the trunk ran.
 pub enum FeatureMaps {
     /// In main memory.
     Host(Vec<FeatureMap>),
-    /// On the GPU, which they do not leave.
+    /// In GPU memory.
     Device(DeviceMaps),
 }
 
 impl FeatureMaps {
-    /// 1 x channels x height x width of each.
+    /// Shape of each map: 1 x channels x height x width.
     pub fn shapes(&self) -> Vec<Vec<usize>> {
         match self {
             FeatureMaps::Host(maps) => maps.iter().map(|map| map.shape().to_vec()).collect(),
@@ -82,7 +84,7 @@ impl FeatureMaps {
 
 /// The graphs of one model.
 pub struct Graphs {
-    /// image 1 x 3 x h x w -> features, objectness, deltas, each a level
+    /// image 1 x 3 x h x w -> per level: features, objectness, deltas
     pub trunk: Box<dyn Engine>,
     /// rois n x 7 x 7 x channels -> class logits, box deltas
     pub box_head: Box<dyn Engine>,
@@ -93,14 +95,14 @@ pub struct Graphs {
     pub runs_on: RunsOn,
 }
 
-/// What the graphs of a model run on.
+/// The backend that runs a model's graphs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunsOn {
-    /// "the CPU", "TensorRT 10.3.0 in fp16"
+    /// For example "the CPU", "TensorRT 10.3.0 in fp16".
     pub name: String,
-    /// TensorRT's engines, with all that each depends on. Empty on the CPU.
+    /// Keys of the TensorRT engines. Empty on the CPU.
     pub engines: Vec<Key>,
-    /// Why it is the CPU although TensorRT was to be had first ([`Backend::Auto`]).
+    /// Why the CPU is used although TensorRT was preferred ([`Backend::Auto`]).
     pub fallback: Option<String>,
 }
 
@@ -109,7 +111,8 @@ impl RunsOn {
         RunsOn { name: "the CPU".into(), engines: Vec::new(), fallback: None }
     }
 
-    /// All that may change a number, on one line: the name, and each engine's graph, precision, shapes, GPU and driver.
+    /// Everything that may change a number, on one line: the name, and each engine's graph, precision, shapes, GPU and
+    /// driver.
     pub fn in_full(&self) -> String {
         let engines: Vec<String> = self.engines.iter().map(|key| format!("; {key:?}")).collect();
         self.name.clone() + &engines.concat()
@@ -117,13 +120,13 @@ impl RunsOn {
 }
 
 impl Graphs {
-    /// Loads every graph that the manifest names, on the CPU.
+    /// Loads all graphs of the manifest, on the CPU.
     pub fn load(manifest: &Manifest) -> Result<Self> {
         Graphs::load_with(RunsOn::cpu(), |name| Graphs::load_for(manifest, name, Some(Level::new())))
     }
 
-    /// Loads one graph of a model, on the CPU, with kernels for an instruction set; `None`: by tract alone, to compare with. The box
-    /// head takes any number of RoIs.
+    /// Loads one graph of a model on the CPU with kernels for an instruction set. `None`: tract alone, for comparison. The box
+    /// head accepts any number of RoIs.
     pub fn load_for(manifest: &Manifest, graph: GraphName, level: Option<Level>) -> Result<Box<dyn Engine>> {
         let path = manifest.graph_path(graph);
         if graph != GraphName::BoxHead {
@@ -136,15 +139,15 @@ impl Graphs {
         Ok(Box::new(TractEngine::load_head(&path, graph, [rows, each], level)?))
     }
 
-    /// Loads a graph from its file alone, on the CPU: it takes the batch that it was exported for.
+    /// Loads a graph file on the CPU, with the batch that it was exported for.
     pub fn load_graph(path: &Path) -> Result<Box<dyn Engine>> {
         Ok(Box::new(TractEngine::load(path, Some(Level::new()))?))
     }
 
-    /// Loads every graph on what the settings say. Nothing is built: a first build takes minutes.
+    /// Loads all graphs on the configured backend. Does not build engines: a first build takes minutes.
     ///
     /// # Errors
-    /// [`Kind::Unavailable`]: TensorRT was asked for and is not here, or its engines are not built.
+    /// [`Kind::Unavailable`]: TensorRT is required but missing, or its engines are not built.
     pub fn load_on(manifest: &Manifest, settings: &EngineSettings) -> Result<Self> {
         let (graphs, unbuilt) = Graphs::load_meanwhile(manifest, settings)?;
         if !unbuilt {
@@ -155,8 +158,8 @@ impl Graphs {
         if settings.backend == Backend::Auto { Ok(graphs.instead(&fault)) } else { Err(fault) }
     }
 
-    /// As [`Graphs::load_on`], but what is not built yet is no error: then the graphs run on the CPU meanwhile, and this says
-    /// that there is something to build.
+    /// As [`Graphs::load_on`], but runs on the CPU while engines are not built. The flag says that there are engines to
+    /// build.
     pub fn load_meanwhile(manifest: &Manifest, settings: &EngineSettings) -> Result<(Self, bool)> {
         if settings.backend == Backend::Cpu {
             return Ok((Graphs::load(manifest)?, false));
@@ -169,17 +172,17 @@ impl Graphs {
         }
     }
 
-    /// They run on the CPU since TensorRT is not to be had, which is said.
+    /// Notes and logs that the CPU is used because TensorRT is not available.
     fn instead(mut self, why: &Fault) -> Self {
-        log::info!("the network runs on the CPU: {why}");
+        log::info!("using the CPU for the network: {why}");
         self.runs_on.fallback = Some(why.to_string());
         self
     }
 
-    /// Loads every graph on TensorRT. `None`: it is here, and an engine is not built for it yet.
+    /// Loads all graphs on TensorRT. `None`: TensorRT is available, but an engine is not built yet.
     ///
     /// # Errors
-    /// [`Kind::Unavailable`]: no driver, no GPU, no library, or not enough memory.
+    /// [`Kind::Unavailable`]: no driver, GPU or library, or not enough memory.
     pub fn load_tensorrt(manifest: &Manifest, settings: &EngineSettings) -> Result<Option<Self>> {
         let tensorrt = TensorRt::open()?;
         let host = tensorrt.host();
@@ -214,7 +217,7 @@ impl Graphs {
         })
     }
 
-    /// The same graphs for another thread; weights are shared.
+    /// The same graphs for another thread, sharing the weights.
     pub fn share(&self) -> Self {
         Graphs {
             trunk: self.trunk.share(),
@@ -232,7 +235,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_model_runs_on_is_told_apart_in_full() {
+    fn runs_on_differs_when_driver_or_shapes_differ() {
         let on = |gpu: &str, precision| {
             let host = Host { tensorrt: "10.3.0".into(), gpu: gpu.into(), driver: "540".into() };
             let engines = vec![Key::new(GraphName::Trunk, "ab", precision, "1 1 1", &host)];

@@ -1,7 +1,7 @@
-//! What is changed in a graph before tract optimises it: parts that we have kernels for become one operator each.
+//! Graph rewriting before tract optimises: regions that our kernels cover become one operator each.
 //!
-//! Nothing here changes what the graph computes beyond the order of sums. What is not known stays with tract, and so does a
-//! whole region where a step of it cannot be made.
+//! Results change only by the order of sums. Unknown operators stay with tract, and so does a whole region if one of
+//! its nodes cannot be translated.
 
 use super::lower::{Lowering, is_heavy, may_lower};
 use super::program::{Draft, GraphProgram};
@@ -12,13 +12,13 @@ use tract_onnx::tract_core::model::Rewriter;
 use tract_onnx::tract_core::ops::cast::Cast;
 use vetrina_kernels::Level;
 
-/// Applies all that helps on this machine.
+/// Applies all rewrites for this instruction set.
 pub fn rewrite(model: &mut TypedModel, level: Level) -> TractResult<()> {
     let rewriter = Rewriter::default().with_rule_for::<Cast>("widen", widen);
     rewriter.rewrite(&(), model)?;
     model.prop_consts()?;
     simplify_resizes(model)?;
-    // Each turn replaces one region, after which nodes have other numbers.
+    // Each round replaces one region and renumbers the nodes.
     let mut kept = HashSet::new();
     while let Some(region) = next_region(model, &kept)? {
         match lower(model, &region, level) {
@@ -32,7 +32,7 @@ pub fn rewrite(model: &mut TypedModel, level: Level) -> TractResult<()> {
     Ok(())
 }
 
-/// Weights stored in 16 bits are widened once, here: tract leaves the cast of a large one for every run.
+/// Widens 16-bit weights once, here: tract would repeat the cast of a large weight in every run.
 fn widen(
     _: &(),
     model: &TypedModel,
@@ -50,9 +50,9 @@ fn widen(
     Ok(Some(patch))
 }
 
-/// tract itself knows which resizes only repeat each place: those become its own simpler operator.
+/// Lets tract replace resizes that only repeat places with its simpler operator.
 fn simplify_resizes(model: &mut TypedModel) -> TractResult<()> {
-    // Twice: first from ONNX's operator to tract's, then to the simpler one.
+    // Two rounds: from ONNX's operator to tract's, then to the simpler one.
     for _ in 0..2 {
         for id in model.eval_order()? {
             let node = model.node(id);
@@ -66,15 +66,15 @@ fn simplify_resizes(model: &mut TypedModel) -> TractResult<()> {
     model.compact()
 }
 
-/// Nodes that become one operator, in the order in which they run, with what they read and what others read of them.
+/// Nodes that become one operator, in execution order, with their outside inputs and outputs.
 struct GraphRegion {
     nodes: Vec<usize>,
     inputs: Vec<OutletId>,
     outputs: Vec<OutletId>,
 }
 
-/// The next region that is worth it. Known nodes belong together if as many changes between known and unknown lie before them:
-/// then no path leads out of a region and back into it.
+/// The next region worth replacing. Nodes are grouped by the number of changes between known and unknown operators
+/// before them, so that no path leaves a region and re-enters it.
 fn next_region(model: &TypedModel, kept: &HashSet<String>) -> TractResult<Option<GraphRegion>> {
     let order = model.eval_order()?;
     let mut depth: HashMap<usize, usize> = HashMap::new();
@@ -108,11 +108,11 @@ fn next_region(model: &TypedModel, kept: &HashSet<String>) -> TractResult<Option
     Ok(Some(GraphRegion { nodes, inputs, outputs }))
 }
 
-/// The region's program, or the node that has none.
+/// Translates a region. `Err`: the node that cannot be translated.
 fn lower(model: &TypedModel, region: &GraphRegion, level: Level) -> Result<GraphProgram, usize> {
     let mut lowering = Lowering::new(model, Draft::new(level), &region.outputs);
     for input in &region.inputs {
-        // Who reads it first is who cannot be served.
+        // Blame the first node that reads the input.
         let reader = || region.nodes.iter().copied().find(|id| model.node(*id).inputs.contains(input));
         lowering.input(*input).ok_or_else(|| reader().unwrap_or(region.nodes[0]))?;
     }
@@ -138,11 +138,11 @@ fn replace(model: &mut TypedModel, region: &GraphRegion, program: GraphProgram) 
     model.compact()
 }
 
-/// A program as an operator of tract's.
+/// A program as a tract operator.
 #[derive(Clone, Debug)]
 pub struct RegionOp(pub Arc<GraphProgram>);
 
-/// Two are equal only if they are the same.
+/// Equal only if they are the same object.
 impl PartialEq for RegionOp {
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)

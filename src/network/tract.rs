@@ -1,5 +1,5 @@
-//! Graphs on the CPU: tract loads and simplifies them, and runs what we have no kernels for. Single-threaded: frames side by side
-//! scale better than threads inside an operator.
+//! Graphs on the CPU: tract loads and simplifies them, and runs the operators that we have no kernels for.
+//! Single-threaded: several frames in parallel scale better than threads inside an operator.
 
 use super::engines::open::{Batch, with_batch};
 use super::manifest::GraphName;
@@ -19,29 +19,29 @@ use vetrina_kernels::Level;
 pub struct TractEngine {
     path: PathBuf,
     graph: Graph,
-    /// Of a head: RoIs that one run of the graph takes.
+    /// For a head: RoIs per run of the graph.
     batch: Option<usize>,
 }
 
-/// What runs a graph.
+/// How a graph is run.
 #[derive(Clone)]
 enum Graph {
-    /// All of it is one program.
+    /// The whole graph is one program.
     Program(Arc<GraphProgram>),
-    /// tract, and programs as operators of its.
+    /// tract, with programs as some of its operators.
     Plan(Arc<TypedRunnableModel>),
 }
 
 impl TractEngine {
-    /// Loads and optimises an ONNX graph, with kernels for an instruction set; `None`: by tract alone.
+    /// Loads and optimises an ONNX graph with kernels for an instruction set. `None`: tract alone.
     ///
     /// # Errors
-    /// [`Kind::Model`]: not an ONNX graph, or one that tract cannot run.
+    /// [`Kind::Model`]: not an ONNX graph, or not supported by tract.
     pub fn load(path: &Path, level: Option<Level>) -> Result<Self> {
         TractEngine::from_onnx(path, &read(path)?, level, None)
     }
 
-    /// Loads a head for any number of RoIs, `each` of them a row of the result; `rows` rows at a time, whatever batch the file has.
+    /// Loads a head for any number of RoIs, `each` of them per row of the result; runs `rows` rows at a time, whatever the file's batch.
     ///
     /// # Errors
     /// As [`TractEngine::load`].
@@ -59,7 +59,7 @@ impl TractEngine {
     }
 
     fn graph(onnx: &[u8], level: Option<Level>) -> TractResult<Graph> {
-        // The exporter's shapes of inner values are hints; the input's shape decides.
+        // Inner shapes from the exporter are only hints; the input's shape decides.
         let loader = tract_onnx::onnx().with_ignore_output_shapes(true).with_ignore_value_info(true);
         let mut model = loader.model_for_read(&mut &*onnx)?.into_typed()?;
         if let Some(level) = level {
@@ -81,7 +81,7 @@ fn read(path: &Path) -> Result<Vec<u8>> {
     std::fs::read(path).map_err(|error| Fault::io(Kind::Model, "read the graph", path, error))
 }
 
-/// The program of a graph that is nothing else, with its inputs and outputs in the graph's order.
+/// The program, if it covers the whole graph with inputs and outputs in the graph's order.
 fn whole(model: &TypedModel) -> TractResult<Option<Arc<GraphProgram>>> {
     let (inputs, outputs) = (model.input_outlets()?, model.output_outlets()?);
     let Some(region) = outputs.first().map(|outlet| model.node(outlet.node)) else { return Ok(None) };
@@ -90,7 +90,7 @@ fn whole(model: &TypedModel) -> TractResult<Option<Arc<GraphProgram>>> {
         && outputs.iter().enumerate().all(|(slot, outlet)| (outlet.node, outlet.slot) == (region.id, slot));
     Ok((in_order && region.inputs[..] == *inputs).then(|| program.clone()))
 }
-/// Names of a graph's outputs, in its order.
+/// Names of a graph's outputs, in the graph's order.
 pub fn output_names(path: &Path) -> Result<Vec<String>> {
     let proto = tract_onnx::onnx().proto_model_for_path(path).map_err(|error| {
         Fault::new(Kind::Model, format!("cannot read the graph {}", path.display())).cause(format!("{error:#}"))
@@ -150,7 +150,7 @@ impl TractEngine {
         }
     }
 
-    /// A head's rows for all of `rois`, the last batch filled up with zeros.
+    /// The head's rows for all `rois`, in batches; the last batch is padded with zeros.
     fn run_in_batches(&self, batch: usize, rois: &Tensor) -> Result<Vec<Tensor>> {
         let [count, shape @ ..] = rois.shape() else { return Err(self.fault("the RoIs have no first axis")) };
         let (count, length) = (*count, shape.iter().product::<usize>());
@@ -176,7 +176,7 @@ impl TractEngine {
         Ok(rows.into_iter().map(|(columns, rows)| Tensor::new([rows.len() / columns.max(1), columns], rows)).collect())
     }
 
-    /// The inputs' values, as many as the program reads.
+    /// The values of the inputs, if their lengths match the program.
     fn fitting<'a>(&self, program: &GraphProgram, inputs: &'a [Tensor]) -> Result<Vec<&'a [f32]>> {
         let data: Vec<&[f32]> = inputs.iter().map(Tensor::data).collect();
         let lengths: Vec<usize> = data.iter().map(|data| data.len()).collect();

@@ -1,4 +1,4 @@
-//! A window of embeddings as the aggregation graph takes it (docs/seam.md §7).
+//! A window of embeddings as input of the aggregation graph (docs/seam.md §7).
 
 use super::Embedding;
 use crate::tensor::Tensor;
@@ -7,13 +7,13 @@ use crate::tensor::Tensor;
 pub enum Sequence {
     /// No observation.
     Empty,
-    /// One observation is its own aggregate.
+    /// One observation is its own aggregate; no graph needed.
     Single(Embedding),
-    /// T x embedding, T > 1: for the graph.
+    /// T x embedding, T > 1: input of the graph.
     Several(Tensor),
 }
 
-/// Packs a window, oldest observation first.
+/// Packs a window. The oldest observation comes first.
 pub fn sequence(window: &[Embedding]) -> Sequence {
     match window {
         [] => Sequence::Empty,

@@ -1,17 +1,17 @@
-//! The boxes that the region proposal network starts from (docs/seam.md §3).
+//! Anchor boxes of the region proposal network (docs/seam.md §3).
 
 use super::settings::AnchorSettings;
 
-/// Anchors of every level. Inside a level they are numbered y, then x, then ratio.
+/// Anchors of all levels. Within a level they are ordered by y, then x, then ratio.
 #[derive(Clone, Debug)]
 pub struct Anchors {
     levels: Vec<LevelAnchors>,
 }
 
-/// Anchors of one level, computed where asked for.
+/// Anchors of one level, computed on demand.
 #[derive(Clone, Debug)]
 pub struct LevelAnchors {
-    /// Corners around the origin, one per ratio, whole pixels.
+    /// Corners around the origin, one box per ratio, in whole pixels.
     base: Vec<[f32; 4]>,
     /// (y, x)
     stride: [usize; 2],
@@ -40,12 +40,12 @@ impl Anchors {
 }
 
 impl LevelAnchors {
-    /// Anchors at each place of the grid.
+    /// Number of anchors per grid position.
     pub fn ratios(&self) -> usize {
         self.base.len()
     }
 
-    /// Corners of the anchor of ratio number `ratio` at grid place (x, y), input pixels.
+    /// Corners of the anchor with ratio index `ratio` at grid position (x, y), in input pixels.
     pub fn at(&self, x: usize, y: usize, ratio: usize) -> [f32; 4] {
         let (dx, dy) = ((x * self.stride[1]) as f32, (y * self.stride[0]) as f32);
         let base = self.base[ratio];

@@ -1,14 +1,14 @@
-//! From the box head's outputs to detections (docs/seam.md §4).
+//! Converts the box head's outputs into detections (docs/seam.md §4).
 
 use super::nms::{decode, nms};
 use super::settings::DetectionSettings;
 use crate::geometry::{Network, Rect, Size};
 use crate::tensor::Tensor;
 
-/// Deltas of the box head are this many times finer than the proposal network's.
+/// The box head's deltas are scaled by these factors relative to the proposal network's.
 const WEIGHTS: [f32; 4] = [10.0, 10.0, 5.0, 5.0];
 
-/// A detection before it is embedded.
+/// A detection without embeddings.
 #[derive(Clone, Copy, Debug)]
 pub struct RawDetection {
     pub bounds: Rect<Network>,
@@ -17,8 +17,8 @@ pub struct RawDetection {
     pub score: f32,
 }
 
-/// Detections, best score first. `logits` (n x classes + 1) and `deltas` (n x 4 (classes + 1)) may hold more rows than there
-/// are `proposals`: the rest is padding. `groups`: the classes that are found together; as published, each alone.
+/// Detections, best score first. `logits` (n x classes + 1) and `deltas` (n x 4 (classes + 1)) may have more rows than
+/// `proposals`: the rest is padding. `groups`: classes that form one detection; as published, each class alone.
 pub fn detect(
     proposals: &[Rect<Network>],
     logits: &Tensor,
@@ -52,22 +52,22 @@ pub fn detect(
     all
 }
 
-/// The likeliest class of the likeliest group for one box, background aside, and the group's probability. `logits`:
-/// classes + 1 of one row.
+/// The most probable class of the most probable group for one box, without background, and the group's probability.
+/// `logits`: one row, classes + 1.
 pub fn likeliest(logits: &[f32], groups: &[Vec<usize>]) -> (usize, f32) {
     let probabilities = softmax(logits);
     let found = groups.iter().map(|group| together(&probabilities, group));
     found.max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.cmp(&a.0))).unwrap_or((0, 0.0))
 }
 
-/// The likeliest class of a group, and the probability of all its classes. `probabilities`: background first.
+/// The most probable class of a group, and the sum of the group's probabilities. `probabilities`: background first.
 fn together(probabilities: &[f32], group: &[usize]) -> (usize, f32) {
     let of = |class: usize| probabilities[class + 1];
     let class = group.iter().copied().max_by(|a, b| of(*a).total_cmp(&of(*b)).then(b.cmp(a)));
     (class.unwrap_or(0), group.iter().map(|&class| of(class)).sum())
 }
 
-/// Each class moves the proposal in its own way: the mean of the boxes of a group's classes, weighted by their probabilities.
+/// Each class has its own deltas: the mean of the boxes of a group's classes, weighted by probability.
 fn mean_box(
     proposal: &Rect<Network>,
     probabilities: &[f32],
@@ -81,7 +81,7 @@ fn mean_box(
             decode(proposal.corners(), std::array::from_fn(|axis| deltas[start + axis]), WEIGHTS);
         bounds.clip(scaled.width as f32, scaled.height as f32).corners()
     };
-    // Relative to the first one, so that a class alone keeps its box to the bit.
+    // Computed relative to the first box, so that a single class keeps its box exactly.
     let first = moved(group[0]);
     let (mut sum, mut weight) = ([0.0; 4], probabilities[group[0] + 1]);
     for &class in &group[1..] {
@@ -112,7 +112,7 @@ mod tests {
     use crate::seam::settings::Per;
 
     #[test]
-    fn a_given_boxs_class_is_the_likeliest_garment_even_where_background_is_likelier() {
+    fn a_given_box_gets_a_garment_class_even_if_background_is_more_probable() {
         let (class, score) = likeliest(&[2.0, 0.0, 1.0], &[vec![0], vec![1]]);
         assert_eq!(class, 1);
         assert!((score - 1f32.exp() / (2f32.exp() + 1.0 + 1f32.exp())).abs() < 1e-6);
@@ -135,7 +135,7 @@ mod tests {
     fn classes_of_a_group_are_one_garment() {
         let settings = DetectionSettings { score: 0.05, nms: 0.5, max: 100, min_side: 0.01, per: Per::Region };
         let proposals = [Rect::new(20.0, 20.0, 60.0, 60.0)];
-        // Background 0.1, classes 0.36, 0.54 and nothing; the second one's box lies 4 pixels further right.
+        // Background 0.1, classes 0.36, 0.54 and 0; the box of the second class is 4 pixels further right.
         let logits = Tensor::new([1, 4], [0.1f32, 0.36, 0.54, 1e-9].map(f32::ln).to_vec());
         let mut deltas = Tensor::zeros([1, 16]);
         deltas.data_mut()[8] = 1.0;

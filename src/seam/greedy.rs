@@ -1,10 +1,10 @@
-//! The tracking of the published evaluation, offline: over all boxes of one video at once (docs/seam.md §8).
+//! Offline tracking of the published evaluation, over all boxes of one video (docs/seam.md §8).
 
-/// A track takes no box that is less similar to it, 0 to 1.
+/// Minimum similarity (0 to 1) of a box to join a track.
 pub const SIMILARITY: f32 = 0.3;
 
-/// Groups boxes into tracks. `frames` and `scores`: of each box; `similarity(i, j)`: by the single-image head, 0 to 1.
-/// Each track lists its boxes in the order in which they were added.
+/// Groups boxes into tracks. `frames` and `scores`: per box. `similarity(i, j)`: by the match head, 0 to 1. A track
+/// lists its boxes in the order in which they joined.
 pub fn greedy_tracks(frames: &[i64], scores: &[f32], similarity: impl Fn(usize, usize) -> f32) -> Vec<Vec<usize>> {
     let mut free: Vec<usize> = (0..frames.len()).collect();
     free.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]).then(a.cmp(&b)));
@@ -12,7 +12,7 @@ pub fn greedy_tracks(frames: &[i64], scores: &[f32], similarity: impl Fn(usize, 
     while !free.is_empty() {
         let mut newest = free.remove(0);
         let mut track = vec![newest];
-        // The greatest similarity of each free box to any box of the track.
+        // Highest similarity of each free box to any box of the track.
         let mut nearest = vec![f32::NEG_INFINITY; frames.len()];
         loop {
             for &candidate in &free {
@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_track_takes_one_box_a_frame_and_stops_below_the_limit() {
+    fn a_track_takes_one_box_per_frame_and_stops_below_the_limit() {
         let frames = [0, 0, 1, 2];
         let scores = [0.9, 0.8, 0.7, 0.6];
         let table = [[1.0, 0.9, 0.5, 0.1], [0.9, 1.0, 0.2, 0.2], [0.5, 0.2, 1.0, 0.4], [0.1, 0.2, 0.4, 1.0]];

@@ -1,4 +1,4 @@
-//! A picture to the network's input tensor (docs/seam.md §1).
+//! Converts a picture into the network's input tensor (docs/seam.md §1).
 
 use super::settings::{InputSettings, Prefilter};
 use crate::frame::Picture;
@@ -6,14 +6,14 @@ use crate::geometry::{Letterbox, Size};
 use crate::tensor::Tensor;
 use std::borrow::Cow;
 
-/// Where one output column or row reads: two neighbours and the weight of the second.
+/// Source of one output column or row: two neighbours and the weight of the second.
 struct Tap {
     first: usize,
     second: usize,
     weight: f32,
 }
 
-/// The normalised input, 1 x 3 x height x width, and how the picture lies in it.
+/// The normalised input, 1 x 3 x height x width, and the position of the picture in it.
 pub fn letterbox(picture: &Picture, settings: &InputSettings) -> (Tensor, Letterbox) {
     let fit = Letterbox::fit(picture.size(), Size::new(settings.width, settings.height));
     let picture = match settings.prefilter {
@@ -25,7 +25,7 @@ pub fn letterbox(picture: &Picture, settings: &InputSettings) -> (Tensor, Letter
     (input, fit)
 }
 
-/// Whole pixels of the picture to one of the input, along the axis that decides; 1 up to twice the size.
+/// Reduction factor in whole pixels, along the tighter axis; 1 if the picture is at most twice the input's size.
 fn reduction(fit: &Letterbox) -> usize {
     let by_height = fit.input.height * fit.source.width <= fit.input.width * fit.source.height;
     let (side, target) =
@@ -33,7 +33,7 @@ fn reduction(fit: &Letterbox) -> usize {
     if side > 2 * target { side / target } else { 1 }
 }
 
-/// Means over k x k blocks, rounded to the nearest; the last block of an axis is filled by repeating the edge.
+/// Means over k x k blocks, rounded to nearest. The last block of an axis is completed by repeating the edge.
 fn box_reduce(picture: &Picture, k: usize) -> Cow<'_, Picture> {
     if k <= 1 {
         return Cow::Borrowed(picture);
@@ -43,7 +43,7 @@ fn box_reduce(picture: &Picture, k: usize) -> Cow<'_, Picture> {
     let mut sums = vec![0u32; 3 * size.width];
     let mut rgb = Vec::with_capacity(3 * small.width * small.height);
     let area = (k * k) as u64;
-    // A product and a shift in the place of a division: exact below 256 * area, as long as 256 * area^2 < 2^48.
+    // Multiply and shift instead of dividing: exact below 256 * area, if 256 * area^2 < 2^48.
     let reciprocal = (1u64 << 48) / area + 1;
     for y in 0..small.height {
         sums.fill(0);
@@ -63,7 +63,8 @@ fn box_reduce(picture: &Picture, k: usize) -> Cow<'_, Picture> {
     Cow::Owned(Picture::new(small, rgb))
 }
 
-/// Bilinear, half-pixel centres, no antialias (torch's `align_corners=False`), into the top left of `input`.
+/// Bilinear resize with half-pixel centres, no antialiasing (torch's `align_corners=False`), into the top left of
+/// `input`.
 fn resize(picture: &Picture, target: Size, settings: &InputSettings, input: &mut [f32]) {
     let size = picture.size();
     let columns = taps(size.width, target.width);
@@ -121,7 +122,7 @@ mod tests {
         let picture = Picture::new(Size::new(5, 3), rgb);
         let small = box_reduce(&picture, 2);
         assert_eq!(small.size(), Size::new(3, 2));
-        // Rows 0 and 1, columns 0 and 1: 0, 1, 5, 6, mean 3; the last column and row repeat themselves.
+        // Rows 0 and 1, columns 0 and 1: 0, 1, 5, 6, mean 3; the last column and row are repeated.
         let first: Vec<u8> = small.rgb().iter().step_by(3).copied().collect();
         assert_eq!(first, [3, 5, 7, 11, 13, 14]);
     }
@@ -139,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn beyond_the_picture_is_zero() {
+    fn outside_the_picture_is_zero() {
         let picture = Picture::filled(Size::new(10, 20), [255; 3]);
         let (input, fit) = letterbox(&picture, &settings(32, 32, Prefilter::None));
         assert_eq!(fit.scaled, Size::new(16, 32));

@@ -1,10 +1,10 @@
-//! SEAM Match-RCNN around its graphs: everything that docs/seam.md puts between one network and the next.
+//! SEAM Match-RCNN between its graphs: the arithmetic of docs/seam.md.
 //!
 //! Reading order is the way of a frame: [`settings`] (what a manifest says), [`letterbox`], [`anchors`], [`proposals`] (with
 //! [`nms`]), [`roi_align`], [`detect`], [`region`], [`score`], [`track`] (live) and [`greedy`] (published, offline), [`window`],
 //! [`aggregate`]; [`detail`] (a shop's close-ups).
 //!
-//! Nothing here knows a camera, an engine or a database: tensors come in, values go out.
+//! Nothing here knows a camera, an engine or a database: tensors in, values out.
 
 pub mod aggregate;
 pub mod anchors;
@@ -34,30 +34,30 @@ use crate::frame::FrameMeta;
 use crate::geometry::{Camera, Rect, Size};
 use std::sync::Arc;
 
-/// A descriptor of one garment in one picture, by one match head: `embedding` values of the manifest, not normalised.
+/// Descriptor of one garment in one picture from one head: `embedding` values (see the manifest), not normalised.
 pub type Embedding = Arc<[f32]>;
 
-/// Which of a detection's two embeddings.
+/// Selects one of a detection's two embeddings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EmbeddingHead {
-    /// By the single-image head: for one frame.
+    /// The match head's: for single frames.
     Match,
-    /// By the aggregator's head: for the query of several frames.
+    /// The aggregator's: for several frames.
     Aggregation,
 }
 
 /// One garment in one picture.
 #[derive(Clone, Debug)]
 pub struct Detection {
-    /// In pixels of the picture that was given.
+    /// In pixels of the given picture.
     pub bounds: Rect<Camera>,
-    /// Index into the manifest's class names (background is not among them).
+    /// Index into the manifest's class names, without background.
     pub class: usize,
-    /// Softmax probability of `class`, 0 to 1.
+    /// Probability of `class`, or of its group, 0 to 1.
     pub score: f32,
-    /// By the single-image head ("SFMR"): serves tracking and single-frame search.
+    /// From the match head ("SFMR"): for tracking and single-frame search.
     pub match_embedding: Embedding,
-    /// By the aggregator's head: serves the search over several frames.
+    /// From the aggregator's head: for the search over several frames.
     pub aggregation_embedding: Embedding,
 }
 
@@ -74,7 +74,7 @@ impl Detection {
 #[derive(Clone, Debug)]
 pub struct Detections {
     pub meta: FrameMeta,
-    /// The picture's size, camera pixels.
+    /// Size of the picture in camera pixels.
     pub size: Size,
     pub detections: Vec<Detection>,
 }

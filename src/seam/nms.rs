@@ -2,10 +2,10 @@
 
 use crate::geometry::{Network, Rect};
 
-/// Deltas of width and height are clamped here, so that a wild output cannot overflow: ln(1000 / 16).
+/// Limit of width and height deltas, against overflow: ln(1000 / 16).
 pub const DELTA_LIMIT: f32 = 4.135_166_6;
 
-/// Moves and stretches `anchor` (corners) by `deltas` (dx, dy, dw, dh) divided by `weights`.
+/// Applies `deltas` (dx, dy, dw, dh), divided by `weights`, to `anchor` (corners).
 pub fn decode(anchor: [f32; 4], deltas: [f32; 4], weights: [f32; 4]) -> Rect<Network> {
     let (width, height) = (anchor[2] - anchor[0], anchor[3] - anchor[1]);
     let (x, y) = (anchor[0] + 0.5 * width, anchor[1] + 0.5 * height);
@@ -16,8 +16,8 @@ pub fn decode(anchor: [f32; 4], deltas: [f32; 4], weights: [f32; 4]) -> Rect<Net
     Rect::new(x - half_width, y - half_height, x + half_width, y + half_height)
 }
 
-/// Of `boxes`, best first, keeps each that overlaps no kept one by more than `limit` (IoU). Returns at most
-/// `most` indices, in order.
+/// Keeps each of `boxes` (best first) that overlaps no kept box by more than `limit` (IoU). Returns at most `most`
+/// indices, in order.
 pub fn nms(boxes: &[Rect<Network>], limit: f32, most: usize) -> Vec<usize> {
     let mut kept: Vec<usize> = Vec::new();
     for (index, candidate) in boxes.iter().enumerate() {
@@ -36,7 +36,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Suppression by its definition: strike out, one after another.
+    /// Suppression by definition, box by box.
     fn by_definition(boxes: &[Rect<Network>], limit: f32) -> Vec<usize> {
         let mut alive = vec![true; boxes.len()];
         for first in 0..boxes.len() {

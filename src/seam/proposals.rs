@@ -1,4 +1,4 @@
-//! From the region proposal network's raw outputs to the boxes that the box head reads (docs/seam.md §3).
+//! Converts the region proposal network's outputs into the boxes for the box head (docs/seam.md §3).
 
 use super::anchors::Anchors;
 use super::nms::{decode, nms};
@@ -13,8 +13,8 @@ pub struct Proposal {
     pub score: f32,
 }
 
-/// The best boxes over all levels, best first. `objectness` (1 x ratios x h x w) and `deltas` (1 x 4 ratios x h x w): one a
-/// level of `anchors`. Boxes are clipped to `scaled`, the part of the input that the picture covers.
+/// The best boxes over all levels, best first. `objectness` (1 x ratios x h x w) and `deltas` (1 x 4 ratios x h x w):
+/// one tensor per level of `anchors`. Boxes are clipped to `scaled`, the part of the input covered by the picture.
 pub fn proposals(
     objectness: &[Tensor],
     deltas: &[Tensor],
@@ -33,7 +33,7 @@ pub fn proposals(
     all
 }
 
-/// One level's best boxes before suppression, best first.
+/// Best boxes of one level before suppression, best first.
 fn candidates(
     objectness: &Tensor,
     deltas: &Tensor,
@@ -58,7 +58,7 @@ fn candidates(
     decoded.filter(|proposal| proposal.bounds.width() >= least && proposal.bounds.height() >= least).collect()
 }
 
-/// Indices of the `k` greatest values, greatest first; among equals the lower `order` first.
+/// Indices of the `k` largest values, largest first; equal values in the order of `order`.
 pub fn top_k(values: &[f32], k: usize, order: impl Fn(usize) -> usize) -> Vec<usize> {
     let better = |a: &usize, b: &usize| values[*b].total_cmp(&values[*a]).then_with(|| order(*a).cmp(&order(*b)));
     let mut indices: Vec<usize> = (0..values.len()).collect();

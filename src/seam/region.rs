@@ -1,7 +1,8 @@
-//! Which part of the body a garment covers. A mirror that shows trousers for a jacket is plainly wrong, whatever the scores say.
+//! The part of the body that a garment covers. Trousers shown for a jacket are obviously wrong, whatever the scores
+//! say.
 //!
-//! What may match what: upper garments and dresses match each other, since often only the upper half of a person is visible; lower
-//! garments match lower garments only. What has no region matches everything.
+//! Upper garments and dresses match each other, since often only the upper half of a person is visible. Lower garments
+//! match only lower garments. A garment without a region matches everything.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -18,7 +19,7 @@ pub enum Region {
 impl Region {
     pub const ALL: [Region; 3] = [Region::Upper, Region::Lower, Region::Dress];
 
-    /// `upper`, `lower` or `dress`: as a manifest and a catalogue write it.
+    /// `upper`, `lower` or `dress`: the name in manifest and catalogue.
     pub fn name(self) -> &'static str {
         match self {
             Region::Upper => "upper",
@@ -27,12 +28,12 @@ impl Region {
         }
     }
 
-    /// The region of this name.
+    /// The region with this name.
     pub fn named(name: &str) -> Option<Region> {
         Region::ALL.into_iter().find(|region| region.name() == name)
     }
 
-    /// The region of a class by its DeepFashion2 name: what holds where a manifest says nothing else.
+    /// Default region of a class, by its DeepFashion2 name.
     pub fn of_class(name: &str) -> Option<Region> {
         match name {
             "short_sleeved_shirt"
@@ -47,25 +48,25 @@ impl Region {
         }
     }
 
-    /// Whether a garment of this region may be a product of `other`.
+    /// Whether a garment of this region may match a product of region `other`.
     pub fn sees(self, other: Region) -> bool {
         (self == Region::Lower) == (other == Region::Lower)
     }
 }
 
-/// The region of each class, in the classes' order: `named` first, then the DeepFashion2 names.
+/// Region of each class, in the classes' order: from `named`, otherwise by the DeepFashion2 name.
 pub fn class_regions(classes: &[String], named: &BTreeMap<String, Region>) -> Vec<Option<Region>> {
     classes.iter().map(|class| named.get(class).copied().or_else(|| Region::of_class(class))).collect()
 }
 
-/// The classes that are found together: those of each region, and each class alone that has none.
+/// Class groups for detection: one per region, and each class without a region alone.
 pub fn by_region(regions: &[Option<Region>]) -> Vec<Vec<usize>> {
     let of = |wanted: Region| (0..regions.len()).filter(|&class| regions[class] == Some(wanted)).collect();
     let alone = (0..regions.len()).filter(|&class| regions[class].is_none()).map(|class| vec![class]);
     Region::ALL.into_iter().map(of).filter(|classes: &Vec<usize>| !classes.is_empty()).chain(alone).collect()
 }
 
-/// Whether a garment of region `query` may be a product of region `product`; an unknown region matches everything.
+/// Whether a garment of region `query` may match a product of region `product`. An unknown region matches everything.
 pub fn may_be(query: Option<Region>, product: Option<Region>) -> bool {
     match (query, product) {
         (Some(query), Some(product)) => query.sees(product),
@@ -88,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn a_manifests_word_counts_before_the_name() {
+    fn the_manifest_overrides_the_class_name() {
         let classes = ["vest", "shorts", "hat"].map(str::to_owned);
         let named = BTreeMap::from([("vest".to_owned(), Region::Dress)]);
         assert_eq!(class_regions(&classes, &named), [Some(Region::Dress), Some(Region::Lower), None]);

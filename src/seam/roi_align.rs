@@ -1,19 +1,19 @@
-//! Multi-level RoIAlign (docs/seam.md §4): each box's features on a grid of fixed size, whatever the box's.
+//! Multi-level RoIAlign (docs/seam.md §4): the features of each box on a grid of fixed size.
 //!
-//! Maps are read as the trunk leaves them, blocked or with their channels last: either way the channels of a place are runs of
-//! memory. The samples of a bin are merged into one weight for each place that they touch.
+//! Maps are read in the trunk's layout, blocked or channels last: in both, the channels of a place are contiguous. The
+//! samples of a bin are merged into one weight per place.
 
 use super::settings::{FeatureSettings, RoiSettings};
 use crate::geometry::{Network, Rect, Size};
 use crate::tensor::Tensor;
 use vetrina_kernels::{LANES, Level, Map};
 
-/// How a feature map lies in memory.
+/// Memory layout of a feature map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MapLayout {
     /// height x width x channels
     Last,
-    /// Blocks of 16 channels x height x width x 16, the last block filled up.
+    /// Blocks of 16 channels x height x width x 16, the last block padded.
     Blocked,
 }
 
@@ -29,7 +29,7 @@ pub struct FeatureMap {
 
 impl FeatureMap {
     /// # Panics
-    /// When `data` does not fill the layout: the caller made both.
+    /// If the length of `data` does not match: an error of the caller.
     pub fn new([channels, height, width]: [usize; 3], layout: MapLayout, data: Vec<f32>) -> Self {
         let stored = if layout == MapLayout::Blocked { channels.next_multiple_of(LANES) } else { channels };
         assert_eq!(data.len(), stored * height * width, "a map's data fills {channels} x {height} x {width}");
@@ -47,7 +47,7 @@ impl FeatureMap {
     }
 }
 
-/// Of 1 x channels x height x width.
+/// From 1 x channels x height x width.
 impl From<&Tensor> for FeatureMap {
     fn from(tensor: &Tensor) -> Self {
         let size = [1, 2, 3].map(|axis| tensor.shape()[axis]);
@@ -55,7 +55,7 @@ impl From<&Tensor> for FeatureMap {
     }
 }
 
-/// The sizes of a feature pyramid's levels: which of them a box is read from, and where.
+/// Sizes of a feature pyramid's levels: select the level of a box and its position there.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Levels {
     first: i32,
@@ -66,16 +66,16 @@ pub struct Levels {
 struct LevelSize {
     height: usize,
     width: usize,
-    /// Feature pixels to one input pixel: a power of two.
+    /// Ratio of feature pixels to input pixels: a power of two.
     scale: f32,
 }
 
-/// Where a RoI's bins lie: all that is left of a box when its features are read.
+/// The bins of a RoI: everything needed to read its features.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RoiGrid {
-    /// Place among the pyramid's levels.
+    /// Index of the pyramid level.
     pub level: usize,
-    /// Upper left corner, and the size of one bin, in pixels of that level.
+    /// Upper left corner and size of one bin, in pixels of that level.
     pub x: f32,
     pub y: f32,
     pub bin_width: f32,
@@ -83,7 +83,7 @@ pub struct RoiGrid {
 }
 
 impl Levels {
-    /// `grids`: height and width of each level of the manifest's; `input`: the network input's size.
+    /// `grids`: height and width of each level in the manifest; `input`: size of the network input.
     pub fn new(grids: impl IntoIterator<Item = [usize; 2]>, settings: &FeatureSettings, input: Size) -> Self {
         let size = |[height, width]: [usize; 2]| {
             let scale = (height as f32 / input.height as f32).log2().round().exp2();
@@ -92,7 +92,7 @@ impl Levels {
         Levels { first: settings.levels[0], sizes: grids.into_iter().map(size).collect() }
     }
 
-    /// Where `side` x `side` bins of a box lie.
+    /// The `side` x `side` bins of a box.
     pub fn grid(&self, bounds: &Rect<Network>, side: usize, settings: &RoiSettings) -> RoiGrid {
         let level = self.level_of(bounds, settings);
         let scale = self.sizes[level].scale;
@@ -106,7 +106,7 @@ impl Levels {
         }
     }
 
-    /// Which of the levels a box is read from.
+    /// Index of the level from which a box is read.
     fn level_of(&self, bounds: &Rect<Network>, settings: &RoiSettings) -> usize {
         let size = (bounds.width() * bounds.height()).sqrt() / settings.canonical_size;
         let level = (settings.canonical_level as f32 + size.log2() + 1e-6).floor();
@@ -133,13 +133,13 @@ struct Taps {
 const MOST_TAPS: usize = 8;
 
 impl Pyramid {
-    /// `maps`: one per level of the manifest's; `input`: the network input's size.
+    /// `maps`: one per level in the manifest; `input`: size of the network input.
     pub fn new(maps: Vec<FeatureMap>, settings: &FeatureSettings, input: Size) -> Self {
         let levels = Levels::new(maps.iter().map(|map| [map.height, map.width]), settings, input);
         Pyramid { channels: settings.channels, levels, maps }
     }
 
-    /// The features of `boxes`, `count` x side x side x channels; beyond the last box zeros.
+    /// Features of `boxes`, `count` x side x side x channels; zeros after the last box.
     pub fn roi_align(&self, boxes: &[Rect<Network>], side: usize, count: usize, settings: &RoiSettings) -> Tensor {
         let length = side * side * self.channels;
         let mut rois = Tensor::zeros([count, side, side, self.channels]);
@@ -169,12 +169,12 @@ impl Pyramid {
     }
 }
 
-/// 1 x channels x h x w as h x w x channels.
+/// 1 x channels x h x w to h x w x channels.
 fn channels_last(feature: &Tensor) -> Vec<f32> {
     let [channels, height, width] = [1, 2, 3].map(|axis| feature.shape()[axis]);
     let plane = height * width;
     let mut data = vec![0f32; channels * plane];
-    // In blocks of places, so that both sides stay in the cache.
+    // In blocks of places, so that source and destination stay in the cache.
     const BLOCK: usize = 64;
     for start in (0..plane).step_by(BLOCK) {
         let end = (start + BLOCK).min(plane);
@@ -188,7 +188,8 @@ fn channels_last(feature: &Tensor) -> Vec<f32> {
     data
 }
 
-/// Merged taps of every bin along one axis: `side` bins of `bin` feature pixels from `start` on, of `length` places.
+/// Merged taps of `side` bins along one axis: bins of `bin` feature pixels from `start` on, in a map of `length`
+/// places.
 fn axis_taps(start: f32, bin: f32, side: usize, samples: usize, length: usize) -> Vec<Taps> {
     let share = 1.0 / samples as f32;
     (0..side)
@@ -204,7 +205,7 @@ fn axis_taps(start: f32, bin: f32, side: usize, samples: usize, length: usize) -
 }
 
 impl Taps {
-    /// Adds a linear sample at `at`; one that lies a whole place outside counts as zero.
+    /// Adds a linear sample at `at`; zero if more than one place outside the map.
     fn sample(&mut self, at: f32, share: f32, length: usize) {
         if at < -1.0 || at > length as f32 {
             return;
@@ -237,8 +238,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_plane_of_slopes_is_read_at_the_bins_centres() {
-        // Feature value = x + 100 y at stride 8: inside the plane, linear sampling is exact.
+    fn a_linear_ramp_is_sampled_at_the_bin_centres() {
+        // Feature value = x + 100 y at stride 8: bilinear sampling is exact inside.
         let (height, width) = (20, 30);
         let data = (0..height * width).map(|at| (at % width) as f32 + 100.0 * (at / width) as f32).collect();
         let feature = Tensor::new([1, 1, height, width], data);

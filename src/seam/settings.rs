@@ -1,46 +1,46 @@
-//! What a model's manifest says about each step, as plain values.
+//! Settings of each step from a model's manifest, as plain data.
 
 use crate::geometry::Rect;
 use serde::Deserialize;
 
-/// How a picture becomes the network's input (docs/seam.md §1).
+/// Conversion of a picture to the network's input (docs/seam.md §1).
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct InputSettings {
     pub height: usize,
     pub width: usize,
-    /// Per channel R, G, B, of values 0 to 1.
+    /// Per channel R, G, B, for values from 0 to 1.
     pub mean: [f32; 3],
     pub std: [f32; 3],
     pub prefilter: Prefilter,
 }
 
-/// What is done to a picture before the bilinear resize.
+/// Filter applied before the bilinear resize.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Prefilter {
     /// Nothing, as published.
     None,
-    /// A mean over whole blocks of pixels, where the picture is more than twice the size.
+    /// Mean over whole blocks of pixels, if the picture is more than twice the input's size.
     Box,
 }
 
-/// The feature pyramid that RoIs are taken from.
+/// The feature pyramid from which RoIs are read.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FeatureSettings {
     pub channels: usize,
-    /// Pyramid levels in order, 3 for P3: one trunk output each.
+    /// Pyramid levels in order, 3 for P3: one trunk output per level.
     pub levels: Vec<i32>,
 }
 
-/// Anchors, one size a level of the region proposal network (docs/seam.md §3).
+/// Anchors of the region proposal network, one size per level (docs/seam.md §3).
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AnchorSettings {
-    /// Input pixels, one per level.
+    /// In input pixels, one per level.
     pub sizes: Vec<f32>,
-    /// Height over width.
+    /// Height divided by width.
     pub ratios: Vec<f32>,
     /// (y, x) in input pixels, one per level.
     pub strides: Vec<[usize; 2]>,
@@ -49,75 +49,76 @@ pub struct AnchorSettings {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProposalSettings {
-    /// Best logits kept of each level.
+    /// Number of best logits kept per level.
     pub per_level: usize,
-    /// Best proposals kept over all levels: the box head's batch.
+    /// Number of best proposals kept over all levels: the box head's batch.
     pub keep: usize,
-    /// IoU above which the weaker of two is dropped.
+    /// IoU above which the weaker of two boxes is dropped.
     pub nms: f32,
-    /// Shortest side, input pixels.
+    /// Minimum side in input pixels.
     pub min_side: f32,
-    /// How many times as wide and high as a proposal the part of the picture about it is that the box head sees too, in a RoI of
-    /// its own behind the proposal's. Absent: the box head sees the proposal alone, as published.
+    /// Size of the surroundings that the box head also reads, as a multiple of the proposal's width and height: a
+    /// second RoI after the proposal's. Absent: only the proposal, as published.
     pub context: Option<f32>,
 }
 
 impl ProposalSettings {
-    /// RoIs that the box head gets for each proposal.
+    /// Number of RoIs per proposal.
     pub fn rois_each(&self) -> usize {
         if self.context.is_some() { 2 } else { 1 }
     }
 
-    /// What the box head sees of `boxes`: [`Self::rois_each`] RoIs of each, one after the other.
+    /// RoIs of `boxes`: [`Self::rois_each`] per box, in sequence.
     pub fn seen<S>(&self, boxes: &[Rect<S>]) -> Vec<Rect<S>> {
         let Some(times) = self.context else { return boxes.to_vec() };
         boxes.iter().flat_map(|bounds| [*bounds, bounds.grown(times - 1.0)]).collect()
     }
 }
 
-/// Which pyramid level a RoI is taken from, and how (docs/seam.md §4).
+/// Pyramid level and sampling of a RoI (docs/seam.md §4).
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RoiSettings {
-    /// A box with this square root of its area lies on `canonical_level`; input pixels.
+    /// A box whose area has this square root is read from `canonical_level`; input pixels.
     pub canonical_size: f32,
     pub canonical_level: i32,
-    /// Samples a bin and axis.
+    /// Samples per bin and axis.
     pub sampling_ratio: usize,
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DetectionSettings {
-    /// Scores must be greater.
+    /// Scores must be greater than this.
     pub score: f32,
     pub nms: f32,
-    /// Most detections of a picture.
+    /// Maximum number of detections per picture.
     pub max: usize,
-    /// Shortest side, input pixels.
+    /// Minimum side in input pixels.
     pub min_side: f32,
     #[serde(default)]
     pub per: Per,
 }
 
-/// How classes are grouped in detection.
+/// Grouping of classes in detection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Per {
-    /// Each class by itself, as published: a garment that could be of two classes is detected twice, each time with half the score.
+    /// Each class alone, as published: a garment between two classes is detected twice, each time with about half the
+    /// score.
     #[default]
     Class,
-    /// The classes of one region of the body together: a garment has the score of all of them, and the likeliest class.
+    /// All classes of one body region together: a garment has the sum of their scores and the most probable class.
     Region,
 }
 
-/// The single-image match head (docs/seam.md §5 and §6).
+/// The match head (docs/seam.md §5 and §6).
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MatchSettings {
-    /// RoIs that the graph takes in one run.
+    /// RoIs per run of the graph.
     pub batch: usize,
-    /// Values of one embedding.
+    /// Length of an embedding.
     pub embedding: usize,
     /// v = W\[1\] - W\[0\]
     pub weight: Vec<f32>,
@@ -129,35 +130,36 @@ pub struct MatchSettings {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AggregationSettings {
-    /// Observations of a full window.
+    /// Observations in a full window.
     pub frames: usize,
     pub weight: Vec<f32>,
     pub bias: f32,
-    /// Added to the logit of what was seen on people, which matches a query better than a picture of the shop does, right or wrong: what
-    /// makes both count alike. Half of it for a picture that was moved half of the way. Calibrated on generated people (docs/experiments/enrol.md); without a value they count as they are.
+    /// Added to the logit of worn views, which match a query better than a shop picture does, right or wrong, so that both
+    /// count alike; half of it for a picture that was moved half of the way. Calibrated on generated people
+    /// (docs/experiments/enrol.md). Absent: 0.
     #[serde(default)]
     pub worn_offset: f32,
 }
 
-/// "Not in our catalogue": calibrated on held-out data.
+/// Threshold for "not in our catalogue", calibrated on held-out data.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OpenSetSettings {
-    /// A best match below this logit is no match.
+    /// A best match below this logit does not count as a match.
     pub logit: f32,
 }
 
-/// The second pass over people who are small in the network's input.
+/// The second pass over persons that are small in the network's input.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SecondPassSettings {
-    /// A group of garments gets a second pass where it covers less than this share of both sides of the input.
+    /// A group of garments gets a second pass if it covers less than this share of both sides of the input.
     pub below: f32,
-    /// The share of the second pass's picture that the group fills, by its larger side.
+    /// Share of the second pass's picture that the group fills, by its larger side.
     pub fill: f32,
-    /// Detections below this score make no group.
+    /// Detections below this score form no group.
     pub score: f32,
-    /// Most groups of a picture that get a second pass, the largest first.
+    /// Maximum number of groups per picture with a second pass, largest first.
     #[serde(rename = "looks")]
     pub max_groups: usize,
 }

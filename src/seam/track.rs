@@ -1,7 +1,6 @@
-//! Following garments live: observations of one garment are joined by appearance and overlap.
+//! Live tracking: joins observations of one garment by appearance and overlap.
 //!
-//! A mirror has no ground truth to choose tracks by; what is shown first is decided by size, confidence, age and how near
-//! the middle it is.
+//! A mirror has no ground truth to select tracks by: size, confidence, age and centrality decide what is shown first.
 
 use super::region::Region;
 use super::score::ScoreHead;
@@ -11,33 +10,33 @@ use crate::frame::FrameMeta;
 use crate::geometry::{Camera, Rect, Size};
 use std::time::Duration;
 
-/// Where a garment is followed and where it is another.
+/// Thresholds of the tracker.
 #[derive(Clone, Debug)]
 pub struct TrackSettings {
-    /// Observations of a window.
+    /// Number of observations in a window.
     pub window: usize,
-    /// No observation of a window is older than this before its newest.
+    /// Maximum age of an observation in a window, relative to the newest.
     pub span: Duration,
-    /// Least match score of two observations of one garment (docs/seam.md §8).
+    /// Minimum match score of two observations of one garment (docs/seam.md §8).
     pub similarity: f32,
-    /// Least match score where the boxes do not overlap: a garment that comes back.
+    /// Minimum match score if the boxes do not overlap: a garment that returns.
     pub return_similarity: f32,
-    /// Boxes of one class that overlap this much from one frame to the next are one garment, whatever they look like: an
-    /// arm or a shadow passed over it. IoU. So are boxes of one region of which one lies within the other ([`Self::within`]): a
-    /// pillar stands before a part of it.
+    /// IoU from which two boxes of one class in consecutive frames are one garment, whatever they look like: an arm or
+    /// a shadow may pass over it. The same holds for boxes of one region of which one lies within the other
+    /// ([`Self::within`]), as when a pillar hides a part.
     pub same_place: f32,
-    /// Two boxes of one frame that overlap this much show one garment twice. IoU.
+    /// IoU from which two boxes of one frame show the same garment twice.
     pub double: f32,
-    /// So do two that look alike ([`Self::similarity`]) if this much of the smaller lies within the other: a dress
-    /// that was found as a top as well. Share of the smaller's area.
+    /// Share of the smaller box's area within the other from which two boxes that look alike ([`Self::similarity`]) are
+    /// one garment: a dress also detected as a top.
     pub within: f32,
-    /// Least detection score that begins a track.
+    /// Minimum detection score to start a track.
     pub begin: f32,
-    /// A track that was not seen for longer is over.
+    /// A track ends after this time without an observation.
     pub gap: Duration,
-    /// The region of each class; empty where none is known.
+    /// Region of each class; empty if unknown.
     pub regions: Vec<Option<Region>>,
-    /// Windows are filled by [`Tracker::add_view`] alone: each garment is embedded from a crop of its own.
+    /// Windows are filled only by [`Tracker::add_view`]: each garment is embedded from a separate crop.
     pub close_ups: bool,
 }
 
@@ -59,12 +58,12 @@ impl Default for TrackSettings {
     }
 }
 
-/// Which track, for as long as the program runs: no two tracks have the same, though each tracker counts its own from 0.
+/// Identity of a track, unique while the program runs although each tracker counts from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TrackId {
-    /// The tracker's. A program that makes one tracker after another gives each a higher one.
+    /// Generation of the tracker. A program gives each new tracker a higher one.
     pub generation: u32,
-    /// Counts the tracker's tracks from 0.
+    /// Number of the track within its tracker, from 0.
     pub number: u64,
 }
 
@@ -75,68 +74,68 @@ impl std::fmt::Display for TrackId {
     }
 }
 
-/// One garment that is followed.
+/// One tracked garment.
 #[derive(Clone, Debug)]
 pub struct Track {
     pub id: TrackId,
-    /// The class that most observations say, by score.
+    /// The class with the highest sum of scores over the observations.
     pub class: usize,
-    /// Of the latest observation.
+    /// Box of the latest observation.
     pub bounds: Rect<Camera>,
     pub score: f32,
     pub first_seen: FrameMeta,
     pub last_seen: FrameMeta,
     pub seen_in_last_frame: bool,
-    /// What detections are compared with.
+    /// Observations that detections are compared with.
     pub observations: Window,
-    /// What is fused into one embedding: where garments are embedded from crops of their own these alone, else all.
+    /// Observations fused into one embedding: only the close-ups if there are any, otherwise all.
     pub views: Window,
-    /// Higher is shown first.
+    /// The track with the highest value is shown first.
     pub prominence: f32,
     votes: Vec<f32>,
     seen: usize,
-    /// The tracker's count at the latest observation.
+    /// The tracker's frame count at the latest observation.
     frame: u64,
 }
 
-/// Follows the garments of one camera.
+/// Tracks the garments of one camera.
 pub struct Tracker {
     settings: TrackSettings,
     score_head: ScoreHead,
     tracks: Vec<Track>,
     next_id: TrackId,
-    /// That of the newest frame.
+    /// Source of the newest frame.
     source: u32,
-    /// Frames taken in. Live, a camera's own count leaps over those that were skipped.
+    /// Number of frames processed. A camera's own sequence numbers have gaps for skipped frames.
     frame: u64,
 }
 
-/// Observations of a track that a new one is compared with.
+/// Number of latest observations that a new one is compared with.
 const COMPARED: usize = 3;
 
 impl Tracker {
-    /// `generation`: higher than that of every tracker before, where there are several. `score_head`: the single-image head's.
+    /// `generation`: higher than that of every earlier tracker. `score_head`: the match head's.
     pub fn new(generation: u32, settings: TrackSettings, score_head: ScoreHead) -> Self {
         let next_id = TrackId { generation, number: 0 };
         Tracker { settings, score_head, tracks: Vec::new(), next_id, source: 0, frame: 0 }
     }
 
-    /// The generation of its tracks.
+    /// Generation of this tracker's tracks.
     pub fn generation(&self) -> u32 {
         self.next_id.generation
     }
 
-    /// The tracks that are alive, most prominent first.
+    /// Current tracks, most prominent first.
     pub fn tracks(&self) -> &[Track] {
         &self.tracks
     }
 
-    /// Takes in the detections of the next frame.
+    /// Processes the detections of the next frame.
     pub fn update(&mut self, frame: Detections) {
         let gap = self.settings.gap;
         self.frame += 1;
         if frame.meta.source != self.source {
-            // Another scene: what was seen before is not there.
+            // Another source: no track continues.
             self.tracks.clear();
             self.source = frame.meta.source;
         }
@@ -168,7 +167,7 @@ impl Tracker {
         self.tracks.sort_by(|a, b| b.prominence.total_cmp(&a.prominence).then(a.id.cmp(&b.id)));
     }
 
-    /// A garment that the detector found as two classes counts once, as the likelier one.
+    /// Merges detections of one garment under two classes into the more probable one.
     fn without_doubles(&self, mut detections: Vec<Detection>) -> Vec<Detection> {
         detections.sort_by(|a, b| b.score.total_cmp(&a.score));
         let mut kept: Vec<Detection> = Vec::new();
@@ -180,8 +179,8 @@ impl Tracker {
         kept
     }
 
-    /// Whether two detections of one frame show the same garment. One worn open over another is not the same: it reaches
-    /// far beyond it, and looks different.
+    /// Whether two detections of one frame show the same garment. A garment worn open over another does not: it extends
+    /// far beyond it and looks different.
     fn are_one(&self, a: &Detection, b: &Detection) -> bool {
         a.bounds.iou(&b.bounds) > self.settings.double
             || (self.may_be_one(a.class, b.class)
@@ -194,17 +193,17 @@ impl Tracker {
         a.intersection(b) > self.settings.within * a.area().min(b.area())
     }
 
-    /// The part of the body that a class covers, as far as that is known.
+    /// Body region of a class, if known.
     fn region(&self, class: usize) -> Option<Region> {
         self.settings.regions.get(class).copied().flatten()
     }
 
-    /// Whether two classes cover the same part of the body, as far as that is known.
+    /// Whether two classes cover the same body region, as far as known.
     fn same_region(&self, a: usize, b: usize) -> bool {
         self.region(a).is_some() && self.region(a) == self.region(b)
     }
 
-    /// A top and a skirt are two garments, however much of the one the box of the other covers.
+    /// A top and a skirt are two garments, however much their boxes overlap.
     fn may_be_one(&self, a: usize, b: usize) -> bool {
         !matches!(
             (self.region(a), self.region(b)),
@@ -212,7 +211,7 @@ impl Tracker {
         )
     }
 
-    /// Takes in a view of a track from a crop of its own, seen in the newest frame. What the crop shows also counts for the class.
+    /// Adds an observation from a separate crop of the newest frame to a track. Its class counts too.
     pub fn add_view(&mut self, id: TrackId, view: Observation) {
         if let Some(track) = self.tracks.iter_mut().find(|track| track.id == id) {
             track.vote(view.detection.class, view.detection.score);
@@ -220,7 +219,7 @@ impl Tracker {
         }
     }
 
-    /// Which track may take which detection: (how well, track, detection), best first.
+    /// Possible assignments (score, track, detection), best first.
     fn pairs(&self, detections: &[Detection]) -> Vec<(f32, usize, usize)> {
         let mut pairs = Vec::new();
         for (place, track) in self.tracks.iter().enumerate() {
@@ -234,7 +233,7 @@ impl Tracker {
         pairs
     }
 
-    /// How well a detection continues a track; `None`: it does not.
+    /// Score of a detection as the continuation of a track; `None`: impossible.
     fn fit(&self, track: &Track, detection: &Detection) -> Option<f32> {
         let overlap = track.bounds.iou(&detection.bounds);
         let recent = track.observations.iter().rev().take(COMPARED);
@@ -300,13 +299,13 @@ impl Track {
         self.class = most.unwrap_or(class);
     }
 
-    /// Frames in which it was seen.
+    /// Number of frames in which it was seen.
     pub fn seen(&self) -> usize {
         self.seen
     }
 }
 
-/// Size, confidence, age and centrality in one number, 0 to 1.
+/// Size, confidence, age and centrality combined, 0 to 1.
 fn prominence(track: &Track, frame: Size) -> f32 {
     let (width, height) = (frame.width as f32, frame.height as f32);
     let share = (track.bounds.area() / (width * height)).clamp(0.0, 1.0).sqrt();
@@ -367,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn no_track_goes_on_from_one_camera_to_the_next() {
+    fn no_track_continues_on_another_camera() {
         let mut tracker = tracker();
         tracker.update(frame(0, vec![detection(10.0, 0, 0.0)]));
         let mut other = frame(1, vec![detection(10.0, 0, 0.0)]);
@@ -386,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn another_look_at_the_same_place_is_another_garment() {
+    fn another_appearance_at_the_same_place_is_another_garment() {
         let mut tracker = tracker();
         tracker.update(frame(0, vec![detection(10.0, 0, 0.0)]));
         tracker.update(frame(1, vec![detection(12.0, 7, 5.0)]));
@@ -404,7 +403,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_that_looks_like_the_whole_is_no_garment_of_its_own_and_one_beneath_another_is() {
+    fn a_part_that_looks_like_the_whole_is_merged_and_a_garment_beneath_is_not() {
         let part =
             |look| Detection { bounds: Rect::new(15.0, 10.0, 45.0, 35.0), score: 0.7, ..detection(0.0, 4, look) };
         for (look, tracks) in [(0.0, 1), (3.0, 2)] {
@@ -415,7 +414,7 @@ mod tests {
     }
 
     #[test]
-    fn a_top_and_a_skirt_are_two_however_alike() {
+    fn a_top_and_a_skirt_are_two_garments_even_if_alike() {
         let skirt = Detection { bounds: Rect::new(15.0, 30.0, 45.0, 60.0), score: 0.7, ..detection(0.0, 8, 0.0) };
         let regions = |skirt| vec![Some(Region::Upper), None, None, None, None, None, None, None, skirt];
         for (region, tracks) in [(Some(Region::Lower), 2), (Some(Region::Dress), 1), (None, 1)] {
@@ -427,7 +426,7 @@ mod tests {
     }
 
     #[test]
-    fn with_close_ups_they_alone_are_fused_and_vote() {
+    fn with_close_ups_only_these_are_fused() {
         let settings = TrackSettings { close_ups: true, ..TrackSettings::default() };
         let mut tracker = Tracker::new(0, settings, ScoreHead { weight: vec![-8.0, -8.0], bias: 4.0 });
         for step in 0..3 {
@@ -445,7 +444,7 @@ mod tests {
     }
 
     #[test]
-    fn what_goes_behind_a_pillar_stays_one_garment() {
+    fn a_partly_hidden_garment_stays_one_track() {
         let wide = |class| Detection { bounds: Rect::new(10.0, 5.0, 95.0, 70.0), ..detection(0.0, class, 5.0) };
         for (region, tracks) in [(Some(Region::Upper), 1), (Some(Region::Dress), 2), (None, 2)] {
             let regions = vec![Some(Region::Upper), region];

@@ -1,4 +1,4 @@
-//! The last observations of one garment: what is fused into one embedding.
+//! The latest observations of one garment, to be fused into one embedding.
 
 use super::{Detection, Embedding};
 use crate::frame::FrameMeta;
@@ -25,7 +25,7 @@ impl Window {
         Window { capacity: capacity.max(1), span, observations: VecDeque::with_capacity(capacity) }
     }
 
-    /// Adds the newest observation; lets go of what no longer fits.
+    /// Adds the newest observation and drops those that no longer fit.
     pub fn push(&mut self, observation: Observation) {
         let newest = observation.meta.captured;
         self.observations.push_back(observation);
@@ -57,12 +57,12 @@ impl Window {
         self.observations.back()
     }
 
-    /// The aggregator head's embeddings, oldest first.
+    /// The aggregation embeddings, oldest first.
     pub fn embeddings(&self) -> Vec<Embedding> {
         self.iter().map(|observation| observation.detection.aggregation_embedding.clone()).collect()
     }
 
-    /// The mean of the detections' scores; 0 of none.
+    /// Mean detection score; 0 if empty.
     pub fn mean_score(&self) -> f32 {
         self.iter().map(|observation| observation.detection.score).sum::<f32>() / self.len().max(1) as f32
     }

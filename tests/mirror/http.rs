@@ -1,4 +1,4 @@
-//! The mirror's page by plain HTTP: what the tests ask and get.
+//! Plain HTTP requests to the mirror's page.
 
 use super::Mirror;
 use serde_json::Value;
@@ -6,7 +6,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-/// The address that the log names.
+/// The address in the log.
 pub fn address(mirror: &mut Mirror) -> String {
     let words = "the mirror's page: http://";
     mirror.wait_for_log(words);
@@ -35,7 +35,7 @@ pub fn connect(address: &str, path: &str, headers: &str) -> TcpStream {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     let host = if headers.contains("Host:") { String::new() } else { format!("Host: {address}\r\n") };
-    // A server that has too many clients may answer and hang up before it has read anything.
+    // A server with too many clients may answer and close before it has read anything.
     let _ = write!(stream, "GET {path} HTTP/1.1\r\n{host}Connection: close\r\n{headers}\r\n");
     stream
 }
@@ -62,7 +62,7 @@ pub fn metric(text: &str, name: &str) -> Option<f64> {
     text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
 }
 
-/// Posts `body` as the page does, with these headers more.
+/// Posts `body` as the page does, with additional headers.
 pub fn post(address: &str, path: &str, headers: &str, body: &str) -> Answer {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();

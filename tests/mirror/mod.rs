@@ -1,4 +1,4 @@
-//! A shop in a temporary folder and a mirror that runs in it, for the tests of the appliance.
+//! A shop in a temporary folder with a running mirror, for the tests of the appliance.
 
 #![allow(clippy::unwrap_used, dead_code)]
 
@@ -11,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Nothing that is waited for takes longer, however busy the machine.
+/// Maximum wait in a test, also on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 pub fn repository(name: &str) -> PathBuf {
@@ -43,7 +43,7 @@ impl Shop {
         fs::write(self.path(name), text).unwrap();
     }
 
-    /// Puts a program in the place of the machine's own: the search path where it comes first.
+    /// Installs a substitute for a program of the machine. Returns a search path that finds it first.
     pub fn program(&self, name: &str, text: &str) -> String {
         fs::create_dir_all(self.path("bin")).unwrap();
         let file = format!("bin/{name}");
@@ -80,17 +80,17 @@ impl Shop {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 
-    /// A configuration that plays a clip of the demo; `more` is added at the end.
+    /// A configuration that plays a clip of the demo, followed by `more`.
     pub fn config(&self, clip: &str, more: &str) -> String {
         self.config_for(&format!("file://{}/{clip}", repository("demo/clips").display()), more)
     }
 
-    /// As [`Shop::config`], with the page switched on; `web` are its settings.
+    /// As [`Shop::config`], with the page enabled; `web` are its settings.
     pub fn config_with_web(&self, clip: &str, web: &str) -> String {
         self.config(clip, "").replace("enabled = false\n", web)
     }
 
-    /// A configuration for any source. Paths are relative to the file. The board that the tests run on is not hot: it is none.
+    /// A configuration for any source. Paths are relative to the file. The temperature of the test machine is not read.
     pub fn config_for(&self, source: &str, more: &str) -> String {
         format!(
             "[shop]\nname = \"Test\"\n[camera]\nsource = \"{source}\"\n[screen]\npanel = \"png\"\nfolder = \"screen\"\n\
@@ -98,13 +98,13 @@ impl Shop {
         )
     }
 
-    /// The newest screen, once there is one.
+    /// The latest screen, if there is one.
     pub fn screen(&self) -> Option<image::RgbImage> {
         Some(image::open(self.path("screen/screen.png")).ok()?.into_rgb8())
     }
 }
 
-/// A running `vetrina run`. It is killed when the test is over.
+/// A running `vetrina run`. Killed on drop.
 pub struct Mirror {
     child: Child,
     log: String,
@@ -120,7 +120,7 @@ impl Mirror {
         Mirror::start_after(shop, config, ":", environment)
     }
 
-    /// After these commands of the shell, which set limits.
+    /// Runs shell commands before the start, for example to set limits.
     pub fn start_after(shop: &Shop, config: &str, commands: &str, environment: &[(&str, &str)]) -> Self {
         shop.write("vetrina.toml", config);
         let log = shop.path("log");
@@ -165,12 +165,12 @@ impl Mirror {
         self.wait_until(&format!("the log says {words:?}"), || fs::read_to_string(&path).unwrap().contains(words));
     }
 
-    /// Asks again and again until it is so, as long as the mirror runs.
+    /// Polls until the condition holds; the mirror must keep running.
     #[track_caller]
     pub fn wait_until(&mut self, what: &str, mut so: impl FnMut() -> bool) {
         let deadline = Instant::now() + PATIENCE;
         while !so() {
-            assert!(Instant::now() < deadline, "waited in vain until {what}: {}", self.log());
+            assert!(Instant::now() < deadline, "timed out waiting until {what}: {}", self.log());
             assert!(self.is_running() || so(), "it ended before {what}: {}", self.log());
             thread::sleep(Duration::from_millis(20));
         }
@@ -184,7 +184,7 @@ impl Mirror {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status.code();
             }
-            assert!(Instant::now() < deadline, "it does not end: {}", self.log());
+            assert!(Instant::now() < deadline, "the mirror does not end: {}", self.log());
             thread::sleep(Duration::from_millis(20));
         }
     }

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-/// One array of the file, as f64 whatever its type: shape and values. Panics where it is not there.
+/// One array of the file: shape and values, as f64 whatever its type. Panics if it is missing.
 pub fn array(path: &Path, name: &str) -> (Vec<usize>, Vec<f64>) {
     let archive = fs::read(path).unwrap();
     let file =
@@ -30,7 +30,7 @@ fn values(bytes: &[u8], kind: &str) -> Option<Vec<f64>> {
     })
 }
 
-/// A file of the archive, found through the directory at its end.
+/// A file of the archive, found through the central directory.
 fn member(archive: &[u8], name: &str) -> Option<Vec<u8>> {
     let end = archive.windows(4).rposition(|four| four == b"PK\x05\x06")?;
     let mut entry = number(archive, end + 16, 4);

@@ -1,4 +1,4 @@
-//! A shop with small pictures, and a network that sees their first byte.
+//! A shop with tiny pictures, and a fake network whose embedding is a picture's first byte.
 
 #![allow(dead_code)]
 
@@ -12,15 +12,15 @@ use vetrina::geometry::Rect;
 use vetrina::seam::{Detection, Region};
 
 pub const LENGTH: usize = 4;
-/// The regions of a small model's classes.
+/// Regions of a small model's classes.
 pub const CLASSES: [Option<Region>; 4] = [Some(Region::Upper), Some(Region::Lower), Some(Region::Dress), None];
 
-/// Refuses whatever cannot be used.
+/// Import options: refuse all if any row is unusable.
 pub fn strict() -> ImportOptions {
     ImportOptions { strict: true, ..lenient() }
 }
 
-/// Removes whatever the feed lacks.
+/// Import options: remove everything that the feed lacks.
 pub fn lenient() -> ImportOptions {
     ImportOptions { max_removals: 1.0, ..ImportOptions::default() }
 }
@@ -30,7 +30,7 @@ pub struct Shop {
 }
 
 impl Shop {
-    /// Pictures a.jpg to f.jpg, their bytes their names.
+    /// Pictures a.jpg to f.jpg; their content is their name.
     pub fn new() -> Self {
         let shop = Shop { folder: tempfile::tempdir().unwrap() };
         fs::create_dir(shop.images()).unwrap();

@@ -1,5 +1,5 @@
-//! `vetrina bench --live`: how old what a shopper sees is, with all of the mirror's threads at work on a clip that is played
-//! like a camera; and whether memory stays what it was.
+//! `vetrina bench --live`: measures the age of what a shopper sees, with all threads of the mirror working on a clip
+//! that is played like a camera; and whether memory stays constant.
 
 use super::BenchArgs;
 use crate::capture::camera::CameraSettings;
@@ -20,18 +20,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// From a frame's capture (it was taken out of the camera's buffer, not yet decoded) to its pixels, boxes and matches.
+/// From a frame's capture (taken from the camera's buffer, not yet decoded) to its pixels, boxes and matches.
 const LATENCIES: [&str; 3] = ["capture to panel", "capture to boxes", "capture to match"];
-/// Runs before anything counts: caches fill, the first windows too.
+/// Time before the measurement: fills caches and the first windows.
 const WARM_UP: Duration = Duration::from_secs(5);
 
-/// A folder for the catalogue, gone when the measurement is over.
+/// Temporary folder for the catalogue, deleted on drop.
 struct Scratch(PathBuf);
 
 impl Scratch {
     fn create() -> Result<Self> {
         let path = std::env::temp_dir().join(format!("vetrina-bench-{}", std::process::id()));
-        std::fs::create_dir(&path).map_err(|error| Fault::io(Kind::Storage, "make the folder", &path, error))?;
+        std::fs::create_dir(&path).map_err(|error| Fault::io(Kind::Storage, "create the folder", &path, error))?;
         Ok(Scratch(path))
     }
 }
@@ -42,7 +42,7 @@ impl Drop for Scratch {
     }
 }
 
-/// What the counters and the memory were at one moment.
+/// Counters and memory at one moment.
 struct CounterSnapshot {
     at: Duration,
     counters: BTreeMap<&'static str, u64>,
@@ -55,7 +55,7 @@ impl CounterSnapshot {
     }
 }
 
-/// Watches the running mirror, and stops it when the time is over.
+/// Observes the running mirror and stops it when the time is over.
 struct LatencyMeter<'a> {
     links: Arc<Links>,
     progress: &'a Progress,
@@ -65,7 +65,7 @@ struct LatencyMeter<'a> {
     measured: Option<Measured>,
 }
 
-/// Everything between two moments.
+/// Differences between two moments.
 struct Measured {
     times: StageTimes,
     begin: CounterSnapshot,
@@ -73,7 +73,7 @@ struct Measured {
 }
 
 impl LatencyMeter<'_> {
-    /// Looks round; says whether it is over.
+    /// Takes a measurement. Returns whether it is over.
     fn look(&mut self) -> bool {
         let now = self.links.clock.now();
         if self.running_since.is_none() && self.links.control.phase() == Phase::Running {
@@ -126,14 +126,13 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     })?;
     progress.finish();
     let Some(measured) = watch.measured else {
-        return Err(
-            Fault::new(Kind::Usage, "it was stopped before anything was measured").cure("let it run for longer")
-        );
+        return Err(Fault::new(Kind::Usage, "stopped before the measurement began").cure("let it run for longer"));
     };
     report(args, &format!("{camera} on {}x{}", panel.width, panel.height), &measured)
 }
 
-/// The appliance's defaults, with the clip as its camera, the demo's shop as its catalogue and a screen that is drawn only.
+/// The appliance's defaults, with the clip as camera, the demo shop as catalogue, and a screen that is drawn but not
+/// shown.
 fn settings(args: &BenchArgs, scratch: &Path) -> Result<LiveSettings> {
     let demo = places::shipped("demo")?;
     let model = places::model(&args.model)?;

@@ -1,4 +1,4 @@
-//! A command of this program as a child process that tells how far it is.
+//! Runs a command of this program as a child process that reports its progress.
 
 use super::event::{JobEvent, JobProgress};
 use crate::fault::{Fault, Kind, Result};
@@ -10,21 +10,21 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// How often the child and the token are checked.
+/// Interval at which the child and the token are checked.
 const ROUND: Duration = Duration::from_millis(100);
 
-/// How a job's output ended.
+/// Last event of a job's output.
 #[derive(Debug, Default)]
 struct Outcome {
     report: Option<Value>,
     error: Option<String>,
 }
 
-/// Runs `vetrina` with these arguments, `--progress json` among them, and with `input` on its standard input, to its end; gives
-/// the report that it ended with. When `token` is cancelled, the child is killed.
+/// Runs `vetrina` with these arguments (among them `--progress json`) and `input` on stdin, until it exits. Returns its
+/// report. Kills the child when `token` is cancelled.
 ///
 /// # Errors
-/// [`Kind::Unavailable`], with the child's own error where it reported one.
+/// [`Kind::Unavailable`], with the child's own error if it reported one.
 pub fn run(
     arguments: &[OsString],
     input: Option<&[u8]>,
@@ -44,14 +44,14 @@ fn run_command(
     on_progress: impl FnMut(JobProgress) + Send,
 ) -> Result<Value> {
     let stdin = if input.is_some() { Stdio::piped() } else { Stdio::null() };
-    // What it logs stands in the log of the mirror.
+    // The child's log goes to the mirror's log.
     let mut child = command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().map_err(no_process)?;
     let (pipe, output) = (child.stdin.take(), child.stdout.take());
     let over = AtomicBool::new(false);
     let outcome = std::thread::scope(|scope| {
         scope.spawn(move || {
             if let (Some(mut pipe), Some(input)) = (pipe, input) {
-                // A child that ended early says why itself.
+                // If the child ended early, its own error explains why.
                 let _ = pipe.write_all(input);
             }
         });
@@ -67,7 +67,7 @@ fn run_command(
     result(outcome, child.wait().map_err(no_process)?)
 }
 
-/// Until the child has ended or closed its output; kills it when the token is cancelled.
+/// Waits until the child has ended or closed its output. Kills it when the token is cancelled.
 fn wait(child: &mut Child, token: &Token, over: &AtomicBool) {
     while !over.load(Ordering::Relaxed) && child.try_wait().is_ok_and(|ended| ended.is_none()) {
         if token.wait(ROUND) {
@@ -84,7 +84,7 @@ fn read_events(output: impl Read, mut on_progress: impl FnMut(JobProgress)) -> O
             Some(JobEvent::Progress(progress)) => on_progress(progress),
             Some(JobEvent::Done { report }) => outcome.report = Some(report),
             Some(JobEvent::Failed { error }) => outcome.error = Some(error),
-            None => log::warn!("a job wrote a line that is no event: {line}"),
+            None => log::warn!("a job wrote a line that is not an event: {line}"),
         }
     }
     outcome
@@ -93,14 +93,16 @@ fn read_events(output: impl Read, mut on_progress: impl FnMut(JobProgress)) -> O
 fn result(outcome: Outcome, status: ExitStatus) -> Result<Value> {
     match outcome.report.filter(|_| status.success()) {
         Some(report) => Ok(report),
-        None => Err(Fault::new(Kind::Unavailable, outcome.error.unwrap_or_else(|| format!("it has ended: {status}")))),
+        None => {
+            Err(Fault::new(Kind::Unavailable, outcome.error.unwrap_or_else(|| format!("the process ended: {status}"))))
+        }
     }
 }
 
 fn no_process(error: std::io::Error) -> Fault {
     Fault::new(Kind::Unavailable, "cannot start another process")
         .cause(error)
-        .cure("see what else runs on this machine")
+        .cure("check what else is running on this machine")
 }
 
 #[cfg(test)]
@@ -125,16 +127,16 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_is_told_in_the_childs_words_or_by_its_status() {
+    fn a_failure_quotes_the_childs_error_or_its_exit_status() {
         let fault = |script| run_command(shell(script), None, &Token::new(), |_| ()).unwrap_err().to_string();
         assert!(fault(r#"echo '{"event":"failed","error":"no feed"}'; exit 3"#).contains("no feed"));
         assert!(fault("exit 4").contains("exit status: 4"));
-        // A report does not count where the child failed after it.
+        // A report does not count if the child fails afterwards.
         assert!(fault(r#"echo '{"event":"done","report":1}'; exit 5"#).contains("exit status: 5"));
     }
 
     #[test]
-    fn a_child_is_killed_when_it_is_told_to_end() {
+    fn a_child_is_killed_when_the_token_is_cancelled() {
         let token = Token::new();
         let script = r#"echo '{"event":"progress","what":"x","done":0,"of":1}'; exec sleep 600"#;
         let fault = run_command(shell(script), None, &token, |_| token.cancel()).unwrap_err();

@@ -1,5 +1,5 @@
-//! TensorRT's engines while the mirror runs: a child process builds them, and the system ends that first where memory runs out;
-//! the mirror meanwhile serves on the CPU.
+//! Builds TensorRT engines in a child process while the mirror runs on the CPU. If memory runs out, the kernel kills
+//! the child first.
 
 use super::child;
 use super::event::JobProgress;
@@ -10,10 +10,10 @@ use crate::shutdown::Token;
 use std::ffi::OsString;
 use std::sync::Arc;
 
-/// Builds the engines that are missing, loads the model on them, and gives it back. Says in the status how far it is. When
-/// `token` is cancelled, the build ends.
+/// Builds the missing engines and returns the model loaded on them. Writes its progress to the status. Ends when
+/// `token` is cancelled.
 pub fn build(settings: &LiveSettings, links: &Arc<Links>, token: &Token) -> Result<Recognizer> {
-    log::info!("TensorRT's engines are built for this machine; meanwhile the network runs on the CPU");
+    log::info!("building TensorRT engines for this machine; using the CPU meanwhile");
     links.status.building.set(Some("engines for the GPU are being built".into()));
     let built = child::run(&arguments(settings), None, token, |progress| {
         links.status.building.set(Some(words(&progress)));
@@ -25,8 +25,8 @@ pub fn build(settings: &LiveSettings, links: &Arc<Links>, token: &Token) -> Resu
     report.as_array().into_iter().flatten().filter_map(|line| line.as_str()).for_each(|line| log::info!("{line}"));
     let recognizer = Recognizer::load_tensorrt(&settings.model, &settings.engines)?;
     recognizer.ok_or_else(|| {
-        let text = format!("the engines that were built are not in {}", settings.engines.engines.display());
-        Fault::new(Kind::Storage, text).cure("see whether that folder can be written and read")
+        let text = format!("no engine in {} matches after the build", settings.engines.engines.display());
+        Fault::new(Kind::Storage, text).cure("check that the folder can be read and written")
     })
 }
 
@@ -41,7 +41,7 @@ fn arguments(settings: &LiveSettings) -> Vec<OsString> {
     arguments
 }
 
-/// The line on the screen: "for the GPU: engine 1 of 4, trunk in fp16, 35 %".
+/// The line on the screen, for example "for the GPU: engine 1 of 4, trunk in fp16, 35 %".
 fn words(progress: &JobProgress) -> String {
     format!("for the GPU: {}, {} %", progress.what, 100 * progress.done / progress.of.max(1))
 }
@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn progress_is_said_in_percent() {
+    fn progress_is_shown_in_percent() {
         let progress = JobProgress { what: "engine 1 of 4, trunk in fp16".into(), done: 35, of: 100 };
         assert_eq!(words(&progress), "for the GPU: engine 1 of 4, trunk in fp16, 35 %");
     }

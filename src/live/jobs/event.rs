@@ -1,39 +1,39 @@
-//! What a child process says of itself on its standard output with `--progress json`: one JSON object a line.
+//! Events that a child process writes to stdout with `--progress json`: one JSON object per line.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// One line.
+/// One event, one line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "lowercase")]
 pub enum JobEvent {
     Progress(JobProgress),
-    /// The work is done; its result.
+    /// The work is done. Contains its result.
     Done {
         report: Value,
     },
-    /// It could not be done: the fault as one line.
+    /// The work failed. Contains the fault as one line.
     Failed {
         error: String,
     },
 }
 
-/// How far a job is.
+/// Progress of a job.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobProgress {
-    /// What is counted: "pictures recognized", "engine 1 of 4, trunk in fp16" (in hundredths).
+    /// What is counted: "pictures recognized", or "engine 1 of 4, trunk in fp16" (then in hundredths).
     pub what: String,
     pub done: u64,
     pub of: u64,
 }
 
 impl JobEvent {
-    /// The line, without its end.
+    /// The JSON line, without a newline.
     pub fn to_line(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
 
-    /// `None`: the line is no event.
+    /// `None`: the line is not an event.
     pub fn from_line(line: &str) -> Option<Self> {
         serde_json::from_str(line).ok()
     }
@@ -45,7 +45,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn an_event_is_read_as_it_was_written() {
+    fn events_round_trip() {
         let progress = JobProgress { what: "pictures recognized".into(), done: 12, of: 72 };
         let events = [
             JobEvent::Progress(progress),

@@ -1,5 +1,5 @@
-//! Importing a feed while the mirror runs: `vetrina catalogue import` as a child process, one at a time, that lets the mirror go
-//! first. The mirror sees the changed catalogue by itself, as after any import.
+//! Imports a feed while the mirror runs: `vetrina catalogue import` as a low-priority child process, one at a time. The
+//! mirror then notices the changed catalogue, as after any import.
 
 use super::child;
 use super::event::JobProgress;
@@ -12,11 +12,11 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::Builder;
 
-/// Where an import is.
+/// State of an import.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ImportState {
-    /// None was begun.
+    /// None was started.
     #[default]
     None,
     Running,
@@ -28,37 +28,37 @@ pub enum ImportState {
     Cancelled,
 }
 
-/// The newest import.
+/// The latest import.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct ImportStatus {
     pub state: ImportState,
-    /// The feed's name, for people.
+    /// Display name of the feed.
     pub feed: String,
     /// Nothing is changed: it is found out what would be.
     pub preview: bool,
-    /// Pictures recognized, of those that are new.
+    /// New pictures recognized so far.
     pub done: u64,
     pub pictures: u64,
-    /// What the import did, or would do, as `catalogue import --json` prints it.
+    /// The report of `catalogue import --json`, or its preview.
     pub report: Option<Value>,
     pub fault: Option<String>,
 }
 
-/// What is imported, where to, and what it may remove.
+/// Paths and limits of an import.
 #[derive(Clone, Copy, Debug)]
 pub struct ImportSettings<'a> {
     pub feed: &'a Path,
-    /// The folders that the feed's picture paths start from.
+    /// Base folders of the feed's picture paths.
     pub images: &'a [&'a Path],
     pub catalogue: &'a Path,
     pub model: &'a Path,
-    /// The largest part of the products that it may remove, percent.
+    /// Maximum share of the products that it may remove, percent.
     pub max_removals: u32,
     /// Find out what would change, and change nothing.
     pub preview: bool,
 }
 
-/// Begins imports and knows how they go.
+/// Starts imports and reports their progress.
 #[derive(Debug, Default)]
 pub struct ImportJob {
     status: Arc<Mutex<ImportStatus>>,
@@ -73,15 +73,15 @@ impl ImportJob {
         lock(&self.status).clone()
     }
 
-    /// Begins to import a feed that people know as `name`.
+    /// Starts to import a feed with the display name `name`.
     ///
     /// # Errors
-    /// [`Kind::Busy`] while another is under way.
+    /// [`Kind::Busy`] while another import is running.
     pub fn begin(&self, name: &str, settings: ImportSettings) -> Result<()> {
         let mut status = lock(&self.status);
         if status.state == ImportState::Running {
             return Err(
-                Fault::new(Kind::Busy, format!("{} is being imported", status.feed)).cure("wait until it is done")
+                Fault::new(Kind::Busy, format!("{} is being imported", status.feed)).cure("wait until it has finished")
             );
         }
         let token = if self.over.is_cancelled() { self.over.clone() } else { Token::new() };
@@ -98,7 +98,7 @@ impl ImportJob {
         Builder::new().name("import".into()).spawn(work).map_err(|error| {
             Fault::new(Kind::Unavailable, "cannot start an import")
                 .cause(error)
-                .cure("see what else runs on this machine")
+                .cure("check what else is running on this machine")
         })?;
         let feed = name.to_owned();
         *status = ImportStatus { state: ImportState::Running, feed, preview, ..ImportStatus::default() };
@@ -106,7 +106,7 @@ impl ImportJob {
         Ok(())
     }
 
-    /// Ends the import that is under way, or drops the preview; the catalogue stays as it was.
+    /// Ends a running import or drops the preview. The catalogue stays unchanged.
     pub fn cancel(&self) {
         lock(&self.token).cancel();
         let mut status = lock(&self.status);
@@ -116,7 +116,7 @@ impl ImportJob {
         }
     }
 
-    /// Ends an import that is under way, and begins no other.
+    /// Ends a running import and refuses further ones.
     pub fn stop(&self) {
         self.over.cancel();
         lock(&self.token).cancel();
@@ -143,7 +143,7 @@ fn arguments(settings: ImportSettings) -> Vec<OsString> {
     arguments
 }
 
-/// The page shows the pictures that are recognized: reading them takes a moment.
+/// The page shows the number of recognized pictures.
 fn take_progress(status: &mut ImportStatus, progress: &JobProgress) {
     (status.done, status.pictures) = (progress.done, progress.of);
 }
@@ -172,7 +172,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_child_is_told_where_and_how_much_and_a_feeds_name_is_no_option() {
+    fn the_childs_arguments_are_complete_and_a_feed_name_is_not_an_option() {
         let settings = ImportSettings {
             feed: Path::new("-x.csv"),
             images: &[Path::new("sent"), Path::new("pictures")],

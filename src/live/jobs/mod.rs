@@ -1,5 +1,5 @@
-//! Work that the running mirror gives to a child process: its memory and its crashes are its own. [`child`] runs one and reads
-//! the [`event`]s on its standard output; [`engine_build`] and [`import`] are the jobs.
+//! Work that the running mirror delegates to child processes, so that their memory and crashes do not affect it.
+//! [`child`] runs one and reads its [`event`]s from stdout; [`engine_build`] and [`import`] are the jobs.
 
 pub mod child;
 pub mod engine_build;

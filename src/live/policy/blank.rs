@@ -1,17 +1,18 @@
-//! When the screen is dark: while the shop is closed, and when nobody was seen for a while. A person wakes it. Pure.
+//! When the screen is dark: while the shop is closed, and after some time without a person. A person wakes it. Pure
+//! functions.
 //!
-//! A dark screen is a black picture like any other, so that the watchdog sees it become pixels.
+//! A dark screen is a black picture like any other, so the watchdog counts it as progress.
 
 use std::time::Duration;
 
-/// While the shop is closed, the screen goes dark again this long after a person has left.
+/// While the shop is closed, the screen turns dark again this long after the last person.
 const CLOSED: Duration = Duration::from_secs(15);
 
-/// A part of the day, in minutes since midnight; it may go over midnight.
+/// A range of minutes since midnight. It may cross midnight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hours {
     pub from: u16,
-    /// No longer within.
+    /// Exclusive.
     pub until: u16,
 }
 
@@ -22,18 +23,19 @@ impl Hours {
     }
 }
 
-/// When the screen is dark.
+/// Settings of the dark screen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BlankSettings {
-    /// When the shop is closed; `None`: never.
+    /// Hours in which the shop is closed; `None`: never.
     pub hours: Option<Hours>,
-    /// Dark after nobody was seen for this long; `None`: never for that reason.
+    /// Time without a person after which the screen turns dark; `None`: never.
     pub idle: Option<Duration>,
 }
 
 impl BlankSettings {
-    /// Whether the screen is dark at this minute of the day, `unseen` after a person was last seen. Without a camera picture
-    /// (`see` is false) it is not known that nobody is there: then only the hours count, and the screen says what is wrong.
+    /// Whether the screen is dark. `minute`: minute of the day. `unseen`: time since the last person. `see`: whether
+    /// there is a camera picture. Without one, absence of persons is unknown: only the hours count, and the screen
+    /// shows what is wrong.
     pub fn is_dark(&self, minute: u16, unseen: Duration, see: bool) -> bool {
         let closed = self.hours.is_some_and(|hours| hours.holds(minute));
         let idle = self.idle.is_some_and(|idle| see && unseen >= idle);
@@ -53,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn a_closed_shop_is_dark_and_the_night_goes_over_midnight() {
+    fn a_closed_shop_is_dark_also_across_midnight() {
         let night = Hours { from: clock("21:00"), until: clock("8:00") };
         let noon = Hours { from: clock("12:30"), until: clock("15:00") };
         for (hours, time, dark) in [
@@ -75,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_for_a_while_is_dark_unless_it_cannot_see() {
+    fn an_idle_screen_is_dark_unless_the_camera_is_away() {
         let settings = BlankSettings { hours: None, idle: Some(Duration::from_secs(60)) };
         assert!(settings.is_dark(0, Duration::from_secs(60), true));
         assert!(!settings.is_dark(0, Duration::from_secs(59), true));

@@ -1,41 +1,41 @@
-//! A board that gets too hot, or draws too much current, recognizes fewer frames, before it slows everything down by itself, or
-//! where it already does: the mirror's picture goes on as before. Pure.
+//! Reduces recognition when the board is too hot or short of power: before the board throttles itself, or once it does.
+//! The mirror's picture keeps its rate. Pure functions.
 //!
-//! Recognition rests in proportion to its work, so that the same steps fit any board and any network.
+//! Workers rest in proportion to their work, so the same levels fit any board and network.
 
 use crate::machine::{Board, Zone};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Throttling begins this far below the board's own limit, degrees.
+/// Throttling starts this many degrees below the board's own limit.
 const BEFORE: f64 = 5.0;
-/// And ends this far below that, degrees.
+/// Throttling ends this many degrees below the start.
 const COOL: f64 = 8.0;
-/// A step shows in the temperature after this long.
+/// Time until a change of level shows in the temperature.
 const STEP: Duration = Duration::from_secs(10);
 /// Each level halves the work.
 const MOST: u32 = 3;
-/// Whatever the level, a frame is recognized at least this often.
+/// Maximum rest: at any level, a frame is recognized at least this often.
 const LONGEST_REST: Duration = Duration::from_secs(2);
-/// While the screen is dark, a worker takes a frame as often as this: enough to notice a person.
+/// Rest between frames while the screen is dark: short enough to notice a person.
 const WATCH: Duration = Duration::from_millis(500);
 
-/// Where temperatures are read, and what is too hot.
+/// Source and limit of the temperature.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeatSettings {
-    /// Degrees Celsius; `None`: as the board says.
+    /// Degrees Celsius; `None`: the board's own limit.
     pub limit: Option<u32>,
     pub sysfs: PathBuf,
 }
 
-/// What makes a board slow.
+/// Cause of throttling.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
     Heat,
     Power,
 }
 
-/// How much less is recognized, and why.
+/// The present level and its reason.
 #[derive(Debug, Default)]
 pub struct Throttle {
     level: u32,
@@ -45,10 +45,10 @@ pub struct Throttle {
 }
 
 impl Throttle {
-    /// Takes in a reading of the board. True where the level has changed. `limit`: degrees Celsius, where one is configured.
+    /// Evaluates a reading of the board. Returns whether the level changed. `limit`: configured limit, degrees Celsius.
     pub fn judge(&mut self, now: Duration, board: &Board, limit: Option<u32>) -> bool {
         if self.moved.is_some_and(|moved| now.saturating_sub(moved) < STEP) {
-            // What is counted while a step takes effect is seen after it.
+            // Wait until the last change shows; counters are compared afterwards.
             return false;
         }
         let before = self.before.replace(board.clone()).unwrap_or_else(|| board.clone());
@@ -68,17 +68,17 @@ impl Throttle {
         true
     }
 
-    /// Each level halves the work; 0 is all of it.
+    /// Each level halves the work; 0: full rate.
     pub fn level(&self) -> u32 {
         self.level
     }
 
-    /// Why the level is not 0; `None` where it is.
+    /// Cause of throttling; `None` at level 0.
     pub fn cause(&self) -> Option<Cause> {
         self.reason.as_ref().filter(|_| self.level > 0).map(|(cause, _)| *cause)
     }
 
-    /// Why less is recognized, for people.
+    /// Reason for throttling, as a message.
     pub fn reason(&self) -> Option<String> {
         let (cause, words) = self.reason.as_ref().filter(|_| self.level > 0)?;
         let cause = match cause {
@@ -89,7 +89,7 @@ impl Throttle {
     }
 }
 
-/// How far the hottest zone is above its limit, degrees, and the reason to throttle where it is.
+/// Degrees of the hottest zone above its limit (negative below), and the reason if it is above.
 fn hottest(board: &Board, limit: Option<u32>) -> (Option<f64>, Option<(Cause, String)>) {
     let limit = |zone: &Zone| limit.map(f64::from).or(zone.slows_at.map(|degrees| degrees - BEFORE));
     let above = |zone: &Zone| limit(zone).map(|limit| zone.celsius - limit);
@@ -102,7 +102,7 @@ fn hottest(board: &Board, limit: Option<u32>) -> (Option<f64>, Option<(Cause, St
     (worst.and_then(above), words)
 }
 
-/// Why the board slows itself down, if it does, or has since `before`.
+/// Why the board throttles itself now, or has since `before`.
 fn braked(board: &Board, before: &Board) -> Option<(Cause, String)> {
     let rose = |now: Option<u64>, then: Option<u64>| now.zip(then).is_some_and(|(now, then)| now > then);
     if let Some(brake) = board.braking() {
@@ -121,7 +121,7 @@ fn key(above: Option<f64>) -> f64 {
     above.unwrap_or(f64::NEG_INFINITY)
 }
 
-/// How long a worker rests after a frame that took `spent`. `watch_only`: it is looked whether somebody comes, and no more.
+/// Rest of a worker after a frame that took `spent`. `watch_only`: only to notice a person.
 pub fn rest(level: u32, watch_only: bool, spent: Duration) -> Duration {
     let heat = (spent * ((1 << level.min(MOST)) - 1)).min(LONGEST_REST);
     if watch_only { heat.max(WATCH.saturating_sub(spent)) } else { heat }
@@ -138,7 +138,7 @@ mod tests {
         Board { zones: vec![lukewarm, zone], overcurrents: Some(overcurrents), ..Board::default() }
     }
 
-    /// The levels after these temperatures, `apart` seconds from each other.
+    /// The levels after these temperatures, read every `apart` seconds.
     fn levels(apart: u64, degrees: &[f64]) -> Vec<u32> {
         let mut throttle = Throttle::default();
         let steps = degrees.iter().zip(1..);
@@ -151,14 +151,14 @@ mod tests {
     }
 
     #[test]
-    fn heat_lowers_the_rate_step_by_step_and_does_not_flicker_at_the_limit() {
+    fn heat_lowers_the_rate_stepwise_with_hysteresis() {
         assert_eq!(levels(10, &[93.0, 94.0, 93.0, 87.0, 94.5, 90.0, 85.9, 85.0, 60.0]), [0, 1, 1, 1, 2, 2, 1, 0, 0]);
         assert_eq!(levels(10, &[98.0; 6]), [1, 2, 3, 3, 3, 3]);
-        assert_eq!(levels(4, &[98.0; 6]), [1, 1, 1, 2, 2, 2], "a step needs time to show");
+        assert_eq!(levels(4, &[98.0; 6]), [1, 1, 1, 2, 2, 2], "a step takes time to show");
     }
 
     #[test]
-    fn the_reason_names_place_and_limit() {
+    fn the_reason_names_zone_and_limit() {
         let mut throttle = Throttle::default();
         assert!(throttle.judge(Duration::ZERO, &board(95.0, 0), None));
         let words = "heat: cpu-thermal has 95 °C, the limit is 94 °C; recognition runs 1/2 of the time";
@@ -169,12 +169,12 @@ mod tests {
     }
 
     #[test]
-    fn too_much_current_counts_from_the_first_reading_on() {
+    fn overcurrents_count_from_the_first_reading() {
         let mut throttle = Throttle::default();
         assert!(!throttle.judge(Duration::from_secs(1), &board(50.0, 7), None));
         assert!(throttle.judge(Duration::from_secs(2), &board(50.0, 8), None));
         assert!(throttle.reason().unwrap().starts_with("power: "));
-        assert!(!throttle.judge(Duration::from_secs(5), &board(50.0, 9), None), "a step needs time to show");
+        assert!(!throttle.judge(Duration::from_secs(5), &board(50.0, 9), None), "a step takes time to show");
         assert!(throttle.judge(Duration::from_secs(12), &board(50.0, 9), None), "what happened meanwhile counts");
         assert_eq!(throttle.level(), 2);
         assert!(throttle.judge(Duration::from_secs(22), &board(50.0, 9), None));
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn what_slows_the_board_down_lowers_the_rate_until_it_lets_go() {
+    fn a_throttling_board_lowers_the_rate_until_it_recovers() {
         let braked =
             |steps| Board { brakes: vec![Brake { name: "gpu-throttle-alert".into(), steps }], ..board(50.0, 0) };
         let mut throttle = Throttle::default();
@@ -190,12 +190,12 @@ mod tests {
         assert!(throttle.judge(Duration::from_secs(2), &braked(1), None));
         let words = "heat: gpu-throttle-alert slows the board down; recognition runs 1/2 of the time";
         assert_eq!((throttle.cause(), throttle.reason().as_deref()), (Some(Cause::Heat), Some(words)));
-        assert!(throttle.judge(Duration::from_secs(12), &braked(0), None), "it has let go");
+        assert!(throttle.judge(Duration::from_secs(12), &braked(0), None), "the board has recovered");
         assert_eq!((throttle.level(), throttle.cause(), throttle.reason()), (0, None, None));
     }
 
     #[test]
-    fn slow_cores_are_heat_and_low_voltage_is_power() {
+    fn throttled_cores_are_heat_and_low_voltage_is_power() {
         let mut throttle = Throttle::default();
         let slow = |slowdowns| Board { slowdowns: Some(slowdowns), ..Board::default() };
         assert!(!throttle.judge(Duration::from_secs(1), &slow(40), None), "what was before does not count");

@@ -1,5 +1,5 @@
-//! The capture stage: keeps a camera open, gives every frame its number and time, and reopens it after any failure
-//! of the camera.
+//! The capture stage: keeps a camera open, gives every frame a number and a time, and reopens the camera after any
+//! failure.
 
 use super::stage::StageContext;
 use crate::capture::camera::{self, CameraSettings, shown};
@@ -10,34 +10,34 @@ use crate::live::control::StageEnd;
 use crate::live::supervise::backoff::Backoff;
 use std::time::Duration;
 
-/// Waits between tries to open the camera.
+/// Wait between attempts to open the camera.
 const FIRST_WAIT: Duration = Duration::from_millis(250);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
-/// A camera that gives no frame for this long is reopened.
+/// A camera without a frame for this long is reopened.
 const SILENCE: Duration = Duration::from_secs(4);
-/// A network camera shows nothing before its next key frame, which "smart" encoders send every ten seconds or so.
+/// A network camera delivers nothing before its next key frame; "smart" encoders send one about every ten seconds.
 const NETWORK_SILENCE: Duration = Duration::from_secs(20);
-/// How often a wait is interrupted for a heartbeat.
+/// Maximum wait between heartbeats.
 const SLICE: Duration = Duration::from_millis(500);
 
-/// Why frames of an open camera end.
+/// Why the frames of an open camera ended.
 enum StreamEnd {
     /// The recording is over.
     Over,
-    /// The stage is cancelled, or another camera is configured.
+    /// The stage was cancelled, or another camera is configured.
     Left,
-    /// To be reopened.
+    /// The camera failed: reopen it.
     Lost(Fault),
 }
 
-/// Runs until it is cancelled, or the recording is over.
+/// Runs until cancelled, or until the recording is over.
 pub fn run(context: &StageContext) -> Result<StageEnd> {
     let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
     let links = &context.links;
     while !context.is_cancelled() {
         context.heartbeat();
         let settings = context.links.camera();
-        // Which camera this is, while it is away, too.
+        // The status names this camera while it is away, too.
         links.status.camera.set(shown(&settings.source));
         links.control.open_camera();
         let outcome = match camera::open(&settings, &links.clock, context.token()) {
@@ -56,7 +56,7 @@ pub fn run(context: &StageContext) -> Result<StageEnd> {
     Ok(StageEnd::Cancelled)
 }
 
-/// Hands on frames until the camera ends, fails or is replaced.
+/// Passes frames on until the camera ends, fails or is replaced.
 fn stream(
     context: &StageContext,
     settings: &CameraSettings,
@@ -95,7 +95,7 @@ fn stream(
 fn hand_on(context: &StageContext, settings: &CameraSettings, mut frame: Frame, sequence: u64, spent: Duration) {
     let links = &context.links;
     if context.is_cancelled() {
-        // The camera held this frame for long: another generation of this stage may have begun.
+        // The camera blocked for long: a restarted capture stage may have replaced this one.
         return;
     }
     let now = links.clock.now();
@@ -117,7 +117,7 @@ fn hand_on(context: &StageContext, settings: &CameraSettings, mut frame: Frame, 
     links.to_recognize.put(frame);
 }
 
-/// The camera is away: logged once when that begins, and shown on the screen as long as it lasts.
+/// The camera is away: log it once and show it on the screen.
 fn lost(context: &StageContext, fault: &Fault) {
     let status = &context.links.status;
     status.reconnects.count();
@@ -129,7 +129,7 @@ fn lost(context: &StageContext, fault: &Fault) {
     }
 }
 
-/// Waits, unless another camera is configured meanwhile.
+/// Waits; returns early if another camera is configured.
 fn pause(context: &StageContext, settings: &CameraSettings, wait: Duration) {
     let until = context.links.clock.now() + wait;
     while context.links.clock.now() < until && context.links.camera() == *settings {

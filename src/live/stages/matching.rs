@@ -1,4 +1,4 @@
-//! The match stage: searches the catalogue for every query, and takes over a new catalogue between two queries.
+//! The match stage: searches the catalogue for every query; adopts a new catalogue between two queries.
 
 use super::stage::StageContext;
 use crate::capture::camera::shown;
@@ -16,18 +16,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_millis(200);
-/// How often it is checked whether another process has changed the catalogue's file.
+/// Interval at which the catalogue's file is checked for changes by another process.
 const CHECK: Duration = Duration::from_secs(1);
-/// Matches are forgotten so long after the frames that they were found by: the track is over, or of no prominence.
+/// Matches are dropped this long after their frame: the track is over, or no longer prominent.
 const KEPT_FOR: Duration = Duration::from_secs(30);
-/// Tracks whose matches are kept: those with the newest.
+/// Maximum number of tracks with matches; the most recent are kept.
 const KEPT: usize = 32;
 
-/// Runs until it is cancelled.
+/// Runs until cancelled.
 pub fn run(context: &StageContext, mut matcher: Matcher) -> Result<StageEnd> {
     let links = &context.links;
     let mut matches = Arc::new(MatchesByTrack::new());
-    // That of the newest tracker; matches for one that has ended are nobody's.
+    // Generation of the current tracker. Matches of earlier generations are dropped.
     let mut generation = 0;
     publish(links, &matches);
     let mut checked = links.clock.now();
@@ -38,7 +38,7 @@ pub fn run(context: &StageContext, mut matcher: Matcher) -> Result<StageEnd> {
         if let Some(new) = links.matchers.take_now() {
             matcher = new;
             links.status.products.set(matcher.products() as u64);
-            // Matches of the old catalogue may not be for sale any more.
+            // Products of the old catalogue may no longer be on sale.
             matches = Arc::default();
             publish(links, &matches);
         }
@@ -80,8 +80,8 @@ pub fn run(context: &StageContext, mut matcher: Matcher) -> Result<StageEnd> {
     Ok(StageEnd::Cancelled)
 }
 
-/// Another process has changed the catalogue's file. Prices and stock are taken over at once, also for what is on the screen; for
-/// another generation the catalogue is to be loaded anew.
+/// Another process has changed the catalogue's file. New prices and stock apply immediately, also to matches on the
+/// screen; a new catalogue generation triggers a reload.
 fn take_over(context: &StageContext, matcher: &mut Matcher, matches: &mut Arc<MatchesByTrack>) {
     match matcher.refresh() {
         Ok(true) => {
@@ -91,7 +91,7 @@ fn take_over(context: &StageContext, matcher: &mut Matcher, matches: &mut Arc<Ma
             }
         }
         Ok(false) => context.send(StageMessage::CatalogueChanged),
-        // Locked or gone for the moment: what is in memory serves on, until the next change.
+        // The file is locked or missing: keep serving from memory until the next change.
         Err(fault) => {
             log::warn!("{fault}");
             context.send(StageMessage::CatalogueChanged);
@@ -99,7 +99,7 @@ fn take_over(context: &StageContext, matcher: &mut Matcher, matches: &mut Arc<Ma
     }
 }
 
-/// Stores the views of an enrolment, and has the catalogue loaded anew with them.
+/// Stores the views of an enrolment and triggers a reload of the catalogue.
 fn enrol(context: &StageContext, matcher: &mut Matcher, chosen: ChosenViews) {
     let links = &context.links;
     let camera = shown(&links.camera().source);
@@ -126,7 +126,7 @@ fn enrol(context: &StageContext, matcher: &mut Matcher, chosen: ChosenViews) {
     links.enrol.state.set(state);
 }
 
-/// Remembers the answer that a query's track has now, for staff to say whether it is right.
+/// Keeps the current matches of a query's track, for staff to judge.
 fn remember(context: &StageContext, matches: &MatchesByTrack, query: &GarmentQuery, matcher: &Matcher) {
     let Some(found) = matches.get(&query.track) else { return };
     let links = &context.links;
@@ -147,7 +147,7 @@ fn publish(links: &Links, matches: &Arc<MatchesByTrack>) {
     links.matches.put(matches.clone());
 }
 
-/// Drops what is old, and of more than [`KEPT`] tracks those whose matches are oldest.
+/// Drops old matches. If more than [`KEPT`] tracks remain, drops those with the oldest matches.
 fn forget(matches: &mut MatchesByTrack, now: Duration) {
     matches.retain(|_, found| !is_old(found, now));
     while matches.len() > KEPT {
@@ -177,7 +177,7 @@ mod tests {
             accepted: 0,
         };
         let id = |generation, number| TrackId { generation, number };
-        // Long-lived tracks of high numbers, and the first of a tracker that begins again.
+        // Long-lived tracks with high numbers, and the first track of a restarted tracker.
         let mut matches: MatchesByTrack = (0..40).map(|n| (id(1, 1000 + n), since(100 + n))).collect();
         matches.insert(id(2, 0), since(141));
         matches.insert(id(0, 0), since(99));

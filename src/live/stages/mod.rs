@@ -1,5 +1,5 @@
-//! The stages of the running mirror, one per thread: [`stage`] is what they have in common (name, heartbeat, end), then in the
-//! way of a frame [`capture`], [`recognize`], [`matching`] and [`render`].
+//! The stages of the running mirror, one thread each. [`stage`] is their common part (name, heartbeat, end). In the
+//! order of a frame's path: [`capture`], [`recognize`], [`matching`], [`render`].
 
 pub mod capture;
 pub mod enrolment;

@@ -1,5 +1,5 @@
-//! The recognize stage: frame workers take the newest frame whenever they are free; their results are put back into the order
-//! in which the frames were taken, and tracked.
+//! The recognize stage: each frame worker takes the newest frame when it is free; the results are put back into frame
+//! order and tracked.
 
 use super::enrolment::StageEnrolment;
 use super::stage::{StageContext, no_thread, panicked};
@@ -22,27 +22,27 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::Builder;
 use std::time::{Duration, Instant};
 
-/// How long a thread waits before it checks whether it is to end.
+/// Maximum wait before a thread checks for cancellation.
 const PATIENCE: Duration = Duration::from_millis(200);
-/// The rate that is shown is over so many frames, or those of so long where they are fewer.
+/// The displayed rate is measured over this many frames, or over `RATE_SPAN` if that has fewer.
 const RATE_FRAMES: usize = 30;
 const RATE_SPAN: Duration = Duration::from_secs(10);
-/// It is known after so long, or so many frames.
+/// The rate is shown after this long, or after `RATE_FRAMES` frames.
 const RATE_KNOWN: Duration = Duration::from_secs(1);
 
-/// A garment that was detected this often is a person: one false detection does not wake a dark screen.
+/// A garment detected this often counts as a person, so that one false detection does not wake a dark screen.
 const PERSON: usize = 2;
 
 /// A frame with its detections.
 struct RecognizedFrame {
-    /// Counts the frames as they were taken.
+    /// Sequence number in the order in which frames were taken.
     ticket: u64,
     frame: Frame,
     detections: Result<Vec<Detection>>,
     times: StageTimes,
 }
 
-/// Where the workers get their frames: taking one and numbering it are one act.
+/// Source of frames for the workers: takes and numbers a frame in one step.
 struct FrameIntake {
     links: Arc<Links>,
     tickets: Mutex<()>,
@@ -64,7 +64,7 @@ impl FrameIntake {
     }
 }
 
-/// Runs until it is cancelled. One worker a recognizer; `tracking` tracks what they find.
+/// Runs until cancelled. One worker per recognizer; `tracking` processes their results.
 pub fn run(context: &StageContext, workers: Vec<Recognizer>, mut tracking: TrackingStage) -> Result<StageEnd> {
     let intake =
         Arc::new(FrameIntake { links: context.links.clone(), tickets: Mutex::new(()), next: AtomicU64::new(0) });
@@ -78,7 +78,7 @@ pub fn run(context: &StageContext, workers: Vec<Recognizer>, mut tracking: Track
     track_in_order(context, &intake, &results, &mut tracking)
 }
 
-/// A worker: recognizes the newest frame, again and again.
+/// A worker: recognizes the newest frame, repeatedly.
 fn work(mut recognizer: Recognizer, intake: &FrameIntake, outbox: &SyncSender<RecognizedFrame>, token: &Token) {
     while !token.is_cancelled() {
         let (ticket, frame) = match intake.take() {
@@ -146,7 +146,7 @@ fn track(
     tracking.set_max_garments(links.pipeline().max_garments);
     let queries = tracking.update(&frame, detections, &mut times)?;
     if context.is_cancelled() {
-        // Another generation of this stage may have begun: what is seen from now on is its to say.
+        // A restarted recognize stage may have replaced this one.
         return Ok(());
     }
     enrolment.observe(links, &frame, tracking);
@@ -168,14 +168,14 @@ fn track(
     Ok(())
 }
 
-/// Frames per second, over the last few.
+/// Frames per second over the last frames.
 #[derive(Default)]
 struct Rate {
     times: VecDeque<Duration>,
 }
 
 impl Rate {
-    /// Counts a frame; the rate now. `None` while too little is known: the first results come in one burst.
+    /// Counts a frame and returns the rate; `None` until it is reliable: the first results arrive in a burst.
     fn count(&mut self, now: Duration) -> Option<f32> {
         self.times.push_back(now);
         while self.times.len() > RATE_FRAMES || self.times.front().is_some_and(|first| now - *first > RATE_SPAN) {
@@ -192,7 +192,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_rate_is_that_of_the_last_frames() {
+    fn the_rate_covers_the_last_frames() {
         let mut rate = Rate::default();
         let last = (0..=100).map(|step| rate.count(Duration::from_millis(100 * step))).last().unwrap();
         assert!((last.unwrap() - 10.0).abs() < 1e-3, "{last:?}");
@@ -202,12 +202,12 @@ mod tests {
     #[test]
     fn a_rate_is_shown_once_it_is_known() {
         let mut rate = Rate::default();
-        // Two workers end their first frames at once.
+        // Two workers finish their first frames at the same time.
         for moment in [0, 13, 900_000] {
             assert_eq!(rate.count(Duration::from_micros(moment)), None, "{moment}");
         }
         assert_eq!(rate.count(Duration::from_millis(1500)), Some(2.0));
-        // A fast one is known by its frames.
+        // At a high rate, `RATE_FRAMES` frames suffice.
         let mut rate = Rate::default();
         let rates: Vec<_> = (0..30).map(|step| rate.count(Duration::from_millis(10 * step))).collect();
         assert!(rates[..29].iter().all(Option::is_none) && (rates[29].unwrap() - 100.0).abs() < 1e-3, "{rates:?}");

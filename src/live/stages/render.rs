@@ -1,4 +1,4 @@
-//! The render stage: at the panel's rate, the newest picture with the newest boxes and matches.
+//! The render stage: draws the newest picture with the newest boxes and matches, at the panel's rate.
 
 use super::stage::StageContext;
 use crate::clock;
@@ -23,16 +23,16 @@ use embedded_graphics::pixelcolor::{Rgb888, RgbColor};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A frame that is older is not shown: the screen says that the camera is away.
+/// An older frame is not shown; the screen says that the camera is away.
 const STALE: Duration = Duration::from_secs(2);
-/// Without anything new the screen is redrawn after this long: the watchdog sees it, and a window stays responsive.
+/// Maximum time between redraws: the watchdog needs them, and a window stays responsive.
 const AT_LEAST: Duration = Duration::from_millis(500);
 
-/// After a power cut the mirror may be up before its screen's driver.
+/// After a power cut the mirror may start before the screen's driver: how long to retry, and how often.
 const SCREEN_COMES: Duration = Duration::from_secs(10);
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
-/// What is on the screen, or will be with the next picture.
+/// Content of the screen.
 #[derive(Default)]
 struct ScreenContent {
     frame: Option<Frame>,
@@ -40,14 +40,14 @@ struct ScreenContent {
     matches: Arc<MatchesByTrack>,
 }
 
-/// What came in since the last picture.
+/// What is new since the last picture.
 #[derive(Clone, Copy, Default)]
 struct Fresh {
     frame: bool,
     any: bool,
 }
 
-/// Runs until it is cancelled, or the panel was closed.
+/// Runs until cancelled, or until the panel is closed.
 pub fn run(context: &StageContext, settings: &PanelSettings, rate: u32) -> Result<StageEnd> {
     let (links, tick) = (&context.links, Duration::from_secs(1) / rate.max(1));
     let mut panel = open_in_time(context, settings)?;
@@ -55,7 +55,7 @@ pub fn run(context: &StageContext, settings: &PanelSettings, rate: u32) -> Resul
     let mut painter = painter(links, &look)?;
     let mut presenter = Presenter::default();
     let mut canvas = Canvas::new(panel.size());
-    // A render stage before this one may have taken the newest matches.
+    // A previous render stage may have consumed the newest matches.
     let mut shown = ScreenContent { matches: links.status.newest_matches.get(), ..ScreenContent::default() };
     let mut news = Fresh { any: true, ..Fresh::default() };
     let mut last = Duration::ZERO;
@@ -100,7 +100,7 @@ pub fn run(context: &StageContext, settings: &PanelSettings, rate: u32) -> Resul
     Ok(StageEnd::Cancelled)
 }
 
-/// What draws in this look. Says in the log which letters of the screen's languages no font has.
+/// A painter with this look. Logs the letters of the screen's languages that no font has.
 fn painter(links: &Links, look: &Look) -> Result<Painter> {
     let painter = Painter::with(look.clone())?;
     for words in links.pipeline().languages {
@@ -116,7 +116,7 @@ fn painter(links: &Links, look: &Look) -> Result<Painter> {
     Ok(painter)
 }
 
-/// Opens the panel; where the mirror has a screen of its own that is not there yet, it retries for a while.
+/// Opens the panel. Retries for a while if a screen of its own is not ready yet.
 fn open_in_time(context: &StageContext, settings: &PanelSettings) -> Result<Box<dyn DisplayPanel>> {
     let links = &context.links;
     let until = links.clock.now() + SCREEN_COMES;
@@ -137,11 +137,11 @@ fn open_in_time(context: &StageContext, settings: &PanelSettings) -> Result<Box<
     }
 }
 
-/// Decides whether the screen is dark. True where that has changed.
+/// Updates whether the screen is dark. Returns whether that changed.
 fn set_dark(links: &Links, now: Duration) -> bool {
     let (control, settings) = (&links.control, links.blank());
     let minute = settings.hours.map_or(0, |_| clock::minute_of_day());
-    // A mirror that is still starting says so on the screen.
+    // A starting mirror shows its start screen.
     let running = control.phase() == Phase::Running;
     let dark = running && settings.is_dark(minute, control.unseen(now), !control.is_camera_away());
     let turned = dark != control.is_dark();
@@ -152,7 +152,7 @@ fn set_dark(links: &Links, now: Duration) -> bool {
     turned
 }
 
-/// Counts the picture and its times: begun, drawn, presented.
+/// Records the picture and its times.
 fn record(links: &Links, shown: &ScreenContent, news: Fresh, [begun, drawn, presented]: [Duration; 3]) {
     links.status.presented.count();
     links.control.presented(presented, news.frame);
@@ -180,7 +180,7 @@ impl ScreenContent {
         }
     }
 
-    /// What is seen and said of each garment now, for the events.
+    /// Tracks and matches on the screen now, for the events.
     fn garments(&self, links: &Links, now: Duration) -> Vec<SeenGarment> {
         let tracks = self.tracks.as_ref().filter(|tracks| now.saturating_sub(tracks.meta.captured) <= STALE);
         let tracked = tracks.map_or(&[][..], |tracks| &tracks.garments);
@@ -206,7 +206,9 @@ impl ScreenContent {
         let status = &links.status;
         let fresh = |captured: Duration| now.saturating_sub(captured) <= STALE;
         let frame = self.frame.as_ref().filter(|frame| fresh(frame.meta.captured));
-        let tracks = self.tracks.as_ref().filter(|tracks| frame.is_some() && fresh(tracks.meta.captured));
+        // Boxes of another camera do not fit this one's picture.
+        let is_of = |tracks: &TrackUpdate| frame.is_some_and(|frame| frame.meta.source == tracks.meta.source);
+        let tracks = self.tracks.as_ref().filter(|tracks| is_of(tracks) && fresh(tracks.meta.captured));
         let starting = links.control.phase() == Phase::Starting;
         let line = StatusLine {
             text: status.building.get().unwrap_or_else(|| status.summary.get()),
@@ -238,5 +240,39 @@ fn named(found: &Match) -> NamedProduct {
         product: found.product.group().to_owned(),
         score: found.score,
         likely: found.verdict == Verdict::Likely,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::{Clock, SimulatedClock};
+    use crate::config::Config;
+    use crate::frame::{FrameMeta, Picture};
+    use crate::geometry::{Rect, Size};
+    use crate::pipeline::tracking::TrackedGarment;
+    use crate::seam::TrackId;
+    use std::path::Path;
+
+    #[test]
+    fn boxes_of_another_camera_or_of_long_ago_are_not_drawn() {
+        let clock = Arc::new(SimulatedClock::default());
+        let links = Links::new(&Config::default().live(Path::new("model")), clock.clone());
+        clock.advance(Duration::from_secs(60));
+        let meta = |source, captured| FrameMeta { source, sequence: 0, captured };
+        let track = TrackId { generation: 1, number: 0 };
+        let (bounds, label) = (Rect::new(9.0, 9.0, 30.0, 40.0), "skirt".to_owned());
+        let garment = TrackedGarment { track, bounds, class: 0, label, gathered: 1, wanted: 10 };
+        let picture = Arc::new(Picture::filled(Size::new(64, 48), [9, 9, 9]));
+        let boxes = |source: u32, age: Duration| {
+            let now = clock.now();
+            let frame = Frame { meta: meta(2, now), picture: picture.clone() };
+            let tracks = TrackUpdate { meta: meta(source, now - age), generation: 1, garments: vec![garment.clone()] };
+            let content = ScreenContent { frame: Some(frame), tracks: Some(Arc::new(tracks)), ..Default::default() };
+            content.scene(&mut Presenter::default(), &links, now).garments.len()
+        };
+        assert_eq!(boxes(2, Duration::ZERO), 1);
+        assert_eq!(boxes(1, Duration::ZERO), 0);
+        assert_eq!(boxes(2, STALE + Duration::from_millis(1)), 0);
     }
 }

@@ -1,4 +1,4 @@
-//! A stage's thread: what it is given, its heartbeat, its end.
+//! The thread of a stage: its context, heartbeat and end.
 
 use crate::fault::{Fault, Kind, Result};
 use crate::live::Links;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::thread::{Builder, JoinHandle};
 
-/// What a stage's thread is given.
+/// Context of a stage's thread.
 pub struct StageContext {
     pub links: Arc<Links>,
     stage: Stage,
@@ -19,18 +19,18 @@ pub struct StageContext {
 }
 
 impl StageContext {
-    /// Tells the supervisor that the stage makes progress.
+    /// Reports progress to the supervisor.
     pub fn heartbeat(&self) {
         self.links.control.heartbeat(self.stage, self.links.clock.now());
     }
 
-    /// Tells the supervisor something.
+    /// Sends a message to the supervisor.
     pub fn send(&self, message: StageMessage) {
-        // It may have ended already.
+        // The supervisor may have ended already.
         let _ = self.messages.send(message);
     }
 
-    /// Whether it is to end: the program ends, or a restarted thread of this stage has taken over.
+    /// Whether the stage must end: the program ends, or a restarted thread has replaced it.
     pub fn is_cancelled(&self) -> bool {
         self.token.is_cancelled()
     }
@@ -48,7 +48,7 @@ pub struct RunningStage {
 }
 
 impl RunningStage {
-    /// Starts `body` on a thread of the stage's name. Its end, a panic included, is a message.
+    /// Starts `body` on a thread named after the stage. Its end, including a panic, is sent as a message.
     pub fn start(
         stage: Stage,
         generation: u32,
@@ -68,7 +68,7 @@ impl RunningStage {
         Ok(RunningStage { generation, token, thread })
     }
 
-    /// Tells it to end.
+    /// Tells the stage to end.
     pub fn cancel(&self) {
         self.token.cancel();
     }
@@ -78,12 +78,14 @@ impl RunningStage {
     }
 }
 
-/// The system starts no thread.
+/// The fault if a thread cannot be started.
 pub fn no_thread(error: std::io::Error) -> Fault {
-    Fault::new(Kind::Unavailable, "cannot start a thread").cause(error).cure("see what else runs on this machine")
+    Fault::new(Kind::Unavailable, "cannot start a thread")
+        .cause(error)
+        .cure("check what else is running on this machine")
 }
 
-/// A panic as a fault.
+/// Converts a panic into a fault.
 pub fn panicked(name: &str, panic: &(dyn Any + Send)) -> Fault {
     let words = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     Fault::new(Kind::Internal, format!("the stage {name} panicked: {}", words.unwrap_or("no message")))

@@ -1,4 +1,4 @@
-//! How long to wait before trying again: twice as long each time, up to a limit, and from the beginning after a success.
+//! Exponential back-off: the wait doubles with each attempt up to a limit, and is reset after a success.
 
 use std::time::Duration;
 
@@ -14,14 +14,14 @@ impl Backoff {
         Backoff { first, limit, next: first }
     }
 
-    /// The wait before the next try.
+    /// The wait before the next attempt.
     pub fn wait(&mut self) -> Duration {
         let wait = self.next;
         self.next = (2 * self.next).min(self.limit);
         wait
     }
 
-    /// It worked.
+    /// Resets the wait after a success.
     pub fn reset(&mut self) {
         self.next = self.first;
     }
@@ -32,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waits_double_up_to_the_limit_and_begin_anew() {
+    fn waits_double_up_to_the_limit_and_are_reset() {
         let mut backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(1));
         let mut waits = || backoff.wait().as_millis();
         assert_eq!([waits(), waits(), waits(), waits()], [250, 500, 1000, 1000]);

@@ -1,5 +1,5 @@
-//! What keeps the mirror running for weeks: [`supervisor`] starts and restarts the stages, [`stall`] decides which one is
-//! stuck, [`notify`] tells the service manager, [`backoff`] spaces out retries.
+//! Keeps the mirror running for weeks: [`supervisor`] starts and restarts the stages, [`stall`] detects stuck stages,
+//! [`notify`] talks to the service manager, [`backoff`] spaces retries.
 
 pub mod backoff;
 pub mod notify;

@@ -1,20 +1,20 @@
-//! Notifying the service manager: systemd's protocol, a datagram to the socket that the environment names.
+//! Notifications to the service manager (systemd protocol): datagrams to the socket named in the environment.
 
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
 
-/// The way to the service manager, where there is one.
+/// Connection to the service manager, if there is one.
 #[derive(Debug, Default)]
 pub struct Notifier {
     socket: Option<(UnixDatagram, SocketAddr)>,
-    /// Within this time the watchdog expects a message.
+    /// The watchdog expects a message at least this often.
     watchdog: Option<Duration>,
     said: String,
 }
 
 impl Notifier {
-    /// As the environment says: `NOTIFY_SOCKET`, `WATCHDOG_USEC`, `WATCHDOG_PID`.
+    /// From the environment: `NOTIFY_SOCKET`, `WATCHDOG_USEC`, `WATCHDOG_PID`.
     pub fn from_environment() -> Self {
         let text = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let ours = text("WATCHDOG_PID").is_none_or(|pid| pid == std::process::id().to_string());
@@ -23,7 +23,7 @@ impl Notifier {
         Notifier { socket, watchdog: watchdog.filter(|time| ours && !time.is_zero()), said: String::new() }
     }
 
-    /// Half of the time within which the watchdog must hear something; `None` without a watchdog.
+    /// Half of the watchdog's interval; `None` without a watchdog.
     pub fn interval(&self) -> Option<Duration> {
         self.watchdog.map(|time| time / 2)
     }
@@ -40,7 +40,7 @@ impl Notifier {
         self.send("WATCHDOG=1");
     }
 
-    /// One line for `systemctl status`; sent only when it is another than before.
+    /// Sends one line for `systemctl status`, if it has changed.
     pub fn status(&mut self, text: &str) {
         if self.said != text {
             self.said = text.to_owned();
@@ -48,7 +48,7 @@ impl Notifier {
         }
     }
 
-    /// A manager that does not listen is ignored.
+    /// Errors are ignored: a manager that does not listen must not affect the mirror.
     fn send(&self, message: &str) {
         if let Some((socket, address)) = &self.socket {
             let _ = socket.send_to_addr(message.as_bytes(), address);
@@ -56,14 +56,14 @@ impl Notifier {
     }
 }
 
-/// A name that begins with `@` is an abstract one.
+/// A name starting with `@` is in the abstract namespace.
 fn connect(name: &str) -> Option<(UnixDatagram, SocketAddr)> {
     let address = match name.strip_prefix('@') {
         Some(name) => SocketAddr::from_abstract_name(name),
         None => SocketAddr::from_pathname(name),
     };
     let socket = UnixDatagram::unbound().ok()?;
-    // A full queue must not hold up the mirror.
+    // A full queue must not block the mirror.
     socket.set_nonblocking(true).ok()?;
     Some((socket, address.ok()?))
 }
@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn messages_arrive_and_nothing_is_said_twice() {
+    fn messages_arrive_and_are_not_repeated() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("notify");
         let manager = UnixDatagram::bind(&path).unwrap();
@@ -94,6 +94,6 @@ mod tests {
         let mut notifier = Notifier::default();
         notifier.ready();
         assert_eq!(notifier.interval(), None);
-        assert!(connect("/nowhere/at/all").is_some(), "found out when something is said");
+        assert!(connect("/nowhere/at/all").is_some(), "a missing socket shows only when sending");
     }
 }

@@ -1,4 +1,4 @@
-//! Whether the mirror makes progress: a captured frame must become pixels, and no stage may stall. Pure, so that days of it can be
+//! Detects missing progress: a captured frame must become pixels, and no stage may stall. Pure, so that days can be
 //! tested in a moment.
 
 use crate::live::Links;
@@ -7,26 +7,26 @@ use crate::machine::Thread;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// However starved, a stage that stands still for so many times the limit is stuck.
+/// Even a starved stage counts as stuck after this many times the limit.
 const LONGEST: u32 = 4;
 
-/// When each stage last made progress, as of one moment. All times are the program's clock.
+/// Last progress of each stage, read at one moment. Times are on the program's clock.
 #[derive(Clone, Copy, Debug)]
 pub struct Heartbeats {
     pub now: Duration,
-    /// When each running stage last got on; `None`: it does not run.
+    /// Last heartbeat of each running stage; `None`: not running.
     pub beats: [Option<Duration>; Stage::ALL.len()],
-    /// Since when a frame has been waiting to be shown.
+    /// Time since which a frame has been waiting to be shown.
     pub unshown_since: Option<Duration>,
-    /// When the panel was last given a picture.
+    /// Time when the panel last got a picture.
     pub last_present: Option<Duration>,
 }
 
 impl Heartbeats {
-    /// Of the stages that run.
+    /// Reads the heartbeats of the stages for which `runs` is true.
     pub fn read(links: &Links, runs: impl Fn(Stage) -> bool) -> Self {
         Heartbeats {
-            // Before the beats: what beats in between is not in the future.
+            // Read the clock first, so that no heartbeat is in the future.
             now: links.clock.now(),
             beats: Stage::ALL.map(|stage| runs(stage).then(|| links.control.last_heartbeat(stage))),
             unshown_since: links.control.unshown_since(),
@@ -34,8 +34,8 @@ impl Heartbeats {
         }
     }
 
-    /// The stage that has not got on for longer than `limit`, if one has not. Where several stand still, the first in the way
-    /// of a frame holds up the others.
+    /// The stage without progress for longer than `limit`, if any. If several stall, the first in the order of a
+    /// frame's path: it blocks the others.
     pub fn stalled(&self, limit: Duration) -> Option<Stage> {
         Stage::ALL.into_iter().find(|stage| self.is_stalled(*stage, limit))
     }
@@ -46,35 +46,34 @@ impl Heartbeats {
         self.beats[stage as usize].is_some_and(old) || unshown.is_some_and(old)
     }
 
-    /// Whether frames become pixels, or, while there are none, the screen says so. This and nothing less feeds the system's
-    /// watchdog.
+    /// Whether frames become pixels, or the screen says why there are none. Only this feeds the system's watchdog.
     pub fn progresses(&self, limit: Duration) -> bool {
         let recent = |then: Duration| self.now.saturating_sub(then) <= limit;
         self.last_present.is_some_and(recent) && self.unshown_since.is_none_or(recent)
     }
 }
 
-/// What is to be thought of the stages.
+/// State of the stages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StallVerdict {
-    /// All make progress, or it is too early to say.
+    /// All make progress, or it is too early to tell.
     Well,
-    /// This one stalls because other programs have the processor: a restart would not help.
+    /// A stage stalls because other programs use the processor. A restart would not help.
     Starved(Stage),
-    /// This one stalls although it could run.
+    /// A stage stalls although it could run.
     Stuck(Stage),
 }
 
-/// Tells a stage that waits for the processor from one that hangs.
+/// Distinguishes a stage that waits for the processor from one that hangs.
 #[derive(Debug, Default)]
 pub struct StallDetector {
-    /// Of each stage that stands still: when that was noticed, and what its threads had waited by then.
+    /// For each stalled stage: when that was noticed, and the waiting times of its threads at that moment.
     noticed: BTreeMap<Stage, (Duration, Vec<Thread>)>,
 }
 
 impl StallDetector {
-    /// `threads` are asked only where a stage stands still. It is watched for half of `limit` at least before it is judged, so
-    /// that a main thread that was starved itself does not judge by what it slept through.
+    /// Judges the stages. Calls `threads` only if a stage stalls. A stalled stage is observed for at least half of
+    /// `limit` first, so that a main thread that was itself starved does not judge by the time it slept.
     pub fn judge(&mut self, pulse: &Heartbeats, limit: Duration, threads: impl Fn() -> Vec<Thread>) -> StallVerdict {
         self.noticed.retain(|stage, _| pulse.is_stalled(*stage, limit / 2));
         for stage in Stage::ALL.into_iter().filter(|stage| pulse.is_stalled(*stage, limit / 2)) {
@@ -92,7 +91,7 @@ impl StallDetector {
     }
 }
 
-/// How long a thread of the stage has waited for a processor since `before`: of several, the one that waited longest.
+/// Longest time that a thread of the stage has waited for a processor since `before`.
 fn waited(stage: Stage, before: &[Thread], now: &[Thread]) -> Duration {
     let growth = now.iter().filter(|thread| stage.owns(&thread.name)).map(|thread| {
         let then = before.iter().find(|old| old.id == thread.id).map_or(Duration::ZERO, |old| old.waited);
@@ -122,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn the_stage_that_is_stalled_is_named() {
+    fn the_stalled_stage_is_named() {
         for stage in Stage::ALL {
             let mut pulse = well();
             pulse.beats[stage as usize] = Some(at(80));
@@ -137,19 +136,20 @@ mod tests {
     }
 
     #[test]
-    fn frames_that_never_become_pixels_are_the_screens_fault_though_every_stage_is_alive() {
+    fn frames_that_never_become_pixels_stall_the_render_stage() {
         let pulse = Heartbeats { unshown_since: Some(at(80)), ..well() };
         assert_eq!(pulse.stalled(LIMIT), Some(Stage::Render));
         assert!(!pulse.progresses(LIMIT));
     }
 
     #[test]
-    fn a_screen_that_is_never_drawn_is_no_progress() {
+    fn a_screen_that_is_never_drawn_is_not_progress() {
         assert!(!Heartbeats { last_present: None, ..well() }.progresses(LIMIT));
         assert!(!Heartbeats { last_present: Some(at(80)), ..well() }.progresses(LIMIT));
     }
 
-    /// Of a stage that beat last at second 80, what is thought second by second while its thread waits for `share` of the time.
+    /// Verdicts second by second for a stage with its last heartbeat at second 80, whose thread waits for `share` of
+    /// the time.
     fn verdicts(stage: Stage, thread: &str, share: f64, seconds: impl IntoIterator<Item = u64>) -> Vec<StallVerdict> {
         let mut stall_detector = StallDetector::default();
         let judge = |second: u64| {
@@ -162,13 +162,13 @@ mod tests {
         seconds.into_iter().map(judge).collect()
     }
 
-    /// It has no stage, and its waiting excuses none.
+    /// This thread belongs to no stage: its waiting excuses none.
     fn thread_of_main(second: u64) -> Thread {
         Thread { id: 0, name: "vetrina".into(), waited: at(second) }
     }
 
     #[test]
-    fn a_stage_that_waits_for_the_processor_is_starved_and_one_that_does_not_is_stuck() {
+    fn a_stage_that_waits_for_the_processor_is_starved_and_another_is_stuck() {
         let starved = verdicts(Stage::Capture, "capture", 0.9, 81..=110);
         assert!(starved[..15].iter().all(|verdict| *verdict == StallVerdict::Well), "{starved:?}");
         assert!(starved[15..].iter().all(|verdict| *verdict == StallVerdict::Starved(Stage::Capture)), "{starved:?}");
@@ -181,14 +181,14 @@ mod tests {
     }
 
     #[test]
-    fn even_the_starved_are_stuck_some_time() {
+    fn a_starved_stage_counts_as_stuck_eventually() {
         let verdicts = verdicts(Stage::Match, "match", 1.0, 81..=141);
         assert_eq!(verdicts[59], StallVerdict::Starved(Stage::Match));
         assert_eq!(verdicts[60], StallVerdict::Stuck(Stage::Match));
     }
 
     #[test]
-    fn what_main_slept_through_is_not_judged_at_once() {
+    fn time_that_main_slept_is_not_judged_immediately() {
         let verdicts = verdicts(Stage::Render, "render", 0.0, [81, 130, 134, 138]);
         assert_eq!(
             verdicts,
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn where_the_kernel_does_not_count_a_stage_that_is_stalled_is_stuck() {
+    fn without_scheduling_statistics_a_stalled_stage_is_stuck() {
         let mut stall_detector = StallDetector::default();
         let pulse = |second| Heartbeats { now: at(second), beats: [Some(at(80)); 4], ..well() };
         assert_eq!(stall_detector.judge(&pulse(88), LIMIT, Vec::new), StallVerdict::Well);

@@ -1,4 +1,4 @@
-//! Main's part: starts the stages, listens to signals, sees that frames become pixels, and ends everything in order.
+//! The main thread: starts the stages, handles signals, checks progress, and stops everything in order.
 
 use super::notify::Notifier;
 use super::stall::{Heartbeats, StallDetector, StallVerdict};
@@ -24,13 +24,13 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::time::{Duration, Instant};
 
-/// How often main checks everything.
+/// Interval of the main loop.
 const ROUND: Duration = Duration::from_millis(200);
-/// How often the board's temperature is read.
+/// Interval at which the board's temperature is read.
 const BOARD_READ_INTERVAL: Duration = Duration::from_secs(2);
-/// All stages end within this.
+/// Time in which all stages must end.
 const STOP_TIMEOUT: Duration = Duration::from_millis(1800);
-/// A stage that fails again within this ends the program.
+/// A stage that fails again within this time ends the program.
 const RESTART_FORGIVEN_AFTER: Duration = Duration::from_secs(3600);
 
 /// Reads the configuration again.
@@ -47,12 +47,12 @@ pub struct Live {
     messages: (Sender<StageMessage>, Receiver<StageMessage>),
     loading: Option<Receiver<Result<Loaded>>>,
     recognizer: Option<Recognizer>,
-    /// The model on the engines that are being built.
+    /// Result of the running engine build.
     building: Option<Receiver<Result<Recognizer>>>,
-    /// Ends what is being built.
+    /// Cancels running jobs.
     cancel_jobs: Token,
     reloading: Option<Receiver<Result<Reloaded>>>,
-    /// Asked for while one was under way, which may have read the old configuration.
+    /// A reload was requested during a reload that may have read the old configuration.
     reload_again: bool,
     /// Another process has changed the catalogue since it was loaded.
     catalogue_changed: bool,
@@ -63,14 +63,14 @@ pub struct Live {
     board_read: Option<Duration>,
 }
 
-/// A configuration that can be used, and the catalogue that it names.
+/// A valid configuration and its catalogue.
 struct Reloaded {
     settings: LiveSettings,
     matcher: Matcher,
 }
 
 impl Live {
-    /// Starts the camera and the screen, and loads model and catalogue meanwhile.
+    /// Starts camera and screen; loads model and catalogue meanwhile.
     pub fn start(settings: LiveSettings, reread: Reread) -> Result<Self> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
         let links = Arc::new(Links::new(&settings, clock));
@@ -101,13 +101,13 @@ impl Live {
         Ok(live)
     }
 
-    /// What the threads share, for the web page and for measurements.
+    /// Shared state, for the web page and for measurements.
     pub fn links(&self) -> Arc<Links> {
         self.links.clone()
     }
 
-    /// Runs until a signal, the end of a recording, a closed window, or a fault that a restart of a stage did not cure.
-    /// `requests` waits for a request, at most for the given time.
+    /// Runs until a signal, the end of a recording, a closed window, or a fault that a restart did not cure. `requests`
+    /// waits for a request, at most for the given time.
     pub fn run(mut self, mut requests: impl FnMut(Duration) -> Option<Request>) -> Result<()> {
         let result = loop {
             match requests(ROUND) {
@@ -125,7 +125,7 @@ impl Live {
         result
     }
 
-    /// Looks round once. False when there is nothing more to do.
+    /// One round of checks. Returns false if there is nothing left to do.
     fn round(&mut self) -> Result<bool> {
         self.loaded()?;
         self.built()?;
@@ -136,7 +136,7 @@ impl Live {
         }
         if self.catalogue_changed && self.reloading.is_none() {
             self.catalogue_changed = false;
-            log::info!("the catalogue has changed: it is reloaded");
+            log::info!("the catalogue has changed: reloading");
             let settings = self.settings.clone();
             self.reload(Arc::new(move || Ok(settings.clone())));
         }
@@ -164,10 +164,10 @@ impl Live {
         Ok(true)
     }
 
-    /// Says which stage waits for the processor, while one does.
+    /// Logs and shows which stage waits for the processor.
     fn report_starvation(&self, stage: Option<Stage>) {
         let words = stage.map(|stage| {
-            format!("starved: the stage {} waits for the processor, which other programs have; end them", stage.name())
+            format!("starved: the stage {} waits for the processor, which other programs use; end them", stage.name())
         });
         let before = self.links.status.starved.set(words.clone());
         match words {
@@ -177,7 +177,7 @@ impl Live {
         }
     }
 
-    /// Lets recognition work less while the board is too hot or slow, and more again when it is not.
+    /// Adjusts the throttling level to the board's temperature and power.
     fn adjust_throttle(&mut self, now: Duration) {
         if self.board_read.is_some_and(|read| now.saturating_sub(read) < BOARD_READ_INTERVAL) {
             return;
@@ -198,13 +198,13 @@ impl Live {
         let reason = self.throttle.reason();
         match &reason {
             Some(reason) => log::warn!("{reason}"),
-            None => log::info!("the board has recovered: recognition runs at full rate again"),
+            None => log::info!("the board has recovered: recognition is back at full rate"),
         }
         self.links.control.set_throttle_level(self.throttle.level());
         status.throttled.set(reason);
     }
 
-    /// Model and catalogue are there: recognition begins.
+    /// Model and catalogue are loaded: starts recognition.
     fn loaded(&mut self) -> Result<()> {
         let Some(loading) = &self.loading else { return Ok(()) };
         let Loaded { recognizer, matcher, unbuilt } = match loading.try_recv() {
@@ -225,14 +225,15 @@ impl Live {
         self.run_stage(Stage::Match, move |context| matching::run(context, matcher))
     }
 
-    /// The engines are built: recognition switches to them. Where they cannot be built it stays on the CPU, and the status says why.
+    /// The engine build has ended: switches recognition to the engines. If the build failed, it stays on the CPU and
+    /// the status says why.
     fn built(&mut self) -> Result<()> {
         let Some(result) = self.building.as_ref().and_then(|building| building.try_recv().ok()) else { return Ok(()) };
         self.building = None;
         let recognizer = match result {
             Ok(recognizer) => recognizer.at_most(self.settings.max_detections),
             Err(fault) => {
-                log::error!("the network stays on the CPU: {fault}");
+                log::error!("staying on the CPU: {fault}");
                 let status = &self.links.status;
                 match self.settings.engines.backend {
                     Backend::TensorRt => status.engine_fault.set(Some(fault.to_string())),
@@ -278,7 +279,7 @@ impl Live {
     fn start_recognize(&mut self) -> Result<()> {
         let Some(recognizer) = &self.recognizer else { return Ok(()) };
         let workers = load::workers(&self.settings, recognizer);
-        // The one that the stage is about to have: higher than that of any tracker before.
+        // The generation that the new stage will have: higher than any before.
         let generation = self.generations + 1;
         let tracking = TrackingStage::new(
             generation,
@@ -295,7 +296,7 @@ impl Live {
         self.run_stage(Stage::Match, move |context| matching::run(context, load::matcher(&settings, &manifest)?))
     }
 
-    /// A stage has ended. False when that is the end of everything.
+    /// Handles the end of a stage. Returns false if the program must end.
     fn after(&mut self, stage: Stage, generation: u32, result: Result<StageEnd>) -> Result<bool> {
         if self.running.get(&stage).is_none_or(|running| running.generation != generation) {
             return Ok(true);
@@ -308,7 +309,7 @@ impl Live {
         }
     }
 
-    /// Restarts a stage; its old thread, if it is stuck, is left behind. The second failure within an hour is final.
+    /// Restarts a stage and abandons a stuck thread. The second failure within an hour is final.
     fn restart(&mut self, stage: Stage, fault: Fault) -> Result<()> {
         let now = self.links.clock.now();
         if let Some(old) = self.running.remove(&stage) {
@@ -329,7 +330,7 @@ impl Live {
         }
     }
 
-    /// Loads settings and catalogue in the background; the mirror goes on with the old ones meanwhile.
+    /// Loads settings and catalogue in the background. The mirror keeps the old ones meanwhile.
     fn reload(&mut self, reread: Reread) {
         let Some(recognizer) = self.recognizer.as_ref().filter(|_| self.reloading.is_none()) else {
             self.reload_again = true;
@@ -355,7 +356,7 @@ impl Live {
             Err(fault) => return self.refuse(&fault),
         };
         if let Some(name) = self.settings.needs_restart(&settings) {
-            log::warn!("what has changed under [{name}] takes effect when the program is started again");
+            log::warn!("changes under [{name}] take effect after a restart");
         }
         self.links.adopt(&settings);
         self.settings = LiveSettings {
@@ -376,11 +377,11 @@ impl Live {
     }
 
     fn refuse(&mut self, fault: &Fault) {
-        log::error!("reload refused, the old configuration stays: {fault}");
+        log::error!("reload refused, keeping the old configuration: {fault}");
         self.links.status.reload_fault.set(Some(fault.to_string()));
     }
 
-    /// Tells the service manager.
+    /// Reports to the service manager.
     fn report(&mut self, pulse: &Heartbeats) {
         let status = &self.links.status;
         if self.links.control.phase() == Phase::Starting && self.recognizer.is_some() && pulse.last_present.is_some() {
@@ -397,7 +398,7 @@ impl Live {
         self.notifier.status(&words);
     }
 
-    /// Tells every stage to end, and waits for each in the way of a frame.
+    /// Tells every stage to end and waits for each, in the order of a frame's path.
     fn stop(&mut self) {
         self.links.control.set_phase(Phase::Stopping);
         self.cancel_jobs.cancel();

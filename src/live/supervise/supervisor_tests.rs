@@ -1,4 +1,5 @@
-//! The running pipeline when the engine is swapped, a stage restarted, the camera changed: a garment never gets another's products.
+//! The running pipeline when the engine is swapped, a stage restarts, or the camera changes: a garment never gets
+//! another's products.
 
 use super::*;
 use crate::capture::camera::CameraSettings;
@@ -14,14 +15,14 @@ use crate::seam::TrackId;
 use std::path::{Path, PathBuf};
 
 const PATIENCE: Duration = Duration::from_secs(300);
-/// What the shoppers of the demo's clips wear: `demo/truth.json`.
+/// What the persons in the demo's clips wear, from `demo/truth.json`.
 const WORN: [[&str; 2]; 3] = [["V143", "V101"], ["V146", "V127"], ["V151", "V131"]];
 
 fn repository(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
 }
 
-/// A catalogue of what is worn in the clips.
+/// Writes a catalogue with the garments worn in the clips.
 fn write_catalogue(folder: &Path) {
     let feed = std::fs::read_to_string(repository("demo/feed.csv")).unwrap();
     let is_worn = |row: &str| WORN.iter().flatten().any(|id| row.starts_with(id));
@@ -60,9 +61,9 @@ fn settings(folder: &Path, clip: usize) -> LiveSettings {
     }
 }
 
-/// The best product on the screen for each garment that is tracked now, with the moment of its answer.
+/// For each current track, the best product on the screen and the time of its match.
 fn shown(links: &Links) -> Vec<(TrackId, Option<String>, Duration)> {
-    // In this order: matches of a track come after it.
+    // Read the tracks first: matches of a track come after it.
     let (tracks, matches) = (links.tracked_now(), links.status.newest_matches.get());
     let garments = tracks.iter().flat_map(|tracks| &tracks.garments);
     let shown = garments.filter_map(|garment| {
@@ -72,17 +73,17 @@ fn shown(links: &Links) -> Vec<(TrackId, Option<String>, Duration)> {
     shown.collect()
 }
 
-/// Lets the mirror run until it is so.
+/// Runs the mirror until the condition holds.
 fn until(live: &mut Live, what: &str, mut so: impl FnMut(&Links) -> bool) {
     let (links, deadline) = (live.links(), Instant::now() + PATIENCE);
     while !so(&links) {
-        assert!(Instant::now() < deadline, "waited in vain until {what}: {:?}", shown(&links));
+        assert!(Instant::now() < deadline, "timed out waiting until {what}: {:?}", shown(&links));
         assert!(live.round().unwrap(), "it ended before {what}");
         std::thread::sleep(Duration::from_millis(10));
     }
 }
 
-/// Until a garment has a product that the shopper of the clip wears. Whatever is shown meanwhile must have been found `since` then,
+/// Runs until a garment has a product worn in the clip. Anything shown meanwhile must have been found after `since`,
 /// for tracks of a generation above `after`.
 fn until_recognized(live: &mut Live, clip: usize, after: u32, since: Duration) {
     until(live, &format!("the shopper of clip {} is recognized", clip + 1), |links| {
@@ -99,7 +100,7 @@ fn generation(live: &Live) -> u32 {
     live.links.status.newest_tracks.get().unwrap().generation
 }
 
-/// Another shopper steps before the mirror.
+/// Another shopper appears.
 fn look_at(live: &mut Live, folder: &Path, clip: usize) {
     let settings = settings(folder, clip);
     let reloads = live.links.status.reloads.get();
@@ -117,7 +118,7 @@ fn no_shopper_gets_the_products_of_an_earlier_one() {
     until_recognized(&mut live, 0, 0, Duration::ZERO);
     assert!(live.links.status.camera.get().contains("1.mjpg?loop: 540x960"), "{}", live.links.status.camera.get());
 
-    // The engines are built: another recognizer takes over, and another shopper comes.
+    // The engines are built: another recognizer takes over, and another shopper appears.
     let first = generation(&live);
     let (built, building) = channel();
     built.send(Ok(Recognizer::load(&repository("models/compact")).unwrap())).unwrap();
@@ -130,7 +131,7 @@ fn no_shopper_gets_the_products_of_an_earlier_one() {
     let kept = live.links.status.newest_matches.get();
     assert!(kept.keys().all(|track| track.generation == generation(&live)), "of an ended generation: {kept:?}");
 
-    // The stage fails and is restarted, and a third comes.
+    // The stage fails and is restarted, and a third shopper appears.
     let second = generation(&live);
     look_at(&mut live, folder, 2);
     let restarted = live.links.clock.now();

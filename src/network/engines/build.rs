@@ -1,4 +1,4 @@
-//! From a model's graphs to engines that agree with the CPU.
+//! Builds TensorRT engines from a model's graphs and verifies them against the CPU.
 
 use super::compare::{Figure, Tolerance, compare, worst_of};
 use super::open::{self, Batch};
@@ -13,22 +13,22 @@ use crate::tensor::Tensor;
 use std::path::PathBuf;
 use std::time::Instant;
 
-/// An engine that a model wants on this machine.
+/// An engine that a model needs on this machine.
 #[derive(Clone, Debug)]
 pub struct Wanted {
     pub graph: GraphName,
     pub key: Key,
-    /// The graph that it is built from.
+    /// The ONNX graph to build it from.
     pub onnx: PathBuf,
-    /// Least, usual and greatest size of its open dimension.
+    /// Minimum, typical and maximum size of its dynamic dimension.
     pub open: [i64; 3],
 }
 
-/// The engines of a model, in the graphs' order. A graph that the model lacks in `precision` is taken in the next wider one;
-/// `None` is fp16 where there is any, else fp32.
+/// The engines of a model, in the order of its graphs. A graph that the model lacks in `precision` is taken in the next
+/// wider precision. `None` selects fp16 if the model has any, otherwise fp32.
 ///
 /// # Errors
-/// [`Kind::Model`]: no graph of the model has the precision that was asked for.
+/// [`Kind::Model`]: no graph of the model has the requested precision.
 pub fn wanted(manifest: &Manifest, precision: Option<Precision>, host: &Host) -> Result<Vec<Wanted>> {
     let most = precision.unwrap_or(Precision::Fp16);
     let all: Vec<Wanted> = GraphName::ALL
@@ -49,10 +49,10 @@ pub fn wanted(manifest: &Manifest, precision: Option<Precision>, host: &Host) ->
     }
 }
 
-/// Builds an engine, compares it with the CPU on `samples` (inputs of its graph) and keeps it if it agrees.
+/// Builds an engine, verifies it against the CPU on `samples` (inputs of its graph) and stores it if the outputs agree.
 ///
 /// # Errors
-/// [`Kind::Model`] with the figures where it disagrees; what TensorRT says where it cannot be built or loaded.
+/// [`Kind::Model`] with the differences if the outputs disagree; TensorRT's error if building or loading fails.
 pub fn build(
     tensorrt: &TensorRt,
     manifest: &Manifest,
@@ -72,7 +72,7 @@ pub fn build(
     Ok(record)
 }
 
-/// The graph that an engine is built from: the one that the manifest means, a head's with an open batch.
+/// The ONNX graph to build from: the manifest's, with a dynamic batch if it is a head.
 pub fn graph(wanted: &Wanted) -> Result<Vec<u8>> {
     check_hash(&wanted.onnx, &wanted.key.sha256)?;
     let onnx =
@@ -80,10 +80,10 @@ pub fn graph(wanted: &Wanted) -> Result<Vec<u8>> {
     open::with_batch(wanted.graph, onnx?, Batch::Open)
 }
 
-/// How an engine compares with the CPU.
+/// Compares an engine with the CPU on `samples`.
 ///
 /// # Errors
-/// [`Kind::Model`] with the figures where it disagrees.
+/// [`Kind::Model`] with the differences if they exceed the tolerance.
 pub fn verify(
     tensorrt: &TensorRt,
     manifest: &Manifest,
@@ -97,7 +97,7 @@ pub fn verify(
     agree(wanted, outputs, cpu.as_mut(), engine.as_mut(), samples)
 }
 
-/// Runs both on every sample; the worst figure of each output.
+/// Runs both engines on every sample. Returns the largest difference per output.
 fn agree(
     wanted: &Wanted,
     outputs: &[String],
@@ -107,11 +107,11 @@ fn agree(
 ) -> Result<Vec<Figure>> {
     let (name, precision) = (wanted.graph.name(), wanted.key.precision);
     let refuse = |why: String| {
-        Fault::new(Kind::Model, format!("the engine of the {name} in {precision} is not used: {why}"))
-            .cure("say another --precision, or backend = \"cpu\"")
+        Fault::new(Kind::Model, format!("the engine of the {name} in {precision} was rejected: {why}"))
+            .cure("choose another --precision or backend = \"cpu\"")
     };
     if samples.is_empty() {
-        return Err(refuse("there was nothing to compare it with the CPU on".into()));
+        return Err(refuse("there were no samples to compare it with the CPU".into()));
     }
     let mut runs = Vec::new();
     let mut rights = Vec::new();
@@ -121,7 +121,7 @@ fn agree(
         rights.push(right);
     }
     if wanted.graph == GraphName::MatchHead {
-        // Garments of a frame go through it together.
+        // All garments of a frame go through in one batch.
         let right: Vec<Tensor> =
             (0..outputs.len()).map(|output| stacked(rights.iter().filter_map(|right| right.get(output)))).collect();
         runs.push(compare(outputs, &right, &other.run(vec![stacked(samples)])?).map_err(refuse)?);
@@ -138,7 +138,7 @@ fn agree(
     }
 }
 
-/// Tensors of one shape as one, along their first axis.
+/// Concatenates tensors along their first axis.
 fn stacked<'a>(parts: impl IntoIterator<Item = &'a Tensor>) -> Tensor {
     let mut shape = Vec::new();
     let mut data = Vec::new();
@@ -157,7 +157,7 @@ mod tests {
     use super::*;
     use crate::network::engines::tests::host;
 
-    /// Adds to its input.
+    /// Adds a constant to its input.
     struct Add(f32);
 
     impl Engine for Add {
@@ -171,7 +171,7 @@ mod tests {
         }
     }
 
-    /// Its input where that is one row, else zeros.
+    /// Returns its input if that has one row, otherwise zeros.
     struct OneByOne;
 
     impl Engine for OneByOne {
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_precision_that_no_graph_has_is_refused_and_left_to_itself_the_best_is_taken() {
+    fn an_unavailable_precision_is_refused_and_the_default_is_the_best_available() {
         let manifest = shipped();
         let engines = wanted(&manifest, None, &host()).unwrap();
         assert_eq!(engines.len(), GraphName::ALL.len());
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_disagreement_is_refused_with_its_figures() {
+    fn a_disagreement_is_refused_with_the_differences() {
         let engines = wanted(&shipped(), Some(Precision::Fp32), &host()).unwrap();
         let samples = [Tensor::new([2], vec![1.0, -10.0]), Tensor::new([1], vec![5.0])];
         let names = ["sum".to_owned()];
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_match_head_that_is_wrong_on_several_garments_at_once_is_refused() {
+    fn a_match_head_that_is_wrong_on_a_batch_is_refused() {
         let engines = wanted(&shipped(), Some(Precision::Fp32), &host()).unwrap();
         let samples = [Tensor::new([1, 2], vec![1.0, -10.0]), Tensor::new([1, 2], vec![5.0, 3.0])];
         let refused = |graph: GraphName, samples: &[Tensor]| {

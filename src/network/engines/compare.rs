@@ -1,20 +1,21 @@
-//! Whether an engine computes what the CPU computes: the outputs of both, for the same inputs.
+//! Compares the outputs of an engine with those of the CPU for the same inputs.
 
 use crate::network::backend::Precision;
 use crate::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-/// How far one output lies from the CPU's, relative to the largest value there.
+/// Difference of one output from the CPU's, relative to the CPU's largest absolute value.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct Figure {
     pub output: String,
-    /// The largest difference.
+    /// Maximum absolute difference.
     pub worst: f64,
-    /// The root of the mean square of the differences.
+    /// Root mean square difference.
     pub typical: f64,
 }
 
-/// What is tolerated. A mistake of layout, order or overflow is far beyond it; what a precision costs is within.
+/// Allowed differences. A wrong layout, wrong order or overflow exceeds them by far; the loss of a lower precision does
+/// not.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Tolerance {
     pub worst: f64,
@@ -31,15 +32,15 @@ impl Tolerance {
     }
 
     pub fn allows(&self, figure: &Figure) -> bool {
-        // A difference that is no number is not within anything.
+        // NaN is never within the tolerance.
         figure.worst <= self.worst && figure.typical <= self.typical
     }
 }
 
-/// A figure an output. `names`, `cpu` and `other` are in the graph's order.
+/// Compares output by output. `names`, `cpu` and `other` are in the graph's order.
 ///
 /// # Errors
-/// What cannot be compared, in words: other counts or shapes.
+/// A message, if the number of outputs or a shape differs.
 pub fn compare(names: &[String], cpu: &[Tensor], other: &[Tensor]) -> Result<Vec<Figure>, String> {
     if cpu.len() != other.len() || cpu.len() != names.len() {
         return Err(format!("{} outputs instead of {}", other.len(), cpu.len()));
@@ -60,7 +61,7 @@ fn figure(name: &str, cpu: &[f32], other: &[f32]) -> Figure {
     let (mut worst, mut squares) = (0.0f64, 0.0f64);
     for (a, b) in cpu.iter().zip(other) {
         let difference = (f64::from(*a) - f64::from(*b)).abs() / scale;
-        // `max` would pass over what is no number.
+        // `f64::max` would ignore NaN.
         worst = if difference > worst || difference.is_nan() { difference } else { worst };
         squares += difference * difference;
     }
@@ -68,7 +69,7 @@ fn figure(name: &str, cpu: &[f32], other: &[f32]) -> Figure {
     Figure { output: name.to_owned(), worst: if squares.is_nan() { f64::NAN } else { worst }, typical }
 }
 
-/// The worst figure of several runs, output by output.
+/// The largest figures of several runs, output by output.
 pub fn worst_of(runs: Vec<Vec<Figure>>) -> Vec<Figure> {
     let mut all = Vec::<Figure>::new();
     for figure in runs.into_iter().flatten() {
@@ -102,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_is_never_allowed() {
+    fn nan_is_never_allowed() {
         for bad in [f32::NAN, f32::INFINITY] {
             let figures = compare(&names(), &one(&[1.0, 2.0, 3.0]), &one(&[1.0, bad, 3.0])).unwrap();
             for precision in Precision::ALL {
@@ -114,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn other_shapes_and_counts_are_told() {
+    fn other_shapes_and_counts_are_errors() {
         let two = [one(&[1.0]), one(&[1.0])].concat();
         assert!(compare(&names(), &one(&[1.0]), &two).unwrap_err().contains("2 outputs instead of 1"));
         let wide = vec![Tensor::new([1, 1], vec![1.0])];
@@ -131,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn the_worst_of_several_runs_stands() {
+    fn the_worst_of_several_runs_is_kept() {
         let figure = |worst| vec![Figure { output: "a".into(), worst, typical: 0.0 }];
         assert_eq!(worst_of(vec![figure(0.1), figure(0.3), figure(0.2)]), figure(0.3));
     }

@@ -1,10 +1,10 @@
-//! An engine on the disk: TensorRT's bytes, then what they are, then a seal over both.
+//! Engine files: TensorRT's serialised engine, a JSON record that describes it, and a checksum over both.
 //!
 //! ```text
 //! engine | record, JSON | length of the engine, u64 | length of the record, u64 | SHA-256 of all before | magic
 //! ```
-//! All numbers are little-endian. A file that was cut off or changed anywhere does not fit its seal, and is never handed to
-//! TensorRT, which would crash on some of them.
+//! All numbers are little-endian. A truncated or changed file fails the checksum and is never passed to TensorRT, which
+//! crashes on some damaged engines.
 
 use super::Record;
 use crate::fault::{Fault, Kind, Result};
@@ -15,10 +15,10 @@ use std::path::{Path, PathBuf};
 
 const MAGIC: [u8; 8] = *b"vtrnENG1";
 const SEAL: usize = 8 + 8 + 32 + 8;
-/// How the names of files begin that are still being written.
+/// Name prefix of unfinished files.
 pub const UNFINISHED: &str = ".unfinished-";
 
-/// Writes an engine so that at any moment the whole file stands under its name or none does.
+/// Writes an engine file atomically: the file is complete under its name, or absent.
 pub fn write(path: &Path, engine: &[u8], record: &Record) -> Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let unfinished = unfinished(path);
@@ -30,31 +30,31 @@ pub fn write(path: &Path, engine: &[u8], record: &Record) -> Result<()> {
         File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)
     });
     if written.is_err() {
-        // What could not be written fills the disk no longer; a second fault would say nothing more.
+        // Free the disk space of the partial file. An error here would add nothing to the first one.
         let _ = fs::remove_file(&unfinished);
     }
     written
 }
 
-/// Reads an engine with its record.
+/// Reads an engine and its record.
 ///
 /// # Errors
-/// [`Kind::Input`]: not an engine file, or a damaged one; it says how.
+/// [`Kind::Input`]: not an engine file, or a damaged one; the message says which.
 pub fn read(path: &Path) -> Result<(Record, Vec<u8>)> {
     let damaged = |why: &str| {
         let text = format!("cannot use the engine {}: {why}", path.display());
         Fault::new(Kind::Input, text).cure("build it again: vetrina engine build")
     };
     let mut bytes = fs::read(path).map_err(|error| Fault::io(Kind::Input, "read the engine", path, error))?;
-    let Some(end) = bytes.len().checked_sub(SEAL) else { return Err(damaged("it is cut off")) };
+    let Some(end) = bytes.len().checked_sub(SEAL) else { return Err(damaged("it is truncated")) };
     let (body, seal) = bytes.split_at(end);
     if seal[48..] != MAGIC {
-        return Err(damaged("it is cut off, or none of vetrina's"));
+        return Err(damaged("it is truncated, or not an engine file of vetrina"));
     }
     let length = |at: usize| u64::from_le_bytes(std::array::from_fn(|byte| seal[at + byte])) as usize;
     let (engine, record) = (length(0), length(8));
     if engine.checked_add(record) != Some(end) || seal[16..48] != digest(&[body, &seal[..16]]) {
-        return Err(damaged("its contents are not those that were written"));
+        return Err(damaged("its checksum does not match"));
     }
     let record = serde_json::from_slice(&body[engine..]).map_err(|error| damaged(&error.to_string()))?;
     bytes.truncate(engine);
@@ -66,7 +66,7 @@ fn unfinished(path: &Path) -> PathBuf {
     path.with_file_name(format!("{UNFINISHED}{}-{name}", std::process::id()))
 }
 
-/// All that comes after the engine.
+/// Everything after the engine: record, lengths, checksum, magic.
 fn seal(engine: &[u8], record: &Record) -> Result<Vec<u8>> {
     let mut tail = serde_json::to_vec(record)
         .map_err(|error| Fault::new(Kind::Internal, "cannot write an engine's record").cause(error))?;
@@ -93,7 +93,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn what_was_written_is_read_and_nothing_else_is_left() {
+    fn an_engine_round_trips_and_leaves_no_temporary_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.engine");
         write(&path, b"plan", &record()).unwrap();
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_cannot_be_written_is_a_storage_fault_that_leaves_nothing() {
+    fn a_read_only_folder_is_a_storage_fault_and_leaves_no_file() {
         let folder = tempfile::tempdir().unwrap();
         let taken = folder.path().join("a.engine");
         fs::create_dir(&taken).unwrap();
@@ -113,7 +113,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn damage_anywhere_is_noticed(cut in 0usize..2000, flip in any::<proptest::sample::Index>(), bit in 0u8..8) {
+        fn any_damage_is_detected(cut in 0usize..2000, flip in any::<proptest::sample::Index>(), bit in 0u8..8) {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("a.engine");
             write(&path, &[7; 600], &record()).unwrap();

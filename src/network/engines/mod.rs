@@ -1,7 +1,7 @@
-//! The engine cache: what TensorRT built from a model's graphs, for this very machine, kept from start to start.
+//! The engine cache: TensorRT engines built from a model's graphs on this machine, kept between starts.
 //!
-//! An engine is used only where everything that it was built from and for is the same as now: all that is in its [`Key`].
-//! It stands in the cache only after it agreed with the CPU ([`compare`]).
+//! An engine is used only if its [`Key`] matches: everything that it was built from and for. It is stored only after
+//! its outputs agreed with the CPU's ([`compare`]).
 
 pub mod build;
 pub mod compare;
@@ -20,24 +20,24 @@ use std::path::{Path, PathBuf};
 const ENDING: &str = "engine";
 const LOCK: &str = ".lock";
 
-/// The machine that an engine is for.
+/// The machine that an engine is built for.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Host {
-    /// Version of the library.
+    /// TensorRT version.
     pub tensorrt: String,
     pub gpu: String,
     pub driver: String,
 }
 
-/// All that an engine depends on.
+/// Everything that an engine depends on.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Key {
-    /// "trunk"
+    /// For example "trunk".
     pub graph: String,
-    /// Of the graph's file.
+    /// Hash of the graph's file.
     pub sha256: String,
     pub precision: Precision,
-    /// The sizes that an open dimension may have.
+    /// Sizes allowed for the dynamic dimension.
     pub shapes: String,
     #[serde(flatten)]
     pub host: Host,
@@ -49,7 +49,7 @@ impl Key {
         Key { graph, sha256, precision, shapes, host: host.clone() }
     }
 
-    /// For people first, and different for keys that differ: `trunk-fp16-0123456789abcdef.engine`.
+    /// Readable, and different for different keys: `trunk-fp16-0123456789abcdef.engine`.
     pub fn file_name(&self) -> String {
         let Key { graph, sha256, precision, shapes, host } = self;
         let mut hasher = Sha256::new();
@@ -62,41 +62,41 @@ impl Key {
     }
 }
 
-/// What stands in an engine's file beside the engine.
+/// The description stored in an engine file.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct Record {
     pub key: Key,
-    /// Names of the graph's outputs, in its order.
+    /// Names of the graph's outputs, in the graph's order.
     pub outputs: Vec<String>,
-    /// How it compared with the CPU.
+    /// Differences from the CPU.
     pub figures: Vec<Figure>,
     pub build_seconds: f64,
 }
 
-/// The folder of engines.
+/// The folder of engine files.
 #[derive(Clone, Debug)]
 pub struct EngineCache {
     folder: PathBuf,
 }
 
-/// Holds other builders off until it is dropped.
+/// Lock: one process builds at a time. Released on drop.
 #[derive(Debug)]
 pub struct BuildLock {
     _file: File,
 }
 
-/// A file of the cache.
+/// A file in the cache.
 #[derive(Debug)]
 pub struct Entry {
     pub path: PathBuf,
-    /// Bytes.
+    /// Size in bytes.
     pub size: u64,
-    /// Its record, or why it cannot be used.
+    /// Its record, or why the file cannot be used.
     pub record: Result<Record>,
 }
 
 impl Entry {
-    /// Whether it is for this machine; what `host` is `None` of is not known.
+    /// Whether it was built for this machine. If `host` is `None` (machine unknown), any valid engine counts.
     pub fn is_for(&self, host: Option<&Host>) -> bool {
         self.record.as_ref().is_ok_and(|record| host.is_none_or(|host| record.key.host == *host))
     }
@@ -107,8 +107,8 @@ impl EngineCache {
         EngineCache { folder: folder.into() }
     }
 
-    /// The engine of this key: its outputs' names and its bytes. `None`: it must be built, since there is none or it is damaged,
-    /// which is logged.
+    /// Finds the engine of `key`: its record and its bytes. `None`: there is none, or it is damaged (which is logged),
+    /// and it must be built.
     pub fn find(&self, key: &Key) -> Option<(Record, Vec<u8>)> {
         let path = self.path(key);
         if !path.exists() {
@@ -117,7 +117,7 @@ impl EngineCache {
         match file::read(&path) {
             Ok((record, engine)) if record.key == *key => Some((record, engine)),
             Ok(_) => {
-                log::warn!("the engine {} is another one than its name says", path.display());
+                log::warn!("the engine {} has a record that does not match its file name", path.display());
                 None
             }
             Err(fault) => {
@@ -134,10 +134,10 @@ impl EngineCache {
         Ok(path)
     }
 
-    /// Makes sure that one process builds at a time.
+    /// Takes the build lock.
     ///
     /// # Errors
-    /// [`Kind::Busy`]: another one does.
+    /// [`Kind::Busy`]: another process is building.
     pub fn lock(&self) -> Result<BuildLock> {
         self.make_folder()?;
         let path = self.folder.join(LOCK);
@@ -146,14 +146,14 @@ impl EngineCache {
         match file.try_lock() {
             Ok(()) => Ok(BuildLock { _file: file }),
             Err(TryLockError::WouldBlock) => {
-                let text = format!("another process builds engines in {}", self.folder.display());
-                Err(Fault::new(Kind::Busy, text).cure("wait until it is done"))
+                let text = format!("another process is building engines in {}", self.folder.display());
+                Err(Fault::new(Kind::Busy, text).cure("wait until it has finished"))
             }
             Err(TryLockError::Error(error)) => Err(failed(error)),
         }
     }
 
-    /// Every engine, by name. A folder that is not there has none.
+    /// Lists all engine files by name. Empty if the folder does not exist.
     pub fn entries(&self) -> Result<Vec<Entry>> {
         let mut entries = Vec::new();
         for (path, size) in self.files()? {
@@ -166,7 +166,7 @@ impl EngineCache {
         Ok(entries)
     }
 
-    /// Removes what `wanted` does not want, and what unfinished builds left behind; the files that are gone.
+    /// Removes entries for which `wanted` is false and unfinished files. Returns the removed files.
     pub fn prune(&self, wanted: impl Fn(&Entry) -> bool) -> Result<Vec<PathBuf>> {
         let _lock = self.lock()?;
         let unwanted = self.entries()?.into_iter().filter(|entry| !wanted(entry)).map(|entry| entry.path);
@@ -184,7 +184,7 @@ impl EngineCache {
 
     fn make_folder(&self) -> Result<()> {
         fs::create_dir_all(&self.folder)
-            .map_err(|error| Fault::io(Kind::Storage, "make the folder for engines", &self.folder, error))
+            .map_err(|error| Fault::io(Kind::Storage, "create the folder for engines", &self.folder, error))
     }
 
     fn files(&self) -> Result<Vec<(PathBuf, u64)>> {
@@ -224,7 +224,7 @@ pub mod tests {
     }
 
     #[test]
-    fn every_part_of_a_key_makes_another_file() {
+    fn every_field_of_a_key_changes_the_file_name() {
         let changes: [fn(&mut Key); 7] = [
             |key| key.graph = "box_head".into(),
             |key| key.sha256 = "ab13".into(),
@@ -246,7 +246,7 @@ pub mod tests {
     }
 
     #[test]
-    fn an_engine_is_found_by_its_key_and_by_no_other() {
+    fn an_engine_is_found_only_by_its_own_key() {
         let folder = tempfile::tempdir().unwrap();
         let cache = EngineCache::new(&folder.path().join("engines"));
         assert!(cache.find(&key()).is_none() && cache.entries().unwrap().is_empty());
@@ -255,13 +255,13 @@ pub mod tests {
         let mut after_an_update = key();
         after_an_update.host.tensorrt = "10.16.1".into();
         assert!(cache.find(&after_an_update).is_none());
-        // Somebody renames the old one.
+        // The old file is renamed to the new key's name.
         fs::copy(&path, path.with_file_name(after_an_update.file_name())).unwrap();
         assert!(cache.find(&after_an_update).is_none());
     }
 
     #[test]
-    fn a_cut_off_engine_is_not_found_and_is_pruned() {
+    fn a_truncated_engine_is_not_found_and_is_pruned() {
         let folder = tempfile::tempdir().unwrap();
         let cache = EngineCache::new(folder.path());
         let path = cache.store(&record(), &[7; 500]).unwrap();
@@ -275,7 +275,7 @@ pub mod tests {
     }
 
     #[test]
-    fn prune_keeps_what_is_for_this_machine() {
+    fn prune_keeps_engines_for_this_machine() {
         let folder = tempfile::tempdir().unwrap();
         let cache = EngineCache::new(folder.path());
         let kept = cache.store(&record(), b"plan").unwrap();
@@ -283,7 +283,7 @@ pub mod tests {
         stale.key.host.driver = "11.4".into();
         let stale = cache.store(&stale, b"plan").unwrap();
         assert_eq!(cache.prune(|entry| entry.is_for(Some(&host()))).unwrap(), [stale]);
-        // Where the machine is not known, what is sound stays.
+        // If the machine is unknown, all valid engines are kept.
         assert_eq!(cache.prune(|entry| entry.is_for(None)).unwrap(), [] as [PathBuf; 0]);
         assert_eq!(cache.entries().unwrap()[0].path, kept);
     }

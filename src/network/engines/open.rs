@@ -1,5 +1,5 @@
-//! A head's batch: the graphs are exported for a fixed number of RoIs. TensorRT takes as many as there are, the CPU a few at a
-//! time. The aggregator's sequence is open everywhere.
+//! The batch of a head: graphs are exported for a fixed number of RoIs. TensorRT gets a dynamic batch, the CPU a few RoIs at
+//! a time. The aggregator's sequence length is dynamic on both.
 
 use crate::fault::{Fault, Kind, Result};
 use crate::network::manifest::{GraphName, Manifest};
@@ -8,11 +8,11 @@ use tract_onnx::pb::tensor_shape_proto::Dimension;
 use tract_onnx::pb::tensor_shape_proto::dimension::Value;
 use tract_onnx::pb::{ModelProto, ValueInfoProto};
 
-/// Most RoIs that match heads get in one run.
+/// Maximum number of RoIs per match head run.
 pub const MOST_ROIS: usize = 100;
 
-/// Least, usual and greatest size of a graph's open dimension. A single observation does not reach the aggregator; the trunk has
-/// no open dimension.
+/// Minimum, typical and maximum size of a graph's dynamic dimension. The aggregator's minimum is 2: a single
+/// observation does not need it. The trunk has no dynamic dimension.
 pub fn sizes(graph: GraphName, manifest: &Manifest) -> [i64; 3] {
     let (keep, each) = (manifest.proposals.keep as i64, manifest.proposals.rois_each() as i64);
     match graph {
@@ -26,14 +26,14 @@ pub fn sizes(graph: GraphName, manifest: &Manifest) -> [i64; 3] {
 /// Another batch for a head's graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Batch {
-    /// As many rows as a run has.
+    /// Dynamic: as many rows as a run has.
     Open,
-    /// Exactly so many rows of the result.
+    /// Exactly this many rows of the result.
     Rows(usize),
 }
 
-/// A head's graph with another batch; other graphs stay as they are. Where a row of the result takes several RoIs, the input's
-/// batch is as many times larger. Rows of a head do not depend on each other.
+/// Sets the batch of a head's graph; other graphs stay unchanged. If a row of the result takes several RoIs, the input's batch
+/// is that multiple. Rows of a head do not depend on each other.
 ///
 /// # Errors
 /// [`Kind::Model`]: not an ONNX graph.
@@ -64,7 +64,7 @@ pub fn with_batch(graph: GraphName, onnx: Vec<u8>, wanted: Batch) -> Result<Vec<
     Ok(model.encode_to_vec())
 }
 
-/// The first dimension of a graph's input or output.
+/// First dimension of a graph's input or output.
 fn batch(value: &mut ValueInfoProto) -> Option<&mut Dimension> {
     let tract_onnx::pb::type_proto::Value::TensorType(tensor) = value.r#type.as_mut()?.value.as_mut()?;
     tensor.shape.as_mut()?.dim.first_mut()
@@ -81,7 +81,7 @@ mod tests {
         Manifest::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("models/compact")).unwrap()
     }
 
-    /// tract takes open graphs, too: rows of one run are those of a run each.
+    /// tract accepts dynamic graphs too: rows computed in one batch must equal rows computed one by one.
     #[test]
     fn a_head_with_an_open_batch_computes_each_row_as_before() {
         let manifest = shipped();
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn other_graphs_stay_as_they_are_and_rubbish_is_refused() {
+    fn other_graphs_stay_unchanged_and_invalid_onnx_is_refused() {
         for graph in [GraphName::Trunk, GraphName::Aggregator] {
             assert_eq!(with_batch(graph, vec![1, 2, 3], Batch::Open).unwrap(), [1, 2, 3]);
         }

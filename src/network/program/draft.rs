@@ -1,4 +1,4 @@
-//! A program in the making: values, and steps that may still take in what follows them.
+//! A program under construction: values, and steps that can still absorb the operators that follow.
 
 use super::plain::{Broadcast, Dots, Strided};
 use super::step::{Part, PartLayout, StepKind};
@@ -8,16 +8,16 @@ use vetrina_kernels::{
     Binary, Clamp, ConvShape, DepthwiseShape, LANES, Level, Pool, RowPlaces, Stem, UNCLAMPED, Unary,
 };
 
-/// How a value lies in memory.
+/// Memory layout of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ValueLayout {
-    /// Row-major in the order of its axes.
+    /// Row-major.
     Plain,
-    /// 1 x c x h x w in blocks of channels.
+    /// 1 x c x h x w, blocked (NCHW16c).
     Blocked,
-    /// 1 x c x h x w as h x w x c.
+    /// 1 x c x h x w, stored as h x w x c.
     Last,
-    /// Row-major but for its rows along the last axis, which begin where this says.
+    /// Row-major, but the rows along the last axis start where `RowPlaces` says.
     Rows(RowPlaces),
 }
 
@@ -35,7 +35,7 @@ pub struct Value {
 }
 
 impl Value {
-    /// The same values under another shape.
+    /// The same values with another shape.
     pub fn with_shape(&self, shape: Vec<usize>) -> Self {
         Value { shape, ..self.clone() }
     }
@@ -44,7 +44,7 @@ impl Value {
         self.shape.iter().product()
     }
 
-    /// Channels and places of a map.
+    /// Channels and places of a map (1 x c x h x w).
     fn map(&self) -> Option<(usize, usize)> {
         match self.shape[..] {
             [1, channels, height, width] => Some((channels, height * width)),
@@ -53,7 +53,7 @@ impl Value {
     }
 }
 
-/// A convolution before it is planned. Weights: outputs x inputs x kernel.
+/// A convolution before planning. Weights: outputs x inputs x kernel.
 #[derive(Clone, Debug)]
 pub(super) struct ConvSketch {
     pub(super) shape: ConvShape,
@@ -70,7 +70,7 @@ pub(super) struct DepthwiseSketch {
     pub(super) clamp: Clamp,
 }
 
-/// A product before it is planned. Weights: inputs x outputs.
+/// A matrix product before planning. Weights: inputs x outputs.
 #[derive(Clone, Debug)]
 pub(super) struct RowsSketch {
     pub(super) shape: [usize; 2],
@@ -100,15 +100,15 @@ pub(super) struct Sketch {
     pub(super) output: usize,
 }
 
-/// A program in the making.
+/// A program under construction.
 #[derive(Debug)]
 pub struct Draft {
     pub(super) level: Level,
     pub(super) inputs: Vec<usize>,
-    /// Values of each buffer.
+    /// Length of each buffer in values.
     pub(super) buffers: Vec<usize>,
     pub(super) sketches: Vec<Sketch>,
-    /// What has been turned to another layout already.
+    /// Copies of values in another layout, to be reused.
     pub(super) turned: HashMap<(BufferPlace, &'static str), Value>,
 }
 
@@ -140,13 +140,13 @@ impl Draft {
         Value { shape, layout, place: BufferPlace::Buffer(output) }
     }
 
-    /// The step that made a value, if one did.
+    /// The step that computes a value; `None` for an input.
     fn maker(&self, value: &Value) -> Option<usize> {
         let BufferPlace::Buffer(buffer) = value.place else { return None };
         self.sketches.iter().rposition(|sketch| sketch.output == buffer)
     }
 
-    /// A convolution of a map. Weights: outputs x inputs x kernel.
+    /// Adds a convolution of a map. Weights: outputs x inputs x kernel.
     pub fn conv(
         &mut self,
         name: &str,
@@ -165,7 +165,7 @@ impl Draft {
         Some(self.push(name, what, vec![source.place], vec![1, shape.outputs, height, width], ValueLayout::Blocked))
     }
 
-    /// A depthwise convolution of a map. Weights: channels x kernel.
+    /// Adds a depthwise convolution of a map. Weights: channels x kernel.
     pub fn depthwise(
         &mut self,
         name: &str,
@@ -180,7 +180,7 @@ impl Draft {
         Some(self.push(name, what, vec![source.place], vec![1, shape.channels, height, width], ValueLayout::Blocked))
     }
 
-    /// Rows along the last axis times a matrix of inputs x outputs.
+    /// Adds a product: rows along the last axis times a matrix of inputs x outputs.
     pub fn rows(&mut self, name: &str, value: &Value, outputs: usize, weights: Vec<f32>) -> Option<Value> {
         let source = match value.layout {
             ValueLayout::Rows(_) => value.clone(),
@@ -201,7 +201,8 @@ impl Draft {
         Some(self.push(name, what, vec![source.place], shape, ValueLayout::Plain))
     }
 
-    /// Adds one number to each column, within the step that made `value`, which nothing else may read.
+    /// Fuses the addition of one number per column into the step that computes `value`, which must have no other
+    /// reader.
     pub fn add_bias(&mut self, value: &Value, bias: &[f32]) -> bool {
         let Some(maker) = self.maker(value) else { return false };
         match &mut self.sketches[maker].what {
@@ -213,7 +214,7 @@ impl Draft {
         }
     }
 
-    /// Limits a value within the step that made it, which nothing else may read.
+    /// Fuses a clamp into the step that computes the value, which must have no other reader.
     pub fn clamp(&mut self, value: &Value, [low, high]: Clamp) -> bool {
         let Some(maker) = self.maker(value) else { return false };
         let clamp = match &mut self.sketches[maker].what {
@@ -226,7 +227,8 @@ impl Draft {
         true
     }
 
-    /// Adds `other` within the step that made `value`, which nothing else may read. `other` may be lost by it where `spare` says.
+    /// Fuses the addition of `other` into the step that computes `value`, which must have no other reader. `other` may
+    /// be overwritten if `spare` is set.
     pub fn add_within(&mut self, value: &Value, other: &Value, spare: bool) -> Option<Value> {
         let maker = self.maker(value)?;
         if self.maker(other).is_some_and(|other| other > maker) || value.shape != other.shape {
@@ -249,7 +251,7 @@ impl Draft {
         Some(value.clone())
     }
 
-    /// The product of step `maker` is added to the rows in `other`'s own buffer.
+    /// Lets the product of step `maker` accumulate into the buffer of `other`.
     fn add_rows(&mut self, maker: usize, other: &Value, spare: bool) -> Option<Value> {
         let (BufferPlace::Buffer(buffer), true, ValueLayout::Plain) = (other.place, spare, other.layout) else {
             return None;
@@ -265,7 +267,7 @@ impl Draft {
         Some(other.clone())
     }
 
-    /// A pool of a map, in the layout in which it lies.
+    /// Adds a pool of a map, in the map's present layout.
     pub fn pool(&mut self, name: &str, value: &Value, pool: Pool) -> Option<Value> {
         let (channels, _) = value.map()?;
         let kind = match value.layout {
@@ -278,7 +280,7 @@ impl Draft {
         Some(self.push(name, What::Planned(kind), vec![value.place], vec![1, channels, height, width], value.layout))
     }
 
-    /// Each place of a map repeated along both axes.
+    /// Adds nearest-neighbour upsampling by integer factors.
     pub fn upsample(&mut self, name: &str, value: &Value, factors: [usize; 2]) -> Option<Value> {
         let [1, channels, height, width] = value.shape[..] else { return None };
         let source = self.turn(value, ValueLayout::Blocked)?;
@@ -298,7 +300,8 @@ impl Draft {
         ))
     }
 
-    /// Two values, of which one may be known beforehand (`constant`: which, its shape and values). Axes of length 1 are repeated.
+    /// Adds an elementwise operator on two values; one may be a constant (`constant`: which one, its shape and values).
+    /// Axes of length 1 are broadcast.
     pub fn binary(
         &mut self,
         name: &str,
@@ -327,11 +330,11 @@ impl Draft {
         Some(self.push(name, What::Planned(StepKind::Broadcast(broadcast)), places, shape, ValueLayout::Plain))
     }
 
-    /// Values side by side along `axis`: of maps along their channels, else along any.
+    /// Concatenates values along `axis`: maps along their channels, other values along any axis.
     pub fn concat(&mut self, name: &str, values: &[&Value], axis: usize) -> Option<Value> {
         let mut shape = values.first()?.shape.clone();
         shape[axis] = values.iter().map(|value| value.shape[axis]).sum();
-        // Outside of maps each value is seen as one with its channels last: what lies before the axis are places.
+        // Values that are not maps are treated as channels last: the axes before `axis` are places.
         let of_maps = values.iter().all(|value| value.map().is_some()) && axis == 1;
         let (mut parts, mut places) = (Vec::new(), Vec::new());
         for value in values {
@@ -353,7 +356,7 @@ impl Draft {
         Some(self.push(name, What::Planned(StepKind::Concat(parts, count)), places, shape, layout))
     }
 
-    /// The axes in another order. `order`: which axis of the value each axis of the result is.
+    /// Permutes axes. `order`: for each axis of the result, the axis of the value.
     pub fn permute(&mut self, name: &str, value: &Value, order: &[usize]) -> Option<Value> {
         let shape: Vec<usize> = order.iter().map(|axis| value.shape[*axis]).collect();
         if order == [0, 3, 1, 2] && value.shape[0] == 1 && value.layout == ValueLayout::Plain {
@@ -367,7 +370,7 @@ impl Draft {
         Some(self.strided(name, &plain, Strided::permuted(&plain.shape, order)))
     }
 
-    /// The places from `begin` to `end` along one axis. Of rows they are only looked at, not copied.
+    /// Takes the range from `begin` to `end` along one axis. For rows this is a view, not a copy.
     pub fn slice(&mut self, name: &str, value: &Value, axis: usize, [begin, end]: [usize; 2]) -> Option<Value> {
         let plain = self.turn(value, ValueLayout::Plain)?;
         if axis + 1 < plain.shape.len() {
@@ -381,13 +384,13 @@ impl Draft {
         Some(self.strided(name, &plain, Strided::slice(&plain.shape, axis, begin, end - begin)))
     }
 
-    /// Sums along one axis, which stays.
+    /// Sums along one axis, which keeps the length 1.
     pub fn sum(&mut self, name: &str, value: &Value, axis: usize) -> Option<Value> {
         let plain = self.turn(value, ValueLayout::Plain)?;
         Some(self.strided(name, &plain, Strided::sum(&plain.shape, axis)))
     }
 
-    /// 1 x m x k times 1 x k x n.
+    /// Adds the product of 1 x m x k and 1 x k x n.
     pub fn dots(&mut self, name: &str, a: &Value, b: &Value) -> Option<Value> {
         let (a, b) = (self.turn(a, ValueLayout::Plain)?, self.turn(b, ValueLayout::Plain)?);
         let ([1, m, k], [1, inner, n]) = (&a.shape[..], &b.shape[..]) else { return None };
@@ -401,12 +404,12 @@ impl Draft {
         self.push(name, What::Planned(StepKind::Strided(op)), vec![value.place], shape, ValueLayout::Plain)
     }
 
-    /// The value without gaps between its rows.
+    /// The value with contiguous rows.
     fn dense(&mut self, value: &Value) -> Option<Value> {
         if let ValueLayout::Rows(_) = value.layout { self.turn(value, ValueLayout::Plain) } else { Some(value.clone()) }
     }
 
-    /// The value in another layout; `None` where it is not a map and that layout is for maps.
+    /// The value in another layout. `None` if the layout is for maps and the value is not a map.
     pub fn turn(&mut self, value: &Value, layout: ValueLayout) -> Option<Value> {
         if value.layout == layout {
             return Some(value.clone());
@@ -446,7 +449,8 @@ impl Draft {
     }
 }
 
-/// Whether a 3x3 convolution is faster by Winograd: its transformed weights, four times as many, are read once for all tiles.
+/// Whether Winograd is faster for a 3x3 convolution. Its transformed weights, four times as many, are read once for all
+/// tiles.
 pub(super) fn winograd_pays(shape: &ConvShape) -> bool {
     let tiles = shape.output[0].div_ceil(4) * shape.output[1].div_ceil(4);
     let bytes = 36 * size_of::<f32>() * shape.inputs * shape.outputs;

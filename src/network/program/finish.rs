@@ -1,4 +1,4 @@
-//! From a draft to a program: steps that become one, planned kernels, and memory that is used again.
+//! Turns a draft into a program: fuses steps, plans kernels, assigns memory.
 
 use super::draft::{BufferPlace, ConvSketch, Draft, Sketch, Value, ValueLayout, What, winograd_pays};
 use super::step::{GraphStep, StepKind};
@@ -7,16 +7,16 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use vetrina_kernels::{Conv, ConvShape, Depthwise, LANES, Level, Residual, Rows, Stem, Winograd, blocks};
 
-/// Bytes of an inner map from which an inverted residual pays as one step: beyond what stays in a core's cache.
+/// Size in bytes of an inner map from which a fused inverted residual pays: more than a core's cache keeps.
 const LARGE_MAP: usize = 2 << 20;
 
 impl Draft {
-    /// Plans kernels and memory. `None`: an output cannot be had in any layout that its reader knows.
+    /// Plans kernels and memory. `None`: an output is not available in a layout that its reader accepts.
     pub fn finish(mut self, outputs: &[Value]) -> Option<GraphProgram> {
         let mut homes: HashMap<usize, usize> = HashMap::new();
         let mut forms = Vec::new();
         for (index, output) in outputs.iter().enumerate() {
-            // A map stays as it is: its reader may want it so.
+            // Maps keep their layout: the reader may accept it.
             let of_map = matches!(output.layout, ValueLayout::Blocked | ValueLayout::Last);
             let mut value = if of_map { output.clone() } else { self.turn(output, ValueLayout::Plain)? };
             let fresh = matches!(value.place, BufferPlace::Buffer(buffer) if !homes.contains_key(&buffer));
@@ -46,7 +46,7 @@ impl Draft {
         Some(GraphProgram { level, steps, inputs: inputs.clone(), outputs: forms, slots, free: Mutex::new(Vec::new()) })
     }
 
-    /// How many steps read a buffer; outputs count as one more.
+    /// Number of steps that read a buffer; being an output counts as one more.
     fn readers(&self, buffer: usize, outputs: &HashMap<usize, usize>) -> usize {
         let reads = self
             .sketches
@@ -64,7 +64,7 @@ impl Draft {
         }
     }
 
-    /// Makes one step of pointwise, depthwise and pointwise convolutions whose inner maps are large and read by nothing else.
+    /// Fuses pointwise, depthwise and pointwise convolutions whose inner maps are large and have no other reader.
     fn fuse_residuals(&mut self, outputs: &HashMap<usize, usize>) {
         for at in 0..self.sketches.len() {
             if let Some((fused, gone)) = self.residual_at(at, outputs) {
@@ -78,7 +78,7 @@ impl Draft {
         self.sketches.retain(|sketch| !sketch.inputs.is_empty());
     }
 
-    /// The fused step in the place of the projection `at`, and which steps it takes the place of.
+    /// The fused step that replaces the projection `at`, and the steps that it replaces.
     fn residual_at(&self, at: usize, outputs: &HashMap<usize, usize>) -> Option<(Sketch, Vec<usize>)> {
         let alone = |place: BufferPlace| {
             let BufferPlace::Buffer(buffer) = place else { return None };
@@ -114,7 +114,8 @@ impl Draft {
         Some((Sketch { name: last.name.clone(), what, inputs, output: last.output }, gone))
     }
 
-    /// A home for each buffer, and the blocks of each slot. Slots are used again once their value has been read for the last time.
+    /// Assigns each buffer a home and returns the size of each slot in blocks. A slot is reused after the last read of
+    /// its value.
     fn memory(&self, outputs: &HashMap<usize, usize>) -> (Vec<Home>, Vec<usize>) {
         let mut last = vec![0; self.buffers.len()];
         for (at, sketch) in self.sketches.iter().enumerate() {
@@ -133,7 +134,7 @@ impl Draft {
         for (at, sketch) in self.sketches.iter().enumerate() {
             if homes[sketch.output] == Home::Input(usize::MAX) {
                 let need = self.buffers[sketch.output].div_ceil(LANES);
-                // The smallest that is large enough, else the largest, which grows.
+                // The smallest slot that is large enough, otherwise the largest, which grows.
                 let key = |slot: &usize| {
                     if slots[*slot] >= need { (0, slots[*slot]) } else { (1, usize::MAX - slots[*slot]) }
                 };

@@ -1,7 +1,7 @@
-//! A part of a graph as a list of steps on buffers that are planned once: what runs a network on the CPU.
+//! A region of a graph as a list of steps on preallocated buffers: runs a network on the CPU.
 //!
-//! `draft` collects steps while a graph is read, `finish` fuses what can be one and plans memory, `step` runs them. Between steps a map
-//! lies as the kernels want it, and is turned only where a step or a reader outside wants it otherwise.
+//! `draft` collects the steps while the graph is read, `finish` fuses steps and plans memory, `step` runs them. Maps
+//! stay in the kernels' layout between steps; they are converted only if a step or an outside reader needs another one.
 
 mod draft;
 mod finish;
@@ -17,58 +17,58 @@ use std::time::Instant;
 use step::GraphStep;
 use vetrina_kernels::{Buffer, Level, blocked_to_planar};
 
-/// Steps, and the memory that they share.
+/// Steps and the memory that they share.
 #[derive(Debug)]
 pub struct GraphProgram {
     level: Level,
     steps: Vec<GraphStep>,
-    /// Values of each input.
+    /// Length of each input in values.
     inputs: Vec<usize>,
     outputs: Vec<Form>,
-    /// Blocks of each slot of memory.
+    /// Size of each memory slot in blocks.
     slots: Vec<usize>,
-    /// Memory of runs that are over, for the next ones. Several threads may run one program.
+    /// Memory of finished runs, for reuse. Several threads may run one program.
     free: Mutex<Vec<Memory>>,
 }
 
 #[derive(Debug)]
 struct Memory {
     slots: Vec<Buffer>,
-    /// Of the step that runs.
+    /// Scratch memory of the running step.
     scratch: Buffer,
 }
 
-/// What one step costs.
+/// Cost of one step.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StepCost {
-    /// Of the last of the graph's nodes that it does.
+    /// Name of the last graph node that the step includes.
     pub name: String,
     pub kind: String,
     /// Multiply-adds.
     pub products: usize,
-    /// The least of several runs.
+    /// Minimum of several runs.
     pub seconds: f64,
 }
 
-/// What runs where of one graph.
+/// How one graph is run: by our kernels and by tract.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ProgramPlan {
     /// Steps of our kernels.
     pub steps: Vec<StepCost>,
-    /// Operators that tract runs.
+    /// Operators run by tract.
     pub by_tract: Vec<String>,
 }
 
-/// How an output lies in memory when the last step is over.
+/// Layout and shape of an output after the last step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Form {
     shape: Vec<usize>,
     layout: ValueLayout,
-    /// Values with those of channels beyond the last.
+    /// Length in values, including padding channels.
     length: usize,
 }
 
-/// Where a step reads or writes.
+/// Where a step reads from or writes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Home {
     Input(usize),
@@ -77,30 +77,30 @@ enum Home {
 }
 
 impl GraphProgram {
-    /// The shape of each output.
+    /// Shape of each output.
     pub fn output_shapes(&self) -> impl ExactSizeIterator<Item = &[usize]> {
         self.outputs.iter().map(|form| &form.shape[..])
     }
 
-    /// Values of each input.
+    /// Length of each input in values.
     pub fn input_lengths(&self) -> &[usize] {
         &self.inputs
     }
 
-    /// Runs all steps; inputs as long as [`GraphProgram::input_lengths`] says. Outputs are row-major in their shapes.
+    /// Runs all steps. Inputs must have the [`GraphProgram::input_lengths`]; outputs are row-major.
     pub fn run(&self, inputs: &[&[f32]]) -> Vec<Tensor> {
         let outputs = self.run_with(inputs, |_, run| run()).into_iter().zip(&self.outputs);
         outputs.map(|(data, form)| form.plain(data)).collect()
     }
 
-    /// As [`GraphProgram::run`], but the first `count` outputs come as the maps that they are, in whichever layout they lie.
+    /// As [`GraphProgram::run`], but returns the first `count` outputs as feature maps in their present layout.
     pub fn run_to_maps(&self, inputs: &[&[f32]], count: usize) -> (Vec<FeatureMap>, Vec<Tensor>) {
         let mut outputs = self.run_with(inputs, |_, run| run()).into_iter().zip(&self.outputs);
         let maps = outputs.by_ref().take(count).map(|(data, form)| form.map(data)).collect();
         (maps, outputs.map(|(data, form)| form.plain(data)).collect())
     }
 
-    /// The least time of each step in `rounds` runs on noise.
+    /// Minimum time of each step in `rounds` runs on pseudo-random input.
     pub fn measure(&self, rounds: usize) -> Vec<StepCost> {
         let noise = |length: &usize| (0..*length).map(|at| (at * 37 % 101) as f32 / 50.0 - 1.0).collect();
         let inputs: Vec<Vec<f32>> = self.inputs.iter().map(noise).collect();
@@ -142,7 +142,7 @@ impl GraphProgram {
 
     fn run_step(&self, step: &GraphStep, inputs: &[&[f32]], memory: &mut Memory, outputs: &mut [Vec<f32>]) {
         let Memory { slots, scratch } = memory;
-        // What is written is taken out of the memory meanwhile, so that the rest can be read.
+        // The output is taken out of the memory during the step, so that the rest can be borrowed.
         let (mut slot, mut output) = (Buffer::default(), Vec::new());
         match step.output.0 {
             Home::Slot(index) => slot = std::mem::take(&mut slots[index]),
@@ -172,7 +172,7 @@ impl GraphProgram {
 }
 
 impl Form {
-    /// Row-major.
+    /// Converts to a row-major tensor.
     fn plain(&self, data: Vec<f32>) -> Tensor {
         let [1, channels, height, width] = self.shape[..] else { return Tensor::new(self.shape.clone(), data) };
         let places = height * width;

@@ -1,8 +1,8 @@
-//! Small things on row-major tensors of any shape: broadcasting, sums, moved axes, products of two inner values.
+//! Small operators on row-major tensors of any shape: broadcasting, sums, permuted axes, matrix products.
 
 use vetrina_kernels::{Binary, Buffer, Level, dots};
 
-/// A walk over an output's places in row-major order, which reads inputs by strides of their own.
+/// Iterates over the rows of an output in row-major order, with separate strides for each input.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Walk {
     /// Length of each axis.
@@ -19,7 +19,7 @@ pub fn strides(shape: &[usize]) -> Vec<usize> {
 }
 
 impl Walk {
-    /// Calls `each` with the offset of every row along the last axis of `N` inputs.
+    /// Calls `each` with the offset in each of `N` inputs, for every row along the last axis.
     fn rows<const N: usize>(&self, strides: [&[usize]; N], mut each: impl FnMut([usize; N])) {
         let Some((_, outer)) = self.shape.split_last() else { return each([0; N]) };
         let mut index = vec![0; outer.len()];
@@ -40,18 +40,18 @@ impl Walk {
     }
 }
 
-/// Two tensors of as many axes, each of which is as long as the output's or repeated along it.
+/// Elementwise operator on two tensors of equal rank; each axis has the output's length or is broadcast.
 #[derive(Clone, Debug)]
 pub struct Broadcast {
     kind: Binary,
     walk: Walk,
     strides: [Vec<usize>; 2],
-    /// In the place of an input that is known beforehand: which, and its values.
+    /// A constant in place of one input: which one, and its values.
     constant: Option<(usize, Vec<f32>)>,
 }
 
 impl Broadcast {
-    /// `None` where the shapes do not fit each other.
+    /// `None` if the shapes cannot be broadcast.
     pub fn new(kind: Binary, shapes: [&[usize]; 2], constant: Option<(usize, Vec<f32>)>) -> Option<(Self, Vec<usize>)> {
         let [a, b] = shapes;
         let fits = a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a == b || *a == 1 || *b == 1);
@@ -85,25 +85,25 @@ impl Broadcast {
     }
 }
 
-/// A tensor read by strides into a dense one; along the axes of `sum` the values are added up.
+/// Copies a strided view into a dense tensor, summing along one axis if `sum` is set.
 #[derive(Clone, Debug)]
 pub struct Strided {
     walk: Walk,
     strides: Vec<usize>,
     start: usize,
-    /// Values that are added up for each place, and how far apart they lie.
+    /// Number of values summed per place, and their stride.
     sum: Option<(usize, usize)>,
 }
 
 impl Strided {
-    /// The axes of `shape` in the order `order`.
+    /// Permutes the axes of `shape` by `order`.
     pub fn permuted(shape: &[usize], order: &[usize]) -> Self {
         let all = strides(shape);
         let walk = Walk { shape: order.iter().map(|axis| shape[*axis]).collect() };
         Strided { walk, strides: order.iter().map(|axis| all[*axis]).collect(), start: 0, sum: None }
     }
 
-    /// The places from `begin` on, `count` of them, along one axis.
+    /// Takes `count` entries from `begin` on along one axis.
     pub fn slice(shape: &[usize], axis: usize, begin: usize, count: usize) -> Self {
         let all = strides(shape);
         let mut output = shape.to_vec();
@@ -111,13 +111,13 @@ impl Strided {
         Strided { walk: Walk { shape: output }, start: begin * all[axis], strides: all, sum: None }
     }
 
-    /// Rows that lie in groups: the first axis steps by `jump`.
+    /// Rows in groups: `jump` is the stride of the first axis.
     pub fn rows(start: usize, shape: [usize; 3], jump: usize) -> Self {
         let [_, _, row] = shape;
         Strided { walk: Walk { shape: shape.to_vec() }, strides: vec![jump, row, 1], start, sum: None }
     }
 
-    /// Sums along one axis, which stays with the length 1.
+    /// Sums along one axis, which keeps the length 1.
     pub fn sum(shape: &[usize], axis: usize) -> Self {
         let all = strides(shape);
         let mut output = shape.to_vec();
@@ -145,7 +145,7 @@ impl Strided {
     }
 }
 
-/// The product of two matrices that are both inner values: m x k times k x n.
+/// Product of two computed matrices: m x k times k x n.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Dots {
     pub m: usize,
@@ -159,7 +159,7 @@ impl Dots {
     }
 
     pub fn run(&self, level: Level, a: &[f32], b: &[f32], scratch: &mut Buffer, output: &mut [f32]) {
-        // Columns of the second side by side, so that both are read along a row.
+        // Transpose the second matrix, so that both are read along rows.
         scratch.resize((self.k * self.n).div_ceil(16));
         let columns = &mut scratch.values_mut()[..self.k * self.n];
         for (at, value) in b.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! One step: a planned kernel, and what it reads and writes.
+//! One step: a planned kernel with its inputs and output.
 
 use super::Home;
 use super::plain::{Broadcast, Dots, Strided};
@@ -13,38 +13,38 @@ use vetrina_kernels::{
 pub struct GraphStep {
     pub name: String,
     pub kind: StepKind,
-    /// Where each input lies, and how many values it is.
+    /// Home and length in values of each input.
     pub(super) inputs: Vec<(Home, usize)>,
     pub(super) output: (Home, usize),
 }
 
-/// What a step does.
+/// Operator of a step.
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant)] // A handful of them, made once.
 pub enum StepKind {
     Stem(Stem),
-    /// A second input is added before the clamp.
+    /// A second input, if any, is a residual, added before the clamp.
     Conv(Conv),
     Winograd(Winograd),
     Depthwise(Depthwise),
-    /// A second input is added at the end.
+    /// A second input, if any, is a residual, added to the output.
     Residual(Residual),
     BlockedPool(Pool),
-    /// Channels a place: 1 for a planar map.
+    /// The number is the channels per place: 1 for a planar map.
     PlainPool(Pool, usize),
-    /// Output size and factors; a second input is added.
+    /// Output size and factors. A second input, if any, is added.
     Upsample([usize; 2], [usize; 2]),
     Binary(Binary),
     Unary(Unary),
-    /// Places of a plane.
+    /// Places in a plane.
     PlanarToBlocked(usize),
     BlockedToPlanar(usize),
     /// Channels and places.
     BlockedToLast(usize, usize),
     LastToBlocked(usize),
-    /// Maps side by side, channels last.
+    /// Concatenation of maps along the channels, channels last.
     Concat(Vec<Part>, usize),
-    /// Rows, and whether what the output holds is added.
+    /// Number of rows, and whether the product is added to the output's present values.
     Rows(Rows, RowPlaces, usize, bool),
     Broadcast(Broadcast),
     Strided(Strided),
@@ -105,7 +105,7 @@ impl StepKind {
         }
     }
 
-    /// Multiply-adds of a run.
+    /// Multiply-adds of one run.
     pub fn products(&self) -> usize {
         match self {
             StepKind::Stem(stem) => stem.shape().products(),
@@ -120,7 +120,7 @@ impl StepKind {
     }
 }
 
-/// Each part's channels beside those of the others, place by place.
+/// Interleaves the channels of all parts, place by place.
 fn concat(parts: &[Part], places: usize, inputs: &[&[f32]], output: &mut [f32]) {
     let pitch = output.len() / places;
     let mut offset = 0;

@@ -1,4 +1,4 @@
-//! In place of TensorRT where this program was built without it.
+//! Replaces TensorRT if the feature `tensorrt` is off.
 
 use super::{BuildLimits, Watch};
 use crate::fault::{Fault, Kind, Result};
@@ -6,12 +6,12 @@ use crate::network::Engine;
 use crate::network::engines::Host;
 use std::convert::Infallible;
 
-/// There is none.
+/// Cannot be constructed.
 pub enum TensorRt {
     Never(Infallible),
 }
 
-/// There are none.
+/// Cannot be constructed.
 pub enum DeviceMaps {
     Never(Infallible),
 }
@@ -26,7 +26,7 @@ impl DeviceMaps {
 
 impl TensorRt {
     pub fn open() -> Result<Self> {
-        Err(Fault::new(Kind::Unavailable, "cannot use TensorRT: this vetrina was built without it")
+        Err(Fault::new(Kind::Unavailable, "cannot use TensorRT: this program was built without it")
             .cure("build it with --features tensorrt (see docs/tensorrt.md), or set backend = \"cpu\""))
     }
 

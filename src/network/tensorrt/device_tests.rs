@@ -1,8 +1,8 @@
-//! What runs engines, on a stand-in for the GPU: a driver whose memory is main memory and whose only kernel is `roi_align.cu` as a
-//! C++ compiler reads it, and a library whose engines are two functions. It says nothing of TensorRT; it says that buffers,
-//! launches, orders and lifetimes are what they should be.
+//! Tests the GPU code on a simulated device: a driver that uses main memory and whose only kernel is `roi_align.cu`
+//! compiled as C++, and a library whose engines are two functions. They test buffers, launches, order and lifetimes,
+//! not TensorRT.
 //!
-//! SAFETY: all pointers here come from native.rs, which gives each function what NVIDIA's is given.
+//! SAFETY: all pointers come from native.rs, which passes each function what NVIDIA's expects.
 
 use super::super::engine::TensorRt;
 use super::tests::vetrina_roi_align_on_the_cpu;
@@ -21,17 +21,17 @@ const INVALID_VALUE: i32 = 1;
 const STREAM: usize = 0x57;
 const CHANNELS: usize = 40;
 const INPUT: Size = Size::new(192, 128);
-/// RoIs x side x side x channels; 0 is open.
+/// RoIs x side x side x channels; 0 is dynamic.
 const ROIS: [usize; 4] = [3, 7, 7, CHANNELS];
 const OPEN_ROIS: [usize; 4] = [0, 7, 7, CHANNELS];
 
 thread_local! {
-    /// The GPU's memory: allocations by address.
+    /// Simulated GPU memory: allocations by address.
     static HEAP: RefCell<BTreeMap<u64, Vec<f32>>> = const { RefCell::new(BTreeMap::new()) };
     static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Values of an allocation, which must have as many bytes.
+/// Values of an allocation, which must have this size in bytes.
 fn with_memory<T>(device: u64, bytes: usize, work: impl FnOnce(&mut [f32]) -> T) -> Option<T> {
     HEAP.with_borrow_mut(|heap| heap.get_mut(&device)?.get_mut(..bytes.div_ceil(4)).map(work))
 }
@@ -151,7 +151,7 @@ fn driver() -> Driver {
     }
 }
 
-/// An engine: its tensors in an order that is not the graph's, and what it does.
+/// A simulated engine: its tensors, not in the graph's order, and its computation.
 struct Function {
     tensors: &'static [(&'static CStr, bool, &'static [usize])],
     compute: fn(&mut Addresses),
@@ -160,7 +160,7 @@ struct Function {
 struct Addresses {
     function: &'static Function,
     of: Vec<u64>,
-    /// Size of the open dimension, where one was said.
+    /// Size of the dynamic dimension, if set.
     rows: Option<usize>,
 }
 
@@ -188,7 +188,7 @@ impl Addresses {
     }
 }
 
-/// A value of a feature map.
+/// Value of a feature map.
 fn feature(picture: f32, level: usize, at: usize) -> f32 {
     picture + level as f32 + (at * at % 89) as f32 / 89.0
 }
@@ -208,7 +208,7 @@ static TRUNK: Function = Function {
     },
 };
 
-/// Gives back what it is given.
+/// Returns its input.
 static HEAD: Function = Function {
     tensors: &[(c"same", false, &ROIS), (c"rois", true, &ROIS)],
     compute: |at| {
@@ -340,7 +340,7 @@ fn maps(trunk: &mut dyn Engine, picture: f32) -> Maps {
     }
 }
 
-/// The head on RoIs of `maps`, which are those of `picture`: it is given what the CPU's RoIAlign makes of them, and zeros up to
+/// Runs the head on RoIs of `maps`, computed from `picture`, and checks its input: the CPU's RoIAlign, then zeros up to
 /// `rows`.
 fn hold(head: &mut dyn Engine, rows: usize, maps: &Maps, picture: f32, boxes: &[Rect<Network>]) {
     let settings = RoiSettings { canonical_size: 60.0, canonical_level: 4, sampling_ratio: 2 };
@@ -367,7 +367,7 @@ fn hold(head: &mut dyn Engine, rows: usize, maps: &Maps, picture: f32, boxes: &[
 fn heads_read_the_maps_that_the_trunk_left_on_the_gpu() {
     let tensorrt = tensorrt();
     let (mut trunk, mut head) = (trunk(&tensorrt), engine(&tensorrt, "head", &["same"]));
-    // A second look while the first is held must not write over it.
+    // A second picture must not overwrite the maps of the first while they are held.
     let (first, second) = (maps(trunk.as_mut(), 1.0), maps(trunk.as_mut(), -2.0));
     let (near, far) = (Rect::new(10.0, 5.0, 150.0, 120.0), Rect::new(100.0, 90.0, 190.0, 127.0));
     hold(head.as_mut(), 3, &second, -2.0, &[near, far, near]);
@@ -379,7 +379,7 @@ fn heads_read_the_maps_that_the_trunk_left_on_the_gpu() {
 }
 
 #[test]
-fn a_head_with_an_open_batch_gets_as_many_rois_as_there_are() {
+fn a_head_with_a_dynamic_batch_gets_exactly_the_given_rois() {
     let tensorrt = tensorrt();
     let (mut trunk, mut head) = (trunk(&tensorrt), engine(&tensorrt, "open head", &["same"]));
     let maps = maps(trunk.as_mut(), 1.0);
@@ -387,13 +387,13 @@ fn a_head_with_an_open_batch_gets_as_many_rois_as_there_are() {
     for count in [2, 5, 1] {
         hold(head.as_mut(), count, &maps, 1.0, &vec![bounds; count]);
     }
-    // There is no run of nothing.
+    // Without RoIs the batch is one row of zeros: TensorRT cannot run an empty batch.
     hold(head.as_mut(), 1, &maps, 1.0, &[]);
     assert_eq!(head.run(vec![Tensor::zeros([4, 7, 7, CHANNELS])]).unwrap()[0].shape(), [4, 7, 7, CHANNELS]);
 }
 
 #[test]
-fn nothing_is_allocated_from_frame_to_frame_and_all_is_freed_in_the_end() {
+fn frames_allocate_nothing_and_everything_is_freed_on_drop() {
     let tensorrt = tensorrt();
     let (mut trunk, mut head) = (trunk(&tensorrt), engine(&tensorrt, "head", &["same"]));
     let bounds = Rect::new(10.0, 5.0, 150.0, 120.0);
@@ -412,7 +412,7 @@ fn nothing_is_allocated_from_frame_to_frame_and_all_is_freed_in_the_end() {
 }
 
 #[test]
-fn outputs_come_in_the_graphs_order_and_copies_share_nothing_but_the_engine() {
+fn outputs_are_in_graph_order_and_copies_share_only_the_engine() {
     let tensorrt = tensorrt();
     let mut trunk = trunk(&tensorrt);
     let mut other = trunk.share();
@@ -426,7 +426,7 @@ fn outputs_come_in_the_graphs_order_and_copies_share_nothing_but_the_engine() {
 }
 
 #[test]
-fn the_check_of_every_gpu_runs_the_kernel_with_its_arguments_in_place() {
+fn the_startup_check_launches_the_kernel_with_correct_arguments() {
     let tensorrt = tensorrt();
     let gpu = tensorrt.gpu.as_ref().unwrap();
     roi_align::check(|maps, grids, samples, shape| gpu.roi_align(maps, grids, samples, shape)).unwrap();

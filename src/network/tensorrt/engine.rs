@@ -1,4 +1,4 @@
-//! Graphs on an NVIDIA GPU.
+//! Engines on an NVIDIA GPU.
 
 use super::native::{Context, Given, Gpu, LoadedEngine, Nvinfer};
 use super::{BuildLimits, Watch, roi_align};
@@ -11,31 +11,31 @@ use std::sync::Arc;
 
 pub use super::native::Maps as DeviceMaps;
 
-/// TensorRT and the GPU that it works on.
+/// The TensorRT library and the GPU that it uses.
 pub struct TensorRt {
     pub(super) library: Arc<Nvinfer>,
-    /// `None`: it can build, and nothing else.
+    /// `None`: can only build engines.
     pub(super) gpu: Option<Arc<Gpu>>,
 }
 
 impl TensorRt {
     /// # Errors
-    /// [`Kind::Unavailable`]: no driver, no GPU, no library, or one of a version that is not known; or RoIAlign is not RoIAlign
-    /// there.
+    /// [`Kind::Unavailable`]: no driver, GPU or library; an unknown TensorRT version; or RoIAlign computes wrong values
+    /// on this GPU.
     pub fn open() -> Result<Self> {
         let gpu = Gpu::open()?;
         roi_align::check(|maps, grids, samples, shape| gpu.roi_align(maps, grids, samples, shape))?;
         Ok(TensorRt { library: Nvinfer::open()?, gpu: Some(gpu) })
     }
 
-    /// To build only: TensorRT-RTX needs no GPU for that.
+    /// Opens for building only: TensorRT-RTX does not need a GPU for that.
     pub fn open_builder() -> Result<Self> {
         let library = Nvinfer::open()?;
         let gpu = if library.rtx { Gpu::open().ok() } else { Some(Gpu::open()?) };
         Ok(TensorRt { library, gpu })
     }
 
-    /// What engines depend on here.
+    /// The parts of an engine's key that depend on this machine.
     pub fn host(&self) -> Host {
         let (gpu, driver) = match &self.gpu {
             Some(gpu) => (gpu.name.clone(), gpu.driver_version.clone()),
@@ -44,12 +44,13 @@ impl TensorRt {
         Host { tensorrt: self.library.version.clone(), gpu, driver }
     }
 
-    /// An ONNX graph to a serialised engine. `open`: least, usual and greatest size of every dimension that it leaves open.
+    /// Builds a serialised engine from an ONNX graph. `open`: minimum, typical and maximum size of its dynamic
+    /// dimension.
     pub fn build(&self, onnx: &[u8], open: [i64; 3], limits: &BuildLimits, watch: &mut Watch) -> Result<Vec<u8>> {
         self.library.build(onnx, open, limits, watch)
     }
 
-    /// A serialised engine onto the GPU; its outputs will come in the order of `outputs`.
+    /// Loads a serialised engine onto the GPU. It returns its outputs in the order of `outputs`.
     pub fn load(&self, engine: &[u8], outputs: &[String]) -> Result<Box<dyn Engine>> {
         let Some(gpu) = &self.gpu else {
             return Err(
@@ -62,13 +63,13 @@ impl TensorRt {
     }
 }
 
-/// Where each of `outputs` stands among the engine's tensors.
+/// Index of each of `outputs` among the engine's tensors.
 fn output_order(plan: &LoadedEngine, outputs: &[String]) -> Result<Vec<usize>> {
     let refuse = |why: String| {
         Fault::new(Kind::Model, format!("cannot use an engine: {why}")).cure("build it again: vetrina engine build")
     };
     if let Some(odd) = plan.tensors.iter().find(|tensor| !tensor.is_float) {
-        return Err(refuse(format!("{:?} is not of 32-bit floats", odd.name)));
+        return Err(refuse(format!("{:?} is not float32", odd.name)));
     }
     let place = |output: &String| {
         plan.tensors.iter().position(|tensor| !tensor.input && tensor.name.as_bytes() == output.as_bytes())
@@ -79,12 +80,12 @@ fn output_order(plan: &LoadedEngine, outputs: &[String]) -> Result<Vec<usize>> {
 struct TensorRtEngine {
     plan: Arc<LoadedEngine>,
     order: Arc<[usize]>,
-    /// Made by the thread that runs first, since a copy that never runs shall cost nothing.
+    /// Created on the first run, by the thread that runs: an unused copy costs nothing.
     context: Option<Context>,
 }
 
 impl TensorRtEngine {
-    /// The first `kept` outputs stay on the GPU; the others come back, in the graph's order.
+    /// Runs the engine. The first `kept` outputs stay on the GPU; the others are returned in the graph's order.
     fn run_on(&mut self, given: Given, kept: usize) -> Result<(DeviceMaps, Vec<Tensor>)> {
         let context = match &mut self.context {
             Some(context) => context,

@@ -1,8 +1,7 @@
-//! NVIDIA's TensorRT: builds an engine from a graph, and runs it. Where the feature `tensorrt` is off, opening it is an error
-//! that says so.
+//! NVIDIA TensorRT: builds and runs engines. Without the feature `tensorrt`, opening it returns an error that says so.
 //!
-//! `shim.cpp` is TensorRT's C++ behind a C ABI, `roi_align.cu` what a GPU does between two graphs, `native.rs` what is safe to
-//! use of both, `engine.rs` the [`Engine`](super::Engine).
+//! `shim.cpp` exposes TensorRT's C++ API as a C ABI, `roi_align.cu` runs between two graphs on the GPU, `native.rs` is
+//! the safe interface to both, `engine.rs` implements [`Engine`](super::Engine).
 
 #[cfg(not(feature = "tensorrt"))]
 mod absent;
@@ -20,16 +19,16 @@ pub use absent::{DeviceMaps, TensorRt};
 #[cfg(feature = "tensorrt")]
 pub use engine::{DeviceMaps, TensorRt};
 
-/// How a build may use the machine, and what it is for.
+/// Limits and target of a build.
 #[derive(Clone, Copy, Debug)]
 pub struct BuildLimits {
-    /// Bytes that the builder may use while it tries kernels; a layer may have a quarter of it.
+    /// Workspace of the builder in bytes; one layer may use a quarter of it.
     pub memory: u64,
-    /// Compute capability to build for where no GPU is asked, 86 for 8.6; TensorRT-RTX only.
+    /// Compute capability to build for without a GPU, 86 for 8.6. TensorRT-RTX only.
     pub capability: Option<i32>,
 }
 
-/// How far a build is: TensorRT's own phases, which lie in one another.
+/// Progress of a build: TensorRT's phases, which are nested.
 #[derive(Clone, Copy, Debug)]
 pub enum BuildEvent<'a> {
     Begin { phase: &'a str, outermost: bool, steps: u32 },
@@ -37,19 +36,19 @@ pub enum BuildEvent<'a> {
     End { phase: &'a str },
 }
 
-/// Is told of every step, from any thread; `false` ends the build.
+/// Called for every step, from any thread. Returning `false` cancels the build.
 pub type Watch<'a> = dyn FnMut(BuildEvent) -> bool + Send + 'a;
 
-/// How much of a build is done, made of its phases.
+/// Fraction of a build that is done, computed from its phases.
 #[derive(Debug, Default)]
 pub struct BuildProgress {
-    /// Phases under way, outermost first: name, steps done, steps.
+    /// Phases in progress, outermost first: name, steps done, steps in total.
     phases: Vec<(String, u32, u32)>,
     most: f64,
 }
 
 impl BuildProgress {
-    /// Takes an event in; the share that is done, 0 to 1, which never goes back.
+    /// Processes an event. Returns the fraction done, 0 to 1, which never decreases.
     pub fn take(&mut self, event: BuildEvent) -> f64 {
         match event {
             BuildEvent::Begin { phase, outermost, steps } => {
@@ -62,7 +61,7 @@ impl BuildProgress {
                 let known = self.phases.iter().position(|(name, _, _)| name == phase);
                 if let Some(known) = known {
                     self.phases[known].1 = done;
-                    // What lay inside this step is over.
+                    // Phases nested in this step are over.
                     self.phases.truncate(known + 1);
                 }
             }
@@ -86,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn phases_in_phases_add_up_and_never_go_back() {
+    fn nested_phases_add_up_and_never_decrease() {
         let mut progress = BuildProgress::default();
         let begin = |phase, outermost, steps| BuildEvent::Begin { phase, outermost, steps };
         assert_eq!(progress.take(begin("build", true, 2)), 0.0);
@@ -101,7 +100,7 @@ mod tests {
 
     #[cfg(not(feature = "tensorrt"))]
     #[test]
-    fn without_the_feature_it_says_how_to_get_it() {
+    fn without_the_feature_the_error_says_how_to_enable_it() {
         let fault = TensorRt::open().map(|_| ()).unwrap_err();
         assert_eq!(fault.kind(), crate::fault::Kind::Unavailable);
         assert!(fault.to_string().contains("--features tensorrt"), "{fault}");

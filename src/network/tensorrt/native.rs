@@ -1,7 +1,7 @@
-//! NVIDIA's libraries, opened at run time, behind types that are safe to use. The one file of this crate with `unsafe`.
+//! NVIDIA's libraries, loaded at run time, behind safe types. The only file of this crate with `unsafe`.
 //!
-//! The driver is asked first: without one, TensorRT gives pointers that lead nowhere. Libraries stay open until the process
-//! ends, since neither CUDA nor TensorRT can be unloaded in order.
+//! The driver is checked first: without it, TensorRT returns invalid pointers. Libraries are never unloaded, since
+//! neither CUDA nor TensorRT unloads cleanly.
 
 #![allow(unsafe_code)]
 
@@ -17,15 +17,15 @@ use std::ptr::{null, null_mut};
 use std::sync::{Arc, Mutex, PoisonError};
 
 const DRIVER: &str = "libcuda.so.1";
-/// What of TensorRT is looked for, best first: the library, its ONNX parser.
+/// TensorRT libraries to try, best first, each with its ONNX parser.
 const LIBRARIES: [(&str, &str); 3] = [
     ("libnvinfer.so.11", "libnvonnxparser.so.11"),
     ("libnvinfer.so.10", "libnvonnxparser.so.10"),
     ("libtensorrt_rtx.so.1", "libtensorrt_onnxparser_rtx.so.1"),
 ];
-/// As `Dims::MAX_DIMS`.
+/// Equals `Dims::MAX_DIMS`.
 const MAX_RANK: usize = 8;
-/// Lines of TensorRT's log that a fault repeats.
+/// Lines of TensorRT's log that a fault quotes.
 const WORDS: usize = 4;
 
 // CUdevice_attribute.
@@ -39,14 +39,14 @@ const NON_BLOCKING: u32 = 1;
 
 type Ptr = *mut c_void;
 
-/// Functions of a library, by their names there.
+/// Defines a struct of function pointers and loads them by symbol name.
 macro_rules! symbols {
     ($name:ident { $($field:ident: $symbol:literal fn($($argument:ty),*);)* }) => {
         struct $name { $($field: unsafe extern "C" fn($($argument),*) -> i32),* }
 
         impl $name {
             fn resolve(library: &'static Library) -> std::result::Result<Self, libloading::Error> {
-                // SAFETY: the types are those of NVIDIA's headers, and the library stays open for ever.
+                // SAFETY: the types are those of NVIDIA's headers, and the library is never unloaded.
                 unsafe { Ok($name { $($field: *library.get($symbol)?),* }) }
             }
         }
@@ -77,7 +77,7 @@ symbols!(Driver {
 type Factory = unsafe extern "C" fn(Ptr, i32) -> Ptr;
 type ParserFactory = unsafe extern "C" fn(Ptr, Ptr, i32) -> Ptr;
 
-// As in shim.cpp.
+// Must match shim.cpp.
 #[repr(C)]
 struct Factories {
     version: i32,
@@ -134,7 +134,7 @@ unsafe extern "C" {
     safe static vetrina_shim_rtx: Shim;
 }
 
-/// TensorRT's newest errors: it says why it failed in its log only.
+/// TensorRT's latest errors: it reports the reason of a failure only to its log.
 static ERRORS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 fn errors() -> std::sync::MutexGuard<'static, Vec<String>> {
@@ -142,7 +142,7 @@ fn errors() -> std::sync::MutexGuard<'static, Vec<String>> {
 }
 
 extern "C" fn log_hook(severity: i32, text: *const c_char) {
-    // SAFETY: TensorRT hands over a C string that lives during this call.
+    // SAFETY: TensorRT passes a C string that is valid during this call.
     let text = unsafe { CStr::from_ptr(text) }.to_string_lossy().trim().to_owned();
     if severity >= 2 {
         log::debug!("TensorRT: {text}");
@@ -156,26 +156,26 @@ extern "C" fn log_hook(severity: i32, text: *const c_char) {
     errors.push(text);
 }
 
-/// The GPU, ready to be used from any thread.
+/// The GPU, usable from any thread.
 pub struct Gpu {
     driver: Driver,
     context: Ptr,
-    /// The kernel of `roi_align.cu`, compiled for this GPU by its driver.
+    /// The RoIAlign kernel, compiled by the driver for this GPU.
     roi_align: Ptr,
-    /// "Orin, compute capability 8.7, 8 multiprocessors"
+    /// For example "Orin, compute capability 8.7, 8 multiprocessors".
     pub name: String,
-    /// CUDA version of the driver, "12.6".
+    /// CUDA version of the driver, for example "12.6".
     pub driver_version: String,
 }
 
-// SAFETY: the driver's functions may be called from every thread, and `context` is only a name to them.
+// SAFETY: the driver's functions are thread-safe, and `context` is an opaque handle.
 unsafe impl Send for Gpu {}
 // SAFETY: as above.
 unsafe impl Sync for Gpu {}
 
-/// Opens a shared library by its name or path, for ever.
+/// Opens a shared library by name or path. It is never closed.
 fn open(name: &str) -> std::result::Result<&'static Library, libloading::Error> {
-    // SAFETY: NVIDIA's libraries have initialisers that may run at any time.
+    // SAFETY: the initialisers of NVIDIA's libraries may run at any time.
     unsafe { Library::new(name) }.map(|library| &*Box::leak(Box::new(library)))
 }
 
@@ -191,23 +191,23 @@ impl Gpu {
         Gpu::with(Driver::resolve(open(DRIVER).map_err(missing)?).map_err(missing)?)
     }
 
-    /// The first GPU of this driver.
+    /// Opens the driver's first GPU.
     fn with(driver: Driver) -> Result<Arc<Self>> {
         let (context, roi_align) = (null_mut(), null_mut());
         let mut gpu = Gpu { driver, context, roi_align, name: String::new(), driver_version: String::new() };
-        // SAFETY: every pointer leads to a value of the type that the function writes, and the name's length is told.
+        // SAFETY: every pointer refers to a value of the type that the function writes; the name's length is passed.
         unsafe {
             gpu.check((gpu.driver.init)(0), "start the NVIDIA driver")?;
             let (mut device, mut version) = (0, 0);
-            gpu.check((gpu.driver.version)(&mut version), "ask the NVIDIA driver for its version")?;
+            gpu.check((gpu.driver.version)(&mut version), "read the NVIDIA driver's version")?;
             gpu.check((gpu.driver.device)(&mut device, 0), "find a GPU")?;
             let mut name = [0; 128];
-            gpu.check((gpu.driver.name)(name.as_mut_ptr(), 127, device), "ask the GPU for its name")?;
+            gpu.check((gpu.driver.name)(name.as_mut_ptr(), 127, device), "read the GPU's name")?;
             let name = CStr::from_ptr(name.as_ptr()).to_string_lossy().into_owned();
             let mut numbers = [CAPABILITY_MAJOR, CAPABILITY_MINOR, MULTIPROCESSORS];
             for number in &mut numbers {
                 let wanted = *number;
-                gpu.check((gpu.driver.attribute)(number, wanted, device), "ask the GPU what it is")?;
+                gpu.check((gpu.driver.attribute)(number, wanted, device), "read the GPU's attributes")?;
             }
             let mut context = null_mut();
             gpu.check((gpu.driver.retain)(&mut context, device), "use the GPU")?;
@@ -223,24 +223,24 @@ impl Gpu {
     fn compile_roi_align(&mut self) -> Result<()> {
         self.make_current()?;
         let (mut module, mut function) = (null_mut(), null_mut());
-        // SAFETY: text and name end in NUL; the module, which is never unloaded, is written before it is read.
+        // SAFETY: text and name are NUL-terminated; the module is never unloaded and is written before it is read.
         unsafe {
             let code = (self.driver.load_module)(&mut module, roi_align::PTX.as_ptr().cast());
-            self.check(code, "have the NVIDIA driver compile RoIAlign")?;
+            self.check(code, "compile RoIAlign with the NVIDIA driver")?;
             let code = (self.driver.function)(&mut function, module, c"roi_align".as_ptr());
-            self.check(code, "find RoIAlign among the GPU's kernels")?;
+            self.check(code, "find the RoIAlign kernel")?;
         }
         self.roi_align = function;
         Ok(())
     }
 
-    /// What the driver answered, as a fault where it is one.
+    /// Checks a CUDA result code. `what` completes "cannot ...".
     fn check(&self, code: i32, what: &str) -> Result<()> {
         if code == 0 {
             return Ok(());
         }
         let mut name = null();
-        // SAFETY: the function writes a pointer to a constant string, or leaves it.
+        // SAFETY: the function writes a pointer to a constant string, or leaves it unchanged.
         let named = unsafe { (self.driver.error_name)(code, &mut name) } == 0 && !name.is_null();
         // SAFETY: see above.
         let name = if named { unsafe { CStr::from_ptr(name) }.to_string_lossy().into_owned() } else { String::new() };
@@ -251,7 +251,7 @@ impl Gpu {
         Err(Fault::new(Kind::Unavailable, format!("cannot {what}: CUDA error {code} {name}")).cure(cure))
     }
 
-    /// For this thread, from now on.
+    /// Makes the GPU's context current on this thread.
     fn make_current(&self) -> Result<()> {
         // SAFETY: the context was retained and is never released.
         self.check(unsafe { (self.driver.make_current)(self.context) }, "use the GPU on this thread")
@@ -265,7 +265,8 @@ unsafe extern "C" fn progress_hook(
     parent: *const c_char,
     number: i32,
 ) -> i32 {
-    // SAFETY: `user` is the mutex that `Nvinfer::build` keeps until the builder is done; the rest are C strings or null.
+    // SAFETY: `user` is the mutex that `Nvinfer::build` keeps until the builder returns; the others are C strings or
+    // null.
     let (watch, phase) = unsafe { (&*user.cast::<Mutex<&mut Watch>>(), CStr::from_ptr(phase)) };
     let phase = phase.to_string_lossy();
     let event = match event {
@@ -274,26 +275,26 @@ unsafe extern "C" fn progress_hook(
         _ => BuildEvent::End { phase: &phase },
     };
     let mut watch = watch.lock().unwrap_or_else(PoisonError::into_inner);
-    // A panic must not go through TensorRT's frames.
+    // A panic must not unwind through TensorRT's frames.
     let go_on = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| watch(event)));
     go_on.unwrap_or(false).into()
 }
 
-/// TensorRT's library, and the shim that fits it.
+/// TensorRT's library with its shim.
 pub struct Nvinfer {
     shim: &'static Shim,
     make: Factories,
-    /// "10.3.0", or "RTX 1.7.1".
+    /// For example "10.3.0" or "RTX 1.7.1".
     pub version: String,
-    /// TensorRT-RTX builds without a GPU.
+    /// TensorRT-RTX, which builds without a GPU.
     pub rtx: bool,
 }
 
 impl Nvinfer {
-    /// The newest TensorRT that is installed.
+    /// Opens the newest TensorRT installed.
     ///
     /// # Errors
-    /// [`Kind::Unavailable`]: none, or none that this program knows.
+    /// [`Kind::Unavailable`]: none, or no version that this program supports.
     pub fn open() -> Result<Arc<Self>> {
         let mut why = Vec::new();
         for (library, parser) in LIBRARIES {
@@ -302,13 +303,13 @@ impl Nvinfer {
                 Err(error) => why.push(error.to_string()),
             }
         }
-        Err(Fault::new(Kind::Unavailable, "cannot use TensorRT: its library is not here")
+        Err(Fault::new(Kind::Unavailable, "cannot use TensorRT: its library is not installed")
             .cause(why.join("; "))
             .cure("install libnvinfer10 or later (JetPack's package tensorrt), or set backend = \"cpu\""))
     }
 
     #[cfg(test)]
-    /// The library at `path`, which may lack a builder; with its parser where there is one.
+    /// Opens the library at `path`, which may lack a builder, and its parser if present.
     pub fn open_file(path: &std::path::Path, parser: &std::path::Path) -> Result<Arc<Self>> {
         let name = path.display().to_string();
         let opened = open(&name).map_err(|error| {
@@ -319,7 +320,7 @@ impl Nvinfer {
 
     fn with(name: &str, library: &'static Library, parser: &str) -> Result<Arc<Self>> {
         type Version = unsafe extern "C" fn() -> i32;
-        // SAFETY: the types are those of NVIDIA's headers; absent functions are `None`.
+        // SAFETY: the types are those of NVIDIA's headers; missing functions are `None`.
         let (version, builder, runtime) = unsafe {
             (
                 library.get::<Version>(b"getInferLibVersion\0").ok().map(|version| version()),
@@ -328,11 +329,11 @@ impl Nvinfer {
             )
         };
         let Some(version) = version else {
-            let text = format!("cannot use TensorRT: {name} does not say its version");
+            let text = format!("cannot use TensorRT: {name} does not report its version");
             return Err(Fault::new(Kind::Unavailable, text).cure("install TensorRT 10 or 11 again"));
         };
         let shim = shim_for(version).ok_or_else(|| unknown_version(name, version, KNOWN))?;
-        // Only a build needs it; its absence is told then.
+        // Only a build needs the parser; a build reports it if missing.
         let parser = open(parser).ok();
         // SAFETY: as above.
         let parser = parser.and_then(|parser| unsafe { parser.get(b"createNvOnnxParser_INTERNAL\0") }.ok());
@@ -341,12 +342,12 @@ impl Nvinfer {
         Ok(Arc::new(Nvinfer { shim, make, version: version_text(version), rtx }))
     }
 
-    /// An ONNX graph to a serialised engine. The caller has opened a [`Gpu`], or the library is TensorRT-RTX.
+    /// Builds a serialised engine from an ONNX graph. Requires an open [`Gpu`] or TensorRT-RTX.
     pub fn build(&self, onnx: &[u8], open: [i64; 3], limits: &BuildLimits, watch: &mut Watch) -> Result<Vec<u8>> {
         if self.make.builder.is_none() || self.make.parser.is_none() {
             let text =
                 format!("cannot build an engine: TensorRT {} has no builder or no ONNX parser here", self.version);
-            let cure = "install libnvonnxparsers beside libnvinfer, and not the lean runtime alone";
+            let cure = "install libnvonnxparsers and the full libnvinfer, not only the lean runtime";
             return Err(Fault::new(Kind::Unavailable, text).cure(cure));
         }
         errors().clear();
@@ -361,7 +362,7 @@ impl Nvinfer {
             user: (&raw const watch).cast_mut().cast(),
             progress: progress_hook,
         };
-        // SAFETY: all pointers live until the call returns; the builder is done with `watch` by then.
+        // SAFETY: all pointers live until the call returns, and the builder does not use `watch` afterwards.
         let blob = unsafe { (self.shim.build)(&self.make, onnx.as_ptr().cast(), onnx.len(), &options) };
         if blob.is_null() {
             return Err(self.fault("build an engine"));
@@ -372,26 +373,26 @@ impl Nvinfer {
             let data = (self.shim.blob_data)(blob, &mut size).cast::<u8>();
             std::slice::from_raw_parts(data, size).to_vec()
         };
-        // SAFETY: nobody holds it any longer.
+        // SAFETY: no reference to the blob is left.
         unsafe { (self.shim.free_blob)(blob) };
         Ok(bytes)
     }
 
-    /// Puts a serialised engine onto the GPU.
+    /// Loads a serialised engine onto the GPU.
     pub fn load(self: &Arc<Self>, gpu: &Arc<Gpu>, engine: &[u8]) -> Result<Arc<LoadedEngine>> {
         if self.make.runtime.is_none() {
             return Err(self.fault("load an engine: the library has no runtime"));
         }
         gpu.make_current()?;
         errors().clear();
-        // SAFETY: there is a driver, or no `Gpu` could exist; the bytes live until the call returns.
+        // SAFETY: a driver is present, otherwise no `Gpu` could exist; the bytes live until the call returns.
         let handle = unsafe { (self.shim.load)(&self.make, engine.as_ptr().cast(), engine.len()) };
         if handle.is_null() {
             return Err(self.fault("load an engine"));
         }
         let mut plan =
             LoadedEngine { library: self.clone(), gpu: gpu.clone(), handle, making: Mutex::new(()), tensors: vec![] };
-        // SAFETY: the handle is the shim's, and it fills in one info a tensor.
+        // SAFETY: the handle is the shim's; it fills in one info per tensor.
         unsafe {
             for index in 0..(self.shim.tensor_count)(handle) {
                 let mut raw = RawInfo { name: null(), input: 0, is_float: 0, open: 0 };
@@ -404,17 +405,18 @@ impl Nvinfer {
         Ok(Arc::new(plan))
     }
 
-    /// A fault with what TensorRT last logged.
+    /// A fault that quotes TensorRT's latest log lines. `what` completes "cannot ...".
     fn fault(&self, what: &str) -> Fault {
         let said = errors().join("; ");
         let memory = ["emory", "allocat"].iter().any(|word| said.contains(word));
-        let cure = if memory { "free some memory, or give a lower --memory" } else { "see VETRINA_LOG=debug for more" };
-        let why = if said.is_empty() { "it does not say why".to_owned() } else { said };
+        let cure =
+            if memory { "free some memory, or set a lower --memory" } else { "set VETRINA_LOG=debug for details" };
+        let why = if said.is_empty() { "no reason was logged".to_owned() } else { said };
         Fault::new(Kind::Unavailable, format!("TensorRT {} cannot {what}", self.version)).cause(why).cure(cure)
     }
 }
 
-/// Versions that a shim was compiled for.
+/// TensorRT versions that this program was built for.
 const KNOWN: &[&str] = &[
     #[cfg(tensorrt_10)]
     "10",
@@ -424,7 +426,7 @@ const KNOWN: &[&str] = &[
     "RTX 1",
 ];
 
-/// The shim for a library that says `version`, where it was compiled in.
+/// The shim for a TensorRT version, if compiled in.
 fn shim_for(version: i32) -> Option<&'static Shim> {
     match version / 10_000 {
         #[cfg(tensorrt_10)]
@@ -441,40 +443,40 @@ fn shim_for(version: i32) -> Option<&'static Shim> {
 pub struct TensorInfo {
     pub name: CString,
     pub input: bool,
-    /// 32-bit floats; nothing else is exchanged.
+    /// float32. No other type is exchanged.
     pub is_float: bool,
-    /// Its first dimension is as large as a run wants it.
+    /// The first dimension is dynamic.
     open: bool,
 }
 
-/// An engine on the GPU: its weights, which any number of contexts share.
+/// An engine on the GPU. All contexts share its weights.
 pub struct LoadedEngine {
     library: Arc<Nvinfer>,
     gpu: Arc<Gpu>,
     handle: Ptr,
-    /// Contexts are made one at a time.
+    /// Held while a context is created: one at a time.
     making: Mutex<()>,
     pub tensors: Vec<TensorInfo>,
 }
 
-// SAFETY: TensorRT's engines may be read from every thread; contexts are made under a lock.
+// SAFETY: TensorRT's engines may be read from any thread; contexts are created under a lock.
 unsafe impl Send for LoadedEngine {}
 // SAFETY: as above.
 unsafe impl Sync for LoadedEngine {}
 
 impl Drop for LoadedEngine {
     fn drop(&mut self) {
-        // SAFETY: every context holds the plan, so none is left.
+        // SAFETY: every context holds a reference to the engine, so none is left.
         unsafe { (self.library.shim.unload)(self.handle) }
     }
 }
 
-/// Memory on the GPU, which only grows.
+/// GPU memory that grows and never shrinks.
 struct Buffer {
     gpu: Arc<Gpu>,
-    /// 0: none yet.
+    /// 0: not allocated yet.
     device: u64,
-    /// Bytes.
+    /// Size in bytes.
     room: usize,
 }
 
@@ -483,47 +485,48 @@ impl Buffer {
         Buffer { gpu: gpu.clone(), device: 0, room: 0 }
     }
 
-    /// Its address, with room for so many bytes. Nothing that uses the old place may be queued: every run ends with a
-    /// synchronisation.
+    /// Returns the address of at least `bytes` bytes. Growing frees the old memory, which no queued work may use: every
+    /// run ends with a synchronisation.
     fn reserve(&mut self, bytes: usize) -> Result<u64> {
         if bytes > self.room || self.device == 0 {
             self.free()?;
             let mut device = 0;
             // SAFETY: the function writes an address.
             let code = unsafe { (self.gpu.driver.alloc)(&mut device, bytes.max(1)) };
-            self.gpu.check(code, "get memory on the GPU")?;
+            self.gpu.check(code, "allocate GPU memory")?;
             (self.device, self.room) = (device, bytes);
         }
         Ok(self.device)
     }
 
-    /// Queues a copy of `values`, which must live until the stream is synchronised; the address of what they become.
+    /// Queues a copy of `values` to the GPU and returns its address. `values` must live until the stream is
+    /// synchronised.
     fn upload<T: Copy>(&mut self, values: &[T], stream: Ptr) -> Result<u64> {
         let bytes = size_of_val(values);
         let device = self.reserve(bytes)?;
-        // SAFETY: there is room for as many bytes, and the caller keeps `values`.
+        // SAFETY: the buffer has room for the bytes, and the caller keeps `values`.
         let code = unsafe { (self.gpu.driver.to_device)(device, values.as_ptr().cast(), bytes, stream) };
         self.gpu.check(code, "copy to the GPU").map(|()| device)
     }
 
-    /// Queues a copy into `values`, which must live untouched until the stream is synchronised.
+    /// Queues a copy into `values`, which must live and stay untouched until the stream is synchronised.
     fn download(&self, values: &mut [f32], stream: Ptr) -> Result<()> {
         let bytes = size_of_val(values).min(self.room);
-        // SAFETY: both have as many bytes, and the caller keeps `values`.
+        // SAFETY: both have the same number of bytes, and the caller keeps `values`.
         let code = unsafe { (self.gpu.driver.to_host)(values.as_mut_ptr().cast(), self.device, bytes, stream) };
         self.gpu.check(code, "copy from the GPU")
     }
 
     fn free(&mut self) -> Result<()> {
         let device = std::mem::take(&mut self.device);
-        // SAFETY: the memory is this one's own, and nobody uses it any longer.
+        // SAFETY: the memory belongs to this buffer and is no longer used.
         if device == 0 { Ok(()) } else { self.gpu.check(unsafe { (self.gpu.driver.free)(device) }, "free memory") }
     }
 }
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        // What cannot be freed is gone with the process; there is nobody to tell.
+        // A failed free cannot be reported from here; the process's exit frees the memory.
         let _ = self.gpu.make_current().and_then(|()| self.free());
     }
 }
@@ -535,22 +538,22 @@ struct Map {
     shape: Vec<usize>,
 }
 
-/// Feature maps of one picture on the GPU: they stay what they are for as long as somebody holds them.
+/// Feature maps of one picture on the GPU. They are not overwritten while a copy of this value exists.
 #[derive(Clone)]
 pub struct Maps(Arc<Vec<Map>>);
 
 impl Maps {
-    /// 1 x channels x height x width, each.
+    /// Shape of each map: 1 x channels x height x width.
     pub fn shapes(&self) -> Vec<&[usize]> {
         self.0.iter().map(|map| &map.shape[..]).collect()
     }
 
-    /// Whether nobody else holds them.
+    /// Whether no other copy exists.
     fn is_free(&mut self) -> bool {
         Arc::get_mut(&mut self.0).is_some()
     }
 
-    /// Where each is, for the kernel.
+    /// Address and sizes of each map, for the kernel.
     fn places(&self) -> Vec<roi_align::Place> {
         let place = |map: &Map| roi_align::Place {
             address: map.buffer.device,
@@ -562,32 +565,32 @@ impl Maps {
     }
 }
 
-/// What an engine is run on.
+/// Input of a run.
 pub enum Given<'a> {
     /// Shape and values of each input, in the engine's order.
     Values(&'a [(&'a [usize], &'a [f32])]),
-    /// Its one input is made on the GPU: RoIs of maps there, `samples` x `samples` a bin, filled up with zeros.
+    /// The only input is computed on the GPU: RoIs of `maps`, `samples` x `samples` per bin, padded with zeros.
     Rois { maps: &'a Maps, grids: &'a [RoiGrid], samples: usize },
 }
 
 /// Shape and values.
 pub type Output = (Vec<usize>, Vec<f32>);
 
-/// What one thread runs an engine with: a stream, and device buffers that stay from frame to frame.
+/// Execution state of one thread: a stream, and device buffers kept between runs.
 pub struct Context {
     plan: Arc<LoadedEngine>,
     handle: Ptr,
     stream: Ptr,
-    /// One a tensor.
+    /// One per tensor.
     buffers: Vec<Buffer>,
-    /// What was handed out as [`Maps`]: as many as were ever held at once.
+    /// Feature maps for reuse: as many as were held at the same time.
     kept: Vec<Maps>,
-    /// The kernel's input, here and on the GPU.
+    /// Input of the RoIAlign kernel, in main memory and on the GPU.
     rois: Vec<Roi>,
     rois_there: Buffer,
 }
 
-// SAFETY: a context is used by one thread at a time, which `&mut` sees to, and sets the GPU's context itself.
+// SAFETY: `&mut` guarantees one thread at a time, and every run makes the GPU's context current.
 unsafe impl Send for Context {}
 
 impl Context {
@@ -598,36 +601,36 @@ impl Context {
         gpu.make_current()?;
         let mut stream = null_mut();
         // SAFETY: the function writes a stream.
-        gpu.check(unsafe { (gpu.driver.new_stream)(&mut stream, NON_BLOCKING) }, "make a CUDA stream")?;
+        gpu.check(unsafe { (gpu.driver.new_stream)(&mut stream, NON_BLOCKING) }, "create a CUDA stream")?;
         let buffers = plan.tensors.iter().map(|_| Buffer::new(gpu)).collect();
         let (kept, rois, rois_there) = (Vec::new(), Vec::new(), Buffer::new(gpu));
-        // From here on, dropping frees what there is.
+        // From here on, Drop releases what was created.
         let mut context = Context { plan: plan.clone(), handle: null_mut(), stream, buffers, kept, rois, rois_there };
         let one_at_a_time = plan.making.lock().unwrap_or_else(PoisonError::into_inner);
         errors().clear();
-        // SAFETY: the plan's handle lives as long as the plan.
+        // SAFETY: the engine's handle lives as long as the engine.
         context.handle = unsafe { (plan.library.shim.new_context)(plan.handle) };
         drop(one_at_a_time);
         if context.handle.is_null() {
-            return Err(plan.library.fault("find the memory to run an engine"));
+            return Err(plan.library.fault("allocate the memory to run an engine"));
         }
         Ok(context)
     }
 
-    /// Runs the engine. Of its outputs, given by their places among its tensors, `keep` stay on the GPU and `back` come back.
+    /// Runs the engine. Outputs are given by tensor index: `keep` stay on the GPU, `back` are copied back.
     pub fn run(&mut self, given: Given, keep: &[usize], back: &[usize]) -> Result<(Maps, Vec<Output>)> {
         self.plan.gpu.make_current()?;
         errors().clear();
         let mut outputs = Vec::new();
         let queued = self.queue(&given, keep, back, &mut outputs);
         let gpu = &self.plan.gpu;
-        // SAFETY: the stream is this context's. Whatever was queued reads what was given and writes `outputs` until here.
+        // SAFETY: the stream is this context's. Queued work reads the input and writes `outputs` until this returns.
         let done = gpu.check(unsafe { (gpu.driver.synchronize)(self.stream) }, "run an engine on the GPU");
         let maps = queued?;
         done.map(|()| (maps, outputs))
     }
 
-    /// Queues copies and kernels. What is pushed to `outputs` is written to until the stream is synchronised.
+    /// Queues copies and kernels. Values pushed to `outputs` are written until the stream is synchronised.
     fn queue(&mut self, given: &Given, keep: &[usize], back: &[usize], outputs: &mut Vec<Output>) -> Result<Maps> {
         let plan = self.plan.clone();
         match given {
@@ -642,7 +645,7 @@ impl Context {
             self.bind(index, device)?;
             outputs.push((shape, values));
         }
-        // SAFETY: context and stream are this one's.
+        // SAFETY: context and stream belong to this value.
         if unsafe { (plan.library.shim.enqueue)(self.handle, self.stream) } == 0 {
             return Err(plan.library.fault("run an engine"));
         }
@@ -665,7 +668,7 @@ impl Context {
         Ok(())
     }
 
-    /// RoIAlign into the engine's input.
+    /// Queues RoIAlign into the engine's input.
     fn queue_rois(&mut self, maps: &Maps, grids: &[RoiGrid], samples: usize) -> Result<()> {
         let input = self.plan.tensors.iter().position(|tensor| tensor.input).unwrap_or_default();
         if self.plan.tensors[input].open {
@@ -681,7 +684,7 @@ impl Context {
         self.plan.gpu.launch_roi_align(&job, rois, out, self.stream)
     }
 
-    /// Maps that nobody holds, as the places of the outputs `keep`.
+    /// Maps that nobody holds, bound to the outputs `keep`.
     fn maps(&mut self, keep: &[usize]) -> Result<Maps> {
         if keep.is_empty() {
             return Ok(Maps(Arc::default()));
@@ -699,21 +702,22 @@ impl Context {
         Ok(maps)
     }
 
-    /// The shape that a tensor has in this run.
+    /// Shape of a tensor in this run.
     fn shape(&self, index: usize) -> Result<Vec<usize>> {
-        let known = |size: i64| usize::try_from(size).map_err(|_| self.plan.library.fault("say how large a tensor is"));
+        let known =
+            |size: i64| usize::try_from(size).map_err(|_| self.plan.library.fault("determine the size of a tensor"));
         self.sizes(index)?.into_iter().map(known).collect()
     }
 
-    /// As [`Context::shape`]; -1 where it is not known yet.
+    /// As [`Context::shape`]; -1 if not known yet.
     fn sizes(&self, index: usize) -> Result<Vec<i64>> {
         let library = &self.plan.library;
         let mut sizes = [0; MAX_RANK];
         let name = self.plan.tensors[index].name.as_ptr();
-        // SAFETY: `sizes` has room for every rank.
+        // SAFETY: `sizes` has room for the maximum rank.
         let rank = unsafe { (library.shim.tensor_shape)(self.handle, name, sizes.as_mut_ptr()) };
         let rank = usize::try_from(rank).ok().filter(|rank| *rank > 0);
-        rank.map(|rank| sizes[..rank].to_vec()).ok_or_else(|| library.fault("say how many dimensions a tensor has"))
+        rank.map(|rank| sizes[..rank].to_vec()).ok_or_else(|| library.fault("determine the rank of a tensor"))
     }
 
     fn set_shape(&self, index: usize, sizes: &[i64]) -> Result<()> {
@@ -724,13 +728,13 @@ impl Context {
         if fits { Ok(()) } else { Err(library.fault(&format!("run an engine on an input of shape {sizes:?}"))) }
     }
 
-    /// Tells the engine where a tensor is.
+    /// Sets the address of a tensor.
     fn bind(&self, index: usize, device: u64) -> Result<()> {
         let library = &self.plan.library;
         let name = self.plan.tensors[index].name.as_ptr();
-        // SAFETY: the name lives as long as the plan; buffers are freed or moved between runs only.
+        // SAFETY: the name lives as long as the engine; buffers are freed or moved only between runs.
         let taken = unsafe { (library.shim.set_address)(self.handle, name, device) } != 0;
-        if taken { Ok(()) } else { Err(library.fault("take a buffer")) }
+        if taken { Ok(()) } else { Err(library.fault("set the address of a tensor")) }
     }
 }
 
@@ -740,7 +744,7 @@ impl Drop for Context {
         if gpu.make_current().is_err() {
             return;
         }
-        // SAFETY: both are this context's own, and nothing is queued any longer.
+        // SAFETY: both belong to this context, and no work is queued.
         unsafe {
             if !self.handle.is_null() {
                 (shim.free_context)(self.handle);
@@ -751,7 +755,7 @@ impl Drop for Context {
 }
 
 impl Gpu {
-    /// Queues RoIAlign: `rois` and `out` are addresses on the GPU with room for what the job says.
+    /// Queues RoIAlign. `rois` and `out` are GPU addresses with room for the job's input and output.
     fn launch_roi_align(&self, job: &roi_align::Job, rois: u64, out: u64, stream: Ptr) -> Result<()> {
         let [count, channels, side, samples] = job.numbers;
         let mut arguments: [*const c_void; 6] = [
@@ -764,7 +768,7 @@ impl Gpu {
         ];
         let [grid_x, grid_y] = job.grid;
         let [block_x, block_y] = job.block;
-        // SAFETY: the arguments are those of the kernel, by type and order, and are read during the call.
+        // SAFETY: the arguments match the kernel's in type and order, and are read during the call.
         let code = unsafe {
             let (kernel, list) = (self.roi_align, arguments.as_mut_ptr());
             (self.driver.launch)(kernel, grid_x, grid_y, 1, block_x, block_y, 1, 0, stream, list, null_mut())
@@ -772,7 +776,7 @@ impl Gpu {
         self.check(code, "queue RoIAlign on the GPU")
     }
 
-    /// RoIAlign of maps that come from main memory, each 1 x channels x height x width, into `shape`; to try the kernel.
+    /// RoIAlign of maps in main memory (each 1 x channels x height x width) into `shape`, to check the kernel.
     pub fn roi_align(
         self: &Arc<Self>,
         maps: &[Tensor],
@@ -781,7 +785,7 @@ impl Gpu {
         shape: &[usize],
     ) -> Result<Vec<f32>> {
         self.make_current()?;
-        // The default stream, which is slow and simple.
+        // The default stream: slow and simple.
         let stream = null_mut();
         let mut list = Vec::new();
         for map in maps {
@@ -797,7 +801,7 @@ impl Gpu {
         let mut values = vec![0.0; shape.iter().product()];
         let launched = self.launch_roi_align(&job, rois, device, stream);
         let queued = launched.and_then(|()| out.download(&mut values, stream));
-        // SAFETY: the default stream is always there; what was queued uses `rois` and `values` until here.
+        // SAFETY: the default stream always exists; queued work uses `rois` and `values` until this returns.
         let done = self.check(unsafe { (self.driver.synchronize)(stream) }, "run RoIAlign on the GPU");
         queued.and(done).map(|()| values)
     }

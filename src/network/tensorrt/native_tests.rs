@@ -1,4 +1,4 @@
-//! NVIDIA's libraries as they are: layouts always, the libraries themselves where somebody has them.
+//! Tests against NVIDIA's interfaces: struct layouts always, the libraries themselves if installed.
 
 use super::*;
 use crate::geometry::{Rect, Size};
@@ -10,20 +10,20 @@ use crate::seam::{FeatureMap, Levels, Pyramid};
 use proptest::prelude::*;
 
 #[test]
-fn only_versions_with_a_shim_have_one() {
+fn only_known_versions_have_a_shim() {
     assert!(shim_for(8_601).is_none() && shim_for(120_000).is_none());
     assert!([100_300, 110_400, 10_701].into_iter().any(|version| shim_for(version).is_some()));
 }
 
 #[test]
-fn the_layouts_are_those_of_the_shim() {
-    // Counted by hand from shim.cpp and roi_align.cu, for 64-bit machines.
+fn struct_layouts_match_the_shim() {
+    // Computed by hand from shim.cpp and roi_align.cu, for 64-bit machines.
     assert_eq!((size_of::<Factories>(), size_of::<BuildOptions>(), size_of::<RawInfo>()), (40, 64, 24));
     assert_eq!((size_of::<Roi>(), align_of::<Roi>()), (32, 8));
 }
 
 unsafe extern "C" {
-    /// `roi_align.cu` as a C++ compiler reads it.
+    /// `roi_align.cu`, compiled as C++.
     pub fn vetrina_roi_align_on_the_cpu(
         rois: *const Roi,
         count: i32,
@@ -35,7 +35,7 @@ unsafe extern "C" {
     );
 }
 
-/// The kernel's arithmetic, on the CPU, as `Gpu::roi_align` would have it done.
+/// The kernel's arithmetic on the CPU, with the interface of `Gpu::roi_align`.
 fn align(maps: &[Tensor], grids: &[RoiGrid], samples: usize, shape: &[usize]) -> Result<Vec<f32>> {
     let place = |map: &Tensor| roi_align::Place {
         address: map.data().as_ptr() as u64,
@@ -48,7 +48,7 @@ fn align(maps: &[Tensor], grids: &[RoiGrid], samples: usize, shape: &[usize]) ->
     let job = roi_align::Job::new(shape, &places, grids, samples, &mut rois)?;
     let mut out = vec![f32::NAN; job.bytes() / 4];
     let [count, channels, side, samples] = job.numbers;
-    // SAFETY: maps, RoIs and result are as large as the job says.
+    // SAFETY: maps, RoIs and result have the sizes in the job.
     unsafe {
         let (rois, padded) = (rois.as_ptr(), shape[0] as i32);
         vetrina_roi_align_on_the_cpu(rois, count, padded, channels, side, samples, out.as_mut_ptr());
@@ -57,14 +57,14 @@ fn align(maps: &[Tensor], grids: &[RoiGrid], samples: usize, shape: &[usize]) ->
 }
 
 #[test]
-fn the_kernel_passes_the_check_that_every_gpu_has_to_pass() {
+fn the_kernel_passes_the_startup_check() {
     roi_align::check(align).unwrap();
 }
 
 proptest! {
-    /// Boxes anywhere, of any size, also outside of the maps: what the CPU's RoIAlign gives, to the last digits.
+    /// Boxes of any position and size, also outside the maps: equal to the CPU's RoIAlign up to rounding.
     #[test]
-    fn the_kernel_is_the_cpus_roi_align(
+    fn the_kernel_equals_roi_align_on_the_cpu(
         boxes in prop::collection::vec((-40f32..300.0, -40f32..200.0, 0f32..320.0, 0f32..220.0), 0..4),
         seed in prop::collection::vec(-4f32..4.0, 97),
         side in prop::sample::select(vec![7usize, 14]),
@@ -92,18 +92,18 @@ proptest! {
     }
 }
 
-/// NVIDIA's own libraries where somebody has them (`scripts/check-tensorrt` fetches and names them).
+/// NVIDIA's libraries, if installed (`scripts/check-tensorrt` downloads them and sets the variable).
 fn library(name: &str) -> Option<std::path::PathBuf> {
     let Some(folder) = std::env::var_os("VETRINA_TENSORRT_LIBRARIES") else {
-        eprintln!("skipped: VETRINA_TENSORRT_LIBRARIES names no folder with {name}");
+        eprintln!("skipped: VETRINA_TENSORRT_LIBRARIES does not contain {name}");
         return None;
     };
     let path = std::path::PathBuf::from(folder).join(name);
-    assert!(path.exists(), "{} is not there", path.display());
+    assert!(path.exists(), "{} does not exist", path.display());
     Some(path)
 }
 
-/// The aggregator's.
+/// The aggregator's sequence lengths.
 const OPEN: [i64; 3] = [2, 10, 100];
 
 fn limits() -> BuildLimits {
@@ -111,7 +111,7 @@ fn limits() -> BuildLimits {
 }
 
 #[test]
-fn the_lean_runtimes_are_taken_for_what_they_are_and_build_nothing() {
+fn the_lean_runtimes_are_recognized_and_cannot_build() {
     for (name, version) in [("libnvinfer_lean.so.10", "10."), ("libnvinfer_lean.so.11", "11.")] {
         let Some(path) = library(name) else { return };
         let nvinfer = Nvinfer::open_file(&path, std::path::Path::new("none")).unwrap();
@@ -122,7 +122,7 @@ fn the_lean_runtimes_are_taken_for_what_they_are_and_build_nothing() {
 }
 
 #[test]
-fn the_real_builder_refuses_what_is_no_graph_and_can_be_stopped() {
+fn the_real_builder_refuses_invalid_graphs_and_can_be_cancelled() {
     let Some(path) = library("libtensorrt_rtx.so.1") else { return };
     let parser = path.with_file_name("libtensorrt_onnxparser_rtx.so.1");
     let nvinfer = Nvinfer::open_file(&path, &parser).unwrap();
@@ -143,7 +143,7 @@ fn the_real_builder_refuses_what_is_no_graph_and_can_be_stopped() {
 }
 
 #[test]
-fn without_a_driver_there_is_no_gpu_and_that_is_said() {
+fn without_a_driver_the_error_names_it() {
     if open(DRIVER).is_ok() {
         eprintln!("skipped: there is a driver here");
         return;
@@ -153,9 +153,10 @@ fn without_a_driver_there_is_no_gpu_and_that_is_said() {
     assert!(fault.to_string().contains("driver") && fault.to_string().contains("backend = \"cpu\""), "{fault}");
 }
 
-/// Every graph of the shipped model, and of those that `VETRINA_CONFORMANCE_MODELS` names, in every precision that they have.
+/// Builds every graph of the shipped model, and of the models named in `VETRINA_CONFORMANCE_MODELS`, in every
+/// precision.
 #[test]
-fn the_real_builder_takes_every_graph() {
+fn the_real_builder_accepts_every_graph() {
     let Some(path) = library("libtensorrt_rtx.so.1") else { return };
     let nvinfer = Nvinfer::open_file(&path, &path.with_file_name("libtensorrt_onnxparser_rtx.so.1")).unwrap();
     let named = std::env::var_os("VETRINA_CONFORMANCE_MODELS").unwrap_or_default();

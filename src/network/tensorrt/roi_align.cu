@@ -1,7 +1,7 @@
-// RoIAlign on the GPU: what seam/roi_align.rs does on the CPU, so that feature maps need not leave the device.
+// RoIAlign on the GPU, equal to seam/roi_align.rs on the CPU: feature maps stay on the device.
 //
-// Two compilers read this file: NVIDIA's makes roi_align.ptx of it (scripts/compile-kernel), which the driver compiles for its
-// GPU; a C++ compiler makes the same arithmetic for the CPU of it, which a test holds to seam/roi_align.rs.
+// Two compilers read this file. NVIDIA's compiles it to roi_align.ptx (scripts/compile-kernel), which the driver compiles for
+// its GPU. A C++ compiler compiles the same arithmetic for the CPU; a test compares it with seam/roi_align.rs.
 
 #ifdef __CUDACC__
 #define ON_GPU __device__
@@ -13,15 +13,15 @@
 #define ROLLED
 #endif
 
-// As in roi_align.rs. Nothing here is trusted: whatever the numbers are, no place outside `map` is read.
+// Must match roi_align.rs. The numbers are not trusted: no address outside `map` is read, whatever they are.
 struct Roi {
     float const* map; // channels x height x width
     int height, width;
-    float x, y;                  // upper left corner, pixels of the map
-    float bin_width, bin_height; // likewise
+    float x, y;                  // upper left corner in pixels of the map
+    float bin_width, bin_height; // in pixels of the map
 };
 
-// A linear sample; one that lies a whole place outside is zero.
+// Bilinear sample. Zero if more than one pixel outside the map.
 static ON_GPU float sample(float const* plane, int height, int width, float y, float x) {
     if (y < -1.0f || y > height || x < -1.0f || x > width) {
         return 0.0f;
@@ -40,7 +40,7 @@ static ON_GPU float sample(float const* plane, int height, int width, float y, f
     return above + dy * (below - above);
 }
 
-// One row of bins of one channel; `out` is side x side x channels.
+// Computes one row of bins of one channel. `out` is side x side x channels.
 static ON_GPU void align_row(Roi const& roi, int channels, int channel, int side, int row, int samples, float* out) {
     float const* plane = roi.map + static_cast<size_t>(channel) * roi.height * roi.width;
     float const step_y = roi.bin_height / samples;
@@ -61,7 +61,7 @@ static ON_GPU void align_row(Roi const& roi, int channels, int channel, int side
     }
 }
 
-// RoI, channel and row of one thread; RoIs from `count` on are padding, which is zero. `out`: RoIs x side x side x channels.
+// RoI, channel and row of one thread. RoIs from `count` on are padding and zero. `out`: RoIs x side x side x channels.
 static ON_GPU void align(
     Roi const* rois, int count, int roi, int channels, int channel, int side, int row, int samples, float* out) {
     out += static_cast<size_t>(roi) * side * side * channels;
@@ -77,8 +77,8 @@ static ON_GPU void align(
 
 #ifdef __CUDACC__
 
-// A block is 32 channels wide, so that a warp writes one run of memory, and `side` rows high: it reads one RoI's places again and
-// again, out of the first cache. Grid: RoIs with padding x groups of 32 channels.
+// A block is 32 channels wide, so that a warp writes contiguous memory, and `side` rows high: it reads one RoI's pixels
+// repeatedly from the L1 cache. Grid: RoIs including padding x groups of 32 channels.
 extern "C" __global__ void roi_align(Roi const* rois, int count, int channels, int side, int samples, float* out) {
     int const channel = blockIdx.y * 32 + threadIdx.x;
     if (channel < channels) {

@@ -1,16 +1,16 @@
-//! RoIAlign on the GPU, all but the launch: the kernel that `roi_align.cu` became, what it is given, and whether it computes
-//! RoIAlign on this very GPU.
+//! RoIAlign on the GPU, except the launch: the compiled kernel, its arguments, and a check that this GPU computes it
+//! correctly.
 
 use crate::fault::{Fault, Kind, Result};
 use crate::seam::RoiGrid;
 use crate::tensor::Tensor;
 
-/// Made from `roi_align.cu` by scripts/compile-kernel; the driver compiles it further, for its GPU.
+/// Compiled from `roi_align.cu` by scripts/compile-kernel. The driver compiles it for its GPU.
 pub const PTX: &str = concat!(include_str!("roi_align.ptx"), "\0");
-/// Channels of a block of the kernel's.
+/// Channels per thread block.
 const BLOCK: usize = 32;
 
-/// A feature map on the device.
+/// Address and sizes of a feature map on the device.
 #[derive(Clone, Copy, Debug)]
 pub struct Place {
     pub address: u64,
@@ -19,7 +19,7 @@ pub struct Place {
     pub width: usize,
 }
 
-/// As in `roi_align.cu`.
+/// Must match `roi_align.cu`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[repr(C)]
 pub struct Roi {
@@ -35,21 +35,21 @@ pub struct Roi {
 /// One launch of the kernel.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Job {
-    /// count, channels, side, samples: the kernel's arguments between `rois` and `out`.
+    /// Kernel arguments between `rois` and `out`: count, channels, side, samples.
     pub numbers: [i32; 4],
-    /// Blocks: RoIs with padding, groups of channels.
+    /// Thread blocks: RoIs including padding, groups of channels.
     pub grid: [u32; 2],
-    /// Threads of a block: channels, rows of bins.
+    /// Threads in a block: channels, rows of bins.
     pub block: [u32; 2],
-    /// Values that it writes.
+    /// Number of values written.
     length: usize,
 }
 
 impl Job {
-    /// A launch that fills `shape`, RoIs x side x side x channels. What the kernel reads replaces what is in `rois`.
+    /// Plans a launch that fills `shape` (RoIs x side x side x channels), and replaces `rois` with the kernel's input.
     ///
     /// # Errors
-    /// [`Kind::Model`]: maps, RoIs and shape do not fit one another. The kernel is never launched on what does not.
+    /// [`Kind::Model`]: maps, RoIs and shape do not fit together. The kernel is never launched then.
     pub fn new(
         shape: &[usize],
         maps: &[Place],
@@ -85,13 +85,14 @@ impl Job {
         })
     }
 
-    /// Bytes that it writes.
+    /// Size of the output in bytes.
     pub fn bytes(&self) -> usize {
         self.length * size_of::<f32>()
     }
 }
 
-/// Two maps of planes that slope, two RoIs, and room for a third: linear sampling gives the planes' values at the bins' centres.
+/// Test case: two maps of linear ramps, two RoIs and one padding row. Bilinear sampling gives the ramp's value at each
+/// bin's centre.
 struct Slopes {
     maps: Vec<Tensor>,
     grids: [RoiGrid; 2],
@@ -115,7 +116,7 @@ impl Slopes {
         level as f32 + 0.1 * channel as f32 + 0.05 * x - 0.02 * y
     }
 
-    /// What RoIAlign makes of a place of `SHAPE`.
+    /// Expected RoIAlign value at index `place` of `SHAPE`.
     fn wanted(&self, place: usize) -> f32 {
         let [_, side, _, channels] = SHAPE;
         let (roi, bin, channel) =
@@ -129,20 +130,20 @@ impl Slopes {
     }
 }
 
-/// Tries a RoIAlign (maps, grids, samples, shape of the result) on a case whose answer is known.
+/// Checks a RoIAlign function (maps, grids, samples, shape of the result) against a known result.
 ///
 /// # Errors
-/// [`Kind::Unavailable`]: it computes something else.
+/// [`Kind::Unavailable`]: the result is wrong.
 pub fn check(align: impl FnOnce(&[Tensor], &[RoiGrid], usize, &[usize]) -> Result<Vec<f32>>) -> Result<()> {
     let slopes = Slopes::new();
     let found = align(&slopes.maps, &slopes.grids, 2, &SHAPE)?;
     let error = |(place, value): (usize, &f32)| (value - slopes.wanted(place)).abs();
-    // A difference that is no number is not within anything.
+    // NaN fails too.
     if found.len() == SHAPE.iter().product::<usize>() && found.iter().enumerate().map(error).all(|error| error <= 1e-4)
     {
         return Ok(());
     }
-    Err(Fault::new(Kind::Unavailable, "cannot use TensorRT: RoIAlign on this GPU computes something else than the CPU")
+    Err(Fault::new(Kind::Unavailable, "cannot use TensorRT: RoIAlign on this GPU gives wrong values")
         .cure("update the NVIDIA driver, or set backend = \"cpu\""))
 }
 
@@ -169,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_refused() {
+    fn mismatched_shapes_are_refused() {
         let wrong: [(&[usize], usize, usize, usize); 7] = [
             (&[1, 7, 7], 4, 0, 2),
             (&[1, 7, 8, 4], 4, 0, 2),
@@ -187,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kernel_that_is_wrong_anywhere_is_noticed() {
+    fn a_wrong_value_anywhere_is_detected() {
         let slopes = Slopes::new();
         let right: Vec<f32> = (0..SHAPE.iter().product()).map(|place| slopes.wanted(place)).collect();
         assert!(check(|_, _, _, _| Ok(right.clone())).is_ok());

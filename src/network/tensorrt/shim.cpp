@@ -1,9 +1,9 @@
-// TensorRT's C++ classes behind a C ABI: what native.rs cannot call by itself, and nothing else.
+// A C ABI for TensorRT's C++ classes: only what native.rs cannot call itself.
 //
-// Compiled once a header set (TensorRT 10, TensorRT 11, TensorRT-RTX), since the classes are binary compatible within a major
-// version only. VETRINA_SHIM is the name of the table of functions that this object exports. Nothing of TensorRT is linked:
-// native.rs opens the libraries and hands over their factories. Methods are those that 10.0 has already, so that headers of a
-// later 10.x serve an earlier library.
+// Compiled once per header set (TensorRT 10, TensorRT 11, TensorRT-RTX): the classes are binary compatible only within a major
+// version. VETRINA_SHIM is the name of the exported function table. TensorRT is not linked: native.rs opens the libraries and
+// passes their factories. Only methods that exist since 10.0 are used, so that headers of a later 10.x work with an earlier
+// library.
 
 #include <NvInfer.h>
 #include <NvOnnxParser.h>
@@ -20,12 +20,12 @@ using namespace nvinfer1;
 
 extern "C" {
 
-// The same types stand in native.rs.
+// native.rs defines the same types.
 using LogHook = void (*)(int32_t severity, char const* text);
 using ProgressHook = int32_t (*)(void* user, int32_t event, char const* phase, char const* parent, int32_t number);
 
 struct Factories {
-    int32_t version; // of the library, as getInferLibVersion says it
+    int32_t version; // of the library, from getInferLibVersion
     void* (*builder)(void* logger, int32_t version);
     void* (*runtime)(void* logger, int32_t version);
     void* (*parser)(void* network, void* logger, int32_t version);
@@ -33,9 +33,9 @@ struct Factories {
 };
 
 struct BuildOptions {
-    uint64_t workspace; // bytes that a layer may use while it runs
-    uint64_t dram;      // bytes that the builder may use while it tries kernels
-    int64_t least, usual, most; // of every dimension that the graph leaves open
+    uint64_t workspace; // maximum bytes that a layer may use at run time
+    uint64_t dram;      // maximum bytes that the builder may use while it tries kernels
+    int64_t least, usual, most; // sizes of every dynamic dimension
     int32_t capability; // compute capability to build for, 86 for 8.6; 0: this machine's GPU. TensorRT-RTX only.
     void* user;
     ProgressHook progress;
@@ -45,7 +45,7 @@ struct TensorInfo {
     char const* name; // lives as long as the engine
     int32_t input;    // 1: an input
     int32_t is_float; // 1: 32-bit floats
-    int32_t open;     // 1: the first dimension is as large as a run wants it
+    int32_t open;     // 1: the first dimension is dynamic
 };
 
 } // extern "C"
@@ -63,7 +63,7 @@ public:
     }
 };
 
-// TensorRT keeps the first logger that it is given, until the process has ended.
+// TensorRT keeps the first logger until the process ends.
 Logger& logger = *new Logger;
 
 class Monitor : public IProgressMonitor {
@@ -86,7 +86,7 @@ private:
     BuildOptions const& mOptions;
 };
 
-// A runtime and the engine that it made, which must not outlive it.
+// A runtime and its engine, which must not outlive it.
 struct Plan {
     IRuntime* runtime;
     ICudaEngine* engine;
@@ -127,7 +127,7 @@ bool target(IBuilderConfig& config, int32_t capability) {
 #endif
 }
 
-// An ONNX graph to a serialised engine; nullptr: the log says why.
+// Builds a serialised engine from an ONNX graph. nullptr: failed, the reason is in the log.
 void* build(Factories const* make, void const* onnx, size_t size, BuildOptions const* options) {
     logger.hook = make->log;
     std::unique_ptr<IBuilder> builder(static_cast<IBuilder*>(make->builder(&logger, make->version)));
@@ -153,7 +153,7 @@ void* build(Factories const* make, void const* onnx, size_t size, BuildOptions c
     }
     config->setMemoryPoolLimit(MemoryPoolType::kWORKSPACE, options->workspace);
     config->setMemoryPoolLimit(MemoryPoolType::kTACTIC_DRAM, options->dram);
-    // Its products have ten bits of mantissa: whoever wants less than fp32 says fp16.
+    // TF32 has a 10-bit mantissa: fp32 means fp32, and fp16 exists for less.
     config->clearFlag(BuilderFlag::kTF32);
     Monitor monitor(*options);
     config->setProgressMonitor(&monitor);
@@ -171,7 +171,7 @@ void const* blobData(void* blob, size_t* size) {
 
 void freeBlob(void* blob) { delete static_cast<IHostMemory*>(blob); }
 
-// A serialised engine onto the GPU. The caller has seen that there is a driver: without one a runtime is no pointer.
+// Loads a serialised engine onto the GPU. Requires a driver: without one, creating a runtime returns an invalid pointer.
 void* load(Factories const* make, void const* data, size_t size) {
     logger.hook = make->log;
     std::unique_ptr<IRuntime> runtime(static_cast<IRuntime*>(make->runtime(&logger, make->version)));
@@ -224,7 +224,7 @@ int32_t setInputShape(void* context, char const* name, int64_t const* sizes, int
     return static_cast<IExecutionContext*>(context)->setInputShape(name, dims) ? 1 : 0;
 }
 
-// The rank, or -1 where it is not known yet; `sizes` has room for Dims::MAX_DIMS.
+// Returns the rank, or -1 if not known yet. `sizes` has room for Dims::MAX_DIMS.
 int32_t tensorShape(void* context, char const* name, int64_t* sizes) {
     Dims const dims = static_cast<IExecutionContext*>(context)->getTensorShape(name);
     for (int32_t axis = 0; axis < dims.nbDims; ++axis) {

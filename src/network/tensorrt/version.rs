@@ -1,8 +1,8 @@
-//! Versions of TensorRT, as its libraries count them.
+//! TensorRT version numbers.
 
 use crate::fault::{Fault, Kind};
 
-/// What is said where the library `name` is of a version that is not among those that this program was built for.
+/// The error for a library `name` of a version that this program was not built for.
 pub fn unknown_version(name: &str, version: i32, known: &[&str]) -> Fault {
     let (version, known) = (version_text(version), known.join(", "));
     let text = format!("cannot use TensorRT: {name} is version {version}, this program was built for {known}");
@@ -10,7 +10,7 @@ pub fn unknown_version(name: &str, version: i32, known: &[&str]) -> Fault {
         .cure("install one of these (JetPack 6.1 brings TensorRT 10.3), or set backend = \"cpu\"")
 }
 
-/// "10.3.0"; "RTX 1.7.1"; before 10 the numbers were counted otherwise.
+/// "10.3.0", or "RTX 1.7.1". Versions before 10 use another encoding.
 pub fn version_text(version: i32) -> String {
     match version {
         ..10_000 => format!("{}.{}.{}", version / 1000, version / 100 % 10, version % 100),
@@ -24,7 +24,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_are_read_as_their_makers_count() {
+    fn version_numbers_are_decoded() {
         let texts =
             [(8_601, "8.6.1"), (100_300, "10.3.0"), (101_601, "10.16.1"), (110_400, "11.4.0"), (10_701, "RTX 1.7.1")];
         for (version, text) in texts {
@@ -33,7 +33,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_version_is_refused_with_those_that_are_known() {
+    fn an_unknown_version_is_refused_and_the_known_ones_are_listed() {
         let fault = unknown_version("libnvinfer.so.9", 90_000, &["10", "11"]).to_string();
         assert!(fault.contains("9.0.0") && fault.contains("for 10, 11") && fault.contains("\"cpu\""), "{fault}");
     }
