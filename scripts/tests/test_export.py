@@ -38,11 +38,12 @@ def test_round_trip(compact, tmp_path, storage, allowed):
 
 
 def test_manifest_holds_hashes_and_weights(compact, tmp_path):
-    folder = Folder(export.export(compact, tmp_path, HEAD, "f16", open_set=-1.5))
+    folder = Folder(export.export(compact, tmp_path, HEAD, "f16", open_set=-1.5, worn_offset=-0.5))
     m = folder.manifest
     assert m["format"] == 1 and m["description"] == 'a "quoted" one' and len(m["classes"]) == 13
     assert m["anchors"]["strides"] == [[8, 8], [16, 16], [32, 32], [64, 64]]
     assert m["open_set"]["logit"] == -1.5
+    assert m["aggregation"]["worn_offset"] == -0.5
     assert m["focus"] == {"below": 0.3, "fill": 0.7, "score": 0.2, "looks": 2}
     for graph in m["graphs"].values():
         assert hashlib.sha256((tmp_path / graph["file"]).read_bytes()).hexdigest() == graph["sha256"]

@@ -10,7 +10,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, DEFAULT_PATH};
 use crate::fault::{Fault, Kind, Result};
 use crate::pipeline::enrol::watch::watch;
-use crate::pipeline::enrol::{CONSENT, EnrolSession, EnrolSettings, EnrolTarget, GarmentProgress};
+use crate::pipeline::enrol::{CONSENT, EnrolSession, EnrolSettings, EnrolTarget, ViewsTaken};
 use crate::pipeline::matcher::stamp;
 use crate::pipeline::workers::frame_workers;
 use crate::shutdown::Token;
@@ -125,8 +125,7 @@ impl SaidProgress {
         let line = if wait > 0 {
             format!("step back: {wait}")
         } else {
-            let of =
-                |one: GarmentProgress| format!("{} {}: {} of {} good frames", one.id, one.title, one.good, one.wanted);
+            let of = |one: ViewsTaken| format!("{} {}: {} of {} good frames", one.id, one.title, one.good, one.wanted);
             session.progress().into_iter().map(of).collect::<Vec<_>>().join("; ")
         };
         if line != self.0 {

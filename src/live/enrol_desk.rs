@@ -4,7 +4,7 @@
 use super::status::Shared;
 use crate::catalogue::WornProduct;
 use crate::drop_oldest::DropOldestQueue;
-use crate::pipeline::enrol::{EnrolTarget, GarmentProgress};
+use crate::pipeline::enrol::{EnrolTarget, ViewsTaken};
 use crate::seam::Region;
 use serde::Serialize;
 
@@ -44,7 +44,7 @@ pub enum EnrolPhase {
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct EnrolState {
     pub phase: EnrolPhase,
-    pub garments: Vec<GarmentProgress>,
+    pub garments: Vec<ViewsTaken>,
     /// Until the phase is over at the latest.
     pub seconds_left: u64,
     /// The enrolment's number once it is done, by which it can be undone.
@@ -54,7 +54,7 @@ pub struct EnrolState {
 }
 
 impl EnrolState {
-    pub fn failed(garments: Vec<GarmentProgress>, words: impl Into<String>) -> Self {
+    pub fn failed(garments: Vec<ViewsTaken>, words: impl Into<String>) -> Self {
         EnrolState { phase: EnrolPhase::Failed, garments, words: Some(words.into()), ..EnrolState::default() }
     }
 
@@ -69,7 +69,7 @@ impl EnrolState {
 pub struct ChosenViews {
     pub products: Vec<WornProduct>,
     /// As it stands when they were chosen.
-    pub garments: Vec<GarmentProgress>,
+    pub garments: Vec<ViewsTaken>,
 }
 
 /// What the threads share of enrolments.

@@ -8,6 +8,7 @@ const make = (name, text) => Object.assign(document.createElement(name), { textC
 const REGIONS = { upper: "upper garment", lower: "lower garment", dress: "dress" };
 let chosen = [];
 let shownNumber = null;
+let phaseBefore = null;
 
 function tell(words) {
   byId("told").textContent = words ?? "";
@@ -73,6 +74,12 @@ function showState(state) {
   byId("watching").hidden = !is("countdown", "watching", "storing");
   byId("choose").hidden = is("asking", "countdown", "watching", "storing");
   byId("ended").hidden = !is("done", "failed");
+  if (phaseBefore && phaseBefore !== state.phase && is("done")) {
+    chosen = [];
+    showChosen();
+    search();
+  }
+  phaseBefore = state.phase;
   byId("consent").textContent = state.consent;
   const words = { countdown: `Step back: ${state.seconds_left}`, watching: `Turn round once: ${state.seconds_left} s at most`, storing: "One moment" };
   byId("phase").textContent = words[state.phase] ?? "";

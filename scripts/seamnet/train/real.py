@@ -207,7 +207,8 @@ class Run:
         network = self.network(self.out / "match.pth").eval()
         told = dict(self.recipe.export)
         told["provenance"] += f"; recipe {self.recipe.path.name}, sha256 {self.recipe.digest}"
-        worn_offset = told.pop("worn_offset", None)
-        open_set = manifest.read_manifest(self.begin).get("open_set", {}).get("logit")
+        begin = manifest.read_manifest(self.begin)
+        open_set = begin.get("open_set", {}).get("logit")
+        worn_offset = told.pop("worn_offset", begin["aggregation"].get("worn_offset"))
         export(network, self.out / "model", told, "f16", False, open_set, worn_offset)
         self.report(f"wrote {self.out / 'model'}")

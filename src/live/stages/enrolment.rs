@@ -4,7 +4,7 @@
 use crate::frame::Frame;
 use crate::live::Links;
 use crate::live::enrol_desk::{ChosenViews, EnrolOrder, EnrolPhase, EnrolState};
-use crate::pipeline::enrol::{EnrolSession, EnrolSettings, EnrolTarget, GarmentProgress};
+use crate::pipeline::enrol::{EnrolSession, EnrolSettings, EnrolTarget, ViewsTaken};
 use crate::pipeline::tracking::TrackingStage;
 use std::time::Duration;
 
@@ -93,7 +93,7 @@ impl StageEnrolment {
     }
 }
 
-fn session_progress(session: &Option<EnrolSession>) -> Vec<GarmentProgress> {
+fn session_progress(session: &Option<EnrolSession>) -> Vec<ViewsTaken> {
     session.as_ref().map(EnrolSession::progress).unwrap_or_default()
 }
 

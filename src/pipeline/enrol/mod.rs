@@ -95,7 +95,7 @@ impl EnrolTarget {
 
 /// How far an enrolment is, for one garment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct GarmentProgress {
+pub struct ViewsTaken {
     pub id: String,
     pub title: String,
     /// "upper", "lower", "dress"; `None`: the most prominent garment.
@@ -107,7 +107,7 @@ pub struct GarmentProgress {
     pub seen: bool,
 }
 
-struct WatchedGarment {
+struct EnrolledGarment {
     target: EnrolTarget,
     track: Option<TrackId>,
     frames: Vec<GoodFrame>,
@@ -117,7 +117,7 @@ struct WatchedGarment {
 /// An enrolment under way: takes in tracked frames, then gives the chosen views.
 pub struct EnrolSession {
     settings: EnrolSettings,
-    garments: Vec<WatchedGarment>,
+    garments: Vec<EnrolledGarment>,
     regions: Vec<Option<Region>>,
     match_head: ScoreHead,
     aggregation_head: ScoreHead,
@@ -128,7 +128,7 @@ pub struct EnrolSession {
 
 impl EnrolSession {
     pub fn new(targets: Vec<EnrolTarget>, manifest: &Manifest, settings: EnrolSettings) -> Self {
-        let watched = |target| WatchedGarment { target, track: None, frames: Vec::new(), seen: false };
+        let watched = |target| EnrolledGarment { target, track: None, frames: Vec::new(), seen: false };
         EnrolSession {
             settings,
             garments: targets.into_iter().map(watched).collect(),
@@ -178,8 +178,8 @@ impl EnrolSession {
         taking >= self.settings.most || taking >= self.settings.least && enough()
     }
 
-    pub fn progress(&self) -> Vec<GarmentProgress> {
-        let of = |garment: &WatchedGarment| GarmentProgress {
+    pub fn progress(&self) -> Vec<ViewsTaken> {
+        let of = |garment: &EnrolledGarment| ViewsTaken {
             id: garment.target.id.clone(),
             title: garment.target.title.clone(),
             region: garment.target.region,
@@ -192,7 +192,7 @@ impl EnrolSession {
 
     /// The chosen views of every product, the best choice of any number first.
     pub fn chosen(&self) -> Vec<WornProduct> {
-        let of = |garment: &WatchedGarment| {
+        let of = |garment: &EnrolledGarment| {
             let sharp = spread::sharp(&garment.frames);
             let views = spread::spread(&sharp, MOST_VIEWS, &self.aggregation_head).into_iter().map(|place| {
                 let (frame, sharpness) = sharp[place];
@@ -210,7 +210,7 @@ impl EnrolSession {
     }
 }
 
-impl WatchedGarment {
+impl EnrolledGarment {
     /// The track that shows it: of those of its region the one that is followed already, or else the most prominent.
     fn choose<'t>(
         &self,
