@@ -325,7 +325,7 @@ fn an_outfit_is_enrolled_from_a_clip_and_found_on_another_person_and_undone() {
 /// Lines of worn views for the shop of [`FEED`].
 fn many_lines(count: usize) -> String {
     let view = r#"{"class":0,"score":0.5,"sharpness":1.0,"match":[1.0,2.0,3.0,4.0],"aggregation":[1.0,2.0,3.0,4.0]}"#;
-    let views = vec![view; 8].join(",");
+    let views = [view; 8].join(",");
     let line = |number: usize| {
         format!(
             r#"{{"uid":"{number:032x}","made":"2026-01-01T00:00:00Z","camera":"c","model":"compact","descriptor_hash":"one","products":[{{"id":"2","views":[{views}]}}]}}"#

@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 /// How long the readers may take to end.
 const FAREWELL: Duration = Duration::from_millis(500);
 /// How long a reader waits before it checks whether it is to end.
-pub(self) const PATIENCE: Duration = Duration::from_millis(200);
+const PATIENCE: Duration = Duration::from_millis(200);
 
 /// Where events go.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -248,12 +248,12 @@ mod tests {
         let mut watch = ShopperWatch::default();
         let seen = SeenGarment { answered: true, best: Some(tee()), shown: vec![tee()], ..garment(1, SHIRT) };
         let kinds = |happenings: Vec<Happening>| happenings.iter().map(|one| one.kind().name()).collect::<Vec<_>>();
-        assert_eq!(kinds(watch.update(seconds(1.0), &[seen.clone()])), ["person_came", "garment_matched"]);
+        assert_eq!(kinds(watch.update(seconds(1.0), std::slice::from_ref(&seen))), ["person_came", "garment_matched"]);
         // It flickers: a second on the screen is one without a gap.
         let gap = SeenGarment { shown: Vec::new(), ..seen.clone() };
         assert_eq!(watch.update(seconds(1.5), &[gap]), []);
-        assert_eq!(watch.update(seconds(2.2), &[seen.clone()]), []);
-        let shown = watch.update(seconds(3.2), &[seen.clone()]);
+        assert_eq!(watch.update(seconds(2.2), std::slice::from_ref(&seen)), []);
+        let shown = watch.update(seconds(3.2), std::slice::from_ref(&seen));
         let expected = Happening::ProductShown {
             person: 1,
             garment: "1-1".into(),

@@ -20,10 +20,14 @@ const AGAIN: Duration = Duration::from_secs(600);
 /// Clients that are remembered for that.
 const MOST_CLIENTS: usize = 1000;
 
+/// Who did what.
+type ClientAction = (IpAddr, Option<Role>, AuditAction);
+
 /// Writes what comes over HTTP into the audit log, each thing once in a while.
 pub struct WebAudit {
     log: AuditLog,
-    written: Mutex<HashMap<(IpAddr, Option<Role>, AuditAction), Instant>>,
+    /// When each was last logged.
+    written: Mutex<HashMap<ClientAction, Instant>>,
 }
 
 impl WebAudit {

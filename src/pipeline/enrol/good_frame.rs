@@ -83,7 +83,7 @@ mod tests {
     #[test]
     fn stripes_are_sharper_than_the_same_stripes_in_motion() {
         let picture = |blur: usize| {
-            let bright = |x: usize| if x / 4 % 2 == 0 { 40u32 } else { 200 };
+            let bright = |x: usize| if (x / 4).is_multiple_of(2) { 40u32 } else { 200 };
             let level = |x: usize| ((x..x + blur).map(bright).sum::<u32>() / blur as u32) as u8;
             let line: Vec<u8> = (0..120).flat_map(|x| [level(x); 3]).collect();
             Picture::new(Size::new(120, 90), line.repeat(90))
