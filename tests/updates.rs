@@ -46,8 +46,12 @@ fn a_price_is_shown_within_two_seconds_and_an_undo_is_as_quick() {
     mirror.wait_until("a garment has matches", || !shown(&at).is_empty());
     let mut slowest = Duration::ZERO;
     for round in 1..=5 {
-        mirror.wait_until("a garment has matches", || !shown(&at).is_empty());
-        let (id, _) = shown(&at).remove(0);
+        let mut seen = Vec::new();
+        mirror.wait_until("a garment has matches", || {
+            seen = shown(&at);
+            !seen.is_empty()
+        });
+        let (id, _) = seen.remove(0);
         let price = format!("{round}.99 EUR");
         let start = Instant::now();
         let changed = patch(&at, &id, &format!(r#"{{"price": "{price}"}}"#));
