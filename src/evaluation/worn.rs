@@ -334,6 +334,8 @@ mod tests {
             .find(|one| one.enrolled == Enrolled::Half)
             .map(|one| (one.with.queries(), one.without.queries()));
         assert_eq!(half, Some((1, 1)), "every query is asked of both halves");
+        // With all views: the rival's one view wins without an offset, so each half of the queries chooses it for the other.
+        let gallery = WornGallery { worn: vec![vec![], vec![at(1.4)]], ..gallery };
         let two = vec![gallery.query(0, None, &at(0.8), &head), gallery.query(0, None, &at(0.81), &head)];
         let held = held_out(&gallery, two, &[0.0, -0.5], 1);
         assert_eq!(held.iter().map(|one| (one.offset, one.all.top(1).share)).collect::<Vec<_>>(), [(-0.5, 1.0); 2]);
