@@ -50,7 +50,7 @@ fn embed(bytes: &[u8], _: &Path, _: Option<Region>) -> Result<ShopPicture> {
         match_embedding: values.clone(),
         aggregation_embedding: values,
     };
-    Ok(ShopPicture { detection, thumbnail_jpeg: vec![number as u8; THUMBNAIL] })
+    Ok(ShopPicture { detection, thumbnail_jpeg: vec![number as u8; THUMBNAIL], detail: false })
 }
 
 /// Four sizes and colours of each style. One product in `every` costs `price`.

@@ -276,7 +276,7 @@ fn the_staff_see_the_mirror_search_and_import() {
         browser.click(turn);
         let over = if turn == "cancel" { "summer.json: cancelled" } else { "summer.json: 5 products" };
         mirror.wait_until("it is over", || browser.text("importing").starts_with(over));
-        assert_eq!(browser.offers("apply"), false);
+        assert!(!browser.offers("apply"));
         assert_eq!(fs::exists(shop.path("shop.db-pictures/sent/new.jpg")).unwrap(), turn == "apply");
     }
     mirror.wait_until("the mirror has it", || browser.text("summary").contains("5 products"));

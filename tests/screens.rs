@@ -178,7 +178,7 @@ fn a_shop_has_its_own_look() {
     let mut theme = Theme { larger_text: 25, ..Theme::default() };
     theme.colors.ground = Rgb888::new(0x10, 0x1c, 0x2e);
     theme.colors.accent = Rgb888::new(0xff, 0xd5, 0x4a);
-    let logo = |x: usize| if x % 3 == 0 { [0xff, 0xd5, 0x4a] } else { [0x10, 0x1c, 0x2e] };
+    let logo = |x: usize| if x.is_multiple_of(3) { [0xff, 0xd5, 0x4a] } else { [0x10, 0x1c, 0x2e] };
     let rgb = (0..40 * 120).flat_map(|i| logo(i % 120 / 8)).collect();
     theme.logo = Some(Arc::new(Picture::new(Size::new(120, 40), rgb)));
     let scene = scene(vec![shirt(10), trousers(10)], vec![shirt_look(), sold_out_look()]);
