@@ -81,7 +81,7 @@ fn a_box_head_takes_any_number_of_boxes() {
             head.run(vec![rois]).unwrap().remove(0)
         };
         let alone: Vec<Tensor> = (0..41).map(|place| rows_of(place, 1)).collect();
-        for count in [0, 1, 19, 20, 21, 41] {
+        for count in [0, 1, 2, 41] {
             let together = rows_of(0, count);
             assert_eq!(together.shape(), [count, alone[0].shape()[1]]);
             for (row, alone) in together.data().chunks(alone[0].data().len()).zip(&alone) {

@@ -2,7 +2,7 @@
 //!
 //! A *snapshot* is a catalogue file with one generation. A *delta* is a catalogue file with only those products that differ from
 //! an earlier release; the table `removed` names those that are gone, and a content whose thumbnail is empty is one that the
-//! earlier release has. [`write`] makes both, [`apply`] takes either over as a generation of its own, in one transaction.
+//! earlier release has. [`mod@write`] makes both, [`mod@apply`] takes either over as a generation of its own, in one transaction.
 //!
 //! Worn views come with it ([`worn`]).
 //!

@@ -18,7 +18,7 @@ pub struct SyncArgs {
 
 #[derive(Subcommand, Clone, Debug)]
 pub enum SyncCommand {
-    /// Ask for a new release once, and take it over; `vetrina run` does this by itself where [sync] names a source
+    /// Ask for a new release once, and take it over; `vetrina run` does this by itself where `sync.source` is set
     Once(OnceArgs),
     /// Join a hub's fleet with the one-time code that `vetrina hub enrol` printed; the mirror then has a key of its own
     Join(JoinArgs),
@@ -26,7 +26,7 @@ pub enum SyncCommand {
 
 #[derive(Args, Clone, Debug)]
 pub struct OnceArgs {
-    /// Configuration file, with [sync]
+    /// Configuration file, with `sync.source`
     #[arg(long, value_name = "FILE", default_value = DEFAULT_PATH)]
     pub config: PathBuf,
     /// Print JSON
@@ -36,7 +36,7 @@ pub struct OnceArgs {
 
 #[derive(Args, Clone, Debug)]
 pub struct JoinArgs {
-    /// Address of the hub, such as https://hub.example
+    /// Address of the hub, such as `https://hub.example`
     pub hub: String,
     /// The code
     pub code: String,

@@ -1,4 +1,4 @@
-//! Publishes events to an MQTT broker, with the messages by which Home Assistant finds the mirror ([`discovery`]). While the broker
+//! Publishes events to an MQTT broker, with the messages by which Home Assistant finds the mirror (`discovery`). While the broker
 //! is away the newest events wait; it says by itself that the mirror is gone (the last will).
 
 mod discovery;

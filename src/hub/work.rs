@@ -39,7 +39,7 @@ pub struct EmbeddingWorker {
     recognizers: Vec<Recognizer>,
 }
 
-/// The heads' names in the tables, in the order of [`EmbeddingWorker::weights`].
+/// The heads' names in the tables, in the order of `EmbeddingWorker::weights`.
 pub const HEADS: [&str; 2] = ["match", "aggregation"];
 
 /// What a worker has done.

@@ -2,7 +2,7 @@
 //! thread.
 //!
 //! A person is a group of garments that lie on one another, as the screen groups them. Nobody is recognized: who has been away for
-//! longer than [`LEFT_AFTER`] is somebody new.
+//! longer than `LEFT_AFTER` is somebody new.
 
 use super::events::Happening;
 use crate::geometry::{Camera, Rect};

@@ -24,13 +24,11 @@ use engines::{EngineCache, Key, build};
 use manifest::GraphName;
 use std::path::Path;
 use tensorrt::{DeviceMaps, TensorRt};
-use tract::TractEngine;
+use tract::{HeadEngine, TractEngine};
 pub use vetrina_kernels::{Level, levels};
 
-/// Boxes per batch of the box head on the CPU. A close-up needs one box: a batch of the manifest's 100 costs five times as much.
-const ROWS_AT_ONCE: usize = 20;
-/// Maximum size in bytes of a box head that runs in such batches. The weights of a larger one exceed the caches: it reads them
-/// once for all boxes.
+/// Maximum size in bytes of a box head that is loaded a second time, for a single box. A close-up has one box: in a batch of the
+/// manifest's 100 it takes forty times as long.
 const SMALL_HEAD: u64 = 8 << 20;
 
 /// A loaded graph, ready to run.
@@ -135,8 +133,9 @@ impl Graphs {
         let (keep, each) = (manifest.proposals.keep, manifest.proposals.rois_each());
         let size =
             std::fs::metadata(&path).map_err(|error| Fault::io(Kind::Model, "read the graph", &path, error))?.len();
-        let rows = if size > SMALL_HEAD { keep } else { keep.min(ROWS_AT_ONCE) };
-        Ok(Box::new(TractEngine::load_head(&path, graph, [rows, each], level)?))
+        let load = |rows| TractEngine::load_head(&path, graph, [rows, each], level);
+        let single = (size <= SMALL_HEAD).then(|| load(1)).transpose()?;
+        Ok(Box::new(HeadEngine { all: load(keep)?, single }))
     }
 
     /// Loads a graph file on the CPU, with the batch that it was exported for.

@@ -16,6 +16,7 @@ use tract_onnx::prelude::{Framework, InferenceModelExt, IntoRunnable, TValue, Tr
 use tract_onnx::prelude::{TVec, Tensor as TractTensor, TypedModel};
 use vetrina_kernels::Level;
 
+#[derive(Clone)]
 pub struct TractEngine {
     path: PathBuf,
     graph: Graph,
@@ -90,6 +91,31 @@ fn whole(model: &TypedModel) -> TractResult<Option<Arc<GraphProgram>>> {
         && outputs.iter().enumerate().all(|(slot, outlet)| (outlet.node, outlet.slot) == (region.id, slot));
     Ok((in_order && region.inputs[..] == *inputs).then(|| program.clone()))
 }
+/// A head on the CPU: one graph for many boxes, and where that pays one for a single box.
+#[derive(Clone)]
+pub struct HeadEngine {
+    pub all: TractEngine,
+    pub single: Option<TractEngine>,
+}
+
+impl Engine for HeadEngine {
+    fn run(&mut self, inputs: Vec<Tensor>) -> Result<Vec<Tensor>> {
+        let rois = inputs.first().and_then(|input| input.shape().first().copied());
+        match &mut self.single {
+            Some(single) if rois.is_some_and(|rois| rois > 0) && rois <= single.batch => single.run(inputs),
+            _ => self.all.run(inputs),
+        }
+    }
+
+    fn share(&self) -> Box<dyn Engine> {
+        Box::new(self.clone())
+    }
+
+    fn plan(&self, rounds: usize) -> Option<ProgramPlan> {
+        self.all.plan(rounds)
+    }
+}
+
 /// Names of a graph's outputs, in the graph's order.
 pub fn output_names(path: &Path) -> Result<Vec<String>> {
     let proto = tract_onnx::onnx().proto_model_for_path(path).map_err(|error| {
@@ -121,7 +147,7 @@ impl Engine for TractEngine {
     }
 
     fn share(&self) -> Box<dyn Engine> {
-        Box::new(TractEngine { path: self.path.clone(), graph: self.graph.clone(), batch: self.batch })
+        Box::new(self.clone())
     }
 
     fn plan(&self, rounds: usize) -> Option<ProgramPlan> {

@@ -41,7 +41,7 @@ impl Action {
     }
 }
 
-/// The part of a link that people know: "shop.example" of "https://www.shop.example/p/1?x".
+/// The part of a link that people know: `shop.example` of `https://www.shop.example/p/1?x`.
 pub fn site(link: &str) -> &str {
     let rest = link.trim().split_once("://").map_or(link.trim(), |(_, rest)| rest);
     let host = rest.split(['/', '?', '#']).next().unwrap_or(rest);
