@@ -18,6 +18,7 @@ not-sold = ليس في هذا المتجر
 not-sold-next = أرنا قطعة أخرى، أو اسألنا عن شيء مشابه.
 not-sold-short = لا يُباع هنا
 also = ترتدي أيضًا
+also-like = يشبه ما ترتديه
 more-like-it = مشابه له
 scan = امسحه بهاتفك
 find = تجده هنا

@@ -18,6 +18,7 @@ not-sold = Nicht in diesem Geschäft
 not-sold-next = Zeigen Sie ein anderes Stück, oder fragen Sie uns nach etwas Ähnlichem.
 not-sold-short = Nicht im Sortiment
 also = Außerdem an Ihnen
+also-like = Ähnlich wie Ihres
 more-like-it = Ähnliche
 scan = Mit dem Telefon scannen
 find = Hier finden Sie es

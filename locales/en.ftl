@@ -31,6 +31,7 @@ not-sold = Not in this shop
 not-sold-next = Show another garment, or ask us for something like it.
 not-sold-short = Not sold here
 also = Also on you
+also-like = Like what you wear
 more-like-it = More like it
 
 ## The one thing to do next

@@ -18,6 +18,7 @@ not-sold = No en esta tienda
 not-sold-next = Muestra otra prenda, o pídenos algo parecido.
 not-sold-short = No se vende aquí
 also = También llevas
+also-like = Como el tuyo
 more-like-it = Parecidos
 scan = Escanéalo con tu teléfono
 find = Lo encuentras aquí

@@ -18,6 +18,7 @@ not-sold = Pas dans ce magasin
 not-sold-next = Montrez un autre vêtement, ou demandez-nous quelque chose de semblable.
 not-sold-short = Pas vendu ici
 also = Vous portez aussi
+also-like = Comme le vôtre
 more-like-it = Semblables
 scan = Scannez-le avec votre téléphone
 find = Vous le trouvez ici

@@ -18,6 +18,7 @@ not-sold = Non in questo negozio
 not-sold-next = Mostra un altro capo, o chiedici qualcosa di simile.
 not-sold-short = Non in vendita qui
 also = Indossi anche
+also-like = Simile al tuo
 more-like-it = Altri simili
 scan = Inquadralo con il telefono
 find = Lo trovi qui

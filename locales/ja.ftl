@@ -18,6 +18,7 @@ not-sold = この店にはありません
 not-sold-next = 別の服を見せるか、似たものをスタッフにお尋ねください。
 not-sold-short = 取扱なし
 also = こちらも着ています
+also-like = お召し物に近いもの
 more-like-it = 似た商品
 scan = スマホで読み取る
 find = 売り場はこちら

@@ -7,8 +7,10 @@ use crate::capture::{Source, Step};
 use crate::catalogue::Catalogue;
 use crate::clock::{self, Clock, SystemClock};
 use crate::config::{Config, DEFAULT_PATH};
+use crate::display::draw::Painter;
 use crate::display::open;
 use crate::fault::{Fault, Kind, Result};
+use crate::language::Words;
 use crate::machine::{self, Board};
 use crate::network::engines::EngineCache;
 use crate::network::engines::build::wanted;
@@ -62,6 +64,7 @@ pub fn run(args: &DoctorArgs) -> Result<()> {
     findings.add("configuration", Ok(args.config.display().to_string()));
     findings.add("camera", camera(&config));
     findings.add("screen", screen(&config));
+    findings.add("languages", languages(&config));
     let manifest = places::model(&config.model.folder).and_then(|folder| Manifest::load(&folder));
     findings.add("model", manifest.as_ref().map(model_line).map_err(copy));
     findings.add("backend", manifest.as_ref().map_err(copy).and_then(|manifest| backend(&config, manifest)));
@@ -142,6 +145,14 @@ fn screen(config: &Config) -> Result<String> {
         return Err(copy(fault));
     }
     Ok(format!("{:?}, {}x{}", config.screen.panel, panel.size().width, panel.size().height).to_lowercase())
+}
+
+/// Every letter of the screen's languages has a font.
+fn languages(config: &Config) -> Result<String> {
+    let painter = Painter::with(config.look())?;
+    let languages: Vec<_> = config.languages().iter().map(Words::language).collect();
+    languages.iter().try_for_each(|language| painter.fonts().require(*language))?;
+    Ok(languages.iter().map(|language| language.tag()).collect::<Vec<_>>().join(", "))
 }
 
 fn model_line(manifest: &Manifest) -> String {

@@ -309,6 +309,21 @@ impl Painter {
         self.set(pen, place, text, style.at(pen.text), color, align);
     }
 
+    /// A line that must not lose letters, such as a price: smaller where it does not fit, down to half its size.
+    fn whole_line(
+        &mut self,
+        pen: &mut Pen<'_>,
+        place: Rect<Panel>,
+        text: &str,
+        style: Style,
+        color: Rgb888,
+        align: Align,
+    ) {
+        let style = style.at(pen.text);
+        let share = (place.width() / self.fonts.width(text, style).max(1.0)).clamp(0.5, 1.0);
+        self.set(pen, place, text, Style { size: (style.size * share).floor().max(8.0), ..style }, color, align);
+    }
+
     /// The same, in a style in pixels.
     fn set(&mut self, pen: &mut Pen<'_>, place: Rect<Panel>, text: &str, style: Style, colour: Rgb888, align: Align) {
         if place.area() <= 0.0 {

@@ -4,7 +4,8 @@
 use super::canvas::Canvas;
 use super::font_files::{self, FontSettings};
 use super::theme::{Style, Weight};
-use crate::fault::Result;
+use crate::fault::{Fault, Kind, Result};
+use crate::language::Language;
 use cosmic_text::{Attrs, Buffer, Family, FontSystem, LayoutGlyph, Metrics, Shaping, SwashCache, SwashContent, Wrap};
 use embedded_graphics::pixelcolor::Rgb888;
 use std::collections::HashMap;
@@ -84,6 +85,23 @@ impl Fonts {
             }
         }
         missing
+    }
+
+    /// Checks that every letter of a language's texts has a font.
+    ///
+    /// # Errors
+    /// [`Kind::Unavailable`]: some have none; the first ones.
+    pub fn require(&self, language: Language) -> Result<()> {
+        let missing: String = self.missing(language.texts()).into_iter().take(8).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let text = format!(
+            "no font has these letters of the language {}: {missing}; the screen leaves it out",
+            language.tag()
+        );
+        Err(Fault::new(Kind::Unavailable, text)
+            .cure("install fonts (Debian: fonts-noto-core, fonts-noto-cjk) or set screen.fonts"))
     }
 
     /// Width of one line of `text`, in pixels.

@@ -9,6 +9,7 @@ use super::track_matches::{MatchesByTrack, TrackMatches};
 use super::tracking::TrackedGarment;
 use crate::display::scene::{Garment, GarmentMatches, Scene, StatusLine};
 use crate::frame::Picture;
+use crate::language::{Language, Words};
 use crate::seam::TrackId;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,6 +42,8 @@ pub struct Presenter {
     matched: Vec<TrackId>,
     /// Of the last scene's garments.
     tracks: Vec<TrackId>,
+    /// Languages that have letters in no font.
+    undrawable: Vec<Language>,
 }
 
 impl Presenter {
@@ -80,7 +83,7 @@ impl Presenter {
         let turn = (now.as_secs() / LANGUAGE_TURN.as_secs()) as usize;
         Scene {
             shop: settings.shop_name.clone(),
-            words: settings.languages.get(turn % settings.languages.len().max(1)).cloned().unwrap_or_default(),
+            words: self.words(settings, turn),
             camera,
             garments,
             max_garments: settings.max_garments,
@@ -93,6 +96,18 @@ impl Presenter {
             status,
             operator: settings.operator != self.toggled,
         }
+    }
+
+    /// The language whose turn it is, of those that can be drawn; English where none can.
+    fn words(&self, settings: &PipelineSettings, turn: usize) -> Words {
+        let drawable = |words: &&Words| !self.undrawable.contains(&words.language());
+        let languages: Vec<&Words> = settings.languages.iter().filter(drawable).collect();
+        languages.get(turn % languages.len().max(1)).map_or_else(Words::default, |words| (*words).clone())
+    }
+
+    /// These languages have letters in no font: they are left out.
+    pub fn leave_out(&mut self, undrawable: Vec<Language>) {
+        self.undrawable = undrawable;
     }
 
     /// Keeps what is featured while its time lasts; then the next has its turn.
@@ -181,23 +196,6 @@ fn garment(seen: &TrackedGarment) -> Garment {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pipeline::matcher::Verdict;
-    use crate::pipeline::shown_products::stock_order;
-
-    #[test]
-    fn what_is_out_of_stock_comes_after_its_like_and_never_after_worse_matches() {
-        let order = |mut matches: Vec<(Verdict, bool, u32)>| {
-            matches.sort_by_key(|(verdict, sold_out, _)| stock_order(*verdict, *sold_out));
-            matches.into_iter().map(|(_, _, place)| place).collect::<Vec<_>>()
-        };
-        let (likely, similar) = (Verdict::Likely, Verdict::Similar);
-        assert_eq!(
-            order(vec![(likely, true, 0), (similar, false, 1), (similar, true, 2), (similar, false, 3)]),
-            [0, 1, 3, 2]
-        );
-        assert_eq!(order(vec![(similar, true, 0), (similar, false, 1), (similar, true, 2)]), [1, 0, 2]);
-        assert_eq!(order(vec![(likely, false, 0), (similar, true, 1)]), [0, 1]);
-    }
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -230,6 +228,22 @@ mod tests {
         assert_eq!(featured(&mut presenter, 60), Some(track(1)));
         presenter.choose(57 * SECOND, 9);
         assert_eq!(featured(&mut presenter, 60), Some(track(1)), "there is no such garment");
+    }
+
+    #[test]
+    fn languages_that_cannot_be_drawn_have_no_turn() {
+        let words = |tag: &str| Words::of(Language::parse(tag).unwrap());
+        let settings =
+            PipelineSettings { languages: ["de", "ja", "it"].map(words).to_vec(), ..PipelineSettings::default() };
+        let mut presenter = Presenter::default();
+        let turns = |presenter: &Presenter| {
+            (0..4).map(|turn| presenter.words(&settings, turn).language().tag()).collect::<Vec<_>>()
+        };
+        assert_eq!(turns(&presenter), ["de", "ja", "it", "de"]);
+        presenter.leave_out(vec![Language::Ja]);
+        assert_eq!(turns(&presenter), ["de", "it", "de", "it"]);
+        presenter.leave_out(vec![Language::De, Language::Ja, Language::It]);
+        assert_eq!(turns(&presenter), ["en"; 4]);
     }
 
     #[test]

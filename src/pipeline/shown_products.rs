@@ -24,17 +24,22 @@ pub fn is_garment(found: Option<&TrackMatches>) -> bool {
     found.is_none_or(|found| found.detection_score >= LEAST_SCORE)
 }
 
-/// A product that is out of stock comes after those that match about as well, and never after worse ones: what is likely worn stays
-/// first. Sorting is stable: both kinds stay in the order of their match.
-pub(super) fn stock_order(verdict: Verdict, sold_out: bool) -> (Reverse<Verdict>, bool) {
-    (Reverse(verdict), sold_out)
+/// Sorts what is like a garment: a product that is out of stock comes after those of the same verdict. The first stays: the screen says
+/// that it is worn, which would not be true of another. Sorting is stable: both kinds stay in the order of their match.
+fn sell_first<T>(shown: &mut [T], of: impl Fn(&T) -> (Verdict, bool)) {
+    if let Some((_, alternatives)) = shown.split_first_mut() {
+        alternatives.sort_by_key(|found| {
+            let (verdict, sold_out) = of(found);
+            (Reverse(verdict), sold_out)
+        });
+    }
 }
 
 /// The products of a garment that are `kept`, in the order of their cards.
 pub(super) fn in_order<'a>(out_of_stock: OutOfStock, found: &'a TrackMatches, kept: &[usize]) -> Vec<&'a Match> {
     let mut shown: Vec<&Match> = kept.iter().map(|index| &found.matches[*index]).collect();
     if out_of_stock != OutOfStock::Show {
-        shown.sort_by_key(|found| stock_order(found.verdict, is_sold_out(found)));
+        sell_first(&mut shown, |found| (found.verdict, is_sold_out(found)));
     }
     shown
 }
@@ -63,4 +68,25 @@ pub fn shown_products<'a>(
         Some(ShownGarment { garment, products: in_order(settings.out_of_stock, found?, &kept?) })
     });
     garments.take(settings.max_garments).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_worn_stays_first_and_what_is_sold_out_comes_after_its_like() {
+        let order = |mut matches: Vec<(Verdict, bool, u32)>| {
+            sell_first(&mut matches, |(verdict, sold_out, _)| (*verdict, *sold_out));
+            matches.into_iter().map(|(_, _, place)| place).collect::<Vec<_>>()
+        };
+        let (likely, similar) = (Verdict::Likely, Verdict::Similar);
+        assert_eq!(
+            order(vec![(likely, true, 0), (similar, false, 1), (similar, true, 2), (similar, false, 3)]),
+            [0, 1, 3, 2]
+        );
+        assert_eq!(order(vec![(similar, true, 0), (similar, false, 1), (similar, true, 2)]), [0, 1, 2]);
+        assert_eq!(order(vec![(similar, true, 0), (similar, true, 1), (similar, false, 2)]), [0, 2, 1]);
+        assert!(order(vec![]).is_empty());
+    }
 }

@@ -32,7 +32,7 @@ impl Painter {
         self.paragraph(pen, place.sure, &scene.words.say(sure_text(card)), theme::SURE, colors.card_accent);
         self.paragraph(pen, place.title, &card.title, theme::TITLE, colors.card_text);
         if let (Some(at), Some(price)) = (place.price, &card.price) {
-            self.line(pen, at, price, theme::PRICE, colors.card_text, Align::Start);
+            self.whole_line(pen, at, price, theme::PRICE, colors.card_text, Align::Start);
         }
         self.details(scene, card, place, pen);
         self.paragraph(pen, place.action, &scene.words.say(place.does.text()), theme::SURE, colors.card_text);

@@ -2,7 +2,7 @@
 
 use super::{Align, Painter, Pen};
 use crate::display::layout::{Section, Tile, TileOf, message_texts, tile_product};
-use crate::display::scene::Scene;
+use crate::display::scene::{Scene, StockMark};
 use crate::display::shapes::{self, Paint};
 use crate::display::theme;
 use crate::geometry::Rect;
@@ -31,18 +31,21 @@ impl Painter {
         }
         let (caption, title) = match (tile.shows, product) {
             (TileOf::Product(_), Some(card)) => ("more-like-it", card.title.clone()),
-            (TileOf::Garment(_), Some(card)) => ("also", card.title.clone()),
+            (TileOf::Garment(_), Some(card)) if card.likely => ("also", card.title.clone()),
+            (TileOf::Garment(_), Some(card)) => ("also-like", card.title.clone()),
             (TileOf::Garment(section), None) => ("also", scene.words.say(message_texts(scene, section)[0])),
             (TileOf::Product(_), None) => return,
         };
         if let Some(at) = tile.caption {
-            self.line(pen, at, &scene.words.say(caption), theme::FINE, colors.card_accent, Align::Start);
+            self.whole_line(pen, at, &scene.words.say(caption), theme::FINE, colors.card_accent, Align::Start);
         }
         if let Some(at) = tile.title {
             self.paragraph(pen, at, &title, theme::TILE, colors.card_text);
         }
-        if let (Some(at), Some(price)) = (tile.price, product.and_then(|card| card.price.as_ref())) {
-            self.line(pen, at, price, theme::TILE_PRICE, colors.card_text, Align::Start);
+        if let (Some(at), Some(card)) = (tile.price, product) {
+            let sold_out = card.stock.filter(|stock| *stock == StockMark::SoldOut);
+            let text = sold_out.map(|stock| scene.words.say(stock.text())).or(card.price.clone()).unwrap_or_default();
+            self.whole_line(pen, at, &text, theme::TILE_PRICE, colors.card_text, Align::Start);
         }
     }
 }

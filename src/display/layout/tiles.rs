@@ -2,7 +2,7 @@
 
 use super::split::{cut_bottom, cut_left, cut_top, inset, share};
 use super::{Ruler, Section, Tile, TileOf};
-use crate::display::scene::{Card, Scene};
+use crate::display::scene::{Card, Scene, StockMark};
 use crate::display::theme;
 use crate::geometry::{Panel, Rect};
 
@@ -124,7 +124,7 @@ fn tile(scene: &Scene, shows: TileOf, frame: Rect<Panel>, ruler: Ruler<'_>) -> T
     };
     let (has_product, has_price) = match shows {
         TileOf::Garment(section) => match product(scene, shows, Some(section)) {
-            Some(card) => (true, card.price.is_some()),
+            Some(card) => (true, card.price.is_some() || card.stock == Some(StockMark::SoldOut)),
             None => (false, false),
         },
         TileOf::Product(_) => (true, true),

@@ -3,12 +3,13 @@
 use super::stage::StageContext;
 use crate::clock;
 use crate::display::canvas::Canvas;
-use crate::display::draw::{Look, Painter};
+use crate::display::draw::Painter;
 use crate::display::open::{PanelKind, PanelSettings, open};
 use crate::display::panel::DisplayPanel;
 use crate::display::scene::{EnrolNotice, EnrolStep, Scene, StatusLine};
 use crate::fault::{Fault, Kind, Result};
 use crate::frame::Frame;
+use crate::language::Language;
 use crate::live::Links;
 use crate::live::control::{Phase, ShopperAction, StageEnd};
 use crate::live::enrol_desk::{EnrolPhase, EnrolState};
@@ -53,8 +54,9 @@ pub fn run(context: &StageContext, settings: &PanelSettings, rate: u32) -> Resul
     let (links, tick) = (&context.links, Duration::from_secs(1) / rate.max(1));
     let mut panel = open_in_time(context, settings)?;
     let mut look = links.look();
-    let mut painter = painter(links, &look)?;
     let mut presenter = Presenter::default();
+    let mut painter = Painter::with((*look).clone())?;
+    presenter.leave_out(undrawable(links, &painter));
     // A touch means what the shopper saw.
     let mut drawn_scene: Option<Scene> = None;
     let mut canvas = Canvas::new(panel.size());
@@ -69,8 +71,11 @@ pub fn run(context: &StageContext, settings: &PanelSettings, rate: u32) -> Resul
         let wanted = links.look();
         if !Arc::ptr_eq(&look, &wanted) {
             (look, news.any) = (wanted, true);
-            match self::painter(links, &look) {
-                Ok(new) => painter = new,
+            match Painter::with((*look).clone()) {
+                Ok(new) => {
+                    presenter.leave_out(undrawable(links, &new));
+                    painter = new;
+                }
                 Err(fault) => log::error!("the screen keeps its look: {fault}"),
             }
         }
@@ -140,20 +145,17 @@ fn act(
     true
 }
 
-/// A painter with this look. Logs the letters of the screen's languages that no font has.
-fn painter(links: &Links, look: &Look) -> Result<Painter> {
-    let painter = Painter::with(look.clone())?;
+/// The screen's languages that have letters in no font; logged.
+fn undrawable(links: &Links, painter: &Painter) -> Vec<Language> {
+    let mut left_out = Vec::new();
     for words in links.pipeline().languages {
         let language = words.language();
-        let missing: String = painter.fonts().missing(language.texts()).into_iter().take(8).collect();
-        if !missing.is_empty() {
-            let tag = language.tag();
-            log::warn!(
-                "no font has these letters of the language {tag}: {missing}; install fonts (Debian: fonts-noto-core, fonts-noto-cjk)"
-            );
+        if let Err(fault) = painter.fonts().require(language) {
+            log::warn!("{fault}");
+            left_out.push(language);
         }
     }
-    Ok(painter)
+    left_out
 }
 
 /// Opens the panel. Retries for a while if a screen of its own is not ready yet.
