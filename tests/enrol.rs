@@ -322,6 +322,26 @@ fn an_outfit_is_enrolled_from_a_clip_and_found_on_another_person_and_undone() {
     assert_eq!(["V151", "V131"].map(|id| first_match(&db, &other, id)), before);
 }
 
+/// Clip 2 shows the cardigan V127. Enrolled as the striped tee V101 it is kept, with a doubt; as itself without one.
+#[test]
+fn an_enrolment_that_looks_like_another_product_is_doubted() {
+    let shop = mirror::Shop::empty();
+    shop.import_feed("shop.db", &fs::read_to_string(repository("demo/feed.csv")).unwrap());
+    let db = shop.path("shop.db");
+    let said = |id: &str| {
+        let mut command = vetrina(&["enrol", id, "--yes", "--catalogue", &db, "--from"]);
+        let output = command.arg(repository("demo/clips/2.mjpg")).output().unwrap();
+        assert!(output.status.success());
+        let said = text(&output.stderr);
+        ok(vetrina(&["enrol", "--undo", "--catalogue", &db]).output().unwrap());
+        said
+    };
+    let right = said("V127");
+    assert!(!right.contains("warning"), "{right}");
+    let wrong = said("V101");
+    assert!(wrong.contains("look more like other products than like V101") && wrong.contains("--undo"), "{wrong}");
+}
+
 /// Lines of worn views for the shop of [`FEED`].
 fn many_lines(count: usize) -> String {
     let view = r#"{"class":0,"score":0.5,"sharpness":1.0,"match":[1.0,2.0,3.0,4.0],"aggregation":[1.0,2.0,3.0,4.0]}"#;

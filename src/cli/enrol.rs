@@ -9,9 +9,10 @@ use crate::catalogue::{Catalogue, Enrolment};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, DEFAULT_PATH};
 use crate::fault::{Fault, Kind, Result};
+use crate::pipeline::enrol::doubt::doubts;
 use crate::pipeline::enrol::watch::watch;
 use crate::pipeline::enrol::{CONSENT, EnrolSession, EnrolSettings, EnrolTarget, ViewsTaken};
-use crate::pipeline::matcher::stamp;
+use crate::pipeline::matcher::{Matcher, stamp};
 use crate::pipeline::workers::frame_workers;
 use crate::shutdown::Token;
 use clap::Args;
@@ -69,6 +70,10 @@ pub fn run(args: &EnrolArgs) -> Result<()> {
     let (mut source, camera, settings) = open(args)?;
     let mut said = SaidProgress::default();
     let products = watch(source.as_mut(), &mut recognizers, targets, settings, |session| said.progress(session))?;
+    let matcher = Matcher::load(Catalogue::open(&args.catalogue)?, recognizers[0].manifest())?;
+    for words in doubts(&matcher, &products) {
+        eprintln!("vetrina: warning: {words}: vetrina enrol --undo");
+    }
     let enrolment = catalogue.enrol(&camera, &model, &products)?;
     say(args, "kept", &enrolment)
 }

@@ -9,6 +9,7 @@ use crate::live::Links;
 use crate::live::control::{StageEnd, StageMessage};
 use crate::live::enrol_desk::{ChosenViews, EnrolPhase, EnrolState};
 use crate::metrics::StageTimes;
+use crate::pipeline::enrol::doubt::doubts;
 use crate::pipeline::matcher::Matcher;
 use crate::pipeline::track_matches::{self, MatchesByTrack, TrackMatches};
 use crate::pipeline::tracking::GarmentQuery;
@@ -103,11 +104,13 @@ fn take_over(context: &StageContext, matcher: &mut Matcher, matches: &mut Arc<Ma
 fn enrol(context: &StageContext, matcher: &mut Matcher, chosen: ChosenViews) {
     let links = &context.links;
     let camera = shown(&links.camera().source);
+    let doubts = doubts(matcher, &chosen.products);
     let state = match matcher.enrol(&camera, &chosen.products) {
         Ok(enrolment) => {
             let views: Vec<String> =
                 enrolment.products.iter().map(|(id, views)| format!("{views} views of {id}")).collect();
             let words = format!("enrolment {}: {}", enrolment.number, views.join(", "));
+            let words = doubts.into_iter().fold(words, |words, doubt| format!("{words}; but {doubt}"));
             log::info!("{words}");
             context.send(StageMessage::CatalogueChanged);
             EnrolState {
