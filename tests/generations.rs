@@ -304,6 +304,78 @@ fn an_update_is_atomic() {
 }
 
 #[test]
+fn an_update_with_a_value_that_is_none_is_refused_by_name() {
+    let shop = Shop::new();
+    shop.import(VARIANTS).unwrap();
+    let before = export(&shop);
+    let mut catalogue = shop.open();
+    for (field, value) in [
+        ("price", "gratis"),
+        ("price", "-1 EUR"),
+        ("sale_price", "on request"),
+        ("sale_price", "4 USD"),
+        ("availability", "maybe"),
+        ("sale_price_effective_date", "yesterday"),
+    ] {
+        let bad = addressed("c", &serde_json::json!({ field: value }).to_string());
+        let fault = catalogue.update(&[addressed("tee", r#"{"price": "1 EUR"}"#), bad]).unwrap_err();
+        let text = fault.to_string();
+        assert_eq!(fault.kind(), Kind::Input, "{text}");
+        assert!([r#"product "c""#, field, value, "give"].iter().all(|part| text.contains(part)), "{text}");
+    }
+    assert_eq!(export(&shop), before);
+    let right = r#"{"price": "49,90 EUR", "sale_price": "EUR 39.90", "availability": "In Stock",
+                    "sale_price_effective_date": "2026-06-01/2026-06-30"}"#;
+    let clear = r#"{"price": "", "sale_price": null, "availability": null, "sale_price_effective_date": ""}"#;
+    for fine in [right, clear] {
+        assert_eq!(catalogue.update(&[addressed("c", fine)]).unwrap(), ["c"]);
+    }
+    // In plain words, without the names of the program's types.
+    for (wrong, says) in
+        [(r#""5 EUR""#, "an object"), (r#"{"quantity": -1}"#, "one for each size"), (r#"{"price": 5}"#, "are texts")]
+    {
+        let said = serde_json::from_str::<ProductUpdate>(wrong).unwrap_err().to_string();
+        assert!(said.contains(says) && !said.contains("enum") && !said.contains("struct"), "{said}");
+    }
+}
+
+#[test]
+fn values_of_a_feed_that_are_none_are_left_empty_and_said() {
+    let shop = Shop::new();
+    let text = "id,title,image_link,price,availability\n1,Cap,a.jpg,gratis,in stock\n2,Tee,c.jpg,5 EUR,maybe\n";
+    let report = shop.import(text).unwrap();
+    assert_eq!((report.products, report.warnings.len()), (2, 2), "{:?}", report.warnings);
+    assert!(
+        report.warnings[0].contains("line 2") && report.warnings[0].contains("\"gratis\""),
+        "{:?}",
+        report.warnings
+    );
+    assert!(report.warnings[1].contains("line 3") && report.warnings[1].contains("\"maybe\""), "{:?}", report.warnings);
+    let product = |id: &str| shop.open().get(id).unwrap().unwrap().product;
+    assert_eq!((product("1").price, product("1").availability.as_deref()), (None, Some("in stock")));
+    assert_eq!((product("2").price.as_deref(), product("2").availability), (Some("5 EUR"), None));
+    let strict = ImportOptions { strict: true, ..lenient() };
+    let fault = shop::import(&mut shop.open(), text, &shop.images(), &stamp("one"), strict).unwrap_err();
+    assert!(fault.kind() == Kind::Input && fault.to_string().contains("gratis"), "{fault}");
+}
+
+#[test]
+fn several_paths_in_image_link_are_several_pictures_unless_one_is_called_so() {
+    let shop = Shop::new();
+    let text = "id,title,image_link,additional_image_link\n1,Cap,\"a.jpg, c.jpg\",f.jpg\n";
+    let sources = || {
+        let pictures = shop.open().get("1").unwrap().unwrap().pictures;
+        pictures.into_iter().map(|picture| picture.source).collect::<Vec<_>>()
+    };
+    let report = shop.import(text).unwrap();
+    assert!(report.skipped_rows.is_empty() && report.skipped_pictures.is_empty(), "{report:?}");
+    assert_eq!(sources(), ["a.jpg", "c.jpg", "f.jpg"]);
+    std::fs::copy(shop.images().join("b.jpg"), shop.images().join("a.jpg, c.jpg")).unwrap();
+    shop.import(text).unwrap();
+    assert_eq!(sources(), ["a.jpg, c.jpg", "f.jpg"]);
+}
+
+#[test]
 fn sizes_in_one_field_have_their_own_pieces() {
     let shop = Shop::new();
     shop.import("id,title,image_link,size\n1,Tee,a.jpg,S/M/L\n").unwrap();

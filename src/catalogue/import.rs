@@ -299,8 +299,9 @@ impl PlannedFeed {
     fn add_row(&mut self, row: &Row, found: &HashMap<String, Found>) {
         let mut pictures: Vec<(usize, String, Sha)> = Vec::new();
         let mut skipped = Vec::new();
-        let region = row.product.region();
-        for (position, link) in row.product.image_links().enumerate() {
+        let product = row.product_with(found);
+        let region = product.region();
+        for (position, link) in product.image_links().enumerate() {
             let found = found.get(link).cloned().unwrap_or_else(|| Err(format!("{link} was not looked for")));
             match found {
                 // The same picture twice says nothing new.
@@ -315,17 +316,17 @@ impl PlannedFeed {
                 }
                 Err(reason) => skipped.push(SkippedPicture {
                     line: row.line,
-                    id: row.product.id.clone(),
+                    id: product.id.clone(),
                     link: link.to_owned(),
                     reason,
                 }),
             }
         }
         if pictures.is_empty() {
-            self.report.skipped_rows.push(no_picture(row.line, &row.product, skipped));
+            self.report.skipped_rows.push(no_picture(row.line, &product, skipped));
         } else {
             self.report.skipped_pictures.extend(skipped);
-            self.products.push(PlannedProduct { line: row.line, product: row.product.clone(), region, pictures });
+            self.products.push(PlannedProduct { line: row.line, product, region, pictures });
         }
     }
 

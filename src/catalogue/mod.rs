@@ -6,7 +6,7 @@
 //! [`report`] (all or nothing), [`history`] (generations and the way back), [`settings`] (what an import was told), [`gallery`]
 //! with `shortlist` and [`kernel`] (exact search, pure arithmetic), [`index`] (a gallery loaded from a store), [`calibration`]
 //! (how clearly a product must stand out to be called likely) with `kept_calibration`, [`price`] and [`stock`] (what is said of a product now), [`update`] (prices
-//! and stock between two imports), [`worn`] with `worn_rows` and [`worn_file`] (what was seen of products on people),
+//! and stock between two imports), `valid` (which of their values are taken), [`worn`] with `worn_rows` and [`worn_file`] (what was seen of products on people),
 //! [`correction`] (what staff said of answers), [`confusion`] (products that are taken for one another), [`release`] (a hub's catalogue for
 //! this shop, whole or what has changed).
 //!
@@ -37,6 +37,7 @@ mod shortlist;
 pub mod stock;
 pub mod store;
 pub mod update;
+mod valid;
 pub mod worn;
 pub mod worn_counts;
 pub mod worn_file;

@@ -25,6 +25,9 @@ const SYMBOLS: [(&str, &str); 12] = [
     ("ILS", "₪"),
 ];
 
+/// Symbols of several currencies, of which [`SYMBOLS`] has the most common one.
+const AMBIGUOUS: [&str; 2] = ["$", "¥"];
+
 /// A locale of glibc's by its name: `de_DE`. It decides how prices are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(try_from = "String", into = "String")]
@@ -62,6 +65,10 @@ impl Price {
         let first = text.find(|letter: char| letter.is_ascii_digit())?;
         let last = text.rfind(|letter: char| letter.is_ascii_digit())?;
         let number = &text[first..=last];
+        // No price is less than nothing.
+        if text[..first].contains(['-', '–', '\u{2212}']) {
+            return None;
+        }
         let words = format!("{} {}", &text[..first], &text[last + 1..]);
         let currency = words
             .split_whitespace()
@@ -80,6 +87,17 @@ impl Price {
         let whole: String = whole.chars().filter(char::is_ascii_digit).collect();
         let (whole, fraction) = rounded(whole.parse().ok()?, fraction);
         Some(Price { whole, fraction, currency: currency.to_owned() })
+    }
+
+    /// Whether both are surely of different currencies: `$` may be one of many dollars.
+    pub(super) fn differs(&self, other: &Price) -> bool {
+        let (mine, others) = (code_of(&self.currency), code_of(&other.currency));
+        if mine.is_empty() || others.is_empty() || mine == others {
+            return false;
+        }
+        let is_sure = |word: &str, code: &str| !AMBIGUOUS.contains(&word) && is_code(code);
+        let is_listed = |code: &str| SYMBOLS.iter().any(|(other, _)| *other == code);
+        is_sure(&self.currency, &mine) && is_sure(&other.currency, &others) || is_listed(&mine) && is_listed(&others)
     }
 
     /// As the locale writes it: `1.299,00 €`.
@@ -152,16 +170,31 @@ impl PartialOrd for Price {
     /// Amounts of one currency.
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         let pad = |price: &Price| format!("{:0<3}", price.fraction);
-        let same = self.currency == other.currency;
+        let same = code_of(&self.currency) == code_of(&other.currency);
         same.then(|| self.whole.cmp(&other.whole).then_with(|| pad(self).cmp(&pad(other))))
     }
 }
 
 /// A code of three capital letters, a symbol, or one of the words that stand for one.
 fn is_currency(word: &str) -> bool {
-    let is_symbol = word.chars().count() <= 3 && word.chars().any(|letter| !letter.is_alphanumeric());
+    let is_mark = |letter: char| !letter.is_alphanumeric();
+    let is_symbol = word.chars().count() <= 3 && word.chars().any(is_mark) && !word.contains(NO_CURRENCY);
     let words = ["kr", "Kr", "lei", "Ft", "zł", "Kč", "лв", "руб", "Rs", "euro", "Euro"];
-    is_code(word) || is_symbol || words.contains(&word)
+    let is_small_code = || SYMBOLS.iter().any(|(code, _)| code.eq_ignore_ascii_case(word));
+    is_code(word) || is_symbol || words.contains(&word) || is_small_code()
+}
+
+/// Marks that no currency has.
+const NO_CURRENCY: [char; 12] = ['%', '(', ')', '!', '?', '#', '*', '+', '<', '>', '=', '&'];
+
+/// The code that a code, a symbol or a word stands for; another word is itself.
+fn code_of(word: &str) -> String {
+    let listed = SYMBOLS.iter().find(|(code, symbol)| code.eq_ignore_ascii_case(word) || *symbol == word);
+    match listed {
+        Some((code, _)) => (*code).to_owned(),
+        None if word.eq_ignore_ascii_case("euro") => "EUR".to_owned(),
+        None => word.to_owned(),
+    }
 }
 
 fn is_code(word: &str) -> bool {
@@ -243,6 +276,18 @@ pub fn is_within(interval: &str, now: Timestamp) -> bool {
     let Some((from, to)) = interval.split_once('/') else { return false };
     let begun = from.trim().is_empty() || moment(from, false).is_some_and(|from| from <= now);
     begun && (to.trim().is_empty() || moment(to, true).is_some_and(|to| now < to))
+}
+
+/// Whether it is such an interval: at least one of both, and not over before it begins.
+pub(super) fn is_interval(text: &str) -> bool {
+    let Some((from, to)) = text.split_once('/') else { return false };
+    let is_missing = |text: &str| text.trim().is_empty();
+    match (moment(from, false), moment(to, true)) {
+        (Some(from), Some(to)) => from <= to,
+        (Some(_), None) => is_missing(to),
+        (None, Some(_)) => is_missing(from),
+        (None, None) => false,
+    }
 }
 
 fn moment(text: &str, end: bool) -> Option<Timestamp> {

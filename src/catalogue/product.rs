@@ -63,6 +63,13 @@ pub fn split_links(field: &str) -> Vec<String> {
     links
 }
 
+/// The paths between the commas of a field; none where it has no comma, or is a web address, which may have some.
+pub(super) fn split_paths(field: &str) -> impl Iterator<Item = &str> {
+    let may_be = field.contains(',') && !is_address(field);
+    let parts = may_be.then(|| field.split(',').map(str::trim).filter(|part| !part.is_empty()));
+    parts.into_iter().flatten()
+}
+
 fn is_address(link: &str) -> bool {
     link.starts_with("//")
         || link.split_once("://").is_some_and(|(scheme, _)| scheme.bytes().all(|byte| byte.is_ascii_alphabetic()))

@@ -79,11 +79,43 @@ pub(super) fn split_sizes(size: &str) -> Vec<&str> {
     if is_double { vec![size.trim()] } else { parts }
 }
 
+/// Words for what cannot be bought.
+const OUT: [&str; 6] = ["outofstock", "soldout", "discontinued", "unavailable", "notavailable", "notinstock"];
+/// Words for what can, of Google, schema.org, and shops' exports.
+const IN: [&str; 17] = [
+    "instock",
+    "available",
+    "availablefororder",
+    "availableonbackorder",
+    "limitedavailability",
+    "limitedstock",
+    "lowstock",
+    "preorder",
+    "presale",
+    "backorder",
+    "onbackorder",
+    "backordered",
+    "instoreonly",
+    "onlineonly",
+    "madetoorder",
+    "reserved",
+    "pending",
+];
+
 /// Whether Google's or schema.org's word, or a shop's own, says that it cannot be bought.
 fn is_out(availability: &str) -> bool {
-    let words: String =
-        availability.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
-    ["outofstock", "soldout", "discontinued", "unavailable", "notavailable"].iter().any(|word| words.ends_with(word))
+    let words = letters(availability);
+    OUT.iter().any(|word| words.ends_with(word))
+}
+
+/// Whether it is one of the words for stock, however it is written: `in_stock`, `In stock`, `https://schema.org/InStock`.
+pub(super) fn is_availability(text: &str) -> bool {
+    let word = letters(text.rsplit(['/', '#', ':']).next().unwrap_or(text));
+    is_out(text) || IN.contains(&word.trim_start_matches(|letter: char| letter.is_ascii_digit()))
+}
+
+fn letters(text: &str) -> String {
+    text.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase()
 }
 
 /// All pieces: "3", or the sum of "S=3, M=0".

@@ -5,6 +5,7 @@ use super::product::Product;
 use super::records::{PRODUCT_COLUMNS, product_from};
 use super::stock::by_size;
 use super::store::{Catalogue, sql_fault};
+use super::valid::{self, BadValue};
 use crate::fault::{Fault, Kind, Result};
 use rusqlite::{Transaction, TransactionBehavior, params};
 use serde::{Deserialize, Deserializer};
@@ -15,17 +16,21 @@ const MOST_BYTES: usize = 1000;
 
 /// New values; what is absent stays, null is cleared.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(
+    default,
+    deny_unknown_fields,
+    expecting = "an object with the new values, such as {\"price\": \"29.90 EUR\", \"quantity\": 3}"
+)]
 pub struct ProductUpdate {
-    #[serde(deserialize_with = "given")]
+    #[serde(deserialize_with = "text")]
     pub price: Option<Option<String>>,
-    #[serde(deserialize_with = "given")]
+    #[serde(deserialize_with = "text")]
     pub sale_price: Option<Option<String>>,
-    #[serde(deserialize_with = "given")]
+    #[serde(deserialize_with = "text")]
     pub sale_price_effective_date: Option<Option<String>>,
-    #[serde(deserialize_with = "given")]
+    #[serde(deserialize_with = "text")]
     pub availability: Option<Option<String>>,
-    #[serde(deserialize_with = "given")]
+    #[serde(deserialize_with = "text")]
     pub location: Option<Option<String>>,
     #[serde(deserialize_with = "given")]
     pub quantity: Option<Option<Quantity>>,
@@ -33,7 +38,10 @@ pub struct ProductUpdate {
 
 /// Pieces in stock.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "quantity is a number of pieces from 0 on, such as 3, or one for each size, such as {\"S\": 3, \"M\": 0}"
+)]
 pub enum Quantity {
     /// Of each variant that is named.
     All(u32),
@@ -44,6 +52,20 @@ pub enum Quantity {
 /// Null is a value, too.
 fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> std::result::Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
+}
+
+/// A text, or null, which is a value, too.
+fn text<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Option<Option<String>>, D::Error> {
+    given(deserializer).map(|value: Option<Option<Text>>| value.map(|text| text.map(|Text::Text(text)| text)))
+}
+
+#[derive(Deserialize)]
+#[serde(
+    untagged,
+    expecting = "price, sale_price, sale_price_effective_date, availability and location are texts, such as \"29.90 EUR\", or null"
+)]
+enum Text {
+    Text(String),
 }
 
 /// An update and whom it is for.
@@ -58,7 +80,7 @@ impl Catalogue {
     /// Changes products, all of them or none; returns the ids of the variants that were named.
     ///
     /// # Errors
-    /// [`Kind::Usage`] where there is no such product; [`Kind::Input`] where it has no such size, or a value is too long;
+    /// [`Kind::Usage`] where there is no such product; [`Kind::Input`] where it has no such size, or a value is not valid or too long;
     /// [`Kind::Busy`] where somebody else writes for too long.
     pub fn update(&mut self, updates: &[Addressed]) -> Result<Vec<String>> {
         let path = self.path.clone();
@@ -77,6 +99,10 @@ impl Catalogue {
                 apply(&addressed.update, &mut product, quantity)?;
                 currency.complete(&mut product.price);
                 currency.complete(&mut product.sale_price);
+                if addressed.update.price.is_some() || addressed.update.sale_price.is_some() {
+                    let checked = valid::check_currency(product.price.as_deref(), product.sale_price.as_deref());
+                    checked.map_err(|wrong| invalid(&product.id, wrong))?;
+                }
                 write(&transaction, &product).map_err(fail)?;
                 changed.push(product.id);
             }
@@ -142,6 +168,7 @@ fn merged(product: &Product, named: &[(&String, &u32)]) -> String {
 }
 
 fn apply(update: &ProductUpdate, product: &mut Product, quantity: Option<Option<String>>) -> Result<()> {
+    let id = product.id.clone();
     let texts = [
         ("price", &update.price, &mut product.price),
         ("sale_price", &update.sale_price, &mut product.sale_price),
@@ -154,11 +181,20 @@ fn apply(update: &ProductUpdate, product: &mut Product, quantity: Option<Option<
         let Some(value) = value else { continue };
         let text = value.as_deref().and_then(super::feed::plain);
         if text.as_ref().is_some_and(|text| text.len() > MOST_BYTES) {
-            return Err(Fault::new(Kind::Input, format!("{name} is longer than {MOST_BYTES} bytes")));
+            return Err(Fault::new(Kind::Input, format!("product {id:?}: {name} is longer than {MOST_BYTES} bytes"))
+                .cure("shorten it"));
+        }
+        if let Some(text) = &text {
+            valid::check(name, text).map_err(|wrong| invalid(&id, wrong))?;
         }
         *place = text;
     }
     Ok(())
+}
+
+fn invalid(id: &str, BadValue { field, value, right }: BadValue) -> Fault {
+    Fault::new(Kind::Input, format!("product {id:?}: {field} {value:?} is not valid, so nothing was changed"))
+        .cure(right)
 }
 
 fn write(transaction: &Transaction, product: &Product) -> rusqlite::Result<usize> {

@@ -121,7 +121,8 @@ fn products_of(feed: &Feed, found: &HashMap<String, Found>, report: &mut HubImpo
     for row in &feed.rows {
         let mut pictures: Vec<(i32, String, images::Sha)> = Vec::new();
         let mut reasons = Vec::new();
-        for (position, link) in (0i32..).zip(row.product.image_links()) {
+        let product = row.product_with(found);
+        for (position, link) in (0i32..).zip(product.image_links()) {
             match found.get(link) {
                 Some(Ok(file)) if pictures.iter().any(|(_, _, other)| *other == file.sha256) => {}
                 Some(Ok(file)) => pictures.push((position, link.to_owned(), file.sha256)),
@@ -132,8 +133,8 @@ fn products_of(feed: &Feed, found: &HashMap<String, Found>, report: &mut HubImpo
         if pictures.is_empty() {
             report.skipped.push(format!("line {}: {}", row.line, reasons.join("; ")));
         } else {
-            let region = row.product.region().map_or("", Region::name);
-            products.push(HubProduct { product: row.product.clone(), region, pictures });
+            let region = product.region().map_or("", Region::name);
+            products.push(HubProduct { product, region, pictures });
         }
     }
     products

@@ -38,6 +38,9 @@ pub fn routes() -> Router<App> {
 
 /// One of several updates.
 #[derive(Deserialize)]
+#[serde(
+    expecting = "each product as an object with its id and new values, such as {\"id\": \"TEE-M\", \"price\": \"29.90 EUR\"}"
+)]
 struct Named {
     id: String,
     #[serde(flatten)]
@@ -45,14 +48,17 @@ struct Named {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "an object such as {\"products\": [{\"id\": \"TEE-M\", \"price\": \"29.90 EUR\"}]}"
+)]
 struct Many {
     products: Vec<Named>,
 }
 
 /// Which generation to bring back.
 #[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "an object such as {\"to\": 3}, or nothing")]
 struct Undo {
     to: Option<i64>,
 }
@@ -70,7 +76,8 @@ async fn update_many(State(app): State<App>, headers: HeaderMap, body: Bytes) ->
                 .cure("send them in parts"));
         }
         let addressed = |named: Named| {
-            let update = serde_json::from_value(named.update.into()).map_err(|error| not_json(&error))?;
+            let of = |error| Fault::new(Kind::Input, format!("product {:?}", named.id)).cause(not_json(&error));
+            let update = serde_json::from_value(named.update.into()).map_err(of)?;
             Ok(Addressed { id: named.id, update })
         };
         many.products.into_iter().map(addressed).collect()
@@ -104,16 +111,18 @@ async fn undo(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    if app.guard.has_token(&headers) || app.guard.may_change(&headers) {
-        app.audit.write(client, app.guard.role(&headers), AuditAction::Undo, "");
-    }
+    let (audit, role) = (app.audit.clone(), app.guard.role(&headers));
     let wanted = move || if body.is_empty() { Ok(Undo::default()) } else { parse::<Undo>(&body) };
-    change(app, &headers, move |catalogue| {
+    let response = change(app, &headers, move |catalogue| {
         let made = catalogue.undo(wanted()?.to)?;
         log::info!("the catalogue: {}", made.source);
         Ok(json!({ "generation": made }))
     })
-    .await
+    .await;
+    if response.status() == StatusCode::OK {
+        audit.write(client, role, AuditAction::Undo, "");
+    }
+    response
 }
 
 /// Does something to the catalogue for whoever may.
@@ -123,7 +132,7 @@ async fn change<T: Serialize + Send + 'static>(
     what: impl FnOnce(&mut Catalogue) -> Result<T> + Send + 'static,
 ) -> Response {
     if !app.guard.has_token(headers) && !app.guard.may_change(headers) {
-        let words = "set web.token and send it as `Authorization: Bearer TOKEN`";
+        let words = app.guard.needs_token(headers);
         return json_response(StatusCode::FORBIDDEN, &json!({ "error": words }));
     }
     let path = app.catalogue();
@@ -136,7 +145,7 @@ fn parse<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T> {
 }
 
 fn not_json(error: &serde_json::Error) -> Fault {
-    Fault::new(Kind::Input, format!("the request cannot be read: {error}")).cure("see docs/openapi.json")
+    Fault::new(Kind::Input, format!("the request cannot be read: {error}")).cure("see docs/http-api.md")
 }
 
 fn answer(done: std::result::Result<Result<serde_json::Value>, tokio::task::JoinError>) -> Response {

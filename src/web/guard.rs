@@ -92,6 +92,28 @@ impl Guard {
         self.expected.is_some() && headers.contains_key(FROM_PAGE) && is_person
     }
 
+    /// Why a request that [`Guard::may_change`] or [`Guard::may_serve`] refuses is refused.
+    pub fn needs_page(&self, headers: &HeaderMap) -> &'static str {
+        match () {
+            () if self.expected.is_none() => "set web.password: without one nothing is changed over HTTP",
+            () if !headers.contains_key(FROM_PAGE) => {
+                "the header x-vetrina is missing: use the mirror's page, or send `x-vetrina: 1`"
+            }
+            () if self.role(headers) == Some(Role::Staff) => "this is for the owner: log in as vetrina, not as staff",
+            () => "log in with the password, as vetrina",
+        }
+    }
+
+    /// The same of a request that may bring the token instead.
+    pub fn needs_token(&self, headers: &HeaderMap) -> &'static str {
+        match (&self.token, self.role(headers)) {
+            (_, Some(Role::Staff)) => self.needs_page(headers),
+            (None, _) if self.expected.is_none() => "set web.token and send it as `Authorization: Bearer TOKEN`",
+            (None, _) => "the header x-vetrina is missing: send `x-vetrina: 1` with the password, or set web.token",
+            (Some(_), _) => "send web.token as `Authorization: Bearer TOKEN`, or the password with `x-vetrina: 1`",
+        }
+    }
+
     /// Whether this request is answered at all.
     pub fn admits(&self, headers: &HeaderMap) -> bool {
         self.judge(headers) == Admission::Welcome
@@ -231,6 +253,11 @@ mod tests {
         form.remove(FROM_PAGE);
         assert!(!guard.may_change(&form) && !guard.may_serve(&form));
         assert!(!Guard::new(None, None).may_change(&HeaderMap::from_iter([from_page.clone()])));
+        // What is missing is said, and nothing else.
+        assert!(guard.needs_page(&form).contains("x-vetrina") && !guard.needs_page(&form).contains("web.password"));
+        assert!(guard.needs_page(&staff).contains("owner"));
+        assert!(Guard::new(None, None).needs_page(&form).contains("set web.password"));
+        assert!(guard.needs_token(&form).contains("x-vetrina"));
     }
 
     #[test]

@@ -220,8 +220,7 @@ fn require_page(app: &App, headers: &HeaderMap) -> std::result::Result<(), Refus
     if app.guard.may_change(headers) {
         return Ok(());
     }
-    let words = "imports are started from the mirror's page, and only where web.password is set";
-    Err((StatusCode::FORBIDDEN, words.to_owned()))
+    Err((StatusCode::FORBIDDEN, app.guard.needs_page(headers).to_owned()))
 }
 
 /// Does something with the importer off the thread that serves.

@@ -75,7 +75,7 @@ pub async fn find(
 ) -> Response {
     let refused = |status, words: &str| json_response(status, &json!({ "error": words }));
     if !app.guard.has_token(&headers) && !app.guard.may_serve(&headers) {
-        return refused(StatusCode::FORBIDDEN, "set web.token and send it as `Authorization: Bearer TOKEN`");
+        return refused(StatusCode::FORBIDDEN, app.guard.needs_token(&headers));
     }
     if !(1..=50).contains(&asked.top) {
         return refused(StatusCode::BAD_REQUEST, "top is a number from 1 to 50");
@@ -93,7 +93,6 @@ pub async fn find(
         }
         Err(_) => return refused(StatusCode::REQUEST_TIMEOUT, "sending the picture took longer than 30 seconds"),
     };
-    app.audit.seldom(client, app.guard.role(&headers), AuditAction::MatchPicture);
     let catalogue = app.catalogue();
     let work = move || {
         let answer = matching.answer(&bytes, &catalogue, asked.top);
@@ -102,7 +101,10 @@ pub async fn find(
         answer
     };
     match tokio::task::spawn_blocking(work).await {
-        Ok(Ok(answer)) => json_response(StatusCode::OK, &answer),
+        Ok(Ok(answer)) => {
+            app.audit.seldom(client, app.guard.role(&headers), AuditAction::MatchPicture);
+            json_response(StatusCode::OK, &answer)
+        }
         Ok(Err(fault)) if fault.kind() == Kind::Input => refused(StatusCode::BAD_REQUEST, &fault.to_string()),
         Ok(Err(fault)) => refused(StatusCode::SERVICE_UNAVAILABLE, &fault.to_string()),
         Err(_) => refused(StatusCode::INTERNAL_SERVER_ERROR, "the picture could not be matched"),

@@ -8,7 +8,7 @@ use crate::audit::AuditAction;
 use crate::catalogue::correction::Judgement;
 use crate::catalogue::{Catalogue, Product, WornProduct};
 use crate::fault::{Fault, Kind, Result};
-use crate::live::enrol_desk::EnrolOrder;
+use crate::live::enrol_desk::{EnrolOrder, EnrolPhase};
 use crate::pipeline::enrol::{CONSENT, EnrolTarget, scan};
 use axum::Router;
 use axum::body::Bytes;
@@ -150,10 +150,13 @@ async fn ask(State(app): State<App>, who: Extension<ClientAddress>, headers: Hea
 }
 
 async fn agree(State(app): State<App>, Extension(client): Extension<ClientAddress>, headers: HeaderMap) -> Response {
-    if app.guard.may_serve(&headers) {
+    // Only somebody who was asked agrees.
+    let was_asked = app.links.enrol.state.get().phase == EnrolPhase::Asking;
+    let response = order(&app, &headers, EnrolOrder::Agree);
+    if was_asked && response.status() == StatusCode::OK {
         app.audit.write(client, app.guard.role(&headers), AuditAction::Enrol, "agreed");
     }
-    order(&app, &headers, EnrolOrder::Agree)
+    response
 }
 
 async fn cancel(State(app): State<App>, headers: HeaderMap) -> Response {
@@ -162,7 +165,7 @@ async fn cancel(State(app): State<App>, headers: HeaderMap) -> Response {
 
 fn order(app: &App, headers: &HeaderMap, order: EnrolOrder) -> Response {
     if !app.guard.may_serve(headers) {
-        return forbidden();
+        return forbidden(app, headers);
     }
     app.links.enrol.orders.put(order);
     json_response(StatusCode::OK, &json!({}))
@@ -219,7 +222,7 @@ async fn change(
     what: impl FnOnce(&mut Catalogue) -> Result<Value> + Send + 'static,
 ) -> Response {
     if !app.guard.may_serve(headers) {
-        return forbidden();
+        return forbidden(app, headers);
     }
     let path = app.catalogue();
     let done = in_turn(&app.reading, move || what(&mut Catalogue::open(&path)?)).await;
@@ -229,11 +232,8 @@ async fn change(
     answer(done)
 }
 
-fn forbidden() -> Response {
-    json_response(
-        StatusCode::FORBIDDEN,
-        &json!({ "error": "set web.password: without one nothing is enrolled or corrected" }),
-    )
+fn forbidden(app: &App, headers: &HeaderMap) -> Response {
+    json_response(StatusCode::FORBIDDEN, &json!({ "error": app.guard.needs_page(headers) }))
 }
 
 fn parse<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T> {

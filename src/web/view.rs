@@ -37,12 +37,9 @@ pub async fn icon() -> Response {
 /// The picture is not for this page.
 const OFF: &str = "the live view is off: privacy.live_view says who may see it\n";
 
-/// Whether the picture may be seen at all; who sees it is logged.
-fn may_look(app: &App, client: ClientAddress, headers: &HeaderMap) -> bool {
-    if app.live_view != LiveView::Off {
-        app.audit.seldom(client, app.guard.role(headers), AuditAction::LiveView);
-    }
-    app.live_view != LiveView::Off
+/// Who sees the picture is logged.
+fn note_look(app: &App, client: ClientAddress, headers: &HeaderMap) {
+    app.audit.seldom(client, app.guard.role(headers), AuditAction::LiveView);
 }
 
 /// The newest picture.
@@ -51,23 +48,27 @@ pub async fn frame(
     Extension(client): Extension<ClientAddress>,
     headers: HeaderMap,
 ) -> Response {
-    if !may_look(&app, client, &headers) {
+    if app.live_view == LiveView::Off {
         return (StatusCode::FORBIDDEN, OFF).into_response();
     }
     match newest(&app).await {
-        Some(jpeg) => ([(CONTENT_TYPE, "image/jpeg")], jpeg).into_response(),
+        Some(jpeg) => {
+            note_look(&app, client, &headers);
+            ([(CONTENT_TYPE, "image/jpeg")], jpeg).into_response()
+        }
         None => (StatusCode::SERVICE_UNAVAILABLE, "there is no picture\n").into_response(),
     }
 }
 
 /// The newest picture again and again, as a stream that browsers show in an `img`.
 pub async fn live(State(app): State<App>, Extension(client): Extension<ClientAddress>, headers: HeaderMap) -> Response {
-    if !may_look(&app, client, &headers) {
+    if app.live_view == LiveView::Off {
         return (StatusCode::FORBIDDEN, OFF).into_response();
     }
     let Some(viewer) = app.viewers.admit(Instant::now()) else {
         return (StatusCode::SERVICE_UNAVAILABLE, "too many viewers are watching\n").into_response();
     };
+    note_look(&app, client, &headers);
     // Ends when the viewer leaves (the stream is dropped), when another viewer got its place, and when the program stops.
     let parts = futures_util::stream::unfold((app, viewer, 0), |(app, viewer, shown)| async move {
         loop {

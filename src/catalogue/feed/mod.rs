@@ -22,12 +22,14 @@ mod xml;
 pub use map::ColumnMap;
 pub(super) use text::plain;
 
+use super::images::Found;
 use super::price::Currency;
-use super::product::Product;
+use super::product::{Product, split_paths};
+use super::valid::{self, BadValue};
 use crate::fault::{Fault, Kind, Result};
 
 use item::FeedItem;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -40,6 +42,9 @@ pub const MOST_FIELD: usize = 4096;
 /// The longest list of additional pictures, in bytes.
 pub const MOST_LINKS: usize = 32 * 1024;
 
+/// Values that are not valid and have a line of their own.
+const MOST_BAD_VALUES: usize = 100;
+
 /// The path that means standard input.
 pub const STANDARD_INPUT: &str = "-";
 
@@ -49,8 +54,10 @@ pub struct Feed {
     pub rows: Vec<Row>,
     pub problems: Vec<Problem>,
     pub unknown_columns: Vec<UnknownColumn>,
-    /// What else is to be said of the feed as a whole.
+    /// What else is to be said of the feed as a whole, and values that were left empty.
     pub notes: Vec<String>,
+    /// Values that are not valid: of these, the first [`MOST_BAD_VALUES`] are among the notes.
+    pub bad_values: usize,
 }
 
 /// One product and where it stands.
@@ -59,6 +66,26 @@ pub struct Row {
     /// The line on which the row begins, from 1.
     pub line: u64,
     pub product: Product,
+}
+
+impl Row {
+    /// The paths that `image_link` may join with commas.
+    fn joined(&self) -> impl Iterator<Item = &str> {
+        split_paths(&self.product.image_link)
+    }
+
+    /// The product. Where there is no picture with the whole name that `image_link` has, but one with a part of it between commas, the
+    /// parts are its links.
+    pub fn product_with(&self, found: &HashMap<String, Found>) -> Product {
+        let is_there = |link: &str| found.get(link).is_some_and(|found| found.is_ok());
+        let mut product = self.product.clone();
+        if !is_there(&product.image_link) && self.joined().any(is_there) {
+            let mut parts = self.joined().map(str::to_owned);
+            product.image_link = parts.next().unwrap_or_default();
+            product.additional_image_links = parts.chain(product.additional_image_links).collect();
+        }
+        product
+    }
 }
 
 /// A row that cannot be used.
@@ -105,23 +132,37 @@ impl Feed {
             .map_err(|fault| Fault::new(Kind::Input, format!("cannot read the feed {name}")).cause(fault))
     }
 
-    /// The links of all pictures in order of first use, each once.
+    /// The links of all pictures in order of first use, each once; of an `image_link` that may be several paths, these as well.
     pub fn links(&self) -> Vec<&str> {
         let mut seen = HashSet::new();
-        self.rows.iter().flat_map(|row| row.product.image_links()).filter(|link| seen.insert(*link)).collect()
+        let links = self.rows.iter().flat_map(|row| row.product.image_links().chain(row.joined()));
+        links.filter(|link| seen.insert(*link)).collect()
     }
 
     /// Gives prices without a currency this one.
     pub fn complete_prices(&mut self, currency: &Currency) {
+        let mut foreign = Vec::new();
         for row in &mut self.rows {
             currency.complete(&mut row.product.price);
             currency.complete(&mut row.product.sale_price);
+            let bad = valid::empty_foreign_sale(&mut row.product);
+            foreign.extend(bad.map(|bad| (row.line, row.product.id.clone(), bad)));
+        }
+        foreign.iter().for_each(|(line, id, bad)| self.note_value(*line, id, bad));
+    }
+
+    fn note_value(&mut self, line: u64, id: &str, bad: &BadValue) {
+        self.bad_values += 1;
+        if self.bad_values <= MOST_BAD_VALUES {
+            self.notes.push(format!("line {line}: product {id:?}: {bad}; it was left empty"));
         }
     }
 
     /// What is said of the feed as a whole.
     pub fn warnings(&self) -> Vec<String> {
-        self.unknown_columns.iter().map(ToString::to_string).chain(self.notes.iter().cloned()).collect()
+        let more = self.bad_values.saturating_sub(MOST_BAD_VALUES);
+        let more = (more > 0).then(|| format!("{more} more values are not valid and were left empty"));
+        self.unknown_columns.iter().map(ToString::to_string).chain(self.notes.iter().cloned()).chain(more).collect()
     }
 }
 
@@ -148,7 +189,11 @@ pub fn parse_with(bytes: &[u8], map: &ColumnMap) -> Result<Feed> {
     let mut ids = HashSet::new();
     for item in items {
         match item.product().and_then(|product| unique(product, &mut ids)) {
-            Ok(product) => feed.rows.push(Row { line: item.line, product }),
+            Ok(mut product) => {
+                let bad = valid::empty_invalid(&mut product);
+                bad.iter().for_each(|bad| feed.note_value(item.line, &product.id, bad));
+                feed.rows.push(Row { line: item.line, product });
+            }
             Err(reason) => feed.problems.push(Problem { line: item.line, id: item.id(), reason }),
         }
     }

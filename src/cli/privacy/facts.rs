@@ -66,6 +66,11 @@ impl PrivacyFacts {
             never: NEVER,
         }
     }
+
+    /// To whom something goes because of this key of the configuration.
+    pub fn goes_to(&self, key: &str) -> Option<&str> {
+        self.sent.iter().find(|sent| sent.because == key).map(|sent| sent.to.as_str())
+    }
 }
 
 fn kept(config: &Config) -> Vec<KeptData> {

@@ -35,6 +35,8 @@ pub fn html(facts: &PrivacyFacts, texts: &[SignTexts]) -> String {
 fn page(facts: &PrivacyFacts, texts: &SignTexts) -> String {
     let fill = |text: &str| {
         let text = text.replace("{shop}", &facts.shop).replace("{days}", &facts.count_days.to_string());
+        let hub = facts.goes_to("sync.source").unwrap_or_default();
+        let text = text.replace("{hub}", hub);
         encode_text(&text.replace("{hosts}", &facts.receivers.join(", "))).into_owned()
     };
     let mut said = vec![texts.kept];
@@ -44,7 +46,16 @@ fn page(facts: &PrivacyFacts, texts: &SignTexts) -> String {
     if facts.live_view == LiveView::Full {
         said.push(texts.watched);
     }
-    said.push(if facts.receivers.is_empty() { texts.silent } else { texts.told });
+    // As the table of what goes out says.
+    let is_read = ["web.listen", "web.token", "privacy.live_view"].iter().any(|key| facts.goes_to(key).is_some());
+    let going = [
+        (facts.sent.is_empty(), texts.silent),
+        (!facts.receivers.is_empty(), texts.told),
+        (is_read, texts.read),
+        (facts.goes_to("sync.source").is_some(), texts.figures),
+        (facts.goes_to("camera.source").is_some(), texts.camera),
+    ];
+    said.extend(going.into_iter().filter(|(is_so, _)| *is_so).map(|(_, text)| text));
     let said: String = said.into_iter().map(|text| format!("<p>{}</p>\n", fill(text))).collect();
     let contact = facts.contact.as_deref().unwrap_or(texts.unnamed);
     let (code, more) = match facts.notice.as_deref().and_then(code) {
@@ -90,7 +101,7 @@ mod tests {
 
     #[test]
     fn each_language_says_what_this_mirror_does_and_no_more() {
-        let quiet = sign("[shop]\nname = \"A & B <Moda>\"\n[stats]\ndays = 0\n");
+        let quiet = sign("[shop]\nname = \"A & B <Moda>\"\n[stats]\ndays = 0\n[web]\nenabled = false\n");
         assert_eq!(quiet.matches("<section lang=").count(), 5);
         for texts in ALL {
             assert!(quiet.contains(&*encode_text(texts.silent)), "{}", texts.code);
@@ -106,6 +117,14 @@ mod tests {
             assert!(open.contains(&*encode_text(texts.watched)), "{}", texts.code);
         }
         assert_eq!(open.matches("hooks.example").count(), 5);
+        // Whatever the table of what goes out has, the sign does not call it nothing.
+        let listens =
+            sign("[web]\nlisten = \"0.0.0.0:8080\"\npassword = \"correct horse\"\ntoken = \"battery staple\"\n");
+        for texts in ALL {
+            assert!(!listens.contains(&*encode_text(texts.silent)), "{}", texts.code);
+            assert!(listens.contains(&*encode_text(texts.read)), "{}", texts.code);
+            assert!(!quiet.contains(&*encode_text(texts.read)), "{}", texts.code);
+        }
         assert!(
             !open.contains('{') || !open.contains("{hosts}") && !open.contains("{days}"),
             "something is not filled in"

@@ -2,7 +2,7 @@
 
 use crate::fault::{Fault, Kind, Result};
 
-/// The sentences of one language. `{...}` is filled in: `{shop}`, `{days}`, `{hosts}`.
+/// The sentences of one language. `{...}` is filled in: `{shop}`, `{days}`, `{hosts}`, `{hub}`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SignTexts {
     /// As HTML names the language.
@@ -17,6 +17,12 @@ pub struct SignTexts {
     pub silent: &'static str,
     /// Events go out.
     pub told: &'static str,
+    /// Others may read what is recognized.
+    pub read: &'static str,
+    /// Figures go to the hub.
+    pub figures: &'static str,
+    /// The camera's pictures come over the network.
+    pub camera: &'static str,
     /// Staff may see the picture.
     pub watched: &'static str,
     pub responsible: &'static str,
@@ -35,6 +41,9 @@ pub const ALL: [SignTexts; 5] = [
         counted: "Anonymous counts by hour are kept for {days} days.",
         silent: "Nothing leaves this device.",
         told: "Anonymous events without pictures are sent to {hosts}.",
+        read: "What the mirror recognises can be read by people and programs that have access to it.",
+        figures: "Figures without pictures are sent to {hub}.",
+        camera: "The camera is connected over the network.",
         watched: "Staff may see the live picture.",
         responsible: "Responsible:",
         unnamed: "(name and address)",
@@ -50,6 +59,9 @@ pub const ALL: [SignTexts; 5] = [
         counted: "Conteggi anonimi per ora vengono conservati per {days} giorni.",
         silent: "Nulla lascia questo dispositivo.",
         told: "Eventi anonimi senza immagini vengono inviati a {hosts}.",
+        read: "Ciò che lo specchio riconosce può essere letto da persone e programmi che vi hanno accesso.",
+        figures: "Dati numerici senza immagini vengono inviati a {hub}.",
+        camera: "La telecamera è collegata tramite la rete.",
         watched: "Il personale può vedere l'immagine dal vivo.",
         responsible: "Titolare del trattamento:",
         unnamed: "(nome e indirizzo)",
@@ -66,6 +78,9 @@ pub const ALL: [SignTexts; 5] = [
         counted: "Anonyme Zählungen je Stunde werden {days} Tage aufbewahrt.",
         silent: "Nichts verlässt dieses Gerät.",
         told: "Anonyme Ereignisse ohne Bilder werden an {hosts} gesendet.",
+        read: "Was der Spiegel erkennt, können Personen und Programme lesen, die Zugang dazu haben.",
+        figures: "Zahlen ohne Bilder werden an {hub} gesendet.",
+        camera: "Die Kamera ist über das Netzwerk angeschlossen.",
         watched: "Das Personal kann das Livebild sehen.",
         responsible: "Verantwortlich:",
         unnamed: "(Name und Adresse)",
@@ -82,6 +97,9 @@ pub const ALL: [SignTexts; 5] = [
         counted: "Des comptages anonymes par heure sont conservés pendant {days} jours.",
         silent: "Rien ne quitte cet appareil.",
         told: "Des événements anonymes, sans images, sont envoyés à {hosts}.",
+        read: "Ce que le miroir reconnaît peut être lu par les personnes et les programmes qui y ont accès.",
+        figures: "Des chiffres, sans images, sont envoyés à {hub}.",
+        camera: "La caméra est reliée par le réseau.",
         watched: "Le personnel peut voir l'image en direct.",
         responsible: "Responsable du traitement :",
         unnamed: "(nom et adresse)",
@@ -98,6 +116,9 @@ pub const ALL: [SignTexts; 5] = [
         counted: "Se conservan recuentos anónimos por hora durante {days} días.",
         silent: "Nada sale de este dispositivo.",
         told: "Se envían eventos anónimos, sin imágenes, a {hosts}.",
+        read: "Lo que reconoce el espejo pueden leerlo las personas y los programas que tienen acceso a él.",
+        figures: "Se envían cifras, sin imágenes, a {hub}.",
+        camera: "La cámara está conectada a través de la red.",
         watched: "El personal puede ver la imagen en directo.",
         responsible: "Responsable del tratamiento:",
         unnamed: "(nombre y dirección)",
