@@ -1,6 +1,5 @@
 //! From a feed's link to a picture file under the picture folders, and never out of them.
 
-use super::feed::Feed;
 use crate::fault::{Fault, Kind, Result};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap};
@@ -74,9 +73,9 @@ impl ImageFolder {
         Ok(PictureFile { path, sha256, by_name_alone })
     }
 
-    /// [`ImageFolder::find`] for all pictures of a feed, one after the other.
-    pub fn find_all(&self, feed: &Feed) -> HashMap<String, Found> {
-        feed.links().into_iter().map(|link| (link.to_owned(), self.find(link))).collect()
+    /// [`ImageFolder::find`] for each of `links`, one after the other.
+    pub fn find_all(&self, links: Vec<&str>) -> HashMap<String, Found> {
+        links.into_iter().map(|link| (link.to_owned(), self.find(link))).collect()
     }
 
     /// The file that `link` means: a path under the folder, a `file:` URL in it, or the longest end of a web address's path

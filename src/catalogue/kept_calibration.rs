@@ -47,6 +47,8 @@ impl Catalogue {
             crate::fault::Fault::new(crate::fault::Kind::Internal, "cannot write a calibration").cause(error)
         })?;
         write_setting(&self.connection, CALIBRATION, &text).map_err(|error| self.fault("change", error))?;
+        // The write-ahead log of a file that is put in another's place must be empty.
+        self.checkpoint();
         Ok(calibration)
     }
 

@@ -1,10 +1,10 @@
 //! Whether an enrolment shows its product: a wrong one spoils the search for it, and for the product that was worn.
 
 use crate::catalogue::WornProduct;
-use crate::pipeline::matcher::Matcher;
+use crate::pipeline::matcher::{Matcher, Verdict};
 use std::collections::BTreeMap;
 
-/// A view shows its product if that is among so many of the nearest.
+/// A view shows its product if that is among so many of the nearest, as far as the mirror would show them.
 const NEAREST: usize = 5;
 
 /// What the shop's pictures say against each of these products, for people: most of its views look like others. Empty where nothing does.
@@ -17,8 +17,8 @@ fn doubt(matcher: &Matcher, product: &WornProduct) -> Option<String> {
     let mut others: BTreeMap<String, usize> = BTreeMap::new();
     for view in &product.views {
         let found = matcher.search_for(&view.aggregation_embedding, view.class, NEAREST);
-        let is_own = |id: &str| id == product.id;
-        if !found.iter().any(|found| found.variants.iter().any(|variant| is_own(&variant.product.id))) {
+        let mut like = found.iter().filter(|found| found.verdict != Verdict::None);
+        if !like.any(|found| found.variants.iter().any(|variant| variant.product.id == product.id)) {
             let nearest = found.first().map(|found| found.product.id.clone());
             *others.entry(nearest.unwrap_or_default()).or_default() += 1;
         }
