@@ -56,7 +56,7 @@ pub struct Feed {
     pub unknown_columns: Vec<UnknownColumn>,
     /// What else is to be said of the feed as a whole, and values that were left empty.
     pub notes: Vec<String>,
-    /// Values that are not valid: of these, the first [`MOST_BAD_VALUES`] are among the notes.
+    /// Values that are not valid: of these, the first `MOST_BAD_VALUES` are among the notes.
     pub bad_values: usize,
 }
 
