@@ -96,7 +96,9 @@ impl ImageFolder {
                 return Ok((path, false));
             }
             return found.ok_or_else(|| {
-                format!("{link}: vetrina fetches nothing from the network: put the picture under DIR, or import with --fetch")
+                let name = web_address(link).unwrap_or(link).split(['?', '#']).next().unwrap_or_default();
+                let name = name.rsplit('/').next().unwrap_or_default();
+                format!("{link} is not in the picture folder: put {name:?} there, by itself or with the folders of its path, or import with --fetch")
             });
         }
         match self.inside(link, link) {

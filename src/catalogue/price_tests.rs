@@ -46,6 +46,9 @@ fn a_currency_is_added_where_there_is_none() {
         ("5 GBP", "5 GBP"),
         ("€5", "€5"),
         ("on request", "on request"),
+        ("from 19.90", "from 19.90 EUR"),
+        ("19-29", "19-29 EUR"),
+        ("ab 19,90 €", "ab 19,90 €"),
     ] {
         let mut price = Some(text.to_owned());
         euro.complete(&mut price);

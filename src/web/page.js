@@ -229,7 +229,12 @@ async function beginImport(event) {
   sending = 0;
   const sent = archive ? await post("import/pictures", archive, archive.name) : {};
   if (!refused(sent)) {
-    refused(await post(`import?${new URLSearchParams({ feed, preview: true })}`, file, file?.name));
+    const choice = new URLSearchParams({ feed, preview: true, fetch: byId("fetch").checked });
+    for (const name of ["currency", "map"]) {
+      const value = byId(name).value.trim();
+      if (value !== "") choice.set(name, value);
+    }
+    refused(await post(`import?${choice}`, file, file?.name));
   }
   sending = null;
   // So that the same file can be chosen again after a change.
