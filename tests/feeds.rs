@@ -133,7 +133,7 @@ fn a_long_quoted_text_of_several_lines_is_accepted() {
 fn shopifys_variants_are_products_of_one_group() {
     let feed = read("shopify.csv");
     assert_eq!(outcome(&feed), (vec!["TEE-S-R", "TEE-M-R", "TEE-S-B", "cap"], vec![]));
-    assert_eq!(feed.warnings(), ["1 products are drafts, archived or not published, and were left out"]);
+    assert_eq!(feed.warnings(), ["1 product is a draft, archived or not published, and was left out"]);
     let lines: Vec<u64> = feed.rows.iter().map(|row| row.line).collect();
     assert_eq!(lines, [2, 4, 5, 7]);
     let tee = product(&feed, "TEE-M-R");
@@ -154,7 +154,7 @@ fn shopifys_variants_are_products_of_one_group() {
 fn woocommerces_variations_are_products_of_one_group() {
     let feed = read("woocommerce.csv");
     assert_eq!(outcome(&feed), (vec!["HOOD-R-S", "103", "BELT"], vec![]));
-    assert_eq!(feed.warnings(), ["1 products are drafts, archived or not published, and were left out"]);
+    assert_eq!(feed.warnings(), ["1 product is a draft, archived or not published, and was left out"]);
     let red = product(&feed, "HOOD-R-S");
     assert_eq!((red.title.as_str(), red.item_group_id.as_deref()), ("Hoodie & more", Some("HOOD")));
     assert_eq!((red.color.as_deref(), red.size.as_deref()), (Some("Red"), Some("S")));
@@ -272,7 +272,7 @@ fn magentos_columns_are_mapped_and_its_store_views_are_no_products() {
 fn woocommerce_is_read_in_the_language_of_the_shop() {
     let mut feed = read("woocommerce-german.csv");
     assert_eq!(outcome(&feed), (vec!["813", "KL-100-G", "HO-7"], vec![]));
-    assert_eq!(feed.warnings(), ["1 products are drafts, archived or not published, and were left out"]);
+    assert_eq!(feed.warnings(), ["1 product is a draft, archived or not published, and was left out"]);
     feed.complete_prices(&Currency::parse("EUR").unwrap());
     let red = product(&feed, "813");
     assert_eq!((red.title.as_str(), red.brand.as_deref()), ("Sommerkleid „Lena“", Some("Müller & Söhne")));
@@ -339,7 +339,7 @@ fn magentos_variants_are_one_product() {
     let (ids, problems) = outcome(&feed);
     assert_eq!(ids, ["WS12-XS-Orange", "WS12-S-Orange", "WS12-XS-Blue", "WS12-S-Blue"]);
     assert_eq!(problems, [], "a row of another language is no product");
-    assert_eq!(feed.warnings(), ["1 products are drafts, archived or not published, and were left out"]);
+    assert_eq!(feed.warnings(), ["1 product is a draft, archived or not published, and was left out"]);
     let small = product(&feed, "WS12-S-Orange");
     assert_eq!((small.title.as_str(), small.item_group_id.as_deref()), ("Radiant Tee", Some("WS12")));
     assert_eq!((small.color.as_deref(), small.size.as_deref()), (Some("Orange"), Some("S")));
@@ -354,7 +354,7 @@ fn magentos_variants_are_one_product() {
 fn shopwares_variants_have_what_their_product_has() {
     let feed = read("shopware.csv");
     assert_eq!(outcome(&feed), (vec!["SW10001.1"], vec![]), "neither what has variants nor what is not active");
-    assert_eq!(feed.warnings(), ["1 products are drafts, archived or not published, and were left out"]);
+    assert_eq!(feed.warnings(), ["1 product is a draft, archived or not published, and was left out"]);
     let shirt = product(&feed, "SW10001.1");
     assert_eq!((shirt.title.as_str(), shirt.brand.as_deref()), ("Hemd \"Classic\"", Some("Kern & Co")));
     assert_eq!((shirt.item_group_id.as_deref(), shirt.price.as_deref()), (Some("SW10001"), Some("40")));

@@ -185,8 +185,8 @@ impl Currency {
         &self.0
     }
 
-    /// Adds itself to an amount that has no currency; other texts stay. An amount from a shop system's database, `49.0000`, loses the
-    /// digits that no price has.
+    /// Adds itself to an amount that has no currency; other texts stay. An amount from a spreadsheet or a database, `49.9` or
+    /// `49.9000`, has two digits then.
     pub fn complete(&self, price: &mut Option<String>) {
         let Some(text) = price.as_mut().filter(|_| !self.0.is_empty()) else { return };
         if open_amounts(text).is_some_and(|amounts| amounts.iter().all(|amount| amount.currency.is_empty())) {
@@ -194,8 +194,9 @@ impl Currency {
             return;
         }
         let Some(amount) = Price::parse(text).filter(|amount| amount.currency.is_empty()) else { return };
-        let long = text.rfind(['.', ',']).filter(|at| text.trim_end().len() - at > DATABASE_DIGITS);
-        let short = long.map(|at| format!("{}{}{}", amount.whole, &text[at..=at], amount.fraction));
+        let digits = |at: usize| text.trim_end().len() - at - 1;
+        let odd = text.rfind(['.', ',']).filter(|at| digits(*at) == 1 || digits(*at) >= DATABASE_DIGITS);
+        let short = odd.map(|at| format!("{}{}{}", amount.whole, &text[at..=at], amount.fraction));
         *text = format!("{} {}", short.as_ref().unwrap_or(text), self.0);
     }
 }

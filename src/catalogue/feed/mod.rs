@@ -231,7 +231,10 @@ pub fn parse_with(bytes: &[u8], map: &ColumnMap) -> Result<Feed> {
     let (map, mut notes) = map.fitting(&table.columns)?;
     let (items, unknown_columns, hidden) = items(&table, &map)?;
     if hidden > 0 {
-        notes.push(format!("{hidden} products are drafts, archived or not published, and were left out"));
+        notes.push(match hidden {
+            1 => "1 product is a draft, archived or not published, and was left out".to_owned(),
+            _ => format!("{hidden} products are drafts, archived or not published, and were left out"),
+        });
     }
     let mut feed = Feed { unknown_columns, notes, ..Feed::default() };
     let mut ids = HashSet::new();
