@@ -97,7 +97,7 @@ impl ImageFolder {
             }
             return found.ok_or_else(|| {
                 let name = web_address(link).unwrap_or(link).split(['?', '#']).next().unwrap_or_default();
-                let name = name.rsplit('/').next().unwrap_or_default();
+                let name = percent_decode(name.rsplit('/').next().unwrap_or_default());
                 format!("{link} is not in the picture folder: put {name:?} there, by itself or with the folders of its path, or import with --fetch")
             });
         }
