@@ -288,7 +288,10 @@ fn the_staff_see_the_mirror_search_and_import() {
     mirror.wait_until("that is history, too", || browser.text("history").contains("undo: as of generation"));
     assert_eq!(browser.script("document.documentElement.scrollWidth"), 390, "it sticks out at the side");
     // A feed that was cut off within a text changes nothing, and the page says where.
-    shop.write("cut.csv", "id,title,image_link\nV101,\"Breton stripe tee,pictures/V101.jpg\nV102,Tee,pictures/V102.jpg\n");
+    shop.write(
+        "cut.csv",
+        "id,title,image_link\nV101,\"Breton stripe tee,pictures/V101.jpg\nV102,Tee,pictures/V102.jpg\n",
+    );
     browser.choose_file("file", &shop.path("cut.csv"));
     browser.click("begin");
     mirror.wait_until("it is refused", || browser.text("importing").contains("the catalogue is unchanged"));

@@ -4,6 +4,7 @@
 use super::price::{Price, is_interval, is_open_price};
 use super::product::Product;
 use super::stock::is_availability;
+use crate::fault::{Fault, Kind, Result as Checked};
 
 /// A value that is not taken, and what would be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +38,15 @@ pub(super) fn check(field: &'static str, value: &str) -> Result<(), BadValue> {
         _ => return Ok(()),
     };
     if is_right { Ok(()) } else { Err(BadValue { field, value: value.to_owned(), right: right.to_owned() }) }
+}
+
+/// Refuses a price that an import would not take.
+///
+/// # Errors
+/// [`Kind::Input`], with what would be one.
+pub fn require_price(text: &str) -> Checked<()> {
+    check("price", text)
+        .map_err(|wrong| Fault::new(Kind::Input, format!("price {:?} is not valid", wrong.value)).cure(wrong.right))
 }
 
 /// Whether the sale price, where there is one, is in the price's currency.
@@ -138,6 +148,14 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn a_price_that_no_import_would_take_is_refused_with_one_that_it_would() {
+        require_price("19,90 EUR").unwrap();
+        let fault = require_price("free").unwrap_err();
+        assert_eq!(fault.kind(), Kind::Input);
+        assert!(fault.to_string().starts_with("price \"free\" is not valid; give an amount"), "{fault}");
     }
 
     #[test]
