@@ -301,8 +301,8 @@ fn the_staff_see_the_mirror_search_and_import() {
     // An export with names of its own for its columns, and prices without a currency.
     shop.write("own.csv", "SKU;Name;Photo;Price\nV101;Breton stripe tee;pictures/V101.jpg;19,9\n");
     browser.choose_file("file", &shop.path("own.csv"));
-    let set = "for (const [id, text] of [['map', 'id=SKU,title=Name,image_link=Photo'], ['currency', 'EUR']]) \
-               document.getElementById(id).value = text";
+    let set = "[['map', 'id=SKU,title=Name,image_link=Photo'], ['currency', 'EUR']] \
+               .forEach(([id, text]) => { document.getElementById(id).value = text; })";
     browser.script(set);
     browser.click("begin");
     mirror.wait_until("the preview is there", || browser.text("importing").contains("own.csv would make 1 products"));
