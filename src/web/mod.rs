@@ -224,6 +224,7 @@ fn router(app: App) -> Router {
     Router::new()
         .route("/", get(view::page))
         .route("/page.css", get(view::style))
+        .route("/shared.js", get(view::shared_script))
         .route("/page.js", get(view::script))
         .route("/icon.svg", get(view::icon))
         .route("/favicon.ico", get(view::icon))

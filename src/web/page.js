@@ -1,37 +1,10 @@
 "use strict";
 
-const byId = (id) => document.getElementById(id);
-
-/** An address of the mirror. From the origin, since fetch refuses what is relative to an address with a password in it. */
-const at = (path) => new URL(path, location.origin + location.pathname);
-
-/** An element with text and children; text is never parsed as markup. */
-function make(name, text, ...children) {
-  const element = document.createElement(name);
-  if (text !== null) element.textContent = text;
-  element.append(...children);
-  return element;
-}
-
-function row(...cells) {
-  return make("tr", null, ...cells.map((cell) => {
-    const made = make("td", String(cell ?? ""));
-    if (typeof cell === "number") made.className = "number";
-    return made;
-  }));
-}
-
 function showBoxes(status) {
   const svg = byId("boxes");
   if (!status.picture) return svg.replaceChildren();
   const [width, height] = status.picture;
   svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
-  const part = (name, attributes, text) => {
-    const element = document.createElementNS("http://www.w3.org/2000/svg", name);
-    for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-    if (text) element.textContent = text;
-    return element;
-  };
   svg.replaceChildren(...status.garments.flatMap((garment) => {
     const [x1, y1, x2, y2] = garment.box;
     const size = height / 28;
@@ -42,6 +15,9 @@ function showBoxes(status) {
   }));
 }
 
+/** What a product costs now; in a sale also what it cost before. */
+const priceOf = ({ price, price_before: before }) => (before ? `${price}, before ${before}` : price ?? "no price");
+
 function showGarments(garments) {
   const articles = garments.map((garment) => {
     const article = make("article", null, make("h3", `${garment.label} (track ${garment.track})`));
@@ -51,7 +27,7 @@ function showGarments(garments) {
       return article;
     }
     article.append(make("ol", null, ...garment.matches.map((match) =>
-      make("li", `${match.title} `, make("span", `${match.id}, ${match.price ?? "no price"}, ${match.score.toFixed(2)}`)))));
+      make("li", `${match.title} `, make("span", `${match.id}, ${priceOf(match)}, ${match.score.toFixed(2)}`)))));
     return article;
   });
   if (articles.length === 0) {
@@ -250,13 +226,9 @@ async function cancelImport() {
 async function showHistory() {
   const answer = await getJson("api/history").catch(() => ({}));
   const rows = (answer.generations ?? []).map((one, place) => {
-    const made = row(one.made.replace("T", " ").replace("Z", ""), one.source, one.products);
-    const button = make("button", "bring back");
-    button.type = "button";
-    button.dataset.generation = one.number;
-    button.addEventListener("click", () => undo(one.number));
-    made.append(make("td", null, ...(place === 0 ? [] : [button])));
-    return made;
+    const back = button("bring back", () => undo(one.number));
+    back.dataset.generation = one.number;
+    return row(one.made.replace("T", " ").replace("Z", ""), one.source, one.products, place === 0 ? "" : back);
   });
   byId("history").tBodies[0].replaceChildren(...rows);
 }
@@ -286,8 +258,6 @@ function showLog(lines) {
   if (atEnd) log.scrollTop = log.scrollHeight;
 }
 
-const getJson = (path) => fetch(at(path)).then((answer) => answer.json());
-
 let shown = null;
 let away = false;
 let uptime = 0;
@@ -314,9 +284,7 @@ function restartLive() {
 
 async function refresh() {
   try {
-    const answer = await fetch(at("status.json"));
-    if (!answer.ok) throw new Error(answer.statusText);
-    const status = await answer.json();
+    const status = await getJson("status.json");
     showState(status.status, status.reasons);
     byId("summary").textContent = status.summary;
     byId("camera").textContent = status.camera;
@@ -353,13 +321,13 @@ async function search() {
   const asked = ++latest;
   const words = byId("words").value;
   const answer = await getJson(`catalogue.json?${new URLSearchParams({ q: words })}`)
-    .catch(() => ({ error: "the mirror does not respond" }));
+    .catch((error) => ({ error: error.message }));
   if (asked !== latest) return;
   const products = answer.products ?? [];
   const more = answer.found > products.length ? `, the first ${products.length} are shown` : "";
   byId("found").textContent = answer.error ?? `${answer.found} products${more}`;
   byId("products").tBodies[0].replaceChildren(...products.map((product) =>
-    row(product.id, product.title, product.brand, product.price)));
+    row(product.id, product.title, product.brand, priceOf(product))));
 }
 
 byId("search").addEventListener("submit", (event) => { event.preventDefault(); search(); });

@@ -1,10 +1,6 @@
 "use strict";
 // The page for staff: enrol a product by wearing it, and say whether the last answers were right.
 
-const byId = (id) => document.getElementById(id);
-// Without the password that an address may hold: no request may be made with that.
-const at = (path) => new URL(path, location.origin + location.pathname);
-const make = (name, text) => Object.assign(document.createElement(name), { textContent: text ?? "" });
 const REGIONS = { upper: "upper garment", lower: "lower garment", dress: "dress" };
 let chosen = [];
 let shownNumber = null;
@@ -15,22 +11,13 @@ function tell(words) {
   byId("told").hidden = !words;
 }
 
-async function read(path) {
-  return fetch(at(path)).then((answer) => answer.json()).catch(() => ({ error: "the mirror does not respond" }));
-}
+/** The mirror's answer, or its `error`. */
+const read = (path, request) => getJson(path, request).catch((error) => ({ error: error.message }));
 
 async function send(path, body) {
-  const answer = await fetch(at(path), { method: "POST", headers: { "x-vetrina": "1" }, body: JSON.stringify(body ?? {}) })
-    .then((answer) => answer.json()).catch(() => ({ error: "the mirror does not respond" }));
+  const answer = await read(path, { method: "POST", headers: { "x-vetrina": "1" }, body: JSON.stringify(body ?? {}) });
   tell(answer.error);
   return answer;
-}
-
-function button(words, act) {
-  const made = make("button", words);
-  made.type = "button";
-  made.addEventListener("click", act);
-  return made;
 }
 
 function showChosen() {
@@ -48,13 +35,8 @@ async function search() {
   const found = await read(`staff/products.json?${new URLSearchParams({ q: byId("words").value })}`);
   if (found.error) return tell(found.error);
   byId("products").tBodies[0].replaceChildren(...found.products.map((product) => {
-    const row = make("tr");
     const views = product.worn_views ? `${product.worn_views} worn views` : "not worn yet";
-    row.append(make("td", product.id), make("td", product.title), make("td", views));
-    const cell = make("td");
-    cell.append(button("choose", () => choose(product)));
-    row.append(cell);
-    return row;
+    return row(product.id, product.title, views, button("choose", () => choose(product)));
   }));
 }
 
@@ -84,11 +66,9 @@ function showState(state) {
   const words = { countdown: `Step back: ${state.seconds_left}`, watching: `Turn round once: ${state.seconds_left} s at most`, storing: "One moment" };
   byId("phase").textContent = words[state.phase] ?? "";
   byId("garments").replaceChildren(...state.garments.map((garment) => {
-    const row = make("tr");
     const seen = garment.seen ? "" : "not in the picture";
-    const part = REGIONS[garment.region] ?? "the most prominent garment";
-    row.append(make("td", garment.title), make("td", part), make("td", `${garment.good} of ${garment.wanted} good frames`), make("td", seen));
-    return row;
+    const place = REGIONS[garment.region] ?? "the most prominent garment";
+    return row(garment.title, place, `${garment.good} of ${garment.wanted} good frames`, seen);
   }));
   byId("outcome").textContent = state.words ?? "";
   byId("undo").hidden = state.phase !== "done" || shownNumber === state.number;
@@ -107,20 +87,13 @@ async function showAnswers() {
   const found = await read("staff/answers.json");
   if (found.error) return;
   byId("answers").replaceChildren(...found.answers.map((answer) => {
-    const row = make("tr");
-    row.append(make("td", `${answer.seconds_ago} s ago`), make("td", answer.garment), make("td", `${answer.id} ${answer.title}`), make("td", answer.verdict));
-    const cell = make("td");
-    if (answer.judged) {
-      cell.textContent = "thank you";
-    } else {
-      cell.append(
-        button("right", () => judge(answer, "right")),
-        button("it was what I chose above", () => chosen.length === 1 ? judge(answer, "other", chosen[0].id) : tell("Choose the one product that it was, above.")),
-        button("not ours", () => judge(answer, "not_ours")),
-      );
-    }
-    row.append(cell);
-    return row;
+    const other = () => chosen.length === 1 ? judge(answer, "other", chosen[0].id) : tell("Choose the one product that it was, above.");
+    const say = make("span", answer.judged ? "thank you" : null, ...(answer.judged ? [] : [
+      button("right", () => judge(answer, "right")),
+      button("it was what I chose above", other),
+      button("not ours", () => judge(answer, "not_ours")),
+    ]));
+    return row(`${answer.seconds_ago} s ago`, answer.garment, `${answer.id} ${answer.title}`, answer.verdict, say);
   }));
 }
 

@@ -1,33 +1,8 @@
 "use strict";
 
-const byId = (id) => document.getElementById(id);
-const at = (path) => new URL(path, location.origin + location.pathname);
-
-function make(name, text, ...children) {
-  const element = document.createElement(name);
-  if (text !== null) element.textContent = text;
-  element.append(...children);
-  return element;
-}
-
-function row(...cells) {
-  return make("tr", null, ...cells.map((cell) => {
-    const made = make("td", String(cell ?? ""));
-    if (typeof cell === "number") made.className = "number";
-    return made;
-  }));
-}
-
 const WIDTH = 900;
 const HEIGHT = 180;
 const BELOW = 20;
-
-function part(name, attributes, text) {
-  const element = document.createElementNS("http://www.w3.org/2000/svg", name);
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-  if (text !== undefined) element.textContent = text;
-  return element;
-}
 
 /** A round number that is no smaller: 1, 2 or 5 with zeros. */
 function above(value) {
@@ -107,15 +82,8 @@ function show(counts) {
     return { label: `${twoDigits(of)}:00`, values: [sum(those, "people")] };
   }), ["people"]);
   byId("products").tBodies[0].replaceChildren(...products.slice(0, 200).map((one) =>
-    row(one.product, one.shown, one.matched)));
+    row(one.product, one.title, one.shown, one.matched)));
   byId("said").textContent = `nobody is known; kept for ${counts.kept_days} days`;
-}
-
-async function getJson(path) {
-  const answer = await fetch(at(path));
-  const value = await answer.json();
-  if (!answer.ok) throw new Error(value.error ?? answer.statusText);
-  return value;
 }
 
 async function refresh() {
