@@ -34,7 +34,15 @@ function button(words, act) {
 }
 
 function showChosen() {
-  byId("chosen").textContent = chosen.length ? `Chosen: ${chosen.map((one) => `${one.id} ${one.title}`).join(", ")}` : "";
+  byId("chosen").replaceChildren(...chosen.map((one) => {
+    const line = make("label", `${one.id} ${one.title}: `);
+    const part = make("select");
+    part.append(new Option("worn as the catalogue says", ""), ...Object.entries(REGIONS).map(([name, words]) => new Option(words, name)));
+    part.value = one.part ?? one.region ?? "";
+    part.addEventListener("change", () => { one.part = part.value; });
+    line.append(part);
+    return line;
+  }));
   byId("start").disabled = !chosen.length;
 }
 
@@ -42,6 +50,12 @@ function choose(product) {
   const known = chosen.some((one) => one.id === product.id);
   chosen = known ? chosen.filter((one) => one.id !== product.id) : [...chosen, product];
   showChosen();
+}
+
+// What is worn, and on which part of the body where that was said here.
+function worn() {
+  const said = chosen.filter((one) => one.part).map((one) => [one.id, one.part]);
+  return { products: chosen.map((one) => one.id), regions: Object.fromEntries(said) };
 }
 
 async function search() {
@@ -132,7 +146,7 @@ async function poll() {
 byId("search").addEventListener("submit", (event) => { event.preventDefault(); search(); });
 byId("words").addEventListener("input", search);
 byId("scan").addEventListener("click", scan);
-byId("start").addEventListener("click", () => send("staff/enrol", { products: chosen.map((one) => one.id) }).then(poll));
+byId("start").addEventListener("click", () => send("staff/enrol", worn()).then(poll));
 byId("agree").addEventListener("click", () => send("staff/agree").then(poll));
 byId("refuse").addEventListener("click", () => send("staff/cancel").then(poll));
 byId("cancel").addEventListener("click", () => send("staff/cancel").then(poll));
