@@ -2,7 +2,7 @@
 
 mod history;
 mod mirror;
-mod worn;
+pub(super) mod worn;
 
 use self::mirror::CatalogueMirror;
 use super::places;

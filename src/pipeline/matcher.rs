@@ -254,12 +254,13 @@ impl Matcher {
         Matcher { index: self.index.without_out_of_stock(), ..self }
     }
 
-    /// Takes over changed prices and stock, if nothing else of the catalogue has changed. False where it must be loaded anew.
+    /// Takes over changed prices, stock and judgements of staff, if nothing else of the catalogue has changed. False where it must be loaded anew.
     pub fn refresh(&mut self) -> Result<bool> {
         let named = CatalogueVersion::of(&self.catalogue).file_id();
         if named.is_some_and(|named| self.loaded.is_some_and(|loaded| loaded != named)) {
             return Ok(false);
         }
+        self.calibration = self.catalogue.recalibrated(self.calibration.clone())?;
         self.index.refresh(&self.catalogue)
     }
 
