@@ -21,6 +21,7 @@ pub mod places;
 pub mod privacy;
 pub mod progress;
 pub mod record;
+pub mod removals;
 pub mod run;
 pub mod stats;
 pub mod sync;
