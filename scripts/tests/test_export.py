@@ -11,7 +11,8 @@ import torch
 from seamnet.folder import export, manifest, weights
 from seamnet.folder.runtime import Folder
 from seamnet.model import config
-from seamnet.model.network import Network, look, pool_boxes, pool_rois
+from seamnet.model.detection import pool_boxes, pool_rois, recognize
+from seamnet.model.network import Network
 from seamnet.train import adapt, init
 
 HEAD = dict(name="test", description='a "quoted" one', licence="none", provenance="random")
@@ -71,7 +72,7 @@ def test_heads_that_differ_in_their_last_layer_alone_compute_the_rest_once(compa
 def test_an_empty_scene_gives_empty_embeddings(compact, tmp_path):
     folder = Folder(export.export(compact, tmp_path, HEAD))
     levels, objectness, deltas = folder.trunk(torch.zeros(1, 3, 128, 64))
-    found = look(folder.config, folder, (128, 64), (128, 64), levels, objectness, deltas)
+    found = recognize(folder.config, folder, (128, 64), (128, 64), levels, objectness, deltas)
     assert found.match.shape == (len(found.boxes), 256)
 
 

@@ -10,8 +10,9 @@ import torch
 
 from seamnet.check import evaluate
 from seamnet.folder import weights
-from seamnet.model import heads
-from seamnet.model.network import Network, level_anchors, pool_boxes, propose
+
+from seamnet.model.detection import level_anchors, pool_boxes, propose
+from seamnet.model.network import PALETTE, Network
 from seamnet.train import adapt, clips, detector, garment_features, init, losses, match
 from seamnet.train.data import BatchSpec, Pictures
 from seamnet.train.loop import Averaging, Schedule, run
@@ -109,7 +110,7 @@ def test_the_match_head_learns_where_the_garment_is(compact):
         outside = garments.covered([0])[0] < 0.5
         other = rois_in.clone()
         other[:, -1, outside] += 3.0
-        pooled = [head.features(x)[:, head.spatial + heads.PALETTE :] for x in (rois_in, other)]
+        pooled = [head.features(x)[:, head.spatial + PALETTE :] for x in (rois_in, other)]
         plain = (other - rois_in).mean(dim=(2, 3))[0, -1]
         moved = (pooled[1] - pooled[0])[0, : 4 * channels].view(channels, 4)[-1].abs()
         assert float(moved.max()) < 0.2 * float(plain)

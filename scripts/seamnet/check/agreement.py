@@ -17,7 +17,8 @@ import torch
 from torchvision.ops import box_iou
 
 from ..model import preprocess
-from ..model.network import Detections, Network, detect, look, pool_rois, propose, roi_levels
+from ..model.detection import detect, Detections, pool_rois, propose, recognize, roi_levels
+from ..model.network import Network
 
 
 @dataclass
@@ -131,7 +132,7 @@ def check_frame(how: str, network, config, image: torch.Tensor, f: dict) -> list
     """The still picture from pixels to embeddings."""
     levels, objectness, deltas = network.trunk(image)
     size = tuple(image.shape[-2:])
-    return detection_rows(how, look(config, network, size, size, levels, objectness, deltas), f)
+    return detection_rows(how, recognize(config, network, size, size, levels, objectness, deltas), f)
 
 
 def check_clip(how: str, detect_in, folder: Path, v: dict) -> list[Row]:

@@ -11,8 +11,7 @@ import numpy as np
 import torch
 
 from ..model import preprocess
-from ..model.boxes import area, box_iou
-from ..model.network import Detections
+from ..model.detection import area, box_iou, Detections
 from ..train.data import VISIBLE, Pictures
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..model.boxes import strides
-from ..model.config import MEAN, STD, Config
+from ..model.detection import strides
 from ..model.network import Network
+from ..model.config import MEAN, STD, Config
 
 FORMAT = 1
 STAMPED = ("input", "features", "anchors", "proposals", "rois", "detections", "focus")

@@ -15,9 +15,7 @@ from onnx import numpy_helper
 from torch import nn
 
 from ..model.config import MEAN, STD
-from ..model.heads import BEFORE_LAST
-from ..model.network import Network
-from ..model.trunk import MobileNetBody
+from ..model.network import BEFORE_LAST, MobileNetBody, Network
 from .manifest import read_manifest
 
 OLD_NAMES = (

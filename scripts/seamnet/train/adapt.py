@@ -20,8 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from ..model.heads import Aggregator, MatchHead
-from ..model.network import Network
+from ..model.network import Aggregator, MatchHead, Network
 from . import losses
 from .clips import ClipFeatures, embed_rows, most_alike, windows_of
 from .loop import Averaging, Draws, Group, Schedule, Stage

@@ -6,9 +6,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from ..model.boxes import box_iou
-from ..model.heads import MatchHead
-from ..model.network import Network, find, pool_rois
+from ..model.detection import box_iou, find, pool_rois
+from ..model.network import MatchHead, Network
 from .data import VISIBLE, Pictures
 from .garment_features import Garments
 from .parallel import over_pictures

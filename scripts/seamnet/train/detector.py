@@ -19,8 +19,9 @@ import torch.distributed as dist
 from torch import nn
 from torchvision.ops import batched_nms
 
-from ..model import boxes
-from ..model.network import Network, flat, level_anchors, pool_boxes, pool_rois
+from ..model import detection
+from ..model.detection import flat, level_anchors, pool_boxes, pool_rois
+from ..model.network import Network
 from . import losses
 from .augment import any_light, closer, jitter_boxes
 from .data import VISIBLE, BatchSpec, Pictures, Sample, batch, numbered_batches
@@ -125,9 +126,9 @@ def proposals_of(network: Network, sizes: torch.Tensor, objectness, deltas, anch
     for logits, moves, level in zip(objectness, deltas, anchors):
         logits, moves = flat(logits, moves)
         score, top = logits.topk(min(config.per_level, logits.shape[1]), dim=1)
-        moved = boxes.decode(moves.gather(1, top[..., None].expand(-1, -1, 4)), level[top], boxes.RPN_WEIGHTS)
+        moved = detection.decode(moves.gather(1, top[..., None].expand(-1, -1, 4)), level[top], detection.RPN_WEIGHTS)
         moved = torch.minimum(moved.clamp(min=0), corner)
-        large = boxes.large(moved.flatten(0, 1), config.proposal_min_side)
+        large = detection.large(moved.flatten(0, 1), config.proposal_min_side)
         image = torch.arange(len(moved), device=moved.device).repeat_interleave(moved.shape[1])
         places = torch.nonzero(large).flatten()
         places = places[batched_nms(moved.flatten(0, 1)[places], score.flatten()[places], image[places], config.proposal_nms)]
@@ -220,7 +221,7 @@ def joint(
 def match_losses(network: Network, samples: list[Sample], levels: list[torch.Tensor], jitter: float, bank: losses.Bank):
     """The pairwise and the ranking loss over every garment that shows enough; its shop pictures go into the bank."""
     seen = [s.visible >= VISIBLE for s in samples]
-    rois = torch.cat([boxes.clip(jitter_boxes(s.boxes[k], jitter), s.size) for s, k in zip(samples, seen)])
+    rois = torch.cat([detection.clip(jitter_boxes(s.boxes[k], jitter), s.size) for s, k in zip(samples, seen)])
     image = picture_of(seen)
     products = torch.cat([s.products[k] for s, k in zip(samples, seen)])
     shop = torch.tensor([s.shop for s in samples], device=image.device)[image]

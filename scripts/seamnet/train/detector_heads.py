@@ -14,9 +14,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from ..model import boxes, preprocess
+from ..model import detection, preprocess
 from ..model.config import COMPACT
-from ..model.network import Network, detect, flat, level_anchors, pool_rois, propose
+from ..model.detection import detect, flat, level_anchors, pool_rois, propose
+from ..model.network import Network
 from . import detector, looks, losses
 from .data import Sample
 from .loop import Averaging, Group, Schedule, Stage
@@ -106,7 +107,7 @@ def class_loss(logits: torch.Tensor, deltas, proposals, labels, targets, table: 
         return classes, deltas.sum() * 0
     likeliest = allowed[mine].argmax(dim=1)
     predicted = deltas.view(len(deltas), -1, 4)[mine, likeliest]
-    wanted = boxes.encode(targets[mine], proposals[mine], boxes.BOX_WEIGHTS)
+    wanted = detection.encode(targets[mine], proposals[mine], detection.BOX_WEIGHTS)
     moves = F.smooth_l1_loss(predicted, wanted, beta=losses.SMOOTH, reduction="sum") / len(labels)
     return classes, moves
 
@@ -134,7 +135,7 @@ def box(network: Network, levels: list[torch.Tensor], rois: torch.Tensor, image=
     which is the same, for both are linear, and a fifth of the work."""
     config, head = network.config, network.roi_heads.box_head
     own = pool_rois(config, [_mixed(level, head.mix) for level in levels], rois, 7, config.input_size, image)
-    about = boxes.with_context(rois, config.context)[1::2]
+    about = detection.with_context(rois, config.context)[1::2]
     around = pool_rois(config, [_mixed(level, head.mix_context) for level in levels], about, 7, config.input_size, image)
     hidden = F.relu(head.fc6(own.flatten(1)) + F.linear(around.flatten(1), head.fc6_context.weight))
     return network.roi_heads.box_predictor(F.relu(head.fc7(hidden)))

@@ -13,8 +13,9 @@ import numpy as np
 import torch
 from torchvision.ops import roi_align
 
-from ..model import boxes
-from ..model.network import Network, pool_rois
+from ..model import detection
+from ..model.detection import pool_rois
+from ..model.network import Network
 from .augment import in_another_light, in_published_noise, jitter_boxes, recoloured
 from .data import VISIBLE, Pictures
 from .parallel import Store, digest, over_pictures
@@ -87,7 +88,7 @@ def _look(job, chunk: list[tuple[int, Task]]) -> list[dict]:
         if len(keep) == 0:
             continue
         generator = torch.Generator().manual_seed(index * COLOURS + colour)
-        garments = boxes.clip(jitter_boxes(sample.boxes[keep], SHAKE, generator), sample.size)
+        garments = detection.clip(jitter_boxes(sample.boxes[keep], SHAKE, generator), sample.size)
         garments[:, 2:] = torch.maximum(garments[:, 2:], garments[:, :2] + 2)
         found = pool_rois(config, [level[k : k + 1] for level in levels], garments, 14, config.input_size)
         features[first : first + len(found)] = found.half().numpy()

@@ -6,8 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..model.heads import MatchHead
-from ..model.network import Network
+from ..model.network import MatchHead, Network
 from .data import Pictures
 from .garment_features import Garments
 

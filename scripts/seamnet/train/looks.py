@@ -19,7 +19,7 @@ from torchvision.ops import roi_align
 from figures import panorama
 
 from ..model.config import COMPACT, Config
-from ..model.network import pool_rois
+from ..model.detection import pool_rois
 from . import scenes
 from .augment import any_light, in_another_light
 from .data import Pictures

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from ..model.heads import MatchHead
+from ..model.network import MatchHead
 from . import losses
 from .garment_features import COLOURS, Garments
 from .init import unit_variance_convolutions

@@ -15,8 +15,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from ..model.heads import MatchHead
-from ..model.network import Network
+from ..model.network import MatchHead, Network
 from . import losses
 from .adapt import fold_batch_norm
 from .clips import ClipFeatures

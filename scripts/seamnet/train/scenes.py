@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from ..model.config import MEAN, STD
-from ..model.crop import crop_around
+from ..model.preprocess import crop_around
 from ..model.preprocess import fitted_size
 from .data import Pictures
 from .worn import Worn, extent

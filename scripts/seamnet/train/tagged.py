@@ -18,7 +18,7 @@ from ..folder.manifest import read_manifest
 from ..folder.runtime import Folder
 from ..model import preprocess
 from ..model.config import CLASSES, COMPACT, region
-from ..model.network import find
+from ..model.detection import find
 from . import looks, scenes
 from .augment import any_light
 from .worn import LABELS, UNDER, UNSURE, Worn
