@@ -58,7 +58,7 @@ def arrays(path: Path) -> dict[str, torch.Tensor]:
 
 def picture(path: Path) -> torch.Tensor:
     """A picture that fills the network's input exactly, normalised."""
-    rgb = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
+    rgb = preprocess.read(path)
     return preprocess.letterbox(rgb, rgb.shape[:2])[0]
 
 

@@ -22,6 +22,9 @@ The letterbox exactly, in integers, for a picture of h x w:
 4. value / 255, minus mean, over std; then zeros to the right and below.
 """
 
+from pathlib import Path
+
+import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -30,6 +33,14 @@ from .config import MEAN, STD
 
 MOST_ZOOM = 2.0
 """A closer look stretches the picture's own pixels by no more than this."""
+
+
+def read(path: str | Path) -> np.ndarray:
+    """A picture file as h x w x 3 u8 RGB. FileNotFoundError: missing or not a picture."""
+    picture = cv2.imread(str(path))
+    if picture is None:
+        raise FileNotFoundError(f"{path}: missing or not a picture")
+    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
 
 
 def normalise(picture: torch.Tensor) -> torch.Tensor:

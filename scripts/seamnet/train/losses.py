@@ -97,13 +97,19 @@ def box_targets(proposals: torch.Tensor, valid: torch.Tensor, truth: Truth, coun
     return candidates[image, place], labels, truth.boxes[image, mine], image
 
 
-def box_loss(logits, deltas, proposals, labels, targets) -> tuple[torch.Tensor, torch.Tensor]:
-    """Class cross-entropy and box loss over n sampled RoIs."""
-    classes = F.cross_entropy(logits, labels)
+def box_loss(logits, deltas, proposals, labels, targets, sets: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+    """Class and box loss over n sampled RoIs. With `sets` (S x K, bool) the labels are numbers of sets of classes: the class loss is -log
+    of the probability of the whole set, and the box is that of its likeliest class."""
+    if sets is None:
+        classes = F.cross_entropy(logits, labels)
+    else:
+        allowed = F.log_softmax(logits, dim=1).masked_fill(~sets[labels], -torch.inf)
+        classes = -torch.logsumexp(allowed, dim=1).mean()
     mine = torch.nonzero(labels > 0).flatten()
     if len(mine) == 0:
         return classes, deltas.sum() * 0
-    predicted = deltas.view(len(deltas), -1, 4)[mine, labels[mine]]
+    chosen = labels[mine] if sets is None else allowed[mine].argmax(dim=1)
+    predicted = deltas.view(len(deltas), -1, 4)[mine, chosen]
     wanted = detection.encode(targets[mine], proposals[mine], detection.BOX_WEIGHTS)
     box = F.smooth_l1_loss(predicted, wanted, beta=SMOOTH, reduction="sum") / len(labels)
     return classes, box
