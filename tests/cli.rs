@@ -84,7 +84,27 @@ fn help_and_version_are_there() {
         assert!(help.contains(command), "{command} is not in the help");
     }
     assert!(vetrina(&["--version"]).status.success());
-    assert_eq!(vetrina(&["mtach"]).status.code(), Some(2));
+    refused(&["mtach"], 2, &["'mtach'", "'match'", "see `vetrina --help`"]);
+    refused(&["match", "--catalog", "a.db"], 2, &["'--catalog'", "'--catalogue'", "see `vetrina match --help`"]);
+    refused(&["match"], 2, &["<INPUT>", "were not provided", "see `vetrina match --help`"]);
+    refused(&["catalogue", "history", "--db"], 2, &["--db", "see `vetrina"]);
+}
+
+#[test]
+fn a_mistyped_catalogue_is_said_and_nothing_is_made_there() {
+    let shop = Shop::new();
+    let (feed, images) = (shop.feed(1), repository("demo").display().to_string());
+    let mistyped = shop.path("shops/shop.db");
+    let import = ["catalogue", "import", &feed, "--images", &images, "--db", &mistyped];
+    refused(&import, 7, &["there is no folder", "shops", "check the path, or make the folder"]);
+    assert!(!fs::exists(shop.path("shops")).unwrap());
+    let text = shop.write("notes.db", "milk, bread");
+    refused(
+        &["catalogue", "check", "--db", &text],
+        5,
+        &["not a vetrina catalogue", "; give the path of a catalogue\n"],
+    );
+    refused(&["catalogue", "import", &feed, "--images", &images, "--db", &text], 5, &["does not exist yet"]);
 }
 
 #[test]

@@ -208,6 +208,7 @@ impl Plan<'_> {
     /// long, or has taken out a picture that was there when the plan was made.
     pub fn finish(self) -> Result<ImportReport> {
         let Plan { catalogue, unfinished, mut planned } = self;
+        catalogue.require_in_place()?;
         let path = catalogue.path.clone();
         let fail = |error| sql_fault(&path, "change", error);
         if let Some(unfinished) = &unfinished {

@@ -7,6 +7,7 @@ pub(super) mod worn;
 use self::mirror::CatalogueMirror;
 use super::places;
 use super::progress::{ImportProgressBar, ProgressFormat};
+use super::removals::RemovalArgs;
 use super::table::{Table, done, json, print};
 use crate::audit::AuditAction;
 use crate::catalogue::confusion::Confusion;
@@ -88,12 +89,8 @@ pub struct ImportArgs {
     /// Say what would change, and change nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// The largest part of the products that the import may remove, in percent
-    #[arg(long, value_name = "PERCENT", default_value_t = 10, value_parser = clap::value_parser!(u8).range(0..=100))]
-    pub max_removals: u8,
-    /// Remove all products that the feed does not have, however many they are
-    #[arg(long, conflicts_with = "max_removals")]
-    pub allow_removals: bool,
+    #[command(flatten)]
+    pub removals: RemovalArgs,
     /// Print the report as JSON
     #[arg(long)]
     pub json: bool,
@@ -173,7 +170,7 @@ impl ImportArgs {
     fn request(&self) -> Result<ImportRequest> {
         let options = ImportOptions {
             strict: self.strict,
-            max_removals: if self.allow_removals { 1.0 } else { f64::from(self.max_removals) / 100.0 },
+            max_removals: self.removals.largest_share(),
             column_map: self.map.as_deref().map(ColumnMap::parse).transpose()?,
             currency: self.currency.as_deref().map(Currency::parse).transpose()?,
             more_images: self.images.iter().skip(1).cloned().collect(),
