@@ -150,6 +150,9 @@ fn a_deleted_file_is_a_reason_and_what_is_in_memory_serves_on() {
     running.mirror.wait_until("the reason is told", || reasons().contains("catalogue: cannot read"));
     assert!(reasons().contains("put the catalogue back"), "{}", reasons());
     running.wait_for_matches();
+    let log = running.mirror.log();
+    let told = log.lines().filter(|line| line.contains("warn")).count();
+    assert!(told <= 3, "told {told} times: {log}");
     fs::rename(&aside, &db).unwrap();
     running.mirror.wait_until("the reason is gone", || reasons() == "[]");
 }

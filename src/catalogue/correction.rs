@@ -1,4 +1,4 @@
-//! What staff said of the mirror's answers: ids and numbers, kept by the hour.
+//! Judgements of the mirror's answers by staff: ids and numbers, with the hour.
 
 use super::store::Catalogue;
 use super::worn::{has_product, no_product};
@@ -8,7 +8,7 @@ use rusqlite::params;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// What was said of an answer.
+/// A judgement of an answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "judgement", content = "meant")]
 pub enum Judgement {
@@ -20,14 +20,14 @@ pub enum Judgement {
     NotOurs,
 }
 
-/// An answer as it is kept with what was said of it.
+/// An answer as it is stored with its judgement.
 #[derive(Clone, Debug, PartialEq)]
 pub struct JudgedAnswer {
     pub region: Option<Region>,
     /// The product that was shown first.
     pub shown: String,
     pub logit: f32,
-    /// What the mirror said of it: "likely", "similar", "none".
+    /// Its verdict on the screen: "likely", "similar", "none".
     pub verdict: &'static str,
     pub descriptor_hash: String,
 }
@@ -48,17 +48,17 @@ pub struct ConfirmedWeek {
 }
 
 impl ConfirmedWeek {
-    /// Answers of which something was said.
+    /// Number of judged answers.
     pub fn answers(&self) -> usize {
         self.right + self.other + self.not_ours
     }
 }
 
 impl Catalogue {
-    /// Keeps what was said of an answer.
+    /// Stores a judgement of an answer.
     ///
     /// # Errors
-    /// [`crate::fault::Kind::Usage`] where the catalogue has no product that was meant.
+    /// [`crate::fault::Kind::Usage`] if the catalogue does not have the product that was meant.
     pub fn correct(&mut self, answer: &JudgedAnswer, judgement: &Judgement) -> Result<()> {
         let catalogue = self.path.display().to_string();
         let (word, meant) = match judgement {
