@@ -320,6 +320,16 @@ fn staff_enrol_what_they_wear_and_it_wins_on_the_next_person() {
         browser.script("document.querySelector('#products button').click()");
         mirror.wait_until("it is chosen", || browser.text("chosen").contains(id));
     }
+    // Where each is worn can be changed; two in one place are refused.
+    let place = |row: usize, part: &str| {
+        browser.script(&format!(
+            "((field) => {{ field.value = '{part}'; field.dispatchEvent(new Event('change')); }})(document.querySelectorAll('#chosen select')[{row}])"
+        ));
+    };
+    place(0, "upper");
+    click("start");
+    mirror.wait_until("it is refused", || browser.text("told").contains("same part of the body"));
+    place(0, "lower");
     click("start");
     mirror.wait_until("it asks", || browser.script("document.getElementById('asking').hidden") == false);
     assert!(browser.text("consent").contains("No picture is kept"), "{}", browser.text("consent"));

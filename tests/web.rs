@@ -42,6 +42,7 @@ fn the_page_and_its_metrics_are_served_to_this_machine() {
     for (part, kind) in [
         ("/page.js", "text/javascript"),
         ("/shared.js", "text/javascript"),
+        ("/texts.js", "text/javascript"),
         ("/page.css", "text/css"),
         ("/icon.svg", "image/svg+xml"),
         ("/favicon.ico", "image/svg+xml"),

@@ -1,7 +1,7 @@
 //! `vetrina catalogue`: import, history, undo, list, show, remove, check, export.
 
 mod history;
-mod worn;
+pub(super) mod worn;
 
 use super::places;
 use super::progress::{ImportProgressBar, ProgressFormat};

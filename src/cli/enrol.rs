@@ -14,6 +14,7 @@ use crate::pipeline::enrol::watch::watch;
 use crate::pipeline::enrol::{CONSENT, EnrolSession, EnrolSettings, EnrolTarget, ViewsTaken};
 use crate::pipeline::matcher::{Matcher, stamp};
 use crate::pipeline::workers::frame_workers;
+use crate::seam::Region;
 use crate::shutdown::Token;
 use clap::Args;
 use std::io::{self, BufRead};
@@ -30,6 +31,9 @@ pub struct EnrolArgs {
     /// More products that are worn at the same time, on other parts of the body
     #[arg(long, value_name = "ID,...", value_delimiter = ',', requires = "id")]
     pub outfit: Vec<String>,
+    /// Where ID is worn: upper, lower or dress [default: as the catalogue says]
+    #[arg(long, value_name = "REGION", value_parser = region, requires = "id")]
+    pub region: Option<Region>,
     /// Clip, folder of frames or camera (v4l2:///dev/video0) [default: the configuration's camera]
     #[arg(long, value_name = "SOURCE")]
     pub from: Option<String>,
@@ -63,11 +67,12 @@ pub fn run(args: &EnrolArgs) -> Result<()> {
         return say(args, "undone", &undone);
     }
     let open_catalogue = catalogue()?;
+    let said = args.id.iter().cloned().zip(args.region).collect();
     let ids: Vec<String> = args.id.iter().chain(&args.outfit).cloned().collect();
     let mut recognizers = frame_workers(args.backend.load(&args.model)?);
     let model = stamp(recognizers[0].manifest());
     open_catalogue.require_model(&model)?;
-    let targets = EnrolTarget::find(&open_catalogue, &ids, &recognizers[0].manifest().class_regions())?;
+    let targets = EnrolTarget::find(&open_catalogue, &ids, &recognizers[0].manifest().class_regions(), &said)?;
     drop(open_catalogue);
     agree(args.yes)?;
     let (mut source, camera, settings) = open(args)?;
@@ -79,6 +84,10 @@ pub fn run(args: &EnrolArgs) -> Result<()> {
     }
     let enrolment = catalogue()?.enrol(&camera, &model, &products)?;
     say(args, "kept", &enrolment)
+}
+
+fn region(name: &str) -> std::result::Result<Region, String> {
+    Region::named(name).ok_or_else(|| "it is upper, lower or dress".into())
 }
 
 /// Waits for a yes.

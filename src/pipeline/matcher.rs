@@ -250,12 +250,14 @@ impl Matcher {
         Matcher { index: self.index.without_out_of_stock(), ..self }
     }
 
-    /// Takes over changed prices and stock, if nothing else of the catalogue has changed. False where it must be loaded anew.
+    /// Takes over changed prices, stock and judgements of staff, if nothing else of the catalogue has changed. False where it must be loaded anew.
     pub fn refresh(&mut self) -> Result<bool> {
         if !FileVersion::of(&self.catalogue)?.is_same_file(self.loaded) {
             return Ok(false);
         }
-        self.index.refresh(&Catalogue::open(&self.catalogue)?)
+        let catalogue = Catalogue::open(&self.catalogue)?;
+        self.calibration = catalogue.recalibrated(self.calibration.clone())?;
+        self.index.refresh(&catalogue)
     }
 
     /// Says of a match what is known now; true where that is something else. For matches of this catalogue, after

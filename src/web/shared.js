@@ -3,12 +3,15 @@
 
 const byId = (id) => document.getElementById(id);
 
+/** The text of this name in the page's language, with these values in it: `{ $count }`. */
+const say = (name, values = {}) => (TEXTS[name] ?? name).replace(/\{ \$(\w+) \}/g, (_, key) => String(values[key] ?? ""));
+
 /** An address of the mirror. From the origin, since fetch refuses what is relative to an address with a password in it. */
 const at = (path) => new URL(path, location.origin + location.pathname);
 
 /** Asks the mirror. Where it does not answer, or answers with an error, that is thrown. */
 async function getJson(path, request) {
-  const answer = await fetch(at(path), request).catch(() => { throw new Error("the mirror does not respond"); });
+  const answer = await fetch(at(path), request).catch(() => { throw new Error(say("mirror-silent")); });
   const value = await answer.json();
   if (!answer.ok) throw new Error(value.error ?? answer.statusText);
   return value;

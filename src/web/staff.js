@@ -1,7 +1,7 @@
 "use strict";
 // The page for staff: enrol a product by wearing it, and say whether the last answers were right.
 
-const REGIONS = { upper: "upper garment", lower: "lower garment", dress: "dress" };
+const REGIONS = { upper: say("region-upper"), lower: say("region-lower"), dress: say("region-dress") };
 let chosen = [];
 let shownNumber = null;
 let phaseBefore = null;
@@ -21,7 +21,15 @@ async function send(path, body) {
 }
 
 function showChosen() {
-  byId("chosen").textContent = chosen.length ? `Chosen: ${chosen.map((one) => `${one.id} ${one.title}`).join(", ")}` : "";
+  byId("chosen").replaceChildren(...chosen.map((one) => {
+    const line = make("label", `${one.id} ${one.title}: `);
+    const part = make("select");
+    part.append(new Option(say("worn-as-catalogue"), ""), ...Object.entries(REGIONS).map(([name, words]) => new Option(words, name)));
+    part.value = one.part ?? one.region ?? "";
+    part.addEventListener("change", () => { one.part = part.value; });
+    line.append(part);
+    return line;
+  }));
   byId("start").disabled = !chosen.length;
 }
 
@@ -31,12 +39,18 @@ function choose(product) {
   showChosen();
 }
 
+// What is worn, and on which part of the body where that was said here.
+function worn() {
+  const said = chosen.filter((one) => one.part).map((one) => [one.id, one.part]);
+  return { products: chosen.map((one) => one.id), regions: Object.fromEntries(said) };
+}
+
 async function search() {
   const found = await read(`staff/products.json?${new URLSearchParams({ q: byId("words").value })}`);
   if (found.error) return tell(found.error);
   byId("products").tBodies[0].replaceChildren(...found.products.map((product) => {
-    const views = product.worn_views ? `${product.worn_views} worn views` : "not worn yet";
-    return row(product.id, product.title, views, button("choose", () => choose(product)));
+    const views = product.worn_views ? say("worn-views", { count: product.worn_views }) : say("not-worn");
+    return row(product.id, product.title, views, button(say("choose"), () => choose(product)));
   }));
 }
 
@@ -45,7 +59,7 @@ async function scan() {
   const found = await read("staff/scan.json");
   byId("scan").disabled = false;
   if (found.error) return tell(found.error);
-  const none = found.codes ? "The code that the camera sees is of no product of this shop." : "The camera sees no QR code: hold it nearer.";
+  const none = found.codes ? say("scan-foreign") : say("scan-none");
   tell(found.product ? null : none);
   if (found.product && !chosen.some((one) => one.id === found.product.id)) choose(found.product);
 }
@@ -62,18 +76,19 @@ function showState(state) {
     search();
   }
   phaseBefore = state.phase;
-  byId("consent").textContent = state.consent;
-  const words = { countdown: `Step back: ${state.seconds_left}`, watching: `Turn round once: ${state.seconds_left} s at most`, storing: "One moment" };
+  byId("consent").textContent = say("consent");
+  const left = { seconds: state.seconds_left };
+  const words = { countdown: say("step-back", left), watching: say("turn-round", left), storing: say("one-moment") };
   byId("phase").textContent = words[state.phase] ?? "";
   byId("garments").replaceChildren(...state.garments.map((garment) => {
-    const seen = garment.seen ? "" : "not in the picture";
-    const place = REGIONS[garment.region] ?? "the most prominent garment";
-    return row(garment.title, place, `${garment.good} of ${garment.wanted} good frames`, seen);
+    const seen = garment.seen ? "" : say("not-seen");
+    const place = REGIONS[garment.region] ?? say("region-any");
+    return row(garment.title, place, say("good-frames", garment), seen);
   }));
   byId("outcome").textContent = state.words ?? "";
   byId("undo").hidden = state.phase !== "done" || shownNumber === state.number;
   byId("undo").dataset.number = state.number ?? "";
-  if (!state.may_change) tell("Set web.password: without one nothing can be enrolled or corrected.");
+  if (!state.may_change) tell(say("needs-password"));
 }
 
 async function judge(answer, judgement, meant) {
@@ -87,13 +102,13 @@ async function showAnswers() {
   const found = await read("staff/answers.json");
   if (found.error) return;
   byId("answers").replaceChildren(...found.answers.map((answer) => {
-    const other = () => chosen.length === 1 ? judge(answer, "other", chosen[0].id) : tell("Choose the one product that it was, above.");
-    const say = make("span", answer.judged ? "thank you" : null, ...(answer.judged ? [] : [
-      button("right", () => judge(answer, "right")),
-      button("it was what I chose above", other),
-      button("not ours", () => judge(answer, "not_ours")),
+    const other = () => chosen.length === 1 ? judge(answer, "other", chosen[0].id) : tell(say("choose-one"));
+    const judged = make("span", answer.judged ? say("thanks") : null, ...(answer.judged ? [] : [
+      button(say("judge-right"), () => judge(answer, "right")),
+      button(say("judge-other"), other),
+      button(say("judge-none"), () => judge(answer, "not_ours")),
     ]));
-    return row(`${answer.seconds_ago} s ago`, answer.garment, `${answer.id} ${answer.title}`, answer.verdict, say);
+    return row(say("seconds-ago", { seconds: answer.seconds_ago }), answer.garment, `${answer.id} ${answer.title}`, answer.verdict, judged);
   }));
 }
 
@@ -114,7 +129,7 @@ byId("undo").addEventListener("click", async () => {
   const done = await send("staff/undo", { number });
   if (!done.error) {
     shownNumber = number;
-    tell(`Enrolment ${number} is undone.`);
+    tell(say("undone", { number }));
     poll();
     search();
   }

@@ -3,13 +3,14 @@
 
 use super::answers::json_response;
 use super::client::ClientAddress;
-use super::{App, in_turn};
+use super::{App, in_turn, texts};
 use crate::audit::AuditAction;
 use crate::catalogue::correction::Judgement;
 use crate::catalogue::{Catalogue, Product, WornProduct};
 use crate::fault::{Fault, Kind, Result};
 use crate::live::enrol_desk::{EnrolOrder, EnrolPhase};
 use crate::pipeline::enrol::{CONSENT, EnrolTarget, scan};
+use crate::seam::Region;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Extension, Query, State};
@@ -19,6 +20,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// A request's body is no longer.
 const MOST_BYTES: usize = 16 << 10;
@@ -55,6 +57,9 @@ struct ProductSearch {
 #[serde(deny_unknown_fields)]
 struct WornNow {
     products: Vec<String>,
+    /// The part of the body of some of them, where the catalogue says it wrong or not at all.
+    #[serde(default)]
+    regions: BTreeMap<String, Region>,
 }
 
 #[derive(Deserialize)]
@@ -75,8 +80,8 @@ struct JudgeAnswer {
     keep: bool,
 }
 
-async fn page() -> Response {
-    ([(CONTENT_TYPE, "text/html; charset=utf-8")], include_str!("staff.html")).into_response()
+async fn page(State(app): State<App>, headers: HeaderMap) -> Response {
+    texts::page(&app, &headers, include_str!("staff.html"))
 }
 
 async fn script() -> Response {
@@ -142,7 +147,7 @@ async fn ask(State(app): State<App>, who: Extension<ClientAddress>, headers: Hea
         if !links.enrol.state.get().is_free() {
             return Err(Fault::new(Kind::Busy, "an enrolment is under way").cure("wait for its end, or cancel it"));
         }
-        let targets = EnrolTarget::find(catalogue, &worn.products, &links.enrol.regions.get())?;
+        let targets = EnrolTarget::find(catalogue, &worn.products, &links.enrol.regions.get(), &worn.regions)?;
         let asked = json!({ "asked": targets.iter().map(|target| &target.id).collect::<Vec<_>>() });
         links.enrol.orders.put(EnrolOrder::Ask(targets));
         Ok(asked)

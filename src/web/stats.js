@@ -17,8 +17,9 @@ function above(value) {
 function chart(place, bars, kinds) {
   const most = above(Math.max(1, ...bars.map((bar) => bar.values.reduce((sum, value) => sum + value, 0))));
   const svg = part("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT + BELOW}`, role: "img" });
-  const sums = kinds.map((kind, k) => `${kind} ${bars.reduce((sum, bar) => sum + bar.values[k], 0)}`);
-  svg.append(part("title", {}, `${bars[0]?.label ?? ""} to ${bars.at(-1)?.label ?? ""}: ${sums.join(", ")}`));
+  const names = { people: say("count-people"), matched: say("matched"), refused: say("refused") };
+  const sums = kinds.map((kind, k) => `${names[kind]} ${bars.reduce((sum, bar) => sum + bar.values[k], 0)}`);
+  svg.append(part("title", {}, say("chart-range", { from: bars[0]?.label, to: bars.at(-1)?.label, sums: sums.join(", ") })));
   for (const share of [0, 0.5, 1]) {
     const y = HEIGHT * (1 - share);
     svg.append(part("line", { x1: 30, x2: WIDTH, y1: y, y2: y }));
@@ -34,7 +35,7 @@ function chart(place, bars, kinds) {
       y -= height;
       if (value === 0) return;
       const rect = part("rect", { x: x + step * .08, y, width: step * .84, height, class: kinds[k] });
-      rect.append(part("title", {}, `${bar.label}: ${value} ${kinds[k]}`));
+      rect.append(part("title", {}, say("chart-bar", { label: bar.label, value, kind: names[kinds[k]] })));
       svg.append(rect);
     });
     if (index % each === 0) svg.append(part("text", { x, y: HEIGHT + 15 }, bar.label));
@@ -66,9 +67,9 @@ function show(counts) {
   const left = sum(hours, "people");
   const dwell = left > 0 ? sum(hours, "dwell_seconds") / left : 0;
   const totals = [
-    ["people", left], ["stayed, seconds each", Math.round(dwell)], ["garments matched", sum(hours, "matched")],
-    ["not in the catalogue", sum(hours, "refused")], ["products shown", sum(hours, "shown")],
-    ["calls for staff", sum(hours, "staff_calls")],
+    [say("count-people"), left], [say("count-dwell"), Math.round(dwell)], [say("count-matched"), sum(hours, "matched")],
+    [say("refused"), sum(hours, "refused")], [say("count-shown"), sum(hours, "shown")],
+    [say("count-calls"), sum(hours, "staff_calls")],
   ];
   byId("totals").replaceChildren(...totals.map(([name, value]) =>
     make("div", null, make("dt", name), make("dd", String(value)))));
@@ -83,7 +84,7 @@ function show(counts) {
   }), ["people"]);
   byId("products").tBodies[0].replaceChildren(...products.slice(0, 200).map((one) =>
     row(one.product, one.title, one.shown, one.matched)));
-  byId("said").textContent = `nobody is known; kept for ${counts.kept_days} days`;
+  byId("said").textContent = say("kept-for", { days: counts.kept_days });
 }
 
 async function refresh() {
@@ -97,10 +98,10 @@ async function refresh() {
   }
   try {
     const audit = await getJson("audit.json");
-    byId("audited").textContent = audit.broken.length === 0 ? `unchanged; lines shown: ${audit.entries.length}`
-      : `changed or damaged at line ${audit.broken.join(", ")}`;
+    byId("audited").textContent = audit.broken.length === 0 ? say("audit-whole", { count: audit.entries.length })
+      : say("audit-broken", { lines: audit.broken.join(", ") });
     byId("audit").tBodies[0].replaceChildren(...audit.entries.map((one) =>
-      row(new Date(one.time).toLocaleString(), one.who, one.from, one.words, one.detail)));
+      row(new Date(one.time).toLocaleString(LANGUAGE), one.who, one.from, one.words, one.detail)));
   } catch (error) {
     byId("audited").textContent = error.message;
   }

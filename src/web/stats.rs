@@ -1,22 +1,22 @@
 //! The counts by hour: as JSON and CSV, and a page with charts.
 
 use super::answers::json_response;
-use super::{App, in_turn};
+use super::{App, in_turn, texts};
 use crate::catalogue::Catalogue;
 use crate::clock::UtcTime;
 use crate::events::counts::{CountReport, CountStore, ProductCounts};
 use crate::fault::Result;
 use axum::extract::{Query, State};
-use axum::http::StatusCode;
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 
 /// The page with the charts.
-pub async fn page() -> Response {
-    ([(CONTENT_TYPE, "text/html; charset=utf-8")], include_str!("stats.html")).into_response()
+pub async fn page(State(app): State<App>, headers: HeaderMap) -> Response {
+    texts::page(&app, &headers, include_str!("stats.html"))
 }
 
 /// Its style.

@@ -2,7 +2,7 @@
 
 use super::blur::blurred;
 use super::client::ClientAddress;
-use super::{App, LiveView, in_turn};
+use super::{App, LiveView, in_turn, texts};
 use crate::audit::AuditAction;
 use axum::body::Body;
 use axum::extract::{Extension, State};
@@ -18,8 +18,8 @@ const PERIOD: Duration = Duration::from_millis(200);
 const QUALITY: u8 = 75;
 
 /// The operator's page.
-pub async fn page() -> Response {
-    ([(CONTENT_TYPE, "text/html; charset=utf-8")], include_str!("page.html")).into_response()
+pub async fn page(State(app): State<App>, headers: HeaderMap) -> Response {
+    texts::page(&app, &headers, include_str!("page.html"))
 }
 
 /// Its style, which the other pages use too.
