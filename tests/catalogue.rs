@@ -191,7 +191,7 @@ fn bad_rows_are_skipped_with_line_and_reason_or_refuse_all_when_strict() {
     let reasons: HashMap<u64, String> = report.skipped_rows.iter().map(|p| (p.line, p.reason.clone())).collect();
     assert_eq!(reasons.len(), 5, "{reasons:?}");
     assert!(reasons[&4].contains("is not under"), "{}", reasons[&4]);
-    assert!(reasons[&5].contains("vetrina fetches nothing from the network: put the picture under DIR"));
+    assert!(reasons[&5].contains("is not in the picture folder: put "));
     assert!(reasons[&6].contains("further up"));
     assert!(reasons[&7].contains("no garment"));
     assert!(report.skipped_pictures[0].reason.contains("missing.jpg"));

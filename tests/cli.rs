@@ -275,6 +275,30 @@ fn a_truncated_feed_is_refused_and_an_import_can_be_undone() {
 }
 
 #[test]
+fn what_the_command_line_changes_is_in_the_mirrors_audit_log() {
+    let shop = Shop::new();
+    let (db, log) = (shop.path("shop.db"), shop.path("audit.jsonl"));
+    let done = |output: Output| assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    done(shop.import(&shop.feed(3)));
+    assert!(!Path::new(&log).exists(), "no mirror has shown this catalogue");
+    // A mirror that starts makes its log.
+    shop.write("audit.jsonl", "");
+    done(shop.import_with(&shop.feed(3), &["--dry-run"]));
+    refused(&["catalogue", "undo", "--to", "77", "--db", &db], 2, &["77"]);
+    done(shop.import_with(&shop.feed(3), &["--audited"]));
+    done(shop.import(&shop.feed(3)));
+    done(vetrina(&["catalogue", "remove", "V102", "--db", &db]));
+    done(vetrina(&["catalogue", "undo", "--db", &db]));
+    let lines = fs::read_to_string(&log).unwrap();
+    let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let actions: Vec<&str> = lines.iter().map(|line| line["action"].as_str().unwrap()).collect();
+    assert_eq!(actions, ["import", "remove", "undo"], "neither what changed nothing nor what the page has written");
+    assert!(lines.iter().all(|line| line["who"] == "command line"), "{lines:?}");
+    let details: Vec<&str> = lines.iter().map(|line| line["detail"].as_str().unwrap()).collect();
+    assert!(details[0].ends_with("feed.csv") && details[1] == "V102" && details[2].contains("undo"), "{details:?}");
+}
+
+#[test]
 fn a_feed_is_read_from_standard_input() {
     let shop = Shop::new();
     let (images, db) = (repository("demo").display().to_string(), shop.path("shop.db"));

@@ -121,7 +121,9 @@ impl ImageFolder {
                 return Ok((path, false));
             }
             return found.ok_or_else(|| {
-                format!("{link}: vetrina fetches nothing from the network: put the picture under DIR, or import with --fetch")
+                let name = web_address(link).unwrap_or(link).split(['?', '#']).next().unwrap_or_default();
+                let name = percent_decode(name.rsplit('/').next().unwrap_or_default());
+                format!("{link} is not in the picture folder: put {name:?} there, by itself or with the folders of its path, or import with --fetch")
             });
         }
         match self.inside(link, link) {
@@ -378,7 +380,7 @@ mod tests {
             "http://h/%2e%2e%2fsecret.jpg",
             "//h/../secret.jpg",
         ] {
-            assert!(folder.resolve(link).unwrap_err().contains("fetches nothing"), "{link}");
+            assert!(folder.resolve(link).unwrap_err().contains("is not in the picture folder"), "{link}");
         }
         assert!(folder.resolve("none.jpg").unwrap_err().contains("there is no picture none.jpg"));
     }

@@ -66,5 +66,6 @@ pub use report::{Change, ImportReport, SkippedPicture};
 pub use stock::{OutOfStock, SizeStock, Stock};
 pub use store::Catalogue;
 pub use update::{Addressed, ProductUpdate, Quantity};
+pub use valid::require_price;
 pub use worn::{Enrolment, MOST_VIEWS, WornProduct, WornView};
 pub use worn_counts::WornCounts;

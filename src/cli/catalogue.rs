@@ -1,12 +1,15 @@
 //! `vetrina catalogue`: import, history, undo, list, show, remove, check, export.
 
 mod history;
+mod mirror;
 pub(super) mod worn;
 
+use self::mirror::CatalogueMirror;
 use super::places;
 use super::progress::{ImportProgressBar, ProgressFormat};
 use super::removals::RemovalArgs;
 use super::table::{Table, done, json, print};
+use crate::audit::AuditAction;
 use crate::catalogue::confusion::Confusion;
 use crate::catalogue::{
     Catalogue, CheckReport, ColumnMap, Currency, FetchFrom, ImportOptions, ImportReport, ProductDetail,
@@ -97,6 +100,9 @@ pub struct ImportArgs {
     /// How to report progress; json is for programs, one object a line, the report last
     #[arg(long, value_enum, default_value_t = ProgressFormat::Bar, value_name = "FORMAT")]
     pub progress: ProgressFormat,
+    /// Whoever started this has written the audit log
+    #[arg(long, hide = true)]
+    pub audited: bool,
 }
 
 #[derive(Args, Clone, Debug)]
@@ -185,7 +191,15 @@ fn import(args: &ImportArgs) -> Result<()> {
         machine::step_back();
     }
     let mut progress = ImportProgressBar::new(args.progress);
-    let work = || import::import(&args.request()?, &places::model(&args.model)?, |step| progress.show(step));
+    let work = || {
+        let mut report = import::import(&args.request()?, &places::model(&args.model)?, |step| progress.show(step))?;
+        let mirror = CatalogueMirror::of(&args.db);
+        report.warnings.extend(mirror.missing_letters(&report.letters)?);
+        if !(args.audited || args.dry_run) {
+            mirror.note(AuditAction::Import, &args.feed.display().to_string());
+        }
+        Ok(report)
+    };
     let Some(report) = args.progress.conclude(work)? else { return Ok(()) };
     if args.json {
         return print(&json(&report)?);
@@ -306,6 +320,7 @@ fn product_text(detail: &ProductDetail, classes: &[String]) -> String {
 
 fn remove(args: &ProductArgs) -> Result<()> {
     Catalogue::open(&args.db.db)?.remove(&args.id)?;
+    CatalogueMirror::of(&args.db.db).note(AuditAction::Remove, &args.id);
     if args.db.json {
         print(&json(&serde_json::json!({ "removed": args.id }))?)
     } else {

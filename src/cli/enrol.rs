@@ -66,8 +66,8 @@ pub fn run(args: &EnrolArgs) -> Result<()> {
         let undone = catalogue()?.undo_enrolment(number)?;
         return say(args, "undone", &undone);
     }
-    let open_catalogue = catalogue()?;
     let said = args.id.iter().cloned().zip(args.region).collect();
+    let open_catalogue = catalogue()?;
     let ids: Vec<String> = args.id.iter().chain(&args.outfit).cloned().collect();
     let mut recognizers = frame_workers(args.backend.load(&args.model)?);
     let model = stamp(recognizers[0].manifest());

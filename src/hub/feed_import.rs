@@ -2,7 +2,7 @@
 //! that was interrupted goes on where it was; then the products of the shop are replaced in one transaction.
 
 use super::database::{Database, SqlResult, actor};
-use crate::catalogue::{ColumnMap, Currency, Feed, Found, ImageFolder, Product, images};
+use crate::catalogue::{ColumnMap, Currency, Feed, Found, ImageFolder, Product, images, require_price};
 use crate::fault::{Fault, Kind, Result};
 use crate::seam::Region;
 use crate::sync::source::is_shop_name;
@@ -292,6 +292,7 @@ async fn write_offers(transaction: &Transaction<'_>, shop: &str, part: &[(i64, &
 
 /// Changes the price of a product in a shop, as a till does between two feeds.
 pub fn set_price(database: &mut Database, shop: &str, product: &str, price: &str) -> Result<()> {
+    require_price(price)?;
     let actor = actor();
     let changed = database.run(async |client| {
         let query = "with changed as (update offer set price = $3 where shop = $1 and product_id = $2 returning 1),

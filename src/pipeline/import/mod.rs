@@ -134,9 +134,7 @@ where
     feed.complete_prices(&request.options.currency.clone().map_or_else(|| catalogue.currency(), Ok)?);
     let folder = image_folder(request)?;
     let failed = match request.options.fetch {
-        Some(from) if !request.dry_run => {
-            fetch_all(&feed, &folder, &fetched_folder(&request.catalogue), from, observe)?
-        }
+        Some(from) => fetch_all(&feed, &folder, &fetched_folder(&request.catalogue), from, observe)?,
         _ => HashMap::new(),
     };
     let links = feed.links();
@@ -153,9 +151,15 @@ where
     let name = request.feed.file_name().map_or("standard input".into(), |name| name.to_string_lossy());
     let options = ImportOptions { source: format!("import of {name}"), ..request.options.clone() };
     let mut plan = catalogue.plan(&feed, &found, stamp, options)?;
+    // Not the plan's own: they are no reason for a strict import to refuse a feed.
+    let hint = feed.without_currency();
+    let complete = |mut report: ImportReport| {
+        report.warnings.extend(hint);
+        report.letters = feed.letters();
+        report
+    };
     if request.dry_run {
-        let preview = plan.preview();
-        return Ok((preview, catalogue));
+        return Ok((complete(plan.preview()), catalogue));
     }
     plan.require_kept()?;
     let pending = plan.pending().to_vec();
@@ -164,7 +168,7 @@ where
     }
     let report = plan.finish()?;
     catalogue.checkpoint();
-    Ok((report, catalogue))
+    Ok((complete(report), catalogue))
 }
 
 /// Where pictures are kept that were sent to the page or fetched: beside the catalogue.
