@@ -1,6 +1,6 @@
 //! Prices: a feed's text to an amount, the sale that is on, and how a locale writes both.
 
-use super::product::ProductSummary;
+use super::product::{Product, ProductSummary};
 use crate::fault::{Fault, Kind, Result};
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
@@ -245,21 +245,36 @@ pub struct CurrentPrice {
     pub before: Option<String>,
 }
 
-impl ProductSummary {
-    /// The price at the time `now`, as `locale` writes it; without one, and where it is no amount, as the feed says it.
-    pub fn offer(&self, now: Timestamp, locale: Option<PriceLocale>) -> CurrentPrice {
-        let say = |text: &String| match (locale, Price::parse(text)) {
+impl CurrentPrice {
+    /// Of a product with these fields of the feed: see [`ProductSummary::offer`].
+    fn of(fields: [&Option<String>; 3], now: Timestamp, locale: Option<PriceLocale>) -> Self {
+        let [price, sale, dates] = fields.map(Option::as_deref);
+        let say = |text: &str| match (locale, Price::parse(text)) {
             (Some(locale), Some(price)) => price.format(locale),
-            _ => text.clone(),
+            _ => text.to_owned(),
         };
-        let lasts = || self.sale_price_effective_date.as_deref().is_none_or(|dates| is_within(dates, now));
-        match (&self.price, self.sale_price.as_ref().filter(|_| lasts())) {
+        let sale = sale.filter(|_| dates.is_none_or(|dates| is_within(dates, now)));
+        match (price, sale) {
             (Some(price), Some(sale)) if is_lower(sale, price) => {
                 CurrentPrice { price: Some(say(sale)), before: Some(say(price)) }
             }
             (None, Some(sale)) => CurrentPrice { price: Some(say(sale)), before: None },
-            (price, _) => CurrentPrice { price: price.as_ref().map(say), before: None },
+            (price, _) => CurrentPrice { price: price.map(say), before: None },
         }
+    }
+}
+
+impl ProductSummary {
+    /// The price at the time `now`, as `locale` writes it; without one, and where it is no amount, as the feed says it.
+    pub fn offer(&self, now: Timestamp, locale: Option<PriceLocale>) -> CurrentPrice {
+        CurrentPrice::of([&self.price, &self.sale_price, &self.sale_price_effective_date], now, locale)
+    }
+}
+
+impl Product {
+    /// As [`ProductSummary::offer`], as the feed says it.
+    pub fn offer(&self, now: Timestamp) -> CurrentPrice {
+        CurrentPrice::of([&self.price, &self.sale_price, &self.sale_price_effective_date], now, None)
     }
 }
 

@@ -4,6 +4,7 @@ use super::product::{ContentId, PictureDetail, Product, ProductDetail, split_lin
 use super::store::Catalogue;
 use crate::fault::{Fault, Kind, Result};
 use rusqlite::{Connection, OptionalExtension, Row};
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io;
 
@@ -94,6 +95,17 @@ impl Catalogue {
                 Ok((product_from(row)?, usize::try_from(pictures).unwrap_or(0)))
             })?;
             rows.collect::<rusqlite::Result<Vec<_>>>()
+        };
+        read().map_err(|error| self.fault("read", error))
+    }
+
+    /// The title of each product, by its `item_group_id`, or its id where it has none: that of the first variant.
+    pub fn titles(&self) -> Result<HashMap<String, String>> {
+        let read = || {
+            let query = "select coalesce(item_group_id, id), title from product order by position desc, id desc";
+            let mut statement = self.connection.prepare(query)?;
+            let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            rows.collect::<rusqlite::Result<HashMap<String, String>>>()
         };
         read().map_err(|error| self.fault("read", error))
     }

@@ -3,7 +3,7 @@
 
 use super::answers::json_response;
 use super::client::ClientAddress;
-use super::{App, in_turn};
+use super::{App, in_turn, texts};
 use crate::audit::AuditAction;
 use crate::catalogue::correction::Judgement;
 use crate::catalogue::{Catalogue, Product, WornProduct};
@@ -77,8 +77,8 @@ struct JudgeAnswer {
     keep: bool,
 }
 
-async fn page() -> Response {
-    ([(CONTENT_TYPE, "text/html; charset=utf-8")], include_str!("staff.html")).into_response()
+async fn page(State(app): State<App>, headers: HeaderMap) -> Response {
+    texts::page(&app, &headers, include_str!("staff.html"))
 }
 
 async fn script() -> Response {

@@ -15,6 +15,7 @@ use crate::live::control::{Phase, ShopperAction, StageEnd};
 use crate::live::enrol_desk::{EnrolPhase, EnrolState};
 use crate::live::events::Happening;
 use crate::live::shoppers::{NamedProduct, SeenGarment};
+use crate::live::speech::Speaker;
 use crate::pipeline::matcher::{Match, Verdict};
 use crate::pipeline::presenter::Presenter;
 use crate::pipeline::shown_products::{is_garment, shown_products};
@@ -59,6 +60,7 @@ pub fn run(context: &StageContext, settings: &PanelSettings, rate: u32) -> Resul
     presenter.leave_out(undrawable(links, &painter));
     // A touch means what the shopper saw.
     let mut drawn_scene: Option<Scene> = None;
+    let mut speaker = Speaker::default();
     let mut canvas = Canvas::new(panel.size());
     // A previous render stage may have consumed the newest matches.
     let mut shown = ScreenContent { matches: links.status.newest_matches.get(), ..ScreenContent::default() };
@@ -103,6 +105,9 @@ pub fn run(context: &StageContext, settings: &PanelSettings, rate: u32) -> Resul
             painter.set_diagonal(panel.diagonal());
             let scene = shown.scene(&mut presenter, links, now);
             painter.draw(&scene, &mut canvas);
+            if links.pipeline().audio {
+                speaker.tell(&scene, now);
+            }
             drawn_scene = Some(scene);
         }
         let drawn = links.clock.now();
