@@ -1,11 +1,11 @@
 //! What staff said of the mirror's answers: ids and numbers, kept by the hour.
 
-use super::store::{Catalogue, sql_fault};
+use super::store::Catalogue;
 use super::worn::{has_product, no_product};
 use crate::clock::UtcTime;
 use crate::fault::Result;
 use crate::seam::Region;
-use rusqlite::{TransactionBehavior, params};
+use rusqlite::params;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -72,36 +72,33 @@ impl Catalogue {
     /// # Errors
     /// [`crate::fault::Kind::Usage`] where the catalogue has no product that was meant.
     pub fn correct(&mut self, answer: &JudgedAnswer, judgement: &Judgement) -> Result<()> {
-        let path = self.path.clone();
-        let fail = |error| sql_fault(&path, "change", error);
-        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fail)?;
+        let catalogue = self.path.display().to_string();
         let (word, meant) = match judgement {
             Judgement::Right => ("right", None),
             Judgement::Other(id) => ("other", Some(id)),
             Judgement::NotOurs => ("not_ours", None),
         };
-        if let Some(id) = meant
-            && !has_product(&transaction, id).map_err(fail)?
-        {
-            return Err(no_product(&path.display().to_string(), id));
-        }
-        transaction
-            .execute(
+        self.change(|transaction, fail| {
+            if let Some(id) = meant
+                && !has_product(transaction, id).map_err(fail)?
+            {
+                return Err(no_product(&catalogue, id));
+            }
+            let query =
                 "insert into correction (hour, region, shown_id, logit, margin, verdict, judgement, meant_id, descriptor_hash)
-                 values (strftime('%Y-%m-%dT%H', 'now'), ?, ?, ?, ?, ?, ?, ?, ?)",
-                params![
-                    answer.region.map(Region::name),
-                    answer.shown,
-                    f64::from(answer.logit),
-                    answer.margin.map(f64::from),
-                    answer.verdict,
-                    word,
-                    meant,
-                    answer.descriptor_hash
-                ],
-            )
-            .map_err(fail)?;
-        transaction.commit().map_err(fail)
+                         values (strftime('%Y-%m-%dT%H', 'now'), ?, ?, ?, ?, ?, ?, ?, ?)";
+            let values = params![
+                answer.region.map(Region::name),
+                answer.shown,
+                f64::from(answer.logit),
+                answer.margin.map(f64::from),
+                answer.verdict,
+                word,
+                meant,
+                answer.descriptor_hash
+            ];
+            transaction.execute(query, values).map(drop).map_err(fail)
+        })
     }
 
     /// How clearly wrong first products stood out from the next ones, by region, as staff confirmed: those that this model showed for

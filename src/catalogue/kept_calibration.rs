@@ -47,9 +47,7 @@ impl Catalogue {
         let text = serde_json::to_string(&kept).map_err(|error| {
             crate::fault::Fault::new(crate::fault::Kind::Internal, "cannot write a calibration").cause(error)
         })?;
-        write_setting(&self.connection, CALIBRATION, &text).map_err(|error| self.fault("change", error))?;
-        // The write-ahead log of a file that is put in another's place must be empty.
-        self.checkpoint();
+        self.change(|transaction, fail| write_setting(transaction, CALIBRATION, &text).map_err(fail))?;
         Ok(calibration)
     }
 

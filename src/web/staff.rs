@@ -51,7 +51,7 @@ struct ProductSearch {
 
 /// The products that are worn.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "the worn products' ids, such as {\"products\": [\"TEE-M\"]}")]
 struct WornNow {
     products: Vec<String>,
     /// The part of the body of some of them, where the catalogue says it wrong or not at all.
@@ -60,14 +60,17 @@ struct WornNow {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an enrolment's number, such as {\"number\": 3}")]
 struct UndoEnrolment {
     number: i64,
 }
 
 /// What is said of an answer.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "what is said of an answer, such as {\"number\": 3, \"judgement\": \"right\"}"
+)]
 struct JudgeAnswer {
     number: u64,
     #[serde(flatten)]
@@ -240,8 +243,9 @@ fn forbidden(app: &App, headers: &HeaderMap) -> Response {
 }
 
 fn parse<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T> {
-    serde_json::from_slice(body)
-        .map_err(|error| Fault::new(Kind::Input, format!("the request cannot be read: {error}")))
+    serde_json::from_slice(body).map_err(|error| {
+        Fault::new(Kind::Input, format!("the request cannot be read: {error}")).cure("see docs/http-api.md")
+    })
 }
 
 fn answer(done: Option<Result<Value>>) -> Response {
