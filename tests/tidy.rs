@@ -81,6 +81,7 @@ const ONLY_IN: [(&str, &[&str]); 26] = [
             "src/web/",
             "src/events/",
             "src/catalogue/gallery.rs",
+            "src/catalogue/images.rs",
             "src/hub/",
             "src/cli/run.rs",
         ],

@@ -1,12 +1,16 @@
 //! What staff said of the mirror's answers: ids and numbers, kept by the hour.
 
-use super::store::{Catalogue, sql_fault};
+use super::store::Catalogue;
 use super::worn::{has_product, no_product};
+use crate::clock::UtcTime;
 use crate::fault::Result;
 use crate::seam::Region;
-use rusqlite::{TransactionBehavior, params};
+use rusqlite::params;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+
+/// Seconds.
+const DAY: i64 = 86_400;
 
 /// What was said of an answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +31,8 @@ pub struct JudgedAnswer {
     /// The product that was shown first.
     pub shown: String,
     pub logit: f32,
+    /// Its logit less that of the next product; `None` where there was no other.
+    pub margin: Option<f32>,
     /// What the mirror said of it: "likely", "similar", "none".
     pub verdict: &'static str,
     pub descriptor_hash: String,
@@ -48,6 +54,12 @@ pub struct ConfirmedWeek {
 }
 
 impl ConfirmedWeek {
+    /// Whether any of its days is among the last `days`, the present one counted.
+    pub fn is_within(&self, days: u32, now: UtcTime) -> bool {
+        let monday: Option<UtcTime> = format!("{}T00:00:00Z", self.week).parse().ok();
+        monday.is_some_and(|monday| monday.second() + 7 * DAY > now.second() - i64::from(days) * DAY)
+    }
+
     /// Answers of which something was said.
     pub fn answers(&self) -> usize {
         self.right + self.other + self.not_ours
@@ -60,35 +72,52 @@ impl Catalogue {
     /// # Errors
     /// [`crate::fault::Kind::Usage`] where the catalogue has no product that was meant.
     pub fn correct(&mut self, answer: &JudgedAnswer, judgement: &Judgement) -> Result<()> {
-        let path = self.path.clone();
-        let fail = |error| sql_fault(&path, "change", error);
-        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fail)?;
+        let catalogue = self.path.display().to_string();
         let (word, meant) = match judgement {
             Judgement::Right => ("right", None),
             Judgement::Other(id) => ("other", Some(id)),
             Judgement::NotOurs => ("not_ours", None),
         };
-        if let Some(id) = meant
-            && !has_product(&transaction, id).map_err(fail)?
-        {
-            return Err(no_product(&path.display().to_string(), id));
-        }
-        transaction
-            .execute(
-                "insert into correction (hour, region, shown_id, logit, verdict, judgement, meant_id, descriptor_hash)
-                 values (strftime('%Y-%m-%dT%H', 'now'), ?, ?, ?, ?, ?, ?, ?)",
-                params![
-                    answer.region.map(Region::name),
-                    answer.shown,
-                    f64::from(answer.logit),
-                    answer.verdict,
-                    word,
-                    meant,
-                    answer.descriptor_hash
-                ],
-            )
-            .map_err(fail)?;
-        transaction.commit().map_err(fail)
+        self.change(|transaction, fail| {
+            if let Some(id) = meant
+                && !has_product(transaction, id).map_err(fail)?
+            {
+                return Err(no_product(&catalogue, id));
+            }
+            let query =
+                "insert into correction (hour, region, shown_id, logit, margin, verdict, judgement, meant_id, descriptor_hash)
+                         values (strftime('%Y-%m-%dT%H', 'now'), ?, ?, ?, ?, ?, ?, ?, ?)";
+            let values = params![
+                answer.region.map(Region::name),
+                answer.shown,
+                f64::from(answer.logit),
+                answer.margin.map(f64::from),
+                answer.verdict,
+                word,
+                meant,
+                answer.descriptor_hash
+            ];
+            transaction.execute(query, values).map(drop).map_err(fail)
+        })
+    }
+
+    /// How clearly wrong first products stood out from the next ones, by region, as staff confirmed: those that this model showed for
+    /// another product of the shop, or for none of it.
+    pub(super) fn confirmed_strangers(&self, descriptor_hash: &str) -> Result<[Vec<f32>; Region::ALL.len()]> {
+        let read = || {
+            let query = "select region, margin from correction
+                         where judgement <> 'right' and margin is not null and region is not null and descriptor_hash = ?";
+            let mut margins: [Vec<f32>; Region::ALL.len()] = Default::default();
+            let mut statement = self.connection.prepare(query)?;
+            let mut rows = statement.query([descriptor_hash])?;
+            while let Some(row) = rows.next()? {
+                if let Some(region) = Region::named(row.get_ref(0)?.as_str()?) {
+                    margins[region as usize].push(row.get::<_, f64>(1)? as f32);
+                }
+            }
+            Ok(margins)
+        };
+        read().map_err(|error: rusqlite::Error| self.fault("read", error))
     }
 
     /// How often the mirror was right, as confirmed: by week, the newest first, and region.

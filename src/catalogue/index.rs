@@ -33,9 +33,10 @@ pub struct Index {
     /// The products that are found where the garment's region is not known; empty for all.
     offered: Vec<bool>,
     hide_out_of_stock: bool,
-    generation: Option<i64>,
+    /// Number and time.
+    generation: Option<(i64, String)>,
     /// As [`Catalogue::worn_version`] says it.
-    worn_version: (i64, i64),
+    worn_version: (i64, i64, String),
 }
 
 impl Index {
@@ -63,7 +64,7 @@ impl Index {
         let fail = |error| catalogue.fault("read", error);
         // One snapshot, even while an import commits.
         let transaction = catalogue.connection.unchecked_transaction().map_err(fail)?;
-        let generation = catalogue.generation()?;
+        let generation = catalogue.generation_mark()?;
         let mut variants = read_variants(catalogue, by).map_err(fail)?;
         let rows = read_rows(catalogue, &variants).map_err(fail)?;
         let matrix = read_matrix(catalogue, head, weight.len(), &rows, &variants)?;
@@ -137,7 +138,9 @@ impl Index {
     pub fn refresh(&mut self, catalogue: &Catalogue) -> Result<bool> {
         let fail = |error| catalogue.fault("read", error);
         let transaction = catalogue.connection.unchecked_transaction().map_err(fail)?;
-        if catalogue.generation()? != self.generation || catalogue.worn_version().map_err(fail)? != self.worn_version {
+        if catalogue.generation_mark()? != self.generation
+            || catalogue.worn_version().map_err(fail)? != self.worn_version
+        {
             return Ok(false);
         }
         let mut fresh = read_variants(catalogue, self.variants.by).map_err(fail)?;
@@ -239,7 +242,7 @@ impl Index {
             offered: Vec::new(),
             hide_out_of_stock: false,
             generation: None,
-            worn_version: (0, 0),
+            worn_version: (0, 0, String::new()),
         };
         index.with_regions(&[])
     }

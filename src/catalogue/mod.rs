@@ -1,6 +1,6 @@
 //! The shop's products: the store, the import of a feed, and the search over their descriptors.
 //!
-//! Reading order: [`product`] (plain values), `schema*.sql` and [`store`] (the SQLite file), [`records`] (list, show, remove,
+//! Reading order: [`product`] (plain values), `schema*.sql` and [`store`] (the SQLite file) with [`mod@file_version`], [`records`] (list, show, remove,
 //! export), [`check`], [`feed`] (any format's bytes to products, pure), [`region`] (what
 //! a product's texts say that it covers), [`images`] (a feed's link to a file), [`import`] with `rows` and
 //! [`report`] (all or nothing), [`history`] (generations and the way back), [`settings`] (what an import was told), [`gallery`]
@@ -17,6 +17,7 @@ pub mod check;
 pub mod confusion;
 pub mod correction;
 pub mod feed;
+pub mod file_version;
 pub mod gallery;
 pub mod history;
 pub mod images;
@@ -47,6 +48,7 @@ pub mod worn_shift;
 pub use calibration::{Calibration, margin};
 pub use check::CheckReport;
 pub use feed::{ColumnMap, Feed, parse as parse_feed};
+pub use file_version::FileVersion;
 pub use gallery::{Gallery, Hit};
 pub use history::Generation;
 pub use images::{Found, ImageFolder};
@@ -63,5 +65,6 @@ pub use report::{Change, ImportReport, SkippedPicture};
 pub use stock::{OutOfStock, SizeStock, Stock};
 pub use store::Catalogue;
 pub use update::{Addressed, ProductUpdate, Quantity};
+pub use valid::require_price;
 pub use worn::{Enrolment, MOST_VIEWS, WornProduct, WornView};
 pub use worn_counts::WornCounts;

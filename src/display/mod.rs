@@ -25,6 +25,7 @@ pub mod open;
 pub mod panel;
 pub mod png;
 pub mod qr;
+mod scaling;
 pub mod scene;
 pub mod shapes;
 pub mod text;

@@ -22,6 +22,7 @@ pub mod load;
 pub mod policy;
 pub mod recent_answers;
 pub mod shoppers;
+mod speech;
 pub mod stages;
 pub mod status;
 pub mod supervise;

@@ -10,6 +10,7 @@ use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -73,8 +74,11 @@ pub async fn status(State(app): State<App>) -> Response {
     let garments = tracked.iter().map(|garment| {
         let matches = matches_by_track.get(&garment.track).map(|found| {
             let shown = found.matches.iter().map(|found| {
-                let product = &found.product;
-                json!({ "id": product.id, "title": product.title, "price": product.price, "score": found.score })
+                let (product, offer) = (&found.product, found.product.offer(Timestamp::now(), None));
+                json!({
+                    "id": product.id, "title": product.title, "price": offer.price, "price_before": offer.before,
+                    "score": found.score,
+                })
             });
             shown.collect::<Vec<_>>()
         });
@@ -141,9 +145,10 @@ fn find(path: &Path, text: &str) -> Result<Value> {
         .iter()
         .take(MOST)
         .map(|(product, pictures)| {
+            let offer = product.offer(Timestamp::now());
             json!({
-                "id": product.id, "title": product.title, "brand": product.brand, "price": product.price,
-                "availability": product.availability, "pictures": pictures,
+                "id": product.id, "title": product.title, "brand": product.brand, "price": offer.price,
+                "price_before": offer.before, "availability": product.availability, "pictures": pictures,
             })
         })
         .collect();

@@ -17,6 +17,7 @@ mod match_picture;
 mod metrics;
 mod staff;
 mod stats;
+mod texts;
 mod upload;
 mod view;
 mod viewers;
@@ -224,6 +225,8 @@ fn router(app: App) -> Router {
     Router::new()
         .route("/", get(view::page))
         .route("/page.css", get(view::style))
+        .route("/shared.js", get(view::shared_script))
+        .route("/texts.js", get(texts::script))
         .route("/page.js", get(view::script))
         .route("/icon.svg", get(view::icon))
         .route("/favicon.ico", get(view::icon))
