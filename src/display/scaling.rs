@@ -1,8 +1,8 @@
 //! Scales the camera picture, mirrored and interpolated: the larger part of the work for a screen. The loops over pixels are compiled
 //! once for each instruction set and chosen when they run.
 
-use super::canvas::{mix, packed_bytes, weighted};
 use super::mirror::Mirror;
+use super::pixel::{mix, packed_bytes, weighted};
 use crate::frame::Picture;
 use crate::geometry::{Camera, Panel, Rect};
 use fearless_simd::{Level, dispatch};

@@ -92,6 +92,7 @@ pub struct PictureMatcher {
 }
 
 impl PictureMatcher {
+    /// Loads model and catalogue.
     pub fn load(model: &Path, catalogue: &Path) -> Result<Self> {
         let recognizer = Recognizer::load(model)?;
         let matcher = Matcher::load(catalogue, recognizer.manifest())?;

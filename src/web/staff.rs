@@ -29,6 +29,7 @@ const MOST_PRODUCTS: usize = 20;
 /// What a worn view that came from a confirmed answer says of its camera.
 const CONFIRMED: &str = "confirmed answer";
 
+/// The routes of the page for staff.
 pub fn routes() -> Router<App> {
     Router::new()
         .route("/staff", get(page))
@@ -67,7 +68,7 @@ struct UndoEnrolment {
     number: i64,
 }
 
-/// What is said of an answer.
+/// A judgement of an answer.
 #[derive(Deserialize)]
 #[serde(
     deny_unknown_fields,
