@@ -105,10 +105,12 @@ pub struct AuditReading {
 }
 
 impl AuditLog {
+    /// The log at `path`; the file is made with the first line.
     pub fn new(path: PathBuf) -> Self {
         AuditLog { path }
     }
 
+    /// The file.
     pub fn path(&self) -> &Path {
         &self.path
     }

@@ -52,6 +52,7 @@ impl Language {
         found.ok_or_else(|| format!("there is no language {tag:?}; there are {tags}"))
     }
 
+    /// Whether its lines begin at the right.
     pub fn is_right_to_left(self) -> bool {
         self == Language::Ar
     }
@@ -122,10 +123,12 @@ impl Words {
         Ok(Words(Arc::new(Texts { language: self.language(), replaced: messages.to_owned(), bundle })))
     }
 
+    /// The language of these texts.
     pub fn language(&self) -> Language {
         self.0.language
     }
 
+    /// Whether lines begin at the right.
     pub fn is_right_to_left(&self) -> bool {
         self.language().is_right_to_left()
     }

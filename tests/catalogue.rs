@@ -540,7 +540,7 @@ fn an_import_runs_on_several_threads() {
     let request = ImportRequest {
         feed: path.clone(),
         images: shop.images(),
-        catalogue: shop.folder.path().join("new/folder/shop.db"),
+        catalogue: shop.folder.path().join("shop.db"),
         options: lenient(),
         dry_run: false,
     };

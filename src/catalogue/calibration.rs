@@ -4,8 +4,8 @@
 //! photographs the logits of right and wrong first products are alike. What tells them apart is the *margin*: the logit
 //! of the first product less that of the next one, to which light and pose do the same.
 //!
-//! A product's picture that is searched for among all the *other* products is certainly not there: its margin is one that a garment
-//! gets that the shop does not sell, here, in this assortment. The share of such strangers that stand out at least as
+//! A product's picture is searched for among all the *other* products. The right product is certainly not there, so this is the margin
+//! of a garment that the shop does not sell, in this very assortment. The share of such strangers that stand out at least as
 //! clearly as a garment does is its split conformal p-value: (strangers with a margin at least as wide + 1) / (strangers + 1). A
 //! garment that is in no catalogue then is called likely with a probability of at most the chosen one, as far as worn
 //! garments stand out as pictures do: measured in docs/evaluation.md.
@@ -17,7 +17,7 @@ use super::gallery::Hit;
 use super::index::Index;
 use crate::seam::Region;
 
-/// Pictures that are searched for at most, of a region: the quantile of .05 is then known to within .01.
+/// The most pictures of a region that are searched for: the quantile of .05 is then known to within .01.
 const MOST_STRANGERS: usize = 500;
 
 /// Margins of strangers, by the region that was searched.

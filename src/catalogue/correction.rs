@@ -1,4 +1,4 @@
-//! What staff said of the mirror's answers: ids and numbers, kept by the hour.
+//! Judgements of the mirror's answers by staff: ids and numbers, with the hour.
 
 use super::store::Catalogue;
 use super::worn::{has_product, no_product};
@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 /// Seconds.
 const DAY: i64 = 86_400;
 
-/// What was said of an answer.
+/// A judgement of an answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "judgement", content = "meant")]
 pub enum Judgement {
@@ -24,7 +24,7 @@ pub enum Judgement {
     NotOurs,
 }
 
-/// An answer as it is kept with what was said of it.
+/// An answer as it is stored with its judgement.
 #[derive(Clone, Debug, PartialEq)]
 pub struct JudgedAnswer {
     pub region: Option<Region>,
@@ -33,7 +33,7 @@ pub struct JudgedAnswer {
     pub logit: f32,
     /// Its logit less that of the next product; `None` where there was no other.
     pub margin: Option<f32>,
-    /// What the mirror said of it: "likely", "similar", "none".
+    /// Its verdict on the screen: "likely", "similar", "none".
     pub verdict: &'static str,
     pub descriptor_hash: String,
 }
@@ -60,17 +60,17 @@ impl ConfirmedWeek {
         monday.is_some_and(|monday| monday.second() + 7 * DAY > now.second() - i64::from(days) * DAY)
     }
 
-    /// Answers of which something was said.
+    /// Number of judged answers.
     pub fn answers(&self) -> usize {
         self.right + self.other + self.not_ours
     }
 }
 
 impl Catalogue {
-    /// Keeps what was said of an answer.
+    /// Stores a judgement of an answer.
     ///
     /// # Errors
-    /// [`crate::fault::Kind::Usage`] where the catalogue has no product that was meant.
+    /// [`crate::fault::Kind::Usage`] if the catalogue does not have the product that was meant.
     pub fn correct(&mut self, answer: &JudgedAnswer, judgement: &Judgement) -> Result<()> {
         let catalogue = self.path.display().to_string();
         let (word, meant) = match judgement {
@@ -84,8 +84,8 @@ impl Catalogue {
             {
                 return Err(no_product(&catalogue, id));
             }
-            let query =
-                "insert into correction (hour, region, shown_id, logit, margin, verdict, judgement, meant_id, descriptor_hash)
+            let query = "insert into correction
+                         (hour, region, shown_id, logit, margin, verdict, judgement, meant_id, descriptor_hash)
                          values (strftime('%Y-%m-%dT%H', 'now'), ?, ?, ?, ?, ?, ?, ?, ?)";
             let values = params![
                 answer.region.map(Region::name),

@@ -1,10 +1,9 @@
 //! Which file a path names, and when it was written: how a running mirror, which keeps no catalogue open, notices a change.
 
-use super::store::beside;
 use crate::fault::{Fault, Kind, Result};
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 /// File systems count time in steps of some milliseconds: two writes within this may leave the same time.
@@ -52,4 +51,11 @@ impl FileVersion {
             apart > SETTLES_AFTER
         })
     }
+}
+
+/// `shop.db-wal` beside `shop.db`.
+pub(super) fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
 }

@@ -36,7 +36,7 @@ pub struct Counts {
 }
 
 impl Catalogue {
-    /// The kept generations, the newest, which is searched, first.
+    /// The kept generations, newest first. The newest is the one that is searched.
     pub fn history(&self) -> Result<Vec<Generation>> {
         generations(&self.connection).map_err(|error| self.fault("read", error))
     }

@@ -76,7 +76,7 @@ impl ImageFolder {
         Ok(PictureFile { path, sha256, by_name_alone })
     }
 
-    /// [`ImageFolder::find`] for each of `links`, on one thread per core. `observe` hears how many are done, beginning with 0.
+    /// [`ImageFolder::find`] for each of `links`, on one thread per core. `observe` gets the number of links done, from 0 on.
     pub fn find_all(&self, links: &[&str], mut observe: impl FnMut(usize)) -> HashMap<String, Found> {
         let (next, cores) = (AtomicUsize::new(0), available_parallelism().map_or(1, usize::from));
         observe(0);

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 /// The setting that holds a calibration.
 const CALIBRATION: &str = "calibration";
 
-/// A calibration, and what it was made of: with another index it is of no use.
+/// A calibration, and what it was computed from: it does not hold for another index.
 #[derive(Serialize, Deserialize)]
 struct KeptCalibration {
     generation: Option<i64>,
@@ -23,8 +23,8 @@ struct KeptCalibration {
 }
 
 impl Catalogue {
-    /// The calibration of `index`, which was loaded from this file: the one that is kept, where it was made of the same
-    /// generation, model and number of pictures; else it is computed. With the wrong answers that staff confirmed.
+    /// The calibration of `index`, which was loaded from this file: the stored one, if it was computed from the same generation,
+    /// model and number of pictures; else it is computed. With the wrong answers that staff confirmed.
     pub fn calibration(&self, index: &Index) -> Result<Calibration> {
         let kept: Option<KeptCalibration> = serde_json::from_str(&self.setting(CALIBRATION)?).ok();
         let (generation, hash) = self.calibrated_for()?;

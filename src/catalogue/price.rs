@@ -65,7 +65,7 @@ impl Price {
         let first = text.find(|letter: char| letter.is_ascii_digit())?;
         let last = text.rfind(|letter: char| letter.is_ascii_digit())?;
         let number = &text[first..=last];
-        // No price is less than nothing.
+        // A price is not negative.
         if text[..first].contains(['-', '–', '\u{2212}']) {
             return None;
         }
@@ -313,7 +313,7 @@ impl Product {
     }
 }
 
-/// An amount that cannot be compared is believed: the feed calls it a sale price.
+/// Amounts that cannot be compared: the feed calls it a sale price, so it is one.
 fn is_lower(sale: &str, price: &str) -> bool {
     match (Price::parse(sale), Price::parse(price)) {
         (Some(sale), Some(price)) => sale.partial_cmp(&price).is_none_or(Ordering::is_lt),

@@ -1,6 +1,6 @@
-//! The SQLite file: opening it (and refusing what is no catalogue), its settings, its schema, its faults.
+//! The SQLite file: opening it (and refusing other files), its settings, its schema, its faults.
 
-use super::file_version::FileVersion;
+use super::file_version::{FileVersion, beside};
 use super::product::ModelStamp;
 use crate::fault::{Fault, Kind, Result};
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
@@ -126,7 +126,7 @@ impl Catalogue {
     }
 
     /// Opens a catalogue that could not be opened for writing, because of `fault`. Even to read one, SQLite keeps a file beside
-    /// it, unless it is told that nobody changes it.
+    /// it, unless it is opened as immutable.
     fn connect_immutable(path: &Path, fault: Fault) -> Result<Self> {
         let journal = beside(path, "-wal");
         if std::fs::metadata(&journal).is_ok_and(|file| file.len() > 0) {
@@ -317,13 +317,6 @@ pub(super) fn delete_database(path: &Path) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// `shop.db-wal` beside `shop.db`.
-pub(super) fn beside(path: &Path, ending: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(ending);
-    name.into()
 }
 
 /// The path as SQLite's URI for a file that does not change.

@@ -75,7 +75,7 @@ pub(super) fn empty_invalid(product: &mut Product) -> Vec<BadValue> {
             bad.push(wrong);
         }
     }
-    // A sale that nobody knows the end of would last for ever.
+    // A sale with an end that cannot be read would last for ever.
     if let Some(wrong) = bad.iter_mut().find(|wrong| wrong.field == "sale_price_effective_date") {
         wrong.right.push_str("; the sale price was left out with it");
         product.sale_price = None;

@@ -64,7 +64,7 @@ pub struct EnrolmentOrigin {
 }
 
 impl Catalogue {
-    /// Keeps what was seen of worn products, all of it or nothing.
+    /// Stores views of worn products: all of them or none.
     ///
     /// # Errors
     /// [`Kind::Usage`] where the catalogue has no such product; [`Kind::Catalogue`] where another model embedded it;

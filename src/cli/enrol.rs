@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Wear a product before the camera, so that it is recognised better from then on; numbers are kept, no picture
+/// Wear a product before the camera, so that it is recognized better from then on; numbers are kept, no picture
 #[derive(Args, Clone, Debug)]
 pub struct EnrolArgs {
     /// Id of the product that is worn

@@ -66,6 +66,7 @@ impl Progress {
         Progress::start(count, what, ProgressFormat::Bar)
     }
 
+    /// As [`Progress::new`], for people or for a program.
     pub fn with_format(count: u64, what: &str, format: ProgressFormat) -> Self {
         Progress::start(Some(count), what, format)
     }
@@ -86,6 +87,7 @@ impl Progress {
         progress
     }
 
+    /// Counts one more.
     pub fn step(&self) {
         self.bar.inc(1);
         let (done, what) = (self.bar.position(), &self.what);
@@ -124,6 +126,7 @@ impl Progress {
         self.bar.suspend(|| eprintln!("{line}"));
     }
 
+    /// Takes the bar off the terminal.
     pub fn finish(&self) {
         self.bar.finish_and_clear();
     }
@@ -142,10 +145,12 @@ pub struct ImportProgressBar {
 }
 
 impl ImportProgressBar {
+    /// Nothing is shown before the first step.
     pub fn new(format: ProgressFormat) -> Self {
         ImportProgressBar { format, step: None }
     }
 
+    /// Shows how far it is.
     pub fn show(&mut self, progress: ImportProgress) {
         match &self.step {
             Some((step, bar)) if *step == progress.step => bar.step(),

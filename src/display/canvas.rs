@@ -2,12 +2,13 @@
 //! existing pixels: anti-aliased masks, and the scaled camera picture of [`Canvas::mirror_picture`].
 
 use super::mirror::Mirror;
+use super::pixel::{mix, packed};
 use super::scaling::RowScaler;
 use crate::fault::{Fault, Kind, Result};
 use crate::frame::Picture;
 use crate::geometry::Size;
 use embedded_graphics::Pixel;
-use embedded_graphics::pixelcolor::{Rgb888, RgbColor};
+use embedded_graphics::pixelcolor::Rgb888;
 use embedded_graphics::prelude::{DrawTarget, OriginDimensions, Point};
 use embedded_graphics::primitives::Rectangle;
 use std::convert::Infallible;
@@ -207,40 +208,12 @@ impl DrawTarget for Canvas {
     }
 }
 
-fn packed(colour: Rgb888) -> u32 {
-    u32::from_be_bytes([0, colour.r(), colour.g(), colour.b()])
-}
-
-/// An RGB pixel.
-pub(super) fn packed_bytes([r, g, b]: &[u8; 3]) -> u32 {
-    u32::from_be_bytes([0, *r, *g, *b])
-}
-
-/// `from` towards `to` by `weight` 256ths, all three channels at once: two multiplications, since the differences are weighted.
-#[inline(always)]
-pub(super) fn mix(from: u32, to: u32, weight: u32) -> u32 {
-    let towards = |from: u32, to: u32| (from << 8).wrapping_add(to.wrapping_sub(from).wrapping_mul(weight));
-    let red_blue = towards(from & RED_BLUE, to & RED_BLUE) >> 8 & RED_BLUE;
-    let green = towards(from >> 8 & 0xff, to >> 8 & 0xff) & 0xff00;
-    red_blue | green
-}
-
-/// The sum of two pixels, each with its weight; the weights together must not exceed 256.
-#[inline(always)]
-pub(super) fn weighted(a: u32, a_weight: u32, b: u32, b_weight: u32) -> u32 {
-    let red_blue = ((a & RED_BLUE) * a_weight + (b & RED_BLUE) * b_weight) >> 8 & RED_BLUE;
-    let green = ((a >> 8 & 0xff) * a_weight + (b >> 8 & 0xff) * b_weight) & 0xff00;
-    red_blue | green
-}
-
-/// Two channels of a pixel, with room for a product of each.
-const RED_BLUE: u32 = 0x00ff_00ff;
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::geometry::Rect;
     use embedded_graphics::geometry::Size as Extent;
+    use embedded_graphics::pixelcolor::RgbColor;
 
     fn colours(canvas: &Canvas) -> Vec<u32> {
         canvas.pixels().to_vec()

@@ -23,6 +23,7 @@ pub mod layout;
 pub mod mirror;
 pub mod open;
 pub mod panel;
+mod pixel;
 pub mod png;
 pub mod qr;
 mod scaling;

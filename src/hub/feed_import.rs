@@ -52,7 +52,7 @@ struct HubProduct {
     pictures: Vec<(i32, String, images::Sha)>,
 }
 
-/// Imports a feed. `observe` hears how many pictures of how many are read.
+/// Imports a feed. `observe` gets the number of pictures read, and of all pictures.
 ///
 /// # Errors
 /// [`Kind::Input`] where the feed cannot be used, or a shop would lose too many products; nothing has changed then.
@@ -128,7 +128,7 @@ fn wanted_pictures(products: &[HubProduct]) -> Vec<(images::Sha, &'static str, S
     all.filter(|(sha, region, _)| seen.insert((*sha, *region))).collect()
 }
 
-/// Queues those pictures that nobody has looked at yet; returns how many.
+/// Queues the pictures that are not embedded yet; returns how many.
 fn queue(
     database: &mut Database,
     part: &[(images::Sha, &'static str, String)],

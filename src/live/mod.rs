@@ -149,6 +149,7 @@ impl ReloadableSettings {
 }
 
 impl Links {
+    /// Empty queues, for these settings.
     pub fn new(settings: &LiveSettings, clock: Arc<dyn Clock>) -> Self {
         Links {
             clock,

@@ -20,6 +20,7 @@ const RATE_HOLDS: Duration = Duration::from_secs(10);
 pub struct Shared<T>(Mutex<T>);
 
 impl<T: Clone> Shared<T> {
+    /// A copy of the value.
     pub fn get(&self) -> T {
         self.lock().clone()
     }

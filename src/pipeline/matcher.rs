@@ -94,6 +94,8 @@ pub struct Matcher {
     /// The share of garments from elsewhere that may be called likely.
     false_accept: f32,
     pictures: HashMap<ContentId, Option<Arc<Picture>>>,
+    /// The file could not be opened for the last pictures.
+    is_unreadable: bool,
 }
 
 /// The stamp that a catalogue embedded by this model bears.
@@ -144,6 +146,7 @@ impl Matcher {
             calibration,
             false_accept: share(PipelineSettings::default().false_accept),
             pictures: HashMap::new(),
+            is_unreadable: false,
         })
     }
 
@@ -279,8 +282,13 @@ impl Matcher {
             matches.iter().flat_map(|found| [vec![found.content], other_colors(found)].concat()).collect();
         if contents.iter().any(|content| !self.pictures.contains_key(content)) {
             match self.open() {
-                Ok(catalogue) => contents.iter().for_each(|content| self.keep_picture(&catalogue, *content)),
-                Err(fault) => log_it(fault),
+                Ok(catalogue) => {
+                    self.is_unreadable = false;
+                    contents.iter().for_each(|content| self.keep_picture(&catalogue, *content));
+                }
+                // Said once: this may be tried several times a second.
+                Err(fault) if !std::mem::replace(&mut self.is_unreadable, true) => log_it(fault),
+                Err(_) => {}
             }
         }
         for found in matches {

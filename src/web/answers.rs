@@ -20,6 +20,7 @@ const LONGEST_SEARCH: usize = 200;
 /// Products in the answer to one search.
 const MOST: usize = 50;
 
+/// An answer in JSON, indented, for people too.
 pub fn json_response(status: StatusCode, value: &Value) -> Response {
     (status, [(CONTENT_TYPE, "application/json")], format!("{value:#}\n")).into_response()
 }
@@ -46,6 +47,7 @@ fn health_of(report: &Report) -> (StatusCode, &'static str) {
     }
 }
 
+/// The metrics in Prometheus' text format.
 pub async fn metrics(State(app): State<App>) -> Response {
     let sync = app.links.status.sync.get();
     let around = metrics::Surroundings {
@@ -58,6 +60,7 @@ pub async fn metrics(State(app): State<App>) -> Response {
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }
 
+/// Everything that the page shows of the running mirror.
 pub async fn status(State(app): State<App>) -> Response {
     let report = app.links.report();
     let mut value = json!(report);
@@ -113,6 +116,7 @@ pub struct Search {
     q: String,
 }
 
+/// Products that contain all words of a search.
 pub async fn catalogue(State(app): State<App>, Query(search): Query<Search>) -> Response {
     if search.q.chars().count() > LONGEST_SEARCH {
         let words = format!("a search has {LONGEST_SEARCH} characters at most");

@@ -14,23 +14,26 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 
+/// The page with the charts.
 pub async fn page(State(app): State<App>, headers: HeaderMap) -> Response {
     texts::page(&app, &headers, include_str!("stats.html"))
 }
 
+/// Its style.
 pub async fn style() -> Response {
     ([(CONTENT_TYPE, "text/css; charset=utf-8")], include_str!("stats.css")).into_response()
 }
 
+/// Its script.
 pub async fn script() -> Response {
     ([(CONTENT_TYPE, "text/javascript; charset=utf-8")], include_str!("stats.js")).into_response()
 }
 
-/// What is asked for.
+/// The query of a request.
 #[derive(Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct StatsQuery {
-    /// The last so many days.
+    /// Number of days until now.
     days: u32,
     format: StatsFormat,
     /// What a line of CSV is of.
@@ -59,6 +62,7 @@ impl Default for StatsQuery {
     }
 }
 
+/// The counts, as JSON or CSV.
 pub async fn counts(State(app): State<App>, Query(asked): Query<StatsQuery>) -> Response {
     let Some(settings) = app.counts.clone() else {
         return json_response(StatusCode::NOT_FOUND, &json!({ "error": "nothing is counted: set stats.days" }));

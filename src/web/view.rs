@@ -17,10 +17,12 @@ pub const VIEWERS: usize = 3;
 const PERIOD: Duration = Duration::from_millis(200);
 const QUALITY: u8 = 75;
 
+/// The operator's page.
 pub async fn page(State(app): State<App>, headers: HeaderMap) -> Response {
     texts::page(&app, &headers, include_str!("page.html"))
 }
 
+/// Its style, which the other pages use too.
 pub async fn style() -> Response {
     ([(CONTENT_TYPE, "text/css; charset=utf-8")], include_str!("page.css")).into_response()
 }
@@ -30,6 +32,7 @@ pub async fn shared_script() -> Response {
     ([(CONTENT_TYPE, "text/javascript; charset=utf-8")], include_str!("shared.js")).into_response()
 }
 
+/// Its script.
 pub async fn script() -> Response {
     ([(CONTENT_TYPE, "text/javascript; charset=utf-8")], include_str!("page.js")).into_response()
 }

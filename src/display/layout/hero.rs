@@ -133,7 +133,7 @@ fn below_picture(
     ruler: Ruler<'_>,
 ) -> CardPlace {
     let has_details = !card.sizes.is_empty() || !card.other_colors.is_empty() || card.stock.is_some();
-    let wanted = Wanted { location: place.location.is_none(), brand: !has_details, title: 3 };
+    let wanted = WantedWords { location: place.location.is_none(), brand: !has_details, title: 3 };
     let share = WORDS_SHARE + 0.5 * (ruler.text / ruler.unit - 1.0);
     let lines = word_lines(scene, card, (area.width(), area.height() * share), wanted, ruler);
     words(&mut place, scene, card, &mut area, lines, ruler);
@@ -172,7 +172,7 @@ fn beside_picture(
     place.action = cut_bottom(&mut area, height);
     cut_bottom(&mut area, ruler.px(theme::GAP));
     let mut top = area;
-    let wanted = Wanted { location: false, brand: false, title: 3 };
+    let wanted = WantedWords { location: false, brand: false, title: 3 };
     let lines = word_lines(scene, card, (area.width(), area.height()), wanted, ruler);
     let mut words_area = cut_top(&mut top, lines.height);
     words(&mut place, scene, card, &mut words_area, lines, ruler);
@@ -188,7 +188,7 @@ pub fn sure_text(card: &Card) -> &'static str {
 
 /// What is to stand among the words, if there is room.
 #[derive(Clone, Copy)]
-struct Wanted {
+struct WantedWords {
     location: bool,
     brand: bool,
     /// Lines of the title at most.
@@ -210,7 +210,13 @@ struct WordLines {
 
 /// The lines that fit `most` pixels of height: the title's first two go before the place, this before the brand, and a longer title
 /// is last. How sure it is, a line of the title, and the price are always there.
-fn word_lines(scene: &Scene, card: &Card, (width, most): (f32, f32), wanted: Wanted, ruler: Ruler<'_>) -> WordLines {
+fn word_lines(
+    scene: &Scene,
+    card: &Card,
+    (width, most): (f32, f32),
+    wanted: WantedWords,
+    ruler: Ruler<'_>,
+) -> WordLines {
     let of = |text: &str, style: Style, most: usize| ruler.fonts.wrap(text, ruler.style(style), width, most).len();
     let title = of(&card.title, theme::TITLE, wanted.title).max(1);
     let location = card.location.as_deref().filter(|_| wanted.location).map_or(0, |text| of(text, theme::SURE, 2));

@@ -82,6 +82,7 @@ pub struct ImportJob {
 }
 
 impl ImportJob {
+    /// How the newest import stands.
     pub fn status(&self) -> ImportStatus {
         lock(&self.status).clone()
     }
