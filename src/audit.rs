@@ -34,6 +34,8 @@ pub enum AuditAction {
     Import,
     /// An older catalogue was restored.
     Undo,
+    /// A product was taken out of the catalogue.
+    Remove,
     /// A product was enrolled by wearing it.
     Enrol,
     /// An answer was corrected.
@@ -54,6 +56,7 @@ impl AuditAction {
             AuditAction::MatchPicture => "sent a picture to be matched",
             AuditAction::Import => "imported a feed",
             AuditAction::Undo => "brought an older catalogue back",
+            AuditAction::Remove => "removed a product",
             AuditAction::Enrol => "enrolled a product",
             AuditAction::Correct => "corrected an answer",
             AuditAction::Learn => "adapted the network",
@@ -102,10 +105,12 @@ pub struct AuditReading {
 }
 
 impl AuditLog {
+    /// The log at `path`; the file is made with the first line.
     pub fn new(path: PathBuf) -> Self {
         AuditLog { path }
     }
 
+    /// The file.
     pub fn path(&self) -> &Path {
         &self.path
     }

@@ -60,6 +60,7 @@ pub struct UtcTime {
 }
 
 impl UtcTime {
+    /// The system's time.
     pub fn now() -> Self {
         UtcTime { milliseconds: Timestamp::now().as_millisecond() }
     }

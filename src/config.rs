@@ -118,6 +118,8 @@ pub struct ScreenSection {
     pub fonts: PathBuf,
     /// Whether the screen also shows the device's state and faults.
     pub operator: bool,
+    /// Whether the mirror says aloud what it found, by speech-dispatcher.
+    pub audio: bool,
     /// Keys or a touch screen, `/dev/input/by-id/...`; `None`: none is read.
     pub input: Option<PathBuf>,
     /// Local time from which and until which the screen is dark, `"21:00"` and `"08:00"`. A person still wakes it.
@@ -250,6 +252,7 @@ impl Default for ScreenSection {
             theme: None,
             fonts: "/usr/share/fonts".into(),
             operator: false,
+            audio: false,
             input: None,
             blank_from: None,
             blank_until: None,
@@ -460,6 +463,7 @@ impl Config {
                 shop_name: self.shop.name.clone(),
                 languages: self.languages(),
                 operator: self.screen.operator,
+                audio: self.screen.audio,
                 matches_per_garment: self.catalogue.matches.get(),
                 max_garments: self.catalogue.garments.get(),
                 locale: self.shop.locale,

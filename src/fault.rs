@@ -7,6 +7,7 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
+/// What can fail, with the one error type.
 pub type Result<T> = std::result::Result<T, Fault>;
 
 /// What a caller can do about a fault. The numbers are the program's exit codes: they are public and never change meaning.
@@ -82,6 +83,7 @@ impl Fault {
         }
     }
 
+    /// What a caller can do about it.
     pub fn kind(&self) -> Kind {
         self.kind
     }

@@ -28,10 +28,12 @@ impl Picture {
         Picture { size, rgb: colour.repeat(size.width * size.height) }
     }
 
+    /// Width and height, pixels.
     pub fn size(&self) -> Size {
         self.size
     }
 
+    /// Red, green, blue of each pixel, row by row from the top left: 3 x width x height bytes.
     pub fn rgb(&self) -> &[u8] {
         &self.rgb
     }

@@ -20,6 +20,7 @@ pub struct Size {
 }
 
 impl Size {
+    /// Pixels.
     pub const fn new(width: usize, height: usize) -> Self {
         Size { width, height }
     }
@@ -48,18 +49,22 @@ impl<S> PartialEq for Rect<S> {
 }
 
 impl<S> Rect<S> {
+    /// Left, top, right, bottom, in pixels.
     pub const fn new(x1: f32, y1: f32, x2: f32, y2: f32) -> Self {
         Rect { x1, y1, x2, y2, space: PhantomData }
     }
 
+    /// Left, top, right, bottom.
     pub fn corners(&self) -> [f32; 4] {
         [self.x1, self.y1, self.x2, self.y2]
     }
 
+    /// Pixels.
     pub fn width(&self) -> f32 {
         self.x2 - self.x1
     }
 
+    /// Pixels.
     pub fn height(&self) -> f32 {
         self.y2 - self.y1
     }
@@ -69,6 +74,7 @@ impl<S> Rect<S> {
         self.width().max(0.0) * self.height().max(0.0)
     }
 
+    /// x and y.
     pub fn centre(&self) -> (f32, f32) {
         ((self.x1 + self.x2) / 2.0, (self.y1 + self.y2) / 2.0)
     }
@@ -96,6 +102,7 @@ impl<S> Rect<S> {
         Rect::new(self.x1 - x, self.y1 - y, self.x2 + x, self.y2 + y)
     }
 
+    /// Moved by `x` to the right and `y` down.
     pub fn shifted(&self, x: f32, y: f32) -> Self {
         Rect::new(self.x1 + x, self.y1 + y, self.x2 + x, self.y2 + y)
     }

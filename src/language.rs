@@ -52,6 +52,7 @@ impl Language {
         found.ok_or_else(|| format!("there is no language {tag:?}; there are {tags}"))
     }
 
+    /// Whether its lines begin at the right.
     pub fn is_right_to_left(self) -> bool {
         self == Language::Ar
     }
@@ -66,6 +67,19 @@ impl Language {
             Language::Es => include_str!("../locales/es.ftl"),
             Language::Ja => include_str!("../locales/ja.ftl"),
             Language::Ar => include_str!("../locales/ar.ftl"),
+        }
+    }
+
+    /// The texts of the page for staff, as Fluent writes them: a line each, whose only placeables are values.
+    pub fn page_texts(self) -> &'static str {
+        match self {
+            Language::En => include_str!("../locales/page/en.ftl"),
+            Language::It => include_str!("../locales/page/it.ftl"),
+            Language::De => include_str!("../locales/page/de.ftl"),
+            Language::Fr => include_str!("../locales/page/fr.ftl"),
+            Language::Es => include_str!("../locales/page/es.ftl"),
+            Language::Ja => include_str!("../locales/page/ja.ftl"),
+            Language::Ar => include_str!("../locales/page/ar.ftl"),
         }
     }
 }
@@ -109,10 +123,12 @@ impl Words {
         Ok(Words(Arc::new(Texts { language: self.language(), replaced: messages.to_owned(), bundle })))
     }
 
+    /// The language of these texts.
     pub fn language(&self) -> Language {
         self.0.language
     }
 
+    /// Whether lines begin at the right.
     pub fn is_right_to_left(&self) -> bool {
         self.language().is_right_to_left()
     }
@@ -173,10 +189,16 @@ fn bundle(language: Language) -> FluentBundle<FluentResource> {
     bundle
 }
 
+/// The messages of a Fluent file that are a line each: name and text.
+pub fn lines(messages: &str) -> impl Iterator<Item = (&str, &str)> {
+    let starts_name = |line: &&str| line.starts_with(|first: char| first.is_ascii_alphabetic());
+    let named = messages.lines().filter(starts_name).filter_map(|line| line.split_once('='));
+    named.map(|(name, text)| (name.trim(), text.trim()))
+}
+
 /// The names of the messages in a Fluent file.
 fn names(messages: &str) -> impl Iterator<Item = &str> {
-    let starts_name = |line: &&str| line.starts_with(|first: char| first.is_ascii_alphabetic());
-    messages.lines().filter(starts_name).filter_map(|line| Some(line.split_once('=')?.0.trim()))
+    lines(messages).map(|(name, _)| name)
 }
 
 #[cfg(test)]
@@ -204,6 +226,30 @@ mod tests {
             assert_eq!(Language::parse(language.tag()), Ok(language));
         }
         assert!(Language::parse("xx").unwrap_err().contains("\"ja\""));
+    }
+
+    #[test]
+    fn every_language_has_the_page_and_the_same_values_in_it() {
+        let values = |text: &str| {
+            let mut values: Vec<String> =
+                text.split("{ $").skip(1).filter_map(|rest| Some(rest.split_once(" }")?.0.into())).collect();
+            values.sort();
+            values
+        };
+        let english: Vec<(&str, Vec<String>)> =
+            lines(Language::En.page_texts()).map(|(name, text)| (name, values(text))).collect();
+        assert!(english.len() > 100);
+        for language in Language::ALL {
+            let texts = language.page_texts();
+            assert!(FluentResource::try_new(texts.to_owned()).is_ok(), "{language:?}");
+            let own: Vec<(&str, Vec<String>)> = lines(texts).map(|(name, text)| (name, values(text))).collect();
+            assert_eq!(own, english, "{language:?}: the same names in the same order, with the same values");
+            for (name, text) in lines(texts) {
+                // What the page's script puts values into.
+                let plain = text.matches('{').count() == text.matches("{ $").count() && !text.contains("->");
+                assert!(!text.is_empty() && plain, "{language:?}: {name} = {text}");
+            }
+        }
     }
 
     #[test]

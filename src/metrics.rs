@@ -50,6 +50,7 @@ impl StageTimes {
         value
     }
 
+    /// Adds one run of a stage.
     pub fn add(&mut self, stage: &'static str, duration: Duration) {
         if !self.samples.contains_key(stage) {
             self.order.push(stage);
@@ -102,10 +103,12 @@ impl StageSummary {
 pub struct Counter(AtomicU64);
 
 impl Counter {
+    /// Counts `count` more.
     pub fn add(&self, count: u64) {
         self.0.fetch_add(count, Ordering::Relaxed);
     }
 
+    /// Counts one more.
     pub fn count(&self) {
         self.add(1);
     }
@@ -120,6 +123,7 @@ impl Counter {
 pub struct Gauge(AtomicU64);
 
 impl Gauge {
+    /// Replaces the value.
     pub fn set(&self, value: u64) {
         self.0.store(value, Ordering::Relaxed);
     }
@@ -141,6 +145,7 @@ pub struct Histogram {
 }
 
 impl Histogram {
+    /// Counts one duration.
     pub fn add(&mut self, duration: Duration) {
         let seconds = duration.as_secs_f64();
         self.counts[BOUNDS.partition_point(|bound| *bound < seconds)] += 1;
@@ -185,6 +190,7 @@ impl Gathered {
 }
 
 impl StageHistograms {
+    /// Adds one run of a stage.
     pub fn add(&self, stage: &'static str, duration: Duration) {
         self.lock().add(stage, duration);
     }

@@ -19,6 +19,7 @@ pub struct Token {
 }
 
 impl Token {
+    /// A token that is not cancelled.
     pub fn new() -> Self {
         Self::default()
     }
@@ -30,6 +31,7 @@ impl Token {
         changed.notify_all();
     }
 
+    /// Whether the work is to end.
     pub fn is_cancelled(&self) -> bool {
         *self.state.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

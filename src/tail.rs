@@ -29,6 +29,7 @@ pub struct Tail {
 }
 
 impl Tail {
+    /// Adds a line; the oldest goes.
     pub fn add(&self, level: &'static str, text: &str) {
         let end = text.floor_char_boundary(LONGEST);
         let (time, text) = (time_of_day(), text[..end].to_owned());

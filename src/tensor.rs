@@ -18,24 +18,29 @@ impl Tensor {
         Tensor { shape, data }
     }
 
+    /// All values 0.
     pub fn zeros(shape: impl Into<Vec<usize>>) -> Self {
         let shape = shape.into();
         let length = shape.iter().product();
         Tensor { shape, data: vec![0.0; length] }
     }
 
+    /// Lengths of the axes, the outermost first.
     pub fn shape(&self) -> &[usize] {
         &self.shape
     }
 
+    /// All values, the last axis fastest.
     pub fn data(&self) -> &[f32] {
         &self.data
     }
 
+    /// As [`Tensor::data`].
     pub fn data_mut(&mut self) -> &mut [f32] {
         &mut self.data
     }
 
+    /// As [`Tensor::data`].
     pub fn into_data(self) -> Vec<f32> {
         self.data
     }

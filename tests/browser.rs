@@ -287,6 +287,29 @@ fn the_staff_see_the_mirror_search_and_import() {
     mirror.wait_until("the mirror has it", || browser.text("summary").contains("4 products"));
     mirror.wait_until("that is history, too", || browser.text("history").contains("undo: as of generation"));
     assert_eq!(browser.script("document.documentElement.scrollWidth"), 390, "it sticks out at the side");
+    // A feed that was cut off within a text changes nothing, and the page says where.
+    shop.write(
+        "cut.csv",
+        "id,title,image_link\nV101,\"Breton stripe tee,pictures/V101.jpg\nV102,Tee,pictures/V102.jpg\n",
+    );
+    browser.choose_file("file", &shop.path("cut.csv"));
+    browser.click("begin");
+    mirror.wait_until("it is refused", || browser.text("importing").contains("the catalogue is unchanged"));
+    let refusal = browser.text("importing");
+    assert!(refusal.starts_with("cut.csv cannot be imported") && refusal.contains("lines 2 to 3"), "{refusal}");
+    assert!(!browser.offers("apply") && browser.text("summary").contains("4 products"));
+    // An export with names of its own for its columns, and prices without a currency.
+    shop.write("own.csv", "SKU;Name;Photo;Price\nV101;Breton stripe tee;pictures/V101.jpg;19,9\n");
+    browser.choose_file("file", &shop.path("own.csv"));
+    let set = "[['map', 'id=SKU,title=Name,image_link=Photo'], ['currency', 'EUR']] \
+               .forEach(([id, text]) => { document.getElementById(id).value = text; })";
+    browser.script(set);
+    browser.click("begin");
+    mirror.wait_until("the preview is there", || browser.text("importing").contains("own.csv would make 1 products"));
+    assert!(!browser.text("importing").contains("currency"), "{}", browser.text("importing"));
+    assert!(browser.text("importing").contains("would remove 3 of 4 products"), "{}", browser.text("importing"));
+    browser.click("cancel");
+    mirror.wait_until("it is over", || browser.text("importing").starts_with("own.csv: cancelled"));
     mirror.signal("TERM");
     assert_eq!(mirror.wait_for_end(), Some(0), "{}", mirror.log());
 }
@@ -320,6 +343,16 @@ fn staff_enrol_what_they_wear_and_it_wins_on_the_next_person() {
         browser.script("document.querySelector('#products button').click()");
         mirror.wait_until("it is chosen", || browser.text("chosen").contains(id));
     }
+    // Where each is worn can be changed; two in one place are refused.
+    let place = |row: usize, part: &str| {
+        browser.script(&format!(
+            "((field) => {{ field.value = '{part}'; field.dispatchEvent(new Event('change')); }})(document.querySelectorAll('#chosen select')[{row}])"
+        ));
+    };
+    place(0, "upper");
+    click("start");
+    mirror.wait_until("it is refused", || browser.text("told").contains("same part of the body"));
+    place(0, "lower");
     click("start");
     mirror.wait_until("it asks", || browser.script("document.getElementById('asking').hidden") == false);
     assert!(browser.text("consent").contains("No picture is kept"), "{}", browser.text("consent"));

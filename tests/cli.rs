@@ -84,7 +84,27 @@ fn help_and_version_are_there() {
         assert!(help.contains(command), "{command} is not in the help");
     }
     assert!(vetrina(&["--version"]).status.success());
-    assert_eq!(vetrina(&["mtach"]).status.code(), Some(2));
+    refused(&["mtach"], 2, &["'mtach'", "'match'", "see `vetrina --help`"]);
+    refused(&["match", "--catalog", "a.db"], 2, &["'--catalog'", "'--catalogue'", "see `vetrina match --help`"]);
+    refused(&["match"], 2, &["<INPUT>", "were not provided", "see `vetrina match --help`"]);
+    refused(&["catalogue", "history", "--db"], 2, &["--db", "see `vetrina"]);
+}
+
+#[test]
+fn a_mistyped_catalogue_is_said_and_nothing_is_made_there() {
+    let shop = Shop::new();
+    let (feed, images) = (shop.feed(1), repository("demo").display().to_string());
+    let mistyped = shop.path("shops/shop.db");
+    let import = ["catalogue", "import", &feed, "--images", &images, "--db", &mistyped];
+    refused(&import, 7, &["there is no folder", "shops", "check the path, or make the folder"]);
+    assert!(!fs::exists(shop.path("shops")).unwrap());
+    let text = shop.write("notes.db", "milk, bread");
+    refused(
+        &["catalogue", "check", "--db", &text],
+        5,
+        &["not a vetrina catalogue", "; give the path of a catalogue\n"],
+    );
+    refused(&["catalogue", "import", &feed, "--images", &images, "--db", &text], 5, &["does not exist yet"]);
 }
 
 #[test]
@@ -252,6 +272,30 @@ fn a_truncated_feed_is_refused_and_an_import_can_be_undone() {
     assert!(vetrina(&["catalogue", "undo", "--db", &db]).status.success());
     assert_eq!(count(), 3);
     refused(&["catalogue", "undo", "--to", "77", "--db", &db], 2, &["77", "history"]);
+}
+
+#[test]
+fn what_the_command_line_changes_is_in_the_mirrors_audit_log() {
+    let shop = Shop::new();
+    let (db, log) = (shop.path("shop.db"), shop.path("audit.jsonl"));
+    let done = |output: Output| assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    done(shop.import(&shop.feed(3)));
+    assert!(!Path::new(&log).exists(), "no mirror has shown this catalogue");
+    // A mirror that starts makes its log.
+    shop.write("audit.jsonl", "");
+    done(shop.import_with(&shop.feed(3), &["--dry-run"]));
+    refused(&["catalogue", "undo", "--to", "77", "--db", &db], 2, &["77"]);
+    done(shop.import_with(&shop.feed(3), &["--audited"]));
+    done(shop.import(&shop.feed(3)));
+    done(vetrina(&["catalogue", "remove", "V102", "--db", &db]));
+    done(vetrina(&["catalogue", "undo", "--db", &db]));
+    let lines = fs::read_to_string(&log).unwrap();
+    let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let actions: Vec<&str> = lines.iter().map(|line| line["action"].as_str().unwrap()).collect();
+    assert_eq!(actions, ["import", "remove", "undo"], "neither what changed nothing nor what the page has written");
+    assert!(lines.iter().all(|line| line["who"] == "command line"), "{lines:?}");
+    let details: Vec<&str> = lines.iter().map(|line| line["detail"].as_str().unwrap()).collect();
+    assert!(details[0].ends_with("feed.csv") && details[1] == "V102" && details[2].contains("undo"), "{details:?}");
 }
 
 #[test]

@@ -18,7 +18,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 use vetrina::catalogue::correction::{JudgedAnswer, Judgement};
-use vetrina::catalogue::{Catalogue, Index, WornProduct, WornView};
+use vetrina::catalogue::{Calibration, Catalogue, Index, WornProduct, WornView};
 use vetrina::fault::Kind;
 use vetrina::seam::{EmbeddingHead, Region};
 
@@ -201,6 +201,7 @@ fn what_staff_said_of_answers_is_counted_by_week_and_region() {
         region,
         shown: "1".into(),
         logit: 2.5,
+        margin: Some(0.5),
         verdict,
         descriptor_hash: "one".into(),
     };
@@ -230,6 +231,44 @@ fn what_staff_said_of_answers_is_counted_by_week_and_region() {
         .query_row("select strftime('%w', ?)", [&upper.week], |row| Ok(row.get::<_, String>(0)?.parse().unwrap()))
         .unwrap();
     assert_eq!(monday, 1);
+}
+
+#[test]
+fn wrong_answers_make_the_mirror_claim_less_once_and_only_those_of_its_model() {
+    let shop = Shop::new();
+    shop.import(FEED).unwrap();
+    let mut catalogue = shop.open();
+    let index = index(&catalogue).with_regions(&CLASSES);
+    let before = catalogue.calibrate(&index).unwrap();
+    let answer = |margin, region, model: &str| JudgedAnswer {
+        region,
+        shown: "1".into(),
+        logit: 2.5,
+        margin,
+        verdict: "likely",
+        descriptor_hash: model.into(),
+    };
+    let upper = Some(Region::Upper);
+    catalogue.correct(&answer(Some(900.0), upper, "one"), &Judgement::Other("2".into())).unwrap();
+    catalogue.correct(&answer(Some(800.0), upper, "one"), &Judgement::NotOurs).unwrap();
+    for (margin, region, model, said) in [
+        (Some(9.0), upper, "one", Judgement::Right),
+        (Some(9.0), upper, "two", Judgement::NotOurs),
+        (None, upper, "one", Judgement::NotOurs),
+        (Some(9.0), None, "one", Judgement::NotOurs),
+    ] {
+        catalogue.correct(&answer(margin, region, model), &said).unwrap();
+    }
+    let more = |calibration: &Calibration| calibration.strangers(Region::Upper) - before.strangers(Region::Upper);
+    let after = catalogue.recalibrated(before.clone()).unwrap();
+    assert_eq!(more(&after), 2);
+    let share = 2.0 / (after.strangers(Region::Upper) as f32 + 1.0);
+    assert_eq!(after.p_value(upper, 850.0, 1.0), Some(share), "one of both stood out more clearly");
+    // Loaded again, and computed again: they are counted once.
+    assert_eq!(catalogue.calibration(&index).unwrap(), after);
+    assert_eq!(catalogue.recalibrated(after.clone()).unwrap(), after);
+    assert_eq!(catalogue.calibrate(&index).unwrap(), after);
+    assert_eq!(catalogue.calibration(&index).unwrap(), after);
 }
 
 // ---- the real binary ----
@@ -393,6 +432,47 @@ fn a_killed_import_of_worn_views_leaves_none_of_them_or_all() {
     assert!(none >= 3, "no import was hit");
 }
 
+#[test]
+fn a_killed_enrolment_leaves_nothing_of_it_or_all_and_what_was_there() {
+    let shop = mirror::Shop::with_products(72);
+    let db = shop.path("shop.db");
+    let clip = repository("tests/worn/another-person.mjpg");
+    let start = || {
+        let mut command = vetrina(&["enrol", "V151", "--outfit", "V131", "--yes", "--catalogue", &db, "--from"]);
+        command.arg(&clip).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    };
+    let kept = || Catalogue::open(Path::new(&db)).unwrap().enrolments().unwrap();
+    let began = std::time::Instant::now();
+    assert!(start().wait().unwrap().success());
+    let (takes, first) = (began.elapsed(), kept().remove(0));
+    assert_eq!(first.products.len(), 2);
+    let (mut none, mut all) = (0, 0);
+    for share in [20, 50, 75, 85, 90, 94, 97, 100] {
+        let mut child = start();
+        std::thread::sleep(takes * share / 100);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(Catalogue::open(Path::new(&db)).unwrap().check(None).unwrap().is_sound(), "at {share} %");
+        match &kept()[..] {
+            [only] => {
+                assert_eq!((only.number, &only.products), (first.number, &first.products), "at {share} %");
+                none += 1;
+            }
+            [one, other] => {
+                assert_eq!((&one.products, &other.products), (&first.products, &first.products), "at {share} %");
+                all += 1;
+                ok(vetrina(&["enrol", "--undo", &other.number.max(one.number).to_string(), "--catalogue", &db])
+                    .output()
+                    .unwrap());
+            }
+            others => panic!("at {share} %: {others:?}"),
+        }
+    }
+    println!("{none} left nothing, {all} all");
+    assert!(none >= 2, "no enrolment was hit");
+    assert!(start().wait().unwrap().success());
+}
+
 // ---- the running mirror ----
 
 /// vetrina:correct horse
@@ -402,7 +482,8 @@ const PASSWORD: &str = "Authorization: Basic dmV0cmluYTpjb3JyZWN0IGhvcnNl\r\n";
 fn staff_enrol_before_the_running_mirror_and_say_whether_it_was_right() {
     let shop = mirror::Shop::with_products(72);
     let web = "listen = \"127.0.0.1:0\"\npassword = \"correct horse\"\n";
-    let mut mirror = Mirror::start(&shop, &shop.config_with_web("1.mjpg?loop", web));
+    let config = shop.config_with_web("1.mjpg?loop", web);
+    let mut mirror = Mirror::start(&shop, &config);
     let at = address(&mut mirror);
     mirror.wait_for_log("running");
     let from_page = format!("{PASSWORD}x-vetrina: 1\r\n");
@@ -420,6 +501,19 @@ fn staff_enrol_before_the_running_mirror_and_say_whether_it_was_right() {
     assert_eq!(send("/staff/enrol", json!({ "products": [] })).status, 404);
     assert_eq!(send("/staff/enrol", json!({ "product": "V143" })).status, 400);
     assert_eq!(send("/staff/enrol", json!({ "products": ["V143", "V143"] })).status, 404);
+
+    // Where it is worn, in place of what the catalogue says.
+    let placed =
+        |regions: Value| send("/staff/enrol", json!({ "products": ["V143", "V101"], "regions": regions })).status;
+    assert_eq!((placed(json!({ "V143": "upper" })), placed(json!({ "V143": "foot" }))), (404, 400));
+    assert_eq!(placed(json!({ "V143": "upper", "V101": "lower" })), 200);
+    mirror.wait_until("it asks", || state()["phase"] == "asking");
+    assert_eq!(
+        (&state()["garments"][0]["region"], &state()["garments"][1]["region"]),
+        (&json!("upper"), &json!("lower"))
+    );
+    assert_eq!(send("/staff/cancel", json!({})).status, 200);
+    mirror.wait_until("it is cancelled", || state()["phase"] == "failed");
 
     // Nobody says yes, and it is cancelled.
     assert_eq!(send("/staff/enrol", json!({ "products": ["V143", "V101"] })).status, 200);
@@ -469,9 +563,59 @@ fn staff_enrol_before_the_running_mirror_and_say_whether_it_was_right() {
     let weeks = ok(vetrina(&["catalogue", "corrections", "--json", "--db", &shop.path("shop.db")]).output().unwrap());
     let weeks: Value = serde_json::from_str(&weeks).unwrap();
     assert_eq!((&weeks[0]["region"], &weeks[0]["right"]), (&json!("upper"), &json!(1)), "{weeks}");
+    let stats = |more: &[&str]| {
+        let mut command = vetrina(&["stats", "--config", &shop.path("vetrina.toml")]);
+        ok(command.args(more).output().unwrap())
+    };
+    let table = stats(&[]);
+    assert!(table.contains("as staff confirmed:\nweek") && table.contains("upper"), "{table}");
+    let of_json: Value = serde_json::from_str(&stats(&["--format", "json", "--days", "1"])).unwrap();
+    assert_eq!(of_json["confirmed"], weeks);
 
     assert_eq!(send("/staff/undo", json!({ "number": 1 })).status, 200);
     assert_eq!((views("V143"), views("V101")), (0, 1));
     assert_eq!(send("/staff/undo", json!({ "number": 1 })).status, 404);
     assert_eq!(get_with(&at, "/staff/scan.json", PASSWORD).json()["product"], Value::Null);
+
+    // It is killed while views are taken, and when they are written: the next start has all that was there, and no half of it.
+    mirror.signal("TERM");
+    mirror.wait_for_end();
+    for (moment, passed) in [("views are taken", &["watching"][..]), ("they are written", &["storing", "done"])] {
+        let before = enrolments(&shop);
+        let mut mirror = Mirror::start(&shop, &config);
+        let at = address(&mut mirror);
+        mirror.wait_for_log("running");
+        let phase = || get_with(&at, "/staff/enrol.json", PASSWORD).json()["phase"].clone();
+        let send = |path: &str, body: Value| assert_eq!(post(&at, path, &from_page, &body.to_string()).status, 200);
+        send("/staff/enrol", json!({ "products": ["V143", "V101"] }));
+        mirror.wait_until("it asks", || phase() == "asking");
+        send("/staff/agree", json!({}));
+        mirror.wait_until(moment, || passed.iter().any(|word| phase() == *word));
+        mirror.signal("KILL");
+        mirror.wait_for_end();
+        let after = enrolments(&shop);
+        let new = &after[before.len()..];
+        assert!(after.starts_with(&before) && new.len() < passed.len(), "{before:?} {after:?}");
+        assert!(new.iter().all(|(_, views)| *views >= 2), "{after:?}");
+    }
+    let strange: Vec<String> = fs::read_dir(shop.path(""))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+        .filter(|name| {
+            !["shop.db", "counts.db", "audit.jsonl", "feed.csv", "vetrina.toml", "log", "screen"]
+                .iter()
+                .any(|own| name.starts_with(own))
+        })
+        .collect();
+    assert!(strange.is_empty(), "{strange:?}");
+}
+
+/// The numbers of a shop's enrolments, each with its views.
+fn enrolments(shop: &mirror::Shop) -> Vec<(i64, usize)> {
+    let catalogue = Catalogue::open(Path::new(&shop.path("shop.db"))).unwrap();
+    assert!(catalogue.check(None).unwrap().is_sound());
+    let mut all: Vec<(i64, usize)> =
+        catalogue.enrolments().unwrap().iter().map(|one| (one.number, one.products.values().sum())).collect();
+    all.sort_unstable();
+    all
 }

@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used)]
 
 use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use vetrina::network::Manifest;
 
 fn demo(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("demo").join(name)
@@ -175,6 +177,14 @@ fn clips_are_measured_in_every_way_and_an_interrupted_run_continues() {
     assert!([256, 502, 748].contains(&sheet.height()), "{} pixels high", sheet.height());
     // An interrupted run: one record is missing, another is truncated.
     let model = fs::read_dir(&cache).unwrap().next().unwrap().unwrap().path();
+    // What a record depends on: the model, what it runs on, and this very program.
+    let basis = fs::read_to_string(model.join("basis.txt")).unwrap();
+    let program = Sha256::digest(fs::read(env!("CARGO_BIN_EXE_vetrina")).unwrap());
+    let program: String = program.iter().map(|byte| format!("{byte:02x}")).collect();
+    let manifest = Manifest::load(&demo("../models/compact")).unwrap();
+    for part in [manifest.descriptor_hash.as_str(), "runs on the CPU", &program] {
+        assert!(basis.contains(part), "no {part} in {basis}");
+    }
     let mut records: Vec<PathBuf> = fs::read_dir(model).unwrap().map(|entry| entry.unwrap().path()).collect();
     records.retain(|path| path.extension().is_some_and(|ending| ending == "seen"));
     records.sort();

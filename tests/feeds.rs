@@ -132,8 +132,8 @@ fn a_long_quoted_text_of_several_lines_is_accepted() {
 #[test]
 fn shopifys_variants_are_products_of_one_group() {
     let feed = read("shopify.csv");
-    assert_eq!(outcome(&feed), (vec!["TEE-S-R", "TEE-M-R", "TEE-S-B", "cap-Default Title"], vec![]));
-    assert_eq!(feed.warnings(), ["1 products are drafts, archived or not published, and were left out"]);
+    assert_eq!(outcome(&feed), (vec!["TEE-S-R", "TEE-M-R", "TEE-S-B", "cap"], vec![]));
+    assert_eq!(feed.warnings(), ["1 product is a draft, archived or not published, and was left out"]);
     let lines: Vec<u64> = feed.rows.iter().map(|row| row.line).collect();
     assert_eq!(lines, [2, 4, 5, 7]);
     let tee = product(&feed, "TEE-M-R");
@@ -146,7 +146,7 @@ fn shopifys_variants_are_products_of_one_group() {
     assert!(tee.additional_image_links.is_empty(), "pictures that no variant claims are the first variant's");
     assert_eq!(product(&feed, "TEE-S-R").additional_image_links.len(), 2);
     assert_eq!(product(&feed, "TEE-S-B").availability.as_deref(), Some("in_stock"), "it is sold on order");
-    let cap = product(&feed, "cap-Default Title");
+    let cap = product(&feed, "cap");
     assert_eq!((cap.size, cap.availability), (None, None));
 }
 
@@ -154,7 +154,7 @@ fn shopifys_variants_are_products_of_one_group() {
 fn woocommerces_variations_are_products_of_one_group() {
     let feed = read("woocommerce.csv");
     assert_eq!(outcome(&feed), (vec!["HOOD-R-S", "103", "BELT"], vec![]));
-    assert_eq!(feed.warnings(), ["1 products are drafts, archived or not published, and were left out"]);
+    assert_eq!(feed.warnings(), ["1 product is a draft, archived or not published, and was left out"]);
     let red = product(&feed, "HOOD-R-S");
     assert_eq!((red.title.as_str(), red.item_group_id.as_deref()), ("Hoodie & more", Some("HOOD")));
     assert_eq!((red.color.as_deref(), red.size.as_deref()), (Some("Red"), Some("S")));
@@ -266,4 +266,98 @@ fn magentos_columns_are_mapped_and_its_store_views_are_no_products() {
     assert_eq!((hoodie.price.as_deref(), hoodie.sale_price.as_deref()), (Some("52.00 USD"), Some("41.50 USD")));
     assert_eq!(hoodie.quantity.as_deref(), Some("100.0000"));
     assert_eq!(hoodie.region(), Some(Region::Upper));
+}
+
+#[test]
+fn woocommerce_is_read_in_the_language_of_the_shop() {
+    let mut feed = read("woocommerce-german.csv");
+    assert_eq!(outcome(&feed), (vec!["813", "KL-100-G", "HO-7"], vec![]));
+    assert_eq!(feed.warnings(), ["1 product is a draft, archived or not published, and was left out"]);
+    feed.complete_prices(&Currency::parse("EUR").unwrap());
+    let red = product(&feed, "813");
+    assert_eq!((red.title.as_str(), red.brand.as_deref()), ("Sommerkleid „Lena“", Some("Müller & Söhne")));
+    assert_eq!((red.color.as_deref(), red.item_group_id.as_deref()), (Some("Rot"), Some("KL-100")));
+    assert_eq!(red.size.as_deref(), Some("36/38/40"), "a variation of any size has all of its parent");
+    assert_eq!((red.price.as_deref(), red.sale_price.as_deref()), (Some("79,95 EUR"), Some("59,95 EUR")));
+    let dates = "2026-11-01T00:00:00+01:00/2026-12-31T23:59:59+01:00";
+    assert_eq!(red.sale_price_effective_date.as_deref(), Some(dates));
+    assert_eq!(red.product_type.as_deref(), Some("Damen > Kleider > Sommerkleider"), "the narrowest");
+    assert_eq!(red.image_link, "https://shop.example/2026/kleid-rot.jpg");
+    let green = product(&feed, "KL-100-G");
+    assert_eq!((green.size.as_deref(), green.availability.as_deref()), (Some("38"), Some("backorder")));
+    let trousers = product(&feed, "HO-7");
+    assert_eq!(trousers.image_link, "https://shop.example/2026/Hose, grau.jpg");
+    assert_eq!(trousers.product_type.as_deref(), Some("Damen > Hosen, lang"));
+    assert_eq!((trousers.price.as_deref(), trousers.quantity.as_deref()), (Some("1.049,00 EUR"), Some("1")));
+}
+
+#[test]
+fn googles_namespace_counts_and_not_its_prefix() {
+    let feed = read("google-prefix.xml");
+    assert_eq!(outcome(&feed), (vec!["A-1"], vec![]));
+    let top = product(&feed, "A-1");
+    assert_eq!(
+        (top.title.as_str(), top.image_link.as_str()),
+        ("Marinière rayée & écru", "https://shop.example/a.jpg?x=1&y=2")
+    );
+    assert_eq!(top.price.as_deref(), Some("à partir de 39,90 EUR"), "not the price of its shipping");
+    let unknown: Vec<&str> = feed.unknown_columns.iter().map(|column| column.name.as_str()).collect();
+    assert_eq!(unknown, ["g:couleur"], "elements of other namespaces are nobody's typing errors");
+    let map = ColumnMap::parse("location=c:rayon").unwrap();
+    let mapped = Feed::read(&path("google-prefix.xml"), &map).unwrap();
+    assert_eq!(product(&mapped, "A-1").location.as_deref(), Some("Rayon 2"));
+}
+
+#[test]
+fn titles_above_the_column_names_are_no_columns() {
+    let feed = read("title-rows.csv");
+    assert_eq!(outcome(&feed), (vec!["A", "B", "C"], vec![]));
+    assert_eq!((feed.rows[0].line, feed.rows[0].product.title.as_str()), (5, "Scarf, red"));
+    let prices: Vec<Option<&str>> = feed.rows.iter().map(|row| row.product.price.as_deref()).collect();
+    assert_eq!(prices, [Some("from 19.90 EUR"), Some("9.90-14.90 EUR"), None]);
+    let [warning] = &feed.warnings()[..] else { panic!("{:?}", feed.warnings()) };
+    assert!(warning.starts_with("line 7: product \"C\": price \"on request\" is not valid: give"), "{warning}");
+
+    let feed = read("title-rows.xlsx");
+    assert_eq!(outcome(&feed), (vec!["1001", "1002", "1003", "2001"], vec![]));
+    let [small, middle, large, scarf] = &feed.rows[..] else { panic!("{feed:#?}") };
+    // Title, picture, colour and place stand once, in cells over three rows.
+    for row in [small, middle, large] {
+        let coat = &row.product;
+        assert_eq!((coat.title.as_str(), coat.image_link.as_str()), ("Trench coat", "D/t.jpg"));
+        assert_eq!((coat.color.as_deref(), coat.location.as_deref()), (Some("beige"), Some("Wall 2")));
+    }
+    assert_eq!((small.line, middle.line, scarf.line), (5, 6, 8));
+    assert_eq!(small.product.price.as_deref(), Some("ab 189,00 €"));
+    assert_eq!((large.product.size.as_deref(), large.product.price.as_deref()), (Some("L"), Some("199.5")));
+    assert_eq!(scarf.product.title, "Wool scarf");
+}
+
+#[test]
+fn magentos_variants_are_one_product() {
+    let feed = read("magento-variants.csv");
+    let (ids, problems) = outcome(&feed);
+    assert_eq!(ids, ["WS12-XS-Orange", "WS12-S-Orange", "WS12-XS-Blue", "WS12-S-Blue"]);
+    assert_eq!(problems, [], "a row of another language is no product");
+    assert_eq!(feed.warnings(), ["1 product is a draft, archived or not published, and was left out"]);
+    let small = product(&feed, "WS12-S-Orange");
+    assert_eq!((small.title.as_str(), small.item_group_id.as_deref()), ("Radiant Tee", Some("WS12")));
+    assert_eq!((small.color.as_deref(), small.size.as_deref()), (Some("Orange"), Some("S")));
+    assert_eq!(small.product_type.as_deref(), Some("Women > Tops > Tees"));
+    assert_eq!(small.image_link, "/w/s/ws12-orange_main_1.jpg");
+    assert_eq!(small.additional_image_links, [""; 0], "the product's others may show another colour");
+    assert_eq!((small.availability.as_deref(), small.quantity.as_deref()), (Some("in_stock"), Some("100")));
+    assert_eq!(product(&feed, "WS12-XS-Blue").availability.as_deref(), Some("out_of_stock"));
+}
+
+#[test]
+fn shopwares_variants_have_what_their_product_has() {
+    let feed = read("shopware.csv");
+    assert_eq!(outcome(&feed), (vec!["SW10001.1"], vec![]), "neither what has variants nor what is not active");
+    assert_eq!(feed.warnings(), ["1 product is a draft, archived or not published, and was left out"]);
+    let shirt = product(&feed, "SW10001.1");
+    assert_eq!((shirt.title.as_str(), shirt.brand.as_deref()), ("Hemd \"Classic\"", Some("Kern & Co")));
+    assert_eq!((shirt.item_group_id.as_deref(), shirt.price.as_deref()), (Some("SW10001"), Some("40")));
+    assert_eq!(shirt.image_link, "http://shop.local/media/ab/hemd.jpg?ts=1700");
+    assert_eq!(shirt.quantity.as_deref(), Some("3"));
 }

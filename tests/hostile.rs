@@ -10,9 +10,11 @@ use mirror::{Mirror, Shop};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixDatagram;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Frames per second of the camera.
+const RATE: u32 = 5;
 /// Maximum number of connections.
 const PLACES: usize = 64;
 
@@ -64,8 +66,47 @@ impl Manager {
     }
 }
 
+/// The mirror's counters of frames.
+#[derive(Clone, Copy)]
+struct FrameCount {
+    frames: f64,
+    /// A newer frame came before they were drawn.
+    lost: f64,
+    screens: f64,
+}
+
+impl FrameCount {
+    fn read(at: &str) -> Self {
+        let text = get(at, "/metrics").text();
+        let of = |name: &str| metric(&text, name).unwrap();
+        FrameCount {
+            frames: of("vetrina_frames_total"),
+            lost: of("vetrina_frames_not_shown_total"),
+            screens: of("vetrina_screens_presented_total"),
+        }
+    }
+
+    fn since(&self, before: &FrameCount) -> Self {
+        FrameCount {
+            frames: self.frames - before.frames,
+            lost: self.lost - before.lost,
+            screens: self.screens - before.screens,
+        }
+    }
+
+    fn share_lost(&self) -> f64 {
+        self.lost / self.frames
+    }
+}
+
+impl std::fmt::Display for FrameCount {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        write!(f, "{} of {} frames not drawn, {} screens", self.lost, self.frames, self.screens)
+    }
+}
+
 #[test]
-fn thousands_of_hostile_clients_cost_no_frame() {
+fn every_frame_becomes_pixels_under_thousands_of_hostile_clients() {
     // All attackers' descriptors are in this process.
     let count = (vetrina::machine::descriptors().saturating_sub(300) as usize).min(3000);
     if count < 1200 {
@@ -75,13 +116,21 @@ fn thousands_of_hostile_clients_cost_no_frame() {
     let manager = Manager::at(&shop.path("notify"));
     let environment = [("NOTIFY_SOCKET", shop.path("notify")), ("WATCHDOG_USEC", "500000".to_owned())];
     let environment = environment.each_ref().map(|(name, value)| (*name, value.as_str()));
-    let config = shop.config_with_web("1.mjpg?loop&rate=10", "listen = \"127.0.0.1:0\"\n");
-    let config = config.replace("rate = 10\n", "rate = 30\n");
+    // Frames that come every 200 ms, and six ticks of the screen for each: what is not drawn was held up, and not by the ticks.
+    let config = shop.config_with_web(&format!("1.mjpg?loop&rate={RATE}"), "listen = \"127.0.0.1:0\"\n");
+    let config =
+        config.replace("rate = 10\n", "rate = 30\n").replace("width = 480\nheight = 640", "width = 160\nheight = 240");
+    let config = config + "[model]\nworkers = 1\n";
     // The limit of systemd and most shells.
     let mut mirror = Mirror::start_after(&shop, &config, "ulimit -n 1024", &environment);
     let at = address(&mut mirror);
     mirror.wait_for_log("running");
-    let before = get(&at, "/metrics").text();
+    // What this machine shows while nobody attacks: other programs may have its processors.
+    let undisturbed = FrameCount::read(&at);
+    std::thread::sleep(Duration::from_secs(10));
+    let before = FrameCount::read(&at);
+    let calm = before.since(&undisturbed);
+    let (metrics, begun) = (get(&at, "/metrics").text(), Instant::now());
 
     let half = "GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-a: ";
     let mut slow = clients(&at, PLACES, half);
@@ -107,16 +156,18 @@ fn thousands_of_hostile_clients_cost_no_frame() {
     manager.hear_that_frames_become_pixels();
     drop(deaf);
 
-    let after = get(&at, "/metrics").text();
-    let grown = |name: &str| metric(&after, name).unwrap() - metric(&before, name).unwrap();
+    let (after, seconds) = (get(&at, "/metrics").text(), begun.elapsed().as_secs_f64());
+    let attacked = FrameCount::read(&at).since(&before);
+    let grown = |name: &str| metric(&after, name).unwrap() - metric(&metrics, name).unwrap();
     assert_eq!(grown("vetrina_stage_restarts_total"), 0.0, "{}", mirror.log());
-    let (frames, lost) = (grown("vetrina_frames_total"), grown("vetrina_frames_not_shown_total"));
-    eprintln!("{count} hostile clients: {lost} of {frames} frames were not shown");
-    // A loaded machine may draw fewer frames; the page must not stop them, and the watchdog must be fed throughout.
+    eprintln!("{count} hostile clients in {seconds:.1} s: {attacked}; before them: {calm}");
     assert!(
-        frames > lost && grown("vetrina_screens_presented_total") > 0.0,
-        "{lost} of {frames} frames were not shown"
+        attacked.frames >= 0.9 * f64::from(RATE) * seconds - 2.0,
+        "the camera stood still: {attacked} in {seconds} s"
     );
+    // Every frame becomes pixels, as far as it did before. A few in a hundred may meet another program that has the processor.
+    assert!(attacked.share_lost() <= calm.share_lost() + 0.05, "{attacked}; before: {calm}");
+    assert!(attacked.screens >= attacked.frames - attacked.lost - 1.0, "{attacked}");
     assert!(grown("vetrina_web_connections_refused_total") >= 1000.0, "{after}");
     mirror.signal("TERM");
     assert_eq!(mirror.wait_for_end(), Some(0), "{}", mirror.log());

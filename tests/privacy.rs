@@ -152,6 +152,48 @@ fn by_default_no_other_machine_is_called() {
     assert_eq!(internet.len(), 1, "{internet:#?}");
 }
 
+/// Every file that an enrolment opens to write, every byte that it writes, and whether it calls anybody.
+#[test]
+fn an_enrolment_writes_numbers_into_the_catalogue_and_nothing_else() {
+    let shop = Shop::with_products(72);
+    let trace = shop.path("trace");
+    let calls = "trace=open,openat,openat2,creat,rename,renameat2,link,linkat,write,pwrite64,writev,connect,sendto,sendmsg,bind";
+    if !Command::new("strace").args(["-o", &trace, "-e", calls, "true"]).status().is_ok_and(|status| status.success()) {
+        return eprintln!("skipped: strace is not here, or may not trace (apt-get install strace)");
+    }
+    let before = names(&shop.path("."));
+    let output = Command::new("strace")
+        .args(["-f", "-qq", "-s", "100000", "-o", &trace, "-e", calls, env!("CARGO_BIN_EXE_vetrina")])
+        .args(["enrol", "V151", "--outfit", "V131", "--yes", "--catalogue", &shop.path("shop.db"), "--from"])
+        .arg(repository("tests/worn/another-person.mjpg"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = fs::read_to_string(&trace).unwrap();
+    let own = ["shop.db", "shop.db-wal", "shop.db-shm"].map(|name| format!("{:?}", shop.path(name)));
+    let call = |line: &str| line.split_whitespace().nth(1).unwrap_or_default().to_owned();
+    let opened: Vec<&str> = text
+        .lines()
+        .filter(|line| call(line).starts_with("open") || call(line).starts_with("creat("))
+        .filter(|line| ["O_WRONLY", "O_RDWR", "O_CREAT", "creat("].iter().any(|word| line.contains(word)))
+        .filter(|line| !line.contains("= -1 ") && !line.contains("\"/dev/null\""))
+        .collect();
+    let strange: Vec<&&str> = opened.iter().filter(|line| !own.iter().any(|name| line.contains(name))).collect();
+    assert!(strange.is_empty() && !opened.is_empty(), "{strange:#?}");
+    let moved: Vec<&str> =
+        text.lines().filter(|line| call(line).starts_with("rename") || call(line).starts_with("link")).collect();
+    assert!(moved.is_empty(), "a file changes its name: {moved:?}");
+    // The begin of a JPEG or a PNG, as strace writes bytes.
+    assert!(
+        text.contains("pwrite64(") && !text.contains("\\377\\330\\377") && !text.contains("\\211PNG"),
+        "a picture is written"
+    );
+    assert!(!text.contains("AF_INET"), "it calls somebody");
+    let mut after = names(&shop.path("."));
+    after.retain(|name| !name.starts_with("shop.db-"));
+    assert_eq!(after, before);
+}
+
 #[test]
 fn the_live_picture_is_coarse_unless_it_is_said_otherwise() {
     let shop = Shop::with_products(2);

@@ -53,7 +53,7 @@ impl Folder {
 
 fn import(db: &Path, feed: &str) -> Catalogue {
     let feed: Feed = parse_feed(feed.as_bytes()).unwrap();
-    let found = ImageFolder::open(db.parent().unwrap()).unwrap().find_all(feed.links());
+    let found = ImageFolder::open(db.parent().unwrap()).unwrap().find_all(&feed.links(), |_| {});
     let stamp = ModelStamp { name: "compact".into(), descriptor_hash: "one".into(), embedding: 2 };
     let mut catalogue = Catalogue::create_or_open(db).unwrap();
     let mut plan = catalogue.plan(&feed, &found, &stamp, ImportOptions::default()).unwrap();

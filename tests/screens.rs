@@ -55,6 +55,7 @@ fn camera_away() {
 #[test]
 fn a_recording_is_announced_whoever_is_there() {
     let scene = Scene { recording: true, ..scene(vec![shirt(10)], vec![shirt_look()]) };
+    golden("recording", &scene);
     for size in [PORTRAIT, LANDSCAPE] {
         let places = layout(&scene, size);
         assert!(places.notice.is_some_and(|notice| notice.says == Says::Recording) && places.hero.is_none());
@@ -109,6 +110,17 @@ fn variants_sale_stock_and_place() {
     golden("variants", &scene(vec![shirt(10), trousers(10)], vec![sale_look(), sold_out_look()]));
     let second = scene(vec![shirt(10), trousers(10)], vec![sale_look(), sold_out_look()]);
     golden("variant", &Scene { featured: Some(1), ..second });
+}
+
+#[test]
+fn sold_out_and_not_sure() {
+    let mut sold_out = sold_out_look();
+    for card in &mut sold_out.cards {
+        (card.likely, card.stock) = (false, Some(StockMark::SoldOut));
+    }
+    let seen = scene(vec![shirt(10), trousers(10)], vec![shirt_look(), sold_out]);
+    golden("also-like", &seen);
+    golden("sold-out", &Scene { featured: Some(1), ..seen });
 }
 
 #[test]
@@ -358,6 +370,37 @@ fn the_screen_always_says_the_next_step() {
         }
         let called = Scene { staff_called: true, ..seen(linked.clone()) };
         assert_eq!(card_of(&layout(&called, size)).does, Action::Called);
+    }
+}
+
+#[test]
+fn where_it_hangs_is_said_in_full() {
+    let scene = scene(vec![shirt(10), trousers(10)], vec![sale_look(), sold_out_look()]);
+    let of = |scene: &Scene, painter: &Painter, what: &str| {
+        for size in [PORTRAIT, LANDSCAPE] {
+            let places = painter.layout(scene, size);
+            let card = card_of(&places);
+            let text = scene.matches[0].cards[card.card].location.as_deref().expect("a place");
+            let place = card.location.unwrap_or_else(|| panic!("{what}, {size:?}: no place"));
+            let style = theme::SURE.at(places.text);
+            let lines = painter.fonts().wrap(text, style, place.width(), 9).len() as f32;
+            assert!(lines * style.line() <= place.height() + 1.0, "{what}, {size:?}: {text} is cut");
+        }
+    };
+    for language in [Language::En, Language::De, Language::Ja, Language::Ar] {
+        of(&in_language(language, scene.clone()), &painter(), language.tag());
+    }
+    let theme = Theme { larger_text: 25, ..Theme::default() };
+    of(&scene, &Painter::with(Look { theme, ..look() }).expect("the fonts"), "large text");
+}
+
+#[test]
+fn a_camera_mounted_upright_shows_the_head() {
+    let scene = upright(scene(vec![shirt(10)], vec![shirt_look()]));
+    for size in [PORTRAIT, LANDSCAPE] {
+        let seen = layout(&scene, size).mirror.expect("a camera").seen();
+        // The drawn head begins at an eighth of the height.
+        assert!(seen.y1 < 0.06 * 720.0, "{size:?}: {seen:?}");
     }
 }
 

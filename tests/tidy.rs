@@ -35,7 +35,7 @@ const MAY_USE: [(&str, &[&str]); 14] = [
     ("hub", &["network", "seam", "catalogue", "pipeline", "sync"]),
     ("live", &["capture", "network", "seam", "catalogue", "display", "pipeline", "sync"]),
     ("events", &["seam", "live"]),
-    ("web", &["catalogue", "pipeline", "live", "events", "sync"]),
+    ("web", &["seam", "catalogue", "pipeline", "live", "events", "sync"]),
     ("config", &["capture", "network", "catalogue", "display", "pipeline", "live", "events", "web", "sync"]),
     (
         "cli",
@@ -81,6 +81,7 @@ const ONLY_IN: [(&str, &[&str]); 26] = [
             "src/web/",
             "src/events/",
             "src/catalogue/gallery.rs",
+            "src/catalogue/images.rs",
             "src/hub/",
             "src/cli/run.rs",
         ],

@@ -4,10 +4,8 @@
 
 mod mirror;
 
-use mirror::http::{Answer, address, answer, get, get_with, post};
+use mirror::http::{Answer, address, get, get_with, post, request};
 use mirror::{Mirror, Shop, repository};
-use std::io::Write;
-use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 const TOKEN: &str = "Authorization: Bearer battery staple\r\n";
@@ -18,12 +16,7 @@ const PASSWORD: &str = "Authorization: Basic dmV0cmluYTpjb3JyZWN0IGhvcnNl\r\n";
 const SOON: Duration = Duration::from_secs(2);
 
 fn patch(at: &str, id: &str, body: &str) -> Answer {
-    let mut stream = TcpStream::connect(at).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-    let length = body.len();
-    let head = format!("PATCH /api/products/{id} HTTP/1.1\r\nHost: {at}\r\nConnection: close\r\n{TOKEN}");
-    write!(stream, "{head}Content-Length: {length}\r\n\r\n{body}").unwrap();
-    answer(stream)
+    request(at, "PATCH", &format!("/api/products/{id}"), TOKEN, body)
 }
 
 /// Id and price of the first match of each garment that has one.

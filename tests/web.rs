@@ -41,6 +41,8 @@ fn the_page_and_its_metrics_are_served_to_this_machine() {
     assert!(page.head.contains("content-security-policy: default-src 'self'"), "{}", page.head);
     for (part, kind) in [
         ("/page.js", "text/javascript"),
+        ("/shared.js", "text/javascript"),
+        ("/texts.js", "text/javascript"),
         ("/page.css", "text/css"),
         ("/icon.svg", "image/svg+xml"),
         ("/favicon.ico", "image/svg+xml"),

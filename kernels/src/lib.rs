@@ -14,7 +14,6 @@
 // Tiles of several blocks are for AVX-512's registers alone.
 #![cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
 
-mod bilinear;
 mod buffer;
 mod conv;
 mod depthwise;
@@ -24,6 +23,7 @@ mod elementwise;
 mod layout;
 mod peak;
 mod pool;
+mod resample;
 mod residual;
 mod rows;
 mod stem;
@@ -35,7 +35,6 @@ mod tests;
 mod tile;
 mod winograd;
 
-pub use bilinear::{ColumnTap, blend_rows, resample_row};
 pub use buffer::Buffer;
 pub use conv::{Conv, ConvShape};
 pub use depthwise::{Depthwise, DepthwiseShape};
@@ -46,6 +45,7 @@ pub use fearless_simd::Level;
 pub use layout::{blocked_to_last, blocked_to_planar, last_to_blocked, planar_to_blocked};
 pub use peak::peak_products;
 pub use pool::{Pool, PoolKind, upsample_add};
+pub use resample::{ColumnTap, add_neighbours, add_row, blend_rows, resample_row};
 pub use residual::Residual;
 pub use rows::{RowPlaces, Rows};
 pub use stem::Stem;

@@ -51,6 +51,9 @@ class Spec:
     """Share of the clips whose figure is in motion, in tight clothes."""
     solid: float = 0.0
     """Share of the clips whose people have 3D bodies; needs Anny, and `photos`."""
+    worn: int | None = None
+    """Number of products, evenly chosen among all, that the people of clips are dressed in; by default all. The others are seen on
+    shop pictures, and on passers-by."""
 
     @cached_property
     def surroundings(self) -> Surroundings | None:
@@ -189,7 +192,10 @@ def _work(task: tuple) -> list[dict]:
 def tasks(spec: Spec, products: list[Product]) -> list[tuple]:
     """Everything to draw, in the order of the annotations."""
     rounds = spec.clips or (2 if spec.frames >= 6 else 1)
-    clips = outfits(rng_for(spec.seed, 5), products, rounds)
+    count, worn = len(products), min(spec.worn or len(products), len(products))
+    chosen = [i for i in range(count) if (i + 1) * worn // count > i * worn // count]
+    made = outfits(rng_for(spec.seed, 5), [products[i] for i in chosen], rounds)
+    clips = [[chosen[i] for i in outfit] for outfit in made]
     share = -(-spec.frames // rounds)
     return (
         [("shop", i) for i in range(len(products))]

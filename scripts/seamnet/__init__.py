@@ -1,10 +1,11 @@
 """SEAM Match-RCNN in PyTorch: definition, model folders, training and measurement.
 
-- `model`: the network (`config`, `preprocess`, `boxes`, `trunk`, `heads`, `network`).
-- `folder`: model folders and checkpoints (`weights`, `export`, `manifest`, `runtime`).
-- `precision`: fp16 and int8 graphs.
-- `train`: data, losses and the stages of training.
-- `check`: accuracy, agreement and time.
+- `model`: the network (`config`, `preprocess`, `detection`, `network`).
+- `folder`: model folders and checkpoints (`manifest`, `export`, `weights`, `runtime`).
+- `precision`: fp16 and int8 graphs (`convert`), compared with fp32 (`compare`).
+- `train`: data (`data`, `worn`, `augment`, `views`, `features`), what is learned (`losses`, `detector`, `match`, `adapt`,
+  `aggregation`), and how (`loop`, `recipe`).
+- `check`: `agreement`, accuracy (`evaluate`), adaptation to a shop (`learning`) and time (`timing`).
 
 Rooms import downwards: `train` and `check` use `model` and `folder`, never the reverse.
 "section N" in this package means section N of docs/seam.md.

@@ -13,7 +13,7 @@ sys.path.insert(0, str(SCRIPTS))
 
 from seamnet.model import config  # noqa: E402
 from seamnet.model.network import Network  # noqa: E402
-from seamnet.train import init  # noqa: E402
+from seamnet.train import detector  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +28,7 @@ def compact() -> Network:
     """The compact network on a small input, random weights."""
     small = dataclasses.replace(config.COMPACT, input_size=(128, 64), keep=20, per_level=50)
     network = Network(small).eval()
-    init.init_heads(network)
+    detector.init_heads(network)
     return network
 
 

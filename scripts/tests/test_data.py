@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from seamnet.model.network import Network
-from seamnet.train import augment, picture_features
+from seamnet.train import augment, features
 from seamnet.train.data import BatchSpec, Pictures, batch, numbered_batches
 
 
@@ -56,8 +56,8 @@ def test_stored_features_stand_for_pictures(compact, tmp_path):
     network = Network(dataclasses.replace(compact.config)).eval()
     blocks = 2
     for workers in (1, 2):
-        picture_features.build(network, pictures, blocks, picture_features.Variants(), 5, tmp_path / f"store-{workers}", workers)
-    one, two = (picture_features.PictureFeatures(tmp_path / f"store-{w}", picture_features.SlotSpec(2, 4, 1)) for w in (1, 2))
+        features.build_pictures(network, pictures, blocks, features.Variants(), 5, tmp_path / f"store-{workers}", workers)
+    one, two = (features.PictureFeatures(tmp_path / f"store-{w}", features.SlotSpec(2, 4, 1)) for w in (1, 2))
     assert one.slots == two.slots and np.array_equal(one.features, two.features)
     kinds = [slot["kind"] for slot in one.slots]
     shop = sum(image["kind"] == "shop" for image in pictures.images)
@@ -68,12 +68,12 @@ def test_stored_features_stand_for_pictures(compact, tmp_path):
     for whole, split in zip(body(images), body.finish(body.begin(images, blocks), blocks)):
         assert torch.equal(whole, split)
 
-    def again(variants: picture_features.Variants = picture_features.Variants()) -> None:
-        picture_features.build(network, pictures, blocks, variants, 5, tmp_path / "store-1", 1)
+    def again(variants: features.Variants = features.Variants()) -> None:
+        features.build_pictures(network, pictures, blocks, variants, 5, tmp_path / "store-1", 1)
 
     again()
     with pytest.raises(ValueError, match="store-1: made from other data or by other weights; remove the folder"):
-        again(picture_features.Variants(street=2))
+        again(features.Variants(street=2))
     body.blocks[blocks - 1].project.weight.data += 0.1
     with pytest.raises(ValueError, match="other weights"):
         again()
@@ -109,3 +109,12 @@ def test_augmented_boxes_stay_in_the_picture(tmp_path):
         outside = sample.image.clone()
         outside[:, : sample.size[0], : sample.size[1]] = 0
         assert float(outside.abs().max()) == 0
+
+
+def test_a_file_that_grows_by_lines_loses_the_half_line_of_a_killed_run(tmp_path):
+    path = tmp_path / "views.jsonl"
+    assert features.whole_lines(path) == []
+    path.write_bytes(b'{"a": 1}\n{"a": 2}\n{"a"')
+    assert features.whole_lines(path) == ['{"a": 1}', '{"a": 2}'] and path.read_bytes().endswith(b"2}\n")
+    path.write_bytes(b'{"a"')
+    assert features.whole_lines(path) == [] and path.read_bytes() == b""

@@ -11,8 +11,9 @@ import torch
 from seamnet.folder import export, manifest, weights
 from seamnet.folder.runtime import Folder
 from seamnet.model import config
-from seamnet.model.network import Network, look, pool_boxes, pool_rois
-from seamnet.train import adapt, init
+from seamnet.model.detection import pool_boxes, pool_rois, recognize
+from seamnet.model.network import Network
+from seamnet.train import aggregation, detector
 
 HEAD = dict(name="test", description='a "quoted" one', licence="none", provenance="random")
 
@@ -59,7 +60,7 @@ def test_heads_that_differ_in_their_last_layer_alone_compute_the_rest_once(compa
         return sum(node.op_type == "Conv" for node in onnx.load(folder / "match_head.onnx").graph.node)
 
     apart = convolutions("apart")
-    adapt.copy_head(compact)
+    aggregation.copy_head(compact)
     torch.nn.init.normal_(compact.roi_heads.temporal_aggregator.linear[0].weight)
     assert convolutions("alike") == apart // 2 > 0
     rois = torch.randn(compact.config.match_batch, compact.config.channels + compact.config.extra, 14, 14)
@@ -71,7 +72,7 @@ def test_heads_that_differ_in_their_last_layer_alone_compute_the_rest_once(compa
 def test_an_empty_scene_gives_empty_embeddings(compact, tmp_path):
     folder = Folder(export.export(compact, tmp_path, HEAD))
     levels, objectness, deltas = folder.trunk(torch.zeros(1, 3, 128, 64))
-    found = look(folder.config, folder, (128, 64), (128, 64), levels, objectness, deltas)
+    found = recognize(folder.config, folder, (128, 64), (128, 64), levels, objectness, deltas)
     assert found.match.shape == (len(found.boxes), 256)
 
 
@@ -84,14 +85,14 @@ def test_numbers_read_back(value):
 @pytest.mark.parametrize("box_appearance,context", ((False, 0.0), (True, 0.0), (True, 2.0)))
 def test_a_model_folder_comes_back_as_the_network_it_was(compact, tmp_path, alike, box_appearance, context):
     network = Network(dataclasses.replace(compact.config, box_appearance=box_appearance, context=context)).eval()
-    init.init_heads(network)
+    detector.init_heads(network)
     heads = network.roi_heads
     if box_appearance:
         torch.nn.init.normal_(heads.box_head.mix.weight)
     if context:
         torch.nn.init.normal_(heads.box_head.fc6_context.weight, std=0.01)
     if alike:
-        adapt.copy_head(network)
+        aggregation.copy_head(network)
     else:
         torch.nn.init.normal_(heads.temporal_aggregator.newnlb.W.weight)
     for head in (heads.match_predictor, heads.temporal_aggregator):

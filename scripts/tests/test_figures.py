@@ -180,3 +180,12 @@ def test_the_demo_clips_agree_with_their_truth():
             for b in f["boxes"]:
                 x1, y1, x2, y2 = b["box"]
                 assert 0 <= x1 < x2 <= entry["width"] and 0 <= y1 < y2 <= entry["height"]
+
+
+def test_a_shop_may_have_more_products_than_are_worn(tmp_path):
+    spec = dataset.Spec(tmp_path, products=13, frames=6, empty=0, seed=3, worn=5)
+    todo = dataset.tasks(spec, dataset.products_of(3, 13, None))
+    assert sum(kind == "shop" for kind, *_ in todo) == 13
+    assert len({i for kind, *rest in todo if kind == "street" for i in rest[1]}) == 5
+    everything = dataset.tasks(dataset.Spec(tmp_path, products=13, frames=6, empty=0, seed=3), dataset.products_of(3, 13, None))
+    assert {i for kind, *rest in everything if kind == "street" for i in rest[1]} == set(range(13))

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from seamnet.model.network import Network
-from seamnet.train import adapt, clips, detector, garment_features, init, match
+from seamnet.train import adapt, aggregation, detector, features, match
 from seamnet.train.data import BatchSpec, Pictures
 from seamnet.train.loop import Averaging, Draws, Group, Schedule, Stage, run
 
@@ -188,15 +188,15 @@ def test_a_schedule_ends_with_its_minutes():
 @pytest.fixture
 def learner(compact, tmp_path, monkeypatch):
     """A network, its pictures, its garments' features and its clips."""
-    monkeypatch.setattr(clips, "LEAST_SCORE", 0.0)
-    monkeypatch.setattr(clips, "MOST_BOXES", 100)
+    monkeypatch.setattr(adapt, "LEAST_SCORE", 0.0)
+    monkeypatch.setattr(adapt, "MOST_BOXES", 100)
     network = Network(dataclasses.replace(compact.config, score=0.0)).eval()
     network.load_state_dict(compact.state_dict())
     pictures = Pictures(drawn.write(tmp_path / "data"))
-    init.fit_appearance(network, pictures, 1)
-    garment_features.build(network, pictures, 3, tmp_path / "garments")
-    garments = garment_features.Garments.open(tmp_path / "garments")
-    features = clips.pooled(network, clips.annotated(garments))
+    detector.fit_appearance(network, pictures, 1)
+    features.build_garments(network, pictures, 3, tmp_path / "garments")
+    garments = features.Garments.open(tmp_path / "garments")
+    clips = adapt.pooled(network, adapt.annotated(garments))
     begun = {k: v.clone() for k, v in network.state_dict().items()}
 
     def fresh() -> Network:
@@ -204,22 +204,22 @@ def learner(compact, tmp_path, monkeypatch):
         copy.load_state_dict(begun)
         return copy
 
-    return fresh, pictures, garments, features
+    return fresh, pictures, garments, clips
 
 
-def windows_stage(network: Network, features: clips.ClipFeatures, attention: bool) -> Stage:
+def windows_stage(network: Network, clips: adapt.ClipFeatures, attention: bool) -> Stage:
     """The aggregation's first stage, or its second behind an untrained first."""
-    adapt.copy_head(network)
-    draws = adapt.WindowDraws(network, features, adapt.Windows(schedule=Schedule(steps=6), products=4, others=6))
+    aggregation.copy_head(network)
+    draws = aggregation.WindowDraws(network, clips, aggregation.Windows(schedule=Schedule(steps=6), products=4, others=6))
     if not attention:
-        return adapt.windows(network, features, draws)
-    adapt.init_block(network.roi_heads.temporal_aggregator)
-    return adapt.attention(network, features, draws, adapt.Attention(schedule=Schedule(steps=6)))
+        return aggregation.windows(network, clips, draws)
+    aggregation.init_block(network.roi_heads.temporal_aggregator)
+    return aggregation.attention(network, clips, draws, aggregation.Attention(schedule=Schedule(steps=6)))
 
 
 @pytest.mark.parametrize("name", ("detector", "heads", "place", "match", "adapt", "windows", "attention"))
 def test_every_stage_goes_on_to_the_bit_where_it_was_cut(learner, tmp_path, name):
-    fresh, pictures, garments, features = learner
+    fresh, pictures, garments, clips = learner
     six = Schedule(steps=6, warmup=2)
 
     def make() -> Stage:
@@ -231,10 +231,10 @@ def test_every_stage_goes_on_to_the_bit_where_it_was_cut(learner, tmp_path, name
             "place": lambda: match.place(head, garments, match.Place(schedule=six, batch=20)),
             "match": lambda: match.match(head, garments, match.Match(schedule=six, products=4, bank=5)),
             "adapt": lambda: adapt.adapt(
-                network, features, adapt.Adapt(schedule=Schedule(steps=6, shape="one_cycle"), products=4, refresh=2)
+                network, clips, adapt.Adapt(schedule=Schedule(steps=6, shape="one_cycle"), products=4, refresh=2)
             ),
-            "windows": lambda: windows_stage(network, features, attention=False),
-            "attention": lambda: windows_stage(network, features, attention=True),
+            "windows": lambda: windows_stage(network, clips, attention=False),
+            "attention": lambda: windows_stage(network, clips, attention=True),
         }[name]()
         assert stage.name == name
         return dataclasses.replace(stage, log_every=3)

@@ -8,25 +8,25 @@ import torch
 
 from seamnet.check import agreement
 from seamnet.folder import weights
-from seamnet.model import boxes, config, network, preprocess
+from seamnet.model import config, detection, preprocess
 from seamnet.model.network import Network
 
 
 def test_base_anchors_round_half_to_even():
-    got = boxes.base_anchors(32, (0.5, 1.0, 2.0))
+    got = detection.base_anchors(32, (0.5, 1.0, 2.0))
     assert got.tolist() == [[-23, -11, 23, 11], [-16, -16, 16, 16], [-11, -23, 11, 23]]
 
 
 def test_decode_inverts_encode():
     given = torch.tensor([[10.0, 20, 50, 90], [0, 0, 4, 4]])
     base = torch.tensor([[12.0, 18, 40, 100], [1, 1, 9, 9]])
-    for scale in (boxes.RPN_WEIGHTS, boxes.BOX_WEIGHTS):
-        back = boxes.decode(boxes.encode(given, base, scale), base, scale)
+    for scale in (detection.RPN_WEIGHTS, detection.BOX_WEIGHTS):
+        back = detection.decode(detection.encode(given, base, scale), base, scale)
         torch.testing.assert_close(back, given)
 
 
 def test_decode_clamps_growth():
-    grown = boxes.decode(torch.tensor([[0.0, 0, 99, 99]]), torch.tensor([[0.0, 0, 16, 16]]), boxes.RPN_WEIGHTS)
+    grown = detection.decode(torch.tensor([[0.0, 0, 99, 99]]), torch.tensor([[0.0, 0, 16, 16]]), detection.RPN_WEIGHTS)
     assert float(grown[0, 2] - grown[0, 0]) == pytest.approx(1000, rel=1e-5)
 
 
@@ -150,9 +150,9 @@ def test_labels_of_a_region_are_one_garment():
     chances[0, [0, 7, 8]] = torch.tensor([0.1, 0.36, 0.54])
     deltas = torch.zeros(1, 56)
     deltas[0, 4 * 8] = 1.0  # label 8 lies 4 pixels further right
-    found = network.detect(compact, (100, 100), proposals, chances.log(), deltas)
+    found = detection.detect(compact, (100, 100), proposals, chances.log(), deltas)
     assert found.labels.tolist() == [8]
     assert torch.allclose(found.scores, torch.tensor([0.9]), atol=1e-6)
     assert torch.allclose(found.boxes, torch.tensor([[22.4, 20.0, 62.4, 60.0]]), atol=1e-3)
-    apart = network.detect(dataclasses.replace(compact, per="class"), (100, 100), proposals, chances.log(), deltas)
+    apart = detection.detect(dataclasses.replace(compact, per="class"), (100, 100), proposals, chances.log(), deltas)
     assert apart.labels.tolist() == [8, 7] and apart.boxes[1].tolist() == [20, 20, 60, 60]

@@ -10,20 +10,21 @@ import torch
 
 from seamnet.check import evaluate
 from seamnet.folder import weights
-from seamnet.model import heads
-from seamnet.model.network import Network, level_anchors, pool_boxes, propose
-from seamnet.train import adapt, clips, detector, garment_features, init, losses, match
+
+from seamnet.model.detection import level_anchors, pool_boxes, propose
+from seamnet.model.network import PALETTE, Network
+from seamnet.train import adapt, aggregation, detector, features, losses, match
 from seamnet.train.data import BatchSpec, Pictures
 from seamnet.train.loop import Averaging, Schedule, run
 
 TINY = detector.Joint(lr=2e-3, body_lr=1e-3, frozen_blocks=2, batch=BatchSpec(2, 4, 1))
 
 
-def aggregation(network: Network, features: clips.ClipFeatures, windows: adapt.Windows, attention: adapt.Attention) -> None:
+def train_aggregation(network: Network, clips: adapt.ClipFeatures, windows: aggregation.Windows, attention: aggregation.Attention) -> None:
     """Both stages of the aggregation."""
-    draws = adapt.WindowDraws(network, features, windows)
-    run(adapt.windows(network, features, draws), report=lambda _: None)
-    run(adapt.attention(network, features, draws, attention), report=lambda _: None)
+    draws = aggregation.WindowDraws(network, clips, windows)
+    run(aggregation.windows(network, clips, draws), report=lambda _: None)
+    run(aggregation.attention(network, clips, draws, attention), report=lambda _: None)
 
 
 def test_training_learns_resumes_and_measures(compact, tmp_path, monkeypatch):
@@ -40,12 +41,12 @@ def test_training_learns_resumes_and_measures(compact, tmp_path, monkeypatch):
     total = [entry["total"] for entry in log]
     assert np.mean(total[-5:]) < 0.8 * np.mean(total[:3])
 
-    init.fit_appearance(network, pictures, 1)
+    detector.fit_appearance(network, pictures, 1)
     for workers in (1, 2):
-        garment_features.build(network, pictures, 3, tmp_path / f"rois-{workers}", workers)
-    garments, same = (garment_features.Garments.open(tmp_path / f"rois-{workers}") for workers in (1, 2))
+        features.build_garments(network, pictures, 3, tmp_path / f"rois-{workers}", workers)
+    garments, same = (features.Garments.open(tmp_path / f"rois-{workers}") for workers in (1, 2))
     assert np.array_equal(garments.features, same.features) and garments.street == same.street
-    colours = garment_features.COLOURS
+    colours = features.COLOURS
     assert any(p % colours for p in garments.products()), "no clip has a twin in another colour"
     plain = {product: worn for product, worn in garments.street.items() if product % colours == 0}
     assert garments.noisy.keys() == plain.keys() and garments.noisy == same.noisy
@@ -53,31 +54,31 @@ def test_training_learns_resumes_and_measures(compact, tmp_path, monkeypatch):
         rows, noisy = ([row for clip in sorted(them) for row in them[clip]] for them in (worn, garments.noisy[product]))
         assert len(rows) == len(noisy) and not np.array_equal(garments.features[rows], garments.features[noisy])
     with monkeypatch.context() as other, pytest.raises(ValueError, match="made from other data"):
-        other.setattr(garment_features, "plan", lambda *_: [garment_features.Task(0)])
-        garment_features.build(network, pictures, 3, tmp_path / "rois-1")
+        other.setattr(features, "garment_versions", lambda *_: [features.Version(0)])
+        features.build_garments(network, pictures, 3, tmp_path / "rois-1")
     head = network.roi_heads.match_predictor
     run(match.place(head, garments, match.Place(schedule=Schedule(steps=3, warmup=2))), report=lines.append)
     where = {k: v.clone() for k, v in head.where.state_dict().items()}
-    init.init_match_head(head, garments, 1, 0.2, 0.03)
+    match.init_match_head(head, garments, 1, 0.2, 0.03)
     lines.clear()
     run(match.match(head, garments, match.Match(schedule=Schedule(steps=30, warmup=2), products=4)), report=lines.append)
     assert all(torch.equal(v, where[k]) for k, v in head.where.state_dict().items())
     assert len(lines) == 2 and bool((head.score_weights()[0] < 0).all())
 
-    monkeypatch.setattr(clips, "LEAST_SCORE", 0.0)
-    monkeypatch.setattr(clips, "MOST_BOXES", 100)
-    seen = clips.collect(network, pictures, 3)
+    monkeypatch.setattr(adapt, "LEAST_SCORE", 0.0)
+    monkeypatch.setattr(adapt, "MOST_BOXES", 100)
+    seen = adapt.collect(network, pictures, 3)
     assert seen.features.shape[1:] == (network.config.channels + network.config.extra, 14, 14)
     assert all(len(frames) <= 3 for frames in seen.street.values())
-    both = clips.join([clips.pooled(network, part) for part in (seen, clips.annotated(garments))])
+    both = adapt.join([adapt.pooled(network, part) for part in (seen, adapt.annotated(garments))])
     assert len(both.features) == len(seen.features) + len(garments.features)
     before = network.roi_heads.match_predictor.linear[0].weight.clone()
     numbers = adapt.Adapt(schedule=Schedule(steps=4, shape="one_cycle"), products=4, refresh=2)
     run(adapt.adapt(network, both, numbers), report=lines.append)
     assert not torch.equal(before, network.roi_heads.match_predictor.linear[0].weight)
-    adapt.copy_head(network)
-    windows = adapt.Windows(schedule=Schedule(steps=4), products=4, others=6)
-    aggregation(network, both, windows, adapt.Attention(schedule=Schedule(steps=4), block_back=0.5))
+    aggregation.copy_head(network)
+    windows = aggregation.Windows(schedule=Schedule(steps=4), products=4, others=6)
+    train_aggregation(network, both, windows, aggregation.Attention(schedule=Schedule(steps=4), block_back=0.5))
     aggregator = network.roi_heads.temporal_aggregator
     assert bool(aggregator.newnlb.W.weight.any()) and bool(aggregator.attention_scorer.weight.any())
     shared = network.roi_heads.match_predictor.conv_seq.state_dict()
@@ -94,9 +95,9 @@ def test_the_match_head_learns_where_the_garment_is(compact):
     shares = np.zeros((count, 14, 14), np.uint8)
     for row, edge in enumerate(rng.integers(3, 11, size=count)):
         shares[row, :, :edge] = 255
-    features = rng.normal(size=(count, channels, 14, 14)).astype(np.float16)
-    features[:, :4] += (shares[:, None] > 0) * np.float16(2)
-    garments = garment_features.Garments(features, shares)
+    rois = rng.normal(size=(count, channels, 14, 14)).astype(np.float16)
+    rois[:, :4] += (shares[:, None] > 0) * np.float16(2)
+    garments = features.Garments(rois, shares)
     for row in range(0, count, 2):
         garments.shop[row], garments.street[row][0], garments.label[row] = [row], [row + 1], 1
     head = compact.roi_heads.match_predictor
@@ -109,7 +110,7 @@ def test_the_match_head_learns_where_the_garment_is(compact):
         outside = garments.covered([0])[0] < 0.5
         other = rois_in.clone()
         other[:, -1, outside] += 3.0
-        pooled = [head.features(x)[:, head.spatial + heads.PALETTE :] for x in (rois_in, other)]
+        pooled = [head.features(x)[:, head.spatial + PALETTE :] for x in (rois_in, other)]
         plain = (other - rois_in).mean(dim=(2, 3))[0, -1]
         moved = (pooled[1] - pooled[0])[0, : 4 * channels].view(channels, 4)[-1].abs()
         assert float(moved.max()) < 0.2 * float(plain)
@@ -141,7 +142,7 @@ def test_a_thawed_trunk_learns_behind_its_frozen_blocks_and_goes_part_of_the_way
 def test_heads_learn_and_what_the_match_heads_see_stays(compact, tmp_path):
     pictures = Pictures(drawn.write(tmp_path / "data"))
     network = Network(compact.config)
-    init.init_heads(network)
+    detector.init_heads(network)
     before = {k: v.clone() for k, v in network.state_dict().items()}
     lines = []
     run(detector.heads(network, [pictures, pictures], heads_numbers(30)), report=lines.append)
@@ -183,7 +184,7 @@ def test_discriminant_finds_what_differs_between_products():
     products = torch.randn(40, 1, generator=generator).repeat_interleave(5, dim=0)
     x = torch.randn(200, 6, generator=generator).double()
     x[:, 4:5] += 10 * products
-    weight, bias, gain = init.discriminant(x, owners, 3, 0.05)
+    weight, bias, gain = match.discriminant(x, owners, 3, 0.05)
     seen = x.float() @ weight.T + bias
     assert weight[0].abs().argmax() == 4 and gain[0] > 10 > 3 > gain[1]
     assert torch.allclose(seen.mean(dim=0), torch.zeros(3), atol=1e-4)
@@ -193,7 +194,7 @@ def test_discriminant_finds_what_differs_between_products():
 def test_weak_choice_takes_the_best_box_of_each_frame():
     logits = torch.tensor([[0.0, 9], [5, 9], [1, 9], [9, 0], [9, 1], [9, 2]])
     frames = [[[10, 11], [12]], [[13, 14, 15]]]
-    assert clips.most_alike(logits, frames) == [[1, 2], [5]]
+    assert adapt.most_alike(logits, frames) == [[1, 2], [5]]
 
 
 def test_a_folded_norm_and_an_even_block_compute_the_same(compact):
@@ -203,9 +204,9 @@ def test_a_folded_norm_and_an_even_block_compute_the_same(compact):
     head.linear[1].running_var.uniform_(0.5, 2)
     x = torch.randn(7, head.linear[0].in_features)
     before = head.last_layer(x)
-    adapt.fold_batch_norm(head)
+    aggregation.fold_batch_norm(head)
     assert torch.allclose(head.last_layer(x), before, atol=1e-4)
-    adapt.init_block(head)
+    aggregation.init_block(head)
     torch.nn.init.zeros_(head.attention_scorer.weight)
     assert torch.allclose(head.aggregate(before)[0], before.mean(dim=0), atol=1e-4)
     # With f = 1 the block is a linear map of the mean.
@@ -227,11 +228,11 @@ def test_windows_teach_to_look_past_what_changes_from_frame_to_frame(compact):
     features[:, 0] *= 1e-6  # hardly ever there: nothing is learnt of it
     shop = {p: [p] for p in range(60)}
     street = {(p, p): [[60 + 8 * p + k] for k in range(8)] for p in range(60)}
-    seen = clips.ClipFeatures(features, shop, street)
+    seen = adapt.ClipFeatures(features, shop, street)
     torch.nn.init.normal_(head.last.weight, std=0.01, generator=generator)
     losses.constrain_distance(head)
     network.eval()
-    adapt.copy_head(network)
+    aggregation.copy_head(network)
 
     @torch.no_grad()
     def first() -> float:
@@ -242,8 +243,8 @@ def test_windows_teach_to_look_past_what_changes_from_frame_to_frame(compact):
 
     before = first()
     begun = head.linear[0].weight[:, 0] / torch.sqrt(head.linear[1].running_var + head.linear[1].eps) * head.linear[1].weight
-    windows = adapt.Windows(schedule=Schedule(steps=60), averaging=Averaging(decay=0.98), products=30, others=60)
-    aggregation(network, seen, windows, adapt.Attention(schedule=Schedule(steps=30)))
+    windows = aggregation.Windows(schedule=Schedule(steps=60), averaging=Averaging(decay=0.98), products=30, others=60)
+    train_aggregation(network, seen, windows, aggregation.Attention(schedule=Schedule(steps=30)))
     assert first() > max(before + 0.1, 0.5), before
     assert torch.allclose(network.roi_heads.temporal_aggregator.linear[0].weight[:, 0], begun, atol=1e-5)
 
@@ -263,7 +264,7 @@ def test_noisy_windows_teach_not_to_believe_broken_frames(compact):
         for first in (products, products * (1 + frames))
     )
 
-    def belief(seen: clips.ClipFeatures) -> float:
+    def belief(seen: adapt.ClipFeatures) -> float:
         """Attention to the broken frames of a window in which they are half."""
         network = Network(compact.config)
         network.load_state_dict(compact.state_dict())
@@ -271,12 +272,12 @@ def test_noisy_windows_teach_not_to_believe_broken_frames(compact):
         torch.nn.init.constant_(head.last.weight[0], 0.01)
         torch.nn.init.constant_(head.last.weight[1], -0.01)
         network.eval()
-        adapt.copy_head(network)
-        windows = adapt.Windows(schedule=Schedule(steps=10), products=30, others=60)
-        aggregation(network, seen, windows, adapt.Attention(schedule=Schedule(steps=150), lr=1e-2))
+        aggregation.copy_head(network)
+        windows = aggregation.Windows(schedule=Schedule(steps=10), products=30, others=60)
+        train_aggregation(network, seen, windows, aggregation.Attention(schedule=Schedule(steps=150), lr=1e-2))
         with torch.no_grad():
             embeddings = network.roi_heads.temporal_aggregator.last_layer(broken.flatten(0, 1)).view(products, frames, -1)
             return float(network.roi_heads.temporal_aggregator.aggregate(embeddings)[1][:, ::2].sum(dim=1).mean())
 
-    plain, noisy_too = clips.ClipFeatures(features, shop, street), clips.ClipFeatures(features, shop, street, noisy)
+    plain, noisy_too = adapt.ClipFeatures(features, shop, street), adapt.ClipFeatures(features, shop, street, noisy)
     assert belief(noisy_too) < 0.05 < 0.3 < belief(plain)

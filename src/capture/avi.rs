@@ -136,6 +136,7 @@ pub struct Frames<R> {
 }
 
 impl<R: Read> Frames<R> {
+    /// Reads the frames of `video` from `file`.
     pub fn new(file: R, video: Video) -> Self {
         Frames { chunks: Chunks { reader: BufReader::with_capacity(1 << 18, file) }, stream: video.stream }
     }

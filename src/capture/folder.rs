@@ -5,6 +5,7 @@ use crate::fault::{Fault, Kind, Result};
 use crate::frame::Frame;
 use std::path::{Path, PathBuf};
 
+/// The pictures of a folder as frames, in the order of their names.
 pub struct Folder {
     path: PathBuf,
     files: Vec<PathBuf>,
@@ -13,6 +14,7 @@ pub struct Folder {
 }
 
 impl Folder {
+    /// Lists the folder.
     pub fn open(path: &Path) -> Result<Self> {
         let unreadable = |error| Fault::io(Kind::Input, "read the folder", path, error);
         let mut files = Vec::new();

@@ -74,6 +74,7 @@ pub struct Masked {
 }
 
 impl Masked {
+    /// Covers `regions` in each frame of `source`.
     pub fn new(source: Box<dyn Source>, regions: Vec<MaskRegion>) -> Self {
         Masked { source, regions, masking: Duration::ZERO }
     }

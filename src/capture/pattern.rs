@@ -25,6 +25,7 @@ pub struct Pattern {
 }
 
 impl Pattern {
+    /// A picture of `size` in pixels, `rate` times a second by `clock`, until `token` is cancelled.
     pub fn new(size: Size, rate: u32, clock: Arc<dyn Clock>, token: Token) -> Self {
         Pattern { size, rate, pace: Pace::new(rate, clock, token), given: 0 }
     }

@@ -20,6 +20,7 @@ pub struct Pace {
 }
 
 impl Pace {
+    /// `rate` frames per second by `clock`, until `token` is cancelled.
     pub fn new(rate: u32, clock: Arc<dyn Clock>, token: Token) -> Self {
         let began = clock.now();
         Pace { clock, token, rate: rate.max(1), began, frames: 0 }
@@ -54,6 +55,7 @@ pub struct Replay {
 }
 
 impl Replay {
+    /// Plays the clip at `path`, from its begin again where it is `looped`; `rate` in frames per second, by default the clip's own.
     pub fn open(path: &Path, looped: bool, rate: Option<u32>, clock: Arc<dyn Clock>, token: Token) -> Result<Self> {
         let source = super::open_path(path, Some(RECORDED_RATE))?;
         let pace = rate.map(|rate| Pace::new(rate, clock, token));
@@ -119,6 +121,7 @@ pub struct Upright {
 }
 
 impl Upright {
+    /// Turns each frame of `source`, then mirrors it.
     pub fn new(source: Box<dyn Source>, turn: Turn, mirrored: bool) -> Self {
         Upright { source, turn, mirrored, turning: Duration::ZERO }
     }

@@ -4,23 +4,28 @@
 //! photographs the logits of right and wrong first products are alike. What tells them apart is the *margin*: the logit
 //! of the first product less that of the next one, to which light and pose do the same.
 //!
-//! A product's picture that is searched for among all the *other* products is certainly not there: its margin is one that a garment
-//! gets that the shop does not sell, here, in this assortment. The share of such strangers that stand out at least as
+//! A product's picture is searched for among all the *other* products. The right product is certainly not there, so this is the margin
+//! of a garment that the shop does not sell, in this very assortment. The share of such strangers that stand out at least as
 //! clearly as a garment does is its split conformal p-value: (strangers with a margin at least as wide + 1) / (strangers + 1). A
 //! garment that is in no catalogue then is called likely with a probability of at most the chosen one, as far as worn
 //! garments stand out as pictures do: measured in docs/evaluation.md.
+//!
+//! Where staff confirmed that an answer was wrong, its margin is one more stranger's, of a real garment before this mirror. Staff
+//! tells of what strikes it, so these may be wider than most: then less is called likely, never more.
 
 use super::gallery::Hit;
 use super::index::Index;
 use crate::seam::Region;
 
-/// Pictures that are searched for at most, of a region: the quantile of .05 is then known to within .01.
+/// The most pictures of a region that are searched for: the quantile of .05 is then known to within .01.
 const MOST_STRANGERS: usize = 500;
 
 /// Margins of strangers, by the region that was searched.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Calibration {
-    /// One list a region, ascending.
+    /// Of the shop's pictures, one list a region.
+    pictures: [Vec<f32>; Region::ALL.len()],
+    /// These and what staff confirmed, ascending.
     strangers: [Vec<f32>; Region::ALL.len()],
     /// Of all regions, ascending: for a garment whose region is not known, or too rare in this shop.
     all: Vec<f32>,
@@ -29,24 +34,30 @@ pub struct Calibration {
 impl Calibration {
     /// Searches for at most 500 pictures of each region, evenly spread over the catalogue, without their own product.
     pub fn of(index: &Index) -> Self {
-        let mut calibration = Calibration::default();
+        let mut strangers: [Vec<f32>; Region::ALL.len()] = Default::default();
         for region in Region::ALL {
             let of_region = |&row: &usize| {
                 // Worn views of one product are nearly alike: they would count as many strangers.
                 !index.is_worn(row) && index.region(index.gallery().product(row)) == Some(region)
             };
             let rows: Vec<usize> = (0..index.gallery().rows()).filter(of_region).collect();
-            let strangers = &mut calibration.strangers[region as usize];
-            strangers.extend(spread(&rows, MOST_STRANGERS).filter_map(|row| margin_of_others(index, row, region)));
+            let margins = spread(&rows, MOST_STRANGERS).filter_map(|row| margin_of_others(index, row, region));
+            strangers[region as usize].extend(margins);
         }
-        calibration.sorted()
+        Calibration::from_margins(strangers)
     }
 
-    fn sorted(mut self) -> Self {
-        self.strangers.iter_mut().for_each(|strangers| strangers.sort_by(f32::total_cmp));
-        self.all = self.strangers.concat();
-        self.all.sort_by(f32::total_cmp);
-        self
+    /// The same with the margins of wrong answers that staff confirmed, in place of those that were taken in before. They are few beside
+    /// the pictures, but are of people.
+    pub fn with_confirmed(self, confirmed: &[Vec<f32>; Region::ALL.len()]) -> Self {
+        let mut strangers = self.pictures.clone();
+        for (strangers, confirmed) in strangers.iter_mut().zip(confirmed) {
+            strangers.extend(confirmed);
+            strangers.sort_by(f32::total_cmp);
+        }
+        let mut all = strangers.concat();
+        all.sort_by(f32::total_cmp);
+        Calibration { strangers, all, ..self }
     }
 
     /// How many strangers of a region there are.
@@ -70,14 +81,14 @@ impl Calibration {
         (!strangers.is_empty()).then_some(p)
     }
 
-    /// The margins of each region, to be kept.
+    /// The margins of the pictures of each region, to be kept.
     pub(super) fn margins(&self) -> &[Vec<f32>; Region::ALL.len()] {
-        &self.strangers
+        &self.pictures
     }
 
-    /// From margins of strangers by region, in any order.
-    pub fn from_margins(strangers: [Vec<f32>; Region::ALL.len()]) -> Self {
-        Calibration { strangers, all: Vec::new() }.sorted()
+    /// From margins of the shop's pictures by region, in any order.
+    pub fn from_margins(pictures: [Vec<f32>; Region::ALL.len()]) -> Self {
+        Calibration { pictures, ..Calibration::default() }.with_confirmed(&Default::default())
     }
 
     fn of_region(&self, region: Option<Region>, false_accept: f32) -> &[f32] {
@@ -116,7 +127,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn calibration(upper: &[f32], lower: &[f32]) -> Calibration {
-        Calibration { strangers: [upper.to_vec(), lower.to_vec(), Vec::new()], all: Vec::new() }.sorted()
+        Calibration::from_margins([upper.to_vec(), lower.to_vec(), Vec::new()])
     }
 
     #[test]
@@ -158,6 +169,20 @@ mod tests {
         assert!(!small.is_likely(Some(Region::Upper), 1e6, 0.05), "18 strangers cannot show .05");
         assert!(calibration(&[0.0; 19], &[]).is_likely(Some(Region::Upper), 1e6, 0.05));
         assert!(!Calibration::default().is_likely(None, 1e6, 0.05));
+    }
+
+    #[test]
+    fn wrong_answers_that_staff_confirmed_are_strangers_too() {
+        let pictures: Vec<f32> = (0..99).map(|value| value as f32).collect();
+        let before = calibration(&pictures, &[]);
+        assert!(before.is_likely(Some(Region::Upper), 95.0, 0.05));
+        let after = before.clone().with_confirmed(&[vec![200.0, 150.0], vec![], vec![]]);
+        // (4 + 2 + 1) / (101 + 1), and of all as many.
+        assert_eq!(after.p_value(Some(Region::Upper), 95.0, 0.05), Some(7.0 / 102.0));
+        assert_eq!(after.p_value(None, 95.0, 0.05), Some(7.0 / 102.0));
+        assert!(!after.is_likely(Some(Region::Upper), 95.0, 0.05));
+        assert_eq!(after.margins(), before.margins(), "what is kept is of the pictures");
+        assert_eq!(after.with_confirmed(&Default::default()), before, "they are counted once");
     }
 
     #[test]

@@ -17,8 +17,7 @@ pub struct CheckReport {
     pub pictures: usize,
     /// Different pictures, each with its descriptors.
     pub descriptors: usize,
-    /// Pictures that show a part of their product from near, as the feed names them: they are not searched where the product has
-    /// another one.
+    /// Close-ups of a part of a product. They are not searched if the product has another picture.
     pub details: Vec<String>,
     pub model: Option<ModelStamp>,
     pub worn: WornCounts,
@@ -27,6 +26,7 @@ pub struct CheckReport {
 }
 
 impl CheckReport {
+    /// Whether nothing is wrong.
     pub fn is_sound(&self) -> bool {
         self.problems.is_empty()
     }

@@ -1,10 +1,10 @@
-//! Products that are taken for one another: those that gain most from being worn before the mirror.
+//! Products that the search confuses with one another: those that gain most from an enrolment.
 
 use super::index::Index;
 use crate::seam::Region;
 use serde::Serialize;
 
-/// Rows that are searched for at most: a few seconds of work.
+/// The most rows that are searched for: a few seconds of work.
 const MOST_ROWS: usize = 4000;
 
 /// A product, and the other product that it is most like.
@@ -17,7 +17,7 @@ pub struct Confusion {
     pub other_title: String,
     /// How well the one matches the other's rows, as the mirror would rank it.
     pub logit: f32,
-    /// It was worn before the mirror.
+    /// Whether it was enrolled.
     pub worn: bool,
 }
 

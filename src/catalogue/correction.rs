@@ -1,14 +1,18 @@
-//! What staff said of the mirror's answers: ids and numbers, kept by the hour.
+//! Judgements of the mirror's answers by staff: ids and numbers, with the hour.
 
-use super::store::{Catalogue, sql_fault};
+use super::store::Catalogue;
 use super::worn::{has_product, no_product};
+use crate::clock::UtcTime;
 use crate::fault::Result;
 use crate::seam::Region;
-use rusqlite::{TransactionBehavior, params};
+use rusqlite::params;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// What was said of an answer.
+/// Seconds.
+const DAY: i64 = 86_400;
+
+/// A judgement of an answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "judgement", content = "meant")]
 pub enum Judgement {
@@ -20,14 +24,16 @@ pub enum Judgement {
     NotOurs,
 }
 
-/// An answer as it is kept with what was said of it.
+/// An answer as it is stored with its judgement.
 #[derive(Clone, Debug, PartialEq)]
 pub struct JudgedAnswer {
     pub region: Option<Region>,
     /// The product that was shown first.
     pub shown: String,
     pub logit: f32,
-    /// What the mirror said of it: "likely", "similar", "none".
+    /// Its logit less that of the next product; `None` where there was no other.
+    pub margin: Option<f32>,
+    /// Its verdict on the screen: "likely", "similar", "none".
     pub verdict: &'static str,
     pub descriptor_hash: String,
 }
@@ -48,47 +54,70 @@ pub struct ConfirmedWeek {
 }
 
 impl ConfirmedWeek {
-    /// Answers of which something was said.
+    /// Whether any of its days is among the last `days`, the present one counted.
+    pub fn is_within(&self, days: u32, now: UtcTime) -> bool {
+        let monday: Option<UtcTime> = format!("{}T00:00:00Z", self.week).parse().ok();
+        monday.is_some_and(|monday| monday.second() + 7 * DAY > now.second() - i64::from(days) * DAY)
+    }
+
+    /// Number of judged answers.
     pub fn answers(&self) -> usize {
         self.right + self.other + self.not_ours
     }
 }
 
 impl Catalogue {
-    /// Keeps what was said of an answer.
+    /// Stores a judgement of an answer.
     ///
     /// # Errors
-    /// [`crate::fault::Kind::Usage`] where the catalogue has no product that was meant.
+    /// [`crate::fault::Kind::Usage`] if the catalogue does not have the product that was meant.
     pub fn correct(&mut self, answer: &JudgedAnswer, judgement: &Judgement) -> Result<()> {
-        let path = self.path.clone();
-        let fail = |error| sql_fault(&path, "change", error);
-        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fail)?;
+        let catalogue = self.path.display().to_string();
         let (word, meant) = match judgement {
             Judgement::Right => ("right", None),
             Judgement::Other(id) => ("other", Some(id)),
             Judgement::NotOurs => ("not_ours", None),
         };
-        if let Some(id) = meant
-            && !has_product(&transaction, id).map_err(fail)?
-        {
-            return Err(no_product(&path.display().to_string(), id));
-        }
-        transaction
-            .execute(
-                "insert into correction (hour, region, shown_id, logit, verdict, judgement, meant_id, descriptor_hash)
-                 values (strftime('%Y-%m-%dT%H', 'now'), ?, ?, ?, ?, ?, ?, ?)",
-                params![
-                    answer.region.map(Region::name),
-                    answer.shown,
-                    f64::from(answer.logit),
-                    answer.verdict,
-                    word,
-                    meant,
-                    answer.descriptor_hash
-                ],
-            )
-            .map_err(fail)?;
-        transaction.commit().map_err(fail)
+        self.change(|transaction, fail| {
+            if let Some(id) = meant
+                && !has_product(transaction, id).map_err(fail)?
+            {
+                return Err(no_product(&catalogue, id));
+            }
+            let query = "insert into correction
+                         (hour, region, shown_id, logit, margin, verdict, judgement, meant_id, descriptor_hash)
+                         values (strftime('%Y-%m-%dT%H', 'now'), ?, ?, ?, ?, ?, ?, ?, ?)";
+            let values = params![
+                answer.region.map(Region::name),
+                answer.shown,
+                f64::from(answer.logit),
+                answer.margin.map(f64::from),
+                answer.verdict,
+                word,
+                meant,
+                answer.descriptor_hash
+            ];
+            transaction.execute(query, values).map(drop).map_err(fail)
+        })
+    }
+
+    /// How clearly wrong first products stood out from the next ones, by region, as staff confirmed: those that this model showed for
+    /// another product of the shop, or for none of it.
+    pub(super) fn confirmed_strangers(&self, descriptor_hash: &str) -> Result<[Vec<f32>; Region::ALL.len()]> {
+        let read = || {
+            let query = "select region, margin from correction
+                         where judgement <> 'right' and margin is not null and region is not null and descriptor_hash = ?";
+            let mut margins: [Vec<f32>; Region::ALL.len()] = Default::default();
+            let mut statement = self.connection.prepare(query)?;
+            let mut rows = statement.query([descriptor_hash])?;
+            while let Some(row) = rows.next()? {
+                if let Some(region) = Region::named(row.get_ref(0)?.as_str()?) {
+                    margins[region as usize].push(row.get::<_, f64>(1)? as f32);
+                }
+            }
+            Ok(margins)
+        };
+        read().map_err(|error: rusqlite::Error| self.fault("read", error))
     }
 
     /// How often the mirror was right, as confirmed: by week, the newest first, and region.

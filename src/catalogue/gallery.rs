@@ -159,6 +159,7 @@ impl Gallery {
         self.weight.len()
     }
 
+    /// Pictures, and worn views that are rows of their own.
     pub fn rows(&self) -> usize {
         self.products.len()
     }
@@ -235,7 +236,7 @@ impl Gallery {
         dots_f32(&self.matrix[rows.start * n..rows.end * n], &query.weights, dots);
         for (row, dot) in rows.zip(dots) {
             let logit = self.row_bias[row] + *dot + query.constant;
-            // Only overflow makes it no number; such a row is last.
+            // NaN only after an overflow; such a row comes last.
             let logit = if logit.is_nan() { f32::NEG_INFINITY } else { logit };
             hits.push(Hit { product: self.products[row] as usize, row, logit });
         }
@@ -306,7 +307,7 @@ impl Gallery {
         pieces
     }
 
-    /// Bounds the logit of each row of `piece` that is searched and keeps those that may be among the k best.
+    /// Bounds the logit of each searched row of `piece`, and keeps the rows that may be among the k best.
     fn scan_codes(&self, query: &Query, piece: Range<usize>, k: usize, among: &[bool]) -> Shortlist {
         let n = self.embedding();
         let mut list = Shortlist::default();

@@ -4,9 +4,10 @@
 //! it changes; pictures and descriptors are shared by all generations.
 
 use super::records::{PRODUCT_COLUMNS, drop_unused_contents};
-use super::store::{Catalogue, sql_fault};
+use super::store::Catalogue;
+use super::worn::no_product;
 use crate::fault::{Fault, Kind, Result};
-use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use serde::Serialize;
 
 /// Generations that are kept, the one that is searched among them.
@@ -35,7 +36,7 @@ pub struct Counts {
 }
 
 impl Catalogue {
-    /// The kept generations, the newest, which is searched, first.
+    /// The kept generations, newest first. The newest is the one that is searched.
     pub fn history(&self) -> Result<Vec<Generation>> {
         generations(&self.connection).map_err(|error| self.fault("read", error))
     }
@@ -46,22 +47,26 @@ impl Catalogue {
         self.connection.query_row(query, [], |row| row.get(0)).map_err(|error| self.fault("read", error))
     }
 
+    /// Number and time of the generation that is searched: another mirror's catalogue, put in this one's place, may have the same number.
+    pub(super) fn generation_mark(&self) -> Result<Option<(i64, String)>> {
+        let query = "select number, made from generation order by number desc limit 1";
+        let mark = self.connection.query_row(query, [], |row| Ok((row.get(0)?, row.get(1)?))).optional();
+        mark.map_err(|error| self.fault("read", error))
+    }
+
     /// Takes the product `id` out; [`Catalogue::undo`] brings it back.
     ///
     /// # Errors
     /// [`Kind::Usage`] where there is no such product.
     pub fn remove(&mut self, id: &str) -> Result<()> {
-        let path = self.path.clone();
-        let fail = |error| sql_fault(&path, "change", error);
-        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fail)?;
-        let generation = begin(&transaction, &format!("removal of {id}")).map_err(fail)?;
-        if !end_version(&transaction, id, generation).map_err(fail)? {
-            return Err(Fault::new(Kind::Usage, format!("the catalogue {} has no product {id:?}", path.display()))
-                .cure("see `vetrina catalogue list`"));
-        }
-        let counts = Counts { removed: 1, ..Counts::default() };
-        complete(&transaction, generation, counts).map_err(fail)?;
-        transaction.commit().map_err(fail)
+        let catalogue = self.path.display().to_string();
+        self.change(|transaction, fail| {
+            let generation = begin(transaction, &format!("removal of {id}")).map_err(fail)?;
+            if !end_version(transaction, id, generation).map_err(fail)? {
+                return Err(no_product(&catalogue, id));
+            }
+            complete(transaction, generation, Counts { removed: 1, ..Counts::default() }).map_err(fail)
+        })
     }
 
     /// Makes the catalogue what it was in generation `to`, by default the one before the newest. This is a generation of its
@@ -70,23 +75,20 @@ impl Catalogue {
     /// # Errors
     /// [`Kind::Usage`] where there is no such generation.
     pub fn undo(&mut self, to: Option<i64>) -> Result<Generation> {
-        let path = self.path.clone();
-        let fail = |error| sql_fault(&path, "change", error);
-        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fail)?;
-        let kept = generations(&transaction).map_err(fail)?;
-        let target = match to {
-            None => kept.get(1),
-            Some(number) => kept.iter().skip(1).find(|generation| generation.number == number),
-        };
-        let Some(target) = target.map(|generation| generation.number) else {
-            return Err(no_generation(to, &kept));
-        };
-        let number = begin(&transaction, &format!("undo: as of generation {target}")).map_err(fail)?;
-        let counts = bring_back(&transaction, target, number).map_err(fail)?;
-        complete(&transaction, number, counts).map_err(fail)?;
-        let newest = generations(&transaction).map_err(fail)?.swap_remove(0);
-        transaction.commit().map_err(fail)?;
-        Ok(newest)
+        self.change(|transaction, fail| {
+            let kept = generations(transaction).map_err(fail)?;
+            let target = match to {
+                None => kept.get(1),
+                Some(number) => kept.iter().skip(1).find(|generation| generation.number == number),
+            };
+            let Some(target) = target.map(|generation| generation.number) else {
+                return Err(no_generation(to, &kept));
+            };
+            let number = begin(transaction, &format!("undo: as of generation {target}")).map_err(fail)?;
+            let counts = bring_back(transaction, target, number).map_err(fail)?;
+            complete(transaction, number, counts).map_err(fail)?;
+            Ok(generations(transaction).map_err(fail)?.swap_remove(0))
+        })
     }
 }
 

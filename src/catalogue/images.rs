@@ -6,6 +6,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::sync_channel;
+use std::thread::available_parallelism;
 
 /// The largest picture file, in bytes.
 pub const MOST_PICTURE: u64 = 64 << 20;
@@ -73,9 +76,31 @@ impl ImageFolder {
         Ok(PictureFile { path, sha256, by_name_alone })
     }
 
-    /// [`ImageFolder::find`] for each of `links`, one after the other.
-    pub fn find_all(&self, links: Vec<&str>) -> HashMap<String, Found> {
-        links.into_iter().map(|link| (link.to_owned(), self.find(link))).collect()
+    /// [`ImageFolder::find`] for each of `links`, on one thread per core. `observe` gets the number of links done, from 0 on.
+    pub fn find_all(&self, links: &[&str], mut observe: impl FnMut(usize)) -> HashMap<String, Found> {
+        let (next, cores) = (AtomicUsize::new(0), available_parallelism().map_or(1, usize::from));
+        observe(0);
+        std::thread::scope(|scope| {
+            let (results, received) = sync_channel(2 * cores);
+            for _ in 0..cores.min(links.len()) {
+                let (next, results) = (&next, results.clone());
+                scope.spawn(move || {
+                    while let Some(link) = links.get(next.fetch_add(1, Ordering::Relaxed)) {
+                        if results.send(((*link).to_owned(), self.find(link))).is_err() {
+                            break;
+                        }
+                    }
+                });
+            }
+            drop(results);
+            (1..)
+                .zip(received)
+                .map(|(done, found)| {
+                    observe(done);
+                    found
+                })
+                .collect()
+        })
     }
 
     /// The file that `link` means: a path under the folder, a `file:` URL in it, or the longest end of a web address's path
@@ -96,7 +121,9 @@ impl ImageFolder {
                 return Ok((path, false));
             }
             return found.ok_or_else(|| {
-                format!("{link}: vetrina fetches nothing from the network: put the picture under DIR, or import with --fetch")
+                let name = web_address(link).unwrap_or(link).split(['?', '#']).next().unwrap_or_default();
+                let name = percent_decode(name.rsplit('/').next().unwrap_or_default());
+                format!("{link} is not in the picture folder: put {name:?} there, by itself or with the folders of its path, or import with --fetch")
             });
         }
         match self.inside(link, link) {
@@ -353,7 +380,7 @@ mod tests {
             "http://h/%2e%2e%2fsecret.jpg",
             "//h/../secret.jpg",
         ] {
-            assert!(folder.resolve(link).unwrap_err().contains("fetches nothing"), "{link}");
+            assert!(folder.resolve(link).unwrap_err().contains("is not in the picture folder"), "{link}");
         }
         assert!(folder.resolve("none.jpg").unwrap_err().contains("there is no picture none.jpg"));
     }

@@ -19,7 +19,7 @@ use super::feed::{Feed, Problem, Row};
 use super::history::{self, Counts};
 use super::images::{Found, PictureFile, Sha, collisions, read_picture};
 use super::product::{ModelStamp, Product, ShopPicture};
-use super::records::{PRODUCT_COLUMNS, product_from};
+use super::records::{KNOWN_CONTENTS, PRODUCT_COLUMNS, product_from};
 use super::report::{ImportReport, SkippedPicture};
 use super::rows::{Shown, check_embeddings, region_key, write_product};
 use super::settings::{COLUMN_MAP, CURRENCY, write_setting};
@@ -208,6 +208,7 @@ impl Plan<'_> {
     /// long, or has taken out a picture that was there when the plan was made.
     pub fn finish(self) -> Result<ImportReport> {
         let Plan { catalogue, unfinished, mut planned } = self;
+        catalogue.require_in_place()?;
         let path = catalogue.path.clone();
         let fail = |error| sql_fault(&path, "change", error);
         if let Some(unfinished) = &unfinished {
@@ -281,8 +282,7 @@ impl PlannedFeed {
             }
         }
         self.before.values_mut().for_each(|before| before.pictures.sort_by_key(|shown| shown.position));
-        let query = "select sha256, region, id from content join descriptor on content_id = id";
-        let mut statement = connection.prepare(query)?;
+        let mut statement = connection.prepare(KNOWN_CONTENTS)?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
             self.contents.insert(wanted(row)?, Content::Known(row.get(2)?));

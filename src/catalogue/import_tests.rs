@@ -29,7 +29,7 @@ fn a_full_disk_is_a_storage_fault_and_leaves_the_old_catalogue() {
         let feed = feed::parse(text.as_bytes()).unwrap();
         let mut plan = catalogue.plan(
             &feed,
-            &images.find_all(feed.links()),
+            &images.find_all(&feed.links(), |_| {}),
             &stamp,
             ImportOptions { max_removals: 1.0, ..ImportOptions::default() },
         )?;

@@ -33,9 +33,10 @@ pub struct Index {
     /// The products that are found where the garment's region is not known; empty for all.
     offered: Vec<bool>,
     hide_out_of_stock: bool,
-    generation: Option<i64>,
+    /// Number and time.
+    generation: Option<(i64, String)>,
     /// As [`Catalogue::worn_version`] says it.
-    worn_version: (i64, i64),
+    worn_version: (i64, i64, String),
 }
 
 impl Index {
@@ -63,7 +64,7 @@ impl Index {
         let fail = |error| catalogue.fault("read", error);
         // One snapshot, even while an import commits.
         let transaction = catalogue.connection.unchecked_transaction().map_err(fail)?;
-        let generation = catalogue.generation()?;
+        let generation = catalogue.generation_mark()?;
         let mut variants = read_variants(catalogue, by).map_err(fail)?;
         let rows = read_rows(catalogue, &variants).map_err(fail)?;
         let matrix = read_matrix(catalogue, head, weight.len(), &rows, &variants)?;
@@ -94,8 +95,8 @@ impl Index {
         Ok(index.with_regions(&[]))
     }
 
-    /// Gives each product whose texts do not say its region that of the class in its main picture. `of_class`: the model's
-    /// regions, class by class.
+    /// A product whose texts do not tell its region gets the region of the class in its main picture. `of_class`: the region of each
+    /// class of the model.
     pub fn with_regions(mut self, of_class: &[Option<Region>]) -> Self {
         for (region, class) in self.regions.iter_mut().zip(&self.classes) {
             *region = region.or_else(|| class.and_then(|class| of_class.get(class).copied().flatten()));
@@ -111,8 +112,8 @@ impl Index {
         self
     }
 
-    /// Adds `offset` to the logits of rows that are worn views alone, and of a row that is so in part that part of it: so much less, or
-    /// more, they count than a picture of the shop.
+    /// Adds `offset` to the logits of worn views, which count less or more than a picture of the shop. A row that is worn views in part
+    /// gets that part of it.
     pub fn with_worn_offset(mut self, offset: f32) -> Self {
         let offsets: Vec<f32> = self.worn.iter().map(|worn| worn * offset).collect();
         self.gallery = self.gallery.with_row_offsets(&offsets);
@@ -132,12 +133,13 @@ impl Index {
         self.offered = if self.hide_out_of_stock { offered } else { Vec::new() };
     }
 
-    /// Reads anew what is said of the products, where the catalogue is still of the generation that was loaded: prices and stock
-    /// may have changed. False where it is of another.
+    /// Reads prices and stock again, if the catalogue still has the generation and the worn views that were loaded. False if not.
     pub fn refresh(&mut self, catalogue: &Catalogue) -> Result<bool> {
         let fail = |error| catalogue.fault("read", error);
         let transaction = catalogue.connection.unchecked_transaction().map_err(fail)?;
-        if catalogue.generation()? != self.generation || catalogue.worn_version().map_err(fail)? != self.worn_version {
+        if catalogue.generation_mark()? != self.generation
+            || catalogue.worn_version().map_err(fail)? != self.worn_version
+        {
             return Ok(false);
         }
         let mut fresh = read_variants(catalogue, self.variants.by).map_err(fail)?;
@@ -196,16 +198,17 @@ impl Index {
         Some(self.variants.groups.partition_point(|group| group.end <= variant))
     }
 
-    /// Whether a row is worn views alone, and no picture.
+    /// Whether a row consists of worn views only.
     pub fn is_worn(&self, row: usize) -> bool {
         self.worn[row] >= 1.0
     }
 
-    /// The picture behind a row, of worn views the one that is shown for its product: for [`Catalogue::picture_thumbnail`].
+    /// The picture of a row; for worn views the one that their product is shown with. For [`Catalogue::picture_thumbnail`].
     pub fn content(&self, row: usize) -> ContentId {
         self.contents[row]
     }
 
+    /// The rows with their descriptors.
     pub fn gallery(&self) -> &Gallery {
         &self.gallery
     }
@@ -239,7 +242,7 @@ impl Index {
             offered: Vec::new(),
             hide_out_of_stock: false,
             generation: None,
-            worn_version: (0, 0),
+            worn_version: (0, 0, String::new()),
         };
         index.with_regions(&[])
     }

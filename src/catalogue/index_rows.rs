@@ -61,7 +61,7 @@ impl Variants {
 
 #[cfg(test)]
 impl Variants {
-    /// So many products of one variant each, all of one region.
+    /// `count` products of one variant each, all of one region.
     pub fn plain(count: usize, region: Region) -> Self {
         let variant = Variant { product: ProductSummary::default(), main: None };
         Variants {
@@ -153,8 +153,8 @@ fn summary(row: &rusqlite::Row) -> rusqlite::Result<ProductSummary> {
     })
 }
 
-/// The rows by group, variant and position of the picture. A picture that several variants show, as sizes do, is one row. A picture
-/// of a detail is none where the variant has another one.
+/// The rows by group, variant and position of the picture. A picture that several variants show, as sizes do, is one row. A close-up
+/// is left out if the variant has another picture.
 pub(super) fn read_rows(catalogue: &Catalogue, variants: &Variants) -> rusqlite::Result<Vec<IndexRow>> {
     let query = "select product.id, shown.content_id, descriptor.region, class, shown.position, detail
                  from product_version as product
@@ -185,7 +185,7 @@ pub(super) fn read_rows(catalogue: &Catalogue, variants: &Variants) -> rusqlite:
     Ok(kept)
 }
 
-/// The embeddings of the rows, in the order of the rows; the table is read once from its begin to its end.
+/// The embeddings of the rows, in the order of the rows; the table is read once from beginning to end.
 pub(super) fn read_matrix(
     catalogue: &Catalogue,
     head: EmbeddingHead,
@@ -215,7 +215,7 @@ pub(super) fn read_matrix(
             slot.iter_mut().zip(decode_embedding(blob)).for_each(|(slot, value)| *slot = value);
         }
     }
-    // What no usable descriptor has filled is not finite.
+    // Values without a usable descriptor are still NaN.
     match matrix.iter().position(|value| !value.is_finite()) {
         Some(at) => Err(unusable(catalogue, &variants.all[rows[at / length].variant as usize].product.id)),
         None => Ok(matrix),

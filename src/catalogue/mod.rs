@@ -1,22 +1,24 @@
 //! The shop's products: the store, the import of a feed, and the search over their descriptors.
 //!
-//! Reading order: [`product`] (plain values), `schema*.sql` and [`store`] (the SQLite file), [`records`] (list, show, remove,
+//! Reading order: [`product`] (plain values), `schema*.sql` and [`store`] (the SQLite file) with [`mod@file_version`], [`records`] (list, show, remove,
 //! export), [`check`], [`feed`] (any format's bytes to products, pure), [`region`] (what
 //! a product's texts say that it covers), [`images`] (a feed's link to a file), [`import`] with `rows` and
-//! [`report`] (all or nothing), [`history`] (generations and the way back), [`settings`] (what an import was told), [`gallery`]
+//! [`report`] (all or nothing), [`history`] (generations and the way back), [`settings`] (options that are kept between imports), [`gallery`]
 //! with `shortlist` and [`kernel`] (exact search, pure arithmetic), [`index`] (a gallery loaded from a store), [`calibration`]
-//! (how clearly a product must stand out to be called likely) with `kept_calibration`, [`price`] and [`stock`] (what is said of a product now), [`update`] (prices
-//! and stock between two imports), `valid` (which of their values are taken), [`worn`] with `worn_rows` and [`worn_file`] (what was seen of products on people),
-//! [`correction`] (what staff said of answers), [`confusion`] (products that are taken for one another), [`release`] (a hub's catalogue for
+//! (how clearly a product must stand out to be called likely) with `kept_calibration`, [`price`] and [`stock`] (of a product now), [`update`] (prices
+//! and stock between two imports), `valid` (which values are accepted), [`worn`] with `worn_rows` and [`worn_file`] (views of products on people),
+//! [`correction`] (judgements of answers by staff), [`confusion`] (products that the search confuses), [`release`] (a hub's catalogue for
 //! this shop, whole or what has changed).
 //!
-//! The only module that names rusqlite, but for the counts of [`crate::events`]. It knows neither network nor camera: whoever imports brings the descriptors.
+//! The only module that names rusqlite, except the counts of [`crate::events`]. It knows neither network nor camera: the caller of an
+//! import brings the descriptors.
 
 pub mod calibration;
 pub mod check;
 pub mod confusion;
 pub mod correction;
 pub mod feed;
+pub mod file_version;
 pub mod gallery;
 pub mod history;
 pub mod images;
@@ -47,6 +49,7 @@ pub mod worn_shift;
 pub use calibration::{Calibration, margin};
 pub use check::CheckReport;
 pub use feed::{ColumnMap, Feed, parse as parse_feed};
+pub use file_version::FileVersion;
 pub use gallery::{Gallery, Hit};
 pub use history::Generation;
 pub use images::{Found, ImageFolder};
@@ -63,5 +66,6 @@ pub use report::{Change, ImportReport, SkippedPicture};
 pub use stock::{OutOfStock, SizeStock, Stock};
 pub use store::Catalogue;
 pub use update::{Addressed, ProductUpdate, Quantity};
+pub use valid::require_price;
 pub use worn::{Enrolment, MOST_VIEWS, WornProduct, WornView};
 pub use worn_counts::WornCounts;

@@ -1,6 +1,6 @@
 //! Prices: a feed's text to an amount, the sale that is on, and how a locale writes both.
 
-use super::product::ProductSummary;
+use super::product::{Product, ProductSummary};
 use crate::fault::{Fault, Kind, Result};
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
@@ -65,7 +65,7 @@ impl Price {
         let first = text.find(|letter: char| letter.is_ascii_digit())?;
         let last = text.rfind(|letter: char| letter.is_ascii_digit())?;
         let number = &text[first..=last];
-        // No price is less than nothing.
+        // A price is not negative.
         if text[..first].contains(['-', '–', '\u{2212}']) {
             return None;
         }
@@ -87,6 +87,11 @@ impl Price {
         let whole: String = whole.chars().filter(char::is_ascii_digit).collect();
         let (whole, fraction) = rounded(whole.parse().ok()?, fraction);
         Some(Price { whole, fraction, currency: currency.to_owned() })
+    }
+
+    /// Whether it says its currency.
+    pub fn has_currency(&self) -> bool {
+        !self.currency.is_empty()
     }
 
     /// Whether both are surely of different currencies: `$` may be one of many dollars.
@@ -134,6 +139,31 @@ impl Price {
     }
 }
 
+/// Words that stand before the lowest of several prices.
+const FROM: [&str; 12] =
+    ["from", "ab", "dès", "des", "à partir de", "a partir de", "desde", "a partire da", "da", "vanaf", "från", "fra"];
+
+/// Whether a text is a price that is shown as it is: the lowest of several, `ab 19,90 €`, or a range, `19.90-29.90 EUR`.
+pub(super) fn is_open_price(text: &str) -> bool {
+    open_amounts(text).is_some()
+}
+
+/// The amounts of such a price.
+fn open_amounts(text: &str) -> Option<Vec<Price>> {
+    let small = text.trim().to_lowercase();
+    let after = |word: &&str| small.strip_prefix(*word).is_some_and(|rest| !rest.starts_with(char::is_alphabetic));
+    if let Some(word) = FROM.iter().filter(|word| after(word)).max_by_key(|word| word.len()) {
+        let rest: String = text.trim().chars().skip(word.chars().count()).collect();
+        return Price::parse(&rest).map(|lowest| vec![lowest]);
+    }
+    let text = text.replace(['–', '—'], "-");
+    let (low, high) = text.split_once('-')?;
+    let (low, high) = (Price::parse(low)?, Price::parse(high)?);
+    // The currency may stand once.
+    let bare = |price: &Price| Price { currency: String::new(), ..price.clone() };
+    (!low.differs(&high) && bare(&low) < bare(&high)).then(|| vec![low, high])
+}
+
 /// The currency of prices that have none: `EUR`; empty: there is none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Currency(String);
@@ -155,13 +185,18 @@ impl Currency {
         &self.0
     }
 
-    /// Adds itself to an amount that has no currency; other texts stay. An amount from a shop system's database, `49.0000`, loses the
-    /// digits that no price has.
+    /// Adds itself to an amount that has no currency; other texts stay. An amount from a spreadsheet or a database, `49.9` or
+    /// `49.9000`, has two digits then.
     pub fn complete(&self, price: &mut Option<String>) {
         let Some(text) = price.as_mut().filter(|_| !self.0.is_empty()) else { return };
+        if open_amounts(text).is_some_and(|amounts| amounts.iter().all(|amount| amount.currency.is_empty())) {
+            *text = format!("{text} {}", self.0);
+            return;
+        }
         let Some(amount) = Price::parse(text).filter(|amount| amount.currency.is_empty()) else { return };
-        let long = text.rfind(['.', ',']).filter(|at| text.trim_end().len() - at > DATABASE_DIGITS);
-        let short = long.map(|at| format!("{}{}{}", amount.whole, &text[at..=at], amount.fraction));
+        let digits = |at: usize| text.trim_end().len() - at - 1;
+        let odd = text.rfind(['.', ',']).filter(|at| digits(*at) == 1 || digits(*at) >= DATABASE_DIGITS);
+        let short = odd.map(|at| format!("{}{}{}", amount.whole, &text[at..=at], amount.fraction));
         *text = format!("{} {}", short.as_ref().unwrap_or(text), self.0);
     }
 }
@@ -245,25 +280,40 @@ pub struct CurrentPrice {
     pub before: Option<String>,
 }
 
-impl ProductSummary {
-    /// The price at the time `now`, as `locale` writes it; without one, and where it is no amount, as the feed says it.
-    pub fn offer(&self, now: Timestamp, locale: Option<PriceLocale>) -> CurrentPrice {
-        let say = |text: &String| match (locale, Price::parse(text)) {
+impl CurrentPrice {
+    /// Of a product with these fields of the feed: see [`ProductSummary::offer`].
+    fn of(fields: [&Option<String>; 3], now: Timestamp, locale: Option<PriceLocale>) -> Self {
+        let [price, sale, dates] = fields.map(Option::as_deref);
+        let say = |text: &str| match (locale, Price::parse(text)) {
             (Some(locale), Some(price)) => price.format(locale),
-            _ => text.clone(),
+            _ => text.to_owned(),
         };
-        let lasts = || self.sale_price_effective_date.as_deref().is_none_or(|dates| is_within(dates, now));
-        match (&self.price, self.sale_price.as_ref().filter(|_| lasts())) {
+        let sale = sale.filter(|_| dates.is_none_or(|dates| is_within(dates, now)));
+        match (price, sale) {
             (Some(price), Some(sale)) if is_lower(sale, price) => {
                 CurrentPrice { price: Some(say(sale)), before: Some(say(price)) }
             }
             (None, Some(sale)) => CurrentPrice { price: Some(say(sale)), before: None },
-            (price, _) => CurrentPrice { price: price.as_ref().map(say), before: None },
+            (price, _) => CurrentPrice { price: price.map(say), before: None },
         }
     }
 }
 
-/// An amount that cannot be compared is believed: the feed calls it a sale price.
+impl ProductSummary {
+    /// The price at the time `now`, as `locale` writes it; without one, and where it is no amount, as the feed says it.
+    pub fn offer(&self, now: Timestamp, locale: Option<PriceLocale>) -> CurrentPrice {
+        CurrentPrice::of([&self.price, &self.sale_price, &self.sale_price_effective_date], now, locale)
+    }
+}
+
+impl Product {
+    /// As [`ProductSummary::offer`], as the feed says it.
+    pub fn offer(&self, now: Timestamp) -> CurrentPrice {
+        CurrentPrice::of([&self.price, &self.sale_price, &self.sale_price_effective_date], now, None)
+    }
+}
+
+/// Amounts that cannot be compared: the feed calls it a sale price, so it is one.
 fn is_lower(sale: &str, price: &str) -> bool {
     match (Price::parse(sale), Price::parse(price)) {
         (Some(sale), Some(price)) => sale.partial_cmp(&price).is_none_or(Ordering::is_lt),

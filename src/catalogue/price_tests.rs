@@ -43,9 +43,14 @@ fn a_currency_is_added_where_there_is_none() {
         ("1.299", "1.299 EUR"),
         ("49.0000", "49.00 EUR"),
         ("1299,900000", "1299,90 EUR"),
+        ("199.5", "199.50 EUR"),
+        ("19,9 ", "19,90 EUR"),
         ("5 GBP", "5 GBP"),
         ("€5", "€5"),
         ("on request", "on request"),
+        ("from 19.90", "from 19.90 EUR"),
+        ("19-29", "19-29 EUR"),
+        ("ab 19,90 €", "ab 19,90 €"),
     ] {
         let mut price = Some(text.to_owned());
         euro.complete(&mut price);

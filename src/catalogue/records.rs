@@ -4,6 +4,7 @@ use super::product::{ContentId, PictureDetail, Product, ProductDetail, split_lin
 use super::store::Catalogue;
 use crate::fault::{Fault, Kind, Result};
 use rusqlite::{Connection, OptionalExtension, Row};
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io;
 
@@ -98,6 +99,17 @@ impl Catalogue {
         read().map_err(|error| self.fault("read", error))
     }
 
+    /// The title of each product, by its `item_group_id`, or its id where it has none: that of the first variant.
+    pub fn titles(&self) -> Result<HashMap<String, String>> {
+        let read = || {
+            let query = "select coalesce(item_group_id, id), title from product order by position desc, id desc";
+            let mut statement = self.connection.prepare(query)?;
+            let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            rows.collect::<rusqlite::Result<HashMap<String, String>>>()
+        };
+        read().map_err(|error| self.fault("read", error))
+    }
+
     /// The product `id` with its pictures; `None` where there is no such product.
     pub fn get(&self, id: &str) -> Result<Option<ProductDetail>> {
         let read = || {
@@ -178,13 +190,47 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 }
 
 /// Deletes contents (and with them descriptors) that no kept generation shows, and descriptors of regions that none asks for.
+///
+/// The subqueries are answered by indexes. Without them SQLite would read every row, and thumbnails and embeddings with it: gigabytes for
+/// a change of one price.
 pub(super) fn drop_unused_contents(connection: &Connection) -> rusqlite::Result<()> {
-    connection.execute_batch(
-        "delete from content where not exists (select 1 from picture_version where content_id = content.id);
-         delete from descriptor where not exists (
-           select 1 from picture_version as shown join product_version as product
-           on product.id = shown.product_id and product.since = shown.since
-           where shown.content_id = descriptor.content_id and coalesce(product.region, '') = descriptor.region
-         );",
-    )
+    connection.execute_batch(UNUSED_CONTENTS).and_then(|()| connection.execute_batch(UNUSED_DESCRIPTORS))
+}
+
+const UNUSED_CONTENTS: &str = "
+    delete from content where id in (
+      select id from content where not exists (select 1 from picture_version where content_id = content.id))";
+const UNUSED_DESCRIPTORS: &str = "
+    delete from descriptor where rowid in (
+      select rowid from descriptor where not exists (
+        select 1 from picture_version as shown join product_version as product
+        on product.id = shown.product_id and product.since = shown.since
+        where shown.content_id = descriptor.content_id and coalesce(product.region, '') = descriptor.region))";
+/// Hash, region and row of each picture's content that has a descriptor. The order of the join keeps it within the indexes.
+pub(super) const KNOWN_CONTENTS: &str =
+    "select sha256, region, id from content cross join descriptor on content_id = id";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What SQLite does for a query, a line each.
+    fn steps(query: &str) -> Vec<String> {
+        let catalogue = Catalogue::in_memory().unwrap();
+        let mut statement = catalogue.connection.prepare(&format!("explain query plan {query}")).unwrap();
+        let steps = statement.query_map([], |row| row.get::<_, String>(3)).unwrap();
+        steps.collect::<rusqlite::Result<_>>().unwrap()
+    }
+
+    #[test]
+    fn thumbnails_and_embeddings_are_not_read_to_find_pictures() {
+        for query in [UNUSED_CONTENTS, UNUSED_DESCRIPTORS, KNOWN_CONTENTS] {
+            let steps = steps(query);
+            let whole: Vec<&String> = steps.iter().filter(|step| step.starts_with("SCAN")).collect();
+            assert!(!whole.is_empty(), "{steps:#?}");
+            assert!(whole.iter().all(|step| step.contains("COVERING INDEX")), "{steps:#?}");
+        }
+        let by_row = |step: &String| step.contains("content USING INTEGER PRIMARY KEY");
+        assert!(!steps(KNOWN_CONTENTS).iter().any(by_row), "each content would be read for its hash");
+    }
 }

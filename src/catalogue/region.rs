@@ -1,7 +1,9 @@
-//! The region of the body that a product covers, as far as its texts say it: a small table of English words.
+//! The region of the body that a product covers, as far as its texts say it: a small table of words in English, German, French, Spanish,
+//! Italian and Dutch.
 //!
 //! In English the last word of a name says what the thing is: a jean jacket is a jacket, a dress shirt is a shirt. So in each
-//! phrase the last garment word counts. `product_type` is asked first, from the narrowest category to the widest, then the
+//! phrase the last garment word counts, before words that only tell more ("veste en jean"). Of a German or Dutch compound it is the
+//! end: a Sommerkleid is a Kleid. `product_type` is asked first, from the narrowest category to the widest, then the
 //! title. Where parts of one phrase disagree ("shirts & dresses"), it says nothing.
 
 use super::product::Product;
@@ -9,15 +11,31 @@ use crate::seam::Region;
 
 const UPPER: &str = "anorak bandeau blazer blouse bodysuit bra bralette cami camisole cardigan coat fleece gilet henley hoodie \
     hoody jacket jersey jumper knitwear longsleeve outerwear outwear parka polo poncho pullover shirt singlet \
-    sweater sweatshirt tank tee top tshirt tunic turtleneck upper vest";
+    sweater sweatshirt tank tee top tshirt tunic turtleneck upper vest \
+    bluse blusen hemd hemden jacke jacken mantel mäntel oberteil oberteile pulli pullis strickjacke weste westen \
+    blouson chemise chemisier débardeur doudoune haut manteau manteaux marinière pull sweat veste \
+    abrigo blusa camisa camiseta cazadora chaleco chaqueta sudadera \
+    camicia camicie canotta cappotto cappotti felpa felpe giacca giacche maglia maglie maglietta magliette maglione maglioni piumino \
+    jas jassen overhemd overhemden trui truien";
 
 const LOWER: &str = "bottom capri cargos chino culotte jean jegging jogger kilt legging lower pant pants shorts skirt skort \
-    slacks sweatpant tights trackpant trouser trousers";
+    slacks sweatpant tights trackpant trouser trousers \
+    bermuda falda gonna gonne hose hosen jupe pantalon pantalón pantalones pantaloncini pantaloni röcke vaqueros \
+    broek broeken rok rokken";
 
-const DRESS: &str = "dress frock gown minidress sundress maxidress";
+const DRESS: &str = "dress frock gown minidress sundress maxidress \
+    kleid kleider robe vestido abito abiti vestito vestiti jurk jurken";
+
+/// Ends of German and Dutch compounds. "rock" by itself is music.
+const UPPER_ENDS: &str = "bluse blusen hemd hemden jacke jacken mantel mäntel pullover shirt shirts weste westen";
+const LOWER_ENDS: &str = "broek hose hosen rock röcke";
+const DRESS_ENDS: &str = "jurk jurken kleid kleider";
 
 /// Words after which a name only tells more: "shirt with jeans pocket".
-const MORE: [&str; 6] = ["with", "for", "in", "by", "from", "over"];
+const MORE: [&str; 24] = [
+    "with", "for", "in", "by", "from", "over", "aus", "mit", "für", "von", "en", "de", "à", "avec", "pour", "con",
+    "para", "di", "da", "per", "met", "van", "voor", "uit",
+];
 
 impl Product {
     /// The region that `product_type` or the title says; `None` where neither does so clearly.
@@ -65,10 +83,15 @@ fn of_part(words: &[&str]) -> Option<Region> {
 fn of_word(word: &str) -> Option<Region> {
     let known = |word: &str| {
         let tables = [(UPPER, Region::Upper), (LOWER, Region::Lower), (DRESS, Region::Dress)];
-        tables.into_iter().find(|(words, _)| words.split(' ').any(|one| one == word)).map(|(_, region)| region)
+        tables.into_iter().find(|(words, _)| words.split_whitespace().any(|one| one == word)).map(|(_, region)| region)
     };
     let singular = || word.strip_suffix("es").and_then(known).or_else(|| word.strip_suffix('s').and_then(known));
-    known(word).or_else(singular)
+    let compound = || {
+        let ends = [(UPPER_ENDS, Region::Upper), (LOWER_ENDS, Region::Lower), (DRESS_ENDS, Region::Dress)];
+        let is_end = |end: &str| word.len() > end.len() && word.ends_with(end);
+        ends.into_iter().find(|(ends, _)| ends.split_whitespace().any(is_end)).map(|(_, region)| region)
+    };
+    known(word).or_else(singular).or_else(compound)
 }
 
 #[cfg(test)]
@@ -96,7 +119,16 @@ mod tests {
             ("White, wide-leg trousers", Some(Lower)),
             ("Tank & shorts set", None),
             ("Leather belt", None),
-            ("Kleid aus Leinen", None),
+            ("Hard Rock", None),
+            ("Kleid aus Leinen", Some(Dress)),
+            ("Sommerkleid „Lena“", Some(Dress)),
+            ("Jeansjacke mit Kapuze", Some(Upper)),
+            ("Faltenrock", Some(Lower)),
+            ("Veste en jean", Some(Upper)),
+            ("Robe d'été à fleurs", Some(Dress)),
+            ("Pantalones vaqueros de mujer", Some(Lower)),
+            ("Giacca di lino", Some(Upper)),
+            ("Zomerjurk met print", Some(Dress)),
             ("Pair of trousers", Some(Lower)),
         ] {
             assert_eq!(region("", title), expected, "{title}");
@@ -113,6 +145,8 @@ mod tests {
             ("Clothing > Outerwear > Coats & Jackets", "Nova", Some(Upper)),
             ("Women > Skirts > New", "Nova", Some(Lower)),
             ("Shirts & Dresses", "Nova skirt", Some(Lower)),
+            ("Damen > Hosen", "Nova", Some(Lower)),
+            ("Femme > Hauts > T-shirts", "Nova", Some(Upper)),
             ("upper", "wj09-green", Some(Upper)),
             ("shorts", "msh02-black", Some(Lower)),
         ] {

@@ -59,4 +59,7 @@ pub struct ImportReport {
     pub refusal: Option<String>,
     /// At most [`MOST_CHANGES`].
     pub changes: Vec<Change>,
+    /// The letters of what a card shows, each once: the screen needs a font for them.
+    #[serde(skip)]
+    pub letters: String,
 }

@@ -18,7 +18,7 @@ pub(super) struct Shown {
     pub content: i64,
 }
 
-/// Refuses embeddings that cannot be searched: what is wrong then is the caller's network, not the picture.
+/// Refuses embeddings that cannot be searched: the fault is then the caller's network, not the picture.
 pub(super) fn check_embeddings(detection: &Detection, length: usize, path: &Path) -> Result<()> {
     for embedding in [&detection.match_embedding, &detection.aggregation_embedding] {
         if embedding.len() != length || !embedding.iter().all(|value| value.is_finite()) {

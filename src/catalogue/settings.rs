@@ -1,4 +1,4 @@
-//! What an import was told and the next one needs.
+//! Options of an import that also hold for the next one.
 
 use super::feed::ColumnMap;
 use super::price::Currency;

@@ -1,13 +1,12 @@
-//! The SQLite file: opening it (and refusing what is no catalogue), its settings, its schema, its faults.
+//! The SQLite file: opening it (and refusing other files), its settings, its schema, its faults.
 
+use super::file_version::{FileVersion, beside};
 use super::product::ModelStamp;
 use crate::fault::{Fault, Kind, Result};
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
 use std::fs::File;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -15,12 +14,13 @@ use std::time::Duration;
 const APPLICATION_ID: i32 = 0x5654_5241;
 
 /// Step n takes a file from schema n to n + 1. The one migration path: steps are only ever added.
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 6] = [
     include_str!("schema.sql"),
     include_str!("schema-2.sql"),
     include_str!("schema-3.sql"),
     include_str!("schema-4.sql"),
     include_str!("schema-5.sql"),
+    include_str!("schema-6.sql"),
 ];
 
 /// Stands for the path of a catalogue in memory.
@@ -32,10 +32,15 @@ const BUSY_TIMEOUT: Duration = Duration::from_millis(400);
 const DAMAGED: &str = "restore it from a copy, or delete it and import the feed again";
 
 /// An open catalogue. One connection: give each thread its own.
+///
+/// Keep it open no longer than needed. While a connection is open, SQLite keeps a write-ahead log and an index of it beside the file;
+/// another file that is put in this one's place meanwhile would be read with both.
 #[derive(Debug)]
 pub struct Catalogue {
     pub(super) connection: Connection,
     pub(super) path: PathBuf,
+    /// The file as it was opened; `None` in memory.
+    opened: Option<FileVersion>,
     /// SQLite takes the file for one that never changes: it lies where it cannot be written.
     immutable: bool,
 }
@@ -64,20 +69,30 @@ impl Catalogue {
                 .cure(format!("make one with `{}`", import_command(path)))),
             Probe::Empty => Err(Fault::new(Kind::Catalogue, format!("{} is empty, not a catalogue", path.display()))
                 .cure(format!("fill it with `{}`", import_command(path)))),
-            Probe::Foreign(reason) => Err(foreign(path, reason)),
+            Probe::Foreign(reason) => Err(foreign(path, reason).cure("give the path of a catalogue")),
         }
     }
 
     /// As [`Catalogue::open`], but makes an empty catalogue where there is no file or an empty one.
+    ///
+    /// # Errors
+    /// Also [`Kind::Storage`] where its folder does not exist: the path may be mistyped.
     pub fn create_or_open(path: &Path) -> Result<Self> {
         match probe(path)? {
             Probe::Catalogue => Self::connect(path, true),
-            Probe::Foreign(reason) => Err(foreign(path, reason)),
+            Probe::Foreign(reason) => {
+                let cure = "give the path of a catalogue, or of a file that does not exist yet";
+                Err(foreign(path, reason).cure(cure))
+            }
             Probe::Missing | Probe::Empty => {
                 let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-                if let Some(folder) = folder {
-                    std::fs::create_dir_all(folder)
-                        .map_err(|error| Fault::io(Kind::Storage, "make the folder", folder, error))?;
+                if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+                    let text = format!(
+                        "cannot make the catalogue {}: there is no folder {}",
+                        path.display(),
+                        folder.display()
+                    );
+                    return Err(Fault::new(Kind::Storage, text).cure("check the path, or make the folder"));
                 }
                 Self::connect(path, true)
             }
@@ -88,7 +103,7 @@ impl Catalogue {
     pub fn in_memory() -> Result<Self> {
         let path = PathBuf::from(IN_MEMORY);
         let connection = Connection::open_in_memory().map_err(|error| sql_fault(&path, "open", error))?;
-        let mut catalogue = Catalogue { connection, path, immutable: false };
+        let mut catalogue = Catalogue { connection, path, opened: None, immutable: false };
         catalogue.prepare(true)?;
         Ok(catalogue)
     }
@@ -104,13 +119,14 @@ impl Catalogue {
             flags |= OpenFlags::SQLITE_OPEN_CREATE;
         }
         let connection = Connection::open_with_flags(path, flags).map_err(|error| sql_fault(path, "open", error))?;
-        let mut catalogue = Catalogue { connection, path: path.to_owned(), immutable: false };
+        let opened = Some(FileVersion::of(path)?);
+        let mut catalogue = Catalogue { connection, path: path.to_owned(), opened, immutable: false };
         catalogue.prepare(create)?;
         Ok(catalogue)
     }
 
     /// Opens a catalogue that could not be opened for writing, because of `fault`. Even to read one, SQLite keeps a file beside
-    /// it, unless it is told that nobody changes it.
+    /// it, unless it is opened as immutable.
     fn connect_immutable(path: &Path, fault: Fault) -> Result<Self> {
         let journal = beside(path, "-wal");
         if std::fs::metadata(&journal).is_ok_and(|file| file.len() > 0) {
@@ -125,7 +141,8 @@ impl Catalogue {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
         // What cannot be read either is reported as it was.
         let Ok(connection) = Connection::open_with_flags(immutable_uri(path), flags) else { return Err(fault) };
-        let mut catalogue = Catalogue { connection, path: path.to_owned(), immutable: true };
+        let opened = Some(FileVersion::of(path)?);
+        let mut catalogue = Catalogue { connection, path: path.to_owned(), opened, immutable: true };
         catalogue.prepare(false)?;
         Ok(catalogue)
     }
@@ -191,14 +208,37 @@ impl Catalogue {
         Ok(self)
     }
 
-    /// Changes whenever another connection has changed the file: a running mirror then loads its index anew.
-    pub fn data_version(&self) -> Result<i64> {
-        if self.immutable { file_version(&self.path) } else { self.pragma_i64("data_version") }
+    /// Changes the file in one transaction: all of what `work` does, or nothing where it fails. `work` gets the transaction and what
+    /// makes a fault of an SQLite error. No write-ahead log is left behind.
+    ///
+    /// # Errors
+    /// Those of `work`; [`Kind::Busy`] where somebody else writes for too long, or has put another file in this one's place.
+    pub(super) fn change<T>(
+        &mut self,
+        work: impl FnOnce(&Transaction, &dyn Fn(rusqlite::Error) -> Fault) -> Result<T>,
+    ) -> Result<T> {
+        self.require_in_place()?;
+        let path = self.path.clone();
+        let fail = |error| sql_fault(&path, "change", error);
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fail)?;
+        let done = work(&transaction, &fail)?;
+        transaction.commit().map_err(fail)?;
+        self.checkpoint();
+        Ok(done)
     }
 
-    /// Moves what the write-ahead log holds into the file and empties the log. A running mirror keeps the log in existence, and if
-    /// somebody puts another file in this one's place, SQLite would apply the old log to it. While another process reads or writes,
-    /// the log stays as it is.
+    /// Refuses to write where the path names another file by now: the change would be lost.
+    pub(super) fn require_in_place(&self) -> Result<()> {
+        let Some(opened) = self.opened else { return Ok(()) };
+        if FileVersion::of(&self.path).is_ok_and(|now| now.is_same_file(opened)) {
+            return Ok(());
+        }
+        let text = format!("{} was replaced or deleted meanwhile; nothing was changed", self.path.display());
+        Err(Fault::new(Kind::Busy, text).cure("put the catalogue in its place, and try again"))
+    }
+
+    /// Moves what the write-ahead log holds into the file and empties the log: SQLite would apply it to another file that is put in
+    /// this one's place. While another process reads or writes, the log stays as it is; the last one that closes the file removes it.
     pub fn checkpoint(&self) {
         // Nothing is lost where it fails.
         let _ = self.connection.query_row("pragma wal_checkpoint(truncate)", [], |_| Ok(()));
@@ -279,21 +319,6 @@ pub(super) fn delete_database(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Changes when somebody else, who can write there, changes the file or puts another in its place.
-fn file_version(path: &Path) -> Result<i64> {
-    let file = std::fs::metadata(path).map_err(|error| Fault::io(Kind::Catalogue, "read", path, error))?;
-    let mut hasher = DefaultHasher::new();
-    (file.ino(), file.len(), file.mtime(), file.mtime_nsec()).hash(&mut hasher);
-    Ok(hasher.finish() as i64)
-}
-
-/// `shop.db-wal` beside `shop.db`.
-pub(super) fn beside(path: &Path, ending: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(ending);
-    name.into()
-}
-
 /// The path as SQLite's URI for a file that does not change.
 fn immutable_uri(path: &Path) -> String {
     let mut uri = String::from("file:");
@@ -347,7 +372,6 @@ fn probe(path: &Path) -> Result<Probe> {
 
 fn foreign(path: &Path, reason: &str) -> Fault {
     Fault::new(Kind::Catalogue, format!("{} is not a vetrina catalogue: {reason}", path.display()))
-        .cure("give the path of a catalogue, or of a file that does not exist yet")
 }
 
 /// Says what an SQLite error means to the one who runs the program.
@@ -375,17 +399,43 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reader_that_cannot_write_notices_a_change_all_the_same() {
+    fn a_change_by_another_is_noticed_also_where_nothing_can_be_written() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("shop.db");
         drop(Catalogue::create_or_open(&path).unwrap());
         let reader = Catalogue::connect_immutable(&path, Fault::new(Kind::Storage, "no")).unwrap();
-        let before = reader.data_version().unwrap();
-        assert_eq!(reader.data_version().unwrap(), before);
         assert!(reader.connection.execute_batch("create table another (x)").is_err());
+        let version = || FileVersion::of(&path).unwrap();
+        let before = version();
+        assert_eq!(version(), before);
         let writer = Connection::open(&path).unwrap();
-        writer.execute_batch("create table other (x); pragma wal_checkpoint(truncate)").unwrap();
-        assert_ne!(reader.data_version().unwrap(), before);
+        writer.execute_batch("create table other (x)").unwrap();
+        let logged = version();
+        assert_ne!(logged, before, "the write-ahead log holds the change");
+        assert!(!logged.is_settled() && logged.is_same_file(before));
+        writer.execute_batch("pragma wal_checkpoint(truncate)").unwrap();
+        assert_ne!(version(), before);
+        std::fs::copy(&path, folder.path().join("new.db")).unwrap();
+        std::fs::rename(folder.path().join("new.db"), &path).unwrap();
+        assert!(!version().is_same_file(before));
+    }
+
+    #[test]
+    fn a_file_that_was_replaced_is_not_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let [path, other] = ["shop.db", "other.db"].map(|name| folder.path().join(name));
+        let mut open = Catalogue::create_or_open(&path).unwrap();
+        drop(Catalogue::create_or_open(&other).unwrap());
+        let change = |open: &mut Catalogue| {
+            open.change(|transaction, fail| transaction.execute_batch("create table more (x)").map_err(fail))
+        };
+        std::fs::rename(&other, &path).unwrap();
+        let fault = change(&mut open).unwrap_err();
+        assert!(fault.kind() == Kind::Busy && fault.to_string().contains("was replaced"), "{fault}");
+        drop(open);
+        let mut open = Catalogue::open(&path).unwrap();
+        change(&mut open).unwrap();
+        assert_eq!(std::fs::metadata(beside(&path, "-wal")).map_or(0, |log| log.len()), 0, "while it is open");
     }
 
     #[test]

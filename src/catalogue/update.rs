@@ -4,10 +4,10 @@
 use super::product::Product;
 use super::records::{PRODUCT_COLUMNS, product_from};
 use super::stock::by_size;
-use super::store::{Catalogue, sql_fault};
+use super::store::Catalogue;
 use super::valid::{self, BadValue};
 use crate::fault::{Fault, Kind, Result};
-use rusqlite::{Transaction, TransactionBehavior, params};
+use rusqlite::{Transaction, params};
 use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
 
@@ -83,32 +83,30 @@ impl Catalogue {
     /// [`Kind::Usage`] where there is no such product; [`Kind::Input`] where it has no such size, or a value is not valid or too long;
     /// [`Kind::Busy`] where somebody else writes for too long.
     pub fn update(&mut self, updates: &[Addressed]) -> Result<Vec<String>> {
-        let path = self.path.clone();
-        let fail = |error| sql_fault(&path, "change", error);
         let currency = self.currency()?;
-        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fail)?;
-        let mut changed = Vec::new();
-        for addressed in updates {
-            let products = variants(&transaction, &addressed.id).map_err(fail)?;
-            if products.is_empty() {
-                return Err(Fault::new(Kind::Usage, format!("there is no product {:?}", addressed.id))
-                    .cure("name the id or the item_group_id of a product of the catalogue"));
-            }
-            let quantities = quantities(&products, addressed)?;
-            for (mut product, quantity) in products.into_iter().zip(quantities) {
-                apply(&addressed.update, &mut product, quantity)?;
-                currency.complete(&mut product.price);
-                currency.complete(&mut product.sale_price);
-                if addressed.update.price.is_some() || addressed.update.sale_price.is_some() {
-                    let checked = valid::check_currency(product.price.as_deref(), product.sale_price.as_deref());
-                    checked.map_err(|wrong| invalid(&product.id, wrong))?;
+        self.change(|transaction, fail| {
+            let mut changed = Vec::new();
+            for addressed in updates {
+                let products = variants(transaction, &addressed.id).map_err(fail)?;
+                if products.is_empty() {
+                    return Err(Fault::new(Kind::Usage, format!("there is no product {:?}", addressed.id))
+                        .cure("name the id or the item_group_id of a product of the catalogue"));
                 }
-                write(&transaction, &product).map_err(fail)?;
-                changed.push(product.id);
+                let quantities = quantities(&products, addressed)?;
+                for (mut product, quantity) in products.into_iter().zip(quantities) {
+                    apply(&addressed.update, &mut product, quantity)?;
+                    currency.complete(&mut product.price);
+                    currency.complete(&mut product.sale_price);
+                    if addressed.update.price.is_some() || addressed.update.sale_price.is_some() {
+                        let checked = valid::check_currency(product.price.as_deref(), product.sale_price.as_deref());
+                        checked.map_err(|wrong| invalid(&product.id, wrong))?;
+                    }
+                    write(transaction, &product).map_err(fail)?;
+                    changed.push(product.id);
+                }
             }
-        }
-        transaction.commit().map_err(fail)?;
-        Ok(changed)
+            Ok(changed)
+        })
     }
 }
 

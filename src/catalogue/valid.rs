@@ -1,9 +1,10 @@
 //! Which prices, sale dates and availabilities are taken, from a feed and between two imports: what a shopper is shown must be
 //! an amount, a time, or a word for stock.
 
-use super::price::{Price, is_interval};
+use super::price::{Price, is_interval, is_open_price};
 use super::product::Product;
 use super::stock::is_availability;
+use crate::fault::{Fault, Kind, Result as Checked};
 
 /// A value that is not taken, and what would be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +24,7 @@ impl std::fmt::Display for BadValue {
     }
 }
 
-const PRICE: &str = "give an amount of zero or more, such as \"49.90 EUR\"";
+const PRICE: &str = "give an amount of zero or more, such as \"49.90 EUR\" or \"from 19.90 EUR\"";
 const DATES: &str = "give two times of ISO 8601 with a slash between them, the earlier one first, such as \
                      \"2026-06-01T09:00+02:00/2026-06-30\"";
 const AVAILABILITY: &str = "give \"in_stock\", \"out_of_stock\", \"preorder\" or \"backorder\"";
@@ -31,12 +32,21 @@ const AVAILABILITY: &str = "give \"in_stock\", \"out_of_stock\", \"preorder\" or
 /// Whether `field` may have this value; a field that is not checked may have any.
 pub(super) fn check(field: &'static str, value: &str) -> Result<(), BadValue> {
     let (is_right, right) = match field {
-        "price" | "sale_price" => (Price::parse(value).is_some(), PRICE),
+        "price" | "sale_price" => (Price::parse(value).is_some() || is_open_price(value), PRICE),
         "sale_price_effective_date" => (is_interval(value), DATES),
         "availability" => (is_availability(value), AVAILABILITY),
         _ => return Ok(()),
     };
     if is_right { Ok(()) } else { Err(BadValue { field, value: value.to_owned(), right: right.to_owned() }) }
+}
+
+/// Refuses a price that an import would not take.
+///
+/// # Errors
+/// [`Kind::Input`], with what would be one.
+pub fn require_price(text: &str) -> Checked<()> {
+    check("price", text)
+        .map_err(|wrong| Fault::new(Kind::Input, format!("price {:?} is not valid", wrong.value)).cure(wrong.right))
 }
 
 /// Whether the sale price, where there is one, is in the price's currency.
@@ -65,7 +75,7 @@ pub(super) fn empty_invalid(product: &mut Product) -> Vec<BadValue> {
             bad.push(wrong);
         }
     }
-    // A sale that nobody knows the end of would last for ever.
+    // A sale with an end that cannot be read would last for ever.
     if let Some(wrong) = bad.iter_mut().find(|wrong| wrong.field == "sale_price_effective_date") {
         wrong.right.push_str("; the sale price was left out with it");
         product.sale_price = None;
@@ -90,9 +100,36 @@ mod tests {
         for (field, right, wrong) in [
             (
                 "price",
-                &["49,90 EUR", "EUR 49.90", "49.90", "€1.299,00", "0 EUR", "1'299.- CHF", "5 eur", "9.90 Euro", "R$ 5"]
-                    [..],
-                &["gratis", "-1 EUR", "EUR -1", "−5", "5 %", "from 5 EUR", "1.2.3"][..],
+                &[
+                    "49,90 EUR",
+                    "EUR 49.90",
+                    "49.90",
+                    "€1.299,00",
+                    "0 EUR",
+                    "1'299.- CHF",
+                    "5 eur",
+                    "9.90 Euro",
+                    "R$ 5",
+                    "from 5 EUR",
+                    "ab 19,90 €",
+                    "À partir de 19,90 €",
+                    "19.90-29.90 EUR",
+                    "€19 – €29",
+                ][..],
+                &[
+                    "gratis",
+                    "-1 EUR",
+                    "EUR -1",
+                    "−5",
+                    "5 %",
+                    "from EUR",
+                    "abc 5",
+                    "1.2.3",
+                    "29-19 EUR",
+                    "19 EUR - 29 USD",
+                    "2026-01-02",
+                    "12345-678",
+                ][..],
             ),
             ("availability", &["In Stock", "out_of_stock", "https://schema.org/PreOrder", "SOLD OUT"], &["maybe", "7"]),
             (
@@ -111,6 +148,14 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn a_price_that_no_import_would_take_is_refused_with_one_that_it_would() {
+        require_price("19,90 EUR").unwrap();
+        let fault = require_price("free").unwrap_err();
+        assert_eq!(fault.kind(), Kind::Input);
+        assert!(fault.to_string().starts_with("price \"free\" is not valid; give an amount"), "{fault}");
     }
 
     #[test]

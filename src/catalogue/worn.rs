@@ -6,10 +6,10 @@
 use super::check::decode_embedding;
 use super::product::ModelStamp;
 use super::records::hex;
-use super::store::{Catalogue, read_stamp, same_model, sql_fault};
+use super::store::{Catalogue, read_stamp, same_model};
 use crate::fault::{Fault, Kind, Result};
 use crate::seam::Embedding;
-use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -64,7 +64,7 @@ pub struct EnrolmentOrigin {
 }
 
 impl Catalogue {
-    /// Keeps what was seen of worn products, all of it or nothing.
+    /// Stores views of worn products: all of them or none.
     ///
     /// # Errors
     /// [`Kind::Usage`] where the catalogue has no such product; [`Kind::Catalogue`] where another model embedded it;
@@ -75,23 +75,22 @@ impl Catalogue {
             return Err(Fault::new(Kind::Input, "no good view of the product was seen")
                 .cure("stand before the camera so that the whole garment is in the picture, in good light"));
         }
-        let path = self.path.clone();
-        let fail = |error| sql_fault(&path, "change", error);
-        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fail)?;
-        for product in products {
-            if !has_product(&transaction, &product.id).map_err(fail)? {
-                return Err(no_product(&path.display().to_string(), &product.id));
+        let catalogue = self.path.display().to_string();
+        let number = self.change(|transaction, fail| {
+            for product in products {
+                if !has_product(transaction, &product.id).map_err(fail)? {
+                    return Err(no_product(&catalogue, &product.id));
+                }
             }
-        }
-        let made: String = transaction
-            .query_row("select strftime('%Y-%m-%dT%H:%M:%SZ', 'now')", [], |row| row.get(0))
-            .map_err(fail)?;
-        let origin =
-            EnrolmentOrigin { uid: uid(&made, camera, products), made, camera: camera.into(), model: model.clone() };
-        let number = insert(&transaction, &origin, products)
-            .map_err(fail)?
-            .ok_or_else(|| Fault::new(Kind::Input, "the catalogue has this very enrolment already"))?;
-        transaction.commit().map_err(fail)?;
+            let made: String = transaction
+                .query_row("select strftime('%Y-%m-%dT%H:%M:%SZ', 'now')", [], |row| row.get(0))
+                .map_err(fail)?;
+            let uid = uid(&made, camera, products);
+            let origin = EnrolmentOrigin { uid, made, camera: camera.into(), model: model.clone() };
+            insert(transaction, &origin, products)
+                .map_err(fail)?
+                .ok_or_else(|| Fault::new(Kind::Input, "the catalogue has this very enrolment already"))
+        })?;
         self.enrolment(number)
     }
 
@@ -110,15 +109,13 @@ impl Catalogue {
     /// # Errors
     /// [`Kind::Usage`] where there is none.
     pub fn undo_enrolment(&mut self, number: Option<i64>) -> Result<Enrolment> {
-        let path = self.path.clone();
-        let fail = |error| sql_fault(&path, "change", error);
-        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fail)?;
-        let kept = read_enrolments(&transaction).map_err(fail)?;
-        let undone = kept.into_iter().find(|one| number.is_none_or(|number| number == one.number));
-        let undone = undone.ok_or_else(|| no_enrolment(number))?;
-        transaction.execute("delete from enrolment where number = ?", [undone.number]).map_err(fail)?;
-        transaction.commit().map_err(fail)?;
-        Ok(undone)
+        self.change(|transaction, fail| {
+            let kept = read_enrolments(transaction).map_err(fail)?;
+            let undone = kept.into_iter().find(|one| number.is_none_or(|number| number == one.number));
+            let undone = undone.ok_or_else(|| no_enrolment(number))?;
+            transaction.execute("delete from enrolment where number = ?", [undone.number]).map_err(fail)?;
+            Ok(undone)
+        })
     }
 
     /// Worn views of each product by the catalogue's model; products without one are absent.
@@ -137,9 +134,9 @@ impl Catalogue {
     }
 
     /// Changes whenever worn views were added or undone.
-    pub(super) fn worn_version(&self) -> rusqlite::Result<(i64, i64)> {
-        let query = "select coalesce(max(number), 0), count(*) from enrolment";
-        self.connection.query_row(query, [], |row| Ok((row.get(0)?, row.get(1)?)))
+    pub(super) fn worn_version(&self) -> rusqlite::Result<(i64, i64, String)> {
+        let query = "select coalesce(max(number), 0), count(*), coalesce(max(uid), '') from enrolment";
+        self.connection.query_row(query, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
     }
 }
 

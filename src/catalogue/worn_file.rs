@@ -1,10 +1,9 @@
 //! Worn views in a file, for the other mirrors of a shop: one JSON object a line, an enrolment each.
 
 use super::product::ModelStamp;
-use super::store::{Catalogue, sql_fault};
+use super::store::Catalogue;
 use super::worn::{self, EnrolmentOrigin, MOST_VIEWS, WornProduct, WornView};
 use crate::fault::{Fault, Kind, Result};
-use rusqlite::TransactionBehavior;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::io::{self, BufRead, Read};
@@ -92,38 +91,36 @@ impl Catalogue {
             Fault::new(Kind::Catalogue, format!("{} has no product yet", self.path.display()))
                 .cure(format!("run `{}` first", super::store::import_command(&self.path)))
         })?;
-        let path = self.path.clone();
-        let fail = |error| sql_fault(&path, "change", error);
-        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fail)?;
-        let mut report = WornImportReport::default();
-        let mut reader = reader;
-        for number in 1.. {
-            let mut text = String::new();
-            let read = reader.by_ref().take(LONGEST_LINE).read_line(&mut text);
-            let read = read.map_err(|error| bad_line(number, "it cannot be read").cause(error))?;
-            if read == 0 {
-                break;
-            }
-            if text.trim().is_empty() {
-                continue;
-            }
-            let line: EnrolmentLine = serde_json::from_str(&text)
-                .map_err(|error| bad_line(number, "it is no line of worn views").cause(error))?;
-            let (origin, products) = checked(line, &stamp, number)?;
-            for product in &products {
-                if !worn::has_product(&transaction, &product.id).map_err(fail)? {
-                    report.without_product.insert(product.id.clone());
+        self.change(|transaction, fail| {
+            let mut report = WornImportReport::default();
+            let mut reader = reader;
+            for number in 1.. {
+                let mut text = String::new();
+                let read = reader.by_ref().take(LONGEST_LINE).read_line(&mut text);
+                let read = read.map_err(|error| bad_line(number, "it cannot be read").cause(error))?;
+                if read == 0 {
+                    break;
+                }
+                if text.trim().is_empty() {
+                    continue;
+                }
+                let line: EnrolmentLine = serde_json::from_str(&text)
+                    .map_err(|error| bad_line(number, "it is no line of worn views").cause(error))?;
+                let (origin, products) = checked(line, &stamp, number)?;
+                for product in &products {
+                    if !worn::has_product(transaction, &product.id).map_err(fail)? {
+                        report.without_product.insert(product.id.clone());
+                    }
+                }
+                if worn::insert(transaction, &origin, &products).map_err(fail)?.is_some() {
+                    report.enrolments += 1;
+                    report.views += products.iter().map(|product| product.views.len()).sum::<usize>();
+                } else {
+                    report.known += 1;
                 }
             }
-            if worn::insert(&transaction, &origin, &products).map_err(fail)?.is_some() {
-                report.enrolments += 1;
-                report.views += products.iter().map(|product| product.views.len()).sum::<usize>();
-            } else {
-                report.known += 1;
-            }
-        }
-        transaction.commit().map_err(fail)?;
-        Ok(report)
+            Ok(report)
+        })
     }
 }
 

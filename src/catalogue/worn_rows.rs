@@ -118,7 +118,7 @@ fn with_means(
     let mut rows: Vec<(IndexRow, Vec<f32>)> =
         pictures.rows.into_iter().zip(pictures.matrix.chunks_exact(length).map(<[f32]>::to_vec)).collect();
     for (variant, worn) in worn {
-        // What is shown of it is a picture of the shop.
+        // It is shown with a picture of the shop.
         let (Some(mean), Some(&content)) = (mean(worn.views.iter().map(Vec::as_slice)), worn.contents.first()) else {
             continue;
         };

@@ -28,6 +28,7 @@ pub struct EngineArgs {
 }
 
 impl BackendArgs {
+    /// What the flags say.
     pub fn settings(&self) -> EngineSettings {
         let EngineArgs { precision, engines } = self.engines.clone();
         EngineSettings { backend: self.backend, precision, engines }

@@ -1,11 +1,15 @@
 //! `vetrina catalogue`: import, history, undo, list, show, remove, check, export.
 
 mod history;
-mod worn;
+mod mirror;
+pub(super) mod worn;
 
+use self::mirror::CatalogueMirror;
 use super::places;
 use super::progress::{ImportProgressBar, ProgressFormat};
+use super::removals::RemovalArgs;
 use super::table::{Table, done, json, print};
+use crate::audit::AuditAction;
 use crate::catalogue::confusion::Confusion;
 use crate::catalogue::{
     Catalogue, CheckReport, ColumnMap, Currency, FetchFrom, ImportOptions, ImportReport, ProductDetail,
@@ -85,12 +89,8 @@ pub struct ImportArgs {
     /// Say what would change, and change nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// The largest part of the products that the import may remove, in percent
-    #[arg(long, value_name = "PERCENT", default_value_t = 10, value_parser = clap::value_parser!(u8).range(0..=100))]
-    pub max_removals: u8,
-    /// Remove all products that the feed does not have, however many they are
-    #[arg(long, conflicts_with = "max_removals")]
-    pub allow_removals: bool,
+    #[command(flatten)]
+    pub removals: RemovalArgs,
     /// Print the report as JSON
     #[arg(long)]
     pub json: bool,
@@ -100,6 +100,9 @@ pub struct ImportArgs {
     /// How to report progress; json is for programs, one object a line, the report last
     #[arg(long, value_enum, default_value_t = ProgressFormat::Bar, value_name = "FORMAT")]
     pub progress: ProgressFormat,
+    /// Do not write the audit log: the program that starts this import has written it
+    #[arg(long)]
+    pub audited: bool,
 }
 
 #[derive(Args, Clone, Debug)]
@@ -167,7 +170,7 @@ impl ImportArgs {
     fn request(&self) -> Result<ImportRequest> {
         let options = ImportOptions {
             strict: self.strict,
-            max_removals: if self.allow_removals { 1.0 } else { f64::from(self.max_removals) / 100.0 },
+            max_removals: self.removals.largest_share(),
             column_map: self.map.as_deref().map(ColumnMap::parse).transpose()?,
             currency: self.currency.as_deref().map(Currency::parse).transpose()?,
             more_images: self.images.iter().skip(1).cloned().collect(),
@@ -188,7 +191,15 @@ fn import(args: &ImportArgs) -> Result<()> {
         machine::step_back();
     }
     let mut progress = ImportProgressBar::new(args.progress);
-    let work = || import::import(&args.request()?, &places::model(&args.model)?, |step| progress.show(step));
+    let work = || {
+        let mut report = import::import(&args.request()?, &places::model(&args.model)?, |step| progress.show(step))?;
+        let mirror = CatalogueMirror::of(&args.db);
+        report.warnings.extend(mirror.missing_letters(&report.letters)?);
+        if !(args.audited || args.dry_run) {
+            mirror.note(AuditAction::Import, &args.feed.display().to_string());
+        }
+        Ok(report)
+    };
     let Some(report) = args.progress.conclude(work)? else { return Ok(()) };
     if args.json {
         return print(&json(&report)?);
@@ -309,6 +320,7 @@ fn product_text(detail: &ProductDetail, classes: &[String]) -> String {
 
 fn remove(args: &ProductArgs) -> Result<()> {
     Catalogue::open(&args.db.db)?.remove(&args.id)?;
+    CatalogueMirror::of(&args.db.db).note(AuditAction::Remove, &args.id);
     if args.db.json {
         print(&json(&serde_json::json!({ "removed": args.id }))?)
     } else {

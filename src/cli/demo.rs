@@ -4,7 +4,7 @@ use super::places;
 use super::progress::ImportProgressBar;
 use super::table::{Table, print};
 use crate::capture;
-use crate::catalogue::{Catalogue, ImportOptions, ImportReport};
+use crate::catalogue::{ImportOptions, ImportReport};
 use crate::display::canvas::Canvas;
 use crate::display::draw::Painter;
 use crate::display::panel::DisplayPanel;
@@ -91,7 +91,7 @@ pub fn run(args: &DemoArgs) -> Result<()> {
     let report = import_demo(&demo, &db, &model)?;
     print(&format!("{} products in {}", report.products, db.display()))?;
     let mut workers = frame_workers(Recognizer::load(&model)?.at_most(GARMENTS));
-    let matcher = Matcher::load(Catalogue::open(&db)?, workers[0].manifest())?;
+    let matcher = Matcher::load(&db, workers[0].manifest())?;
     let settings = PipelineSettings { shop_name: "Bottega Vetrina".into(), ..PipelineSettings::default() };
     let mut pipeline = SequentialPipeline::new(
         workers[0].aggregator(),

@@ -14,6 +14,7 @@ use crate::pipeline::enrol::watch::watch;
 use crate::pipeline::enrol::{CONSENT, EnrolSession, EnrolSettings, EnrolTarget, ViewsTaken};
 use crate::pipeline::matcher::{Matcher, stamp};
 use crate::pipeline::workers::frame_workers;
+use crate::seam::Region;
 use crate::shutdown::Token;
 use clap::Args;
 use std::io::{self, BufRead};
@@ -21,7 +22,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Wear a product before the camera, so that it is recognised better from then on; numbers are kept, no picture
+/// Wear a product before the camera, so that it is recognized better from then on; numbers are kept, no picture
 #[derive(Args, Clone, Debug)]
 pub struct EnrolArgs {
     /// Id of the product that is worn
@@ -30,6 +31,9 @@ pub struct EnrolArgs {
     /// More products that are worn at the same time, on other parts of the body
     #[arg(long, value_name = "ID,...", value_delimiter = ',', requires = "id")]
     pub outfit: Vec<String>,
+    /// Where ID is worn: upper, lower or dress [default: as the catalogue says]
+    #[arg(long, value_name = "REGION", value_parser = region, requires = "id")]
+    pub region: Option<Region>,
     /// Clip, folder of frames or camera (v4l2:///dev/video0) [default: the configuration's camera]
     #[arg(long, value_name = "SOURCE")]
     pub from: Option<String>,
@@ -56,26 +60,34 @@ pub struct EnrolArgs {
 }
 
 pub fn run(args: &EnrolArgs) -> Result<()> {
-    let mut catalogue = Catalogue::open(&args.catalogue)?;
+    // Open for no longer than needed: the watching takes a minute.
+    let catalogue = || Catalogue::open(&args.catalogue);
     if let Some(number) = args.undo {
-        let undone = catalogue.undo_enrolment(number)?;
+        let undone = catalogue()?.undo_enrolment(number)?;
         return say(args, "undone", &undone);
     }
+    let said = args.id.iter().cloned().zip(args.region).collect();
+    let open_catalogue = catalogue()?;
     let ids: Vec<String> = args.id.iter().chain(&args.outfit).cloned().collect();
     let mut recognizers = frame_workers(args.backend.load(&args.model)?);
     let model = stamp(recognizers[0].manifest());
-    catalogue.require_model(&model)?;
-    let targets = EnrolTarget::find(&catalogue, &ids, &recognizers[0].manifest().class_regions())?;
+    open_catalogue.require_model(&model)?;
+    let targets = EnrolTarget::find(&open_catalogue, &ids, &recognizers[0].manifest().class_regions(), &said)?;
+    drop(open_catalogue);
     agree(args.yes)?;
     let (mut source, camera, settings) = open(args)?;
     let mut said = SaidProgress::default();
     let products = watch(source.as_mut(), &mut recognizers, targets, settings, |session| said.progress(session))?;
-    let matcher = Matcher::load(Catalogue::open(&args.catalogue)?, recognizers[0].manifest())?;
+    let matcher = Matcher::load(&args.catalogue, recognizers[0].manifest())?;
     for words in doubts(&matcher, &products) {
         eprintln!("vetrina: warning: {words}: vetrina enrol --undo");
     }
-    let enrolment = catalogue.enrol(&camera, &model, &products)?;
+    let enrolment = catalogue()?.enrol(&camera, &model, &products)?;
     say(args, "kept", &enrolment)
+}
+
+fn region(name: &str) -> std::result::Result<Region, String> {
+    Region::named(name).ok_or_else(|| "it is upper, lower or dress".into())
 }
 
 /// Waits for a yes.

@@ -3,6 +3,7 @@
 #[cfg(feature = "hub")]
 mod commands;
 
+use super::removals::RemovalArgs;
 use crate::fault::Result;
 use clap::{Args, Subcommand};
 use std::net::SocketAddr;
@@ -87,12 +88,8 @@ pub struct HubImportArgs {
     /// Currency of prices that have none, such as EUR
     #[arg(long, value_name = "CODE")]
     pub currency: Option<String>,
-    /// The largest part of a shop's products that the import may remove, in percent
-    #[arg(long, value_name = "PERCENT", default_value_t = 10, value_parser = clap::value_parser!(u8).range(0..=100))]
-    pub max_removals: u8,
-    /// Remove all products that the feed does not have, however many they are
-    #[arg(long, conflicts_with = "max_removals")]
-    pub allow_removals: bool,
+    #[command(flatten)]
+    pub removals: RemovalArgs,
     /// Print the report as JSON
     #[arg(long)]
     pub json: bool,

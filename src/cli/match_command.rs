@@ -2,6 +2,7 @@
 
 use super::backend::BackendArgs;
 use super::catalogue::DEFAULT_DB;
+use super::progress::Progress;
 use super::table::{Table, json, print};
 use crate::capture;
 use crate::catalogue::Catalogue;
@@ -15,7 +16,6 @@ use crate::pipeline::tracking::{class_label, tracker_from};
 use crate::pipeline::workers::{frame_workers, recognize_in_order};
 use crate::seam::Detections;
 use clap::Args;
-use indicatif::ProgressBar;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
@@ -45,9 +45,10 @@ pub struct MatchArgs {
 }
 
 pub fn run(args: &MatchArgs) -> Result<()> {
-    let catalogue = Catalogue::open(&args.catalogue)?;
+    // Said before the model is loaded, which takes longer.
+    drop(Catalogue::open(&args.catalogue)?);
     let mut recognizers = frame_workers(args.backend.load(&args.model)?);
-    let matcher = Matcher::load(catalogue, recognizers[0].manifest())?;
+    let matcher = Matcher::load(&args.catalogue, recognizers[0].manifest())?;
     let mut aggregator = recognizers[0].aggregator();
     let mut objects = Vec::new();
     for input in &args.inputs {
@@ -70,7 +71,7 @@ pub fn run(args: &MatchArgs) -> Result<()> {
 /// Tracks the garments of an input from first to last frame. Also returns the number of damaged frames skipped.
 fn track(input: &str, recognizers: &mut [Recognizer]) -> Result<(ClipTracks, u64)> {
     let mut source = capture::open(input)?;
-    let bar = source.frames().map_or_else(ProgressBar::no_length, |frames| ProgressBar::new(frames as u64));
+    let progress = Progress::of(source.frames().map(|frames| frames as u64), "frames");
     let mut tracker = tracker_from(recognizers[0].manifest(), BEGIN_SCORE);
     let mut close_ups = CloseUps::new(&recognizers[0], usize::MAX);
     let mut tracks = ClipTracks::default();
@@ -81,10 +82,10 @@ fn track(input: &str, recognizers: &mut [Recognizer]) -> Result<(ClipTracks, u64
             close_ups.update(&mut tracker, &frame, usize::MAX, times)?;
         }
         tracks.observe(tracker.tracks());
-        bar.inc(1);
+        progress.step();
         Ok(())
     })?;
-    bar.finish_and_clear();
+    progress.finish();
     Ok((tracks, source.corrupt()))
 }
 

@@ -21,13 +21,15 @@ pub mod places;
 pub mod privacy;
 pub mod progress;
 pub mod record;
+pub mod removals;
 pub mod run;
 pub mod stats;
 pub mod sync;
 pub mod table;
 
-use crate::fault::Result;
+use crate::fault::{Kind, Result};
 use crate::tail::Tail;
+use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 use log::LevelFilter;
 use progress::ProgressFormat;
@@ -93,7 +95,17 @@ impl Command {
 
 /// Parses the command line and runs the command. Prints a fault as one line and returns its exit code.
 pub fn main() -> ExitCode {
-    let line = CommandLine::parse();
+    let line = match CommandLine::try_parse() {
+        Ok(line) => line,
+        // Help and version, which were asked for.
+        Err(error) if !error.use_stderr() || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            error.exit()
+        }
+        Err(error) => {
+            eprintln!("vetrina: {}", one_line(&error.render().to_string()));
+            return ExitCode::from(Kind::Usage.exit_code());
+        }
+    };
     let tail =
         logging::start(if matches!(line.command, Command::Run(_)) { LevelFilter::Info } else { LevelFilter::Warn });
     match run(&line.command, tail) {
@@ -105,6 +117,25 @@ pub fn main() -> ExitCode {
             ExitCode::from(fault.kind().exit_code())
         }
     }
+}
+
+/// An error of clap, which has several lines, as one: what is wrong, a tip, where the usage is.
+fn one_line(text: &str) -> String {
+    let mut parts = Vec::new();
+    let mut help = "vetrina --help".to_owned();
+    for paragraph in text.split("\n\n") {
+        let line = paragraph.split_whitespace().collect::<Vec<_>>().join(" ");
+        if let Some(usage) = line.strip_prefix("Usage: ") {
+            let command =
+                usage.split(' ').take_while(|word| word.starts_with(|first: char| first.is_ascii_lowercase()));
+            help = command.chain(["--help"]).collect::<Vec<_>>().join(" ");
+        } else if !line.starts_with("For more information") && !line.is_empty() {
+            let line = line.strip_prefix("error: ").unwrap_or(&line);
+            parts.push(line.strip_prefix("tip: ").unwrap_or(line).to_owned());
+        }
+    }
+    parts.push(format!("see `{help}`"));
+    parts.join("; ")
 }
 
 fn run(command: &Command, tail: Arc<Tail>) -> Result<()> {

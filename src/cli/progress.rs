@@ -10,6 +10,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 use serde_json::json;
 use std::io::{self, IsTerminal, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Shorter work logs no progress.
@@ -41,12 +42,17 @@ impl ProgressFormat {
     }
 }
 
-/// Counts up to a number known in advance.
+/// Between two lines where the number is not known in advance.
+const LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// Counts, up to a number where it is known in advance.
 pub struct Progress {
     bar: ProgressBar,
     what: String,
     plain: bool,
     format: ProgressFormat,
+    /// Lines so far where the number is not known.
+    lines: AtomicU64,
 }
 
 impl Progress {
@@ -55,24 +61,47 @@ impl Progress {
         Progress::with_format(count, what, ProgressFormat::Bar)
     }
 
+    /// Up to a number that may not be known.
+    pub fn of(count: Option<u64>, what: &str) -> Self {
+        Progress::start(count, what, ProgressFormat::Bar)
+    }
+
+    /// As [`Progress::new`], for people or for a program.
     pub fn with_format(count: u64, what: &str, format: ProgressFormat) -> Self {
+        Progress::start(Some(count), what, format)
+    }
+
+    fn start(count: Option<u64>, what: &str, format: ProgressFormat) -> Self {
         let plain = format == ProgressFormat::Json || !io::stderr().is_terminal();
         let target = if plain { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
-        let bar = ProgressBar::with_draw_target(Some(count), target);
-        if let Ok(style) = ProgressStyle::with_template(&format!("{{wide_bar}} {{pos}}/{{len}} {what}, {{eta}} left")) {
+        let bar = ProgressBar::with_draw_target(count, target);
+        let template = match count {
+            Some(_) => format!("{{wide_bar}} {{pos}}/{{len}} {what}, {{eta}} left"),
+            None => format!("{{spinner}} {{pos}} {what}"),
+        };
+        if let Ok(style) = ProgressStyle::with_template(&template) {
             bar.set_style(style);
         }
-        let progress = Progress { bar, what: what.into(), plain, format };
+        let progress = Progress { bar, what: what.into(), plain, format, lines: AtomicU64::new(0) };
         progress.tell();
         progress
     }
 
+    /// Counts one more.
     pub fn step(&self) {
         self.bar.inc(1);
-        let (done, all) = (self.bar.position(), self.bar.length().unwrap_or(1).max(1));
-        let tenth = 10 * done / all != 10 * (done - 1) / all && self.bar.elapsed() >= MOMENT;
-        if self.format == ProgressFormat::Bar && self.plain && tenth {
-            eprintln!("{done} of {all} {}", self.what);
+        let (done, what) = (self.bar.position(), &self.what);
+        if self.format == ProgressFormat::Bar && self.plain {
+            match self.bar.length() {
+                Some(all) if is_tenth(done, all.max(1)) && self.bar.elapsed() >= MOMENT => {
+                    eprintln!("{done} of {all} {what}");
+                }
+                None if self.bar.elapsed().as_secs() / LINE_EVERY.as_secs() > self.lines.load(Ordering::Relaxed) => {
+                    self.lines.store(self.bar.elapsed().as_secs() / LINE_EVERY.as_secs(), Ordering::Relaxed);
+                    eprintln!("{done} {what}");
+                }
+                _ => {}
+            }
         }
         self.tell();
     }
@@ -97,9 +126,15 @@ impl Progress {
         self.bar.suspend(|| eprintln!("{line}"));
     }
 
+    /// Takes the bar off the terminal.
     pub fn finish(&self) {
         self.bar.finish_and_clear();
     }
+}
+
+/// Whether `done` has just passed a tenth of all.
+fn is_tenth(done: u64, all: u64) -> bool {
+    10 * done / all != 10 * done.saturating_sub(1) / all
 }
 
 /// Shows the progress of an import, step by step.
@@ -110,10 +145,12 @@ pub struct ImportProgressBar {
 }
 
 impl ImportProgressBar {
+    /// Nothing is shown before the first step.
     pub fn new(format: ProgressFormat) -> Self {
         ImportProgressBar { format, step: None }
     }
 
+    /// Shows how far it is.
     pub fn show(&mut self, progress: ImportProgress) {
         match &self.step {
             Some((step, bar)) if *step == progress.step => bar.step(),

@@ -1,14 +1,19 @@
-//! `vetrina stats`: the counts by hour, as the running mirror keeps them.
+//! `vetrina stats`: the counts by hour, as the running mirror keeps them; and how often it was right, as staff confirmed.
 
+use super::catalogue::worn::confirmed;
 use super::table::{Table, json, print};
+use crate::catalogue::Catalogue;
+use crate::catalogue::correction::ConfirmedWeek;
 use crate::clock::UtcTime;
 use crate::config::{Config, DEFAULT_PATH};
 use crate::events::counts::{CountReport, CountStore, HourCounts, ProductCounts};
 use crate::fault::{Fault, Kind, Result};
 use clap::{Args, ValueEnum, value_parser};
+use serde::Serialize;
 use std::path::PathBuf;
 
-/// Print how many people came, how long they stayed, and what was shown to them, by hour or product
+/// Print how many people came, how long they stayed, and what was shown to them, by hour or product; and how often it was right, as
+/// staff confirmed, by week and part of the body
 #[derive(Args, Clone, Debug)]
 pub struct StatsArgs {
     /// Configuration file
@@ -33,6 +38,14 @@ pub enum StatsOutput {
     Json,
 }
 
+/// Everything, as JSON.
+#[derive(Serialize)]
+struct StatsReport {
+    #[serde(flatten)]
+    counts: CountReport,
+    confirmed: Vec<ConfirmedWeek>,
+}
+
 pub fn run(args: &StatsArgs) -> Result<()> {
     let config = Config::load(&args.config)?;
     let Some(settings) = config.counts() else {
@@ -40,14 +53,30 @@ pub fn run(args: &StatsArgs) -> Result<()> {
     };
     let store = CountStore::open_existing(&settings.file)?;
     let counts = store.map_or(Ok(CountReport::default()), |store| store.read(UtcTime::now(), args.days))?;
+    let weeks = confirmed_weeks(&config, args.days)?;
     match args.format {
-        StatsOutput::Json => print(&json(&counts)?),
+        StatsOutput::Json => print(&json(&StatsReport { counts, confirmed: weeks })?),
         StatsOutput::Csv if args.products => print(counts.products_csv().trim_end()),
         StatsOutput::Csv => print(counts.hours_csv().trim_end()),
-        StatsOutput::Table if counts.hours.is_empty() => print(&format!("nothing in the last {} days", args.days)),
-        StatsOutput::Table if args.products => print(&products(&counts)),
-        StatsOutput::Table => print(&hours(&counts)),
+        StatsOutput::Table => {
+            match counts.hours.is_empty() {
+                true => print(&format!("nothing in the last {} days", args.days))?,
+                false if args.products => print(&products(&counts))?,
+                false => print(&hours(&counts))?,
+            }
+            if weeks.is_empty() { Ok(()) } else { print(&format!("\nas staff confirmed:\n{}", confirmed(&weeks))) }
+        }
     }
+}
+
+/// What staff said of the answers of the last days; nothing where there is no catalogue yet.
+fn confirmed_weeks(config: &Config, days: u32) -> Result<Vec<ConfirmedWeek>> {
+    if !config.catalogue.file.exists() {
+        return Ok(Vec::new());
+    }
+    let mut weeks = Catalogue::open(&config.catalogue.file)?.confirmed_weeks()?;
+    weeks.retain(|week| week.is_within(days, UtcTime::now()));
+    Ok(weeks)
 }
 
 fn hours(counts: &CountReport) -> String {

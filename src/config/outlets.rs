@@ -176,6 +176,17 @@ impl Config {
         if self.web.staff_password.is_some() && self.web.password.is_none() {
             return Some(("web.staff_password", "set web.password too, the owner's".into()));
         }
+        let web = &self.web;
+        let is_same = |one: &Option<Secret>, other: &Option<Secret>| {
+            one.as_ref().zip(other.as_ref()).is_some_and(|(one, other)| one.reveal() == other.reveal())
+        };
+        if is_same(&web.staff_password, &web.password) {
+            let why = "it is web.password too, so staff could do all that the owner may: give each its own";
+            return Some(("web.staff_password", why.into()));
+        }
+        if is_same(&web.token, &web.password) || is_same(&web.token, &web.staff_password) {
+            return Some(("web.token", "it is a person's password too: give programs a text of their own".into()));
+        }
         let notice = self.privacy.notice.as_deref();
         if notice.is_some_and(|notice| check_url(notice).is_err()) {
             return Some(("privacy.notice", "it is not an address such as \"https://example.org/privacy\"".into()));
@@ -208,6 +219,12 @@ mod tests {
             ("[mqtt]\nid = \"a/b\"\n", "line 2, mqtt.id", "digits"),
             ("[mqtt]\nuser = \"a\"\n", "line 2, mqtt.user", "mqtt.password"),
             ("[web]\nstaff_password = \"battery staple\"\n", "line 2, web.staff_password", "owner"),
+            (
+                "[web]\npassword = \"correct horse\"\nstaff_password = \"correct horse\"\n",
+                "line 3, web.staff_password",
+                "give each its own",
+            ),
+            ("[web]\npassword = \"correct horse\"\ntoken = \"correct horse\"\n", "line 3, web.token", "of their own"),
             ("[privacy]\nmask = [[0, 0, 1.5, 1]]\n", "line 2, privacy.mask", "from 0 to 1"),
             ("[privacy]\nlive_view = \"sharp\"\n", "line 2, privacy.live_view", "blurred"),
             ("[privacy]\nnotice = \"our site\"\n", "line 2, privacy.notice", "https://"),

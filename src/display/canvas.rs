@@ -1,12 +1,14 @@
 //! Pixels in memory as XRGB8888, the format of every panel. An embedded-graphics [`DrawTarget`], plus the operations that read
-//! existing pixels: anti-aliased masks, and the scaled picture copies of [`Canvas::mirror_picture`].
+//! existing pixels: anti-aliased masks, and the scaled camera picture of [`Canvas::mirror_picture`].
 
 use super::mirror::Mirror;
+use super::pixel::{mix, packed};
+use super::scaling::RowScaler;
 use crate::fault::{Fault, Kind, Result};
 use crate::frame::Picture;
-use crate::geometry::{Camera, Panel, Rect, Size};
+use crate::geometry::Size;
 use embedded_graphics::Pixel;
-use embedded_graphics::pixelcolor::{Rgb888, RgbColor};
+use embedded_graphics::pixelcolor::Rgb888;
 use embedded_graphics::prelude::{DrawTarget, OriginDimensions, Point};
 use embedded_graphics::primitives::Rectangle;
 use std::convert::Infallible;
@@ -71,11 +73,13 @@ impl Canvas {
             let Some(start) = self.row_start(y + row as i32) else { continue };
             let skip = (columns.start as i32 - x) as usize;
             let pixels = &mut self.pixels[start + columns.start..start + columns.end];
-            for (pixel, alpha) in pixels.iter_mut().zip(&coverage[skip.min(width)..]) {
-                match alpha {
-                    0 => {}
-                    255 => *pixel = colour,
-                    _ => *pixel = mix(*pixel, colour, u32::from(*alpha) + u32::from(*alpha >> 7)),
+            for (pixels, coverage) in pixels.chunks_mut(8).zip(coverage[skip.min(width)..].chunks(8)) {
+                // Most of a line's box is ground.
+                if *coverage == [0; 8] {
+                    continue;
+                }
+                for (pixel, alpha) in pixels.iter_mut().zip(coverage) {
+                    *pixel = mix(*pixel, colour, u32::from(*alpha) + u32::from(*alpha >> 7));
                 }
             }
         }
@@ -121,15 +125,10 @@ impl Canvas {
     pub fn mirror_picture(&mut self, picture: &Picture, mirror: &Mirror, light: u32) {
         let place = mirror.target();
         let columns = self.clip_columns(place.x1.round() as i32, place.width().round() as usize);
-        let taps = ScaleTaps::of(mirror, columns.clone());
-        let mut rows = RowBand::new(columns.len());
+        let mut rows = RowScaler::new(picture, mirror, columns.clone());
         for y in place.y1.round() as i32..place.y2.round() as i32 {
             let Some(start) = self.row_start(y) else { continue };
-            let centre = Rect::new(place.x1, y as f32 + 0.5, place.x2, y as f32 + 0.5);
-            let (above, below, weight) = tap(mirror.to_camera(centre).y1, picture.size().height);
-            rows.load(picture, &taps, above, below);
-            let out = &mut self.pixels[start + columns.start..start + columns.end];
-            blend_rows(out, &rows.above, &rows.below, weight, light);
+            rows.row(y, light, &mut self.pixels[start + columns.start..start + columns.end]);
         }
     }
 
@@ -209,94 +208,12 @@ impl DrawTarget for Canvas {
     }
 }
 
-fn packed(colour: Rgb888) -> u32 {
-    u32::from_be_bytes([0, colour.r(), colour.g(), colour.b()])
-}
-
-fn packed_bytes(rgb: &[u8]) -> u32 {
-    u32::from_be_bytes([0, rgb[0], rgb[1], rgb[2]])
-}
-
-/// `from` towards `to` by `weight` 256ths, all three channels at once.
-fn mix(from: u32, to: u32, weight: u32) -> u32 {
-    weighted(from, 256 - weight, to, weight)
-}
-
-/// The sum of two pixels, each with its weight; the weights together must not exceed 256.
-fn weighted(a: u32, a_weight: u32, b: u32, b_weight: u32) -> u32 {
-    const RED_BLUE: u32 = 0x00ff_00ff;
-    let red_blue = ((a & RED_BLUE) * a_weight + (b & RED_BLUE) * b_weight) >> 8 & RED_BLUE;
-    let green = ((a >> 8 & 0xff) * a_weight + (b >> 8 & 0xff) * b_weight) & 0xff00;
-    red_blue | green
-}
-
-fn blend_rows(out: &mut [u32], above: &[u32], below: &[u32], weight: u32, light: u32) {
-    let (a, b) = (((256 - weight) * light) >> 8, (weight * light) >> 8);
-    for ((out, above), below) in out.iter_mut().zip(above).zip(below) {
-        *out = weighted(*above, a, *below, b);
-    }
-}
-
-/// The two pixels around coordinate `at` along an axis of `length` pixels, and the second's weight in 256ths.
-fn tap(at: f32, length: usize) -> (usize, usize, u32) {
-    let last = length.saturating_sub(1);
-    let at = (at - 0.5).clamp(0.0, last as f32);
-    let first = (at as usize).min(last);
-    (first, (first + 1).min(last), ((at - first as f32) * 256.0) as u32)
-}
-
-/// For every column of the place: the two byte offsets within a camera row, and the second's weight. Computed once a picture.
-struct ScaleTaps(Vec<(usize, usize, u32)>);
-
-impl ScaleTaps {
-    fn of(mirror: &Mirror, columns: Range<usize>) -> Self {
-        let taps = columns.map(|x| {
-            let centre = Rect::<Panel>::new(x as f32 + 0.5, 0.0, x as f32 + 0.5, 0.0);
-            let at: Rect<Camera> = mirror.to_camera(centre);
-            let (first, second, weight) = tap(at.x1, mirror.source().width);
-            (3 * first, 3 * second, weight)
-        });
-        ScaleTaps(taps.collect())
-    }
-}
-
-/// Two camera rows, scaled across. Going down the panel a row is used several times, then handed up.
-struct RowBand {
-    above: Vec<u32>,
-    below: Vec<u32>,
-    loaded: (usize, usize),
-}
-
-impl RowBand {
-    fn new(width: usize) -> Self {
-        RowBand { above: vec![0; width], below: vec![0; width], loaded: (usize::MAX, usize::MAX) }
-    }
-
-    fn load(&mut self, picture: &Picture, taps: &ScaleTaps, above: usize, below: usize) {
-        if self.loaded.1 == above && self.loaded.0 != above {
-            std::mem::swap(&mut self.above, &mut self.below);
-            self.loaded = (above, usize::MAX);
-        }
-        if self.loaded.0 != above {
-            scale_row(&mut self.above, picture.row(above), taps);
-        }
-        if self.loaded.1 != below {
-            scale_row(&mut self.below, picture.row(below), taps);
-        }
-        self.loaded = (above, below);
-    }
-}
-
-fn scale_row(out: &mut [u32], row: &[u8], taps: &ScaleTaps) {
-    for (out, (first, second, weight)) in out.iter_mut().zip(&taps.0) {
-        *out = mix(packed_bytes(&row[*first..*first + 3]), packed_bytes(&row[*second..*second + 3]), *weight);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::geometry::Rect;
     use embedded_graphics::geometry::Size as Extent;
+    use embedded_graphics::pixelcolor::RgbColor;
 
     fn colours(canvas: &Canvas) -> Vec<u32> {
         canvas.pixels().to_vec()

@@ -1,6 +1,10 @@
-//! The mapping from camera pixels to panel pixels: the picture is mirrored and covers its place, cropped evenly on both sides.
+//! The mapping from camera pixels to panel pixels: the picture is mirrored and covers its place. It is cropped evenly on both sides, and
+//! less above, where a face is, than below.
 
 use crate::geometry::{Camera, Panel, Rect, Size};
+
+/// Of what is cropped of the height, this share is cropped above.
+const ABOVE: f32 = 0.3;
 
 /// The mapping of one camera picture onto its place on the panel.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -20,7 +24,7 @@ impl Mirror {
         }
         let (width, height) = (source.width as f32, source.height as f32);
         let scale = (target.width() / width).max(target.height() / height);
-        let origin = ((width - target.width() / scale) / 2.0, (height - target.height() / scale) / 2.0);
+        let origin = ((width - target.width() / scale) / 2.0, (height - target.height() / scale) * ABOVE);
         Some(Mirror { source, target, scale, origin })
     }
 

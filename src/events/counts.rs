@@ -241,7 +241,7 @@ impl CountReport {
         text
     }
 
-    /// The products likewise.
+    /// The same for products.
     pub fn products_csv(&self) -> String {
         let mut text = "product,shown,matched\n".to_owned();
         for ProductCounts { product, shown, matched } in &self.products {

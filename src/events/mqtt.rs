@@ -40,7 +40,7 @@ pub struct MqttSettings {
     pub password: Option<String>,
     /// Certificates that a broker with TLS is checked by.
     pub ca: PathBuf,
-    /// Whether Home Assistant is told of the mirror.
+    /// Whether the mirror announces itself to Home Assistant.
     pub discovery: bool,
 }
 
@@ -62,7 +62,7 @@ impl Broker {
     /// Reads the address; the port may be left out.
     ///
     /// # Errors
-    /// [`Kind::Usage`]: it is none.
+    /// [`Kind::Usage`]: it is not an address of a broker.
     pub fn parse(url: &str) -> Result<Self> {
         let fault = || {
             Fault::new(Kind::Usage, format!("{url:?} is no broker such as \"mqtt://192.168.1.5:1883\""))
@@ -142,7 +142,7 @@ fn topic(settings: &MqttSettings, name: &str) -> String {
     format!("vetrina/{}/{name}", settings.id)
 }
 
-/// How often a connection was made; even while there is none, odd while there is.
+/// Counts connections made and lost: odd while connected, even while not.
 #[derive(Debug, Default)]
 struct Connected(AtomicU32);
 

@@ -35,7 +35,7 @@ fn field(event: &Value, name: &str) -> String {
     }
 }
 
-/// What is wrong with a template for events of these kinds; `None`: nothing.
+/// The fault of a template for events of these kinds, if it has one.
 pub fn wrong(template: &str, kinds: &[EventKind]) -> Option<String> {
     for part in template.split("{{").skip(1) {
         let Some((name, _)) = part.split_once("}}") else {

@@ -2,15 +2,13 @@
 //! that was interrupted goes on where it was; then the products of the shop are replaced in one transaction.
 
 use super::database::{Database, SqlResult, actor};
-use crate::catalogue::{ColumnMap, Currency, Feed, Found, ImageFolder, Product, images};
+use crate::catalogue::{ColumnMap, Currency, Feed, Found, ImageFolder, Product, images, require_price};
 use crate::fault::{Fault, Kind, Result};
 use crate::seam::Region;
 use crate::sync::source::is_shop_name;
 use serde::Serialize;
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 use tokio_postgres::{Client, Transaction};
 
 /// Pictures that are queued in one transaction: some megabytes.
@@ -54,7 +52,7 @@ struct HubProduct {
     pictures: Vec<(i32, String, images::Sha)>,
 }
 
-/// Imports a feed. `observe` hears how many pictures of how many are read.
+/// Imports a feed. `observe` gets the number of pictures read, and of all pictures.
 ///
 /// # Errors
 /// [`Kind::Input`] where the feed cannot be used, or a shop would lose too many products; nothing has changed then.
@@ -74,7 +72,7 @@ pub fn import(
         skipped: feed.problems.iter().map(|problem| format!("line {}: {}", problem.line, problem.reason)).collect(),
         ..HubImportReport::default()
     };
-    let found = find_all(&feed, &ImageFolder::open(&request.images)?);
+    let found = ImageFolder::open(&request.images)?.find_all(&feed.links(), |_| {});
     let products = products_of(&feed, &found, &mut report);
     if products.is_empty() {
         let first = report.skipped.first().cloned().unwrap_or_else(|| "it has no rows".into());
@@ -96,24 +94,6 @@ pub fn import(
     let detail = format!("{} products for {}", report.products, request.shops.join(", "));
     database.note("import", &detail)?;
     Ok(report)
-}
-
-/// Reads and hashes the feed's pictures, on one thread for each core.
-fn find_all(feed: &Feed, folder: &ImageFolder) -> HashMap<String, Found> {
-    let links = feed.links();
-    let next = AtomicUsize::new(0);
-    let cores = thread::available_parallelism().map_or(1, usize::from);
-    thread::scope(|scope| {
-        let worker = || {
-            let mut found = Vec::new();
-            while let Some(link) = links.get(next.fetch_add(1, Ordering::Relaxed)) {
-                found.push(((*link).to_owned(), folder.find(link)));
-            }
-            found
-        };
-        let workers: Vec<_> = (0..cores).map(|_| scope.spawn(worker)).collect();
-        workers.into_iter().filter_map(|worker| worker.join().ok()).flatten().collect()
-    })
 }
 
 fn products_of(feed: &Feed, found: &HashMap<String, Found>, report: &mut HubImportReport) -> Vec<HubProduct> {
@@ -148,7 +128,7 @@ fn wanted_pictures(products: &[HubProduct]) -> Vec<(images::Sha, &'static str, S
     all.filter(|(sha, region, _)| seen.insert((*sha, *region))).collect()
 }
 
-/// Queues those pictures that nobody has looked at yet; returns how many.
+/// Queues the pictures that are not embedded yet; returns how many.
 fn queue(
     database: &mut Database,
     part: &[(images::Sha, &'static str, String)],
@@ -312,6 +292,7 @@ async fn write_offers(transaction: &Transaction<'_>, shop: &str, part: &[(i64, &
 
 /// Changes the price of a product in a shop, as a till does between two feeds.
 pub fn set_price(database: &mut Database, shop: &str, product: &str, price: &str) -> Result<()> {
+    require_price(price)?;
     let actor = actor();
     let changed = database.run(async |client| {
         let query = "with changed as (update offer set price = $3 where shop = $1 and product_id = $2 returning 1),

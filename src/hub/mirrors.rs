@@ -45,7 +45,7 @@ pub fn invite(database: &mut Database, shop: &str, mirror: &str, hours: u16) -> 
     }
 }
 
-/// Gives a mirror its key for a code; the mirror's name and the key, `None` for a code that is none, used or too old.
+/// Gives a mirror its key for a code; the mirror's name and the key, `None` for a code that is unknown, used or expired.
 pub async fn join(client: &Client, code: &str, token: &str) -> SqlResult<Option<String>> {
     let query =
         "with used as (delete from enrolment where code_sha256 = $1 and expires > now() returning shop, mirror),
@@ -123,7 +123,7 @@ fn bucket(mirror: &str) -> i32 {
     i32::from(u16::from_le_bytes([hash[0], hash[1]]) % 100)
 }
 
-/// What is to be done with a release that not all mirrors get.
+/// The next step of a release that not all mirrors have yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RolloutVerdict {
     /// Not all of its mirrors have it, or not for long enough.
@@ -159,7 +159,7 @@ pub fn judge(release: i64, share: i32, age: Duration, soak: Duration, mirrors: &
     RolloutVerdict::Widen(STEPS.into_iter().find(|step| *step > share).unwrap_or(100))
 }
 
-/// Widens or stops what is being rolled out.
+/// Widens or stops the releases that are being rolled out.
 pub async fn advance(client: &Client, soak: Duration) -> SqlResult<()> {
     let query = "select shop, number, share, extract(epoch from now() - share_since)::float8 from release as newest
                  where share < 100 and stopped is null
@@ -192,7 +192,7 @@ fn hash(secret: &str) -> Vec<u8> {
     Sha256::digest(secret.as_bytes()).to_vec()
 }
 
-/// So many random bytes in hexadecimal, for a code or a key.
+/// Random bytes in hexadecimal, for a code or a key.
 pub fn random_hex<const BYTES: usize>() -> Result<String> {
     let mut bytes = [0u8; BYTES];
     File::open("/dev/urandom")

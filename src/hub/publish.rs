@@ -28,7 +28,7 @@ const KEPT: u64 = 10;
 /// A file that no manifest names is deleted when it is so old: another publication may be about to name it.
 const UNNAMED: Duration = Duration::from_secs(24 * 3600);
 const COMPRESSION: i32 = 3;
-/// A delta of so many bytes is never too large.
+/// A delta of at most this many bytes is never too large.
 const SMALL: u64 = 64 << 10;
 
 /// The folder of all shops' releases.

@@ -32,7 +32,7 @@ use tokio_postgres::Client;
 
 /// A request's body is no longer, bytes: the embedding of a search.
 const MOST_BODY: usize = 256 << 10;
-/// How often it is looked after what is being rolled out.
+/// Interval at which releases in roll-out are checked.
 const ROLLOUT_ROUND: Duration = Duration::from_secs(10);
 /// Longer than any request but a download.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -32,7 +32,7 @@ pub struct ShopStatus {
     pub stopped: Option<String>,
 }
 
-/// A mirror, as it last said.
+/// A mirror, as of its last heartbeat.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct MirrorStatus {
     pub mirror: String,

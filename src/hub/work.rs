@@ -62,7 +62,7 @@ impl EmbeddingWorker {
         })
     }
 
-    /// Embeds until the queue is empty. `observe` hears what is done so far; where it says false, the worker ends.
+    /// Embeds until the queue is empty. `observe` gets the progress; the worker ends when it returns false.
     ///
     /// # Errors
     /// [`Kind::Usage`] where the hub publishes another model.
@@ -159,7 +159,7 @@ pub fn with_bias(embedding: &[f32], weight: &[f32]) -> Vector {
     embedding.iter().copied().chain([bias as f32]).collect::<Vec<f32>>().into()
 }
 
-/// Locks pictures that nobody works on.
+/// Locks pictures that no other worker has.
 async fn take(transaction: &Transaction<'_>, most: i64) -> SqlResult<Vec<QueuedPicture>> {
     let query = "select sha256, wanted, name, bytes from job order by queued limit $1 for update skip locked";
     let rows = transaction.query(query, &[&most]).await?;
@@ -197,7 +197,7 @@ fn embed_all(recognizers: &mut [Recognizer], jobs: &[QueuedPicture]) -> Vec<Resu
     });
     results.sort_by_key(|(index, _)| *index);
     let mut results = results.into_iter().peekable();
-    // What a thread that panicked has taken is nobody's.
+    // Pictures of a thread that panicked are free again.
     let lost = || Err(Fault::new(Kind::Internal, "a thread that embeds pictures ended before its work was done"));
     (0..jobs.len())
         .map(|index| results.next_if(|(found, _)| *found == index).map_or_else(lost, |(_, result)| result))

@@ -105,6 +105,7 @@ pub struct Control {
 }
 
 impl Control {
+    /// Current phase.
     pub fn phase(&self) -> Phase {
         match self.phase.load(Ordering::SeqCst) {
             0 => Phase::Starting,
@@ -113,6 +114,7 @@ impl Control {
         }
     }
 
+    /// Only the supervisor does.
     pub fn set_phase(&self, phase: Phase) {
         self.phase.store(phase as u8, Ordering::SeqCst);
     }
@@ -122,6 +124,7 @@ impl Control {
         self.throttle_level.load(Ordering::Relaxed)
     }
 
+    /// 0: all frames are recognized.
     pub fn set_throttle_level(&self, level: u32) {
         self.throttle_level.store(level, Ordering::Relaxed);
     }
@@ -131,6 +134,7 @@ impl Control {
         self.camera_away.load(Ordering::Relaxed)
     }
 
+    /// Records whether there is a camera picture.
     pub fn set_camera_away(&self, away: bool) {
         self.camera_away.store(away, Ordering::Relaxed);
     }
@@ -150,6 +154,7 @@ impl Control {
         self.dark.load(Ordering::Relaxed)
     }
 
+    /// Records whether the screen is dark.
     pub fn set_dark(&self, dark: bool) {
         self.dark.store(dark, Ordering::Relaxed);
     }
@@ -179,6 +184,7 @@ impl Control {
         self.heartbeats[stage as usize].set(now);
     }
 
+    /// When the stage last made progress; zero: never.
     pub fn last_heartbeat(&self, stage: Stage) -> Duration {
         self.heartbeats[stage as usize].get().unwrap_or_default()
     }
@@ -198,6 +204,7 @@ impl Control {
         }
     }
 
+    /// When the panel last got a picture.
     pub fn last_present(&self) -> Option<Duration> {
         self.last_present.get()
     }

@@ -54,6 +54,7 @@ pub struct EnrolState {
 }
 
 impl EnrolState {
+    /// An enrolment that ended without a view; `words` say why.
     pub fn failed(garments: Vec<ViewsTaken>, words: impl Into<String>) -> Self {
         EnrolState { phase: EnrolPhase::Failed, garments, words: Some(words.into()), ..EnrolState::default() }
     }

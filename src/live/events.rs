@@ -75,6 +75,7 @@ impl EventKind {
 }
 
 impl Happening {
+    /// Which kind of event this is.
     pub fn kind(&self) -> EventKind {
         match self {
             Happening::PersonCame { .. } => EventKind::PersonCame,

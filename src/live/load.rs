@@ -2,7 +2,6 @@
 
 use super::LiveSettings;
 use super::stages::stage::{no_thread, panicked};
-use crate::catalogue::Catalogue;
 use crate::fault::Result;
 use crate::network::Manifest;
 use crate::pipeline::matcher::Matcher;
@@ -30,7 +29,7 @@ pub fn everything(settings: &LiveSettings) -> Result<Loaded> {
 
 /// Opens the catalogue and loads its index.
 pub fn matcher(settings: &LiveSettings, manifest: &Manifest) -> Result<Matcher> {
-    let matcher = Matcher::load(Catalogue::open(&settings.catalogue)?, manifest)?;
+    let matcher = Matcher::load(&settings.catalogue, manifest)?;
     let matcher = matcher.with_false_accept(settings.pipeline.false_accept);
     Ok(if settings.pipeline.out_of_stock == OutOfStock::Hide { matcher.without_out_of_stock() } else { matcher })
 }

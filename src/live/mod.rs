@@ -22,6 +22,7 @@ pub mod load;
 pub mod policy;
 pub mod recent_answers;
 pub mod shoppers;
+mod speech;
 pub mod stages;
 pub mod status;
 pub mod supervise;
@@ -148,6 +149,7 @@ impl ReloadableSettings {
 }
 
 impl Links {
+    /// Empty queues, for these settings.
     pub fn new(settings: &LiveSettings, clock: Arc<dyn Clock>) -> Self {
         Links {
             clock,

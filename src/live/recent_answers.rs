@@ -98,6 +98,7 @@ impl RecentAnswers {
             region,
             shown: best.product.id.clone(),
             logit: best.logit,
+            margin: found.matches.get(1).map(|next| best.logit - next.logit),
             verdict,
             descriptor_hash: descriptor_hash.into(),
         };

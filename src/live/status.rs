@@ -20,6 +20,7 @@ const RATE_HOLDS: Duration = Duration::from_secs(10);
 pub struct Shared<T>(Mutex<T>);
 
 impl<T: Clone> Shared<T> {
+    /// A copy of the value.
     pub fn get(&self) -> T {
         self.lock().clone()
     }
@@ -47,6 +48,8 @@ pub struct Status {
     pub screen_fault: Shared<Option<String>>,
     /// The camera and its format: "clip.mjpg: 640x480".
     pub camera: Shared<String>,
+    /// Why the catalogue's file cannot be read; `None` if it can. What is in memory serves on.
+    pub catalogue_fault: Shared<Option<String>>,
     /// Why the last reload was refused.
     pub reload_fault: Shared<Option<String>>,
     /// The stage that waits for the processor because other programs use it, as a message.
@@ -112,9 +115,9 @@ impl Status {
         let reload = self.reload_fault.get().map(|fault| format!("reload: {fault}"));
         let engine = self.engine_fault.get().map(|fault| format!("network: {fault}"));
         let sync = self.sync.get().filter(|sync| sync.is_refused).and_then(|sync| sync.fault);
-        let sync = sync.map(|fault| format!("catalogue: {fault}"));
+        let catalogue = self.catalogue_fault.get().or(sync).map(|fault| format!("catalogue: {fault}"));
         let board = self.starved.get().into_iter().chain(self.throttled.get());
-        camera.into_iter().chain(screen).chain(reload).chain(engine).chain(sync).chain(board).collect()
+        camera.into_iter().chain(screen).chain(reload).chain(engine).chain(catalogue).chain(board).collect()
     }
 }
 
@@ -159,10 +162,13 @@ impl Report {
 }
 
 impl super::Links {
-    /// Current tracks; `None` if nothing has been recognized for a while.
+    /// Current tracks; `None` if nothing has been recognized for a while, or since another camera was opened: boxes in the picture
+    /// of the one before do not fit this one's.
     pub fn tracked_now(&self) -> Option<Arc<TrackUpdate>> {
-        let now = self.clock.now();
-        self.status.newest_tracks.get().filter(|tracks| now.saturating_sub(tracks.meta.captured) <= GONE)
+        let (now, source) = (self.clock.now(), self.control.camera_opening());
+        let is_current =
+            |tracks: &TrackUpdate| tracks.meta.source == source && now.saturating_sub(tracks.meta.captured) <= GONE;
+        self.status.newest_tracks.get().filter(|tracks| is_current(tracks))
     }
 
     /// Takes a snapshot.
@@ -232,6 +238,10 @@ mod tests {
         links.status.newest_tracks.set(Some(Arc::new(TrackUpdate { meta, generation: 1, garments: Vec::new() })));
         links.status.millirate.set(12_000);
         assert!(links.tracked_now().is_some());
+        links.control.open_camera();
+        assert!(links.tracked_now().is_none(), "boxes of the camera before");
+        let meta = FrameMeta { source: 1, ..meta };
+        links.status.newest_tracks.set(Some(Arc::new(TrackUpdate { meta, generation: 1, garments: Vec::new() })));
         assert_eq!(links.report().frames_per_second, Some(12.0));
         clock.advance(GONE + Duration::from_millis(1));
         assert!(links.tracked_now().is_none());

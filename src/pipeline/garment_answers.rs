@@ -8,7 +8,6 @@ use super::matcher::{Match, Matcher, Verdict};
 use super::recognizer::Recognizer;
 use super::tracking::tracker_from;
 use crate::capture::{MAX_SIDE, decode_picture};
-use crate::catalogue::Catalogue;
 use crate::fault::{Fault, Kind, Result};
 use crate::frame::{Frame, FrameMeta, Picture};
 use crate::metrics::StageTimes;
@@ -93,17 +92,18 @@ pub struct PictureMatcher {
 }
 
 impl PictureMatcher {
+    /// Loads model and catalogue.
     pub fn load(model: &Path, catalogue: &Path) -> Result<Self> {
         let recognizer = Recognizer::load(model)?;
-        let matcher = Matcher::load(Catalogue::open(catalogue)?, recognizer.manifest())?;
+        let matcher = Matcher::load(catalogue, recognizer.manifest())?;
         let aggregator = recognizer.aggregator();
         Ok(PictureMatcher { recognizer, aggregator, matcher, catalogue: catalogue.into() })
     }
 
     /// The garments of a picture with their `top` best products, as JSON: `size` and `garments`.
     pub fn answer(&mut self, picture: Picture, catalogue: &Path, top: usize) -> Result<Value> {
-        if self.catalogue != catalogue || self.matcher.catalogue_has_changed() {
-            self.matcher = Matcher::load(Catalogue::open(catalogue)?, self.recognizer.manifest())?;
+        if self.catalogue != catalogue || self.matcher.catalogue_has_changed()? {
+            self.matcher = Matcher::load(catalogue, self.recognizer.manifest())?;
             self.catalogue = catalogue.into();
         }
         let size = picture.size();

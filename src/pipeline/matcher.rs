@@ -3,16 +3,16 @@
 use super::settings::PipelineSettings;
 use crate::capture::decode_picture;
 use crate::catalogue::{
-    Calibration, Catalogue, ContentId, Enrolment, Index, ModelStamp, ProductSummary, Stock, Variant, WornProduct,
-    margin,
+    Calibration, Catalogue, ContentId, Enrolment, FileVersion, Index, ModelStamp, ProductSummary, Stock, Variant,
+    WornProduct, margin,
 };
-use crate::fault::Result;
+use crate::fault::{Fault, Kind, Result};
 use crate::frame::Picture;
 use crate::network::Manifest;
 use crate::seam::{EmbeddingHead, Region};
 use serde::Serialize;
 use std::collections::HashMap;
-use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// What may be said of a match.
@@ -53,7 +53,7 @@ pub struct Match {
     /// The published match score, 0 to 1.
     pub score: f32,
     pub verdict: Verdict,
-    /// The best picture of the product, once [`Matcher::load_picture`] has loaded it and where there is one.
+    /// The best picture of the product, once [`Matcher::load_pictures`] has loaded it and where there is one.
     pub picture: Option<Arc<Picture>>,
     /// Likewise the first picture of each other colour.
     pub other_colors: Vec<Arc<Picture>>,
@@ -77,13 +77,14 @@ const MOST_COLORS: usize = 6;
 /// Decoded product pictures that are kept.
 const KEPT_PICTURES: usize = 64;
 
-/// A catalogue ready to be searched.
+/// A catalogue ready to be searched. Its file is open only while it is read or written: then another one can be put in its place.
 pub struct Matcher {
-    catalogue: Catalogue,
+    catalogue: PathBuf,
     model: ModelStamp,
-    version: CatalogueVersion,
-    /// Device and inode of the file that was loaded.
-    loaded: Option<(u64, u64)>,
+    /// The file as it was when it was loaded.
+    loaded: FileVersion,
+    /// The file as it was last seen; `None` where a later change might not be told from that.
+    seen: Option<FileVersion>,
     index: Index,
     /// Of each class of the model.
     regions: Vec<Option<Region>>,
@@ -93,35 +94,8 @@ pub struct Matcher {
     /// The share of garments from elsewhere that may be called likely.
     false_accept: f32,
     pictures: HashMap<ContentId, Option<Arc<Picture>>>,
-}
-
-/// Device, inode, bytes, and the time of its last write, seconds and nanoseconds.
-type FileStamp = (u64, u64, u64, i64, i64);
-
-/// What a matcher knows of its catalogue's file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct CatalogueVersion {
-    /// SQLite's count of changes by others; of the file that it has open.
-    data: Option<i64>,
-    /// Which file the path names, for another one may be put in its place, and when it was written.
-    file: Option<FileStamp>,
-}
-
-impl CatalogueVersion {
-    fn of(catalogue: &Catalogue) -> Self {
-        let file = std::fs::metadata(catalogue.path()).ok();
-        let stamp = |file: std::fs::Metadata| (file.dev(), file.ino(), file.len(), file.mtime(), file.mtime_nsec());
-        CatalogueVersion { data: catalogue.data_version().ok(), file: file.map(stamp) }
-    }
-
-    fn file_id(self) -> Option<(u64, u64)> {
-        self.file.map(|file| (file.0, file.1))
-    }
-
-    /// What cannot be had now, from before.
-    fn or(self, before: Self) -> Self {
-        CatalogueVersion { data: self.data.or(before.data), file: self.file.or(before.file) }
-    }
+    /// The file could not be opened for the last pictures.
+    is_unreadable: bool,
 }
 
 /// The stamp that a catalogue embedded by this model bears.
@@ -140,7 +114,7 @@ fn load_index(catalogue: &Catalogue, manifest: &Manifest) -> Result<Index> {
     Ok(index.with_regions(&manifest.class_regions()).with_worn_offset(settings.worn_offset))
 }
 
-/// Calibrates a catalogue that this model embedded, and keeps that in it: see [`Calibration`].
+/// Calibrates a catalogue that this model has embedded, and keeps that in it: see [`Calibration`].
 pub fn calibrate(catalogue: &mut Catalogue, manifest: &Manifest) -> Result<()> {
     catalogue.require_model(&stamp(manifest))?;
     let index = load_index(catalogue, manifest)?;
@@ -151,26 +125,28 @@ impl Matcher {
     /// Loads the index of the aggregator's head into memory.
     ///
     /// # Errors
-    /// [`crate::fault::Kind::Catalogue`] where another model embedded the catalogue.
-    pub fn load(catalogue: Catalogue, manifest: &Manifest) -> Result<Self> {
+    /// [`crate::fault::Kind::Catalogue`] where there is no catalogue at this path, or another model embedded it.
+    pub fn load(catalogue: &Path, manifest: &Manifest) -> Result<Self> {
+        let open = Catalogue::open(catalogue)?;
         // Before all is read: what changes meanwhile is a change.
-        let version = CatalogueVersion::of(&catalogue);
-        catalogue.require_model(&stamp(manifest))?;
+        let loaded = FileVersion::of(catalogue)?;
+        open.require_model(&stamp(manifest))?;
         let regions = manifest.class_regions();
-        let index = load_index(&catalogue, manifest)?;
-        let calibration = catalogue.calibration(&index)?;
+        let index = load_index(&open, manifest)?;
+        let calibration = open.calibration(&index)?;
         let threshold = manifest.open_set.as_ref().map(|open_set| open_set.logit);
         Ok(Matcher {
-            catalogue,
+            catalogue: catalogue.into(),
             model: stamp(manifest),
-            loaded: version.file_id(),
-            version,
+            loaded,
+            seen: settled(loaded),
             index,
             regions,
             threshold,
             calibration,
             false_accept: share(PipelineSettings::default().false_accept),
             pictures: HashMap::new(),
+            is_unreadable: false,
         })
     }
 
@@ -190,9 +166,8 @@ impl Matcher {
     }
 
     /// Keeps what was seen of worn products. The index is to be loaded anew.
-    pub fn enrol(&mut self, camera: &str, products: &[WornProduct]) -> Result<Enrolment> {
-        let model = self.model.clone();
-        self.catalogue.enrol(camera, &model, products)
+    pub fn enrol(&self, camera: &str, products: &[WornProduct]) -> Result<Enrolment> {
+        self.open()?.enrol(camera, &self.model, products)
     }
 
     /// Products in the catalogue, each size and colour counted as the feed does.
@@ -200,11 +175,32 @@ impl Matcher {
         self.index.products().len()
     }
 
-    /// Whether another process has changed or replaced the catalogue's file since it was loaded, or since the last time: it is to
-    /// be loaded anew. Locked or gone for the moment is no change: what is in memory serves on.
-    pub fn catalogue_has_changed(&mut self) -> bool {
-        let now = CatalogueVersion::of(&self.catalogue).or(self.version);
-        std::mem::replace(&mut self.version, now) != now
+    /// Whether somebody has changed or replaced the catalogue's file since it was loaded, or since the last time: it is to be loaded
+    /// anew.
+    ///
+    /// # Errors
+    /// [`Kind::Catalogue`] while there is no file: that is no change, what is in memory serves on.
+    pub fn catalogue_has_changed(&mut self) -> Result<bool> {
+        let now = FileVersion::of(&self.catalogue).map_err(|fault| {
+            fault
+                .cure(format!("put the catalogue back; until then {} products are searched in memory", self.products()))
+        })?;
+        let changed = self.seen != Some(now);
+        self.seen = settled(now);
+        Ok(changed)
+    }
+
+    /// The file that was loaded.
+    ///
+    /// # Errors
+    /// [`Kind::Busy`] where another one has been put in its place.
+    fn open(&self) -> Result<Catalogue> {
+        let catalogue = Catalogue::open(&self.catalogue)?;
+        if !FileVersion::of(&self.catalogue)?.is_same_file(self.loaded) {
+            let text = format!("{} was replaced and is not loaded yet", self.catalogue.display());
+            return Err(Fault::new(Kind::Busy, text).cure("try again in some seconds"));
+        }
+        Ok(catalogue)
     }
 
     /// The `k` best products for an aggregated embedding, best first.
@@ -254,13 +250,14 @@ impl Matcher {
         Matcher { index: self.index.without_out_of_stock(), ..self }
     }
 
-    /// Takes over changed prices and stock, if nothing else of the catalogue has changed. False where it must be loaded anew.
+    /// Takes over changed prices, stock and judgements of staff, if nothing else of the catalogue has changed. False where it must be loaded anew.
     pub fn refresh(&mut self) -> Result<bool> {
-        let named = CatalogueVersion::of(&self.catalogue).file_id();
-        if named.is_some_and(|named| self.loaded.is_some_and(|loaded| loaded != named)) {
+        if !FileVersion::of(&self.catalogue)?.is_same_file(self.loaded) {
             return Ok(false);
         }
-        self.index.refresh(&self.catalogue)
+        let catalogue = Catalogue::open(&self.catalogue)?;
+        self.calibration = catalogue.recalibrated(self.calibration.clone())?;
+        self.index.refresh(&catalogue)
     }
 
     /// Says of a match what is known now; true where that is something else. For matches of this catalogue, after
@@ -278,18 +275,38 @@ impl Matcher {
         true
     }
 
-    /// Loads the product's picture for a match that is to be shown.
-    pub fn load_picture(&mut self, found: &mut Match) {
-        found.picture = self.picture(found.content);
-        found.other_colors = other_colors(found).into_iter().filter_map(|content| self.picture(content)).collect();
+    /// Loads the products' pictures for matches that are to be shown. One that cannot be loaded is a match without a picture, and a line
+    /// in the log.
+    pub fn load_pictures(&mut self, matches: &mut [Match]) {
+        let contents: Vec<ContentId> =
+            matches.iter().flat_map(|found| [vec![found.content], other_colors(found)].concat()).collect();
+        if contents.iter().any(|content| !self.pictures.contains_key(content)) {
+            match self.open() {
+                Ok(catalogue) => {
+                    self.is_unreadable = false;
+                    contents.iter().for_each(|content| self.keep_picture(&catalogue, *content));
+                }
+                // Said once: this may be tried several times a second.
+                Err(fault) if !std::mem::replace(&mut self.is_unreadable, true) => log_it(fault),
+                Err(_) => {}
+            }
+        }
+        for found in matches {
+            let picture = |content: ContentId| self.pictures.get(&content).cloned().flatten();
+            found.picture = picture(found.content);
+            found.other_colors = other_colors(found).into_iter().filter_map(picture).collect();
+        }
+        if self.pictures.len() >= KEPT_PICTURES {
+            // Those that are on no screen; a mirror runs for weeks.
+            self.pictures.retain(|_, kept| kept.as_ref().is_some_and(|kept| Arc::strong_count(kept) > 1));
+        }
     }
 
-    /// A thumbnail that cannot be loaded is a match without a picture, and a line in the log.
-    fn picture(&mut self, content: ContentId) -> Option<Arc<Picture>> {
-        if let Some(known) = self.pictures.get(&content) {
-            return known.clone();
+    fn keep_picture(&mut self, catalogue: &Catalogue, content: ContentId) {
+        if self.pictures.contains_key(&content) {
+            return;
         }
-        let picture = match self.catalogue.picture_thumbnail(content) {
+        let picture = match catalogue.picture_thumbnail(content) {
             Ok(Some(jpeg)) => decode_picture(&jpeg, "a product's thumbnail").map(Arc::new).map_err(log_it).ok(),
             Ok(None) => None,
             Err(fault) => {
@@ -297,13 +314,13 @@ impl Matcher {
                 None
             }
         };
-        if self.pictures.len() >= KEPT_PICTURES {
-            // Those that are on no screen; a mirror runs for weeks.
-            self.pictures.retain(|_, kept| kept.as_ref().is_some_and(|kept| Arc::strong_count(kept) > 1));
-        }
-        self.pictures.insert(content, picture.clone());
-        picture
+        self.pictures.insert(content, picture);
     }
+}
+
+/// A version that a later change will differ from.
+fn settled(version: FileVersion) -> Option<FileVersion> {
+    Some(version).filter(|version| version.is_settled())
 }
 
 /// The first picture of each colour but the one that was recognized, unless it is sold out.
@@ -325,6 +342,6 @@ fn share(percent: u32) -> f32 {
     percent as f32 / 100.0
 }
 
-fn log_it(fault: crate::fault::Fault) {
+fn log_it(fault: Fault) {
     log::warn!("{fault}");
 }

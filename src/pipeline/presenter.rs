@@ -1,11 +1,10 @@
 //! From tracked garments and their matches to the scene on the screen: the only step that knows both. It remembers what the shopper
 //! has chosen; where they choose nothing, the garments take turns.
 
-use super::dedup_products::{RankedProducts, dedup_products};
+use super::matcher::Match;
 use super::product_card::card;
 use super::settings::PipelineSettings;
-use super::shown_products::{in_order, is_garment};
-use super::track_matches::{MatchesByTrack, TrackMatches};
+use super::shown_products::ShownGarment;
 use super::tracking::TrackedGarment;
 use crate::display::scene::{Garment, GarmentMatches, Scene, StatusLine};
 use crate::frame::Picture;
@@ -47,39 +46,29 @@ pub struct Presenter {
 }
 
 impl Presenter {
-    /// What the screen shows: the picture, the garments, and the matches of the first `settings.max_garments` of them; no person
-    /// sees a product twice.
+    /// What the screen shows: the picture, and the garments with their products.
     pub fn scene(
         &mut self,
         now: Duration,
         settings: &PipelineSettings,
         camera: Option<Arc<Picture>>,
-        tracked: &[TrackedGarment],
-        matches_by_track: &MatchesByTrack,
+        shown: &[ShownGarment],
         status: StatusLine,
     ) -> Scene {
-        let found = |seen: &TrackedGarment| matches_by_track.get(&seen.track);
-        let tracked: Vec<&TrackedGarment> = tracked.iter().filter(|seen| is_garment(found(seen))).collect();
-        let ranked: Vec<_> = tracked.iter().map(|seen| ranked_products(seen, found(seen))).collect();
-        let (mut garments, mut matches) = (Vec::new(), Vec::new());
-        self.tracks.clear();
-        self.matched.clear();
-        for (seen, kept) in tracked.iter().zip(dedup_products(&ranked)) {
-            let Some(kept) = kept else { continue };
-            if let Some(found) = found(seen).filter(|_| matches.len() < settings.max_garments) {
-                let cards = cards(settings, found, &kept);
-                if !cards.is_empty() {
-                    self.matched.push(seen.track);
-                }
-                matches.push(GarmentMatches { garment: garments.len(), cards });
-            }
-            self.tracks.push(seen.track);
-            garments.push(garment(seen));
-        }
+        self.tracks = shown.iter().map(|one| one.garment.track).collect();
+        let with_products = |one: &&ShownGarment| one.products.as_ref().is_some_and(|products| !products.is_empty());
+        self.matched = shown.iter().filter(with_products).map(|one| one.garment.track).collect();
+        let garments = shown.iter().map(|one| garment(one.garment)).collect();
+        let cards = |products: &Vec<&Match>| products.iter().map(|found| card(found, settings.locale)).collect();
+        let matches: Vec<GarmentMatches> = shown
+            .iter()
+            .enumerate()
+            .filter_map(|(garment, one)| Some(GarmentMatches { garment, cards: one.products.as_ref().map(cards)? }))
+            .collect();
         self.take_turns(now);
         let featured = self.featured.and_then(|track| self.tracks.iter().position(|other| *other == track));
         let of_featured = matches.iter().find(|matched| Some(matched.garment) == featured);
-        self.products = of_featured.map_or(0, |matched: &GarmentMatches| matched.cards.len());
+        self.products = of_featured.map_or(0, |matched| matched.cards.len());
         let turn = (now.as_secs() / LANGUAGE_TURN.as_secs()) as usize;
         Scene {
             shop: settings.shop_name.clone(),
@@ -173,19 +162,9 @@ impl Presenter {
     }
 }
 
-fn cards(settings: &PipelineSettings, found: &TrackMatches, kept: &[usize]) -> Vec<crate::display::scene::Card> {
-    in_order(settings.out_of_stock, found, kept).into_iter().map(|found| card(found, settings.locale)).collect()
-}
-
 /// "compact on the CPU, 72 products"
 pub fn status_text(model: &str, runs_on: &str, products: usize) -> String {
     format!("{model} on {runs_on}, {products} products")
-}
-
-fn ranked_products<'a>(seen: &TrackedGarment, found: Option<&'a TrackMatches>) -> RankedProducts<'a> {
-    let accepted = found.map_or(&[][..], TrackMatches::accepted);
-    let products = accepted.iter().map(|found| (found.product.group(), found.logit)).collect();
-    RankedProducts { bounds: seen.bounds, products }
 }
 
 fn garment(seen: &TrackedGarment) -> Garment {

@@ -11,6 +11,7 @@ pub fn is_sold_out(found: &Match) -> bool {
     found.variants.iter().all(|variant| variant.product.stock() == Stock::Out)
 }
 
+/// The card of a match, with prices as `locale` writes them.
 pub fn card(found: &Match, locale: Option<PriceLocale>) -> Card {
     let product = &found.product;
     let offer = product.offer(Timestamp::now(), locale);

@@ -6,6 +6,7 @@ use super::close_ups::CloseUps;
 use super::matcher::Matcher;
 use super::presenter::{Presenter, status_text};
 use super::settings::PipelineSettings;
+use super::shown_products::shown_products;
 use super::track_matches::{self, MatchesByTrack};
 use super::tracking::TrackingStage;
 use crate::display::scene::{Scene, StatusLine};
@@ -65,6 +66,7 @@ impl SequentialPipeline {
         let tracked = self.tracking.tracked(frame.meta).garments;
         let camera = Some(frame.picture.clone());
         let (settings, found) = (&self.settings, &self.matches_by_track);
-        Ok(self.presenter.scene(frame.meta.captured, settings, camera, &tracked, found, status))
+        let shown = shown_products(&tracked, found, settings);
+        Ok(self.presenter.scene(frame.meta.captured, settings, camera, &shown, status))
     }
 }

@@ -12,6 +12,8 @@ pub struct PipelineSettings {
     pub languages: Vec<Words>,
     /// The screen shows what the device does and what is wrong.
     pub operator: bool,
+    /// What was found is said aloud.
+    pub audio: bool,
     /// Matches kept for a garment.
     pub matches_per_garment: usize,
     /// Garments that are matched and shown with products at one time, the most prominent first.
@@ -29,6 +31,7 @@ impl Default for PipelineSettings {
             shop_name: "vetrina".into(),
             languages: vec![Words::default()],
             operator: false,
+            audio: false,
             matches_per_garment: 5,
             max_garments: 3,
             locale: None,

@@ -1,4 +1,4 @@
-//! Which products each garment is shown with: the rule of the screen, for those who report what was shown.
+//! Which garments are shown, with which products: the one rule, for the screen and for those who report what was on it.
 
 use super::dedup_products::{RankedProducts, dedup_products};
 use super::matcher::{Match, Verdict};
@@ -8,12 +8,12 @@ use super::track_matches::{MatchesByTrack, TrackMatches};
 use super::tracking::TrackedGarment;
 use std::cmp::Reverse;
 
-/// A garment that is on the screen with its products.
+/// A garment that is on the screen.
 #[derive(Clone, Debug)]
 pub struct ShownGarment<'a> {
     pub garment: &'a TrackedGarment,
-    /// In the order of their cards; empty where the catalogue has nothing like it.
-    pub products: Vec<&'a Match>,
+    /// In the order of their cards; empty where the catalogue has nothing like it. `None`: no answer yet, or no place for it.
+    pub products: Option<Vec<&'a Match>>,
 }
 
 /// What is hardly a garment gets no card, however well a product matches it: the mean of its detections' scores.
@@ -36,7 +36,7 @@ fn sell_first<T>(shown: &mut [T], of: impl Fn(&T) -> (Verdict, bool)) {
 }
 
 /// The products of a garment that are `kept`, in the order of their cards.
-pub(super) fn in_order<'a>(out_of_stock: OutOfStock, found: &'a TrackMatches, kept: &[usize]) -> Vec<&'a Match> {
+fn in_order<'a>(out_of_stock: OutOfStock, found: &'a TrackMatches, kept: &[usize]) -> Vec<&'a Match> {
     let mut shown: Vec<&Match> = kept.iter().map(|index| &found.matches[*index]).collect();
     if out_of_stock != OutOfStock::Show {
         sell_first(&mut shown, |found| (found.verdict, is_sold_out(found)));
@@ -44,30 +44,32 @@ pub(super) fn in_order<'a>(out_of_stock: OutOfStock, found: &'a TrackMatches, ke
     shown
 }
 
-/// The garments that have an answer and a place on the screen, the most prominent first: at most `settings.max_garments`. No person
-/// sees a product twice.
+/// The garments on the screen, the most prominent first; the first `settings.max_garments` that have an answer with their products.
+/// No person sees a product twice.
 pub fn shown_products<'a>(
     tracked: &'a [TrackedGarment],
     matches_by_track: &'a MatchesByTrack,
     settings: &PipelineSettings,
 ) -> Vec<ShownGarment<'a>> {
     let with_answer = |seen: &'a TrackedGarment| (seen, matches_by_track.get(&seen.track));
-    let (tracked, found): (Vec<&TrackedGarment>, Vec<Option<&TrackMatches>>) =
-        tracked.iter().map(with_answer).filter(|(_, found)| is_garment(*found)).unzip();
-    let accepted = |found: Option<&'a TrackMatches>| found.map_or(&[][..], TrackMatches::accepted);
-    let ranked: Vec<RankedProducts> = tracked
-        .iter()
-        .zip(&found)
-        .map(|(seen, found)| RankedProducts {
-            bounds: seen.bounds,
-            products: accepted(*found).iter().map(|one| (one.product.group(), one.logit)).collect(),
-        })
-        .collect();
-    let kept = dedup_products(&ranked);
-    let garments = tracked.into_iter().zip(found).zip(kept).filter_map(|((garment, found), kept)| {
-        Some(ShownGarment { garment, products: in_order(settings.out_of_stock, found?, &kept?) })
-    });
-    garments.take(settings.max_garments).collect()
+    let seen: Vec<_> = tracked.iter().map(with_answer).filter(|(_, found)| is_garment(*found)).collect();
+    let ranked: Vec<RankedProducts> = seen.iter().map(|(garment, found)| ranked_products(garment, *found)).collect();
+    let mut places = settings.max_garments;
+    let mut shown = Vec::new();
+    for ((garment, found), kept) in seen.into_iter().zip(dedup_products(&ranked)) {
+        let Some(kept) = kept else { continue };
+        let found = found.filter(|_| places > 0);
+        places -= usize::from(found.is_some());
+        let products = found.map(|found| in_order(settings.out_of_stock, found, &kept));
+        shown.push(ShownGarment { garment, products });
+    }
+    shown
+}
+
+fn ranked_products<'a>(seen: &TrackedGarment, found: Option<&'a TrackMatches>) -> RankedProducts<'a> {
+    let accepted = found.map_or(&[][..], TrackMatches::accepted);
+    let products = accepted.iter().map(|found| (found.product.group(), found.logit)).collect();
+    RankedProducts { bounds: seen.bounds, products }
 }
 
 #[cfg(test)]

@@ -62,7 +62,7 @@ pub fn update(
     }
     // Matches are ranked by logit, and the threshold is one of the logit: those that pass stand first.
     let accepted = matches.iter().take_while(|found| found.verdict != Verdict::None).count();
-    matches[..accepted].iter_mut().for_each(|found| matcher.load_picture(found));
+    matcher.load_pictures(&mut matches[..accepted]);
     let (class, label, detection_score) = (query.class, query.label.clone(), query.detection_score);
     let new = TrackMatches { since, class, label, queries, detection_score, matches, accepted };
     matches_by_track.insert(query.track, new);

@@ -77,6 +77,7 @@ impl TrackingStage {
         self.tracker = new_tracker(self.tracker.generation() + 1, self.aggregator.manifest());
     }
 
+    /// Garments of a frame that make a query, at most.
     pub fn set_max_garments(&mut self, max_garments: usize) {
         self.max_garments = max_garments;
     }
@@ -90,6 +91,7 @@ impl TrackingStage {
         self.aggregator.manifest()
     }
 
+    /// The tracks, most prominent first.
     pub fn tracks(&self) -> &[Track] {
         self.tracker.tracks()
     }

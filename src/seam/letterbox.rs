@@ -5,7 +5,7 @@ use crate::frame::Picture;
 use crate::geometry::{Letterbox, Size};
 use crate::tensor::Tensor;
 use std::borrow::Cow;
-use vetrina_kernels::{ColumnTap, Level, blend_rows, resample_row};
+use vetrina_kernels::{ColumnTap, Level, add_neighbours, add_row, blend_rows, resample_row};
 
 /// Source of one output column or row: two neighbours and the weight of the second.
 struct Tap {
@@ -39,26 +39,25 @@ fn box_reduce(picture: &Picture, k: usize) -> Cow<'_, Picture> {
     if k <= 1 {
         return Cow::Borrowed(picture);
     }
-    let size = picture.size();
+    let (size, level) = (picture.size(), Level::new());
     let small = Size::new(size.width.div_ceil(k), size.height.div_ceil(k));
-    let mut sums = vec![0u32; 3 * size.width];
+    let mut columns = vec![0u32; 3 * small.width * k];
+    let mut blocks = vec![0u32; columns.len()];
     let mut rgb = Vec::with_capacity(3 * small.width * small.height);
     let area = (k * k) as u64;
     // Multiply and shift instead of dividing: exact below 256 * area, if 256 * area^2 < 2^48.
     let reciprocal = (1u64 << 48) / area + 1;
     for y in 0..small.height {
-        sums.fill(0);
+        columns.fill(0);
         for row in y * k..(y + 1) * k {
-            for (sum, value) in sums.iter_mut().zip(picture.row(row.min(size.height - 1))) {
-                *sum += u32::from(*value);
-            }
+            add_row(level, picture.row(row.min(size.height - 1)), &mut columns[..3 * size.width]);
         }
-        for x in 0..small.width {
-            for channel in 0..3 {
-                let column = |x: usize| sums[3 * x.min(size.width - 1) + channel];
-                let total: u32 = (x * k..(x + 1) * k).map(column).sum();
-                rgb.push((((u64::from(total) + area / 2) * reciprocal) >> 48) as u8);
-            }
+        for beyond in 3 * size.width..columns.len() {
+            columns[beyond] = columns[beyond - 3];
+        }
+        add_neighbours(level, &columns, k, &mut blocks);
+        for pixel in blocks.chunks_exact(3 * k) {
+            rgb.extend(pixel[..3].iter().map(|total| (((u64::from(*total) + area / 2) * reciprocal) >> 48) as u8));
         }
     }
     Cow::Owned(Picture::new(small, rgb))

@@ -21,6 +21,7 @@ pub struct Window {
 }
 
 impl Window {
+    /// Holds the last `capacity` observations that are no older than `span`.
     pub fn new(capacity: usize, span: Duration) -> Self {
         Window { capacity: capacity.max(1), span, observations: VecDeque::with_capacity(capacity) }
     }
@@ -53,6 +54,7 @@ impl Window {
         self.observations.iter()
     }
 
+    /// The newest observation.
     pub fn latest(&self) -> Option<&Observation> {
         self.observations.back()
     }

@@ -96,6 +96,7 @@ impl Follower {
         Ok(Follower { settings, source, key, fleet, etag: None, status })
     }
 
+    /// How the last poll went.
     pub fn status(&self) -> &SyncStatus {
         &self.status
     }

@@ -71,6 +71,7 @@ impl ReleaseSource {
         self
     }
 
+    /// The shop whose releases are followed.
     pub fn shop(&self) -> &str {
         &self.shop
     }

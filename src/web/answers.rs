@@ -10,6 +10,7 @@ use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -19,6 +20,7 @@ const LONGEST_SEARCH: usize = 200;
 /// Products in the answer to one search.
 const MOST: usize = 50;
 
+/// An answer in JSON, indented, for people too.
 pub fn json_response(status: StatusCode, value: &Value) -> Response {
     (status, [(CONTENT_TYPE, "application/json")], format!("{value:#}\n")).into_response()
 }
@@ -45,6 +47,7 @@ fn health_of(report: &Report) -> (StatusCode, &'static str) {
     }
 }
 
+/// The metrics in Prometheus' text format.
 pub async fn metrics(State(app): State<App>) -> Response {
     let sync = app.links.status.sync.get();
     let around = metrics::Surroundings {
@@ -57,6 +60,7 @@ pub async fn metrics(State(app): State<App>) -> Response {
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }
 
+/// Everything that the page shows of the running mirror.
 pub async fn status(State(app): State<App>) -> Response {
     let report = app.links.report();
     let mut value = json!(report);
@@ -73,8 +77,11 @@ pub async fn status(State(app): State<App>) -> Response {
     let garments = tracked.iter().map(|garment| {
         let matches = matches_by_track.get(&garment.track).map(|found| {
             let shown = found.matches.iter().map(|found| {
-                let product = &found.product;
-                json!({ "id": product.id, "title": product.title, "price": product.price, "score": found.score })
+                let (product, offer) = (&found.product, found.product.offer(Timestamp::now(), None));
+                json!({
+                    "id": product.id, "title": product.title, "price": offer.price, "price_before": offer.before,
+                    "score": found.score,
+                })
             });
             shown.collect::<Vec<_>>()
         });
@@ -109,6 +116,7 @@ pub struct Search {
     q: String,
 }
 
+/// Products that contain all words of a search.
 pub async fn catalogue(State(app): State<App>, Query(search): Query<Search>) -> Response {
     if search.q.chars().count() > LONGEST_SEARCH {
         let words = format!("a search has {LONGEST_SEARCH} characters at most");
@@ -141,9 +149,10 @@ fn find(path: &Path, text: &str) -> Result<Value> {
         .iter()
         .take(MOST)
         .map(|(product, pictures)| {
+            let offer = product.offer(Timestamp::now());
             json!({
-                "id": product.id, "title": product.title, "brand": product.brand, "price": product.price,
-                "availability": product.availability, "pictures": pictures,
+                "id": product.id, "title": product.title, "brand": product.brand, "price": offer.price,
+                "price_before": offer.before, "availability": product.availability, "pictures": pictures,
             })
         })
         .collect();

@@ -27,6 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Seconds after which to ask again where that was not enough.
 const AGAIN: &str = "5";
 
+/// The routes under `/api/` that read and change the catalogue.
 pub fn routes() -> Router<App> {
     Router::new()
         .route("/api/products/{id}", patch(update_one))
@@ -125,7 +126,7 @@ async fn undo(
     response
 }
 
-/// Does something to the catalogue for whoever may.
+/// Changes the catalogue, if the request may.
 async fn change<T: Serialize + Send + 'static>(
     app: App,
     headers: &HeaderMap,

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 /// The newest lines that the page shows.
 const MOST: usize = 500;
-/// The same of the same client is one line within this time.
+/// The same action of one client within this time is one line.
 const AGAIN: Duration = Duration::from_secs(600);
 /// Clients that are remembered for that.
 const MOST_CLIENTS: usize = 1000;

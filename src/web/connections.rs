@@ -75,6 +75,7 @@ struct Occupancy {
 }
 
 impl Connections {
+    /// At most `most` connections at a time.
     pub fn new(most: usize) -> Self {
         Connections { most, state: Mutex::default() }
     }

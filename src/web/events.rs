@@ -18,6 +18,7 @@ const PERIOD: Duration = Duration::from_millis(100);
 /// A comment after so long without an event: the reader, and what lies between, know that the mirror is there.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
+/// Events as they happen, as server-sent events.
 pub async fn stream(State(app): State<App>) -> Response {
     let Ok(place) = app.event_readers.clone().try_acquire_owned() else {
         let again = [(RETRY_AFTER, HeaderValue::from_static("10"))];

@@ -1,4 +1,4 @@
-//! Who may read the page: everybody on this machine, or whoever has the password. And the headers that keep other sites' pages from
+//! Who may read the page: everybody on this machine, or who has the password. And the headers that keep other sites' pages from
 //! reading it through a browser.
 
 use super::client::{ClientAddress, Role};
@@ -27,7 +27,7 @@ const WRONG_PASSWORD: Duration = Duration::from_millis(500);
 pub struct Guard {
     /// What follows `Basic` in the `Authorization` header; `None` where no password is set.
     expected: Option<String>,
-    /// The same of the staff; `None` where they have no password of their own.
+    /// The same for the staff; `None`: they have no password of their own.
     staff: Option<String>,
     /// What follows `Bearer` in that header, for the paths under `/api/`; `None` where no token is set.
     token: Option<String>,
@@ -43,6 +43,7 @@ enum Admission {
 }
 
 impl Guard {
+    /// `password`: the owner's; `token`: of programs.
     pub fn new(password: Option<&str>, token: Option<&str>) -> Self {
         let expected = password.map(|password| base64(format!("{USER}:{password}").as_bytes()));
         Guard { expected, staff: None, token: token.map(str::to_owned) }
@@ -53,7 +54,7 @@ impl Guard {
         Guard { staff: password.map(|password| base64(format!("{STAFF}:{password}").as_bytes())), ..self }
     }
 
-    /// Who asks; `None`: nobody who may. Without a password everybody who is answered is the owner.
+    /// The role of the request's sender; `None`: no access. Without a password everybody who is admitted is the owner.
     pub fn role(&self, headers: &HeaderMap) -> Option<Role> {
         if self.has_token(headers) {
             return Some(Role::Program);
@@ -104,7 +105,7 @@ impl Guard {
         }
     }
 
-    /// The same of a request that may bring the token instead.
+    /// The same for a request that may bring the token instead.
     pub fn needs_token(&self, headers: &HeaderMap) -> &'static str {
         match (&self.token, self.role(headers)) {
             (_, Some(Role::Staff)) => self.needs_page(headers),
@@ -253,7 +254,7 @@ mod tests {
         form.remove(FROM_PAGE);
         assert!(!guard.may_change(&form) && !guard.may_serve(&form));
         assert!(!Guard::new(None, None).may_change(&HeaderMap::from_iter([from_page.clone()])));
-        // What is missing is said, and nothing else.
+        // The answer names what is missing, and nothing else.
         assert!(guard.needs_page(&form).contains("x-vetrina") && !guard.needs_page(&form).contains("web.password"));
         assert!(guard.needs_page(&staff).contains("owner"));
         assert!(Guard::new(None, None).needs_page(&form).contains("set web.password"));

@@ -8,7 +8,7 @@ use super::{App, WebSettings, in_turn};
 use crate::audit::AuditAction;
 use crate::catalogue::parse_feed;
 use crate::fault::{Fault, Kind, Result};
-use crate::live::jobs::import::{ImportJob, ImportSettings, ImportState};
+use crate::live::jobs::import::{FeedReading, ImportJob, ImportSettings, ImportState};
 use axum::body::Body;
 use axum::extract::{Extension, Query, State};
 use axum::http::{HeaderMap, StatusCode};
@@ -48,6 +48,7 @@ pub struct Importer {
 struct ChosenFeed {
     name: String,
     path: PathBuf,
+    reading: FeedReading,
 }
 
 impl Importer {
@@ -75,12 +76,14 @@ impl Importer {
     ///
     /// # Errors
     /// [`Kind::Busy`] while another import runs.
-    fn begin(&self, name: &str, sent: Option<PathBuf>, catalogue: &Path, preview: bool) -> Result<()> {
+    fn begin(&self, choice: FeedChoice, sent: Option<PathBuf>, catalogue: &Path) -> Result<()> {
         let images = self.images()?;
-        if sent.is_none() && !self.feeds().iter().any(|feed| feed == name) {
+        let FeedChoice { feed: name, preview, map, currency, fetch } = choice;
+        if sent.is_none() && !self.feeds().contains(&name) {
             return Err(Fault::new(Kind::Usage, format!("there is no feed {name:?} in {}", images.display())));
         }
-        let feed = ChosenFeed { name: name.to_owned(), path: sent.unwrap_or_else(|| images.join(name)) };
+        let path = sent.unwrap_or_else(|| images.join(&name));
+        let feed = ChosenFeed { name, path, reading: FeedReading { map, currency, fetch } };
         let upload = Upload::of(catalogue);
         if !preview {
             upload.keep_pictures()?;
@@ -112,8 +115,15 @@ impl Importer {
         preview: bool,
     ) -> Result<()> {
         let folders: Vec<&Path> = std::iter::once(self.images()?).chain(sent.as_deref()).collect();
-        let settings =
-            ImportSettings { feed: &feed.path, images: &folders, catalogue, model: &self.model, max_removals, preview };
+        let settings = ImportSettings {
+            feed: &feed.path,
+            images: &folders,
+            catalogue,
+            model: &self.model,
+            max_removals,
+            preview,
+            reading: &feed.reading,
+        };
         self.job.begin(&feed.name, settings)
     }
 
@@ -191,13 +201,19 @@ pub async fn status(State(app): State<App>) -> Response {
     json_response(StatusCode::OK, &json!({ "cannot": cannot, "feeds": feeds, "import": now }))
 }
 
-/// The feed's name: one of the folder, or, where the request has a body, what that is to be called.
-#[derive(Deserialize)]
+/// What is to be imported.
+#[derive(Clone, Deserialize)]
 pub struct FeedChoice {
+    /// One of the folder, or, where the request has a body, what that is to be called.
     feed: String,
     /// Find out what would change, and wait.
     #[serde(default)]
     preview: bool,
+    /// As in [`FeedReading`].
+    map: Option<String>,
+    currency: Option<String>,
+    #[serde(default)]
+    fetch: bool,
 }
 
 /// Whether the import may remove however many products.
@@ -263,9 +279,9 @@ pub async fn begin(
         require_idle(&app.importer)?;
         let (upload, name) = (Upload::of(&app.catalogue()), wanted.feed.clone());
         let sent = receive(body, upload::FEED, move || upload.feed(&name)).await?;
-        let (feed, preview) = (wanted.feed.clone(), wanted.preview);
-        work(&app, move |importer, catalogue| importer.begin(&feed, sent, catalogue, preview)).await?;
-        if !preview {
+        let choice = wanted.clone();
+        work(&app, move |importer, catalogue| importer.begin(choice, sent, catalogue)).await?;
+        if !wanted.preview {
             app.audit.write(client, app.guard.role(&headers), AuditAction::Import, &wanted.feed);
         }
         Ok((StatusCode::ACCEPTED, json!({ "begun": wanted.feed })))
@@ -364,7 +380,8 @@ mod tests {
             ["a.TSV", "b.csv", "feed.txt", "g.xml", "long.txt", "p.json", "shop.xlsx", "wide.TXT"]
         );
         for name in ["../b.csv", "c.csv", "shirt.jpg", "LICENCE.txt"] {
-            let fault = importer.begin(name, None, Path::new("none"), true).unwrap_err();
+            let choice = FeedChoice { feed: name.into(), preview: true, map: None, currency: None, fetch: false };
+            let fault = importer.begin(choice, None, Path::new("none")).unwrap_err();
             assert_eq!(fault.kind(), Kind::Usage, "{name}");
         }
         assert_eq!(importer.apply(Path::new("none"), true).unwrap_err().kind(), Kind::Usage, "nothing was previewed");

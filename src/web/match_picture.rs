@@ -66,6 +66,7 @@ impl Default for MatchQuery {
     }
 }
 
+/// The products in the picture that is the request's body.
 pub async fn find(
     State(app): State<App>,
     Extension(client): Extension<ClientAddress>,

@@ -44,7 +44,7 @@ const HELP: [(&str, &str); 36] = [
     ("webhook_failures_total", "Tries to deliver an event to the webhook that failed."),
 ];
 
-/// What is not in the report.
+/// Values that are not in the report.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Surroundings {
     /// Bytes, where the system reports it.

@@ -17,6 +17,7 @@ mod match_picture;
 mod metrics;
 mod staff;
 mod stats;
+mod texts;
 mod upload;
 mod view;
 mod viewers;
@@ -154,6 +155,7 @@ impl Server {
         Ok(Server { token, stop: Some(stop), thread: Some(thread), importer, address })
     }
 
+    /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -173,7 +175,7 @@ impl Drop for Server {
     }
 }
 
-/// Runs `work` off the thread that serves. Of one kind of work one runs at a time, even where the clients that asked for it have left:
+/// Runs `work` outside the serving thread, one piece of its kind at a time, even if the clients that asked for it have left:
 /// many requests must not take the processor from the mirror. `None` where it panicked.
 async fn in_turn<T: Send + 'static>(turn: &Arc<Semaphore>, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     let turn = turn.clone().acquire_owned().await.ok()?;
@@ -224,6 +226,8 @@ fn router(app: App) -> Router {
     Router::new()
         .route("/", get(view::page))
         .route("/page.css", get(view::style))
+        .route("/shared.js", get(view::shared_script))
+        .route("/texts.js", get(texts::script))
         .route("/page.js", get(view::script))
         .route("/icon.svg", get(view::icon))
         .route("/favicon.ico", get(view::icon))

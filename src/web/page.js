@@ -1,37 +1,10 @@
 "use strict";
 
-const byId = (id) => document.getElementById(id);
-
-/** An address of the mirror. From the origin, since fetch refuses what is relative to an address with a password in it. */
-const at = (path) => new URL(path, location.origin + location.pathname);
-
-/** An element with text and children; text is never parsed as markup. */
-function make(name, text, ...children) {
-  const element = document.createElement(name);
-  if (text !== null) element.textContent = text;
-  element.append(...children);
-  return element;
-}
-
-function row(...cells) {
-  return make("tr", null, ...cells.map((cell) => {
-    const made = make("td", String(cell ?? ""));
-    if (typeof cell === "number") made.className = "number";
-    return made;
-  }));
-}
-
 function showBoxes(status) {
   const svg = byId("boxes");
   if (!status.picture) return svg.replaceChildren();
   const [width, height] = status.picture;
   svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
-  const part = (name, attributes, text) => {
-    const element = document.createElementNS("http://www.w3.org/2000/svg", name);
-    for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-    if (text) element.textContent = text;
-    return element;
-  };
   svg.replaceChildren(...status.garments.flatMap((garment) => {
     const [x1, y1, x2, y2] = garment.box;
     const size = height / 28;
@@ -42,20 +15,23 @@ function showBoxes(status) {
   }));
 }
 
+/** What a product costs now; in a sale also what it cost before. */
+const priceOf = ({ price, price_before: before }) => (before ? say("price-before", { price, before }) : price ?? say("no-price"));
+
 function showGarments(garments) {
   const articles = garments.map((garment) => {
-    const article = make("article", null, make("h3", `${garment.label} (track ${garment.track})`));
+    const article = make("article", null, make("h3", say("garment-track", { garment: garment.label, track: garment.track })));
     if (!garment.matches) {
-      article.append(make("p", `${garment.gathered} of ${garment.wanted} frames gathered`));
+      article.append(make("p", say("gathered", garment)));
       article.lastChild.className = "hint";
       return article;
     }
     article.append(make("ol", null, ...garment.matches.map((match) =>
-      make("li", `${match.title} `, make("span", `${match.id}, ${match.price ?? "no price"}, ${match.score.toFixed(2)}`)))));
+      make("li", `${match.title} `, make("span", `${match.id}, ${priceOf(match)}, ${match.score.toFixed(2)}`)))));
     return article;
   });
   if (articles.length === 0) {
-    const nobody = make("p", "Nobody is in view.");
+    const nobody = make("p", say("nobody"));
     nobody.className = "hint";
     articles.push(nobody);
   }
@@ -63,17 +39,18 @@ function showGarments(garments) {
 }
 
 function showFigures(status) {
-  const number = (value, digits = 0) => (value === null || value === undefined ? "unknown" : Number(value.toFixed(digits)));
+  const number = (value, digits = 0) => (value === null || value === undefined ? say("unknown") : Number(value.toFixed(digits)));
   const megabytes = status.resident_memory_bytes === null ? null : status.resident_memory_bytes / 1e6;
   const rows = [
-    row("recognized frames per second", number(status.frames_per_second, 1)),
-    row("products", number(status.products)),
-    row("uptime, hours", number(status.uptime_seconds / 3600, 2)),
-    row("screen last drawn, seconds ago", number(status.last_present_age_seconds, 2)),
-    row("memory, MB", number(megabytes)),
-    row("temperature, °C", number(status.temperature_celsius, 1)),
-    row("recognition throttled", status.throttle_level === 0 ? "no" : `to 1/${2 ** status.throttle_level}`),
-    row("screen", status.screen_dark ? "dark" : "on"),
+    row(say("figure-rate"), number(status.frames_per_second, 1)),
+    row(say("figure-products"), number(status.products)),
+    row(say("figure-uptime"), number(status.uptime_seconds / 3600, 2)),
+    row(say("figure-drawn"), number(status.last_present_age_seconds, 2)),
+    row(say("figure-memory"), number(megabytes)),
+    row(say("figure-temperature"), number(status.temperature_celsius, 1)),
+    row(say("figure-throttled"),
+      status.throttle_level === 0 ? say("not-throttled") : say("throttled-to", { share: 2 ** status.throttle_level })),
+    row(say("figure-screen"), status.screen_dark ? say("screen-dark") : say("screen-on")),
   ];
   byId("figures").tBodies[0].replaceChildren(...rows);
   byId("counters").tBodies[0].replaceChildren(
@@ -81,7 +58,7 @@ function showFigures(status) {
 }
 
 function showState(word, reasons) {
-  byId("state").textContent = word === "away" ? "the mirror does not respond" : word;
+  byId("state").textContent = word === "away" ? say("mirror-silent") : say(`state-${word}`);
   byId("state").dataset.status = word;
   byId("reasons").hidden = reasons.length === 0;
   byId("reasons").replaceChildren(...reasons.map((reason) => make("li", reason)));
@@ -106,7 +83,7 @@ function showImport(answer) {
   byId("begin").disabled = running || sending !== null;
   byId("decision").hidden = sending !== null || !(running || now.state === "previewed");
   byId("apply").hidden = now.state !== "previewed";
-  byId("cancel").textContent = now.state === "previewed" ? "Cancel" : "Stop";
+  byId("cancel").textContent = now.state === "previewed" ? say("cancel") : say("stop");
   if (sending !== null) return;
   const told = JSON.stringify(now);
   if (byId("importing").dataset.told === told) return;
@@ -114,7 +91,7 @@ function showImport(answer) {
   byId("importing").replaceChildren(...importParts(now));
   const refusal = now.state === "previewed" ? now.report.refusal : null;
   byId("removal").hidden = !refusal;
-  byId("removals").textContent = refusal ? `Remove ${now.report.removed} products that the feed does not have` : "";
+  byId("removals").textContent = refusal ? say("removals", { count: now.report.removed }) : "";
   byId("allow").checked = false;
   byId("apply").disabled = Boolean(refusal);
 }
@@ -130,31 +107,31 @@ function importParts(now) {
   if (now.state === "running") {
     const bar = make("progress", null);
     if (now.pictures > 0) [bar.max, bar.value] = [now.pictures, now.done];
-    const what = now.preview ? "pictures read" : "new pictures";
-    const words = now.pictures > 0 ? `${now.done} of ${now.pictures} ${what}` : "reading the feed";
-    return [make("p", `${now.feed}: ${words}`), bar];
+    const counted = { feed: now.feed, done: now.done, all: now.pictures };
+    const pictures = () => (now.preview ? say("import-read-pictures", counted) : say("import-new-pictures", counted));
+    return [make("p", now.pictures > 0 ? pictures() : say("import-reading", counted)), bar];
   }
   switch (now.state) {
-    case "failed": return [warn(`${now.feed} cannot be imported, the catalogue is unchanged: ${now.fault}`)];
-    case "cancelled": return [make("p", `${now.feed}: cancelled, the catalogue is unchanged`)];
+    case "failed": return [warn(say("import-failed", now))];
+    case "cancelled": return [make("p", say("import-cancelled", now))];
     case "previewed": return [...changesOf(now.feed, now.report), ...skippedOf(now.report)];
     case "done": return importReport(now.feed, now.report);
     default: return [];
   }
 }
 
-const counts = (report) =>
-  `${report.added} added, ${report.updated} updated, ${report.unchanged} unchanged, ${report.removed} removed`;
+const counts = (report) => say("import-counts", report);
 
 /** What an import would change, product by product. */
 function changesOf(feed, report) {
   const words = {
-    added: (change) => `new: ${change.id}, ${change.title}`,
-    updated: (change) => `changed: ${change.id} (${change.fields.join(", ").replaceAll("_", " ")})`,
-    removed: (change) => `removed: ${change.id}, ${change.title}`,
+    added: (change) => say("change-added", change),
+    updated: (change) => say("change-updated", { id: change.id, fields: change.fields.join(", ").replaceAll("_", " ") }),
+    removed: (change) => say("change-removed", change),
   };
-  const parts = [make("p", `${feed} would make ${report.products} products (${counts(report)}); ` +
-    `${report.pictures_pending} pictures are new. Nothing is changed yet.`)];
+  const parts = [make("p", say("import-preview", {
+    feed, products: report.products, counts: counts(report), pictures: report.pictures_pending,
+  }))];
   if (report.refusal) parts.push(warn(report.refusal));
   if (report.changes.length > 0) {
     const list = make("ul", null, ...report.changes.slice(0, 200).map((change) => {
@@ -165,25 +142,25 @@ function changesOf(feed, report) {
     list.className = "scroll";
     parts.push(list);
     const more = report.added + report.updated + report.removed - Math.min(200, report.changes.length);
-    if (more > 0) parts.push(make("p", `and ${more} more`));
+    if (more > 0) parts.push(make("p", say("more-changes", { count: more })));
   }
   return parts;
 }
 
 function importReport(feed, report) {
-  return [make("p", `${feed}: ${report.products} products (${counts(report)})`), ...skippedOf(report)];
+  return [make("p", say("import-done", { feed, products: report.products, counts: counts(report) })), ...skippedOf(report)];
 }
 
 function skippedOf(report) {
   const parts = [];
   const skipped = [
-    ...report.skipped_rows.map((row) => [row.line, `row skipped: ${row.reason}`]),
-    ...report.skipped_pictures.map((picture) => [picture.line, `picture skipped: ${picture.reason}`]),
+    ...report.skipped_rows.map((row) => [row.line, say("skipped-row", row)]),
+    ...report.skipped_pictures.map((picture) => [picture.line, say("skipped-picture", picture)]),
   ].sort((a, b) => a[0] - b[0]);
   if (skipped.length > 0) {
-    const list = make("ul", null, ...skipped.slice(0, 200).map(([line, words]) => make("li", `line ${line}: ${words}`)));
+    const list = make("ul", null, ...skipped.slice(0, 200).map(([, words]) => make("li", words)));
     list.className = "warning scroll";
-    parts.push(make("p", `${skipped.length} skipped:`), list);
+    parts.push(make("p", say("skipped", { count: skipped.length })), list);
   }
   return [...parts, ...report.warnings.map((warning) => make("p", warning))];
 }
@@ -198,16 +175,16 @@ function post(path, body, what) {
       if (!what || !event.lengthComputable) return;
       sending = Math.floor((100 * event.loaded) / event.total);
       byId("importing").dataset.told = "";
-      byId("importing").replaceChildren(make("p", `sending ${what}: ${sending} %`));
+      byId("importing").replaceChildren(make("p", say("sending", { file: what, percent: sending })));
     };
     request.onload = () => {
       try {
         resolve(JSON.parse(request.responseText));
       } catch {
-        resolve({ error: `the mirror answers ${request.status}` });
+        resolve({ error: say("mirror-answers", { status: request.status }) });
       }
     };
-    request.onerror = () => resolve({ error: "the mirror does not respond" });
+    request.onerror = () => resolve({ error: say("mirror-silent") });
     request.send(body ?? null);
   });
 }
@@ -229,7 +206,12 @@ async function beginImport(event) {
   sending = 0;
   const sent = archive ? await post("import/pictures", archive, archive.name) : {};
   if (!refused(sent)) {
-    refused(await post(`import?${new URLSearchParams({ feed, preview: true })}`, file, file?.name));
+    const choice = new URLSearchParams({ feed, preview: true, fetch: byId("fetch").checked });
+    for (const name of ["currency", "map"]) {
+      const value = byId(name).value.trim();
+      if (value !== "") choice.set(name, value);
+    }
+    refused(await post(`import?${choice}`, file, file?.name));
   }
   sending = null;
   // So that the same file can be chosen again after a change.
@@ -250,13 +232,9 @@ async function cancelImport() {
 async function showHistory() {
   const answer = await getJson("api/history").catch(() => ({}));
   const rows = (answer.generations ?? []).map((one, place) => {
-    const made = row(one.made.replace("T", " ").replace("Z", ""), one.source, one.products);
-    const button = make("button", "bring back");
-    button.type = "button";
-    button.dataset.generation = one.number;
-    button.addEventListener("click", () => undo(one.number));
-    made.append(make("td", null, ...(place === 0 ? [] : [button])));
-    return made;
+    const back = button(say("bring-back"), () => undo(one.number));
+    back.dataset.generation = one.number;
+    return row(one.made.replace("T", " ").replace("Z", ""), one.source, one.products, place === 0 ? "" : back);
   });
   byId("history").tBodies[0].replaceChildren(...rows);
 }
@@ -265,7 +243,7 @@ async function undo(number) {
   byId("history").querySelectorAll("button").forEach((button) => { button.disabled = true; });
   const answer = await post("api/undo", JSON.stringify({ to: number }));
   const made = answer.generation;
-  byId("undone").textContent = answer.error ?? `The catalogue has ${made.products} products again (${made.source}).`;
+  byId("undone").textContent = answer.error ?? say("brought-back", { count: made.products, source: made.source });
   showHistory();
 }
 
@@ -286,8 +264,6 @@ function showLog(lines) {
   if (atEnd) log.scrollTop = log.scrollHeight;
 }
 
-const getJson = (path) => fetch(at(path)).then((answer) => answer.json());
-
 let shown = null;
 let away = false;
 let uptime = 0;
@@ -300,10 +276,7 @@ function showLiveView(view) {
   if (view === liveView) return;
   liveView = view;
   byId("view").hidden = view === "off";
-  byId("live-view").textContent = {
-    off: "The live picture is switched off (privacy.live_view).",
-    blurred: "Not mirrored, not recorded, blurred (privacy.live_view).",
-  }[view] ?? "Not mirrored, not recorded.";
+  byId("live-view").textContent = say(`view-${view}`);
 }
 
 /** Asks for the live picture again: a broken stream does not begin again by itself. */
@@ -314,9 +287,7 @@ function restartLive() {
 
 async function refresh() {
   try {
-    const answer = await fetch(at("status.json"));
-    if (!answer.ok) throw new Error(answer.statusText);
-    const status = await answer.json();
+    const status = await getJson("status.json");
     showState(status.status, status.reasons);
     byId("summary").textContent = status.summary;
     byId("camera").textContent = status.camera;
@@ -353,13 +324,14 @@ async function search() {
   const asked = ++latest;
   const words = byId("words").value;
   const answer = await getJson(`catalogue.json?${new URLSearchParams({ q: words })}`)
-    .catch(() => ({ error: "the mirror does not respond" }));
+    .catch((error) => ({ error: error.message }));
   if (asked !== latest) return;
   const products = answer.products ?? [];
-  const more = answer.found > products.length ? `, the first ${products.length} are shown` : "";
-  byId("found").textContent = answer.error ?? `${answer.found} products${more}`;
+  const counted = { count: answer.found, shown: products.length };
+  byId("found").textContent = answer.error ??
+    (answer.found > products.length ? say("found-first", counted) : say("found", counted));
   byId("products").tBodies[0].replaceChildren(...products.map((product) =>
-    row(product.id, product.title, product.brand, product.price)));
+    row(product.id, product.title, product.brand, priceOf(product))));
 }
 
 byId("search").addEventListener("submit", (event) => { event.preventDefault(); search(); });

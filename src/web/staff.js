@@ -1,11 +1,7 @@
 "use strict";
 // The page for staff: enrol a product by wearing it, and say whether the last answers were right.
 
-const byId = (id) => document.getElementById(id);
-// Without the password that an address may hold: no request may be made with that.
-const at = (path) => new URL(path, location.origin + location.pathname);
-const make = (name, text) => Object.assign(document.createElement(name), { textContent: text ?? "" });
-const REGIONS = { upper: "upper garment", lower: "lower garment", dress: "dress" };
+const REGIONS = { upper: say("region-upper"), lower: say("region-lower"), dress: say("region-dress") };
 let chosen = [];
 let shownNumber = null;
 let phaseBefore = null;
@@ -15,26 +11,25 @@ function tell(words) {
   byId("told").hidden = !words;
 }
 
-async function read(path) {
-  return fetch(at(path)).then((answer) => answer.json()).catch(() => ({ error: "the mirror does not respond" }));
-}
+/** The mirror's answer, or its `error`. */
+const read = (path, request) => getJson(path, request).catch((error) => ({ error: error.message }));
 
 async function send(path, body) {
-  const answer = await fetch(at(path), { method: "POST", headers: { "x-vetrina": "1" }, body: JSON.stringify(body ?? {}) })
-    .then((answer) => answer.json()).catch(() => ({ error: "the mirror does not respond" }));
+  const answer = await read(path, { method: "POST", headers: { "x-vetrina": "1" }, body: JSON.stringify(body ?? {}) });
   tell(answer.error);
   return answer;
 }
 
-function button(words, act) {
-  const made = make("button", words);
-  made.type = "button";
-  made.addEventListener("click", act);
-  return made;
-}
-
 function showChosen() {
-  byId("chosen").textContent = chosen.length ? `Chosen: ${chosen.map((one) => `${one.id} ${one.title}`).join(", ")}` : "";
+  byId("chosen").replaceChildren(...chosen.map((one) => {
+    const line = make("label", `${one.id} ${one.title}: `);
+    const part = make("select");
+    part.append(new Option(say("worn-as-catalogue"), ""), ...Object.entries(REGIONS).map(([name, words]) => new Option(words, name)));
+    part.value = one.part ?? one.region ?? "";
+    part.addEventListener("change", () => { one.part = part.value; });
+    line.append(part);
+    return line;
+  }));
   byId("start").disabled = !chosen.length;
 }
 
@@ -44,17 +39,18 @@ function choose(product) {
   showChosen();
 }
 
+// What is worn, and on which part of the body where that was said here.
+function worn() {
+  const said = chosen.filter((one) => one.part).map((one) => [one.id, one.part]);
+  return { products: chosen.map((one) => one.id), regions: Object.fromEntries(said) };
+}
+
 async function search() {
   const found = await read(`staff/products.json?${new URLSearchParams({ q: byId("words").value })}`);
   if (found.error) return tell(found.error);
   byId("products").tBodies[0].replaceChildren(...found.products.map((product) => {
-    const row = make("tr");
-    const views = product.worn_views ? `${product.worn_views} worn views` : "not worn yet";
-    row.append(make("td", product.id), make("td", product.title), make("td", views));
-    const cell = make("td");
-    cell.append(button("choose", () => choose(product)));
-    row.append(cell);
-    return row;
+    const views = product.worn_views ? say("worn-views", { count: product.worn_views }) : say("not-worn");
+    return row(product.id, product.title, views, button(say("choose"), () => choose(product)));
   }));
 }
 
@@ -63,7 +59,7 @@ async function scan() {
   const found = await read("staff/scan.json");
   byId("scan").disabled = false;
   if (found.error) return tell(found.error);
-  const none = found.codes ? "The code that the camera sees is of no product of this shop." : "The camera sees no QR code: hold it nearer.";
+  const none = found.codes ? say("scan-foreign") : say("scan-none");
   tell(found.product ? null : none);
   if (found.product && !chosen.some((one) => one.id === found.product.id)) choose(found.product);
 }
@@ -80,20 +76,19 @@ function showState(state) {
     search();
   }
   phaseBefore = state.phase;
-  byId("consent").textContent = state.consent;
-  const words = { countdown: `Step back: ${state.seconds_left}`, watching: `Turn round once: ${state.seconds_left} s at most`, storing: "One moment" };
+  byId("consent").textContent = say("consent");
+  const left = { seconds: state.seconds_left };
+  const words = { countdown: say("step-back", left), watching: say("turn-round", left), storing: say("one-moment") };
   byId("phase").textContent = words[state.phase] ?? "";
   byId("garments").replaceChildren(...state.garments.map((garment) => {
-    const row = make("tr");
-    const seen = garment.seen ? "" : "not in the picture";
-    const part = REGIONS[garment.region] ?? "the most prominent garment";
-    row.append(make("td", garment.title), make("td", part), make("td", `${garment.good} of ${garment.wanted} good frames`), make("td", seen));
-    return row;
+    const seen = garment.seen ? "" : say("not-seen");
+    const place = REGIONS[garment.region] ?? say("region-any");
+    return row(garment.title, place, say("good-frames", garment), seen);
   }));
   byId("outcome").textContent = state.words ?? "";
   byId("undo").hidden = state.phase !== "done" || shownNumber === state.number;
   byId("undo").dataset.number = state.number ?? "";
-  if (!state.may_change) tell("Set web.password: without one nothing can be enrolled or corrected.");
+  if (!state.may_change) tell(say("needs-password"));
 }
 
 async function judge(answer, judgement, meant) {
@@ -107,20 +102,13 @@ async function showAnswers() {
   const found = await read("staff/answers.json");
   if (found.error) return;
   byId("answers").replaceChildren(...found.answers.map((answer) => {
-    const row = make("tr");
-    row.append(make("td", `${answer.seconds_ago} s ago`), make("td", answer.garment), make("td", `${answer.id} ${answer.title}`), make("td", answer.verdict));
-    const cell = make("td");
-    if (answer.judged) {
-      cell.textContent = "thank you";
-    } else {
-      cell.append(
-        button("right", () => judge(answer, "right")),
-        button("it was what I chose above", () => chosen.length === 1 ? judge(answer, "other", chosen[0].id) : tell("Choose the one product that it was, above.")),
-        button("not ours", () => judge(answer, "not_ours")),
-      );
-    }
-    row.append(cell);
-    return row;
+    const other = () => chosen.length === 1 ? judge(answer, "other", chosen[0].id) : tell(say("choose-one"));
+    const judged = make("span", answer.judged ? say("thanks") : null, ...(answer.judged ? [] : [
+      button(say("judge-right"), () => judge(answer, "right")),
+      button(say("judge-other"), other),
+      button(say("judge-none"), () => judge(answer, "not_ours")),
+    ]));
+    return row(say("seconds-ago", { seconds: answer.seconds_ago }), answer.garment, `${answer.id} ${answer.title}`, answer.verdict, judged);
   }));
 }
 
@@ -141,7 +129,7 @@ byId("undo").addEventListener("click", async () => {
   const done = await send("staff/undo", { number });
   if (!done.error) {
     shownNumber = number;
-    tell(`Enrolment ${number} is undone.`);
+    tell(say("undone", { number }));
     poll();
     search();
   }

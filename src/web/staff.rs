@@ -3,13 +3,13 @@
 
 use super::answers::json_response;
 use super::client::ClientAddress;
-use super::{App, in_turn};
+use super::{App, in_turn, texts};
 use crate::audit::AuditAction;
 use crate::catalogue::correction::Judgement;
 use crate::catalogue::{Catalogue, Product, WornProduct};
 use crate::fault::{Fault, Kind, Result};
 use crate::live::enrol_desk::{EnrolOrder, EnrolPhase};
-use crate::pipeline::enrol::{CONSENT, EnrolTarget, scan};
+use crate::pipeline::enrol::{CONSENT, EnrolTarget, WornAt, scan};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Extension, Query, State};
@@ -27,6 +27,7 @@ const MOST_PRODUCTS: usize = 20;
 /// What a worn view that came from a confirmed answer says of its camera.
 const CONFIRMED: &str = "confirmed answer";
 
+/// The routes of the page for staff.
 pub fn routes() -> Router<App> {
     Router::new()
         .route("/staff", get(page))
@@ -51,20 +52,26 @@ struct ProductSearch {
 
 /// The products that are worn.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "the worn products' ids, such as {\"products\": [\"TEE-M\"]}")]
 struct WornNow {
     products: Vec<String>,
+    /// The part of the body of some of them, where the catalogue says it wrong or not at all.
+    #[serde(default)]
+    regions: WornAt,
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an enrolment's number, such as {\"number\": 3}")]
 struct UndoEnrolment {
     number: i64,
 }
 
-/// What is said of an answer.
+/// A judgement of an answer.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "what is said of an answer, such as {\"number\": 3, \"judgement\": \"right\"}"
+)]
 struct JudgeAnswer {
     number: u64,
     #[serde(flatten)]
@@ -74,8 +81,8 @@ struct JudgeAnswer {
     keep: bool,
 }
 
-async fn page() -> Response {
-    ([(CONTENT_TYPE, "text/html; charset=utf-8")], include_str!("staff.html")).into_response()
+async fn page(State(app): State<App>, headers: HeaderMap) -> Response {
+    texts::page(&app, &headers, include_str!("staff.html"))
 }
 
 async fn script() -> Response {
@@ -141,7 +148,7 @@ async fn ask(State(app): State<App>, who: Extension<ClientAddress>, headers: Hea
         if !links.enrol.state.get().is_free() {
             return Err(Fault::new(Kind::Busy, "an enrolment is under way").cure("wait for its end, or cancel it"));
         }
-        let targets = EnrolTarget::find(catalogue, &worn.products, &links.enrol.regions.get())?;
+        let targets = EnrolTarget::find(catalogue, &worn.products, &links.enrol.regions.get(), &worn.regions)?;
         let asked = json!({ "asked": targets.iter().map(|target| &target.id).collect::<Vec<_>>() });
         links.enrol.orders.put(EnrolOrder::Ask(targets));
         Ok(asked)
@@ -237,8 +244,9 @@ fn forbidden(app: &App, headers: &HeaderMap) -> Response {
 }
 
 fn parse<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T> {
-    serde_json::from_slice(body)
-        .map_err(|error| Fault::new(Kind::Input, format!("the request cannot be read: {error}")))
+    serde_json::from_slice(body).map_err(|error| {
+        Fault::new(Kind::Input, format!("the request cannot be read: {error}")).cure("see docs/http-api.md")
+    })
 }
 
 fn answer(done: Option<Result<Value>>) -> Response {

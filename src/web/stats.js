@@ -1,33 +1,8 @@
 "use strict";
 
-const byId = (id) => document.getElementById(id);
-const at = (path) => new URL(path, location.origin + location.pathname);
-
-function make(name, text, ...children) {
-  const element = document.createElement(name);
-  if (text !== null) element.textContent = text;
-  element.append(...children);
-  return element;
-}
-
-function row(...cells) {
-  return make("tr", null, ...cells.map((cell) => {
-    const made = make("td", String(cell ?? ""));
-    if (typeof cell === "number") made.className = "number";
-    return made;
-  }));
-}
-
 const WIDTH = 900;
 const HEIGHT = 180;
 const BELOW = 20;
-
-function part(name, attributes, text) {
-  const element = document.createElementNS("http://www.w3.org/2000/svg", name);
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-  if (text !== undefined) element.textContent = text;
-  return element;
-}
 
 /** A round number that is no smaller: 1, 2 or 5 with zeros. */
 function above(value) {
@@ -42,8 +17,9 @@ function above(value) {
 function chart(place, bars, kinds) {
   const most = above(Math.max(1, ...bars.map((bar) => bar.values.reduce((sum, value) => sum + value, 0))));
   const svg = part("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT + BELOW}`, role: "img" });
-  const sums = kinds.map((kind, k) => `${kind} ${bars.reduce((sum, bar) => sum + bar.values[k], 0)}`);
-  svg.append(part("title", {}, `${bars[0]?.label ?? ""} to ${bars.at(-1)?.label ?? ""}: ${sums.join(", ")}`));
+  const names = { people: say("count-people"), matched: say("matched"), refused: say("refused") };
+  const sums = kinds.map((kind, k) => `${names[kind]} ${bars.reduce((sum, bar) => sum + bar.values[k], 0)}`);
+  svg.append(part("title", {}, say("chart-range", { from: bars[0]?.label, to: bars.at(-1)?.label, sums: sums.join(", ") })));
   for (const share of [0, 0.5, 1]) {
     const y = HEIGHT * (1 - share);
     svg.append(part("line", { x1: 30, x2: WIDTH, y1: y, y2: y }));
@@ -59,7 +35,7 @@ function chart(place, bars, kinds) {
       y -= height;
       if (value === 0) return;
       const rect = part("rect", { x: x + step * .08, y, width: step * .84, height, class: kinds[k] });
-      rect.append(part("title", {}, `${bar.label}: ${value} ${kinds[k]}`));
+      rect.append(part("title", {}, say("chart-bar", { label: bar.label, value, kind: names[kinds[k]] })));
       svg.append(rect);
     });
     if (index % each === 0) svg.append(part("text", { x, y: HEIGHT + 15 }, bar.label));
@@ -91,9 +67,9 @@ function show(counts) {
   const left = sum(hours, "people");
   const dwell = left > 0 ? sum(hours, "dwell_seconds") / left : 0;
   const totals = [
-    ["people", left], ["stayed, seconds each", Math.round(dwell)], ["garments matched", sum(hours, "matched")],
-    ["not in the catalogue", sum(hours, "refused")], ["products shown", sum(hours, "shown")],
-    ["calls for staff", sum(hours, "staff_calls")],
+    [say("count-people"), left], [say("count-dwell"), Math.round(dwell)], [say("count-matched"), sum(hours, "matched")],
+    [say("refused"), sum(hours, "refused")], [say("count-shown"), sum(hours, "shown")],
+    [say("count-calls"), sum(hours, "staff_calls")],
   ];
   byId("totals").replaceChildren(...totals.map(([name, value]) =>
     make("div", null, make("dt", name), make("dd", String(value)))));
@@ -107,15 +83,8 @@ function show(counts) {
     return { label: `${twoDigits(of)}:00`, values: [sum(those, "people")] };
   }), ["people"]);
   byId("products").tBodies[0].replaceChildren(...products.slice(0, 200).map((one) =>
-    row(one.product, one.shown, one.matched)));
-  byId("said").textContent = `nobody is known; kept for ${counts.kept_days} days`;
-}
-
-async function getJson(path) {
-  const answer = await fetch(at(path));
-  const value = await answer.json();
-  if (!answer.ok) throw new Error(value.error ?? answer.statusText);
-  return value;
+    row(one.product, one.title, one.shown, one.matched)));
+  byId("said").textContent = say("kept-for", { days: counts.kept_days });
 }
 
 async function refresh() {
@@ -129,10 +98,10 @@ async function refresh() {
   }
   try {
     const audit = await getJson("audit.json");
-    byId("audited").textContent = audit.broken.length === 0 ? `unchanged; lines shown: ${audit.entries.length}`
-      : `changed or damaged at line ${audit.broken.join(", ")}`;
+    byId("audited").textContent = audit.broken.length === 0 ? say("audit-whole", { count: audit.entries.length })
+      : say("audit-broken", { lines: audit.broken.join(", ") });
     byId("audit").tBodies[0].replaceChildren(...audit.entries.map((one) =>
-      row(new Date(one.time).toLocaleString(), one.who, one.from, one.words, one.detail)));
+      row(new Date(one.time).toLocaleString(LANGUAGE), one.who, one.from, one.words, one.detail)));
   } catch (error) {
     byId("audited").textContent = error.message;
   }

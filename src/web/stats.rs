@@ -1,34 +1,39 @@
 //! The counts by hour: as JSON and CSV, and a page with charts.
 
 use super::answers::json_response;
-use super::{App, in_turn};
+use super::{App, in_turn, texts};
+use crate::catalogue::Catalogue;
 use crate::clock::UtcTime;
-use crate::events::counts::{CountReport, CountStore};
+use crate::events::counts::{CountReport, CountStore, ProductCounts};
 use crate::fault::Result;
 use axum::extract::{Query, State};
-use axum::http::StatusCode;
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
+use std::collections::HashMap;
 
-pub async fn page() -> Response {
-    ([(CONTENT_TYPE, "text/html; charset=utf-8")], include_str!("stats.html")).into_response()
+/// The page with the charts.
+pub async fn page(State(app): State<App>, headers: HeaderMap) -> Response {
+    texts::page(&app, &headers, include_str!("stats.html"))
 }
 
+/// Its style.
 pub async fn style() -> Response {
     ([(CONTENT_TYPE, "text/css; charset=utf-8")], include_str!("stats.css")).into_response()
 }
 
+/// Its script.
 pub async fn script() -> Response {
     ([(CONTENT_TYPE, "text/javascript; charset=utf-8")], include_str!("stats.js")).into_response()
 }
 
-/// What is asked for.
+/// The query of a request.
 #[derive(Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct StatsQuery {
-    /// The last so many days.
+    /// Number of days until now.
     days: u32,
     format: StatsFormat,
     /// What a line of CSV is of.
@@ -57,16 +62,21 @@ impl Default for StatsQuery {
     }
 }
 
+/// The counts, as JSON or CSV.
 pub async fn counts(State(app): State<App>, Query(asked): Query<StatsQuery>) -> Response {
     let Some(settings) = app.counts.clone() else {
         return json_response(StatusCode::NOT_FOUND, &json!({ "error": "nothing is counted: set stats.days" }));
     };
     let days = asked.days.clamp(1, settings.days);
-    let read = move || -> Result<CountReport> {
+    let catalogue = app.catalogue();
+    let read = move || -> Result<(CountReport, HashMap<String, String>)> {
         let store = CountStore::open_existing(&settings.file)?;
-        store.map_or(Ok(CountReport::default()), |store| store.read(UtcTime::now(), days))
+        let counts = store.map_or(Ok(CountReport::default()), |store| store.read(UtcTime::now(), days))?;
+        // The counts are worth showing without them.
+        let titles = Catalogue::open(&catalogue).and_then(|catalogue| catalogue.titles()).unwrap_or_default();
+        Ok((counts, titles))
     };
-    let counts = match in_turn(&app.reading, read).await {
+    let (counts, titles) = match in_turn(&app.reading, read).await {
         Some(Ok(counts)) => counts,
         Some(Err(fault)) => {
             return json_response(StatusCode::SERVICE_UNAVAILABLE, &json!({ "error": fault.to_string() }));
@@ -82,7 +92,9 @@ pub async fn counts(State(app): State<App>, Query(asked): Query<StatsQuery>) -> 
         (StatsFormat::Csv, StatsRow::Product) => csv("products", counts.products_csv()),
         (StatsFormat::Json, _) => {
             let kept = app.counts.as_ref().map_or(0, |settings| settings.days);
-            let value = json!({ "days": days, "kept_days": kept, "hours": counts.hours, "products": counts.products });
+            let product = |one: &ProductCounts| json!({ "product": one.product, "title": titles.get(&one.product), "shown": one.shown, "matched": one.matched });
+            let products: Value = counts.products.iter().map(product).collect();
+            let value = json!({ "days": days, "kept_days": kept, "hours": counts.hours, "products": products });
             json_response(StatusCode::OK, &value)
         }
     }

@@ -2,7 +2,7 @@
 
 use super::blur::blurred;
 use super::client::ClientAddress;
-use super::{App, LiveView, in_turn};
+use super::{App, LiveView, in_turn, texts};
 use crate::audit::AuditAction;
 use axum::body::Body;
 use axum::extract::{Extension, State};
@@ -17,14 +17,22 @@ pub const VIEWERS: usize = 3;
 const PERIOD: Duration = Duration::from_millis(200);
 const QUALITY: u8 = 75;
 
-pub async fn page() -> Response {
-    ([(CONTENT_TYPE, "text/html; charset=utf-8")], include_str!("page.html")).into_response()
+/// The operator's page.
+pub async fn page(State(app): State<App>, headers: HeaderMap) -> Response {
+    texts::page(&app, &headers, include_str!("page.html"))
 }
 
+/// Its style, which the other pages use too.
 pub async fn style() -> Response {
     ([(CONTENT_TYPE, "text/css; charset=utf-8")], include_str!("page.css")).into_response()
 }
 
+/// What the scripts of all pages share.
+pub async fn shared_script() -> Response {
+    ([(CONTENT_TYPE, "text/javascript; charset=utf-8")], include_str!("shared.js")).into_response()
+}
+
+/// Its script.
 pub async fn script() -> Response {
     ([(CONTENT_TYPE, "text/javascript; charset=utf-8")], include_str!("page.js")).into_response()
 }

@@ -22,6 +22,7 @@ struct WatchList {
 }
 
 impl Viewers {
+    /// At most `most` viewers at a time.
     pub fn new(most: usize) -> Self {
         Viewers { most, state: Mutex::default() }
     }

@@ -64,10 +64,16 @@ pub fn metric(text: &str, name: &str) -> Option<f64> {
 
 /// Posts `body` as the page does, with additional headers.
 pub fn post(address: &str, path: &str, headers: &str, body: &str) -> Answer {
+    request(address, "POST", path, headers, body)
+}
+
+/// A request of any method with a body.
+pub fn request(address: &str, method: &str, path: &str, headers: &str, body: &str) -> Answer {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     let length = body.len();
-    let head = format!("POST {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: {length}\r\n");
+    let head =
+        format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: {length}\r\n");
     write!(stream, "{head}{headers}\r\n{body}").unwrap();
     answer(stream)
 }

@@ -53,7 +53,7 @@ impl Shop {
     }
 
     pub fn find(&self, feed: &Feed) -> HashMap<String, images::Found> {
-        images::ImageFolder::open(&self.images()).unwrap().find_all(feed.links())
+        images::ImageFolder::open(&self.images()).unwrap().find_all(&feed.links(), |_| {})
     }
 
     pub fn open(&self) -> Catalogue {
@@ -110,7 +110,7 @@ pub fn import(
     options: ImportOptions,
 ) -> Result<ImportReport> {
     let feed = feed::parse(text.as_bytes())?;
-    let found = images::ImageFolder::open(images)?.find_all(feed.links());
+    let found = images::ImageFolder::open(images)?.find_all(&feed.links(), |_| {});
     let mut plan = catalogue.plan(&feed, &found, stamp, options)?;
     for (index, picture) in plan.pending().to_vec().iter().enumerate().rev() {
         plan.supply(index, picture.read().and_then(|bytes| embed(&bytes, &picture.path, picture.region)))?;

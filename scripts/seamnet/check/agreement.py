@@ -17,7 +17,8 @@ import torch
 from torchvision.ops import box_iou
 
 from ..model import preprocess
-from ..model.network import Detections, Network, detect, look, pool_rois, propose, roi_levels
+from ..model.detection import detect, Detections, pool_rois, propose, recognize, roi_levels
+from ..model.network import Network
 
 
 @dataclass
@@ -57,7 +58,7 @@ def arrays(path: Path) -> dict[str, torch.Tensor]:
 
 def picture(path: Path) -> torch.Tensor:
     """A picture that fills the network's input exactly, normalised."""
-    rgb = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
+    rgb = preprocess.read(path)
     return preprocess.letterbox(rgb, rgb.shape[:2])[0]
 
 
@@ -131,7 +132,7 @@ def check_frame(how: str, network, config, image: torch.Tensor, f: dict) -> list
     """The still picture from pixels to embeddings."""
     levels, objectness, deltas = network.trunk(image)
     size = tuple(image.shape[-2:])
-    return detection_rows(how, look(config, network, size, size, levels, objectness, deltas), f)
+    return detection_rows(how, recognize(config, network, size, size, levels, objectness, deltas), f)
 
 
 def check_clip(how: str, detect_in, folder: Path, v: dict) -> list[Row]:

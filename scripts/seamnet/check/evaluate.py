@@ -11,8 +11,7 @@ import numpy as np
 import torch
 
 from ..model import preprocess
-from ..model.boxes import area, box_iou
-from ..model.network import Detections
+from ..model.detection import area, box_iou, Detections
 from ..train.data import VISIBLE, Pictures
 
 
@@ -213,7 +212,7 @@ def feed_gallery(network, root: Path):
     for k, row in enumerate(rows):
         links = [row["image_link"], *(row.get("additional_image_link") or "").split(",")]
         for link in filter(None, links):
-            found = see_clip_frame(network, cv2.cvtColor(cv2.imread(str(root / link)), cv2.COLOR_BGR2RGB))
+            found = see_clip_frame(network, preprocess.read(root / link))
             if len(found.boxes):
                 largest = int(area(found.boxes).argmax())
                 which.append(k)

@@ -17,8 +17,7 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_linear_bn_eval
 from torchvision.ops import FrozenBatchNorm2d
 
-from ..model.heads import BEFORE_LAST, MatchHead
-from ..model.network import Network
+from ..model.network import BEFORE_LAST, MatchHead, Network
 from . import manifest
 
 

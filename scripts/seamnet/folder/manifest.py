@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..model.boxes import strides
-from ..model.config import MEAN, STD, Config
+from ..model.detection import strides
 from ..model.network import Network
+from ..model.config import MEAN, STD, Config
 
 FORMAT = 1
 STAMPED = ("input", "features", "anchors", "proposals", "rois", "detections", "focus")
@@ -120,8 +120,11 @@ def write(folder: Path, head: dict, classes: tuple[str, ...], parts: dict, graph
 
 
 def read_manifest(folder: str | Path) -> dict:
-    """The manifest as nested dictionaries."""
-    return tomllib.loads((Path(folder) / "model.toml").read_text())
+    """The manifest as nested dictionaries. FileNotFoundError: not a model folder."""
+    path = Path(folder) / "model.toml"
+    if not path.is_file():
+        raise FileNotFoundError(f"{folder}: not a model folder, model.toml is missing")
+    return tomllib.loads(path.read_text())
 
 
 def config_of(m: dict) -> Config:

@@ -6,12 +6,12 @@ import numpy as np
 import onnxruntime
 import torch
 
-from ..model.network import Detections, look
+from ..model.detection import Detections, recognize
 from .manifest import config_of, read_manifest
 
 
 class Folder:
-    """The graphs of a model folder, with the methods that `network.look` needs. `precision`: of the graphs
+    """The graphs of a model folder, with the methods that `detection.recognize` needs. `precision`: of the graphs
     that the folder has in it; the others are fp32."""
 
     def __init__(self, folder: str | Path, threads: int = 1, precision: str = "fp32"):
@@ -69,4 +69,4 @@ class Folder:
     def __call__(self, image: torch.Tensor, size: tuple[int, int]) -> Detections:
         """One normalised picture -> its garments."""
         levels, objectness, deltas = self.trunk(image)
-        return look(self.config, self, self.config.input_size, size, levels, objectness, deltas)
+        return recognize(self.config, self, self.config.input_size, size, levels, objectness, deltas)

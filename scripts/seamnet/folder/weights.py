@@ -15,9 +15,7 @@ from onnx import numpy_helper
 from torch import nn
 
 from ..model.config import MEAN, STD
-from ..model.heads import BEFORE_LAST
-from ..model.network import Network
-from ..model.trunk import MobileNetBody
+from ..model.network import BEFORE_LAST, MobileNetBody, Network
 from .manifest import read_manifest
 
 OLD_NAMES = (
@@ -67,7 +65,7 @@ def _from_folder(folder: str | Path) -> dict[str, torch.Tensor]:
     try:
         return folder_state(folder)
     except FileNotFoundError as error:
-        raise CheckpointError(f"{folder}: not a model folder, {error.filename} is missing") from None
+        raise CheckpointError(f"{folder}: not a model folder, {error.filename} is missing" if error.filename else str(error)) from None
     except KeyError as error:
         raise CheckpointError(f"{folder}: not the compact network's graphs, {error.args[0]} is missing") from None
 

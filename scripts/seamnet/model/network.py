@@ -1,30 +1,425 @@
-"""The whole network, and the data flow from a picture to its garments (sections 2 to 5).
+"""SEAM Match-RCNN: its layers, and the network that they make (sections 2, 4 to 7).
 
-A picture is a normalised 1 x 3 x H x W tensor and the `size` (height, width) of the image inside
-it; boxes are pixels of that tensor, clipped to the image.
+First the trunk (body, feature pyramid, RPN head), then the heads (boxes, match features and score, aggregation, masks), then `Network`.
+Modules are named so that their keys are those of a published checkpoint (section 11). The steps between the layers are in `detection`.
 """
 
-from dataclasses import dataclass
+from collections import OrderedDict
 
 import torch
+import torch.nn.functional as F
 from torch import nn
-from torchvision.ops import roi_align
+from torchvision.models import resnet50
+from torchvision.ops import FrozenBatchNorm2d
 
-from . import boxes
+from . import detection
 from .config import Config
-from .heads import Aggregator, BoxHead, BoxPredictor, MaskHead, MaskPredictor, MatchHead
-from .trunk import Appearance, RpnHead, backbone
+from .detection import Detections
+
+PALETTE = 128
+"""Kinds of place that a match head with appearance channels counts, as a learned colour histogram."""
+
+WHERE = 32
+"""Channels by which such a head separates the garment from the rest of its box."""
+
+LEAST_SHARE = 1e-3
+"""Smallest weight of a place, so that a part of a box without any garment has a mean too."""
+
+LEAST_SPREAD = 1e-4
+"""Added to a variance before taking its root."""
+
+BEFORE_LAST = ("conv_seq", "where", "palette")
+"""The parts of a match head before its last layer."""
 
 
-@dataclass
-class Detections:
-    """N garments: boxes N x 4, scores N, labels N (1..K), embeddings N x 256 of both match heads."""
+class ResNetBody(nn.Module):
+    """ResNet-50 with frozen batch norm (eps 1e-5); returns C2..C5 at strides 4..32."""
 
-    boxes: torch.Tensor
-    scores: torch.Tensor
-    labels: torch.Tensor
-    match: torch.Tensor | None = None
-    aggregation: torch.Tensor | None = None
+    out_channels = (256, 512, 1024, 2048)
+
+    def __init__(self):
+        super().__init__()
+        net = resnet50(weights=None, norm_layer=FrozenBatchNorm2d)
+        for name in ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4"):
+            self.add_module(name, getattr(net, name))
+
+    def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
+        """N x 3 x H x W -> C2..C5."""
+        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
+        features = []
+        for layer in (self.layer1, self.layer2, self.layer3, self.layer4):
+            x = layer(x)
+            features.append(x)
+        return features
+
+
+class SameConv(nn.Module):
+    """Convolution + ReLU6, its padding that of TensorFlow's SAME on even sides (bottom, right first)."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1):
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, outputs, kernel, stride, groups=groups)
+        before = (kernel - stride) // 2 if stride > 1 else kernel // 2
+        after = kernel - stride - before if stride > 1 else kernel // 2
+        self.pad = (before, after, before, after)
+        if before == after:
+            self.conv.padding = (before, before)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.pad[0] != self.pad[1]:
+            x = F.pad(x, self.pad)
+        return F.relu6(self.conv(x), inplace=True)
+
+
+class InvertedResidual(nn.Module):
+    """MobileNetV2's block: expand 1x1, depthwise 3x3, project 1x1 (linear)."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int, expansion: int):
+        super().__init__()
+        hidden = inputs * expansion
+        self.expand = SameConv(inputs, hidden, 1) if expansion > 1 else nn.Identity()
+        self.depthwise = SameConv(hidden, hidden, 3, stride, groups=hidden)
+        self.project = nn.Conv2d(hidden, outputs, 1)
+        self.residual = stride == 1 and inputs == outputs
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """x -> (output, the expanded tensor, which has the most channels of its stride)."""
+        wide = self.expand(x)
+        y = self.project(self.depthwise(wide))
+        return (x + y if self.residual else y), wide
+
+
+# outputs, blocks, stride of the first block
+MOBILENET_STAGES = ((16, 1, 1), (24, 2, 2), (32, 3, 2), (64, 4, 2), (96, 3, 1), (160, 3, 2))
+
+
+class MobileNetBody(nn.Module):
+    """MobileNetV2-1.0 without batch norm (folded in the weights it starts from).
+
+    C3 and C4 are the expansions (192 and 576 channels) just before the next stride, C5 the
+    last 160-channel output. The 320- and 1280-channel layers of the classifier are left out.
+    """
+
+    out_channels = (192, 576, 160)
+
+    def __init__(self):
+        super().__init__()
+        self.stem = SameConv(3, 32, 3, 2)
+        blocks, inputs = [], 32
+        for outputs, count, stride in MOBILENET_STAGES:
+            for i in range(count):
+                expansion = 1 if inputs == 32 and outputs == 16 else 6
+                blocks.append(InvertedResidual(inputs, outputs, stride if i == 0 else 1, expansion))
+                inputs = outputs
+        self.blocks = nn.ModuleList(blocks)
+        strides = [block.depthwise.conv.stride[0] for block in blocks]
+        self.taps = [i for i, s in enumerate(strides) if s == 2][2:]
+
+    def begin(self, x: torch.Tensor, blocks: int) -> torch.Tensor:
+        """N x 3 x H x W -> the output of the stem and the first `blocks` blocks."""
+        x = self.stem(x)
+        for block in self.blocks[:blocks]:
+            x, _ = block(x)
+        return x
+
+    def finish(self, x: torch.Tensor, blocks: int) -> list[torch.Tensor]:
+        """Output of `begin` -> C3, C4, C5. All taps must be after the first `blocks`."""
+        features = []
+        for i, block in enumerate(self.blocks[blocks:], blocks):
+            x, wide = block(x)
+            if i in self.taps:
+                features.append(wide)
+        return [*features, x]
+
+    def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
+        """N x 3 x H x W -> C3, C4, C5 at strides 8, 16, 32."""
+        return self.finish(self.begin(x, 0), 0)
+
+
+class FeaturePyramid(nn.Module):
+    """Lateral 1x1, nearest x2 from above, 3x3; plus `pool`, every second pixel of the last level."""
+
+    def __init__(self, inputs: tuple[int, ...], channels: int):
+        super().__init__()
+        self.inner_blocks = nn.ModuleList(nn.Sequential(nn.Conv2d(n, channels, 1)) for n in inputs)
+        self.layer_blocks = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(channels, channels, 3, padding=1)) for _ in inputs
+        )
+
+    def forward(self, features: list[torch.Tensor]) -> list[torch.Tensor]:
+        """C levels, fine to coarse -> P levels, fine to coarse, then pool."""
+        above = self.inner_blocks[-1](features[-1])
+        out = [self.layer_blocks[-1](above)]
+        for i in range(len(features) - 2, -1, -1):
+            lateral = self.inner_blocks[i](features[i])
+            above = lateral + F.interpolate(above, scale_factor=2.0, mode="nearest")
+            out.insert(0, self.layer_blocks[i](above))
+        out.append(F.max_pool2d(out[-1], 1, 2))
+        return out
+
+
+class Appearance(nn.Module):
+    """What distinguishes garments and is lost in a detector's narrow pyramid: colour and the body's own features.
+
+    At stride 8: mean and deviation of the normalised RGB in each 8 x 8 block, and C3, C4, C5, each
+    through a 1x1 convolution onto its principal components (`fit`, never trained). Coarser levels
+    are averages of it.
+    """
+
+    def __init__(self, inputs: tuple[int, ...], channels: tuple[int, ...]):
+        super().__init__()
+        self.components = nn.ModuleList(nn.Conv2d(n, k, 1) for n, k in zip(inputs, channels))
+        self.requires_grad_(False)
+
+    def forward(self, image: torch.Tensor, features: list[torch.Tensor]) -> list[torch.Tensor]:
+        """N x 3 x H x W and C3..C5 -> one tensor a level, at strides 8, 16, 32."""
+        mean = F.avg_pool2d(image, 8)
+        deviation = F.relu(F.avg_pool2d(image * image, 8) - mean * mean + 1e-4).sqrt()
+        parts = [mean, deviation]
+        for k, (conv, feature) in enumerate(zip(self.components, features)):
+            part = conv(feature)
+            parts.append(F.interpolate(part, scale_factor=2.0**k, mode="nearest") if k else part)
+        levels = [torch.cat(parts, dim=1)]
+        for _ in features[1:]:
+            levels.append(F.avg_pool2d(levels[-1], 2))
+        return levels
+
+    @torch.no_grad()
+    def fit(self, features: list[list[torch.Tensor]]) -> None:
+        """Principal components, scaled to deviation 1, of the features (C3, C4, C5) of some batches."""
+        for conv, column in zip(self.components, zip(*features)):
+            x = torch.cat([t.permute(0, 2, 3, 1).flatten(0, 2) for t in column]).double()
+            mean = x.mean(dim=0)
+            values, vectors = torch.linalg.eigh(torch.cov((x - mean).T))
+            top = vectors.flip(1)[:, : conv.out_channels] / values.flip(0)[: conv.out_channels].clamp(min=1e-9).sqrt()
+            conv.weight.copy_(top.T[:, :, None, None].float())
+            conv.bias.copy_((-top.T @ mean).float())
+
+
+class RpnHead(nn.Module):
+    """3x3 convolution, ReLU, then 3 objectness logits and 12 deltas a pixel, one head for all levels."""
+
+    def __init__(self, channels: int, anchors: int):
+        super().__init__()
+        self.conv = nn.Sequential(nn.Sequential(nn.Conv2d(channels, channels, 3, padding=1), nn.ReLU()))
+        self.cls_logits = nn.Conv2d(channels, anchors, 1)
+        self.bbox_pred = nn.Conv2d(channels, anchors * 4, 1)
+        for layer in (self.conv[0][0], self.cls_logits, self.bbox_pred):
+            nn.init.normal_(layer.weight, std=0.01)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, levels: list[torch.Tensor]) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+        """Levels -> (objectness N x A x h x w, deltas N x 4A x h x w) a level, raw."""
+        hidden = [self.conv(level) for level in levels]
+        return [self.cls_logits(t) for t in hidden], [self.bbox_pred(t) for t in hidden]
+
+
+def backbone(body: str, channels: int) -> nn.Sequential:
+    """`body` and `fpn` in sequence: N x 3 x H x W -> pyramid levels and pool."""
+    made = {"resnet50": ResNetBody, "mobilenet_v2": MobileNetBody}[body]()
+    pyramid = FeaturePyramid(made.out_channels, channels)
+    return nn.Sequential(OrderedDict(body=made, fpn=pyramid))
+
+
+class BoxHead(nn.Module):
+    """Flatten, two fully connected layers with ReLU: N x C x 7 x 7 -> N x width. C = channels + extra.
+
+    With `extra` channels (never in the published network) each place of the RoI is first mixed down to `channels`; at the
+    beginning only the pyramid's count. RoIs of the pyramid alone are treated as if the others were 0. With `context` (never in the
+    published network) every other RoI is of a box's surroundings, 2 N in all, and is mixed down to half as many channels; at the
+    beginning their weights are 0.
+    """
+
+    def __init__(self, channels: int, width: int, extra: int = 0, context: bool = False):
+        super().__init__()
+        self.channels = channels
+        if extra:
+            self.mix = nn.Linear(channels + extra, channels, bias=False)
+            with torch.no_grad():
+                self.mix.weight.copy_(torch.eye(channels, channels + extra))
+        self.fc6 = nn.Linear(channels * 49, width)
+        self.fc7 = nn.Linear(width, width)
+        if context:
+            self.mix_context = nn.Linear(channels + extra, channels // 2, bias=False)
+            self.fc6_context = nn.Linear(channels // 2 * 49, width, bias=False)
+            nn.init.zeros_(self.fc6_context.weight)
+
+    def forward(self, rois: torch.Tensor) -> torch.Tensor:
+        context = 0.0
+        if hasattr(self, "mix_context"):
+            rois, around = rois.unflatten(0, (-1, 2)).unbind(dim=1)
+            context = F.linear(_mixed(around, self.mix_context).flatten(1), self.fc6_context.weight)
+        rois = _mixed(rois, self.mix) if hasattr(self, "mix") else rois[:, : self.channels]
+        return F.relu(self.fc7(F.relu(self.fc6(rois.flatten(1)) + context)))
+
+
+def _mixed(rois: torch.Tensor, mix: nn.Linear) -> torch.Tensor:
+    return torch.einsum("ncyx,oc->noyx", rois, mix.weight[:, : rois.shape[1]])
+
+
+def _mixed_level(level: torch.Tensor, mix: nn.Linear) -> torch.Tensor:
+    return F.conv2d(level, mix.weight[:, :, None, None]).contiguous()
+
+
+class BoxPredictor(nn.Module):
+    """N x width -> class logits N x (K + 1), deltas N x 4 (K + 1)."""
+
+    def __init__(self, width: int, labels: int):
+        super().__init__()
+        self.cls_score = nn.Linear(width, labels)
+        self.bbox_pred = nn.Linear(width, labels * 4)
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.cls_score(x), self.bbox_pred(x)
+
+
+class MatchHead(nn.Module):
+    """N x C x 14 x 14 -> N x embedding, and the weights of its match score. C = channels + extra.
+
+    With `extra` channels (never in the published network) the last layer also sees the RoI pooled over
+    the garment alone, each place weighted by the garment's share of it according to `where` (the rest is skin, background
+    or other clothes): its upper, middle and lower part and its centre (where clothes under an open
+    jacket show), the deviation over its places, and the mean of `palette`: a learned colour histogram.
+    """
+
+    def __init__(self, channels: int, extra: int, width: int, embedding: int):
+        super().__init__()
+        layers: list[nn.Module] = []
+        inputs = channels + extra
+        for outputs in (channels, channels, channels, width):
+            layers += [nn.Conv2d(inputs, outputs, 3), nn.ReLU()]
+            inputs = channels
+        self.conv_seq = nn.Sequential(*layers)
+        self.spatial = width
+        self.dropout = 0.2 if extra else 0.0
+        if extra:
+            self.where = nn.Sequential(
+                nn.Conv2d(channels + extra, WHERE, 1),
+                nn.ReLU(),
+                nn.Conv2d(WHERE, WHERE, 3, padding=1),
+                nn.ReLU(),
+                nn.Conv2d(WHERE, 1, 3, padding=1),
+            )
+            self.palette = nn.Conv2d(channels + extra, PALETTE, 1)
+            width += PALETTE + 5 * (channels + extra)
+        self.linear = nn.Sequential(nn.Linear(width, embedding), nn.BatchNorm1d(embedding))
+        self.last = nn.Linear(embedding, 2)
+
+    def features(self, rois: torch.Tensor) -> torch.Tensor:
+        """Inputs of the last layer, N x width: first `spatial` values from the convolutions, then the pooled ones."""
+        parts = [F.relu(F.avg_pool2d(self.conv_seq(rois), 6)).flatten(1)]
+        if hasattr(self, "where"):
+            share = torch.sigmoid(self.where(rois)).reshape(-1, 1, 196) + LEAST_SHARE
+            share = share * WINDOWS.to(rois.device)
+            share = (share / share.sum(dim=2, keepdim=True)).transpose(1, 2)
+            places = rois.reshape(-1, rois.shape[1], 196)
+            pooled = places @ share
+            whole, mean = share[:, :, :1], pooled[:, :, :1]
+            parts.append((F.relu(self.palette(rois)).reshape(-1, PALETTE, 196) @ whole).flatten(1))
+            parts.append(pooled[:, :, 1:].flatten(1))
+            parts.append(torch.sqrt((places - mean).square() @ whole + LEAST_SPREAD).flatten(1))
+        return torch.cat(parts, dim=1)
+
+    def forward(self, rois: torch.Tensor) -> torch.Tensor:
+        return self.last_layer(self.features(rois))
+
+    def last_layer(self, features: torch.Tensor) -> torch.Tensor:
+        """Output of `features` -> embeddings."""
+        return self.linear(F.dropout(features, self.dropout, self.training))
+
+    def score_weights(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """(v, d) of score = sigmoid(v . (a - b)^2 + d)."""
+        return self.last.weight[1] - self.last.weight[0], self.last.bias[1] - self.last.bias[0]
+
+    def pair_logits(self, street: torch.Tensor, shop: torch.Tensor) -> torch.Tensor:
+        """Q x E, G x E -> Q x G match logits v . (a - b)^2 + d, by the inner-product form."""
+        v, d = self.score_weights()
+        bias = (street.square() @ v)[:, None] + shop.square() @ v + d
+        return bias - 2 * (street * v) @ shop.T
+
+
+def _windows() -> torch.Tensor:
+    """5 x 196 masks: a whole RoI, its upper, middle and lower part, its centre."""
+    windows = torch.zeros(5, 14, 14)
+    windows[0] = 1
+    for part in range(3):
+        windows[1 + part, 4 * part : 4 * part + 6] = 1
+    windows[4, 3:11, 4:10] = 1
+    return windows.flatten(1)
+
+
+WINDOWS = _windows()
+"""The regions that a match head pools over."""
+
+
+class NonLocal(nn.Module):
+    """Concatenation-form non-local block over a sequence, T x E -> T x E (section 7)."""
+
+    def __init__(self, embedding: int):
+        super().__init__()
+        inner = embedding // 2
+        self.g = nn.Conv1d(embedding, inner, 1)
+        self.theta = nn.Conv1d(embedding, inner, 1)
+        self.phi = nn.Conv1d(embedding, inner, 1)
+        self.W = nn.Conv1d(inner, embedding, 1)
+        self.concat_project = nn.Sequential(nn.Conv2d(2 * inner, 1, 1, bias=False))
+        nn.init.zeros_(self.W.weight)
+        nn.init.zeros_(self.W.bias)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        w = self.concat_project[0].weight.flatten()
+        inner = self.g.weight.shape[0]
+        theta, phi, g = (_pointwise(layer, x) for layer in (self.theta, self.phi, self.g))
+        p, q = theta @ w[:inner], phi @ w[inner:]
+        pairs = F.relu(p[..., :, None] + q[..., None, :])
+        # 1 / T as a softmax of zeros: T stays symbolic in the exported graph.
+        share = torch.softmax(q * 0.0, dim=-1)
+        return _pointwise(self.W, pairs @ (share[..., None] * g)) + x
+
+
+def _pointwise(layer: nn.Conv1d, x: torch.Tensor) -> torch.Tensor:
+    return F.linear(x, layer.weight[:, :, 0], layer.bias)
+
+
+class Aggregator(MatchHead):
+    """The second match head, with the layers that aggregate the embeddings of several frames into one."""
+
+    def __init__(self, channels: int, extra: int, width: int, embedding: int):
+        super().__init__(channels, extra, width, embedding)
+        self.attention_scorer = nn.Linear(embedding, 1)
+        self.newnlb = NonLocal(embedding)
+
+    def aggregate(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """... x T x E -> (query ... x E, attention ... x T). T = 1: the embedding itself.
+
+        The attention reads the non-local block's *output*. The published implementation's outputs decide
+        (scripts/parity: 146 tracks, sequences of 2, 5 and 16): they agree with that to 1e-7, and differ by up
+        to 0.56 from attention on the block's input.
+        """
+        z = self.newnlb(x) if x.shape[-2] > 1 else x
+        attention = torch.softmax(self.attention_scorer(z).squeeze(-1), dim=-1)
+        return (attention[..., None] * z).sum(dim=-2), attention
+
+
+class MaskHead(nn.Sequential):
+    """Four 3x3 convolutions with ReLU."""
+
+    def __init__(self, channels: int):
+        super().__init__(
+            *(nn.Sequential(nn.Conv2d(channels, channels, 3, padding=1), nn.ReLU()) for _ in range(4))
+        )
+
+
+class MaskPredictor(nn.Module):
+    """N x C x 14 x 14 -> N x (K + 1) x 28 x 28 logits."""
+
+    def __init__(self, channels: int, labels: int):
+        super().__init__()
+        self.conv5_mask = nn.ConvTranspose2d(channels, channels, 2, 2)
+        self.mask_fcn_logits = nn.Conv2d(channels, labels, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.mask_fcn_logits(F.relu(self.conv5_mask(x)))
 
 
 class Network(nn.Module):
@@ -63,6 +458,16 @@ class Network(nn.Module):
         """Output of `pool_boxes` for N boxes -> class logits, deltas."""
         return self.roi_heads.box_predictor(self.roi_heads.box_head(rois))
 
+    def box_of(self, levels: list[torch.Tensor], proposals: torch.Tensor, image=None) -> tuple[torch.Tensor, torch.Tensor]:
+        """`box` of the RoIs of n proposals, for a box head with appearance and context. Channels are mixed before they are pooled:
+        both are linear, so the result is the same, at a fifth of the work."""
+        config, head = self.config, self.roi_heads.box_head
+        own = detection.pool_rois(config, [_mixed_level(v, head.mix) for v in levels], proposals, 7, config.input_size, image)
+        about = detection.with_context(proposals, config.context)[1::2]
+        around = detection.pool_rois(config, [_mixed_level(v, head.mix_context) for v in levels], about, 7, config.input_size, image)
+        hidden = F.relu(head.fc6(own.flatten(1)) + F.linear(around.flatten(1), head.fc6_context.weight))
+        return self.roi_heads.box_predictor(F.relu(head.fc7(hidden)))
+
     def embed(self, rois: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """N x C x 14 x 14 -> embeddings of the SFMR head and of the aggregator's head."""
         return self.roi_heads.match_predictor(rois), self.roi_heads.temporal_aggregator(rois)
@@ -75,110 +480,4 @@ class Network(nn.Module):
     def forward(self, image: torch.Tensor, size: tuple[int, int]) -> Detections:
         """One picture -> its garments, with both embeddings."""
         levels, objectness, deltas = self.trunk(image)
-        return look(self.config, self, image.shape[-2:], size, levels, objectness, deltas)
-
-
-def find(config, heads, input_size, size, levels, objectness, deltas) -> Detections:
-    """The trunk's outputs -> garments without embeddings; `heads` has `box` (torch or exported)."""
-    proposals, _ = propose(config, input_size, size, objectness, deltas)
-    logits, box_deltas = heads.box(pool_boxes(config, levels, proposals, input_size))
-    return detect(config, size, proposals, logits, box_deltas)
-
-
-def look(config, heads, input_size, size, levels, objectness, deltas) -> Detections:
-    """The trunk's outputs -> garments with both embeddings; `heads` has `box` and `embed`."""
-    found = find(config, heads, input_size, size, levels, objectness, deltas)
-    rois = pool_rois(config, levels, found.boxes, 14, input_size)
-    found.match, found.aggregation = heads.embed(rois)
-    return found
-
-
-def level_anchors(config: Config, input_size, grids) -> list[torch.Tensor]:
-    """Anchors of each RPN level, for feature maps of `grids` (height, width)."""
-    return [
-        boxes.grid_anchors(s, config.ratios, g, boxes.strides(input_size, g))
-        for s, g in zip(config.anchor_sizes, grids)
-    ]
-
-
-def flat(objectness: torch.Tensor, deltas: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """B x A x h x w and B x 4A x h x w -> B x n logits and B x n x 4 deltas in the anchors' order."""
-    b, a, h, w = objectness.shape
-    return (
-        objectness.permute(0, 2, 3, 1).reshape(b, -1),
-        deltas.view(b, a, 4, h, w).permute(0, 3, 4, 1, 2).reshape(b, -1, 4),
-    )
-
-
-def propose(config, input_size, size, objectness, deltas) -> tuple[torch.Tensor, torch.Tensor]:
-    """Raw RPN outputs of one picture (batch 1) -> (proposals n x 4, scores n), best first (section 3)."""
-    kept_boxes, kept_scores = [], []
-    all_anchors = level_anchors(config, input_size, [t.shape[-2:] for t in objectness])
-    for logits, level_deltas, level in zip(objectness, deltas, all_anchors):
-        logits, level_deltas = (column[0] for column in flat(logits, level_deltas))
-        top = logits.topk(min(config.per_level, len(logits))).indices
-        found = boxes.clip(boxes.decode(level_deltas[top], level[top], boxes.RPN_WEIGHTS), size)
-        scores = logits[top].sigmoid()
-        big = boxes.large(found, config.proposal_min_side)
-        found, scores = found[big], scores[big]
-        keep = boxes.nms(found, scores, config.proposal_nms)[: config.keep]
-        kept_boxes.append(found[keep])
-        kept_scores.append(scores[keep])
-    scores = torch.cat(kept_scores)
-    order = scores.argsort(descending=True, stable=True)[: config.keep]
-    return torch.cat(kept_boxes)[order], scores[order]
-
-
-def roi_levels(config: Config, rois: torch.Tensor) -> torch.Tensor:
-    """Index into `config.levels` for each box (section 4)."""
-    side = boxes.area(rois).sqrt()
-    level = torch.floor(config.canonical_level + torch.log2(side / config.canonical_size) + 1e-6)
-    return (level.clamp(config.levels[0], config.levels[-1]) - config.levels[0]).long()
-
-
-def pool_rois(config: Config, levels, rois: torch.Tensor, out: int, input_size, image=None) -> torch.Tensor:
-    """Multi-level RoIAlign, n x 4 -> n x C x out x out. `image` (n): index of each box's picture in the batch."""
-    result = levels[0].new_zeros(len(rois), levels[0].shape[1], out, out)
-    index = rois.new_zeros(len(rois)) if image is None else image.to(rois.dtype)
-    which = roi_levels(config, rois)
-    for i, level in enumerate(levels):
-        mine = torch.nonzero(which == i).flatten()
-        if len(mine) == 0:
-            continue
-        scale = 2.0 ** round(torch.log2(torch.tensor(level.shape[-2] / input_size[0])).item())
-        given = torch.cat([index[mine, None], rois[mine]], dim=1)
-        pooled = roi_align(level, given, out, scale, config.sampling_ratio, aligned=False)
-        result = result.index_put((mine,), pooled)
-    return result
-
-
-def pool_boxes(config: Config, levels, rois: torch.Tensor, input_size, image=None) -> torch.Tensor:
-    """Inputs of the box head for n boxes: n x C x 7 x 7; with `context` 2 n, each box's RoI, then that of its surroundings."""
-    if config.context:
-        rois = boxes.with_context(rois, config.context)
-        image = None if image is None else image.repeat_interleave(2)
-    return pool_rois(config, levels, rois, 7, input_size, image)
-
-
-def detect(config: Config, size, proposals, logits, deltas) -> Detections:
-    """Class logits and deltas of the proposals -> final boxes, best first (section 4). A group of labels makes one
-    garment: its score is their sum, its label the likeliest one, its box the mean of theirs weighted by their probabilities."""
-    labels = logits.shape[1]
-    moved = boxes.decode(deltas.view(-1, labels, 4), proposals[:, None], boxes.BOX_WEIGHTS)
-    moved = boxes.clip(moved, size)
-    scores = logits.softmax(dim=1)
-    parts = []
-    for group in config.groups:
-        group = torch.tensor(group)
-        s = scores[:, group].sum(dim=1)
-        # Relative to the first one, so that a group of one label keeps its box to the bit.
-        first = moved[:, group[0]]
-        b = first + ((moved[:, group] - first[:, None]) * scores[:, group, None]).sum(dim=1) / s[:, None]
-        k = group[scores[:, group].argmax(dim=1)]
-        ok = (s > config.score) & boxes.large(b, config.min_side)
-        b, s, k = b[ok], s[ok], k[ok]
-        keep = boxes.nms(b, s, config.nms)
-        parts.append((b[keep], s[keep], k[keep]))
-    b, s, k = (torch.cat(column) for column in zip(*parts))
-    order = s.argsort(descending=True, stable=True)[: config.max_detections]
-    return Detections(b[order], s[order], k[order])
+        return detection.recognize(self.config, self, image.shape[-2:], size, levels, objectness, deltas)

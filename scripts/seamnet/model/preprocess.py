@@ -1,4 +1,4 @@
-"""A picture -> the network's input (section 1).
+"""A picture, or the part of it around a box, as the network's input (section 1).
 
 There are two methods:
 
@@ -22,11 +22,25 @@ The letterbox exactly, in integers, for a picture of h x w:
 4. value / 255, minus mean, over std; then zeros to the right and below.
 """
 
+from pathlib import Path
+
+import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
 
 from .config import MEAN, STD
+
+MOST_ZOOM = 2.0
+"""A closer look stretches the picture's own pixels by no more than this."""
+
+
+def read(path: str | Path) -> np.ndarray:
+    """A picture file as h x w x 3 u8 RGB. FileNotFoundError: missing or not a picture."""
+    picture = cv2.imread(str(path))
+    if picture is None:
+        raise FileNotFoundError(f"{path}: missing or not a picture")
+    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
 
 
 def normalise(picture: torch.Tensor) -> torch.Tensor:
@@ -94,3 +108,18 @@ def reference(
     size = int(h * scale), int(w * scale)
     resized = normalise(_resize(_tensor(picture), size))
     return F.pad(resized, (0, -size[1] % multiple, 0, -size[0] % multiple)), size
+
+
+def crop_around(box, source: tuple[int, int], input_size: tuple[int, int], fill: float) -> tuple[int, int, int, int]:
+    """x0, y0, x1, y1 of the part of a picture of `source` (height, width) around `box`, as the program cuts it."""
+    ratio = input_size[1] / input_size[0]
+    height = max((box[3] - box[1]) / fill, (box[2] - box[0]) / fill / ratio, input_size[0] / MOST_ZOOM)
+
+    def span(centre: float, length: float, limit: int) -> tuple[int, int]:
+        length = int(min(max(round(length), 1), max(limit, 1)))
+        start = int(min(max(round(centre - length / 2), 0), limit - length))
+        return start, start + length
+
+    x0, x1 = span((box[0] + box[2]) / 2, height * ratio, source[1])
+    y0, y1 = span((box[1] + box[3]) / 2, height, source[0])
+    return x0, y0, x1, y1

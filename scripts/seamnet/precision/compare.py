@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from ..check import agreement
 from ..folder.manifest import read_manifest
 from ..folder.runtime import Folder
-from ..model.network import Detections
+from ..model.detection import Detections
 from .convert import Recording, fitted
 
 SURE = 0.5

@@ -9,7 +9,6 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-import cv2
 import numpy as np
 import onnx
 import torch
@@ -230,11 +229,7 @@ class Recording(Folder):
 def fitted(network: Folder, pictures: Path) -> Iterator[tuple[torch.Tensor, tuple[int, int]]]:
     """The pictures of a folder and its subfolders, sorted by name, as inputs of the network: image and size inside it."""
     for file in sorted(p for p in pictures.rglob("*") if p.suffix.lower() in PICTURES):
-        picture = cv2.imread(str(file), cv2.IMREAD_COLOR)
-        if picture is None:
-            raise ValueError(f"{file} is not a picture")
-        picture = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
-        yield preprocess.letterbox(picture, network.config.input_size, network.manifest["input"]["prefilter"])
+        yield preprocess.letterbox(preprocess.read(file), network.config.input_size, network.manifest["input"]["prefilter"])
 
 
 def calibration(folder: Path, pictures: Path) -> dict[str, list[np.ndarray]]:

@@ -1,1 +1,1 @@
-"""Training the compact network: data, stored features, losses, and the stages in their order."""
+"""Training the compact network: data, losses, the stages and the loop that runs them, recipes."""

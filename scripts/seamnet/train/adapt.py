@@ -1,12 +1,8 @@
-"""Image-to-video adaptation (section 10): the stages `adapt`, `windows` and `attention`.
+"""Image-to-video adaptation (section 10), first part: clips of which only the products are known, and the stage `adapt`.
 
-The detector is frozen. A clip is known by its products alone: no box of it is annotated. In each frame the box that matches the
-clip's product best is taken to be the product. Only the last layers of the two match heads, the non-local block and the attention
-learn, so that what lies before is computed once. First the single-image head learns (`adapt`). Then the aggregation begins as
-its copy and learns on windows of frames, their boxes chosen by that head: first its last layer, what tells products apart in the
-*mean* of several frames, where what changes from frame to frame counts less (`windows`); then, with that at rest, attention and
-non-local block, which frames to believe (`attention`). The block's pair weights f begin as 1, so that it begins as a linear map of
-the window's mean, and as none (W = 0).
+The detector is frozen. No box of a clip is annotated: in each frame the box that matches the clip's product best is taken to be the
+product. Only the last layers of the match heads learn, so that what lies before is computed once. Here the single-image head
+learns; the aggregation begins as its copy (`aggregation`).
 
 What differs from the published recipe: the heads learn one after the other; AdamW in place of SGD; beside the pairwise
 cross-entropy a ranking loss against the shop pictures of all products, bounded (`CAP`); batch norm keeps its statistics; the score
@@ -15,19 +11,174 @@ average of the weights.
 """
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 
-from ..model.heads import Aggregator, MatchHead
-from ..model.network import Network
+from ..model.detection import box_iou, find, pool_rois
+from ..model.network import MatchHead, Network
 from . import losses
-from .clips import ClipFeatures, embed_rows, most_alike, windows_of
+from .data import VISIBLE, Pictures
+from .features import Garments, over_pictures
 from .loop import Averaging, Draws, Group, Schedule, Stage
 
+LEAST_SCORE = 0.1
+"""Detections below are left out (section 10)."""
+MOST_BOXES = 5
+"""Boxes kept of a frame, best first."""
 CAP = 6.0
 """Where the ranking loss of a pair bends: the weak labels are wrong now and then."""
+
+Key = tuple[int, int]
+"""A clip and a product that is worn in it."""
+
+
+@dataclass
+class ClipFeatures:
+    """Features of the garments of a data set, and what they show.
+
+    `features`: of the RoIs (float16, n x C x 14 x 14), or the inputs of the heads' last layers (n x width, after
+    `pooled`).
+    `shop`: product -> RoIs of its shop pictures. `street`: (clip, product) -> frames, each the RoIs
+    of one picture. `noisy`: the same with the published noise, of annotated garments alone.
+    `drawn`: products that are not made from photos.
+    """
+
+    features: torch.Tensor
+    shop: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
+    street: dict[Key, list[list[int]]] = field(default_factory=lambda: defaultdict(list))
+    noisy: dict[Key, list[list[int]]] = field(default_factory=lambda: defaultdict(list))
+    drawn: set[int] = field(default_factory=set)
+
+
+@torch.no_grad()
+def _detect(job, tasks: list[tuple[int, int]]) -> list[np.ndarray | None]:
+    """RoI features of each picture's detections; of a shop picture, the detection that is its product."""
+    return [_detect_in(*job, *task) for task in tasks]
+
+
+def _detect_in(network: Network, pictures: Pictures, seed: int, index: int, variant: int) -> np.ndarray | None:
+    config, entry = network.config, pictures.images[index]
+    rng = np.random.default_rng([seed, index, variant]) if variant else None
+    sample = pictures.sample(index, config.input_size, rng)
+    image = sample.image[None].contiguous(memory_format=torch.channels_last)
+    levels, objectness, deltas = network.trunk(image)
+    levels = [t.contiguous() for t in levels]
+    found = find(config, network, config.input_size, sample.size, levels, objectness, deltas)
+    keep = found.boxes[found.scores >= LEAST_SCORE][:MOST_BOXES]
+    if entry["kind"] == "shop" and len(keep) and len(sample.boxes):
+        overlap = box_iou(keep, sample.boxes[:1]).flatten()
+        keep = keep[overlap.argmax()][None] if float(overlap.max()) >= 0.5 else keep[:0]
+    if len(keep) == 0:
+        return None
+    return pool_rois(config, levels, keep, 14, config.input_size).half().numpy()
+
+
+def collect(network: Network, pictures: Pictures, seed: int, workers: int = 1, frames: int = 12) -> ClipFeatures:
+    """Runs the frozen detector over all shop pictures (as they are and augmented) and up to `frames` frames a clip."""
+    tasks, taken = [], defaultdict(int)
+    for i, image in enumerate(pictures.images):
+        if image["kind"] == "shop":
+            tasks += [(i, 0), (i, 1)]
+        elif image["kind"] == "street" and taken[image["clip"]] < frames:
+            taken[image["clip"]] += 1
+            tasks.append((i, 1))
+    job = (network.eval(), pictures, seed)
+    results = [features for made in over_pictures(_detect, job, tasks, workers, "detected in") for features in made]
+    parts, at = [], 0
+    clips = ClipFeatures(torch.empty(0))
+    for (index, _), features in zip(tasks, results):
+        if features is None:
+            continue
+        rows = list(range(at, at + len(features)))
+        at += len(features)
+        parts.append(torch.from_numpy(features))
+        image = pictures.images[index]
+        if image["kind"] == "shop":
+            clips.shop[image["garments"][0]["product"]] += rows
+        else:
+            for garment in image["garments"]:
+                if garment["visible"] >= VISIBLE:
+                    clips.street[image["clip"], garment["product"]].append(rows)
+    if not clips.shop or not clips.street:
+        raise ValueError(f"{pictures.root}: the detector finds no garments in it; train the detector further")
+    clips.features = torch.cat(parts)
+    clips.drawn = {product for _, product in clips.street} - pictures.photographed
+    return clips
+
+
+def annotated(garments: Garments) -> ClipFeatures:
+    """Annotated garments as clips of which only the products are known.
+
+    All frames of a product are one clip, be they of two scenes; each holds the garments that stand in it.
+    """
+    clips = ClipFeatures(torch.from_numpy(garments.features), defaultdict(list, garments.shop), drawn=garments.drawn)
+    for worn, frames in ((garments.street, clips.street), (garments.noisy, clips.noisy)):
+        for product, of_product in worn.items():
+            frames[product, product] = [garments.beside[row] for rows in of_product.values() for row in rows]
+    return clips
+
+
+@torch.no_grad()
+def pooled(network: Network, clips: ClipFeatures) -> ClipFeatures:
+    """The same with the inputs of the match predictor's last layer; the aggregator's are the same once it is its copy."""
+    head = network.roi_heads.match_predictor.eval()
+    inputs = torch.cat([head.features(part.float()) for part in clips.features.split(128)])
+    return ClipFeatures(inputs, clips.shop, clips.street, clips.noisy, clips.drawn)
+
+
+def join(parts: list[ClipFeatures]) -> ClipFeatures:
+    """Several data sets as one; products and clips of each get numbers of their own."""
+    out, rows, products, clips = ClipFeatures(torch.cat([part.features for part in parts])), 0, 0, 0
+    for part in parts:
+        for product, found in part.shop.items():
+            out.shop[product + products] += [row + rows for row in found]
+        for mine, all_of_them in ((part.street, out.street), (part.noisy, out.noisy)):
+            for (clip, product), frames in mine.items():
+                all_of_them[clip + clips, product + products] = [[row + rows for row in frame] for frame in frames]
+        out.drawn |= {product + products for product in part.drawn}
+        rows += len(part.features)
+        products += 1 + max([*part.shop, *(p for _, p in part.street)])
+        clips += 1 + max(clip for clip, _ in part.street)
+    return out
+
+
+@torch.no_grad()
+def embed_rows(head: MatchHead, features: torch.Tensor) -> torch.Tensor:
+    """Embeddings of all rows of the last layer's inputs."""
+    return torch.cat([head.last_layer(part) for part in features.split(4096)])
+
+
+def most_alike(logits: torch.Tensor, frames: list[list[list[int]]]) -> list[list[int]]:
+    """For each product the street rows, one a frame, that match its shop picture best: the weak labels.
+
+    `logits`: street rows (in the order of the flattened frames) x products.
+    """
+    chosen, at = [], 0
+    for column, product_frames in enumerate(frames):
+        rows = []
+        for frame in product_frames:
+            rows.append(at + int(logits[at : at + len(frame), column].argmax()))
+            at += len(frame)
+        chosen.append(rows)
+    return chosen
+
+
+@torch.no_grad()
+def windows_of(
+    head: MatchHead, embeddings: torch.Tensor, shop: dict[int, list[int]], street: dict[Key, list[list[int]]]
+) -> dict[int, list[list[int]]]:
+    """Product -> clips, each the rows of its frames: in every frame the box that matches the product's shop pictures best."""
+    windows: dict[int, list[list[int]]] = {}
+    for (_, product), frames in street.items():
+        if product not in shop:
+            continue
+        rows = torch.tensor([row for frame in frames for row in frame])
+        logits = head.pair_logits(embeddings[rows], embeddings[shop[product]]).amax(dim=1)
+        of_frames = zip(rows.split([len(frame) for frame in frames]), logits.split([len(frame) for frame in frames]))
+        windows.setdefault(product, []).append([int(mine[score.argmax()]) for mine, score in of_frames])
+    return windows
 
 
 @dataclass(frozen=True)
@@ -46,46 +197,6 @@ class Adapt:
     weight_decay: float = 1e-3
     refresh: int = 25
     """Steps between two embeddings of the whole gallery."""
-
-
-@dataclass(frozen=True)
-class Windows:
-    """The numbers of the stage of the aggregation's last layer, and of windows."""
-
-    seed: int = 1
-    schedule: Schedule = Schedule(steps=500)
-    averaging: Averaging = Averaging(decay=0.98, back=0.8)
-    """Its `back`: unseen generated products are told apart best half-way (0.5); on photographs the gain is lost there, and most
-    of it is left at 0.7 to 0.85."""
-    products: int = 192
-    """Windows in a batch, each of another product."""
-    others: int = 2300
-    """Products that they are told from besides."""
-    frames: int = 10
-    """Of the longest window."""
-    noisy: float = 0.4
-    """Share of the windows with the published noise, of products that have such."""
-    lr: float = 2e-3
-    """For features of deviation 1."""
-    rare: float = 0.1
-    """Features whose deviation is less than this share of the median one keep their weights: divided by next to nothing, chance
-    made weights of hundreds of them, and pictures of another kind do show those features."""
-    dropout: float = 0.2
-
-
-@dataclass(frozen=True)
-class Attention:
-    """The numbers of the stage of attention and non-local block."""
-
-    schedule: Schedule = Schedule(steps=1000)
-    averaging: Averaging = Averaging(decay=0.98)
-    lr: float = 2e-3
-    weight_decay: float = 0.01
-    block_back: float = 1.0
-    """How far the non-local block's W goes back to 0. It learns along so that attention need not: it fits the generator, and is
-    better away wherever pictures are of another kind."""
-    missed: float = 0.125
-    """Share of the windows whose own product scores less than one half."""
 
 
 class ClipDraws:
@@ -183,172 +294,3 @@ def adapt(network: Network, clips: ClipFeatures, numbers: Adapt) -> Stage:
         constrain=lambda: losses.constrain_distance(head),
         memory={"draws": draws, "gallery": gallery},
     )
-
-
-def copy_head(network: Network) -> None:
-    """The aggregator's head starts as a copy of the match predictor's (section 10), its attention even."""
-    aggregator = network.roi_heads.temporal_aggregator
-    aggregator.load_state_dict(network.roi_heads.match_predictor.state_dict(), strict=False)
-    torch.nn.init.zeros_(aggregator.attention_scorer.weight)
-    torch.nn.init.zeros_(aggregator.attention_scorer.bias)
-
-
-@torch.no_grad()
-def init_block(head: Aggregator) -> None:
-    """f = 1 for every pair of frames, W = 0."""
-    block = head.newnlb
-    for layer in (block.theta, block.phi):
-        torch.nn.init.zeros_(layer.weight)
-        torch.nn.init.zeros_(layer.bias)
-    torch.nn.init.ones_(block.theta.bias)
-    torch.nn.init.constant_(block.concat_project[0].weight, 1 / len(block.theta.bias))
-    for parameter in block.W.parameters():
-        torch.nn.init.zeros_(parameter)
-
-
-@torch.no_grad()
-def fold_batch_norm(head: MatchHead) -> None:
-    """Takes the batch norm's statistics into the layer before it; computes the same."""
-    linear, norm = head.linear
-    scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
-    linear.bias.copy_((linear.bias - norm.running_mean) * scale + norm.bias)
-    linear.weight.mul_(scale[:, None])
-    norm.running_mean.zero_()
-    norm.running_var.fill_(1 - norm.eps)
-    norm.weight.fill_(1)
-    norm.bias.zero_()
-
-
-class WindowDraws:
-    """Draws windows of one length, and shop pictures: first those of the windows' products."""
-
-    def __init__(self, network: Network, clips: ClipFeatures, numbers: Windows):
-        single = network.roi_heads.match_predictor
-        embeddings = embed_rows(single, clips.features)
-        self.windows, self.noisy = (windows_of(single, embeddings, clips.shop, street) for street in (clips.street, clips.noisy))
-        self.clips, self.numbers = clips, numbers
-        self.rng = np.random.default_rng([numbers.seed, 61])
-        self.products = sorted(self.windows)
-        self.others = sorted(clips.shop)
-
-    def draw(self, least: int, noisy: float) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Rows of the windows, n x T with T from `least` on, a share of `noisy` with noise; shop rows, m; the place of each
-        window's product among them, n."""
-        rng, numbers = self.rng, self.numbers
-        length = int(rng.integers(least, numbers.frames + 1))
-        asked = [int(p) for p in rng.choice(self.products, min(numbers.products, len(self.products)), replace=False)]
-        rows = []
-        for product in asked:
-            clips = self.noisy[product] if product in self.noisy and rng.random() < noisy else self.windows[product]
-            clip = clips[int(rng.integers(len(clips)))]
-            rows.append(rng.choice(clip, length, replace=len(clip) < length))
-        beside = rng.choice(self.others, min(numbers.others, len(self.others)), replace=False)
-        known = set(asked)
-        gallery = asked + [int(p) for p in beside if int(p) not in known]
-        shop = [int(rng.choice(self.clips.shop[p])) for p in gallery]
-        return torch.from_numpy(np.array(rows)), torch.tensor(shop), torch.arange(len(asked))
-
-
-def rank(logits: torch.Tensor, own: torch.Tensor) -> dict[str, torch.Tensor]:
-    """Cross-entropy of each window's product against all others."""
-    return {"rank": losses.rank_loss(logits, own[:, None] == torch.arange(logits.shape[1])[None])}
-
-
-def windows(network: Network, clips: ClipFeatures, of_windows: WindowDraws) -> Stage:
-    """The aggregation's last layer and the score's weights, on the means of windows. `clips`: pooled.
-
-    The layer learns on features of mean 0 and deviation 1, and takes them as they are again at the end.
-    """
-    numbers, head = of_windows.numbers, network.roi_heads.temporal_aggregator
-    torch.manual_seed(numbers.seed)
-    network.requires_grad_(False)
-    network.eval()
-    init_block(head)
-    fold_batch_norm(head)
-    mean, deviation = clips.features.mean(dim=0), clips.features.std(dim=0)
-    floor = numbers.rare * float(deviation.median())
-    common, deviation = deviation >= floor, deviation.clamp(min=floor)
-    linear, last = head.linear[0].requires_grad_(True), head.last.requires_grad_(True)
-    with torch.no_grad():
-        linear.bias.add_(linear.weight @ mean)
-        linear.weight.mul_(deviation)
-    # The optimiser moves a weight by the sign of its gradient, however small: none at all leaves it.
-    hook = linear.weight.register_hook(lambda gradient: gradient * common)
-    draws = Draws(lambda: of_windows.draw(1, numbers.noisy), of_windows.rng)
-
-    def values(batch: tuple[torch.Tensor, torch.Tensor, torch.Tensor]) -> dict[str, torch.Tensor]:
-        rows, shop, own = batch
-        mask = (torch.rand(clips.features.shape[1]) >= numbers.dropout) / (1 - numbers.dropout)
-        street = (clips.features[rows].mean(dim=1) - mean) / deviation * mask
-        gallery = (clips.features[shop] - mean) / deviation * mask
-        return rank(head.pair_logits(linear(street), linear(gallery)), own)
-
-    @torch.no_grad()
-    def finish() -> None:
-        hook.remove()
-        linear.weight.div_(deviation)
-        linear.bias.sub_(linear.weight @ mean)
-        network.requires_grad_(False)
-
-    return Stage(
-        name="windows",
-        module=head,
-        learns=[Group(list(linear.parameters()), numbers.lr), Group(list(last.parameters()), numbers.lr / 4)],
-        batches=draws,
-        losses=values,
-        weights={"rank": 1.0},
-        schedule=numbers.schedule,
-        averaging=numbers.averaging,
-        constrain=lambda: losses.constrain_distance(head),
-        memory={"draws": draws},
-        finish=finish,
-        log_every=50,
-    )
-
-
-def attention(network: Network, clips: ClipFeatures, of_windows: WindowDraws, numbers: Attention) -> Stage:
-    """Attention and non-local block; the embeddings stay as they are. At the end the score's bias is set."""
-    network.requires_grad_(False)
-    network.eval()
-    head = network.roi_heads.temporal_aggregator
-    embeddings = embed_rows(head, clips.features)
-    parts = [head.attention_scorer.weight, *head.newnlb.g.parameters(), *head.newnlb.W.parameters()]
-    draws = Draws(lambda: of_windows.draw(2, of_windows.numbers.noisy), of_windows.rng)
-
-    def values(batch: tuple[torch.Tensor, torch.Tensor, torch.Tensor]) -> dict[str, torch.Tensor]:
-        rows, shop, own = batch
-        queries, _ = head.aggregate(embeddings[rows])
-        return rank(head.pair_logits(queries, embeddings[shop]), own)
-
-    @torch.no_grad()
-    def finish() -> None:
-        for parameter in head.newnlb.W.parameters():
-            parameter.mul_(1 - numbers.block_back)
-        set_bias(head, embeddings, of_windows, numbers.missed)
-        network.requires_grad_(False)
-
-    return Stage(
-        name="attention",
-        module=head,
-        learns=[Group([p.requires_grad_(True) for p in parts], numbers.lr)],
-        batches=draws,
-        losses=values,
-        weights={"rank": 1.0},
-        schedule=numbers.schedule,
-        averaging=numbers.averaging,
-        weight_decay=numbers.weight_decay,
-        memory={"draws": draws},
-        finish=finish,
-        log_every=50,
-    )
-
-
-@torch.no_grad()
-def set_bias(head: Aggregator, embeddings: torch.Tensor, of_windows: WindowDraws, missed: float) -> None:
-    """Moves the score so that this share of windows, none of them noisy, scores less than one half with its own product."""
-    own = []
-    for _ in range(8):
-        rows, shop, place = of_windows.draw(2, 0.0)
-        queries, _ = head.aggregate(embeddings[rows])
-        own.append(head.pair_logits(queries, embeddings[shop])[torch.arange(len(rows)), place])
-    head.last.bias[1] -= torch.cat(own).quantile(missed)

@@ -16,9 +16,10 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from ..model import preprocess
 from ..model.config import MEAN, STD
 from ..model.preprocess import fitted_size
-from .augment import jitter
+from .augment import Scene, jitter
 
 VISIBLE = 0.25
 """Garments with a smaller visible share are neither foreground nor background."""
@@ -37,7 +38,7 @@ class Sample:
     """Visible share of each garment, 0..1, after the crop."""
     shop: bool
     features: torch.Tensor | None = None
-    """The frozen blocks' output instead of the image, if stored (`picture_features`)."""
+    """The frozen blocks' output instead of the image, if stored (`features`)."""
     masks: torch.Tensor | None = None
     """n x H x W, bool: the visible pixels of each garment; only if requested."""
 
@@ -52,7 +53,10 @@ class Pictures:
 
     def __init__(self, root: str | Path):
         self.root = Path(root)
-        annotations = json.loads((self.root / "annotations.json").read_text())
+        path = self.root / "annotations.json"
+        if not path.is_file():
+            raise FileNotFoundError(f"{path}: missing; scripts/generate writes it with the pictures")
+        annotations = json.loads(path.read_text())
         self.images = annotations["images"]
         sources = annotations.get("products", {})
         self.photographed = {int(p) for p, source in sources.items() if source["source"] == "photo"}
@@ -70,11 +74,7 @@ class Pictures:
 
     def read(self, index: int) -> np.ndarray:
         """h x w x 3 RGB."""
-        path = self.root / self.images[index]["file"]
-        picture = cv2.imread(str(path))
-        if picture is None:
-            raise FileNotFoundError(f"{path}: missing or not a picture")
-        return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+        return preprocess.read(self.root / self.images[index]["file"])
 
     def places(self, index: int) -> np.ndarray:
         """h x w: the place, from 1, of the visible garment in the list; 0 where there is none."""
@@ -83,6 +83,13 @@ class Pictures:
         if picture is None:
             raise FileNotFoundError(f"{self.root / image['file']}: has no mask; generate the set again with scripts/generate")
         return picture
+
+    def scene(self, index: int) -> Scene:
+        """A picture with its garments' masks."""
+        entry, picture = self.images[index], self.read(index)
+        garments = entry["garments"]
+        places = self.places(index) if garments else np.zeros(picture.shape[:2], np.uint8)
+        return Scene(picture, places, [(g["class"],) for g in garments], [g["visible"] for g in garments])
 
     def sample(
         self,
@@ -203,16 +210,21 @@ class BatchSpec:
     empty: int = 1
 
 
+def drawn_products(products: list[int], street: dict, count: int, rng: np.random.Generator) -> tuple[list[int], list[int]]:
+    """Some products, and two street frames of each, from two clips if it has two. `street`: product -> clip -> frames."""
+    chosen = [int(p) for p in rng.choice(products, size=min(count, len(products)), replace=False)]
+    frames: list[int] = []
+    for product in chosen:
+        clips = list(street[product].values())
+        picks = rng.permutation(len(clips))[:2] if len(clips) > 1 else [0, 0]
+        frames += [int(rng.choice(clips[k])) for k in picks]
+    return chosen, list(dict.fromkeys(frames))
+
+
 def batch(pictures: Pictures, spec: BatchSpec, box: tuple[int, int], rng: np.random.Generator) -> list[Sample]:
     """Two street frames of each chosen product, from two clips if it has two; shop pictures; empty scenes."""
-    chosen = rng.choice(pictures.products, size=min(spec.products, len(pictures.products)), replace=False)
-    street: list[int] = []
-    for product in chosen:
-        clips = list(pictures.street[int(product)].values())
-        picks = rng.permutation(len(clips))[:2] if len(clips) > 1 else [0, 0]
-        street += [int(rng.choice(clips[k])) for k in picks]
-    street = list(dict.fromkeys(street))
-    shown = [int(p) for p in chosen]
+    chosen, street = drawn_products(pictures.products, pictures.street, spec.products, rng)
+    shown = list(chosen)
     for i in street:
         shown += [g["product"] for g in pictures.images[i]["garments"] if g["visible"] >= VISIBLE]
     wanted = [p for p in dict.fromkeys(shown) if p in pictures.shop][: spec.shop]

@@ -1,17 +1,24 @@
-"""The detector's two stages: `joint`, with the single-frame match head, end to end; and `heads`, the detector alone.
+"""The detector's stages: `joint`, with the single-frame match head, end to end; `heads`, the detector alone; `view_heads`, its heads
+on stored views.
 
 In the joint stage the garments' own boxes (jittered) feed the match head, so that it does not wait for the detector. The
 match loss is the published pairwise cross-entropy plus a ranking loss over the same logits, which converges far sooner: every
 street garment against the shop garments of the batch and of a bank of recent batches.
 
 Together with a match head the detector learns from moderate changes, since what that head sees must keep its colour. Where a
-garment is and of which class it is does not depend on light, on how close it stands, or on colour at all, so in the second stage
+garment is and of which class it is does not depend on light, on how close it stands, or on colour at all, so in `heads`
 all of that varies. There trunk and pyramid rest, unless they are thawed: the match heads, which see their outputs, must then learn
 again.
+
+`view_heads` learns from real people too. A real garment's label often leaves its class open: a blouse whose sleeves a coat hides may be any
+of four. Its loss is -log of the probability of all classes that it may be, so the region is learned from every garment and the class
+where it is known.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -19,14 +26,17 @@ import torch.distributed as dist
 from torch import nn
 from torchvision.ops import batched_nms
 
-from ..model import boxes
-from ..model.network import Network, flat, level_anchors, pool_boxes, pool_rois
+from ..model import detection, preprocess
+from ..model.config import COMPACT
+from ..model.detection import detect, flat, level_anchors, pool_boxes, pool_rois, propose
+from ..model.network import Network
 from . import losses
 from .augment import any_light, closer, jitter_boxes
 from .data import VISIBLE, BatchSpec, Pictures, Sample, batch, numbered_batches
-from .init import init_heads, unit_variance
+from .features import PictureFeatures
 from .loop import Averaging, Group, Schedule, Stage
-from .picture_features import PictureFeatures
+from .views import StoredViews, Trunk, packed, pyramid_of, unpacked
+from .worn import Counts, Found, Worn, found_in
 
 WEIGHTS = {"objectness": 1.0, "rpn_box": 3.0, "class": 1.0, "box": 1.0, "pairs": 0.5, "rank": 1.0}
 """What each loss weighs in the sum."""
@@ -35,18 +45,28 @@ FROZEN_BLOCKS = 6
 
 
 @dataclass(frozen=True)
-class Joint:
-    """The numbers of the joint stage."""
+class Detector:
+    """The numbers that all stages of the detector have."""
 
     seed: int = 1
-    schedule: Schedule = Schedule(steps=1200, warmup=30)
-    averaging: Averaging = Averaging(decay=0.998)
+    schedule: Schedule = Schedule()
+    averaging: Averaging = Averaging(decay=0.995)
     lr: float = 4e-4
-    body_lr: float = 1e-4
     weight_decay: float = 1e-4
-    frozen_blocks: int = FROZEN_BLOCKS
     rois: int = 40
     """RoIs a picture that train the box head."""
+    proposals: int = 100
+    """Best proposals of a picture, out of which those RoIs are drawn."""
+
+
+@dataclass(frozen=True)
+class Joint(Detector):
+    """The numbers of the joint stage."""
+
+    schedule: Schedule = Schedule(steps=1200, warmup=30)
+    averaging: Averaging = Averaging(decay=0.998)
+    body_lr: float = 1e-4
+    frozen_blocks: int = FROZEN_BLOCKS
     proposals: int = 60
     bank: int = 600
     jitter: float = 0.06
@@ -55,23 +75,32 @@ class Joint:
 
 
 @dataclass(frozen=True)
-class Heads:
-    """The numbers of the second stage."""
+class Heads(Detector):
+    """The numbers of the detector alone. `averaging.back`: on photographs a mean with the weights before is better than the end."""
 
-    seed: int = 1
     schedule: Schedule = Schedule(minutes=60.0, warmup=30)
-    averaging: Averaging = Averaging(decay=0.995)
-    """Its `back`: on photographs a mean with the weights before is better than the end."""
-    lr: float = 4e-4
-    weight_decay: float = 1e-4
     street: int = 11
     shop: int = 2
     empty: int = 3
     """Pictures of each kind in a batch."""
     rois: int = 64
-    proposals: int = 100
     thaw: bool = False
     """Whether the pyramid and the body behind its frozen blocks learn too, the slower the deeper."""
+
+
+@dataclass(frozen=True)
+class ViewHeads(Detector):
+    """The numbers of the detector's heads on stored views."""
+
+    schedule: Schedule = Schedule(steps=2000, warmup=30)
+    batch: dict[str, int] = field(
+        default_factory=lambda: {"whole": 5, "mosaic": 1, "close": 4, "street": 3, "shop": 1, "empty": 1, "place": 1}
+    )
+    """Views of each kind in a batch."""
+    mixes: bool = False
+    """Whether the box head's channel mixes learn too: a step then takes half as long again."""
+    measure_every: int = 300
+    """Steps between two measurements on the held-out photos."""
 
 
 def pyramid(network: Network, samples: list[Sample], blocks: int) -> list[torch.Tensor]:
@@ -91,6 +120,59 @@ def without_appearance(network: Network, rois: torch.Tensor) -> torch.Tensor:
 def picture_of(chosen: list[torch.Tensor]) -> torch.Tensor:
     """Masks over the garments of each picture -> the picture that each chosen garment is of."""
     return torch.cat([torch.full((len(mask),), i, device=mask.device)[mask] for i, mask in enumerate(chosen)])
+
+
+def init_heads(network: Network) -> None:
+    """Match weights whose score is 0.5 about where random pairs begin to differ, and small box predictor weights."""
+    for head in (network.roi_heads.match_predictor, network.roi_heads.temporal_aggregator):
+        with torch.no_grad():
+            head.last.weight.zero_()
+            head.last.bias.zero_()
+            head.last.weight[1] = -0.02
+            head.last.bias[1] = 6.0
+    predictor = network.roi_heads.box_predictor
+    torch.nn.init.normal_(predictor.cls_score.weight, std=0.01)
+    torch.nn.init.normal_(predictor.bbox_pred.weight, std=0.001)
+
+
+@torch.no_grad()
+def unit_variance(layers: list[nn.Module], forward: Callable[[], object]) -> None:
+    """Layer-sequential unit-variance initialisation (Mishkin and Matas, 2016): scales every layer so that, while `forward()`
+    passes data through it, its outputs have mean 0 and deviation 1.
+
+    Nothing normalises activations between pyramid and heads; unscaled, they start large, grow, and
+    most ReLUs die within a hundred steps.
+    """
+    done: set = set()
+
+    def rescale(layer, _, out):
+        if layer.weight in done:
+            return None
+        done.add(layer.weight)
+        mean, deviation = out.mean(dim=[0, *range(2, out.dim())]), out.std()
+        layer.weight /= deviation
+        layer.bias.copy_((layer.bias - mean) / deviation)
+        return (out - mean.view([1, -1] + [1] * (out.dim() - 2))) / deviation
+
+    hooks = [layer.register_forward_hook(rescale) for layer in layers]
+    forward()
+    for hook in hooks:
+        hook.remove()
+
+
+def unit_variance_convolutions(convolutions: nn.Sequential, rois: torch.Tensor) -> None:
+    """`unit_variance` for a row of convolutions."""
+    layers = [layer for layer in convolutions if isinstance(layer, nn.Conv2d)]
+    unit_variance(layers, lambda: convolutions(rois))
+
+
+@torch.no_grad()
+def fit_appearance(network: Network, pictures: Pictures, seed: int) -> None:
+    """Fits the appearance channels to some of the pictures."""
+    rng = np.random.default_rng([seed, 43])
+    picks = rng.choice(len(pictures.images), size=min(128, len(pictures.images)), replace=False)
+    images = torch.stack([pictures.sample(int(i), network.config.input_size, rng).image for i in picks])
+    network.appearance.fit([network.backbone.body(part) for part in images.split(8)])
 
 
 @torch.no_grad()
@@ -125,9 +207,9 @@ def proposals_of(network: Network, sizes: torch.Tensor, objectness, deltas, anch
     for logits, moves, level in zip(objectness, deltas, anchors):
         logits, moves = flat(logits, moves)
         score, top = logits.topk(min(config.per_level, logits.shape[1]), dim=1)
-        moved = boxes.decode(moves.gather(1, top[..., None].expand(-1, -1, 4)), level[top], boxes.RPN_WEIGHTS)
+        moved = detection.decode(moves.gather(1, top[..., None].expand(-1, -1, 4)), level[top], detection.RPN_WEIGHTS)
         moved = torch.minimum(moved.clamp(min=0), corner)
-        large = boxes.large(moved.flatten(0, 1), config.proposal_min_side)
+        large = detection.large(moved.flatten(0, 1), config.proposal_min_side)
         image = torch.arange(len(moved), device=moved.device).repeat_interleave(moved.shape[1])
         places = torch.nonzero(large).flatten()
         places = places[batched_nms(moved.flatten(0, 1)[places], score.flatten()[places], image[places], config.proposal_nms)]
@@ -140,23 +222,32 @@ def proposals_of(network: Network, sizes: torch.Tensor, objectness, deltas, anch
 
 
 def detector_losses(
-    network: Network, samples: list[Sample], levels: list[torch.Tensor], proposals: int, count: int, beside=None
-) -> tuple[dict[str, torch.Tensor], list[torch.Tensor]]:
-    """Losses of RPN and box head on the levels of `pyramid`, and those of them that RoIs are pooled from. The box head learns on
-    `count` RoIs of each picture, out of its best `proposals`; `beside`: channels for it beside the pyramid's, a level."""
-    config, size = network.config, network.config.input_size
+    network: Network,
+    samples: list[Sample],
+    levels: list[torch.Tensor],
+    numbers: Detector,
+    box: Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]],
+    sets: torch.Tensor | None = None,
+) -> dict[str, torch.Tensor]:
+    """Losses of proposals, boxes and classes by name. `levels`: the pyramid and its pool, for the RPN; `box`: RoIs, and the picture
+    that each is of -> class logits and deltas; `sets`: see `losses.box_loss`."""
+    config = network.config
     objectness, deltas = network.rpn.head(levels)
-    anchors = [a.to(levels[0].device) for a in level_anchors(config, size, [t.shape[-2:] for t in objectness])]
+    anchors = [a.to(levels[0].device) for a in level_anchors(config, config.input_size, [t.shape[-2:] for t in objectness])]
     truth = losses.Truth.of(samples)
     logits, moves = (torch.cat(column, dim=1) for column in zip(*map(flat, objectness, deltas)))
     out = dict(zip(("objectness", "rpn_box"), losses.rpn_loss(logits, moves, torch.cat(anchors), truth)))
     sizes = torch.tensor([s.size for s in samples], device=logits.device)
-    found = proposals_of(network, sizes, objectness, deltas, anchors, proposals)
-    rois, labels, targets, image = losses.box_targets(*found, truth, count)
-    levels = [level.contiguous() for level in levels[:-1]]
-    seen = [torch.cat(pair, dim=1) for pair in zip(levels, beside)] if beside else levels
-    out["class"], out["box"] = losses.box_loss(*network.box(pool_boxes(config, seen, rois, size, image)), rois, labels, targets)
-    return out, levels
+    found = proposals_of(network, sizes, objectness, deltas, anchors, numbers.proposals)
+    rois, labels, targets, image = losses.box_targets(*found, truth, numbers.rois)
+    out["class"], out["box"] = losses.box_loss(*box(rois, image), rois, labels, targets, sets)
+    return out
+
+
+def boxes_of(network: Network, levels: list[torch.Tensor]) -> Callable:
+    """The network's box head for RoIs of these levels."""
+    config = network.config
+    return lambda rois, image: network.box(pool_boxes(config, levels, rois, config.input_size, image))
 
 
 def joint(
@@ -191,8 +282,9 @@ def joint(
     def values(samples: list[Sample]) -> dict[str, torch.Tensor]:
         samples = [sample.to(device) for sample in samples]
         levels = pyramid(network, samples, blocks)
-        out, levels = detector_losses(network, samples, levels, numbers.proposals, numbers.rois)
-        out["pairs"], out["rank"] = match_losses(network, samples, levels, numbers.jitter, bank)
+        seen = [level.contiguous() for level in levels[:-1]]
+        out = detector_losses(network, samples, levels, numbers, boxes_of(network, seen))
+        out["pairs"], out["rank"] = match_losses(network, samples, seen, numbers.jitter, bank)
         return out
 
     of_body = set(body.parameters())
@@ -220,7 +312,7 @@ def joint(
 def match_losses(network: Network, samples: list[Sample], levels: list[torch.Tensor], jitter: float, bank: losses.Bank):
     """The pairwise and the ranking loss over every garment that shows enough; its shop pictures go into the bank."""
     seen = [s.visible >= VISIBLE for s in samples]
-    rois = torch.cat([boxes.clip(jitter_boxes(s.boxes[k], jitter), s.size) for s, k in zip(samples, seen)])
+    rois = torch.cat([detection.clip(jitter_boxes(s.boxes[k], jitter), s.size) for s, k in zip(samples, seen)])
     image = picture_of(seen)
     products = torch.cat([s.products[k] for s, k in zip(samples, seen)])
     shop = torch.tensor([s.shop for s in samples], device=image.device)[image]
@@ -258,7 +350,9 @@ def heads(network: Network, sets: list[Pictures], numbers: Heads, device: str = 
             features = body.finish(begun, FROZEN_BLOCKS)
             levels = fpn(features)
             beside = network.appearance(images, features) if network.config.box_appearance else None
-        return detector_losses(network, samples, levels, numbers.proposals, numbers.rois, beside)[0]
+        seen = [level.contiguous() for level in levels[:-1]]
+        seen = [torch.cat(pair, dim=1) for pair in zip(seen, beside)] if beside else seen
+        return detector_losses(network, samples, levels, numbers, boxes_of(network, seen))
 
     return Stage(
         name="heads",
@@ -272,3 +366,82 @@ def heads(network: Network, sets: list[Pictures], numbers: Heads, device: str = 
         weight_decay=numbers.weight_decay,
         clip=5.0,
     )
+
+
+def learning(network: Network, mixes: bool = False) -> list[torch.nn.Parameter]:
+    """Proposals, box head and its outputs; how channels are mixed before they are pooled only with `mixes`."""
+    head = network.roi_heads.box_head
+    modules = [network.rpn, head.fc6, head.fc7, network.roi_heads.box_predictor] + [head.mix, head.mix_context] * mixes
+    return [p for module in modules for p in module.parameters()] + [head.fc6_context.weight]
+
+
+def view_heads(
+    network: Network, stored: StoredViews, numbers: ViewHeads, measure: Callable[[], dict[str, float]] | None = None
+) -> Stage:
+    """RPN and box head on stored views. `measure`: figures of `network` on held-out photos."""
+    network.eval().requires_grad_(False)
+    learn = [p.requires_grad_(True) for p in learning(network, numbers.mixes)]
+    sets = stored.table()
+
+    def batches(first: int) -> Iterator[tuple[int, torch.Tensor, list[Sample]]]:
+        for n in itertools.count(first):
+            yield (n, *stored.batch(numbers.batch, np.random.default_rng([numbers.seed, 71, n])))
+
+    def values(numbered: tuple[int, torch.Tensor, list[Sample]]) -> dict[str, torch.Tensor]:
+        n, features, samples = numbered
+        # RoIs are drawn by the batch's number, so that a resumed run draws the same.
+        torch.manual_seed(numbers.seed * 1_000_003 + n)
+        levels = unpacked(features, network.config)
+        box = lambda rois, image: network.box_of(levels, rois, image)  # noqa: E731
+        return detector_losses(network, samples, pyramid_of(levels, network.config), numbers, box, sets)
+
+    return Stage(
+        name="real-heads",
+        module=network,
+        learns=[Group(learn, numbers.lr)],
+        batches=batches,
+        losses=values,
+        weights=WEIGHTS,
+        schedule=numbers.schedule,
+        averaging=numbers.averaging,
+        weight_decay=numbers.weight_decay,
+        clip=5.0,
+        measure=measure,
+        measure_every=numbers.measure_every,
+    )
+
+
+class HeldOut:
+    """Photos of real people as the trunk sees them, and how well a network's heads find what is worn, in one pass."""
+
+    def __init__(self, worn: Worn, photos: list[str], model: Path):
+        trunk, self.worn, self.photos = Trunk(model), worn, photos
+        self.features, self.sizes, self.shapes = [], [], []
+        for photo in photos:
+            picture = worn.read(photo)
+            image, size = preprocess.letterbox(picture, COMPACT.input_size, COMPACT.prefilter)
+            self.features.append(packed(trunk(image[0].numpy()), COMPACT.channels))
+            self.sizes.append(size)
+            self.shapes.append(picture.shape[:2])
+
+    @torch.no_grad()
+    def __call__(self, network: Network) -> dict[str, float]:
+        """Shares found, of the right region, and stray, at a score of .5."""
+        counts, truth = Counts(0.5), self.worn.boxes()
+        for k, photo in enumerate(self.photos):
+            counts.add(photo, truth.get(photo, []), self.found(network, k))
+        return {
+            "found": round(counts.found / max(counts.garments, 1), 4),
+            "region": round(counts.region_right / max(counts.found, 1), 4),
+            "stray": len(counts.stray),
+            "boxes": counts.boxes,
+        }
+
+    def found(self, network: Network, k: int) -> list[Found]:
+        """The detections in photo `k`."""
+        config, size, shape = network.config, self.sizes[k], self.shapes[k]
+        levels = unpacked(torch.from_numpy(self.features[k].astype(np.float32))[None], config)
+        proposals, _ = propose(config, config.input_size, size, *network.rpn.head(pyramid_of(levels, config)))
+        found = detect(config, size, proposals, *network.box_of(levels, proposals))
+        factor = torch.tensor([shape[1] / size[1], shape[0] / size[0]] * 2)
+        return found_in(found, factor)

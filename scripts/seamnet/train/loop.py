@@ -322,5 +322,17 @@ class Draws:
             rng.bit_generator.state = one
 
 
+def save_network(network: nn.Module, path: Path) -> None:
+    """The weights as a checkpoint, complete or not at all."""
+    torch.save({"model_state_dict": network.state_dict()}, path.with_suffix(".tmp"))
+    path.with_suffix(".tmp").replace(path)
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Writes a file, complete or not at all."""
+    path.with_suffix(".tmp").write_text(text)
+    path.with_suffix(".tmp").replace(path)
+
+
 def _copy(state: Iterable) -> State:
     return {k: v.clone() for k, v in state.items()}

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 
-from ..model import boxes
-from ..model.heads import MatchHead
+from ..model import detection
+from ..model.network import MatchHead
 from .data import VISIBLE, Sample
 
 SMOOTH = 1 / 9
@@ -44,7 +44,7 @@ def assign(candidates: torch.Tensor, truth: Truth, high: float, low: float, resc
     garments are neither.
     """
     # Not a number where both boxes are padding, which is neither known nor blurred.
-    overlap = boxes.box_iou(truth.boxes, candidates)
+    overlap = detection.box_iou(truth.boxes, candidates)
     known = overlap.masked_fill(~truth.known[..., None], -1.0)
     best, nearest = known.max(dim=1)
     status = torch.zeros_like(nearest)
@@ -79,7 +79,7 @@ def rpn_loss(logits, deltas, anchors, truth: Truth) -> tuple[torch.Tensor, torch
     count = some.sum().clamp(min=1)
     objectness = F.binary_cross_entropy_with_logits(logits[some], positive[some].float(), reduction="sum")
     image, place = torch.nonzero(positive, as_tuple=True)
-    wanted = boxes.encode(truth.boxes[image, nearest[image, place]], anchors[image, place], boxes.RPN_WEIGHTS)
+    wanted = detection.encode(truth.boxes[image, nearest[image, place]], anchors[image, place], detection.RPN_WEIGHTS)
     box = F.smooth_l1_loss(deltas[image, place], wanted, beta=SMOOTH, reduction="sum")
     return objectness / count, box / count
 
@@ -97,14 +97,20 @@ def box_targets(proposals: torch.Tensor, valid: torch.Tensor, truth: Truth, coun
     return candidates[image, place], labels, truth.boxes[image, mine], image
 
 
-def box_loss(logits, deltas, proposals, labels, targets) -> tuple[torch.Tensor, torch.Tensor]:
-    """Class cross-entropy and box loss over n sampled RoIs."""
-    classes = F.cross_entropy(logits, labels)
+def box_loss(logits, deltas, proposals, labels, targets, sets: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+    """Class and box loss over n sampled RoIs. With `sets` (S x K, bool) the labels are numbers of sets of classes: the class loss is -log
+    of the probability of the whole set, and the box is that of its likeliest class."""
+    if sets is None:
+        classes = F.cross_entropy(logits, labels)
+    else:
+        allowed = F.log_softmax(logits, dim=1).masked_fill(~sets[labels], -torch.inf)
+        classes = -torch.logsumexp(allowed, dim=1).mean()
     mine = torch.nonzero(labels > 0).flatten()
     if len(mine) == 0:
         return classes, deltas.sum() * 0
-    predicted = deltas.view(len(deltas), -1, 4)[mine, labels[mine]]
-    wanted = boxes.encode(targets[mine], proposals[mine], boxes.BOX_WEIGHTS)
+    chosen = labels[mine] if sets is None else allowed[mine].argmax(dim=1)
+    predicted = deltas.view(len(deltas), -1, 4)[mine, chosen]
+    wanted = detection.encode(targets[mine], proposals[mine], detection.BOX_WEIGHTS)
     box = F.smooth_l1_loss(predicted, wanted, beta=SMOOTH, reduction="sum") / len(labels)
     return classes, box
 

@@ -1,17 +1,30 @@
-"""Real people in the street: photos with a pixel mask of every garment, as `data/worn` holds them.
+"""Real people in the street: what masks and tags say is worn, and how much of it is found.
 
 A folder has `photos/ID.jpg`, `masks/ID.png` (a pixel's value is a label of `labels.txt`), `boxes.csv` (the extent of each label
 in each photo) and `photos.csv`. Of the masked photos every fifth, by number, is held out for measuring and never trained on.
+
+Photos without a mask have tags: what is worn, not where. A model folder says where, the tags what. The model sees a photo and its
+mirror image. A detection in a tagged region becomes a garment of the classes that the tags leave open, as many as there are tags. A
+detection in a region without a tag is background, and so are parts of a garment beside the whole of it. A photo with a tagged garment
+that is not found is left out.
 """
 
 import csv
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import cv2
 import numpy as np
+import torch
 
+from ..folder.manifest import read_manifest
+from ..folder.runtime import Folder
+from ..model import preprocess
 from ..model.config import CLASSES, region
+from ..model.detection import Detections, find
+from .augment import Scene, extent
+from .features import whole_lines
 
 EVERY = 5
 """The first of every five masked photos is held out."""
@@ -69,6 +82,9 @@ class Worn:
 
     def __init__(self, root: str | Path, dress_may_be_skirt: bool = True):
         self.root, self.dress_may_be_skirt = Path(root), dress_may_be_skirt
+        for name in ("photos.csv", "boxes.csv", "labels.txt"):
+            if not (self.root / name).is_file():
+                raise FileNotFoundError(f"{self.root / name}: missing; scripts/README.md says what a folder of street photos holds")
         with (self.root / "photos.csv").open() as file:
             rows = list(csv.DictReader(file))
         self.pixels = {row["photo"]: int(row["width"]) * int(row["height"]) for row in rows}
@@ -82,11 +98,7 @@ class Worn:
 
     def read(self, photo: str) -> np.ndarray:
         """h x w x 3 RGB."""
-        path = self.root / "photos" / f"{photo}.jpg"
-        picture = cv2.imread(str(path))
-        if picture is None:
-            raise FileNotFoundError(f"{path}: missing or not a picture")
-        return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+        return preprocess.read(self.root / "photos" / f"{photo}.jpg")
 
     def mask(self, photo: str) -> np.ndarray:
         """h x w: labels."""
@@ -122,6 +134,19 @@ class Worn:
                 out.append(Garment(label, classes, extent(part), part))
         return out
 
+    def scene(self, photo: str) -> Scene:
+        """A photo with its garments' masks; what is masked at all is the person."""
+        garments, mask = self.garments(photo), self.mask(photo)
+        places = np.zeros(mask.shape, np.uint8)
+        for n, garment in enumerate(garments, start=1):
+            places[garment.mask] = n
+        return Scene(self.read(photo), places, [g.classes for g in garments], [1.0] * len(garments), mask > 0)
+
+    def tagged(self) -> dict[str, set[str]]:
+        """The photos without a mask, and their tags."""
+        with (self.root / "photos.csv").open() as file:
+            return {row["photo"]: set(row["tags"].split(";")) for row in csv.DictReader(file) if row["masked"] != "1"}
+
     def _classes(self, label: str, mine: np.ndarray, mask: np.ndarray, shown: set[str]) -> tuple[int, ...]:
         classes = LABELS[label]
         if label == "dress" and shown & set(UNDER):
@@ -137,12 +162,6 @@ class Worn:
         else:
             left = classes
         return left or classes
-
-
-def extent(mask: np.ndarray) -> Box:
-    """The box of what is set, x0, y0, x1, y1; x1 and y1 behind the last pixel."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
 def parts(mine: np.ndarray) -> list[np.ndarray]:
@@ -177,3 +196,213 @@ def bare_arms(mine: np.ndarray, skin: np.ndarray) -> float:
         if beside and y0 + height / 7 < centres[k][1] < y0 + height * 1.15 and top < y0 + height:
             arms += area
     return arms / width**2
+
+
+OVERLAP = 0.5
+"""Intersection over union from which a garment is found by a box."""
+STRAY = 0.3
+"""A box that overlaps no garment by this much is on no garment."""
+
+
+@dataclass
+class Found:
+    """A detection: its box in pixels of the photo, its score, its class (1..13)."""
+
+    box: tuple[float, float, float, float]
+    score: float
+    label: int
+
+    @property
+    def name(self) -> str:
+        return CLASSES[self.label - 1]
+
+    @property
+    def region(self) -> str:
+        return region(self.name)
+
+
+def found_in(found: Detections, factor: torch.Tensor) -> list[Found]:
+    """Detections with their boxes in pixels of the photo; `factor` (4) takes them there."""
+    return [Found(tuple(b), s, k) for b, s, k in zip((found.boxes * factor).tolist(), found.scores.tolist(), found.labels.tolist())]
+
+
+def find_in(folder: Folder, picture: np.ndarray) -> list[Found]:
+    """What a model folder's graphs find in a picture (h x w x 3 RGB) in one pass."""
+    config = folder.config
+    image, size = preprocess.letterbox(picture, config.input_size, config.prefilter)
+    found = find(config, folder, config.input_size, size, *folder.trunk(image))
+    return found_in(found, torch.tensor([picture.shape[1] / size[1], picture.shape[0] / size[0]] * 2))
+
+
+@dataclass
+class Counts:
+    """Over all photos. A garment is found by the box that covers it best."""
+
+    score: float
+    garments: int = 0
+    found: int = 0
+    region_right: int = 0
+    boxes: int = 0
+    stray: list[tuple[str, Found]] = field(default_factory=list)
+    """Boxes on no garment, and the photos they are in."""
+    missed: list[tuple[str, str, tuple]] = field(default_factory=list)
+    """Photo, label and box of the garments that no box covers."""
+    wrong: list[tuple[str, str, Found]] = field(default_factory=list)
+    """Photo, label and finding of garments of another region than was found."""
+
+    def add(self, photo: str, truth: list[tuple[str, tuple, float]], seen: list[Found]) -> None:
+        """The garments of a photo (label, box, share of its pixels) and what was found there."""
+        seen = [one for one in seen if one.score >= self.score]
+        overlap = overlaps([box for _, box, _ in truth], [one.box for one in seen])
+        self.boxes += len(seen)
+        for row, (label, box, pixels) in zip(overlap, truth):
+            if pixels < LEAST_SHARE:
+                continue
+            self.garments += 1
+            best = int(row.argmax()) if len(row) else -1
+            if best < 0 or row[best] < OVERLAP:
+                self.missed.append((photo, label, box))
+                continue
+            self.found += 1
+            if seen[best].region in regions_of(label):
+                self.region_right += 1
+            else:
+                self.wrong.append((photo, label, seen[best]))
+        self.stray += [(photo, one) for k, one in enumerate(seen) if not (overlap[:, k] >= STRAY).any()]
+
+    def line(self) -> str:
+        """The figures, with 95 % intervals."""
+        return (
+            f"score {self.score}: garments with a box (IoU {OVERLAP}) {share(self.found, self.garments)}; "
+            f"region right {share(self.region_right, self.found)}; boxes on no garment {share(len(self.stray), self.boxes)}"
+        )
+
+
+def overlaps(a: list, b: list) -> np.ndarray:
+    """len(a) x len(b): intersection over union of boxes x0, y0, x1, y1."""
+    if not a or not b:
+        return np.zeros((len(a), len(b)))
+    a, b = np.asarray(a, float)[:, None], np.asarray(b, float)[None]
+    sides = np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2])
+    shared = sides.clip(min=0).prod(axis=2)
+    whole = (a[..., 2:] - a[..., :2]).prod(axis=2) + (b[..., 2:] - b[..., :2]).prod(axis=2) - shared
+    return shared / whole
+
+
+def share(count: int, of: int) -> str:
+    """A share with its 95 % interval (Wilson) and n."""
+    if of == 0:
+        return "none"
+    z, p = 1.96, count / of
+    middle = (p + z * z / (2 * of)) / (1 + z * z / of)
+    half = z * (p * (1 - p) / of + z * z / (4 * of * of)) ** 0.5 / (1 + z * z / of)
+    return f"{p:.3f} ({middle - half:.2f}-{middle + half:.2f}; {count} of {of})"
+
+
+@dataclass(frozen=True)
+class Tagged:
+    """The numbers of what is learned from tags."""
+
+    views: int = 0
+    """Views of every photo; 0: none."""
+    sure: float = 0.3
+    """Score from which what is found and tagged is a garment."""
+    seen: float = 0.1
+    """Score from which it is left out of the background."""
+    seed: int = 1
+
+
+PASSER_BY = 0.5
+"""Score from which a garment more than the tags name may be another person's."""
+NEAR = 0.15
+"""Least size of a tagged garment, in shares of the largest one: what is smaller may be another person's."""
+
+
+def find_twice(folder: Folder, picture: np.ndarray) -> list[Found]:
+    """As `find_in`; the scores are means over the picture and its mirror image."""
+    here = find_in(folder, picture)
+    there = find_in(folder, np.ascontiguousarray(picture[:, ::-1]))
+    width = picture.shape[1]
+    mirrored = [(width - box[2], box[1], width - box[0], box[3]) for box in (one.box for one in there)]
+    overlap = overlaps([one.box for one in here], mirrored)
+    for one, row in zip(here, overlap):
+        twins = [other.score for other, shared in zip(there, row) if shared >= 0.5 and other.region == one.region]
+        one.score = (one.score + max(twins, default=0.0)) / 2
+    return sorted(here, key=lambda one: -one.score)
+
+
+# Box in pixels of the photo, the classes that it may be of; none: nothing is learned there.
+Row = tuple[tuple[float, float, float, float], tuple[int, ...]]
+
+
+def tagged_garments(tags: set[str], seen: list[Found], numbers: Tagged) -> list[Row] | None:
+    """The garments of a photo, the surest first; None: a tagged one is not found, so its place would teach that it is background."""
+    worn = {tag: LABELS[tag] for tag in sorted(tags & set(LABELS))}
+    if "dress" in worn and tags & set(UNDER):
+        worn["dress"] = (9, *worn["dress"])
+    wanted = {region(CLASSES[k - 1]) for classes in worn.values() for k in classes}
+    unsure = bool(tags & set(UNSURE))
+    # A dress that was found in two parts.
+    if wanted == {"dress"} and not any(one.region == "dress" and one.score >= numbers.sure for one in seen):
+        seen = joined(seen, numbers) + seen
+    largest = max((area(one.box) for one in seen if one.score >= numbers.sure), default=0.0)
+    rows: list[Row] = []
+    told: dict[str, list] = {}
+    for one in seen:
+        if one.score < numbers.seen or one.region not in wanted and not unsure:
+            continue
+        tagged = [classes for classes in worn.values() if any(region(CLASSES[k - 1]) == one.region for k in classes)]
+        mine = told.setdefault(one.region, [])
+        if len(mine) < len(tagged) and one.score >= numbers.sure and area(one.box) >= NEAR * largest:
+            mine.append(one.box)
+            rows.append((one.box, tuple(sorted({k for classes in tagged for k in classes if region(CLASSES[k - 1]) == one.region}))))
+        elif not tagged or len(mine) < len(tagged) or one.score >= PASSER_BY and not any(within(one.box, box) for box in mine):
+            rows.append((one.box, ()))
+    for classes in worn.values():
+        if not any(told.get(region(CLASSES[k - 1])) for k in classes):
+            return None
+    return rows
+
+
+def area(box: tuple) -> float:
+    return (box[2] - box[0]) * (box[3] - box[1])
+
+
+def within(part: tuple, whole: tuple) -> bool:
+    """Whether most of a box lies in another."""
+    sides = (min(part[2], whole[2]) - max(part[0], whole[0]), min(part[3], whole[3]) - max(part[1], whole[1]))
+    return min(sides) > 0 and sides[0] * sides[1] >= 0.7 * area(part)
+
+
+def joined(seen: list[Found], numbers: Tagged) -> list[Found]:
+    """A dress for an upper and a lower part, one above the other, that were found in its place."""
+    best = {}
+    for one in seen:
+        if one.score >= numbers.sure:
+            best.setdefault(one.region, one)
+    if not {"upper", "lower"} <= best.keys():
+        return []
+    (a, upper), (b, lower) = ((best[k].box, best[k]) for k in ("upper", "lower"))
+    shared = min(a[2], b[2]) - max(a[0], b[0])
+    apart = b[1] - a[3]
+    if shared < 0.5 * min(a[2] - a[0], b[2] - b[0]) or abs(apart) > 0.25 * (b[3] - a[1]):
+        return []
+    box = min(a[0], b[0]), min(a[1], b[1]), max(a[2], b[2]), max(a[3], b[3])
+    return [Found(box, min(upper.score, lower.score), CLASSES.index("vest_dress") + 1)]
+
+
+def label_by_tags(path: Path, worn: Worn, model: Path, numbers: Tagged) -> dict[str, list[Row]]:
+    """The photos that something can be learned from. One line a photo in `path`, so that an unfinished run goes on."""
+    told = {"model": read_manifest(model)["graphs"]["box_head"]["sha256"], "sure": numbers.sure, "seen": numbers.seen}
+    lines = whole_lines(path)
+    if lines and json.loads(lines[0]) != told:
+        raise ValueError(f"{path}: begun with another model or other numbers; remove it")
+    folder, done = Folder(model), len(lines)
+    with path.open("a") as out:
+        if not lines:
+            out.write(json.dumps(told) + "\n")
+        for photo, tags in list(worn.tagged().items())[max(0, done - 1) :]:
+            out.write(json.dumps([photo, tagged_garments(tags, find_twice(folder, worn.read(photo)), numbers)]) + "\n")
+            out.flush()
+    found = [json.loads(line) for line in path.read_text().splitlines()[1:]]
+    return {photo: [(tuple(box), tuple(classes)) for box, classes in rows] for photo, rows in found if rows is not None}

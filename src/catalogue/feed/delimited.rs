@@ -5,7 +5,7 @@
 
 use super::field::key;
 use super::input;
-use super::table::{FeedRecord, FeedTable, Lines};
+use super::table::{FEWEST_KNOWN, FeedRecord, FeedTable, Lines, MOST_TITLE_ROWS};
 use crate::fault::{Fault, Result};
 use std::io::Read;
 
@@ -25,7 +25,8 @@ struct Dialect {
 /// [`Kind::Input`](crate::fault::Kind::Input) where it is empty, or a quotation mark is not closed where it should be.
 pub fn read(text: &str, is_known: impl Fn(&str) -> bool) -> Result<FeedTable> {
     let (text_start, told) = separator_line(text);
-    let separator = told.unwrap_or_else(|| separator(&text[text_start..], is_known));
+    let (header, separator) = header(&text[text_start..], told, is_known);
+    let text_start = text_start + header;
     let quoted = Dialect { separator, quoting: true };
     if separator != b'\t' {
         return read_with(text, text_start, quoted).map(|(table, _)| table);
@@ -51,12 +52,19 @@ fn separator_line(text: &str) -> (usize, Option<u8>) {
     }
 }
 
-/// The separator that makes most known names of the first line; of equals the most frequent, then the comma.
-fn separator(text: &str, is_known: impl Fn(&str) -> bool) -> u8 {
-    let is_comment = |line: &&str| line.is_empty() || line.trim_start_matches(['"', ' ']).starts_with('#');
-    let header = text.split(['\n', '\r']).find(|line| !is_comment(line)).unwrap_or_default();
-    let value = |separator: u8| {
-        let names = header.split(char::from(separator)).map(|name| key(name.trim().trim_matches('"')));
+/// Where the line with the column names begins, and the separator. That makes most known names; of equals it is the most frequent, then
+/// the comma. The first line has the names unless one of the next has more known ones, and the first hardly any: then it is a title.
+fn header(text: &str, told: Option<u8>, is_known: impl Fn(&str) -> bool) -> (usize, u8) {
+    let is_comment = |line: &str| line.is_empty() || line.trim_start_matches(['"', ' ']).starts_with('#');
+    let mut start = 0;
+    let lines = text.split(['\n', '\r']).map(|line| {
+        let begin = start;
+        start += line.len() + 1;
+        (begin, line)
+    });
+    let separators = [b'|', b';', b'\t', b','];
+    let value = |line: &str, separator: u8| {
+        let names = line.split(char::from(separator)).map(|name| key(name.trim().trim_matches('"')));
         let (mut known, mut all) = (0, 0);
         for name in names {
             all += 1;
@@ -64,8 +72,23 @@ fn separator(text: &str, is_known: impl Fn(&str) -> bool) -> u8 {
         }
         (known, all)
     };
-    // max_by_key takes the last of equals.
-    [b'|', b';', b'\t', b','].into_iter().max_by_key(|&separator| value(separator)).unwrap_or(b',')
+    let best = |line: &str| {
+        let separators = separators.into_iter().filter(|separator| told.is_none_or(|told| told == *separator));
+        // max_by_key takes the last of equals.
+        let found = separators.max_by_key(|separator| value(line, *separator)).or(told).unwrap_or(b',');
+        (value(line, found).0, found)
+    };
+    let mut chosen: Option<(usize, usize, u8)> = None;
+    for (begin, line) in lines.filter(|(_, line)| !is_comment(line)).take(MOST_TITLE_ROWS) {
+        let (known, separator) = best(line);
+        if chosen.is_none_or(|(_, most, _)| known > most && known >= FEWEST_KNOWN) {
+            chosen = Some((begin, known, separator));
+        }
+        if known >= FEWEST_KNOWN {
+            break;
+        }
+    }
+    chosen.map_or((0, told.unwrap_or(b',')), |(begin, _, separator)| (begin, separator))
 }
 
 /// The table, and how many of its records have more or fewer fields than there are columns.

@@ -186,10 +186,13 @@ const META: [&str; 7] = [
     "rich_text_description",
 ];
 
+/// Elements of RSS and Atom that a mirror has no use for.
+const RSS: [&str; 8] = ["guid", "pub_date", "comments", "enclosure", "content", "published", "rights", "contributor"];
+
 /// Whether a column is kept or known.
 pub fn is_known(key: &str) -> bool {
     let bare = key.split('[').next().unwrap_or_default();
-    Field::named(key).is_some() || IGNORED.contains(&key) || META.contains(&bare)
+    Field::named(key).is_some() || IGNORED.contains(&key) || META.contains(&bare) || RSS.contains(&key)
 }
 
 /// The known column nearest to `key`, within two edits.

@@ -50,7 +50,9 @@ impl GoogleColumns {
                 return Err(input(format!("the column {:?} stands twice in its first line", field.name()))
                     .cure("leave one of them out"));
             }
-            if field.is_none() && !is_known(&key) && !key.is_empty() && map.fields(name).next().is_none() {
+            let is_foreign = name.contains(':') && !prefixed && !name.contains(' ');
+            if field.is_none() && !is_known(&key) && !key.is_empty() && !is_foreign && map.fields(name).next().is_none()
+            {
                 let name = name.trim().chars().take(80).collect();
                 columns.unknown.push(UnknownColumn { name, nearest: nearest(&key) });
             }

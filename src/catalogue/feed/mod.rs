@@ -2,7 +2,7 @@
 //!
 //! Each format is read into a `table::FeedTable` by a library: `delimited` (CSV, TSV), `xml` (RSS, Atom), `json`,
 //! `spreadsheet`. Each way of naming the columns turns the table's records into `item::FeedItem`s: `google`, `shopify`,
-//! `woocommerce`. Both are recognized by content. `item` and `text` make a product of an item.
+//! `woocommerce`, `magento`, `shopware`. Both are recognized by content. `item` and `text` make a product of an item.
 
 mod decode;
 mod delimited;
@@ -10,26 +10,29 @@ pub mod field;
 mod google;
 mod item;
 mod json;
+mod magento;
 pub mod map;
 mod options;
 mod shopify;
+mod shopware;
 mod spreadsheet;
 mod table;
 mod text;
 mod woocommerce;
+mod woocommerce_names;
 mod xml;
 
 pub use map::ColumnMap;
 pub(super) use text::plain;
 
 use super::images::Found;
-use super::price::Currency;
+use super::price::{Currency, Price};
 use super::product::{Product, split_paths};
 use super::valid::{self, BadValue};
 use crate::fault::{Fault, Kind, Result};
 
 use item::FeedItem;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -44,6 +47,9 @@ pub const MOST_LINKS: usize = 32 * 1024;
 
 /// Values that are not valid and have a line of their own.
 const MOST_BAD_VALUES: usize = 100;
+
+/// Unknown columns that one line names.
+const MOST_NAMED: usize = 12;
 
 /// The path that means standard input.
 pub const STANDARD_INPUT: &str = "-";
@@ -151,6 +157,30 @@ impl Feed {
         foreign.iter().for_each(|(line, id, bad)| self.note_value(*line, id, bad));
     }
 
+    /// Says how many prices have no currency still; `None` where all have one.
+    pub fn without_currency(&self) -> Option<String> {
+        let bare = |row: &&Row| {
+            let price = row.product.price.as_deref().and_then(Price::parse);
+            price.is_some_and(|price| !price.has_currency())
+        };
+        let count = self.rows.iter().filter(bare).count();
+        (count > 0).then(|| {
+            format!("{count} prices have no currency and are shown without one; say which it is: --currency EUR")
+        })
+    }
+
+    /// The letters of all that a card shows, each once.
+    pub fn letters(&self) -> String {
+        let mut letters = BTreeSet::new();
+        for product in self.rows.iter().map(|row| &row.product) {
+            letters.extend(product.title.chars());
+            let fields =
+                [&product.price, &product.sale_price, &product.brand, &product.color, &product.size, &product.location];
+            letters.extend(fields.into_iter().flatten().flat_map(|text| text.chars()));
+        }
+        letters.into_iter().collect()
+    }
+
     fn note_value(&mut self, line: u64, id: &str, bad: &BadValue) {
         self.bad_values += 1;
         if self.bad_values <= MOST_BAD_VALUES {
@@ -162,8 +192,26 @@ impl Feed {
     pub fn warnings(&self) -> Vec<String> {
         let more = self.bad_values.saturating_sub(MOST_BAD_VALUES);
         let more = (more > 0).then(|| format!("{more} more values are not valid and were left empty"));
-        self.unknown_columns.iter().map(ToString::to_string).chain(self.notes.iter().cloned()).chain(more).collect()
+        unknown_columns(&self.unknown_columns).into_iter().chain(self.notes.iter().cloned()).chain(more).collect()
     }
+}
+
+/// A line for each column that may be a typing error, and one for all others.
+fn unknown_columns(columns: &[UnknownColumn]) -> Vec<String> {
+    let (alike, others): (Vec<_>, Vec<_>) = columns.iter().partition(|column| column.nearest.is_some());
+    let mut lines: Vec<String> = alike.iter().map(ToString::to_string).collect();
+    match &others[..] {
+        [] => {}
+        [one] => lines.push(one.to_string()),
+        several => {
+            let names: Vec<String> =
+                several.iter().take(MOST_NAMED).map(|column| format!("{:?}", column.name)).collect();
+            let more = several.len() - names.len();
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            lines.push(format!("{} columns are unknown and were not read: {}{more}", several.len(), names.join(", ")));
+        }
+    }
+    lines
 }
 
 /// As [`parse_with`], with the columns as they are named.
@@ -183,7 +231,10 @@ pub fn parse_with(bytes: &[u8], map: &ColumnMap) -> Result<Feed> {
     let (map, mut notes) = map.fitting(&table.columns)?;
     let (items, unknown_columns, hidden) = items(&table, &map)?;
     if hidden > 0 {
-        notes.push(format!("{hidden} products are drafts, archived or not published, and were left out"));
+        notes.push(match hidden {
+            1 => "1 product is a draft, archived or not published, and was left out".to_owned(),
+            _ => format!("{hidden} products are drafts, archived or not published, and were left out"),
+        });
     }
     let mut feed = Feed { unknown_columns, notes, ..Feed::default() };
     let mut ids = HashSet::new();
@@ -201,8 +252,9 @@ pub fn parse_with(bytes: &[u8], map: &ColumnMap) -> Result<Feed> {
 }
 
 fn read_table(bytes: &[u8], map: &ColumnMap) -> Result<FeedTable> {
+    let of_shops = [shopify::is_known, woocommerce::is_known, magento::is_known, shopware::is_known];
     let is_known = |key: &str| {
-        field::is_known(key) || shopify::is_known(key) || woocommerce::is_known(key) || map.fields(key).next().is_some()
+        field::is_known(key) || of_shops.iter().any(|is_known| is_known(key)) || map.fields(key).next().is_some()
     };
     if bytes.starts_with(spreadsheet::MAGIC) || bytes.starts_with(spreadsheet::OLD_MAGIC) {
         return spreadsheet::read(bytes, is_known);
@@ -216,16 +268,23 @@ fn read_table(bytes: &[u8], map: &ColumnMap) -> Result<FeedTable> {
 }
 
 fn items(table: &FeedTable, map: &ColumnMap) -> Result<(Vec<FeedItem>, Vec<UnknownColumn>, usize)> {
+    let shops: [(fn(&FeedTable) -> bool, fn(&FeedTable) -> (Vec<FeedItem>, usize)); 4] = [
+        (shopify::is_one, shopify::items),
+        (woocommerce::is_one, woocommerce::items),
+        (magento::is_one, magento::items),
+        (shopware::is_one, shopware::items),
+    ];
     let all_mapped = field::Field::REQUIRED.into_iter().all(|field| map.maps(field));
-    let (mut items, unknown, hidden) = if !all_mapped && shopify::is_one(table) {
-        let (items, hidden) = shopify::items(table);
-        (items, Vec::new(), hidden)
-    } else if !all_mapped && woocommerce::is_one(table) {
-        let (items, hidden) = woocommerce::items(table);
-        (items, Vec::new(), hidden)
-    } else {
-        let (items, unknown) = google::items(table, map)?;
-        (items, unknown, 0)
+    let shop = shops.into_iter().find(|(is_one, _)| !all_mapped && is_one(table));
+    let (mut items, unknown, hidden) = match shop {
+        Some((_, items)) => {
+            let (items, hidden) = items(table);
+            (items, Vec::new(), hidden)
+        }
+        None => {
+            let (items, unknown) = google::items(table, map)?;
+            (items, unknown, 0)
+        }
     };
     for item in &mut items {
         apply(map, table, item);

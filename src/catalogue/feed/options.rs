@@ -7,7 +7,7 @@ pub enum OptionKind {
     Color,
 }
 
-const SIZES: &str = "size sizes größe groesse grösse konfektionsgröße taille talla taglia maat tamanho rozmiar storlek størrelse koko \
+const SIZES: &str = "size sizes größe groesse grösse konfektionsgröße taille talla talle taglia maat tamanho rozmiar storlek størrelse koko \
     velikost veľkosť méret mărime размер サイズ 尺码 尺寸 크기 beden";
 const COLORS: &str = "color colour colors farbe couleur colore colori kleur cor kolor färg farve farge väri barva farba szín culoare цвет \
     カラー 颜色 顏色 색상 renk";

@@ -19,6 +19,8 @@ const VARIANT_PICTURE: [&str; 2] = ["variant_image", "variant_image_url"];
 const PUBLISHED: [&str; 2] = ["published", "published_on_online_store"];
 const OPTIONS: [[&str; 2]; 3] =
     [["option1_name", "option1_value"], ["option2_name", "option2_value"], ["option3_name", "option3_value"]];
+/// The option's value of a product without variants.
+const ONLY_VARIANT: &str = "Default Title";
 
 /// Whether a column is one of Shopify's.
 pub fn is_known(key: &str) -> bool {
@@ -154,8 +156,11 @@ impl<'t> HandleRows<'t> {
         let mut item = FeedItem::of(record, number);
         item.records.extend(self.rows.first().filter(|first| **first != number));
         let own = |names: &[&str]| self.columns.get(record, names).unwrap_or_default();
-        let options: Vec<&str> =
-            OPTIONS.iter().map(|[_, value]| own(&[value])).filter(|value| !value.is_empty()).collect();
+        let options: Vec<&str> = OPTIONS
+            .iter()
+            .map(|[_, value]| own(&[value]))
+            .filter(|value| !["", ONLY_VARIANT].contains(value))
+            .collect();
         let sku = Some(own(&SKU)).filter(|sku| unique.contains(sku));
         let made = || std::iter::once(self.handle).chain(options.iter().copied()).collect::<Vec<_>>().join("-");
         item.add(Field::Id, sku.map_or_else(made, str::to_owned));

@@ -1,5 +1,13 @@
 //! What every format is read into: named columns, and records that know where they stand.
 
+use super::field::key;
+use std::collections::HashMap;
+
+/// Rows of a table among which its column names are looked for: titles and dates may stand above them.
+pub const MOST_TITLE_ROWS: usize = 20;
+/// A row with so many known names holds the column names.
+pub const FEWEST_KNOWN: usize = 2;
+
 /// Named columns and their records.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct FeedTable {
@@ -34,6 +42,30 @@ impl FeedRecord {
     /// The first value of a column.
     pub fn get(&self, column: usize) -> Option<&str> {
         self.values.iter().find(|(other, _)| *other == column).map(|(_, value)| value.as_str())
+    }
+}
+
+/// Where each column of a table stands, by its key.
+pub struct ColumnIndex {
+    by_key: HashMap<String, usize>,
+}
+
+impl ColumnIndex {
+    pub fn of(table: &FeedTable) -> Self {
+        let mut by_key = HashMap::new();
+        for (column, name) in table.columns.iter().enumerate() {
+            by_key.entry(key(name)).or_insert(column);
+        }
+        ColumnIndex { by_key }
+    }
+
+    pub fn has(&self, name: &str) -> bool {
+        self.by_key.contains_key(name)
+    }
+
+    /// A record's value without the spaces around it; `None` where it is empty.
+    pub fn get<'r>(&self, record: &'r FeedRecord, name: &str) -> Option<&'r str> {
+        record.get(*self.by_key.get(name)?).map(str::trim).filter(|value| !value.is_empty())
     }
 }
 

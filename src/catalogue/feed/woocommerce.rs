@@ -4,6 +4,7 @@ use super::field::{Field, key};
 use super::item::FeedItem;
 use super::options::{OptionKind, option_kind};
 use super::table::{FeedRecord, FeedTable};
+use super::woocommerce_names::english;
 use std::collections::{HashMap, HashSet};
 
 /// Columns that are read, but for the attributes.
@@ -26,12 +27,13 @@ const COLUMNS: [&str; 14] = [
 
 /// Whether a column is one of WooCommerce's.
 pub fn is_known(key: &str) -> bool {
-    COLUMNS.contains(&key) || key.starts_with("attribute_1_")
+    let key = english(key);
+    COLUMNS.contains(&&*key) || key.starts_with("attribute_1_")
 }
 
 /// Whether the table is such an export.
 pub fn is_one(table: &FeedTable) -> bool {
-    let keys: HashSet<String> = table.columns.iter().map(|name| key(name)).collect();
+    let keys: HashSet<String> = table.columns.iter().map(|name| english(&key(name)).into_owned()).collect();
     let has = |name: &str| keys.contains(name);
     has("name") && has("images") && (has("type") || has("regular_price")) && (has("sku") || has("id"))
 }
@@ -70,7 +72,7 @@ impl<'t> Export<'t> {
     fn of(table: &'t FeedTable) -> Self {
         let mut by_key = HashMap::new();
         for (column, name) in table.columns.iter().enumerate() {
-            by_key.entry(key(name)).or_insert(column);
+            by_key.entry(english(&key(name)).into_owned()).or_insert(column);
         }
         let mut export = Export { table, by_key, by_name: HashMap::new(), parents: HashSet::new() };
         for (number, record) in table.records.iter().enumerate() {
@@ -114,14 +116,8 @@ impl<'t> Export<'t> {
             item.add(Field::ItemGroupId, name.unwrap_or_default());
         }
         item.add(Field::Brand, shared("brands"));
-        item.add(Field::ProductType, shared("categories").split(',').next().unwrap_or_default());
-        let mut pictures = shared("images").split(", ").flat_map(|part| {
-            part.split(",http").enumerate().map(
-                |(place, rest)| {
-                    if place == 0 { rest.to_owned() } else { format!("http{rest}") }
-                },
-            )
-        });
+        item.add(Field::ProductType, narrowest(shared("categories")));
+        let mut pictures = pictures(shared("images")).into_iter();
         item.add(Field::ImageLink, pictures.next().unwrap_or_default());
         pictures.for_each(|link| item.add(Field::AdditionalImageLink, super::shopify::escaped(link.trim())));
         self.add_options(&mut item, record, above);
@@ -134,10 +130,14 @@ impl<'t> Export<'t> {
         for number in 1..=20 {
             let [name, value] = [format!("attribute_{number}_name"), format!("attribute_{number}_value(s)")];
             let Some(name) = self.get(record, &name).or_else(|| self.get(above?, &name)) else { continue };
-            let value = self.get(record, &value).unwrap_or_default();
+            let own = self.get(record, &value);
             match option_kind(name) {
-                Some(OptionKind::Size) => value.split(',').for_each(|size| item.add(Field::Size, size.trim())),
-                Some(OptionKind::Color) => item.add(Field::Color, value),
+                // A variation without a value is for any size of its parent.
+                Some(OptionKind::Size) => {
+                    let sizes = own.or_else(|| self.get(above?, &value)).unwrap_or_default();
+                    sizes.split(',').for_each(|size| item.add(Field::Size, size.trim()));
+                }
+                Some(OptionKind::Color) => item.add(Field::Color, own.unwrap_or_default()),
                 None => {}
             }
         }
@@ -157,5 +157,41 @@ impl<'t> Export<'t> {
             other => item.add(Field::Availability, other),
         }
         item.add(Field::Quantity, own("stock"));
+    }
+}
+
+/// Links with commas between them. What follows an address and is none belongs to it: a file's name may hold commas.
+fn pictures(field: &str) -> Vec<String> {
+    let mut links: Vec<String> = Vec::new();
+    for part in field.split(',') {
+        match links.last_mut() {
+            Some(link) if link.contains("://") && !part.contains("://") => {
+                link.push(',');
+                link.push_str(part);
+            }
+            _ => links.push(part.trim().to_owned()),
+        }
+    }
+    links
+}
+
+/// The category with the longest path of a list with commas between them; a comma of a name has a backslash before it.
+fn narrowest(categories: &str) -> String {
+    let escaped = categories.replace("\\,", "\u{1}");
+    let depth = |category: &&str| category.matches('>').count();
+    // max_by_key takes the last of equals.
+    let narrowest = escaped.split(',').rev().max_by_key(depth).unwrap_or_default();
+    narrowest.trim().replace('\u{1}', ",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_narrowest_category_is_taken() {
+        assert_eq!(narrowest("Sale, Clothing > Hoodies, Clothing"), "Clothing > Hoodies");
+        assert_eq!(narrowest("Tops\\, shirts, Sale"), "Tops, shirts");
+        assert_eq!(narrowest(""), "");
     }
 }

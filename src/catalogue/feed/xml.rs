@@ -1,4 +1,5 @@
-//! RSS and Atom: each `item` or `entry` is a record, its child elements are the columns, whatever their prefix.
+//! RSS and Atom: each `item` or `entry` is a record, its child elements are the columns. Google's have the prefix `g:`, whatever the
+//! document calls it; those of other namespaces keep theirs.
 
 use super::input;
 use super::table::{FeedRecord, FeedTable, Lines};
@@ -8,6 +9,9 @@ use quick_xml::events::{BytesRef, BytesStart, Event};
 
 /// Elements that are one product each.
 const RECORDS: [&str; 3] = ["item", "entry", "product"];
+
+/// What all namespaces of Google Merchant begin with.
+const GOOGLE: &str = "http://base.google.com/";
 
 /// An element within a record.
 struct ChildElement {
@@ -60,6 +64,8 @@ struct State {
     record: Option<(FeedRecord, usize)>,
     /// The record's child that is open.
     child: Option<ChildElement>,
+    /// The prefix of Google's elements, with its colon, where it is not `g:`.
+    google: Option<String>,
     table: FeedTable,
 }
 
@@ -68,6 +74,7 @@ impl State {
         let name = start.name().into_inner().to_owned();
         let local = start.local_name().into_inner().to_ascii_lowercase();
         self.open.push(name.clone());
+        self.note_prefix(start);
         let Some((_, depth)) = &self.record else {
             if RECORDS.contains(&local.as_str()) {
                 self.record = Some((FeedRecord { line, ..FeedRecord::default() }, self.open.len()));
@@ -79,7 +86,22 @@ impl State {
             let href = start.attributes().flatten().find(|attribute| attribute.key.into_inner() == "href");
             let text =
                 href.and_then(|href| href.normalized_value(Default::default()).ok().map(|value| value.into_owned()));
+            let googles = self.google.as_deref().and_then(|prefix| name.strip_prefix(prefix));
+            let name = googles.map_or_else(|| name.clone(), |local| format!("g:{local}"));
             self.child = Some(ChildElement { name, text: text.unwrap_or_default() });
+        }
+    }
+
+    /// `xmlns:google="http://base.google.com/ns/1.0"`.
+    fn note_prefix(&mut self, start: &BytesStart) {
+        for attribute in start.attributes().flatten() {
+            let prefix = attribute.key.into_inner().strip_prefix("xmlns:").filter(|prefix| *prefix != "g");
+            let is_googles = |value: &str| value.starts_with(GOOGLE) && !value.contains("cns");
+            if let Some(prefix) = prefix
+                && attribute.normalized_value(Default::default()).is_ok_and(|value| is_googles(&value))
+            {
+                self.google = Some(format!("{prefix}:"));
+            }
         }
     }
 

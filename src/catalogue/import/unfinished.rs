@@ -4,10 +4,11 @@
 
 use super::{Content, ContentKey, wanted};
 use crate::catalogue::check::decode_embedding;
+use crate::catalogue::file_version::beside;
 use crate::catalogue::images::Sha;
 use crate::catalogue::product::{ModelStamp, ShopPicture};
 use crate::catalogue::rows::region_key;
-use crate::catalogue::store::{beside, delete_database, sql_fault};
+use crate::catalogue::store::{delete_database, sql_fault};
 use crate::fault::{Fault, Kind, Result};
 use crate::geometry::Rect;
 use crate::seam::{Detection, Region};

@@ -8,7 +8,7 @@ use crate::catalogue::records::PRODUCT_COLUMNS;
 use crate::catalogue::settings::write_setting;
 use crate::catalogue::store::{Catalogue, read_stamp, same_model, sql_fault};
 use crate::fault::{Fault, Kind, Result};
-use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, Transaction, params};
 use std::path::Path;
 
 /// What a release's file holds.
@@ -33,34 +33,30 @@ impl Catalogue {
         let applied = self.apply_attached(kind, mark);
         // Nothing depends on it: the connection is about to be closed.
         let _ = self.connection.execute_batch("drop table if exists temp.changed; detach database incoming");
-        self.checkpoint();
         applied
     }
 
     fn apply_attached(&mut self, kind: ReleaseFile, mark: &ReleaseMark) -> Result<Counts> {
-        let path = self.path.clone();
-        let fail = |error| sql_fault(&path, "change", error);
-        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fail)?;
-        require_same_model(&transaction, kind).map_err(fail)??;
-        let generation =
-            history::begin(&transaction, &format!("release {} of {}", mark.number, mark.shop)).map_err(fail)?;
-        take_contents(&transaction).map_err(fail)?;
-        if missing_contents(&transaction).map_err(fail)? > 0 {
-            return Err(Fault::new(Kind::Catalogue, "the release builds on pictures that are not here"));
-        }
-        let counts = take_products(&transaction, kind, generation).map_err(fail)?;
-        copy_worn(&transaction, "incoming", "true").map_err(fail)?;
-        history::complete(&transaction, generation, counts).map_err(fail)?;
-        let found = state(&transaction).map_err(fail)?;
-        if found != mark.state {
-            let text = format!("release {} of {} is not what its manifest says", mark.number, mark.shop);
-            return Err(Fault::new(Kind::Catalogue, text));
-        }
-        let text = serde_json::to_string(mark)
-            .map_err(|error| Fault::new(Kind::Internal, "cannot write a release's mark").cause(error))?;
-        write_setting(&transaction, RELEASE, &text).map_err(fail)?;
-        transaction.commit().map_err(fail)?;
-        Ok(counts)
+        self.change(|transaction, fail| {
+            require_same_model(transaction, kind).map_err(fail)??;
+            let generation =
+                history::begin(transaction, &format!("release {} of {}", mark.number, mark.shop)).map_err(fail)?;
+            take_contents(transaction).map_err(fail)?;
+            if missing_contents(transaction).map_err(fail)? > 0 {
+                return Err(Fault::new(Kind::Catalogue, "the release builds on pictures that are not here"));
+            }
+            let counts = take_products(transaction, kind, generation).map_err(fail)?;
+            copy_worn(transaction, "incoming", "true").map_err(fail)?;
+            history::complete(transaction, generation, counts).map_err(fail)?;
+            if state(transaction).map_err(fail)? != mark.state {
+                let text = format!("release {} of {} is not what its manifest says", mark.number, mark.shop);
+                return Err(Fault::new(Kind::Catalogue, text));
+            }
+            let text = serde_json::to_string(mark)
+                .map_err(|error| Fault::new(Kind::Internal, "cannot write a release's mark").cause(error))?;
+            write_setting(transaction, RELEASE, &text).map_err(fail)?;
+            Ok(counts)
+        })
     }
 }
 

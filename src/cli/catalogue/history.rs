@@ -1,6 +1,8 @@
 //! `vetrina catalogue history` and `undo`, and what a dry run says.
 
+use super::mirror::CatalogueMirror;
 use super::{DbArgs, UndoArgs};
+use crate::audit::AuditAction;
 use crate::catalogue::{Catalogue, Change, ImportReport};
 use crate::cli::table::{Table, json, print};
 use crate::fault::Result;
@@ -23,6 +25,7 @@ pub fn history(args: &DbArgs) -> Result<()> {
 
 pub fn undo(args: &UndoArgs) -> Result<()> {
     let made = Catalogue::open(&args.db.db)?.undo(args.to)?;
+    CatalogueMirror::of(&args.db.db).note(AuditAction::Undo, &made.source);
     if args.db.json {
         return print(&json(&made)?);
     }

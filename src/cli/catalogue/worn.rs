@@ -2,6 +2,7 @@
 
 use super::DbArgs;
 use crate::catalogue::confusion::{Confusion, confusions};
+use crate::catalogue::correction::ConfirmedWeek;
 use crate::catalogue::{Catalogue, Index};
 use crate::cli::table::{Table, done, json, print};
 use crate::fault::{Fault, Kind, Result};
@@ -105,10 +106,15 @@ pub fn corrections(args: &DbArgs) -> Result<()> {
     if weeks.is_empty() {
         return print("nothing was said of an answer yet");
     }
+    print(&confirmed(&weeks))
+}
+
+/// A line a week and region.
+pub fn confirmed(weeks: &[ConfirmedWeek]) -> String {
     let header =
         ["week", "region", ">answers", ">right", ">another product", ">not ours", ">right of those called likely"];
     let mut table = Table::new(&header);
-    for week in &weeks {
+    for week in weeks {
         table.row([
             week.week.clone(),
             week.region.clone(),
@@ -119,7 +125,7 @@ pub fn corrections(args: &DbArgs) -> Result<()> {
             format!("{} of {}", week.likely_right, week.likely),
         ]);
     }
-    print(&table.render())
+    table.render()
 }
 
 /// The products to be worn next, as `check --model` says them.

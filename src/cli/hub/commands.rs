@@ -82,7 +82,7 @@ fn import(args: &HubImportArgs) -> Result<()> {
         shops: args.shop.clone(),
         map: args.map.as_deref().map_or(Ok(ColumnMap::default()), ColumnMap::parse)?,
         currency: args.currency.as_deref().map_or(Ok(Currency::default()), Currency::parse)?,
-        max_removals: if args.allow_removals { 1.0 } else { f64::from(args.max_removals) / 100.0 },
+        max_removals: args.removals.largest_share(),
     };
     let report = feed_import::import(&mut open(&args.database)?, &request, |_, _| {})?;
     if args.json {

@@ -15,6 +15,10 @@ const CLOSE: f32 = 8.0;
 /// A code takes this share of the card's width at most, and is this much larger than it must be at most.
 const CODE_SHARE: f32 = 0.48;
 const CODE_LARGER: f32 = 1.2;
+/// Details stand beside a picture that has at least this width, in units.
+const SMALLEST_PICTURE: f32 = 60.0;
+/// Words below a picture take this share of the height at most, if the least of them fit; more where text is larger.
+const WORDS_SHARE: f32 = 0.62;
 
 /// What the shopper does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,12 +133,14 @@ fn below_picture(
     ruler: Ruler<'_>,
 ) -> CardPlace {
     let has_details = !card.sizes.is_empty() || !card.other_colors.is_empty() || card.stock.is_some();
-    let has_details = has_details || card.location.is_some() && place.location.is_none();
-    words(&mut place, scene, card, &mut area, (2, !has_details), ruler);
+    let wanted = WantedWords { location: place.location.is_none(), brand: !has_details, title: 3 };
+    let share = WORDS_SHARE + 0.5 * (ruler.text / ruler.unit - 1.0);
+    let lines = word_lines(scene, card, (area.width(), area.height() * share), wanted, ruler);
+    words(&mut place, scene, card, &mut area, lines, ruler);
     cut_bottom(&mut area, ruler.px(theme::GUTTER));
     let least = ruler.text * 225.0;
     let width = if has_details { (area.height() * 0.8).min(area.width() - least) } else { area.width() };
-    if width < area.width() * 0.25 {
+    if width < ruler.px(SMALLEST_PICTURE) {
         place.picture = area;
         return place;
     }
@@ -166,9 +172,10 @@ fn beside_picture(
     place.action = cut_bottom(&mut area, height);
     cut_bottom(&mut area, ruler.px(theme::GAP));
     let mut top = area;
-    let height = words_height(scene, card, area.width(), 3, ruler);
-    let mut words_area = cut_top(&mut top, height);
-    words(&mut place, scene, card, &mut words_area, (3, false), ruler);
+    let wanted = WantedWords { location: false, brand: false, title: 3 };
+    let lines = word_lines(scene, card, (area.width(), area.height()), wanted, ruler);
+    let mut words_area = cut_top(&mut top, lines.height);
+    words(&mut place, scene, card, &mut words_area, lines, ruler);
     cut_top(&mut top, ruler.px(theme::GUTTER));
     details(&mut place, scene, card, top, ruler);
     place
@@ -179,27 +186,92 @@ pub fn sure_text(card: &Card) -> &'static str {
     if card.likely { "this-one" } else { "close-to-it" }
 }
 
-fn words_height(scene: &Scene, card: &Card, width: f32, title_lines: usize, ruler: Ruler<'_>) -> f32 {
-    let sure = ruler.paragraph(&scene.words.say(sure_text(card)), theme::SURE, width, 2);
-    let title = ruler.paragraph(&card.title, theme::TITLE, width, title_lines);
-    let price = if card.price.is_some() { 2.0 * ruler.line(theme::PRICE) } else { 0.0 };
-    sure + title + price + 2.0 * ruler.px(CLOSE)
+/// What is to stand among the words, if there is room.
+#[derive(Clone, Copy)]
+struct WantedWords {
+    location: bool,
+    brand: bool,
+    /// Lines of the title at most.
+    title: usize,
 }
 
-/// Cuts the words off the bottom of `area`: how sure, the title in so many lines at most, the brand if it is wanted here, the price.
-/// The title gives way where there is little room.
+/// How many lines each of the words has.
+#[derive(Clone, Copy, Default)]
+struct WordLines {
+    sure: usize,
+    title: usize,
+    brand: usize,
+    location: usize,
+    /// The price before a sale has a line of its own.
+    before: usize,
+    /// Of all the words, with the price and the gaps.
+    height: f32,
+}
+
+/// The lines that fit `most` pixels of height: the title's first two go before the place, this before the brand, and a longer title
+/// is last. How sure it is, a line of the title, and the price are always there.
+fn word_lines(
+    scene: &Scene,
+    card: &Card,
+    (width, most): (f32, f32),
+    wanted: WantedWords,
+    ruler: Ruler<'_>,
+) -> WordLines {
+    let of = |text: &str, style: Style, most: usize| ruler.fonts.wrap(text, ruler.style(style), width, most).len();
+    let title = of(&card.title, theme::TITLE, wanted.title).max(1);
+    let location = card.location.as_deref().filter(|_| wanted.location).map_or(0, |text| of(text, theme::SURE, 2));
+    let brand = usize::from(card.brand.is_some() && wanted.brand);
+    let height = |lines: &WordLines| {
+        let price = if card.price.is_some() { ruler.line(theme::PRICE) + ruler.px(CLOSE) } else { 0.0 };
+        let small = (lines.sure + lines.location) as f32 * ruler.line(theme::SURE);
+        let plain = (lines.brand + lines.before) as f32 * ruler.line(theme::DETAIL);
+        price + small + plain + lines.title as f32 * ruler.line(theme::TITLE)
+    };
+    let sure = of(&scene.words.say(sure_text(card)), theme::SURE, 2);
+    let before = own_line_before(card, width, ruler);
+    let mut lines = WordLines { sure, title: 1, ..WordLines::default() };
+    let two = WordLines { title: title.min(2), ..lines };
+    for more in [
+        two,
+        WordLines { before, ..two },
+        WordLines { before, location: location.min(1), ..two },
+        WordLines { before, location, ..two },
+        WordLines { before, location, brand, ..two },
+        WordLines { before, location, brand, title, ..lines },
+    ] {
+        if height(&more) <= most {
+            lines = more;
+        }
+    }
+    WordLines { height: height(&lines), ..lines }
+}
+
+/// 1 where the price before the sale does not fit beside the price, but has room below it.
+fn own_line_before(card: &Card, width: f32, ruler: Ruler<'_>) -> usize {
+    let (Some(price), Some(before)) = (&card.price, &card.price_before) else { return 0 };
+    let needed = ruler.width(before, theme::DETAIL);
+    let beside = ruler.width(price, theme::PRICE) + ruler.px(theme::PAD) + needed <= width;
+    usize::from(!beside && needed <= width)
+}
+
+/// Cuts the words off the bottom of `area`: how sure, the title, the brand, the price, where it hangs.
 fn words(
     place: &mut CardPlace,
     scene: &Scene,
     card: &Card,
     area: &mut Rect<Panel>,
-    (title_lines, with_brand): (usize, bool),
+    lines: WordLines,
     ruler: Ruler<'_>,
 ) {
+    if lines.location > 0 {
+        place.location = Some(cut_bottom(area, lines.location as f32 * ruler.line(theme::SURE)));
+    }
     if let Some(price) = &card.price {
         let mut row = cut_bottom(area, ruler.line(theme::PRICE));
         let width = ruler.width(price, theme::PRICE);
-        if let Some(before) = &card.price_before {
+        if lines.before > 0 {
+            place.price_before = Some(cut_bottom(area, ruler.line(theme::DETAIL)));
+        } else if let Some(before) = &card.price_before {
             let needed = ruler.width(before, theme::DETAIL);
             let gap = ruler.px(theme::PAD);
             if width + gap + needed <= row.width() {
@@ -207,21 +279,16 @@ fn words(
                 row = cut_left(&mut rest, width);
                 cut_left(&mut rest, gap);
                 place.price_before = Some(base_aligned(cut_left(&mut rest, needed), ruler));
-            } else if needed <= row.width() {
-                place.price_before = Some(cut_bottom(area, ruler.line(theme::DETAIL)));
             }
         }
         place.price = Some(row);
         cut_bottom(area, ruler.px(CLOSE));
     }
-    let sure = ruler.paragraph(&scene.words.say(sure_text(card)), theme::SURE, area.width(), 2);
-    let line = ruler.line(theme::TITLE);
-    let detail = ruler.line(theme::DETAIL);
-    if with_brand && card.brand.is_some() && area.height() >= sure + 2.0 * line + detail {
-        place.brand = Some(cut_bottom(area, detail));
+    if lines.brand > 0 {
+        place.brand = Some(cut_bottom(area, ruler.line(theme::DETAIL)));
     }
-    let room = ((area.height() - sure) / line).floor().clamp(1.0, title_lines as f32) as usize;
-    place.title = cut_bottom(area, ruler.paragraph(&card.title, theme::TITLE, area.width(), room).max(line));
+    place.title = cut_bottom(area, lines.title as f32 * ruler.line(theme::TITLE));
+    let sure = ruler.paragraph(&scene.words.say(sure_text(card)), theme::SURE, area.width(), lines.sure);
     place.sure = cut_bottom(area, sure);
 }
 
@@ -267,7 +334,9 @@ fn details(place: &mut CardPlace, scene: &Scene, card: &Card, mut area: Rect<Pan
         let side = ruler.px(SWATCH);
         place.swatches = row(side, &mut area).map(|row| tiles(row, card.other_colors.len(), gap)).unwrap_or_default();
     }
-    if card.brand.is_some() && place.brand.is_none() {
+    // A name that is cut says nothing.
+    let fits = |brand: &String| ruler.width(brand, theme::DETAIL) <= area.width();
+    if card.brand.as_ref().is_some_and(fits) && place.brand.is_none() {
         place.brand = row(ruler.line(theme::DETAIL), &mut area);
     }
 }

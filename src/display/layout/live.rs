@@ -8,11 +8,13 @@ use crate::display::theme;
 use crate::geometry::{Panel, Rect, Size};
 
 /// The least share of the camera picture's height that the live screen shows.
-const TALL: f32 = 0.8;
+const TALL: f32 = 0.9;
 /// Beside an upright picture on an upright panel there are tiles, where they have at least this width, in units.
 const BAND: f32 = 300.0;
 /// On an upright panel a product takes this share of its height, and more where text is larger.
 const BELOW: f32 = 0.51;
+/// The privacy line has no more lines than this.
+const PRIVACY_LINES: usize = 4;
 
 pub fn live(scene: &Scene, size: Size, camera: Size, ruler: Ruler<'_>) -> Layout {
     let sections = sections(scene);
@@ -100,7 +102,9 @@ fn areas(size: Size, camera: Size, with_product: bool, ruler: Ruler<'_>) -> Area
     let mut column = Rect::new(0.0, 0.0, size.width as f32, size.height as f32);
     let upright = |height: f32| (camera.width as f32 / camera.height as f32 * height / TALL).round();
     if column.width() >= 1.2 * column.height() {
-        let most = if with_product { 0.46 } else { 0.6 };
+        // Larger text takes its room from the picture.
+        let larger = ruler.text / ruler.unit - 1.0;
+        let most = if with_product { (0.46 - 0.3 * larger).max(0.36) } else { 0.6 };
         let width = upright(column.height()).clamp(column.width() * 0.36, column.width() * most);
         let stage = cut_left(&mut column, width);
         return Areas { stage, band: None, column };
@@ -126,9 +130,9 @@ fn reversed(area: Rect<Panel>, size: Size) -> Rect<Panel> {
 /// Cuts the last line off the bottom: the shop's name, and what happens with the pictures.
 pub(super) fn footer(area: &mut Rect<Panel>, scene: &Scene, ruler: Ruler<'_>) -> (Rect<Panel>, Rect<Panel>) {
     let privacy = scene.words.say(if scene.recording { "privacy-recording" } else { "privacy" });
-    let name = (ruler.width(&scene.shop, theme::SHOP)).min(area.width() * 0.4);
+    let name = (ruler.width(&scene.shop, theme::SHOP)).min(area.width() * 0.5);
     let gap = ruler.px(theme::GAP + theme::GUTTER);
-    let height = ruler.paragraph(&privacy, theme::PRIVACY, area.width() - name - gap, 3);
+    let height = ruler.paragraph(&privacy, theme::PRIVACY, area.width() - name - gap, PRIVACY_LINES);
     let mut row = cut_bottom(area, height.max(ruler.line(theme::SHOP)));
     let mut shop = cut_left(&mut row, name);
     cut_left(&mut row, gap);

@@ -1,7 +1,7 @@
 //! The small cards: the other garments, or else further products like the featured one.
 
 use super::split::{cut_bottom, cut_left, cut_top, inset, share};
-use super::{Ruler, Section, Tile, TileOf};
+use super::{Ruler, Section, Tile, TileOf, message_texts};
 use crate::display::scene::{Card, Scene, StockMark};
 use crate::display::theme;
 use crate::geometry::{Panel, Rect};
@@ -132,6 +132,13 @@ fn tile(scene: &Scene, shows: TileOf, frame: Rect<Panel>, ruler: Ruler<'_>) -> T
     let price = (has_price && inner.height() >= 2.0 * line).then(|| cut_bottom(&mut inner, line));
     let caption = (has_product && inner.height() >= line + caption).then(|| cut_top(&mut inner, caption));
     let lines = (inner.height() / line).floor().clamp(0.0, if has_product { 2.0 } else { 3.0 });
+    if let (TileOf::Garment(section), false) = (shows, has_product) {
+        // Words alone stand in the middle.
+        let words = scene.words.say(message_texts(scene, section)[0]);
+        let needed = ruler.paragraph(&words, theme::TILE, inner.width(), lines as usize);
+        let above = ((inner.height() - needed) / 2.0).max(0.0);
+        cut_top(&mut inner, above);
+    }
     let title = (lines >= 1.0).then(|| cut_top(&mut inner, lines * line));
     Tile { picture, caption, title, price, ..empty }
 }

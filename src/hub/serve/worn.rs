@@ -14,7 +14,7 @@ use serde_json::json;
 
 /// One enrolment is no longer, bytes.
 const MOST_LINE: usize = 4 << 20;
-/// Enrolments that are asked for at once.
+/// Enrolments of one request.
 const MOST_UIDS: usize = 20_000;
 
 /// What the hub has to know of an enrolment.

@@ -56,6 +56,19 @@ pub struct ImportSettings<'a> {
     pub max_removals: u32,
     /// Find out what would change, and change nothing.
     pub preview: bool,
+    /// How the feed is to be read.
+    pub reading: &'a FeedReading,
+}
+
+/// How a feed is read; what is `None` stays as the import before was told.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FeedReading {
+    /// Which columns are which: `id=SKU,title=Name`.
+    pub map: Option<String>,
+    /// The currency of prices that have none.
+    pub currency: Option<String>,
+    /// Fetch missing pictures from the feed's addresses, by https from the public network.
+    pub fetch: bool,
 }
 
 /// Starts imports and reports their progress.
@@ -69,6 +82,7 @@ pub struct ImportJob {
 }
 
 impl ImportJob {
+    /// How the newest import stands.
     pub fn status(&self) -> ImportStatus {
         lock(&self.status).clone()
     }
@@ -130,7 +144,7 @@ fn lock<T>(value: &Mutex<T>) -> MutexGuard<'_, T> {
 /// The child's arguments.
 fn arguments(settings: ImportSettings) -> Vec<OsString> {
     let mut arguments: Vec<OsString> =
-        ["catalogue", "import", "--progress", "json", "--background"].map(Into::into).into();
+        ["catalogue", "import", "--progress", "json", "--background", "--audited"].map(Into::into).into();
     for folder in settings.images {
         arguments.extend(["--images".into(), folder.into()]);
     }
@@ -138,6 +152,11 @@ fn arguments(settings: ImportSettings) -> Vec<OsString> {
         arguments.extend([name.into(), path.into()]);
     }
     arguments.extend(["--max-removals".into(), settings.max_removals.to_string().into()]);
+    let reading = settings.reading;
+    for (name, value) in [("--map=", &reading.map), ("--currency=", &reading.currency)] {
+        arguments.extend(value.as_ref().map(|value| format!("{name}{value}").into()));
+    }
+    arguments.extend(reading.fetch.then(|| "--fetch".into()));
     arguments.extend(settings.preview.then(|| "--dry-run".into()));
     arguments.extend(["--".into(), settings.feed.into()]);
     arguments
@@ -180,15 +199,19 @@ mod tests {
             model: Path::new("model"),
             max_removals: 25,
             preview: false,
+            reading: &FeedReading::default(),
         };
         let told = |settings| {
             let words = arguments(settings).into_iter().map(|word| word.into_string().unwrap());
             words.collect::<Vec<_>>().join(" ")
         };
-        let expected = "catalogue import --progress json --background --images sent --images pictures --db shop.db \
+        let expected = "catalogue import --progress json --background --audited --images sent --images pictures --db shop.db \
                         --model model --max-removals 25 -- -x.csv";
         assert_eq!(told(settings), expected);
         assert!(told(ImportSettings { preview: true, ..settings }).ends_with("--max-removals 25 --dry-run -- -x.csv"));
+        let reading = FeedReading { map: Some("id=-a b".into()), currency: Some("EUR".into()), fetch: true };
+        let told = told(ImportSettings { reading: &reading, ..settings });
+        assert!(told.ends_with("--max-removals 25 --map=id=-a b --currency=EUR --fetch -- -x.csv"), "{told}");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::stage::StageContext;
 use crate::capture::camera::shown;
 use crate::catalogue::{UnfinishedImport, WornView};
 use crate::drop_oldest::Taken;
-use crate::fault::Result;
+use crate::fault::{Fault, Result};
 use crate::live::Links;
 use crate::live::control::{StageEnd, StageMessage};
 use crate::live::enrol_desk::{ChosenViews, EnrolPhase, EnrolState};
@@ -69,8 +69,14 @@ pub fn run(context: &StageContext, mut matcher: Matcher) -> Result<StageEnd> {
         if now.saturating_sub(checked) >= CHECK {
             checked = now;
             links.control.set_importing(UnfinishedImport::is_active(&links.catalogue()));
-            if matcher.catalogue_has_changed() {
-                take_over(context, &mut matcher, &mut matches);
+            match matcher.catalogue_has_changed() {
+                Ok(changed) => {
+                    links.status.catalogue_fault.set(None);
+                    if changed {
+                        take_over(context, &mut matcher, &mut matches);
+                    }
+                }
+                Err(fault) => report_once(links, &fault),
             }
             if matches.values().any(|found| is_old(found, now)) {
                 forget(Arc::make_mut(&mut matches), now);
@@ -92,11 +98,18 @@ fn take_over(context: &StageContext, matcher: &mut Matcher, matches: &mut Arc<Ma
             }
         }
         Ok(false) => context.send(StageMessage::CatalogueChanged),
-        // The file is locked or missing: keep serving from memory until the next change.
+        // The file is locked or damaged: keep serving from memory until the next change.
         Err(fault) => {
             log::warn!("{fault}");
             context.send(StageMessage::CatalogueChanged);
         }
+    }
+}
+
+/// The catalogue's file is gone, or its folder: a reason that the mirror is not well, and a line in the log when it begins.
+fn report_once(links: &Links, fault: &Fault) {
+    if links.status.catalogue_fault.set(Some(fault.to_string())).is_none() {
+        log::warn!("{fault}");
     }
 }
 

@@ -15,9 +15,10 @@ use crate::live::control::{Phase, ShopperAction, StageEnd};
 use crate::live::enrol_desk::{EnrolPhase, EnrolState};
 use crate::live::events::Happening;
 use crate::live::shoppers::{NamedProduct, SeenGarment};
+use crate::live::speech::Speaker;
 use crate::pipeline::matcher::{Match, Verdict};
 use crate::pipeline::presenter::Presenter;
-use crate::pipeline::shown_products::{is_garment, shown_products};
+use crate::pipeline::shown_products::{ShownGarment, is_garment, shown_products};
 use crate::pipeline::track_matches::MatchesByTrack;
 use crate::pipeline::tracking::TrackUpdate;
 use crate::seam::{Region, TrackId};
@@ -59,6 +60,7 @@ pub fn run(context: &StageContext, settings: &PanelSettings, rate: u32) -> Resul
     presenter.leave_out(undrawable(links, &painter));
     // A touch means what the shopper saw.
     let mut drawn_scene: Option<Scene> = None;
+    let mut speaker = Speaker::default();
     let mut canvas = Canvas::new(panel.size());
     // A previous render stage may have consumed the newest matches.
     let mut shown = ScreenContent { matches: links.status.newest_matches.get(), ..ScreenContent::default() };
@@ -93,7 +95,8 @@ pub fn run(context: &StageContext, settings: &PanelSettings, rate: u32) -> Resul
             context.heartbeat();
             continue;
         }
-        links.observe(now, &shown.garments(presenter.chosen(), links, now));
+        let on_screen = shown.garments(links, now);
+        links.observe(now, &shown.seen(&on_screen, presenter.chosen(), links, now));
         if canvas.size() != panel.size() {
             canvas = Canvas::new(panel.size());
         }
@@ -101,8 +104,11 @@ pub fn run(context: &StageContext, settings: &PanelSettings, rate: u32) -> Resul
             canvas.fill(Rgb888::BLACK);
         } else if panel.is_seen() {
             painter.set_diagonal(panel.diagonal());
-            let scene = shown.scene(&mut presenter, links, now);
+            let scene = shown.scene(&mut presenter, &on_screen, links, now);
             painter.draw(&scene, &mut canvas);
+            if links.pipeline().audio {
+                speaker.tell(&scene, now);
+            }
             drawn_scene = Some(scene);
         }
         let drawn = links.clock.now();
@@ -222,18 +228,33 @@ impl ScreenContent {
         }
     }
 
-    /// Tracks and matches on the screen now, for the events.
-    fn garments(&self, chosen: Option<(TrackId, usize)>, links: &Links, now: Duration) -> Vec<SeenGarment> {
-        let tracks = self.tracks.as_ref().filter(|tracks| now.saturating_sub(tracks.meta.captured) <= STALE);
-        let tracked = tracks.map_or(&[][..], |tracks| &tracks.garments);
-        let on_screen = shown_products(tracked, &self.matches, &links.pipeline());
+    /// Tracks that are fresh enough to be shown.
+    fn fresh_tracks(&self, now: Duration) -> Option<&TrackUpdate> {
+        self.tracks.as_deref().filter(|tracks| now.saturating_sub(tracks.meta.captured) <= STALE)
+    }
+
+    /// The garments on the screen with their products.
+    fn garments(&self, links: &Links, now: Duration) -> Vec<ShownGarment<'_>> {
+        let tracked = self.fresh_tracks(now).map_or(&[][..], |tracks| &tracks.garments);
+        shown_products(tracked, &self.matches, &links.pipeline())
+    }
+
+    /// All tracked garments and what is on the screen of them, for the events.
+    fn seen(
+        &self,
+        on_screen: &[ShownGarment],
+        chosen: Option<(TrackId, usize)>,
+        links: &Links,
+        now: Duration,
+    ) -> Vec<SeenGarment> {
+        let tracked = self.fresh_tracks(now).map_or(&[][..], |tracks| &tracks.garments);
         let seen = tracked.iter().map(|garment| {
             let found = self.matches.get(&garment.track).filter(|found| is_garment(Some(found)));
             let shown = on_screen.iter().find(|shown| shown.garment.track == garment.track);
             let shown = shown.filter(|_| !links.control.is_dark());
             // The best has the garment's card or tile; beside it stands the one that the shopper has turned to.
             let turned_to = chosen.filter(|(track, _)| *track == garment.track).map(|(_, product)| product);
-            let products = shown.map_or(&[][..], |shown| &shown.products);
+            let products = shown.and_then(|shown| shown.products.as_deref()).unwrap_or_default();
             let on_cards = products.iter().enumerate().filter(|(place, _)| *place == 0 || Some(*place) == turned_to);
             SeenGarment {
                 track: garment.track,
@@ -248,22 +269,22 @@ impl ScreenContent {
         seen.collect()
     }
 
-    fn scene(&self, presenter: &mut Presenter, links: &Links, now: Duration) -> Scene {
+    fn scene(&self, presenter: &mut Presenter, on_screen: &[ShownGarment], links: &Links, now: Duration) -> Scene {
         let status = &links.status;
         let fresh = |captured: Duration| now.saturating_sub(captured) <= STALE;
         let frame = self.frame.as_ref().filter(|frame| fresh(frame.meta.captured));
         // Boxes of another camera do not fit this one's picture.
         let is_of = |tracks: &TrackUpdate| frame.is_some_and(|frame| frame.meta.source == tracks.meta.source);
-        let tracks = self.tracks.as_ref().filter(|tracks| is_of(tracks) && fresh(tracks.meta.captured));
+        let tracks = self.fresh_tracks(now).filter(|tracks| is_of(tracks));
         let starting = links.control.phase() == Phase::Starting;
         let line = StatusLine {
             text: status.building.get().unwrap_or_else(|| status.summary.get()),
             frames_per_second: tracks.and_then(|_| status.rate(now)),
             warning: status.reasons().into_iter().next().filter(|_| !starting || frame.is_none()),
         };
-        let tracked = tracks.map_or(&[][..], |tracks| &tracks.garments);
+        let on_screen = if tracks.is_some() { on_screen } else { &[] };
         let camera = frame.map(|frame| frame.picture.clone());
-        let scene = presenter.scene(now, &links.pipeline(), camera, tracked, &self.matches, line);
+        let scene = presenter.scene(now, &links.pipeline(), camera, on_screen, line);
         Scene { enrol: enrol_notice(&links.enrol.state.get()), ..scene }
     }
 }
@@ -315,7 +336,8 @@ mod tests {
             let frame = Frame { meta: meta(2, now), picture: picture.clone() };
             let tracks = TrackUpdate { meta: meta(source, now - age), generation: 1, garments: vec![garment.clone()] };
             let content = ScreenContent { frame: Some(frame), tracks: Some(Arc::new(tracks)), ..Default::default() };
-            content.scene(&mut Presenter::default(), &links, now).garments.len()
+            let on_screen = content.garments(&links, now);
+            content.scene(&mut Presenter::default(), &on_screen, &links, now).garments.len()
         };
         assert_eq!(boxes(2, Duration::ZERO), 1);
         assert_eq!(boxes(1, Duration::ZERO), 0);

@@ -35,6 +35,7 @@ impl StageContext {
         self.token.is_cancelled()
     }
 
+    /// Cancelled when the stage must end.
     pub fn token(&self) -> &Token {
         &self.token
     }
@@ -73,6 +74,7 @@ impl RunningStage {
         self.token.cancel();
     }
 
+    /// Whether its thread has ended.
     pub fn is_finished(&self) -> bool {
         self.thread.is_finished()
     }

@@ -10,6 +10,7 @@ pub struct Backoff {
 }
 
 impl Backoff {
+    /// Waits `first`, then twice as long each time, at most `limit`.
     pub fn new(first: Duration, limit: Duration) -> Self {
         Backoff { first, limit, next: first }
     }

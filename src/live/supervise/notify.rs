@@ -28,14 +28,17 @@ impl Notifier {
         self.watchdog.map(|time| time / 2)
     }
 
+    /// Tells that the mirror runs.
     pub fn ready(&mut self) {
         self.send("READY=1");
     }
 
+    /// Tells that the mirror is about to end.
     pub fn stopping(&mut self) {
         self.send("STOPPING=1");
     }
 
+    /// Feeds the watchdog.
     pub fn alive(&mut self) {
         self.send("WATCHDOG=1");
     }

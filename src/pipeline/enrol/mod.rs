@@ -15,6 +15,7 @@ use crate::network::Manifest;
 use crate::seam::region::may_be;
 use crate::seam::{Region, ScoreHead, Track, TrackId};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// What is kept, in the words that whoever enrols agrees to.
@@ -54,6 +55,9 @@ impl Default for EnrolSettings {
     }
 }
 
+/// The part of the body where products are worn, by their ids.
+pub type WornAt = BTreeMap<String, Region>;
+
 /// A product that is worn.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EnrolTarget {
@@ -64,25 +68,29 @@ pub struct EnrolTarget {
 }
 
 impl EnrolTarget {
-    /// The products of these ids. `regions`: of the model's classes, for a product whose texts say none.
+    /// The products of these ids. `class_regions`: of the model's classes, for a product whose texts say none. `said`: the part of the
+    /// body that whoever enrols says of a product, whatever the catalogue says.
     ///
     /// # Errors
     /// [`Kind::Usage`] where there is no such product, or two are worn on the same part of the body.
-    pub fn find(catalogue: &Catalogue, ids: &[String], regions: &[Option<Region>]) -> Result<Vec<EnrolTarget>> {
+    pub fn find(
+        catalogue: &Catalogue,
+        ids: &[String],
+        class_regions: &[Option<Region>],
+        said: &WornAt,
+    ) -> Result<Vec<EnrolTarget>> {
         let mut targets: Vec<EnrolTarget> = Vec::new();
         for id in ids {
             let Some(detail) = catalogue.get(id)? else {
                 let text = format!("the catalogue {} has no product {id:?}", catalogue.path().display());
                 return Err(Fault::new(Kind::Usage, text).cure("see `vetrina catalogue list`"));
             };
-            let seen = detail.pictures.first().and_then(|main| regions.get(main.class).copied().flatten());
-            let region = detail.product.region().or(seen);
+            let seen = detail.pictures.first().and_then(|main| class_regions.get(main.class).copied().flatten());
+            let region = said.get(id).copied().or(detail.product.region()).or(seen);
             if let Some(other) = targets.iter().find(|other| may_be(region, other.region)) {
-                let text = format!(
-                    "{id} and {} are worn on the same part of the body, as far as the catalogue says",
-                    other.id
-                );
-                return Err(Fault::new(Kind::Usage, text).cure("enrol them one after the other"));
+                let text = format!("{id} and {} are worn on the same part of the body, as far as is known", other.id);
+                let cure = "enrol them one after the other, or say which part of the body each is worn on";
+                return Err(Fault::new(Kind::Usage, text).cure(cure));
             }
             targets.push(EnrolTarget { id: id.clone(), title: detail.product.title, region });
         }

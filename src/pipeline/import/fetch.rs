@@ -11,12 +11,13 @@ use crate::machine;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::fs::{self, File};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 use ureq::config::Config;
 use ureq::http::{Response, StatusCode, Uri};
+use ureq::tls::TlsConfig;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 use ureq::{Agent, Body};
@@ -64,8 +65,15 @@ pub struct PictureFetcher {
 impl PictureFetcher {
     /// Makes the folder where it is not there.
     pub fn new(folder: &Path, from: FetchFrom) -> Result<Self> {
+        Self::with(folder, AddressGuard { inner: DefaultResolver::default(), from, also: None }, TlsConfig::default())
+    }
+
+    /// As [`PictureFetcher::new`], with the addresses that may be asked and the certificates that are believed.
+    fn with(folder: &Path, resolver: AddressGuard, tls: TlsConfig) -> Result<Self> {
+        let from = resolver.from;
         fs::create_dir_all(folder).map_err(|error| Fault::io(Kind::Storage, "make the folder", folder, error))?;
         let config = Agent::config_builder()
+            .tls_config(tls)
             .https_only(from == FetchFrom::Public)
             .max_redirects(MOST_REDIRECTS)
             .http_status_as_error(false)
@@ -76,7 +84,6 @@ impl PictureFetcher {
             .accept("image/jpeg, image/png, image/webp")
             .user_agent(concat!("vetrina/", env!("CARGO_PKG_VERSION")))
             .build();
-        let resolver = AddressGuard { inner: DefaultResolver::default(), from };
         let agent = Agent::with_parts(config, DefaultConnector::default(), resolver);
         Ok(PictureFetcher { agent, from, folder: folder.to_owned(), failures: Mutex::default() })
     }
@@ -215,6 +222,8 @@ fn failure(error: ureq::Error) -> FetchFailure {
 struct AddressGuard {
     inner: DefaultResolver,
     from: FetchFrom,
+    /// One more that may be asked: the tests' own server. There is none otherwise.
+    also: Option<SocketAddr>,
 }
 
 impl Resolver for AddressGuard {
@@ -229,7 +238,10 @@ impl Resolver for AddressGuard {
             return Ok(found);
         }
         let mut kept = self.empty();
-        found.iter().filter(|address| is_public(address.ip())).for_each(|address| kept.push(*address));
+        found
+            .iter()
+            .filter(|address| is_public(address.ip()) || self.also == Some(**address))
+            .for_each(|address| kept.push(*address));
         if kept.is_empty() {
             let host = uri.host().unwrap_or_default();
             let words = format!("{host} is an address of the local network (--fetch=any allows it)");
@@ -323,3 +335,7 @@ mod tests {
         assert_eq!(address("http://h/{a}|b"), "http://h/%7Ba%7D%7Cb");
     }
 }
+
+#[cfg(test)]
+#[path = "fetch_tls_tests.rs"]
+mod tls_tests;

@@ -12,7 +12,7 @@ use super::matcher::{calibrate, stamp};
 use super::recognizer::Recognizer;
 use super::workers::frame_workers;
 use crate::catalogue::{
-    Catalogue, Feed, FetchFrom, Found, ImageFolder, ImportOptions, ImportReport, ModelStamp, PendingPicture, Plan,
+    Catalogue, Feed, FetchFrom, ImageFolder, ImportOptions, ImportReport, ModelStamp, PendingPicture, Plan,
     ShopPicture, UnfinishedImport,
 };
 use crate::fault::{Fault, Kind, Result};
@@ -23,7 +23,6 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::sync_channel;
-use std::thread::available_parallelism;
 use std::time::Duration;
 
 /// How long an import waits while somebody else writes: hours of embedding are not to end for an update of prices.
@@ -69,9 +68,9 @@ pub struct ImportProgress {
 /// [`Kind::Input`]: the feed or, with `strict`, a part of it cannot be used. The catalogue stays as it was after any error.
 pub fn import(request: &ImportRequest, model: &Path, observe: impl FnMut(ImportProgress)) -> Result<ImportReport> {
     let manifest = Manifest::load(model)?;
-    let report = import_with(request, &stamp(&manifest), |_| embedders(model), observe)?;
+    let (report, mut made) = import_whole(request, &stamp(&manifest), |_| embedders(model), observe)?;
     if !request.dry_run
-        && let Err(fault) = Catalogue::open(&request.catalogue).and_then(|mut made| calibrate(&mut made, &manifest))
+        && let Err(fault) = calibrate(&mut made, &manifest)
     {
         // The import stands; whoever searches the catalogue then computes it.
         log::warn!("how clearly a product must stand out was not kept: {fault}");
@@ -85,8 +84,21 @@ pub fn import_with<W>(
     request: &ImportRequest,
     stamp: &ModelStamp,
     workers: impl FnOnce(usize) -> Result<Vec<W>>,
-    mut observe: impl FnMut(ImportProgress),
+    observe: impl FnMut(ImportProgress),
 ) -> Result<ImportReport>
+where
+    W: FnMut(&[u8], &Path, Option<Region>) -> Result<ShopPicture> + Send,
+{
+    import_whole(request, stamp, workers, observe).map(|(report, _)| report)
+}
+
+/// As [`import_with`]; with the catalogue, which is still open.
+fn import_whole<W>(
+    request: &ImportRequest,
+    stamp: &ModelStamp,
+    workers: impl FnOnce(usize) -> Result<Vec<W>>,
+    mut observe: impl FnMut(ImportProgress),
+) -> Result<(ImportReport, Catalogue)>
 where
     W: FnMut(&[u8], &Path, Option<Region>) -> Result<ShopPicture> + Send,
 {
@@ -110,7 +122,7 @@ fn import_into<W>(
     stamp: &ModelStamp,
     workers: impl FnOnce(usize) -> Result<Vec<W>>,
     observe: &mut impl FnMut(ImportProgress),
-) -> Result<ImportReport>
+) -> Result<(ImportReport, Catalogue)>
 where
     W: FnMut(&[u8], &Path, Option<Region>) -> Result<ShopPicture> + Send,
 {
@@ -122,12 +134,13 @@ where
     feed.complete_prices(&request.options.currency.clone().map_or_else(|| catalogue.currency(), Ok)?);
     let folder = image_folder(request)?;
     let failed = match request.options.fetch {
-        Some(from) if !request.dry_run => {
-            fetch_all(&feed, &folder, &fetched_folder(&request.catalogue), from, observe)?
-        }
+        Some(from) => fetch_all(&feed, &folder, &fetched_folder(&request.catalogue), from, observe)?,
         _ => HashMap::new(),
     };
-    let mut found = find_all(&feed, &folder, observe)?;
+    let links = feed.links();
+    let progress = |done| observe(ImportProgress { step: ImportStep::Read, done, of: links.len() });
+    let mut found = folder.find_all(&links, progress);
+    drop(links);
     for (link, reason) in failed {
         if let Some(not_found @ Err(_)) = found.get_mut(&link) {
             *not_found = Err(reason);
@@ -138,8 +151,15 @@ where
     let name = request.feed.file_name().map_or("standard input".into(), |name| name.to_string_lossy());
     let options = ImportOptions { source: format!("import of {name}"), ..request.options.clone() };
     let mut plan = catalogue.plan(&feed, &found, stamp, options)?;
+    // Not the plan's own: they are no reason for a strict import to refuse a feed.
+    let hint = feed.without_currency();
+    let complete = |mut report: ImportReport| {
+        report.warnings.extend(hint);
+        report.letters = feed.letters();
+        report
+    };
     if request.dry_run {
-        return Ok(plan.preview());
+        return Ok((complete(plan.preview()), catalogue));
     }
     plan.require_kept()?;
     let pending = plan.pending().to_vec();
@@ -148,7 +168,7 @@ where
     }
     let report = plan.finish()?;
     catalogue.checkpoint();
-    Ok(report)
+    Ok((complete(report), catalogue))
 }
 
 /// Where pictures are kept that were sent to the page or fetched: beside the catalogue.
@@ -213,23 +233,6 @@ fn embedders(model: &Path) -> Result<Vec<Embedder>> {
         Box::new(move |bytes, path, region| shop_picture::shop_picture(&mut worker, bytes, path, region))
     };
     Ok(workers.into_iter().map(embedder).collect())
-}
-
-/// Reads and hashes the feed's pictures, on one thread per core.
-fn find_all(
-    feed: &Feed,
-    folder: &ImageFolder,
-    observe: &mut impl FnMut(ImportProgress),
-) -> Result<HashMap<String, Found>> {
-    let links = feed.links();
-    let cores = available_parallelism().map_or(1, usize::from);
-    let workers = vec![|index: usize| folder.find(links[index]); cores];
-    let mut found = HashMap::with_capacity(links.len());
-    side_by_side(ImportStep::Read, links.len(), workers, observe, |index, file| {
-        found.insert(links[index].to_owned(), file);
-        Ok(())
-    })?;
-    Ok(found)
 }
 
 /// Embeds the pending pictures and hands the results to the plan.

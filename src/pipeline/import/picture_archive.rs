@@ -129,7 +129,14 @@ fn is_picture(path: &Path) -> bool {
 }
 
 fn write(from: &mut impl Read, path: &Path) -> Result<u64> {
-    let storage = |error| Fault::io(Kind::Storage, "write", path, error);
+    use io::ErrorKind::{AlreadyExists, InvalidFilename, IsADirectory, NotADirectory};
+    let storage = |error: io::Error| match error.kind() {
+        // Of two entries one is the other's folder, or a name is longer than names can be: no disk would take that.
+        AlreadyExists | InvalidFilename | IsADirectory | NotADirectory => {
+            refused(format!("{} cannot be written: {error}", path.display()))
+        }
+        _ => Fault::io(Kind::Storage, "write", path, error),
+    };
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent).map_err(storage)?;
     }
@@ -172,6 +179,23 @@ mod tests {
         }
         zip.finish().unwrap();
         path
+    }
+
+    #[test]
+    fn names_that_no_disk_takes_are_the_archives_fault() {
+        let folder = tempfile::tempdir().unwrap();
+        let long = format!("{}.jpg", "a".repeat(300));
+        for entries in [
+            &[("a.jpg", &b"one"[..]), ("a.jpg/b.jpg", b"two")][..],
+            &[("a.jpg/b.jpg", b"two"), ("a.jpg", b"one")],
+            &[(long.as_str(), b"one")],
+        ] {
+            let path = archive(folder.path(), entries);
+            let out = folder.path().join("out");
+            let fault = unpack(&path, &out, ArchiveLimits { free: 0, ..ArchiveLimits::default() }).unwrap_err();
+            assert_eq!(fault.kind(), Kind::Input, "{fault}");
+            fs::remove_dir_all(&out).unwrap();
+        }
     }
 
     #[test]

@@ -10,10 +10,10 @@ import torch
 from drawn import write
 
 from seamnet.folder.manifest import read_manifest
-from seamnet.model.config import CLASSES
-from seamnet.train import detector_heads, looks, real, scenes, tagged
-from seamnet.train.worn import Worn, bare_arms, parts
-from seamnet.train.worn_counts import Counts, Found, overlaps, share
+from seamnet.model.config import CLASSES, COMPACT
+from seamnet.train import augment, losses, views, worn
+from seamnet.train.recipe import Recipe, RecipeError, Run, folder_digest
+from seamnet.train.worn import Counts, Found, Tagged, Worn, bare_arms, overlaps, parts, share
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 LABELS = ["null", "skin", "blouse", "coat", "skirt", "pants", "bag", "suit", "dress"]
@@ -53,14 +53,14 @@ def write_worn(root: Path, count: int = 11) -> Path:
 
 
 def test_every_fifth_masked_photo_is_never_trained_on(tmp_path):
-    worn = Worn(write_worn(tmp_path / "worn"))
-    assert worn.held_out == ["0001", "0006", "0011"]
-    assert worn.training == ["0002", "0003", "0004", "0005", "0007", "0008", "0009", "0010"]
+    people = Worn(write_worn(tmp_path / "worn"))
+    assert people.held_out == ["0001", "0006", "0011"]
+    assert people.training == ["0002", "0003", "0004", "0005", "0007", "0008", "0009", "0010"]
 
 
 def test_what_a_mask_leaves_open_stays_open(tmp_path):
-    worn = Worn(write_worn(tmp_path / "worn"))
-    told = {photo: {g.label: g.classes for g in worn.garments(photo)} for photo in ("0002", "0003", "0004", "0005")}
+    people = Worn(write_worn(tmp_path / "worn"))
+    told = {photo: {g.label: g.classes for g in people.garments(photo)} for photo in ("0002", "0003", "0004", "0005")}
     assert told["0005"] == {"blouse": (1, 5, 6), "pants": (8,)}, "bare arms: no long sleeves"
     assert told["0004"] == {"blouse": (2,), "skirt": (9,)}, "no skin: long sleeves"
     assert told["0002"] == {"blouse": (1, 2, 5, 6), "coat": (4,), "skirt": (9,)}, "a coat hides the sleeves below"
@@ -100,57 +100,57 @@ def test_a_set_of_classes_costs_nothing_where_any_of_them_is_sure():
     logits[0, 2] = 20.0
     box = torch.tensor([[0.0, 0.0, 10.0, 10.0]])
     deltas = torch.zeros(1, 14 * 4)
-    loss, _ = detector_heads.class_loss(logits, deltas, box, torch.tensor([2]), box, table)
+    loss, _ = losses.box_loss(logits, deltas, box, torch.tensor([2]), box, table)
     assert loss.item() == pytest.approx(0, abs=1e-6)
-    loss, _ = detector_heads.class_loss(logits, deltas, box, torch.tensor([1]), box, table)
+    loss, _ = losses.box_loss(logits, deltas, box, torch.tensor([1]), box, table)
     assert loss.item() > 30
 
 
-def test_a_look_keeps_box_and_mask_together(tmp_path):
-    worn = Worn(write_worn(tmp_path / "worn"))
-    scene = scenes.worn_scene(worn, "0004")
-    cut = scenes.cut(scene, (0, 0, 96, 144), (288, 192), 0.0, mirror=True)
-    blouse = [g.label for g in worn.garments("0004")].index("blouse")
+def test_a_view_keeps_box_and_mask_together(tmp_path):
+    people = Worn(write_worn(tmp_path / "worn"))
+    scene = people.scene("0004")
+    cut = augment.cut(scene, (0, 0, 96, 144), (288, 192), 0.0, mirror=True)
+    blouse = [g.label for g in people.garments("0004")].index("blouse")
     assert np.abs(cut.boxes[blouse] - np.array([64, 48, 128, 148])).max() <= 8
     assert cut.visible[blouse] == pytest.approx(1, abs=0.05)
-    shop = scenes.studio(scene, blouse, np.random.default_rng(1))
+    shop = augment.studio(scene, blouse, np.random.default_rng(1))
     assert (shop.places > 0).sum() == pytest.approx(46 * 32, abs=200) and shop.picture[0, 0].min() > 100
 
 
-def guess(name: str, score: float, *box: float) -> tagged.Guess:
-    return tagged.Guess(box, score, CLASSES.index(name) + 1)
+def guess(name: str, score: float, *box: float) -> Found:
+    return Found(box, score, CLASSES.index(name) + 1)
 
 
-def test_tags_say_what_is_where_the_model_looks():
-    numbers = tagged.Tagged(views=1)
+def test_tags_say_what_is_where_the_model_finds_it():
+    numbers = Tagged(views=1)
     shirt = guess("long_sleeved_shirt", 0.9, 10, 10, 50, 60)
     skirt = guess("skirt", 0.8, 12, 60, 48, 100)
     stockings = guess("trousers", 0.7, 15, 95, 45, 140)
     part = guess("vest", 0.6, 12, 12, 30, 50)
     passer_by = guess("vest", 0.7, 150, 10, 190, 60)
-    rows = tagged.garments({"blouse", "skirt", "stockings", "null"}, [shirt, skirt, stockings, passer_by, part], numbers)
+    rows = worn.tagged_garments({"blouse", "skirt", "stockings", "null"}, [shirt, skirt, stockings, passer_by, part], numbers)
     assert rows == [(shirt.box, (1, 2, 5, 6)), (skirt.box, (9,)), (stockings.box, ()), (passer_by.box, ())], "one skirt, one blouse"
-    assert tagged.garments({"blouse", "pants"}, [shirt], numbers) is None, "the trousers would be background"
-    assert tagged.garments({"bag"}, [stockings], numbers) == [], "no garment is worn: what is found is none"
+    assert worn.tagged_garments({"blouse", "pants"}, [shirt], numbers) is None, "the trousers would be background"
+    assert worn.tagged_garments({"bag"}, [stockings], numbers) == [], "no garment is worn: what is found is none"
     small = guess("skirt", 0.8, 0, 0, 10, 10)
-    assert tagged.garments({"blouse", "skirt"}, [shirt, small], numbers) is None, "somebody else's"
-    assert tagged.garments({"suit"}, [shirt], numbers) == [(shirt.box, ())], "a suit may be a jacket"
+    assert worn.tagged_garments({"blouse", "skirt"}, [shirt, small], numbers) is None, "somebody else's"
+    assert worn.tagged_garments({"suit"}, [shirt], numbers) == [(shirt.box, ())], "a suit may be a jacket"
 
 
 def test_a_dress_in_two_parts_is_one_dress():
-    numbers = tagged.Tagged(views=1)
+    numbers = Tagged(views=1)
     seen = [guess("vest", 0.8, 10, 10, 50, 60), guess("skirt", 0.7, 8, 58, 52, 120)]
-    assert tagged.garments({"dress"}, seen, numbers) == [((8, 10, 52, 120), (10, 11, 12, 13))]
+    assert worn.tagged_garments({"dress"}, seen, numbers) == [((8, 10, 52, 120), (10, 11, 12, 13))]
     apart = [seen[0], guess("skirt", 0.7, 80, 58, 120, 120)]
-    assert tagged.garments({"dress"}, apart, numbers) is None
+    assert worn.tagged_garments({"dress"}, apart, numbers) is None
 
 
-def test_a_look_at_a_tagged_photo_moves_its_boxes_too():
+def test_a_view_of_a_tagged_photo_moves_its_boxes_too():
     picture = np.zeros((144, 96, 3), np.uint8)
     picture[40:100, 20:60] = 255
     rows = [((20, 40, 60, 100), (9,)), ((0, 0, 4, 4), ())]
     for seed in range(6):
-        image, size, truth = tagged.look(picture, rows, np.random.default_rng(seed))
+        image, size, truth = views.tagged_view(picture, rows, np.random.default_rng(seed))
         x0, y0, x1, y1, _, shown = truth[0]
         light = image.mean(axis=0)[: size[0], : size[1]]
         inside = light[round(y0) : round(y1), round(x0) : round(x1)]
@@ -159,15 +159,15 @@ def test_a_look_at_a_tagged_photo_moves_its_boxes_too():
 
 
 def test_packed_levels_come_back():
-    config = looks.COMPACT
+    config = COMPACT
     h, w = (side // 8 for side in config.input_size)
     first = torch.randn(1, config.channels + config.extra, h, w)
     levels = [first]
     for k in (1, 2):
         beside = torch.nn.functional.avg_pool2d(levels[-1][:, config.channels :], 2)
         levels.append(torch.cat([torch.randn(1, config.channels, h >> k, w >> k), beside], dim=1))
-    row = torch.from_numpy(looks.packed(levels, config.channels).astype(np.float32))[None]
-    for level, back in zip(levels, looks.unpacked(row, config)):
+    row = torch.from_numpy(views.packed(levels, config.channels).astype(np.float32))[None]
+    for level, back in zip(levels, views.unpacked(row, config)):
         assert (level - back).abs().max() < 0.01
 
 
@@ -180,7 +180,7 @@ sha256 = "{worn}"
 [data.backgrounds]
 sha256 = "{backgrounds}"
 [generate]
-[looks]
+[views]
 whole = 1
 mosaics = 2
 close = 1
@@ -210,14 +210,14 @@ provenance = "a test"
 
 def test_a_tiny_recipe_makes_a_model_folder_and_goes_on_where_it_stopped(tmp_path):
     model = REPOSITORY / "models" / "compact"
-    worn, backgrounds = write_worn(tmp_path / "worn"), tmp_path / "backgrounds"
+    street, backgrounds = write_worn(tmp_path / "worn"), tmp_path / "backgrounds"
     backgrounds.mkdir()
     cv2.imwrite(str(backgrounds / "room.jpg"), np.random.default_rng(1).integers(0, 255, (64, 128, 3), np.uint8))
     path, out = tmp_path / "tiny.toml", tmp_path / "run"
-    hashes = {"worn": real.folder_digest(worn), "backgrounds": real.folder_digest(backgrounds)}
+    hashes = {"worn": folder_digest(street), "backgrounds": folder_digest(backgrounds)}
     path.write_text(RECIPE.format(hash=read_manifest(model)["descriptor_hash"], **hashes))
-    folders = {"worn": worn, "backgrounds": backgrounds, "begin": model}
-    run = real.Run(real.Recipe.read(path), folders, out)
+    folders = {"worn": street, "backgrounds": backgrounds, "begin": model}
+    run = Run(Recipe.read(path), folders, out)
     write(out / "generated")
     (out / "generate.done").write_text(run.recipe.digest_of("generate"))
     run.run()
@@ -225,20 +225,20 @@ def test_a_tiny_recipe_makes_a_model_folder_and_goes_on_where_it_stopped(tmp_pat
     assert run.recipe.digest in told["provenance"] and told["aggregation"]["worn_offset"] == -0.5
     last = json.loads((out / "real-heads.log").read_text().splitlines()[-1])
     assert last["step"] == 3 and {"found", "val_found", "class"} <= last.keys()
-    kept = detector_heads.Looks([out / "looks-detector", out / "looks-tagged"], run.validation)
-    assert len(kept.kinds["tagged"]) == 2, "nothing is worn there: both looks are background"
+    kept = views.StoredViews([out / "views-detector", out / "views-tagged"], run.validation)
+    assert len(kept.kinds["tagged"]) == 2, "nothing is worn there: both views are background"
     assert kept.sample(kept.kinds["tagged"][0]).boxes.shape == (0, 4)
     before = (out / "detector.pth").stat().st_mtime_ns
     run.run()
     assert (out / "detector.pth").stat().st_mtime_ns == before
 
     path.write_text(path.read_text().replace('"a test"', '"another"'))
-    with pytest.raises(real.RecipeError, match="export was made with other numbers"):
-        real.Run(real.Recipe.read(path), folders, out).run()
+    with pytest.raises(RecipeError, match="export was made with other numbers"):
+        Run(Recipe.read(path), folders, out).run()
 
     path.write_text(path.read_text().replace("rois = 8", "roiz = 8"))
     with pytest.raises(ValueError, match="detector.*unknown roiz"):
-        real.Recipe.read(path)
-    (worn / "photos.csv").write_text("photo,width,height,masked,tags\n")
-    with pytest.raises(real.RecipeError, match="is not the worn"):
-        real.Run(run.recipe, folders, out)
+        Recipe.read(path)
+    (street / "photos.csv").write_text("photo,width,height,masked,tags\n")
+    with pytest.raises(RecipeError, match="is not the worn"):
+        Run(run.recipe, folders, out)

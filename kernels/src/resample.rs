@@ -1,8 +1,37 @@
-//! Bilinear interpolation of interleaved RGB rows: the two passes of a picture's resampling to a network's input.
+//! Resampling of interleaved RGB rows to a network's input: sums of blocks, and the two passes of bilinear interpolation.
 
 use crate::Level;
 use crate::dispatch::on;
 use fearless_simd::Simd;
+
+/// Adds the values of `row` to `sums`, which is as long.
+pub fn add_row(level: Level, row: &[u8], sums: &mut [u32]) {
+    on!(level, simd => add_bytes(simd, row, sums));
+}
+
+#[inline(always)]
+fn add_bytes<S: Simd>(_: S, row: &[u8], sums: &mut [u32]) {
+    for (sum, value) in sums.iter_mut().zip(row) {
+        *sum += u32::from(*value);
+    }
+}
+
+/// `wide[i]` = the sum of `count` values of `sums`, 3 apart, from `sums[i]` on: of neighbouring pixels' values of one channel. Only as many are written as
+/// have all their terms.
+pub fn add_neighbours(level: Level, sums: &[u32], count: usize, wide: &mut [u32]) {
+    on!(level, simd => add_shifted(simd, sums, count, wide));
+}
+
+#[inline(always)]
+fn add_shifted<S: Simd>(_: S, sums: &[u32], count: usize, wide: &mut [u32]) {
+    wide.fill(0);
+    let whole = (sums.len() + 3).saturating_sub(3 * count).min(wide.len());
+    for shift in 0..count {
+        for (total, sum) in wide[..whole].iter_mut().zip(&sums[3 * shift..]) {
+            *total += *sum;
+        }
+    }
+}
 
 /// Where one output column reads: a source pixel and the next one, and the weight of the next.
 #[derive(Clone, Copy, Debug, PartialEq)]

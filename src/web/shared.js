@@ -1,0 +1,51 @@
+"use strict";
+// What the mirror's pages share.
+
+const byId = (id) => document.getElementById(id);
+
+/** The text of this name in the page's language, with these values in it: `{ $count }`. */
+const say = (name, values = {}) => (TEXTS[name] ?? name).replace(/\{ \$(\w+) \}/g, (_, key) => String(values[key] ?? ""));
+
+/** An address of the mirror. From the origin, since fetch refuses what is relative to an address with a password in it. */
+const at = (path) => new URL(path, location.origin + location.pathname);
+
+/** Asks the mirror. Where it does not answer, or answers with an error, that is thrown. */
+async function getJson(path, request) {
+  const answer = await fetch(at(path), request).catch(() => { throw new Error(say("mirror-silent")); });
+  const value = await answer.json();
+  if (!answer.ok) throw new Error(value.error ?? answer.statusText);
+  return value;
+}
+
+/** An element with text and children; text is never parsed as markup. */
+function make(name, text, ...children) {
+  const element = document.createElement(name);
+  if (text !== null && text !== undefined) element.textContent = text;
+  element.append(...children);
+  return element;
+}
+
+/** A row of a table: texts, numbers and elements. */
+function row(...cells) {
+  return make("tr", null, ...cells.map((cell) => {
+    if (cell instanceof Node) return make("td", null, cell);
+    const made = make("td", String(cell ?? ""));
+    if (typeof cell === "number") made.className = "number";
+    return made;
+  }));
+}
+
+function button(words, act) {
+  const made = make("button", words);
+  made.type = "button";
+  made.addEventListener("click", act);
+  return made;
+}
+
+/** A part of a drawing in SVG. */
+function part(name, attributes, text) {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", name);
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+  if (text !== undefined) element.textContent = text;
+  return element;
+}

@@ -1,0 +1,97 @@
+//! The pages in the reader's language: the first of those that the browser asks for that there is, else the screen's.
+
+use super::App;
+use crate::language::{Language, lines};
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::http::header::{ACCEPT_LANGUAGE, CONTENT_LANGUAGE, CONTENT_TYPE};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Map, Value};
+
+/// The texts for the pages' scripts: `LANGUAGE`, a tag, and `TEXTS`, by name.
+pub async fn script(State(app): State<App>, headers: HeaderMap) -> Response {
+    let language = language(&app, &headers);
+    let texts: Map<String, Value> =
+        lines(language.page_texts()).map(|(name, text)| (name.to_owned(), text.into())).collect();
+    let script = format!(
+        "\"use strict\";\nconst LANGUAGE = \"{}\";\nconst TEXTS = {:#};\n",
+        language.tag(),
+        Value::Object(texts)
+    );
+    ([(CONTENT_TYPE, "text/javascript; charset=utf-8")], script).into_response()
+}
+
+/// A page, with the reader's texts in place of their names: `{{catalogue}}`.
+pub fn page(app: &App, headers: &HeaderMap, html: &str) -> Response {
+    let language = language(app, headers);
+    let head = [(CONTENT_TYPE, "text/html; charset=utf-8"), (CONTENT_LANGUAGE, language.tag())];
+    (head, filled(html, language)).into_response()
+}
+
+fn filled(html: &str, language: Language) -> String {
+    let direction = if language.is_right_to_left() { "rtl" } else { "ltr" };
+    let html = html.replace("{{language}}", language.tag()).replace("{{direction}}", direction);
+    lines(language.page_texts()).fold(html, |html, (name, text)| {
+        html.replace(&format!("{{{{{name}}}}}"), &html_escape::encode_double_quoted_attribute(text))
+    })
+}
+
+fn language(app: &App, headers: &HeaderMap) -> Language {
+    let asked = headers.get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).and_then(wanted);
+    asked.or_else(|| app.links.pipeline().languages.first().map(|words| words.language())).unwrap_or_default()
+}
+
+/// Of the languages in an `Accept-Language` header the most wanted one that there is.
+fn wanted(header: &str) -> Option<Language> {
+    let asked = header.split(',').filter_map(|one| {
+        let (tag, rest) = one.split_once(';').unwrap_or((one, ""));
+        let weight = rest.trim().strip_prefix("q=").map_or(Some(1.0), |weight| weight.parse::<f32>().ok())?;
+        let tag = tag.trim().split('-').next()?.to_ascii_lowercase();
+        Language::parse(&tag).ok().filter(|_| weight > 0.0).map(|language| (language, weight))
+    });
+    // Of equals the first.
+    asked.reduce(|best, next| if next.1 > best.1 { next } else { best }).map(|(language, _)| language)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_browser_is_asked_first() {
+        assert_eq!(wanted("de-AT,de;q=0.9,en;q=0.8"), Some(Language::De));
+        assert_eq!(wanted("nl, fr;q=0.5, ja;q=0.7"), Some(Language::Ja));
+        assert_eq!(wanted("EN-us"), Some(Language::En));
+        assert_eq!(wanted("nl;q=1, it;q=0, *;q=0.5"), None);
+        assert_eq!(wanted(";;q=,\u{7f},="), None);
+    }
+
+    #[test]
+    fn pages_have_no_text_that_is_missing() {
+        let pages = [include_str!("page.html"), include_str!("stats.html"), include_str!("staff.html")];
+        let scripts =
+            [include_str!("shared.js"), include_str!("page.js"), include_str!("stats.js"), include_str!("staff.js")];
+        for language in Language::ALL {
+            for html in pages {
+                let page = filled(html, language);
+                assert!(!page.contains("{{"), "{language:?}: {page}");
+                assert!(page.contains(&format!("lang=\"{}\"", language.tag())));
+            }
+            let known: Vec<&str> = lines(language.page_texts()).map(|(name, _)| name).collect();
+            for script in scripts {
+                for name in script.split("say(\"").skip(1).filter_map(|rest| rest.split('"').next()) {
+                    assert!(known.contains(&name), "{language:?} has no text {name}");
+                }
+            }
+        }
+        // Every text is used.
+        let all = [&pages[..], &scripts].concat().concat();
+        for (name, _) in lines(Language::En.page_texts()) {
+            let quoted = all.contains(&format!("\"{name}\"")) || all.contains(&format!("{{{{{name}}}}}"));
+            assert!(
+                quoted || ["state-", "change-", "region-", "view-"].iter().any(|part| name.starts_with(part)),
+                "{name} is not used"
+            );
+        }
+    }
+}
