@@ -251,6 +251,32 @@ fn stills_are_measured_with_given_and_detected_boxes() {
 }
 
 #[test]
+fn garments_of_a_clip_stay_one_track_each() {
+    let (truth, data) = (truth(), Data::new());
+    let mut rows = "clip,frame,garment,x0,y0,x1,y1\n".to_owned();
+    for frame in truth["clips"][0]["frames"].as_array().unwrap().iter().take(61).step_by(5) {
+        for one in frame["boxes"].as_array().unwrap() {
+            let name = if one["visible"].as_f64().unwrap() > 0.4 { one["id"].as_str().unwrap() } else { "" };
+            let corners: Vec<String> = one["box"].as_array().unwrap().iter().map(Value::to_string).collect();
+            rows += &format!("1.mjpg,{},{name},{}\n", frame["frame"], corners.join(","));
+        }
+    }
+    let (table, json, clips) =
+        (data.write("boxes.csv", &rows), data.path("out.json"), demo("clips").display().to_string());
+    let output = vetrina(&["eval", "--tracks", &table, "--clips", &clips, "--json", &json]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let figures = &data.json("out.json")["all"];
+    assert_eq!(figures["garments"], 2);
+    assert!(figures["boxes"].as_u64().unwrap() >= 10, "{figures}");
+    assert!(figures["idf1"].as_f64().unwrap() >= 0.8, "{figures}");
+    assert_eq!(figures["switches"], 0, "{figures}");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("IDF1"));
+    let far = data.write("far.csv", "clip,frame,garment,x0,y0,x1,y1\n1.mjpg,500,shirt,1,1,9,9\n");
+    refused(&["eval", "--tracks", &far, "--clips", &clips], 3, &["1.mjpg has 120 frames", "frame 500", "15 a second"]);
+    refused(&["eval", "--tracks", &table], 3, &["1.mjpg"]);
+}
+
+#[test]
 fn unusable_data_is_named() {
     let data = Data::new();
     let root = data.path("");

@@ -7,6 +7,7 @@ mod pairs;
 mod plot;
 mod report;
 mod sheet;
+mod tracks;
 mod worn;
 
 use super::backend::BackendArgs;
@@ -23,7 +24,7 @@ use std::path::{Path, PathBuf};
 
 /// Measure how well a model finds what people wear
 #[derive(Args, Clone, Debug)]
-#[command(group = ArgGroup::new("what").required(true).args(["data", "pairs"]))]
+#[command(group = ArgGroup::new("what").required(true).args(["data", "pairs", "tracks"]))]
 pub struct EvalArgs {
     /// Root of a video data set in MovingFashion's layout
     #[arg(long, value_name = "ROOT", requires = "annotations")]
@@ -37,6 +38,12 @@ pub struct EvalArgs {
     /// The shop's photos for --pairs (CSV): garment_id, file, category
     #[arg(long, value_name = "FILE", requires = "pairs")]
     pub gallery: Option<PathBuf>,
+    /// Boxes that people set in clips (CSV): clip, frame (from 0, 15 a second), garment (empty: does not count), x0, y0, x1, y1
+    #[arg(long, value_name = "FILE")]
+    pub tracks: Option<PathBuf>,
+    /// Folder of the clips of --tracks [default: the table's]
+    #[arg(long, value_name = "DIR", requires = "tracks")]
+    pub clips: Option<PathBuf>,
     /// What of --pairs is one product: a garment_id, or all that have the same `style` in the gallery
     #[arg(long, value_enum, default_value_t = By::Variant)]
     pub by: By,
@@ -99,7 +106,10 @@ impl NoiseChoice {
 }
 
 pub fn run(args: &EvalArgs) -> Result<()> {
-    let recognizer = args.backend.load(&args.model)?;
+    let mut recognizer = args.backend.load(&args.model)?;
+    if let Some(table) = &args.tracks {
+        return tracks::run(args, table, &mut recognizer);
+    }
     let cache = match &args.cache {
         Some(folder) => Cache::open(folder, &basis(&recognizer)?)?,
         None => Cache::none(),
@@ -109,8 +119,8 @@ pub fn run(args: &EvalArgs) -> Result<()> {
         (Some(root), Some(annotations), _, _) if args.worn => worn::run(args, root, annotations, &mut recognizer),
         (Some(root), Some(annotations), _, _) => clips::run(args, root, annotations, &mut recognizer),
         (_, _, Some(pairs), Some(gallery)) => pairs::run(args, pairs, gallery, &mut recognizer),
-        // clap sees to it that one of the two is given.
-        _ => Err(Fault::new(Kind::Usage, "give --data with --annotations, or --pairs with --gallery")),
+        // clap sees to it that one of them is given.
+        _ => Err(Fault::new(Kind::Usage, "give --data with --annotations, --pairs with --gallery, or --tracks")),
     }
 }
 

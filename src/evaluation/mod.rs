@@ -24,6 +24,7 @@ pub mod random;
 pub mod record;
 pub mod reference_gallery;
 pub mod stills;
+pub mod tracks;
 pub mod worn;
 
 pub use annotations::Annotated;

@@ -1,17 +1,20 @@
 //! SEAM Match-RCNN between its graphs: the arithmetic of docs/seam.md.
 //!
 //! In the order of a frame's path: [`settings`] (from the manifest), [`letterbox`], [`anchors`], [`proposals`] (with
-//! [`nms`]), [`roi_align`], [`detect`], [`region`], [`score`], [`track`] (live) and [`greedy`] (published, offline),
-//! [`window`], [`aggregate`]; [`detail`] (a shop's close-ups).
+//! [`nms`]), [`roi_align`], [`detect`], [`region`], [`score`], [`track`] (live, with [`assignment`], [`motion`]
+//! and [`class_votes`]) and [`greedy`] (published, offline), [`window`], [`aggregate`]; [`detail`] (a shop's close-ups).
 //!
 //! Nothing here knows a camera, an engine or a database: tensors in, values out.
 
 pub mod aggregate;
 pub mod anchors;
+pub mod assignment;
+pub mod class_votes;
 pub mod detail;
 pub mod detect;
 pub mod greedy;
 pub mod letterbox;
+pub mod motion;
 pub mod nms;
 pub mod proposals;
 pub mod region;

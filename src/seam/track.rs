@@ -1,7 +1,10 @@
-//! Live tracking: joins observations of one garment by appearance and overlap.
+//! Live tracking: joins observations of one garment by appearance, and by overlap with where it is expected.
 //!
 //! A mirror has no ground truth to select tracks by: size, confidence, age and centrality decide what is shown first.
 
+use super::assignment::assign;
+use super::class_votes::ClassVotes;
+use super::motion::Motion;
 use super::region::Region;
 use super::score::ScoreHead;
 use super::window::{Observation, Window};
@@ -78,7 +81,7 @@ impl std::fmt::Display for TrackId {
 #[derive(Clone, Debug)]
 pub struct Track {
     pub id: TrackId,
-    /// The class with the highest sum of scores over the observations.
+    /// What its latest observations say: the likeliest class of the likeliest region.
     pub class: usize,
     /// Box of the latest observation.
     pub bounds: Rect<Camera>,
@@ -92,7 +95,8 @@ pub struct Track {
     pub views: Window,
     /// The track with the highest value is shown first.
     pub prominence: f32,
-    votes: Vec<f32>,
+    votes: ClassVotes,
+    motion: Motion,
     seen: usize,
     /// The tracker's frame count at the latest observation.
     frame: u64,
@@ -112,6 +116,8 @@ pub struct Tracker {
 
 /// Number of latest observations that a new one is compared with.
 const COMPARED: usize = 3;
+/// What a detection of the track's region is worth beside likeness and overlap, of which each is at most 1.
+const REGION_WORTH: f32 = 0.5;
 
 impl Tracker {
     /// `generation`: higher than that of every earlier tracker. `score_head`: the match head's.
@@ -144,17 +150,14 @@ impl Tracker {
             track.seen_in_last_frame = false;
         }
         let detections = self.without_doubles(frame.detections);
-        let pairs = self.pairs(&detections);
+        let captured = frame.meta.captured;
+        let fit = |track: usize, detection: usize| self.fit(&self.tracks[track], &detections[detection], captured);
+        let pairs = assign(self.tracks.len(), detections.len(), fit);
         let mut free: Vec<Option<Detection>> = detections.into_iter().map(Some).collect();
-        for (_, track, detection) in pairs {
-            if !self.tracks[track].seen_in_last_frame
-                && let Some(detection) = free[detection].take()
-            {
-                self.tracks[track].observe(
-                    Observation { meta: frame.meta, detection },
-                    self.frame,
-                    self.settings.close_ups,
-                );
+        for (track, detection) in pairs {
+            if let Some(detection) = free[detection].take() {
+                let observation = Observation { meta: frame.meta, detection };
+                self.tracks[track].observe(observation, self.frame, &self.settings);
             }
         }
         let begin = self.settings.begin;
@@ -214,42 +217,30 @@ impl Tracker {
     /// Adds an observation from a separate crop of the newest frame to a track. Its class counts too.
     pub fn add_view(&mut self, id: TrackId, view: Observation) {
         if let Some(track) = self.tracks.iter_mut().find(|track| track.id == id) {
-            track.vote(view.detection.class, view.detection.score);
+            track.vote(view.detection.class, view.detection.score, &self.settings);
             track.views.push(view);
         }
     }
 
-    /// Possible assignments (score, track, detection), best first.
-    fn pairs(&self, detections: &[Detection]) -> Vec<(f32, usize, usize)> {
-        let mut pairs = Vec::new();
-        for (place, track) in self.tracks.iter().enumerate() {
-            for (index, detection) in detections.iter().enumerate() {
-                if let Some(fit) = self.fit(track, detection) {
-                    pairs.push((fit, place, index));
-                }
-            }
-        }
-        pairs.sort_by(|a, b| b.0.total_cmp(&a.0).then((a.1, a.2).cmp(&(b.1, b.2))));
-        pairs
-    }
-
-    /// Score of a detection as the continuation of a track; `None`: impossible.
-    fn fit(&self, track: &Track, detection: &Detection) -> Option<f32> {
-        let overlap = track.bounds.iou(&detection.bounds);
-        let recent = track.observations.iter().rev().take(COMPARED);
-        let alike = recent
-            .map(|known| self.score_head.score(&known.detection.match_embedding, &detection.match_embedding))
-            .fold(0.0, f32::max);
+    /// How well a detection of a frame captured at `captured` continues a track; `None`: not at all.
+    fn fit(&self, track: &Track, detection: &Detection, captured: Duration) -> Option<f32> {
+        let expected = track.motion.predict(&track.bounds, captured.saturating_sub(track.last_seen.captured));
+        let overlap = expected.iou(&detection.bounds);
+        let recent = || track.observations.iter().rev().take(COMPARED).map(|known| &known.detection.match_embedding);
+        let embedding = &detection.match_embedding;
+        let score = recent().map(|known| self.score_head.score(known, embedding)).fold(0.0, f32::max);
         let same_class = track.class == detection.class;
+        let same_region = same_class || self.same_region(track.class, detection.class);
         let just_seen = self.frame - track.frame <= 2;
         let settings = &self.settings;
-        let joined = (overlap > 0.0 && alike > settings.similarity)
-            || alike > settings.return_similarity
+        let joined = (overlap > 0.0 && score > settings.similarity)
+            || score > settings.return_similarity
             || (just_seen && same_class && overlap > settings.same_place)
             || (just_seen
                 && self.same_region(track.class, detection.class)
-                && self.is_within(&track.bounds, &detection.bounds));
-        joined.then_some(alike + overlap + if same_class { 0.5 } else { 0.0 })
+                && self.is_within(&expected, &detection.bounds));
+        let likeness = recent().map(|known| self.score_head.likeness(known, embedding)).fold(0.0, f32::max);
+        joined.then_some(likeness + overlap + if same_region { REGION_WORTH } else { 0.0 })
     }
 
     fn begin(&mut self, observation: Observation) {
@@ -264,39 +255,38 @@ impl Tracker {
             observations: Window::new(self.settings.window, self.settings.span),
             views: Window::new(self.settings.window, self.settings.span),
             prominence: 0.0,
-            votes: Vec::new(),
+            votes: ClassVotes::default(),
+            motion: Motion::default(),
             seen: 0,
             frame: self.frame,
         };
-        track.observe(observation, self.frame, self.settings.close_ups);
+        track.observe(observation, self.frame, &self.settings);
         self.next_id.number += 1;
         self.tracks.push(track);
     }
 }
 
 impl Track {
-    fn observe(&mut self, observation: Observation, frame: u64, close_ups: bool) {
+    fn observe(&mut self, observation: Observation, frame: u64, settings: &TrackSettings) {
         let detection = &observation.detection;
-        self.vote(detection.class, detection.score);
+        self.vote(detection.class, detection.score, settings);
+        let time = observation.meta.captured.saturating_sub(self.last_seen.captured);
+        self.motion.observe(&self.bounds, &detection.bounds, time);
         self.bounds = detection.bounds;
         self.score = detection.score;
         self.last_seen = observation.meta;
         self.seen_in_last_frame = true;
         self.seen += 1;
         self.frame = frame;
-        if !close_ups {
+        if !settings.close_ups {
             self.views.push(observation.clone());
         }
         self.observations.push(observation);
     }
 
-    fn vote(&mut self, class: usize, score: f32) {
-        if self.votes.len() <= class {
-            self.votes.resize(class + 1, 0.0);
-        }
-        self.votes[class] += score;
-        let most = (0..self.votes.len()).max_by(|&a, &b| self.votes[a].total_cmp(&self.votes[b]).then(b.cmp(&a)));
-        self.class = most.unwrap_or(class);
+    fn vote(&mut self, class: usize, score: f32, settings: &TrackSettings) {
+        self.votes.add(class, score);
+        self.class = self.votes.winner(&settings.regions).unwrap_or(class);
     }
 
     /// Number of frames in which it was seen.
@@ -423,6 +413,33 @@ mod tests {
             tracker.update(frame(0, vec![detection(10.0, 0, 0.0), skirt.clone()]));
             assert_eq!(tracker.tracks().len(), tracks);
         }
+    }
+
+    #[test]
+    fn garments_that_cross_keep_their_tracks_though_their_scores_are_one() {
+        // Scores of all pairs are above .99; likeness and motion tell the two apart.
+        let mut tracker = Tracker::new(0, TrackSettings::default(), ScoreHead { weight: vec![-1.0, -1.0], bias: 12.0 });
+        for step in 0..20 {
+            let x = 10.0 * step as f32;
+            tracker.update(frame(step, vec![detection(x, 0, 0.0), detection(190.0 - x, 0, 1.5)]));
+        }
+        assert_eq!(tracker.tracks().len(), 2);
+        for track in tracker.tracks() {
+            let look = if track.id.number == 0 { 0.0 } else { 1.5 };
+            assert_eq!(track.observations.len(), 10);
+            assert!(track.observations.iter().all(|seen| seen.detection.match_embedding[0] == look));
+        }
+    }
+
+    #[test]
+    fn the_best_pairs_are_taken_together() {
+        // The left detection is a little nearer to the right track; taken first, it would leave the right one without.
+        let mut tracker = tracker();
+        tracker.update(frame(0, vec![detection(0.0, 0, 0.0), detection(30.0, 0, 0.0)]));
+        tracker.update(frame(1, vec![detection(18.0, 0, 0.0), detection(52.0, 0, 0.0)]));
+        let ids: Vec<(u64, f32)> = tracker.tracks().iter().map(|track| (track.id.number, track.bounds.x1)).collect();
+        assert_eq!(tracker.tracks().len(), 2, "{ids:?}");
+        assert!(ids.contains(&(0, 18.0)) && ids.contains(&(1, 52.0)), "{ids:?}");
     }
 
     #[test]

@@ -9,8 +9,7 @@ use crate::catalogue::correction::Judgement;
 use crate::catalogue::{Catalogue, Product, WornProduct};
 use crate::fault::{Fault, Kind, Result};
 use crate::live::enrol_desk::{EnrolOrder, EnrolPhase};
-use crate::pipeline::enrol::{CONSENT, EnrolTarget, scan};
-use crate::seam::Region;
+use crate::pipeline::enrol::{CONSENT, EnrolTarget, WornAt, scan};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Extension, Query, State};
@@ -20,7 +19,6 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 
 /// A request's body is no longer.
 const MOST_BYTES: usize = 16 << 10;
@@ -59,7 +57,7 @@ struct WornNow {
     products: Vec<String>,
     /// The part of the body of some of them, where the catalogue says it wrong or not at all.
     #[serde(default)]
-    regions: BTreeMap<String, Region>,
+    regions: WornAt,
 }
 
 #[derive(Deserialize)]

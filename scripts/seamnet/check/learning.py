@@ -18,10 +18,9 @@ import torch
 from ..folder import weights
 from ..folder.runtime import Folder
 from ..model import preprocess
-from ..model.boxes import box_iou
 from ..model.config import NETWORKS
-from ..model.heads import Aggregator
-from ..model.network import Network, find, pool_rois
+from ..model.detection import box_iou, find, pool_rois
+from ..model.network import Aggregator, Network
 from ..train import losses
 from ..train.data import VISIBLE
 

@@ -55,6 +55,9 @@ impl Default for EnrolSettings {
     }
 }
 
+/// The part of the body where products are worn, by their ids.
+pub type WornAt = BTreeMap<String, Region>;
+
 /// A product that is worn.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EnrolTarget {
@@ -74,7 +77,7 @@ impl EnrolTarget {
         catalogue: &Catalogue,
         ids: &[String],
         class_regions: &[Option<Region>],
-        said: &BTreeMap<String, Region>,
+        said: &WornAt,
     ) -> Result<Vec<EnrolTarget>> {
         let mut targets: Vec<EnrolTarget> = Vec::new();
         for id in ids {
