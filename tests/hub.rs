@@ -404,3 +404,41 @@ fn a_dump_restored_is_the_same_hub() {
     assert_eq!(publish(&restored, &hub.shop.path("anew"))["release"], 2);
     assert_eq!(once(&folder)["release"], 2);
 }
+
+#[test]
+fn a_search_reads_the_rows_of_one_head() {
+    let Some(hub) = Hub::new() else { return };
+    // A hub whose model is named again keeps its tables.
+    hub.import(&hub.feed("berlin.csv", 0, 1), &["berlin"]);
+    hub.work();
+    done(&["hub", "init", "--database", &hub.database, "--model", &model()]);
+    assert!(hub.count("view") > 0);
+    let plan = hub.postgres.sql("hub", "explain (costs off) select sha256 from view where head = 'aggregation'");
+    for region in ["upper", "lower", "dress", "unknown"] {
+        assert!(plan.contains(&format!("_{region}_aggregation")), "{plan}");
+    }
+    assert!(!plan.contains("_match"), "{plan}");
+}
+
+#[test]
+fn the_measurement_runs_and_runs_again_on_what_it_has_filled() {
+    let Some(hub) = Hub::new() else { return };
+    let database = hub.postgres.create("bench");
+    let folder = hub.shop.path("bench");
+    fs::create_dir(&folder).unwrap();
+    let args = ["hub", "bench", "--products", "300", "--shop-products", "200", "--folder", &folder];
+    let measure = || -> Value {
+        // One report after each part; the last is whole.
+        let text = done(&[&args[..], &["--database", &database]].concat());
+        serde_json::Deserializer::from_str(&text).into_iter::<Value>().last().unwrap().unwrap()
+    };
+    let first = measure();
+    assert!(first["fill_seconds"].as_f64().unwrap() > 0.0, "{first}");
+    let workers: Vec<i64> =
+        first["searches"].as_array().unwrap().iter().filter_map(|one| one["workers"].as_i64()).collect();
+    assert_eq!(workers, [0, 1, 2]);
+    assert!(first["delta"]["bytes"].as_i64().unwrap() * 10 < first["publish"]["bytes"].as_i64().unwrap(), "{first}");
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 0, "it leaves nothing");
+    let second = measure();
+    assert!(second["fill_seconds"].is_null() && second["delta"]["bytes"].as_i64() > Some(0), "{second}");
+}

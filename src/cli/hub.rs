@@ -202,12 +202,15 @@ pub struct RevokeArgs {
 
 #[derive(Args, Clone, Debug)]
 pub struct HubBenchArgs {
-    /// An empty database: it is filled
+    /// An empty database: it is filled. One that an earlier measurement has filled is measured again
     #[command(flatten)]
     pub database: DatabaseArgs,
     /// Products, one picture each
     #[arg(long, value_name = "N", default_value_t = 100_000)]
     pub products: usize,
+    /// So many of them are sold by the shop that is published
+    #[arg(long, value_name = "N", default_value_t = 100_000)]
+    pub shop_products: usize,
     /// Folder for releases; deleted afterwards
     #[arg(long, value_name = "DIR")]
     pub folder: PathBuf,

@@ -7,7 +7,7 @@ use super::search::{HubQuery, HubSearch, QueryHead, question};
 use super::shop_catalogue;
 use super::sign::ReleaseKey;
 use super::work::{HEADS, with_bias};
-use crate::catalogue::Catalogue;
+use crate::catalogue::{Catalogue, ModelStamp};
 use crate::fault::{Fault, Kind, Result};
 use crate::network::Manifest;
 use crate::pipeline::matcher::stamp;
@@ -17,119 +17,158 @@ use pgvector::Vector;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// Rows of one statement.
 const AT_ONCE: usize = 2000;
+/// Connections that fill the tables.
+const FILLERS: usize = 2;
+/// Searches for each number of workers: so many, or as many as are done in that time.
 const SEARCHES: usize = 30;
+const SEARCH_TIME: Duration = Duration::from_secs(60);
+/// PostgreSQL's parallel workers that help a search.
+const WORKERS: [u32; 3] = [0, 1, 2];
 /// Descriptors that a search reads for an answer of ten, as [`HubSearch`] asks for.
 const NEAR: i64 = 80;
-/// The shop of the benchmark.
-const SHOP: &str = "bench";
+/// The shop that is published, and the one that sells the other products.
+const SHOPS: [&str; 2] = ["bench", "bench-rest"];
 
-/// All times in seconds, sizes in bytes.
-#[derive(Clone, Debug, Serialize)]
+/// What is measured: all times in seconds, sizes in bytes. What is not measured yet is null or empty.
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct BenchReport {
     pub products: usize,
     /// Values of a descriptor, without its bias; there are two for each product.
     pub values: usize,
-    pub fill_seconds: f64,
+    /// Null where an earlier measurement has filled the database.
+    pub fill_seconds: Option<f64>,
     pub database_bytes: i64,
     /// Exact, best ten products of all regions.
-    pub search_p50_seconds: f64,
-    pub search_p95_seconds: f64,
-    /// The same rows asked of pgvector alone.
-    pub pgvector_p50_seconds: f64,
-    pub pgvector_p95_seconds: f64,
-    pub publish_seconds: f64,
-    pub snapshot_bytes: u64,
-    pub snapshot_applied_seconds: f64,
-    /// The price of every hundredth product has changed.
-    pub delta_publish_seconds: f64,
-    pub delta_bytes: u64,
-    pub delta_applied_seconds: f64,
+    pub searches: Vec<SearchTimes>,
+    /// Products of the shop that is published.
+    pub shop_products: usize,
+    pub publish: Option<PublishTimes>,
+    /// The price of every hundredth product of the shop has changed.
+    pub delta: Option<PublishTimes>,
 }
 
-/// Fills the empty hub at `address` and measures it.
+/// Searches by the hub, and the same rows asked of pgvector alone, turn and turn about.
+#[derive(Clone, Debug, Serialize)]
+pub struct SearchTimes {
+    /// PostgreSQL's `max_parallel_workers_per_gather`.
+    pub workers: u32,
+    pub searches: usize,
+    pub p50: f64,
+    pub p95: f64,
+    pub pgvector_p50: f64,
+    pub pgvector_p95: f64,
+}
+
+/// A release made, and taken over by a mirror.
+#[derive(Clone, Debug, Serialize)]
+pub struct PublishTimes {
+    /// Of which the catalogue is read from the tables and written.
+    pub read_seconds: f64,
+    pub publish_seconds: f64,
+    pub bytes: u64,
+    pub applied_seconds: f64,
+}
+
+/// What to measure.
+#[derive(Clone, Debug)]
+pub struct BenchSettings {
+    pub database: String,
+    pub products: usize,
+    /// So many of them are sold by the shop that is published.
+    pub shop_products: usize,
+    /// Folder for releases.
+    pub folder: PathBuf,
+    pub model: PathBuf,
+}
+
+/// Fills the empty hub, or takes one that a measurement of as many products has filled, and measures it. `observe` gets the report
+/// after each part.
 ///
 /// # Errors
-/// [`Kind::Usage`] where the hub has products already.
-pub fn run(address: &str, products: usize, folder: &Path, model: &Path) -> Result<BenchReport> {
-    let manifest = Manifest::load(model)?;
-    let mut database = Database::init(address)?;
+/// [`Kind::Usage`] where the hub has other products.
+pub fn run(settings: &BenchSettings, mut observe: impl FnMut(&BenchReport) -> Result<()>) -> Result<()> {
+    let manifest = Manifest::load(&settings.model)?;
+    let mut database = Database::init(&settings.database)?;
     let stamp = stamp(&manifest);
     database.set_model(&stamp)?;
-    let already = database.run(async |client| {
-        client.query_one("select count(*) from product", &[]).await.map(|row| row.get::<_, i64>(0))
+    let (all, own): (i64, i64) = database.run(async |client| {
+        let query = "select (select count(*) from product), (select count(*) from offer where shop = $1)";
+        client.query_one(query, &[&SHOPS[0]]).await.map(|row| (row.get(0), row.get(1)))
     })?;
-    if already > 0 {
+    let shop_products = settings.shop_products.min(settings.products);
+    let mut report =
+        BenchReport { products: settings.products, values: stamp.embedding, shop_products, ..BenchReport::default() };
+    if all == 0 {
+        let start = Instant::now();
+        fill_all(settings, &mut database, &manifest)?;
+        report.fill_seconds = Some(start.elapsed().as_secs_f64());
+    } else if (all, own) != (settings.products as i64, shop_products as i64) {
         return Err(Fault::new(Kind::Usage, "the database is not empty").cure("make a new one for the measurement"));
     }
-    let mut random = MadeUpValues(0x9e37_79b9_7f4a_7c15);
-    let start = Instant::now();
-    for first in (0..products).step_by(AT_ONCE) {
-        fill(&mut database, &manifest, &mut random, first..(first + AT_ONCE).min(products))?;
-    }
-    database.run(async |client| client.batch_execute("analyze").await)?;
-    let fill_seconds = start.elapsed().as_secs_f64();
-    let database_bytes = database.run(async |client| {
+    report.database_bytes = database.run(async |client| {
         client.query_one("select pg_database_size(current_database())", &[]).await.map(|row| row.get(0))
     })?;
-    let (own, direct) = searches(&mut database, &manifest, &mut random)?;
+    observe(&report)?;
+    let mut random = MadeUpValues(0x9e37_79b9_7f4a_7c15);
+    for workers in WORKERS {
+        report.searches.push(searches(&mut database, &manifest, &mut random, workers)?);
+        observe(&report)?;
+    }
+    releases(&settings.folder, &mut database, &stamp, &mut report, &mut observe)
+}
 
+/// Publishes the shop, changes every hundredth price, publishes again; a mirror follows.
+fn releases(
+    folder: &Path,
+    database: &mut Database,
+    stamp: &ModelStamp,
+    report: &mut BenchReport,
+    observe: &mut impl FnMut(&BenchReport) -> Result<()>,
+) -> Result<()> {
     let key = ReleaseKey::make(&folder.join("bench.key"))?;
-    let mut publish = || -> Result<(f64, super::publish::PublishReport)> {
-        let start = Instant::now();
-        let publication = ReleaseFolder::open(folder)?.begin(SHOP)?;
-        shop_catalogue::write(&mut database, SHOP, &stamp, &publication.catalogue())?;
-        let report = publication.finish(&key, 0)?;
-        Ok((start.elapsed().as_secs_f64(), report))
-    };
-    let (publish_seconds, whole) = publish()?;
     let catalogue = folder.join("mirror.db");
-    let settings = SyncSettings {
-        source: format!("file://{}/{SHOP}", absolute(folder)?),
+    let mut follower = Follower::new(SyncSettings {
+        source: format!("file://{}/{}", absolute(folder)?, SHOPS[0]),
         key: key.public()?,
         poll: Duration::from_secs(30),
         catalogue: catalogue.clone(),
         model: stamp.clone(),
-    };
-    let mut follower = Follower::new(settings)?;
-    let mut applied = || -> Result<f64> {
+    })?;
+    let mut publish = |database: &mut Database| -> Result<PublishTimes> {
+        let start = Instant::now();
+        let publication = ReleaseFolder::open(folder)?.begin(SHOPS[0])?;
+        shop_catalogue::write(database, SHOPS[0], stamp, &publication.catalogue())?;
+        let read_seconds = start.elapsed().as_secs_f64();
+        let published = publication.finish(&key, 0)?;
+        let publish_seconds = start.elapsed().as_secs_f64();
+        let bytes = published.delta_bytes.first().copied().unwrap_or(published.snapshot_bytes);
         let start = Instant::now();
         follower.poll()?;
-        Ok(start.elapsed().as_secs_f64())
+        Ok(PublishTimes { read_seconds, publish_seconds, bytes, applied_seconds: start.elapsed().as_secs_f64() })
     };
-    let snapshot_applied_seconds = applied()?;
-    let mut other = Database::open(address)?;
-    other.run(async |client| {
-        let query = "update offer set price = '1.23 EUR' where position % 100 = 0";
-        client.batch_execute(query).await
+    report.publish = Some(publish(database)?);
+    observe(report)?;
+    database.run(async |client| {
+        // Another price at each measurement.
+        let query = "update offer set price = (1 + random() * 90)::numeric(8, 2) || ' EUR'
+                     where shop = $1 and position % 100 = 0";
+        client.execute(query, &[&SHOPS[0]]).await.map(drop)
     })?;
-    let (delta_publish_seconds, delta) = publish()?;
-    let delta_applied_seconds = applied()?;
+    report.delta = Some(publish(database)?);
+    observe(report)?;
     Catalogue::delete(&catalogue)?;
-    for rest in ["bench.key", "mirror.db.sync", "objects", SHOP] {
+    for rest in ["bench.key", "mirror.db.sync", "objects", SHOPS[0]] {
         let path = folder.join(rest);
         let _ = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
     }
-    Ok(BenchReport {
-        products,
-        values: stamp.embedding,
-        fill_seconds,
-        database_bytes,
-        search_p50_seconds: quantile(&own, 0.5),
-        search_p95_seconds: quantile(&own, 0.95),
-        pgvector_p50_seconds: quantile(&direct, 0.5),
-        pgvector_p95_seconds: quantile(&direct, 0.95),
-        publish_seconds,
-        snapshot_bytes: whole.snapshot_bytes,
-        snapshot_applied_seconds,
-        delta_publish_seconds,
-        delta_bytes: delta.delta_bytes.first().copied().unwrap_or(0),
-        delta_applied_seconds,
-    })
+    Ok(())
 }
 
 fn absolute(folder: &Path) -> Result<String> {
@@ -137,11 +176,37 @@ fn absolute(folder: &Path) -> Result<String> {
     Ok(path.display().to_string())
 }
 
+/// All products, by a few connections at once.
+fn fill_all(settings: &BenchSettings, database: &mut Database, manifest: &Manifest) -> Result<()> {
+    database.run(async |client| {
+        client.execute("insert into shop (name) select unnest($1::text[])", &[&SHOPS.as_slice()]).await.map(drop)
+    })?;
+    let next = Mutex::new((0..settings.products).step_by(AT_ONCE));
+    let take = || next.lock().ok().and_then(|mut next| next.next());
+    let one = |number: usize| -> Result<()> {
+        let mut own = Database::open(&settings.database)?;
+        let mut random = MadeUpValues(0x9e37_79b9_7f4a_7c15 + number as u64);
+        while let Some(first) = take() {
+            let range = first..(first + AT_ONCE).min(settings.products);
+            fill(&mut own, manifest, &mut random, settings.shop_products, range)?;
+        }
+        Ok(())
+    };
+    let one = &one;
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..FILLERS).map(|number| scope.spawn(move || one(number))).collect();
+        let lost = |_| Err(Fault::new(Kind::Internal, "a thread that fills the tables ended before its work was done"));
+        threads.into_iter().try_for_each(|thread| thread.join().unwrap_or_else(lost))
+    })?;
+    database.run(async |client| client.batch_execute("analyze").await)
+}
+
 /// Products `range` with a picture each, and its descriptors by both heads.
 fn fill(
     database: &mut Database,
     manifest: &Manifest,
     random: &mut MadeUpValues,
+    shop_products: usize,
     range: std::ops::Range<usize>,
 ) -> Result<()> {
     let weights = [manifest.match_score().weight, manifest.aggregation_score().weight];
@@ -149,6 +214,7 @@ fn fill(
     let ids: Vec<String> = range.clone().map(|number| format!("P{number:08}")).collect();
     let positions: Vec<i64> = range.clone().map(|number| number as i64).collect();
     let shas: Vec<Vec<u8>> = ids.iter().map(|id| Sha256::digest(id.as_bytes()).to_vec()).collect();
+    let shops: Vec<&str> = range.clone().map(|number| SHOPS[usize::from(number >= shop_products)]).collect();
     let bodies: Vec<&str> = range.map(|number| Region::ALL[number % 3].name()).collect();
     let length = manifest.matching.embedding;
     let mut descriptors = |weight: &[f32]| -> Vec<Vector> {
@@ -159,14 +225,14 @@ fn fill(
     let thumbnails: Vec<Vec<u8>> = shas.iter().map(|sha| sha.repeat(32)).collect();
     database.run(async |client| {
         let transaction = client.transaction().await?;
-        transaction.execute("insert into shop (name) values ($1) on conflict do nothing", &[&SHOP]).await?;
         let query = "insert into product (id, title, image_link, region)
                      select id, 'A product of the benchmark ' || id, id || '.jpg', body
                      from unnest($1::text[], $2::text[]) as one (id, body)";
         transaction.execute(query, &[&ids, &bodies]).await?;
         let query = "insert into offer (shop, product_id, position, price)
-                     select $1, id, position, '19.90 EUR' from unnest($2::text[], $3::bigint[]) as one (id, position)";
-        transaction.execute(query, &[&SHOP, &ids, &positions]).await?;
+                     select shop, id, position, '19.90 EUR'
+                     from unnest($1::text[], $2::text[], $3::bigint[]) as one (shop, id, position)";
+        transaction.execute(query, &[&shops, &ids, &positions]).await?;
         let query =
             "insert into picture select id, 0, id || '.jpg', sha from unnest($1::text[], $2::bytea[]) as one (id, sha)";
         transaction.execute(query, &[&ids, &shas]).await?;
@@ -181,30 +247,51 @@ fn fill(
     })
 }
 
-/// Times of the hub's search, and of pgvector asked directly for the same rows; turn and turn about.
-fn searches(database: &mut Database, manifest: &Manifest, random: &mut MadeUpValues) -> Result<(Vec<f64>, Vec<f64>)> {
+/// Times of the hub's search, and of pgvector asked directly for the same rows; who is asked first changes from turn to turn.
+fn searches(
+    database: &mut Database,
+    manifest: &Manifest,
+    random: &mut MadeUpValues,
+    workers: u32,
+) -> Result<SearchTimes> {
     let search = HubSearch::new(manifest);
-    let (mut own, mut direct) = (Vec::new(), Vec::new());
+    let set = format!("set max_parallel_workers_per_gather = {workers}");
+    database.run(async |client| client.batch_execute(&set).await)?;
+    let mut times: [Vec<f64>; 2] = Default::default();
+    let start = Instant::now();
     for round in 0..SEARCHES + 3 {
+        // The first ones fill the caches.
+        if round > 3 && start.elapsed() > SEARCH_TIME {
+            break;
+        }
         let embedding: Vec<f32> = (0..manifest.matching.embedding).map(|_| random.next()).collect();
         let (asked, _) = question(&manifest.aggregation_score(), &embedding);
         let query = HubQuery { embedding, head: QueryHead::Aggregation, region: None, most: 10 };
-        let times = database.run(async |client| {
-            let start = Instant::now();
-            search.ask(client, &query).await?;
-            let mine = start.elapsed().as_secs_f64();
-            let start = Instant::now();
-            let sql = "select sha256 from view where head = 'aggregation' order by embedding <#> $1 limit $2";
-            client.query(sql, &[&asked, &NEAR]).await?;
-            Ok((mine, start.elapsed().as_secs_f64()))
-        })?;
-        // The first ones fill the caches.
-        if round >= 3 {
-            own.push(times.0);
-            direct.push(times.1);
+        for turn in [round % 2, 1 - round % 2] {
+            let seconds = database.run(async |client| {
+                let start = Instant::now();
+                if turn == 0 {
+                    search.ask(client, &query).await?;
+                } else {
+                    let sql = "select sha256 from view where head = 'aggregation' order by embedding <#> $1 limit $2";
+                    client.query(sql, &[&asked, &NEAR]).await?;
+                }
+                Ok(start.elapsed().as_secs_f64())
+            })?;
+            if round >= 3 {
+                times[turn].push(seconds);
+            }
         }
     }
-    Ok((own, direct))
+    let [own, direct] = &times;
+    Ok(SearchTimes {
+        workers,
+        searches: own.len(),
+        p50: quantile(own, 0.5),
+        p95: quantile(own, 0.95),
+        pgvector_p50: quantile(direct, 0.5),
+        pgvector_p95: quantile(direct, 0.95),
+    })
 }
 
 fn quantile(times: &[f64], share: f64) -> f64 {

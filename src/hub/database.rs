@@ -1,5 +1,6 @@
 //! The connection to PostgreSQL: opening it, its schema, its faults. All of the hub's work on tables runs through here, on one thread.
 
+use super::work::HEADS;
 use crate::catalogue::ModelStamp;
 use crate::fault::{Fault, Kind, Result};
 use std::time::Duration;
@@ -135,13 +136,22 @@ impl Database {
                 )
                 .await?;
             let literal = stamp.descriptor_hash.replace('\'', "''");
+            let made = transaction.query_one("select to_regclass($1) is not null", &[&format!("view_{short}")]).await?;
+            if made.get::<_, bool>(0) {
+                return transaction.commit().await;
+            }
             let mut tables = format!(
-                "create table if not exists view_{short} partition of view for values in ('{literal}') partition by list (body);"
+                "create table view_{short} partition of view for values in ('{literal}') partition by list (body);"
             );
             for (body, name) in [("", "unknown"), ("upper", "upper"), ("lower", "lower"), ("dress", "dress")] {
+                let part = format!("view_{short}_{name}");
                 tables += &format!(
-                    "create table if not exists view_{short}_{name} partition of view_{short} for values in ('{body}');"
+                    "create table {part} partition of view_{short} for values in ('{body}') partition by list (head);"
                 );
+                // A search asks one head: it reads no row of the other.
+                for head in HEADS {
+                    tables += &format!("create table {part}_{head} partition of {part} for values in ('{head}');");
+                }
             }
             transaction.batch_execute(&tables).await?;
             transaction.commit().await

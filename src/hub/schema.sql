@@ -70,7 +70,7 @@ alter table content alter column thumbnail set storage external;
 
 -- What a network saw in a picture, for each region that was looked for and each head: an embedding with its bias
 -- (weight . embedding^2) as the last element, so that the logit of a search is an inner product.
--- Partitioned by model, then by the region of the garment that was found.
+-- Partitioned by model, then by the region of the garment that was found, then by head.
 create table view (
   model text not null references model (hash),
   body text not null check (body in ('', 'upper', 'lower', 'dress')),

@@ -6,6 +6,7 @@ use crate::cli::places;
 use crate::cli::progress::Progress;
 use crate::cli::table::{Table, json, print};
 use crate::fault::{Fault, Kind};
+use crate::hub::bench::{self, BenchSettings};
 use crate::hub::database::{Database, actor};
 use crate::hub::feed_import::{self, HubImport};
 use crate::hub::publish::{PublishReport, ReleaseFolder};
@@ -44,8 +45,14 @@ pub fn run(command: &HubCommand) -> Result<()> {
         }
         HubCommand::Bench(args) => {
             let model = places::model(&None)?;
-            let report = crate::hub::bench::run(&address(&args.database)?, args.products, &args.folder, &model)?;
-            print(&json(&report)?)
+            let settings = BenchSettings {
+                database: address(&args.database)?,
+                products: args.products,
+                shop_products: args.shop_products,
+                folder: args.folder.clone(),
+                model,
+            };
+            bench::run(&settings, |report| print(&json(report)?))
         }
     }
 }
