@@ -202,10 +202,10 @@ pub struct RevokeArgs {
 
 #[derive(Args, Clone, Debug)]
 pub struct HubBenchArgs {
-    /// An empty database: it is filled. One that an earlier measurement has filled is measured again
+    /// An empty database: it is filled
     #[command(flatten)]
     pub database: DatabaseArgs,
-    /// Products, one picture each
+    /// Products, one picture each; a database that an earlier run filled with as many is measured again
     #[arg(long, value_name = "N", default_value_t = 100_000)]
     pub products: usize,
     /// So many of them are sold by the shop that is published
