@@ -6,191 +6,19 @@
 #![cfg(feature = "hub")]
 #![allow(clippy::unwrap_used)]
 
+mod chain;
 mod mirror;
 mod postgres;
 
+use chain::{Hub, Served, done, follower, json, model, once, price, refused, status, strs, vetrina};
 use mirror::{Mirror, Shop, http, repository};
-use postgres::Postgres;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 use vetrina::catalogue::Catalogue;
-
-fn vetrina(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_vetrina")).args(args).output().unwrap()
-}
-
-#[track_caller]
-fn done(args: &[&str]) -> String {
-    let output = vetrina(args);
-    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
-}
-
-#[track_caller]
-fn json(args: &[&str]) -> Value {
-    serde_json::from_str(&done(&[args, &["--json"]].concat())).unwrap()
-}
-
-#[track_caller]
-fn refused(args: &[&str], code: i32, words: &str) {
-    let output = vetrina(args);
-    let error = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(code), "{args:?}: {error}");
-    assert!(error.contains(words) && error.trim().lines().count() == 1, "{args:?}: {error}");
-}
-
-/// A hub in a folder, with a database of its own.
-struct Hub {
-    postgres: Postgres,
-    shop: Shop,
-    database: String,
-}
-
-impl Hub {
-    fn new() -> Option<Self> {
-        let postgres = Postgres::start()?;
-        let database = postgres.create("hub");
-        let hub = Hub { postgres, shop: Shop::empty(), database };
-        done(&["hub", "init", "--database", &hub.database, "--model", &model()]);
-        done(&["hub", "key", &hub.key()]);
-        Some(hub)
-    }
-
-    fn key(&self) -> String {
-        self.shop.path("secret.key")
-    }
-
-    fn public_key(&self) -> String {
-        done(&["hub", "key", &self.key()])
-    }
-
-    fn releases(&self) -> String {
-        self.shop.path("releases")
-    }
-
-    /// A feed of the demo shop's products from row `from` on.
-    fn feed(&self, name: &str, from: usize, count: usize) -> String {
-        let feed = fs::read_to_string(repository("demo/feed.csv")).unwrap();
-        let mut lines = feed.lines();
-        let head = lines.next().unwrap();
-        let rows: Vec<&str> = lines.skip(from).take(count).collect();
-        self.shop.write(name, &format!("{head}\n{}\n", rows.join("\n")));
-        self.shop.path(name)
-    }
-
-    fn import(&self, feed: &str, shops: &[&str]) -> Value {
-        json(&self.import_command(feed, shops).iter().map(String::as_str).collect::<Vec<_>>())
-    }
-
-    fn import_command(&self, feed: &str, shops: &[&str]) -> Vec<String> {
-        let images = repository("demo").display().to_string();
-        let mut args =
-            vec!["hub", "import", feed, "--images", &images, "--database", &self.database, "--allow-removals"];
-        shops.iter().for_each(|shop| args.extend(["--shop", shop]));
-        args.into_iter().map(str::to_owned).collect()
-    }
-
-    fn work(&self) -> Value {
-        json(&["hub", "work", "--database", &self.database, "--model", &model()])
-    }
-
-    fn publish(&self, shop: &str) -> Value {
-        json(&[
-            "hub",
-            "publish",
-            "--shop",
-            shop,
-            "--key",
-            &self.key(),
-            "--to",
-            &self.releases(),
-            "--database",
-            &self.database,
-        ])
-    }
-
-    fn count(&self, query: &str) -> i64 {
-        self.postgres.sql("hub", &format!("select count(*) from {query}")).parse().unwrap()
-    }
-}
-
-fn model() -> String {
-    repository("models/compact").display().to_string()
-}
-
-/// A program that serves and says where in its log.
-struct Served {
-    child: Child,
-    address: String,
-}
-
-impl Served {
-    fn start(hub: &Hub, more: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_vetrina"))
-            .args([
-                "hub",
-                "serve",
-                "--database",
-                &hub.database,
-                "--releases",
-                &hub.releases(),
-                "--listen",
-                "127.0.0.1:0",
-            ])
-            .args(["--model", &model()])
-            .args(more)
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let address = loop {
-            let line = lines.next().expect("it ended").unwrap();
-            if let Some((_, rest)) = line.split_once("the hub: http://") {
-                break rest.trim_end_matches('/').to_owned();
-            }
-        };
-        thread::spawn(move || lines.for_each(drop));
-        Served { child, address }
-    }
-
-    fn url(&self) -> String {
-        format!("http://{}", self.address)
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// A mirror of a shop: its folder, and its configuration with `[sync]`.
-fn follower(hub: &Hub, source: &str) -> (Shop, String) {
-    let shop = Shop::empty();
-    let config = shop.config_for("test://bars", "").replace("enabled = false\n", "listen = \"127.0.0.1:0\"\n");
-    let sync = format!("[sync]\nsource = \"{source}\"\nkey = \"{}\"\npoll_seconds = 2\n", hub.public_key());
-    let config = config + &sync;
-    shop.write("vetrina.toml", &config);
-    (shop, config)
-}
-
-fn once(shop: &Shop) -> Value {
-    json(&["sync", "once", "--config", &shop.path("vetrina.toml")])
-}
-
-fn price(db: &str, id: &str) -> Option<String> {
-    Catalogue::open(db.as_ref()).unwrap().get(id).unwrap().unwrap().product.price
-}
-
-fn status(address: &str) -> Value {
-    http::get(address, "/status.json").json()
-}
 
 /// The quick start of docs/chain.md, and its promise.
 #[test]
@@ -200,22 +28,7 @@ fn a_changed_price_is_on_the_screens_of_the_right_shop_within_two_polls() {
     assert_eq!(report["products"], 4);
     hub.import(&hub.feed("hamburg.csv", 2, 4), &["hamburg"]);
     let pictures = hub.count("job");
-    refused(
-        &[
-            "hub",
-            "publish",
-            "--shop",
-            "berlin",
-            "--key",
-            &hub.key(),
-            "--to",
-            &hub.releases(),
-            "--database",
-            &hub.database,
-        ],
-        2,
-        "are not embedded yet",
-    );
+    refused(&strs(&hub.publish_command("berlin")), 2, "are not embedded yet");
     assert_eq!(hub.work()["embedded"].as_i64(), Some(pictures), "pictures that both shops show are embedded once");
     for shop in ["berlin", "hamburg"] {
         assert_eq!(hub.publish(shop)["products"], 4);
@@ -317,7 +130,7 @@ fn imports_workers_and_publications_that_are_killed_lose_nothing_and_leave_nothi
     let mut seen = BTreeSet::new();
     for round in 0..80 {
         let command = hub.import_command(&feeds[round % 2], &["berlin"]);
-        killed(&command.iter().map(String::as_str).collect::<Vec<_>>(), random(whole));
+        killed(&strs(&command), random(whole));
         // All of one feed or all of the other.
         seen.insert(offered());
         kills += 1;
@@ -343,18 +156,7 @@ fn imports_workers_and_publications_that_are_killed_lose_nothing_and_leave_nothi
     let syncing = timed(&|| drop(once(&folder)));
     hub.postgres.sql("hub", "update offer set price = 'second'");
     let publishing = timed(&|| drop(hub.publish("berlin")));
-    let publish = [
-        "hub",
-        "publish",
-        "--shop",
-        "berlin",
-        "--key",
-        &hub.key(),
-        "--to",
-        &hub.releases(),
-        "--database",
-        &hub.database,
-    ];
+    let publish = hub.publish_command("berlin");
     // Two were published above.
     let mut newest = 2;
     for round in 0..70 {
@@ -365,7 +167,7 @@ fn imports_workers_and_publications_that_are_killed_lose_nothing_and_leave_nothi
         if round % 5 == 4 {
             hub.publish("berlin");
         } else {
-            killed(&publish, random(publishing));
+            killed(&strs(&publish), random(publishing));
             kills += 1;
         }
         // What a mirror finds is a whole release, the old one or the new one, and it is killed as well.
@@ -405,18 +207,7 @@ fn several_importers_and_workers_at_once_do_each_thing_once() {
     // Two publications of one shop: one waits for nobody.
     let all: Vec<i32> = thread::scope(|scope| {
         let publish = || {
-            let output = vetrina(&[
-                "hub",
-                "publish",
-                "--shop",
-                "a",
-                "--key",
-                &hub.key(),
-                "--to",
-                &hub.releases(),
-                "--database",
-                &hub.database,
-            ]);
+            let output = vetrina(&strs(&hub.publish_command("a")));
             output.status.code().unwrap()
         };
         let both = [0, 1].map(|_| scope.spawn(publish));
@@ -494,20 +285,7 @@ fn a_mirrors_key_opens_its_own_shop_and_can_be_taken_from_it() {
 
     // A release for a part of the mirrors: this one is not among no percent, and all get it once those that have it are well.
     hub.postgres.sql("hub", "update offer set price = '1 EUR'");
-    let staged = json(&[
-        "hub",
-        "publish",
-        "--shop",
-        "berlin",
-        "--key",
-        &hub.key(),
-        "--to",
-        &hub.releases(),
-        "--database",
-        &hub.database,
-        "--share",
-        "0",
-    ]);
+    let staged = json(&[&strs(&hub.publish_command("berlin"))[..], &["--share", "0"]].concat());
     assert_eq!(staged["release"], 2);
     assert_eq!(once(&folder)["release"], 1);
     let deadline = Instant::now() + Duration::from_secs(60);

@@ -58,6 +58,16 @@ fn a_price_is_shown_within_two_seconds_and_an_undo_is_as_quick() {
         slowest = slowest.max(start.elapsed());
     }
     println!("5 prices: shown after {slowest:?} at most");
+    // A sale is on: the page lists the price that counts, and the one before.
+    let listed = |id: &str| {
+        let found = get_with(&at, &format!("/catalogue.json?q={id}"), PASSWORD).json();
+        let product = &found["products"][0];
+        (product["price"].as_str().map(str::to_owned), product["price_before"].as_str().map(str::to_owned))
+    };
+    assert_eq!(patch(&at, "V101", r#"{"price": "40.00 EUR", "sale_price": "30.00 EUR"}"#).status, 200);
+    assert_eq!(listed("V101"), (Some("30.00 EUR".into()), Some("40.00 EUR".into())));
+    assert_eq!(patch(&at, "V101", r#"{"sale_price_effective_date": "2020-01-01/2020-01-31"}"#).status, 200);
+    assert_eq!(listed("V101"), (Some("40.00 EUR".into()), None), "the sale is over");
     let products = || get_with(&at, "/status.json", PASSWORD).json()["products"].as_u64();
     assert_eq!(products(), Some(11));
     let start = Instant::now();

@@ -5,7 +5,7 @@
 - `precision`: fp16 and int8 graphs (`convert`), compared with fp32 (`compare`).
 - `train`: data (`data`, `worn`, `augment`, `views`, `features`), what is learned (`losses`, `detector`, `match`, `adapt`,
   `aggregation`), and how (`loop`, `recipe`).
-- `check`: `agreement`, accuracy (`evaluate`), adaptation to a shop (`learning`) and time (`timing`).
+- `check`: `agreement`, accuracy (`evaluate`), what adapting to a shop brings (`learning`), time (`timing`).
 
 Rooms import downwards: `train` and `check` use `model` and `folder`, never the reverse.
 "section N" in this package means section N of docs/seam.md.

@@ -93,6 +93,11 @@ def test_a_recipe_goes_on_from_a_folder_and_has_views_under_their_older_name(tmp
     assert Recipe.read(path).digest_of("export") == read.digest_of("export") and Recipe.read(path).digest != read.digest
 
 
+@pytest.mark.parametrize("path", sorted((Path(__file__).parents[2] / "recipes").glob("*.toml")), ids=lambda path: path.name)
+def test_the_projects_recipes_are_read(path):
+    assert Recipe.read(path).export["name"] == "compact"
+
+
 @pytest.mark.parametrize(
     "old,new,error",
     (

@@ -1,6 +1,9 @@
 """Real wear: what the masks say, what is measured, and a tiny recipe from data folders to a model folder."""
 
+import dataclasses
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -11,7 +14,9 @@ from drawn import write
 
 from seamnet.folder.manifest import read_manifest
 from seamnet.model.config import CLASSES, COMPACT
-from seamnet.train import augment, losses, views, worn
+from seamnet.train import augment, detector, losses, match, views, worn
+from seamnet.train.features import Garments
+from seamnet.train.loop import Schedule, run
 from seamnet.train.recipe import Recipe, RecipeError, Run, folder_digest
 from seamnet.train.worn import Counts, Found, Tagged, Worn, bare_arms, overlaps, parts, share
 
@@ -208,12 +213,15 @@ provenance = "a test"
 """
 
 
-def test_a_tiny_recipe_makes_a_model_folder_and_goes_on_where_it_stopped(tmp_path):
-    model = REPOSITORY / "models" / "compact"
-    street, backgrounds = write_worn(tmp_path / "worn"), tmp_path / "backgrounds"
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory) -> tuple[Path, dict[str, Path], Run]:
+    """A recipe file, its folders, and a finished run of it."""
+    torch.set_num_threads(1)
+    root, model = tmp_path_factory.mktemp("tiny"), REPOSITORY / "models" / "compact"
+    street, backgrounds = write_worn(root / "worn"), root / "backgrounds"
     backgrounds.mkdir()
     cv2.imwrite(str(backgrounds / "room.jpg"), np.random.default_rng(1).integers(0, 255, (64, 128, 3), np.uint8))
-    path, out = tmp_path / "tiny.toml", tmp_path / "run"
+    path, out = root / "tiny.toml", root / "run"
     hashes = {"worn": folder_digest(street), "backgrounds": folder_digest(backgrounds)}
     path.write_text(RECIPE.format(hash=read_manifest(model)["descriptor_hash"], **hashes))
     folders = {"worn": street, "backgrounds": backgrounds, "begin": model}
@@ -221,6 +229,12 @@ def test_a_tiny_recipe_makes_a_model_folder_and_goes_on_where_it_stopped(tmp_pat
     write(out / "generated")
     (out / "generate.done").write_text(run.recipe.digest_of("generate"))
     run.run()
+    return path, folders, run
+
+
+def test_a_tiny_recipe_makes_a_model_folder_and_goes_on_where_it_stopped(tiny, tmp_path):
+    path, folders, run = tiny
+    out = run.out
     told = read_manifest(out / "model")
     assert run.recipe.digest in told["provenance"] and told["aggregation"]["worn_offset"] == -0.5
     last = json.loads((out / "real-heads.log").read_text().splitlines()[-1])
@@ -231,14 +245,57 @@ def test_a_tiny_recipe_makes_a_model_folder_and_goes_on_where_it_stopped(tmp_pat
     before = (out / "detector.pth").stat().st_mtime_ns
     run.run()
     assert (out / "detector.pth").stat().st_mtime_ns == before
-
-    path.write_text(path.read_text().replace('"a test"', '"another"'))
+    other = tmp_path / "other.toml"
+    other.write_text(path.read_text().replace('"a test"', '"another"'))
     with pytest.raises(RecipeError, match="export was made with other numbers"):
-        Run(Recipe.read(path), folders, out).run()
+        Run(Recipe.read(other), folders, out).run()
 
-    path.write_text(path.read_text().replace("rois = 8", "roiz = 8"))
-    with pytest.raises(ValueError, match="detector.*unknown roiz"):
-        Recipe.read(path)
-    (street / "photos.csv").write_text("photo,width,height,masked,tags\n")
-    with pytest.raises(RecipeError, match="is not the worn"):
-        Run(run.recipe, folders, out)
+
+def test_a_plot_is_drawn_from_the_log_of_a_stage(tiny, tmp_path):
+    plot = [sys.executable, REPOSITORY / "scripts" / "plot-run"]
+    subprocess.run([*plot, tiny[2].out / "real-heads.log", tmp_path / "plot"], check=True)
+    assert cv2.imread(str(tmp_path / "plot")).shape[1] == 3 * 420
+    done = subprocess.run([*plot, tiny[0], tmp_path / "plot"], capture_output=True, text=True)
+    assert done.returncode == 1 and "not the log of a stage" in done.stderr
+
+
+class Cut(Exception):
+    """The power failed."""
+
+
+def trained(train, out: Path, lines: int) -> None:
+    """Calls `train(run)`, whose `run` of a stage is cut behind the `lines`th log line."""
+    said = []
+
+    def report(line: str) -> None:
+        said.append(line)
+        if len(said) > lines:
+            raise Cut
+
+    train(lambda stage: run(dataclasses.replace(stage, log_every=3), out, report, save_every=0))
+
+
+@pytest.mark.parametrize("part,cuts", (("detector", (1,)), ("match", (1, 3, 5))))
+def test_the_stages_on_real_people_go_on_to_the_bit_where_they_were_cut(tiny, tmp_path, part, cuts):
+    _, _, made = tiny
+    stored = views.StoredViews([made.out / "views-detector"], made.validation)
+    garments, strangers = (Garments.of_views(made.out / "views-match", made.validation, only) for only in (False, True))
+    heads = dataclasses.replace(made.recipe["detector"], schedule=Schedule(steps=6))
+    numbers = dataclasses.replace(made.recipe["match"], schedule=Schedule(steps=6), place=Schedule(steps=6))
+
+    def state(out: Path, lines: int) -> dict[str, torch.Tensor]:
+        network = made.network(made.begin)
+        train = {
+            "detector": lambda run: run(detector.view_heads(network, stored, heads)),
+            "match": lambda run: match.fit(network, garments, strangers, numbers, run, lambda _: None),
+        }[part]
+        trained(train, out, lines)
+        return network.state_dict()
+
+    whole = state(tmp_path / "whole", 99)
+    assert any(not torch.equal(v, whole[k]) for k, v in made.network(made.begin).state_dict().items())
+    for lines in cuts:
+        with pytest.raises(Cut):
+            state(tmp_path / f"cut-{lines}", lines)
+        resumed = state(tmp_path / f"cut-{lines}", 99)
+        assert all(torch.equal(v, resumed[k]) for k, v in whole.items()), lines

@@ -100,7 +100,7 @@ pub struct ImportArgs {
     /// How to report progress; json is for programs, one object a line, the report last
     #[arg(long, value_enum, default_value_t = ProgressFormat::Bar, value_name = "FORMAT")]
     pub progress: ProgressFormat,
-    /// Do not write the audit log: the program that starts this import has written it
+    /// Write nothing into the mirror's audit log: who calls this has done so, as the page does
     #[arg(long)]
     pub audited: bool,
 }

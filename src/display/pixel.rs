@@ -7,11 +7,6 @@ pub fn packed(colour: Rgb888) -> u32 {
     u32::from_be_bytes([0, colour.r(), colour.g(), colour.b()])
 }
 
-/// An RGB pixel.
-pub fn packed_bytes([r, g, b]: &[u8; 3]) -> u32 {
-    u32::from_be_bytes([0, *r, *g, *b])
-}
-
 /// `from` towards `to` by `weight` 256ths, all three channels at once: two multiplications, since the differences are weighted.
 #[inline(always)]
 pub fn mix(from: u32, to: u32, weight: u32) -> u32 {

@@ -2,7 +2,7 @@
 //! once for each instruction set and chosen when they run.
 
 use super::mirror::Mirror;
-use super::pixel::{mix, packed_bytes, weighted};
+use super::pixel::{mix, weighted};
 use crate::frame::Picture;
 use crate::geometry::{Camera, Panel, Rect};
 use fearless_simd::{Level, dispatch};
@@ -14,11 +14,13 @@ pub struct RowScaler<'a> {
     mirror: &'a Mirror,
     /// Of the picture's pixels across, those that are seen.
     seen: Range<usize>,
-    /// For each column of the place: the first of its two pixels, counted from the start of `seen`, and the second's weight in 256ths.
-    firsts: Vec<u32>,
+    /// For each column of the place: the first of its two pixels, counted in bytes from the start of `seen`, and the second's weight in
+    /// 256ths.
+    firsts: Vec<usize>,
     weights: Vec<u32>,
-    /// One row of the picture, and its pixels for each column of the place.
-    row: Vec<u32>,
+    /// What is seen of one row of the picture, with room to read eight bytes from each pixel.
+    row: Vec<u8>,
+    /// Its two pixels for each column of the place. Here and in the scaled rows red is the lowest byte, as in the picture.
     left: Vec<u32>,
     right: Vec<u32>,
     /// Two rows of the picture, scaled across: the ones that the next row of the place lies between.
@@ -34,14 +36,14 @@ impl<'a> RowScaler<'a> {
         let width = columns.len();
         let taps: Vec<(usize, u32)> = columns.map(|x| tap(column(mirror, x), picture.size().width)).collect();
         let start = taps.iter().map(|(first, _)| *first).min().unwrap_or(0);
-        let end = taps.iter().map(|(first, _)| *first + 1).max().unwrap_or(0);
+        let last = taps.iter().map(|(first, _)| *first + 1).max().unwrap_or(0);
         RowScaler {
             picture,
             mirror,
-            seen: start..(end + 1).min(picture.size().width),
-            firsts: taps.iter().map(|(first, _)| (first - start) as u32).collect(),
+            seen: start..(last + 1).min(picture.size().width),
+            firsts: taps.iter().map(|(first, _)| 3 * (first - start)).collect(),
             weights: taps.iter().map(|(_, weight)| *weight).collect(),
-            row: vec![0; end + 1 - start],
+            row: vec![0; 3 * (last + 1 - start) + 2],
             left: vec![0; width],
             right: vec![0; width],
             above: vec![0; width],
@@ -60,7 +62,7 @@ impl<'a> RowScaler<'a> {
         let (a, b) = (((256 - weight) * light) >> 8, (weight * light) >> 8);
         let (above, below) = (&self.above[..], &self.below[..]);
         let pixels = out.iter_mut().zip(above.iter().zip(below));
-        dispatch!(self.level, _simd => pixels.for_each(|(out, (above, below))| *out = weighted(*above, a, *below, b)));
+        dispatch!(self.level, _simd => pixels.for_each(|(out, (above, below))| *out = red_first(weighted(*above, a, *below, b))));
     }
 
     /// Going down the panel, a row of the picture is used several times, then handed up.
@@ -83,22 +85,28 @@ impl<'a> RowScaler<'a> {
     /// Scales row `y` of the picture across, into `left`.
     fn scale_across(&mut self, y: usize) {
         let row = &self.picture.row(y)[3 * self.seen.start..3 * self.seen.end];
-        for (pixel, rgb) in self.row.iter_mut().zip(row.as_chunks::<3>().0) {
-            *pixel = packed_bytes(rgb);
-        }
+        let (copy, rest) = self.row.split_at_mut(row.len());
+        copy.copy_from_slice(row);
         // The picture's last pixel has itself beside it.
-        if let Some(last) = row.last_chunk().filter(|_| self.row.len() > self.seen.len()) {
-            self.row[self.seen.len()] = packed_bytes(last);
+        if let (Some(last), Some(beside)) = (row.last_chunk::<3>(), rest.first_chunk_mut::<3>()) {
+            *beside = *last;
         }
-        let pixels = &self.row[..];
+        let bytes = &self.row[..];
         for ((left, right), first) in self.left.iter_mut().zip(&mut self.right).zip(&self.firsts) {
-            let Some([a, b]) = pixels.get(*first as usize..).and_then(|rest| rest.first_chunk()) else { continue };
-            (*left, *right) = (*a, *b);
+            let Some(two) = bytes.get(*first..).and_then(|rest| rest.first_chunk()) else { continue };
+            let two = u64::from_le_bytes(*two);
+            (*left, *right) = ((two & 0xff_ffff) as u32, (two >> 24 & 0xff_ffff) as u32);
         }
         let (left, right, weights) = (&mut self.left[..], &self.right[..], &self.weights[..]);
         let pixels = left.iter_mut().zip(right.iter().zip(weights));
         dispatch!(self.level, _simd => pixels.for_each(|(left, (right, weight))| *left = mix(*left, *right, *weight)));
     }
+}
+
+/// A pixel whose lowest byte is red, as the canvas has it: red above blue.
+#[inline(always)]
+fn red_first(pixel: u32) -> u32 {
+    pixel.swap_bytes() >> 8
 }
 
 /// Where the middle of a column of the panel lies across the picture.

@@ -102,7 +102,9 @@ impl PictureMatcher {
 
     /// The garments of a picture with their `top` best products, as JSON: `size` and `garments`.
     pub fn answer(&mut self, picture: Picture, catalogue: &Path, top: usize) -> Result<Value> {
-        if self.catalogue != catalogue || self.matcher.catalogue_has_changed()? {
+        // While the file is gone, what is in memory answers.
+        let has_changed = self.matcher.catalogue_has_changed().unwrap_or(false);
+        if self.catalogue != catalogue || has_changed {
             self.matcher = Matcher::load(catalogue, self.recognizer.manifest())?;
             self.catalogue = catalogue.into();
         }

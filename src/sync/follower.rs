@@ -171,8 +171,12 @@ impl Follower {
         Ok(outcome)
     }
 
-    /// The catalogue, made where there is none.
+    /// The catalogue, made where there is none, with its folder: a new mirror has nobody to make it.
     fn open(&self) -> Result<Catalogue> {
+        let folder = self.settings.catalogue.parent().filter(|folder| !folder.as_os_str().is_empty());
+        if let Some(folder) = folder {
+            fs::create_dir_all(folder).map_err(|error| Fault::io(Kind::Storage, "make the folder", folder, error))?;
+        }
         Catalogue::create_or_open(&self.settings.catalogue)
     }
 

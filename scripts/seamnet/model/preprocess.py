@@ -32,7 +32,7 @@ import torch.nn.functional as F
 from .config import MEAN, STD
 
 MOST_ZOOM = 2.0
-"""A closer look stretches the picture's own pixels by no more than this."""
+"""A crop stretches the picture's own pixels by no more than this."""
 
 
 def read(path: str | Path) -> np.ndarray:

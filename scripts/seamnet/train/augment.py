@@ -164,7 +164,7 @@ class Scene:
 
 @dataclass
 class Cut:
-    """A look: the picture as h x w x 3 float32 (0..255) at the network's scale, the same of `places`, and the rest of its scene."""
+    """A view: the picture as h x w x 3 float32 (0..255) at the network's scale, the same of `places`, and the rest of its scene."""
 
     picture: np.ndarray
     places: np.ndarray
@@ -228,7 +228,7 @@ def whole_window(shape: tuple[int, int], rng: np.random.Generator) -> tuple[floa
 
 
 def close_window(box, shape: tuple[int, int], input_size: tuple[int, int], rng: np.random.Generator):
-    """The look that a garment is embedded from: its box, a little wrong, fills about .6 of it."""
+    """The view that a garment is embedded from: its box, a little wrong, fills about .6 of it."""
     w, h = box[2] - box[0], box[3] - box[1]
     shift = rng.uniform(-0.05, 0.05, size=4) * np.array([w, h, w, h])
     return crop_around(np.asarray(box) + shift, shape, input_size, float(rng.uniform(0.5, 0.72)))
