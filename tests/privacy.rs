@@ -66,7 +66,8 @@ fn no_frame_is_written_and_no_connection_is_made() {
     let names_of_own = ["shop.db", "shop.db-wal", "shop.db-shm", "counts.db", "counts.db-wal", "counts.db-shm", "log"];
     let own = names_of_own.map(|name| shop.path(name));
     let strange: Vec<&String> = files.iter().filter(|file| !own.contains(file)).collect();
-    assert!(strange.is_empty() && files.contains(&own[0]), "{files:?}");
+    // The catalogue is not kept open; the counts are.
+    assert!(strange.is_empty() && files.contains(&shop.path("counts.db")), "{files:?}");
     // 127.0.0.1 as the kernel writes it.
     assert!(addresses.len() == 1 && addresses.iter().all(|address| address.starts_with("0100007F:")), "{addresses:?}");
     mirror.signal("TERM");
@@ -197,10 +198,17 @@ fn an_enrolment_writes_numbers_into_the_catalogue_and_nothing_else() {
 #[test]
 fn the_live_picture_is_coarse_unless_it_is_said_otherwise() {
     let shop = Shop::with_products(2);
-    let colours = |bytes: &[u8]| {
+    // Places inside the blocks of a coarse picture where it is not smooth.
+    let details = |bytes: &[u8]| {
         let picture = image::load_from_memory(bytes).unwrap().into_rgb8();
-        // JPEG changes colours a little: sixteen steps of each channel.
-        picture.pixels().map(|pixel| pixel.0.map(|channel| channel / 16)).collect::<BTreeSet<_>>().len()
+        let side = picture.width().max(picture.height()).div_ceil(32);
+        let is_inside = |x: &u32| (side / 4..3 * side / 4).contains(&(x % side));
+        let differs = |x: u32, y: u32| {
+            let [here, next] = [x, x + 1].map(|x| picture.get_pixel(x, y).0);
+            here.iter().zip(next).any(|(a, b)| a.abs_diff(b) > 24)
+        };
+        let rows = 0..picture.height();
+        rows.map(|y| (0..picture.width() - 1).filter(|x| is_inside(x) && differs(*x, y)).count()).sum::<usize>()
     };
     let mut seen = Vec::new();
     for view in ["", "[privacy]\nlive_view = \"full\"\nmask = [[0, 0, 1, 1]]\n", "[privacy]\nlive_view = \"full\"\n"] {
@@ -208,10 +216,10 @@ fn the_live_picture_is_coarse_unless_it_is_said_otherwise() {
         let mut mirror = Mirror::start(&shop, &config);
         let at = address(&mut mirror);
         mirror.wait_until("there is a picture", || get(&at, "/frame.jpg").status == 200);
-        seen.push(colours(&get(&at, "/frame.jpg").body));
+        seen.push(details(&get(&at, "/frame.jpg").body));
     }
     let [blurred, masked, full] = seen[..] else { panic!("{seen:?}") };
-    assert!(masked == 1 && full > 2 * blurred && blurred > 1, "{seen:?}");
+    assert!(masked == 0 && full > 100 && blurred * 20 < full, "{seen:?}");
     let off = shop.config_with_web("1.mjpg?loop", "listen = \"127.0.0.1:0\"\n") + "[privacy]\nlive_view = \"off\"\n";
     let mut mirror = Mirror::start(&shop, &off);
     let at = address(&mut mirror);
