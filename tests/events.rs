@@ -120,6 +120,26 @@ fn assert_charts_are_drawn(at: &str) {
 }
 
 #[test]
+fn what_is_found_is_said_aloud_where_it_is_configured() {
+    let shop = Shop::with_products(72);
+    let told = shop.path("told");
+    let path = shop.program("spd-say", &format!("#!/bin/sh\nprintf '%s\\n' \"$*\" >> {told}\n"));
+    let config = shop.config("1.mjpg?loop", "").replace("rate = 10\n", "rate = 10\naudio = true\n");
+    let mut mirror = Mirror::start_with(&shop, &config, &[("PATH", &path)]);
+    let read = || std::fs::read_to_string(&told).unwrap_or_default();
+    mirror.wait_until("it speaks", || read().ends_with('\n'));
+    let told = read();
+    let (options, sentence) = told.lines().next().unwrap().split_once(" -- ").unwrap();
+    assert_eq!(options, "--application-name vetrina --language en");
+    let (sure, title) = sentence.split_once(": ").unwrap();
+    assert!(["You are wearing this", "This, or close to it"].contains(&sure), "{told}");
+    let feed = std::fs::read_to_string(repository("demo/feed.csv")).unwrap();
+    assert!(feed.contains(title.split('.').next().unwrap()), "{told}");
+    mirror.signal("TERM");
+    assert_eq!(mirror.wait_for_end(), Some(0), "{}", mirror.log());
+}
+
+#[test]
 fn readers_of_events_are_few_and_programs_bring_the_token() {
     let shop = Shop::with_products(2);
     let web = format!("{WEB}password = \"correct horse\"\ntoken = \"battery staple\"\n");

@@ -291,8 +291,8 @@ impl Matcher {
                 Err(_) => {}
             }
         }
+        let picture = |content: ContentId| self.pictures.get(&content).cloned().flatten();
         for found in matches {
-            let picture = |content: ContentId| self.pictures.get(&content).cloned().flatten();
             found.picture = picture(found.content);
             found.other_colors = other_colors(found).into_iter().filter_map(picture).collect();
         }

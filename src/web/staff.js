@@ -120,7 +120,7 @@ async function poll() {
 byId("search").addEventListener("submit", (event) => { event.preventDefault(); search(); });
 byId("words").addEventListener("input", search);
 byId("scan").addEventListener("click", scan);
-byId("start").addEventListener("click", () => send("staff/enrol", { products: chosen.map((one) => one.id) }).then(poll));
+byId("start").addEventListener("click", () => send("staff/enrol", worn()).then(poll));
 byId("agree").addEventListener("click", () => send("staff/agree").then(poll));
 byId("refuse").addEventListener("click", () => send("staff/cancel").then(poll));
 byId("cancel").addEventListener("click", () => send("staff/cancel").then(poll));

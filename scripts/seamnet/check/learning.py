@@ -33,6 +33,15 @@ OFFSET, MOVED = -0.75, 0.5
 LOWER = (7, 8, 9)
 """Classes that are worn below; the others are searched together."""
 CHUNK = 64
+GAINS = (
+    ("new, pictures", "old, pictures"),
+    ("new, pictures", "old, worn"),
+    ("new, worn", "old, worn"),
+    ("old, worn", "old, pictures"),
+    ("new, worn, no offset", "old, worn, no offset"),
+    ("new, pictures", "old, worn, no offset"),
+)
+"""What is compared query by query: with adapted heads or the old ones; searched by pictures alone, or by worn views too."""
 
 
 def light_of_a_mirror(picture: np.ndarray) -> np.ndarray:
@@ -358,7 +367,7 @@ def learn(shop: Shop, head: Aggregator, count: int, draw: int, numbers: Numbers)
     enrolled = sorted(int(p) for p in rng.permutation(worn)[:count])
     others = [p for p in sorted(shop.queries) if p not in set(enrolled)]
     kept = {p: keep(shop, head, p, VIEWS) for p in enrolled}
-    folds = np.array_split(rng.permutation(enrolled), numbers.folds)
+    folds = np.array_split(rng.permutation(enrolled), numbers.folds) if len(numbers.backs) > 1 else []
     before, after = [], defaultdict(list)
     for fold in folds:
         out = {int(p) for p in fold}
@@ -368,7 +377,7 @@ def learn(shop: Shop, head: Aggregator, count: int, draw: int, numbers: Numbers)
         for back in numbers.backs:
             after[back].append(held_out(shop, between(new, head, back), test))
     gains = {back: torch.cat(before) - torch.cat(ranks) for back, ranks in after.items()}
-    back = max(gains, key=lambda one: float(gains[one].mean()))
+    back = max(gains, key=lambda one: float(gains[one].mean())) if gains else numbers.backs[0]
     new = between(adapt(shop, head, kept, numbers, draw), head, back)
     result = {
         "count": count,
@@ -381,16 +390,16 @@ def learn(shop: Shop, head: Aggregator, count: int, draw: int, numbers: Numbers)
     for name, search in searches.items():
         ranks[f"{name}, pictures"] = search.ranks([])
         ranks[f"{name}, worn"] = search.ranks(enrolled)
+        ranks[f"{name}, worn, no offset"] = search.ranks(enrolled, 0.0)
     for group, products in (("enrolled", enrolled), ("others", others)):
         mine = searches["old"].of(products)
         clusters = searches["old"].own[mine]
         figures = {"queries": int(mine.sum())}
         for name, found in ranks.items():
             figures[name] = [round(float((found[mine] <= top).float().mean()), 4) for top in (1, 5)]
-        for name, one, other in (("gain over worn views", "new, worn", "old, worn"), ("gain over nothing", "new, pictures", "old, pictures")):
-            for top in (1, 5):
-                gain = (ranks[one][mine] <= top).float() - (ranks[other][mine] <= top).float()
-                figures[f"{name}, top-{top}"] = interval(gain, clusters)
+        for one, other in GAINS:
+            gain = (ranks[one][mine] <= 1).float() - (ranks[other][mine] <= 1).float()
+            figures[f"{one} over {other}"] = interval(gain, clusters)
         result[group] = figures
     second = {p: [[row]] for p, row in shop.second.items()}
     views = Shop(shop.features, shop.labels, shop.scores, shop.pictures, {}, {}, second)

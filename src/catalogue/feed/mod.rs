@@ -267,8 +267,11 @@ fn read_table(bytes: &[u8], map: &ColumnMap) -> Result<FeedTable> {
     }
 }
 
+/// Whether a table is a shop system's export, and what it holds: the items, and how many the shop itself does not show.
+type ShopSystem = (fn(&FeedTable) -> bool, fn(&FeedTable) -> (Vec<FeedItem>, usize));
+
 fn items(table: &FeedTable, map: &ColumnMap) -> Result<(Vec<FeedItem>, Vec<UnknownColumn>, usize)> {
-    let shops: [(fn(&FeedTable) -> bool, fn(&FeedTable) -> (Vec<FeedItem>, usize)); 4] = [
+    let shops: [ShopSystem; 4] = [
         (shopify::is_one, shopify::items),
         (woocommerce::is_one, woocommerce::items),
         (magento::is_one, magento::items),
