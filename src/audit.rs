@@ -54,7 +54,7 @@ impl AuditAction {
             AuditAction::LiveView => "looked at the live picture",
             AuditAction::Record => "recorded the camera",
             AuditAction::MatchPicture => "sent a picture to be matched",
-            AuditAction::Import => "imported a feed",
+            AuditAction::Import => "began the import of a feed",
             AuditAction::Undo => "brought an older catalogue back",
             AuditAction::Remove => "removed a product",
             AuditAction::Enrol => "enrolled a product",

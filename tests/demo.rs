@@ -52,12 +52,12 @@ fn the_last_matches_are_what_is_worn() {
         let file = clip["clip"].as_str().unwrap();
         let worn: Vec<&str> = clip["worn"].as_array().unwrap().iter().map(|id| id.as_str().unwrap()).collect();
         let answers = last_answers(&said, Path::new(file).file_stem().unwrap().to_str().unwrap());
-        // A partly hidden garment may be tracked for a moment as another one: these are the rows searched least often.
-        assert!(answers.len() <= worn.len() + 1, "{said}");
+        // A partly hidden garment may be tracked for a moment as another one, or anew: these are the rows searched least often.
+        assert!(answers.len() <= worn.len() + 2, "{said}");
         let places =
             |id: &str| answers[..worn.len()].iter().filter_map(|row| row.iter().position(|one| *one == id)).min();
         let places: Vec<_> = worn.iter().map(|id| places(id)).collect();
-        assert!(places.iter().all(|place| place.is_some_and(|place| place < 2)), "{places:?}: {said}");
+        assert!(places.iter().all(Option::is_some), "{places:?}: {said}");
         firsts += places.iter().filter(|place| **place == Some(0)).count();
         let (path, top) = (demo(file).display().to_string(), PLACES.to_string());
         let found: Value =
@@ -74,8 +74,7 @@ fn the_last_matches_are_what_is_worn() {
         missed.extend(worn.iter().filter(|id| !named.contains(id)).map(|id| format!("{id} in {file}")));
     }
     assert_eq!(all, 6, "two a clip");
-    // The vest of the third clip is misclassified as a dress of the same fabric.
-    assert!(firsts >= 5, "{firsts} of six stand first: {said}");
+    assert_eq!(firsts, 6, "{said}");
     assert!(missed.is_empty(), "not among the first {PLACES}, or refused: {missed:?}");
 }
 

@@ -224,21 +224,26 @@ fn import(args: &ImportArgs) -> Result<()> {
 
 fn import_text(report: &ImportReport, db: &Path) -> String {
     let mut text = format!(
-        "{}: {} products ({} added, {} updated, {} unchanged, {} removed); {} pictures embedded, {} reused",
+        "{}: {} ({} added, {} updated, {} unchanged, {} removed); {} embedded, {} reused",
         db.display(),
-        report.products,
+        counted(report.products, "product"),
         report.added,
         report.updated,
         report.unchanged,
         report.removed,
-        report.pictures_embedded,
+        counted(report.pictures_embedded, "picture"),
         report.pictures_reused
     );
     if !report.skipped_rows.is_empty() || !report.skipped_pictures.is_empty() {
         let (rows, pictures) = (report.skipped_rows.len(), report.skipped_pictures.len());
-        text += &format!("; skipped {rows} rows and {pictures} pictures");
+        text += &format!("; skipped {} and {}", counted(rows, "row"), counted(pictures, "picture"));
     }
     text
+}
+
+/// "1 product", "2 products".
+fn counted(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 fn list(args: &DbArgs) -> Result<()> {

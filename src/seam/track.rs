@@ -233,8 +233,12 @@ impl Tracker {
         let same_region = same_class || self.same_region(track.class, detection.class);
         let just_seen = self.frame - track.frame <= 2;
         let settings = &self.settings;
-        let joined = (overlap > 0.0 && score > settings.similarity)
-            || score > settings.return_similarity
+        // A class may flicker between regions, but then the box stays: a skirt does not continue the top and skirt that were taken
+        // for one dress.
+        let is_known = self.region(track.class).is_some() && self.region(detection.class).is_some();
+        let may_continue = same_region || !is_known || overlap > settings.same_place;
+        let joined = (may_continue && overlap > 0.0 && score > settings.similarity)
+            || (may_continue && score > settings.return_similarity)
             || (just_seen && same_class && overlap > settings.same_place)
             || (just_seen
                 && self.same_region(track.class, detection.class)
@@ -428,6 +432,22 @@ mod tests {
             let look = if track.id.number == 0 { 0.0 } else { 1.5 };
             assert_eq!(track.observations.len(), 10);
             assert!(track.observations.iter().all(|seen| seen.detection.match_embedding[0] == look));
+        }
+    }
+
+    #[test]
+    fn a_skirt_does_not_continue_a_dress_unless_its_box_is_the_same() {
+        let regions = vec![Some(Region::Dress), Some(Region::Lower)];
+        let settings = TrackSettings { regions, ..TrackSettings::default() };
+        let seen = |class: usize, top: f32| {
+            let dress = detection(0.0, class, 0.0);
+            Detection { bounds: Rect::new(dress.bounds.x1, top, dress.bounds.x2, dress.bounds.y2), ..dress }
+        };
+        for (top, tracks) in [(35.0, 2), (12.0, 1)] {
+            let mut tracker = Tracker::new(0, settings.clone(), ScoreHead { weight: vec![-8.0, -8.0], bias: 4.0 });
+            tracker.update(frame(0, vec![seen(0, 10.0)]));
+            tracker.update(frame(1, vec![seen(1, top)]));
+            assert_eq!(tracker.tracks().len(), tracks, "from {top}");
         }
     }
 

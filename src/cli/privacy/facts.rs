@@ -1,7 +1,7 @@
 //! What a mirror with this configuration keeps and sends. Everything that is said of a mirror's privacy is made from this.
 
 use crate::capture::camera::{is_network, shown};
-use crate::config::Config;
+use crate::config::{Config, PanelName};
 use crate::live::events::EventKind;
 use crate::web::LiveView;
 use serde::Serialize;
@@ -46,7 +46,7 @@ pub struct PrivacyFacts {
 
 const NEVER: &str = "Nobody is identified. No face, sex, age, emotion or skin is evaluated: the network knows kinds of garments alone \
                      (tests/privacy.rs holds that to the models). No picture of the camera is written to a disk, \
-                     except by `vetrina record`, which somebody starts by hand.";
+                     except by `vetrina record`, which somebody starts by hand, and where screen.panel is \"png\", which is for tests.";
 
 impl PrivacyFacts {
     pub fn of(config: &Config) -> Self {
@@ -80,13 +80,18 @@ fn kept(config: &Config) -> Vec<KeptData> {
         how_long: how_long.to_owned(),
     };
     let memory = || "memory".to_owned();
-    let mut kept = vec![
-        item("camera pictures", memory(), "until the next ones, a few at a time; never on a disk"),
+    let mut kept =
+        vec![item("camera pictures", memory(), "until the next ones, a few at a time; never on a disk by themselves")];
+    if config.screen.panel == PanelName::Png {
+        let place = config.screen.folder.join("screen.png").display().to_string();
+        kept.push(item("the screen with the camera picture in it, as a file", place, "until the next one"));
+    }
+    kept.extend([
         item("place, kind and numbers of each garment", memory(), "until it is out of view for 2.5 s"),
         item("matched products of each garment", memory(), "at most 30 s after the last answer"),
         item("products of the shop, no people", config.catalogue.file.display().to_string(), "until the next import"),
         item("the program's log: faults, counts, states", "the system's journal".into(), "as the journal is set up"),
-    ];
+    ]);
     let worn = "worn views of products that staff enrolled: numbers, no picture; and what staff said of answers";
     kept.push(item(worn, config.catalogue.file.display().to_string(), "until staff takes them back"));
     kept.push(item("the last twenty answers, as numbers, for staff", memory(), "10 minutes"));
