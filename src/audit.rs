@@ -57,7 +57,7 @@ impl AuditAction {
             AuditAction::Import => "began the import of a feed",
             AuditAction::Undo => "brought an older catalogue back",
             AuditAction::Remove => "removed a product",
-            AuditAction::Enrol => "enrolled a product",
+            AuditAction::Enrol => "enrolment of a product:",
             AuditAction::Correct => "corrected an answer",
             AuditAction::Learn => "adapted the network",
         }

@@ -321,8 +321,11 @@ impl Config {
     /// [`Kind::Usage`], naming file, line and key.
     pub fn load(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(|error| {
-            Fault::io(Kind::Usage, "read the configuration", path, error)
-                .cure("name it with --config; an empty file stands for the defaults")
+            let cure = match error.kind() {
+                std::io::ErrorKind::InvalidData => "save it as UTF-8",
+                _ => "name it with --config; an empty file stands for the defaults",
+            };
+            Fault::io(Kind::Usage, "read the configuration", path, error).cure(cure)
         })?;
         let folder = path.parent().unwrap_or(Path::new(""));
         let mut config = Config::parse(&text).map_err(|fault| {

@@ -87,7 +87,8 @@ fn help_and_version_are_there() {
     refused(&["mtach"], 2, &["'mtach'", "'match'", "see `vetrina --help`"]);
     refused(&["match", "--catalog", "a.db"], 2, &["'--catalog'", "'--catalogue'", "see `vetrina match --help`"]);
     refused(&["match"], 2, &["<INPUT>", "were not provided", "see `vetrina match --help`"]);
-    refused(&["catalogue", "history", "--db"], 2, &["--db", "see `vetrina"]);
+    refused(&["catalogue", "history", "--db"], 2, &["--db", "see `vetrina catalogue history --help`"]);
+    refused(&["match", "a.mjpg", "--backend", "gpu"], 2, &["'gpu'", "see `vetrina match --help`"]);
 }
 
 #[test]

@@ -250,7 +250,7 @@ fn staff_sees_and_the_owner_changes_and_both_are_in_the_log() {
     assert_eq!(undo(owner), 200);
     // What was not done is not logged: there is no such generation, it is no JSON, nobody was asked.
     let asks = |path: &str, body: &str| post(&at, path, &format!("{owner}x-vetrina: 1\r\n"), body).status;
-    assert_eq!((asks("/api/undo", r#"{"to": 99}"#), asks("/api/undo", "{"), asks("/staff/agree", "")), (404, 400, 200));
+    assert_eq!((asks("/api/undo", r#"{"to": 99}"#), asks("/api/undo", "{"), asks("/staff/agree", "")), (404, 400, 409));
     mirror.wait_until("all of it is logged", || {
         let log = get_with(&at, "/audit.json", owner).json();
         let entries = log["entries"].as_array().unwrap();

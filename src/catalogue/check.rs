@@ -15,7 +15,7 @@ pub struct CheckReport {
     pub products: usize,
     /// Pictures of products; one that two products show counts twice.
     pub pictures: usize,
-    /// Different pictures, each with its descriptors.
+    /// Different pictures, each with its descriptors; those that only an earlier generation shows are counted.
     pub descriptors: usize,
     /// Close-ups of a part of a product. They are not searched if the product has another picture.
     pub details: Vec<String>,

@@ -364,7 +364,10 @@ fn check_text(report: &CheckReport, wear_next: &[Confusion]) -> String {
     });
     let mut lines = vec![
         format!("products: {}", report.products),
-        format!("pictures: {} ({} different)", report.pictures, report.descriptors),
+        format!(
+            "pictures: {}; {} different ones stored, those of earlier imports among them",
+            report.pictures, report.descriptors
+        ),
         format!("model: {model}"),
     ];
     if !report.details.is_empty() {

@@ -102,7 +102,7 @@ pub fn main() -> ExitCode {
             error.exit()
         }
         Err(error) => {
-            eprintln!("vetrina: {}", one_line(&error.render().to_string()));
+            eprintln!("vetrina: {}", one_line(&error.render().to_string(), &help_of(std::env::args().skip(1))));
             return ExitCode::from(Kind::Usage.exit_code());
         }
     };
@@ -119,17 +119,25 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// How to ask for the help of the command that begins with these arguments.
+fn help_of(arguments: impl Iterator<Item = String>) -> String {
+    let (mut command, mut words) = (CommandLine::command(), vec!["vetrina".to_owned()]);
+    for argument in arguments {
+        let Some(inner) = command.find_subcommand(&argument).cloned() else { break };
+        command = inner;
+        words.push(argument);
+    }
+    words.push("--help".to_owned());
+    words.join(" ")
+}
+
 /// An error of clap, which has several lines, as one: what is wrong, a tip, where the usage is.
-fn one_line(text: &str) -> String {
+fn one_line(text: &str, help: &str) -> String {
     let mut parts = Vec::new();
-    let mut help = "vetrina --help".to_owned();
     for paragraph in text.split("\n\n") {
         let line = paragraph.split_whitespace().collect::<Vec<_>>().join(" ");
-        if let Some(usage) = line.strip_prefix("Usage: ") {
-            let command =
-                usage.split(' ').take_while(|word| word.starts_with(|first: char| first.is_ascii_lowercase()));
-            help = command.chain(["--help"]).collect::<Vec<_>>().join(" ");
-        } else if !line.starts_with("For more information") && !line.is_empty() {
+        let is_wanted = !["Usage: ", "For more information"].iter().any(|start| line.starts_with(start));
+        if is_wanted && !line.is_empty() {
             let line = line.strip_prefix("error: ").unwrap_or(&line);
             parts.push(line.strip_prefix("tip: ").unwrap_or(line).to_owned());
         }

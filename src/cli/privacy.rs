@@ -50,9 +50,9 @@ pub fn run(args: &PrivacyArgs) -> Result<()> {
     if args.json {
         return print(&json(&facts)?);
     }
-    let mut kept = Table::new(&["kept", "where", "how long"]).widest(90);
+    let mut kept = Table::new(&["kept", "where", "how long"]).widest(250);
     facts.kept.iter().for_each(|one| kept.row([&one.what, &one.place, &one.how_long]));
-    let mut seen = Table::new(&["goes out", "to", "because of"]).widest(90);
+    let mut seen = Table::new(&["goes out", "to", "because of"]).widest(250);
     facts.sent.iter().for_each(|one| seen.row([&one.what, &one.to, &one.because]));
     let sent = if facts.sent.is_empty() { "Nothing goes out.".to_owned() } else { seen.render() };
     print(&format!("{}\n\n{sent}\n\n{}", kept.render(), facts.never))

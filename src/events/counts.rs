@@ -261,7 +261,13 @@ fn sql_fault(path: &Path, verb: &str, error: rusqlite::Error) -> Fault {
     let busy = matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked));
     let kind = if busy { Kind::Busy } else { Kind::Storage };
     let fault = Fault::new(kind, format!("cannot {verb} the counts in {}", path.display())).cause(error);
-    if busy { fault.cure("try again") } else { fault.cure("give this user access to it, or delete it") }
+    if busy {
+        fault.cure("try again")
+    } else {
+        fault.cure(
+            "give this user access to the file and its folder, and check that the disk is neither full nor read-only",
+        )
+    }
 }
 
 #[cfg(test)]

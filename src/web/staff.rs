@@ -157,13 +157,16 @@ async fn ask(State(app): State<App>, who: Extension<ClientAddress>, headers: Hea
 }
 
 async fn agree(State(app): State<App>, Extension(client): Extension<ClientAddress>, headers: HeaderMap) -> Response {
-    // Only somebody who was asked agrees.
-    let was_asked = app.links.enrol.state.get().phase == EnrolPhase::Asking;
-    let response = order(&app, &headers, EnrolOrder::Agree);
-    if was_asked && response.status() == StatusCode::OK {
-        app.audit.write(client, app.guard.role(&headers), AuditAction::Enrol, "agreed");
+    if !app.guard.may_serve(&headers) {
+        return forbidden(&app, &headers);
     }
-    response
+    // Only somebody who was asked agrees: a consent without a line in the log must not be.
+    if app.links.enrol.state.get().phase != EnrolPhase::Asking {
+        let error = "nobody is asked at this moment: wait until the phase is \"asking\"";
+        return json_response(StatusCode::CONFLICT, &json!({ "error": error }));
+    }
+    app.audit.write(client, app.guard.role(&headers), AuditAction::Enrol, "agreed");
+    order(&app, &headers, EnrolOrder::Agree)
 }
 
 async fn cancel(State(app): State<App>, headers: HeaderMap) -> Response {

@@ -77,7 +77,8 @@ impl PlannedFeed {
             self.before.len(),
             named.join(", ")
         );
-        Err(Fault::new(Kind::Input, text).cure("if the shop no longer sells them, import with --allow-removals"))
+        Err(Fault::new(Kind::Input, text)
+            .cure("if the shop no longer sells them, allow it (--allow-removals, or the box on the page)"))
     }
 
     /// Counts a product that stays or comes; true where it and its pictures are what they were.
