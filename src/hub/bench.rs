@@ -1,12 +1,12 @@
 //! Measures a hub with made-up products: how fast descriptors go in, how long an exact search takes, and how long and how large a
 //! release and a change of one product in a hundred are. The figures of docs/chain.md come from here.
 
-use super::database::Database;
+use super::database::{Database, HEADS};
 use super::publish::ReleaseFolder;
 use super::search::{HubQuery, HubSearch, QueryHead, question};
 use super::shop_catalogue;
 use super::sign::ReleaseKey;
-use super::work::{HEADS, with_bias};
+use super::work::with_bias;
 use crate::catalogue::{Catalogue, ModelStamp};
 use crate::fault::{Fault, Kind, Result};
 use crate::network::Manifest;

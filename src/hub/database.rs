@@ -1,6 +1,5 @@
 //! The connection to PostgreSQL: opening it, its schema, its faults. All of the hub's work on tables runs through here, on one thread.
 
-use super::work::HEADS;
 use crate::catalogue::ModelStamp;
 use crate::fault::{Fault, Kind, Result};
 use std::time::Duration;
@@ -10,6 +9,8 @@ use tokio_postgres::{Client, Config, NoTls};
 
 /// Step n takes a database from schema n to n + 1. Steps are only ever added.
 const MIGRATIONS: [&str; 1] = [include_str!("schema.sql")];
+/// The heads' names in the tables, in the order of the worker's weights.
+pub const HEADS: [&str; 2] = ["match", "aggregation"];
 /// Names the lock under which the schema changes.
 const SCHEMA_LOCK: i64 = 0x5654_5241;
 const CONNECT: Duration = Duration::from_secs(10);

@@ -1,7 +1,6 @@
 //! The search over everything: which products of all shops a descriptor is like. Exact: PostgreSQL reads every descriptor of the region.
 
-use super::database::SqlResult;
-use super::work::HEADS;
+use super::database::{HEADS, SqlResult};
 use crate::catalogue::ModelStamp;
 use crate::network::Manifest;
 use crate::pipeline::matcher::stamp;

@@ -4,7 +4,7 @@
 //! A worker takes a few pictures in a transaction that skips what others have locked, and writes their descriptors in the same one.
 //! One that dies or loses its connection leaves them as they were, and free.
 
-use super::database::{Database, SqlResult};
+use super::database::{Database, HEADS, SqlResult};
 use crate::catalogue::{ModelStamp, ShopPicture};
 use crate::fault::{Fault, Kind, Result};
 use crate::network::Manifest;
@@ -38,9 +38,6 @@ pub struct EmbeddingWorker {
     weights: [Vec<f32>; 2],
     recognizers: Vec<Recognizer>,
 }
-
-/// The heads' names in the tables, in the order of `EmbeddingWorker::weights`.
-pub const HEADS: [&str; 2] = ["match", "aggregation"];
 
 /// What a worker has done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
