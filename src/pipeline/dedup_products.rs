@@ -1,6 +1,6 @@
 //! A person sees a product once. Two tracks may follow one garment: trousers and the part of them beside a pillar. Where both
 //! match the same product, the surer one keeps it, and the other is no garment of its own. Two people who wear the same product
-//! both see it.
+//! both see it. A garment that is out of view at this moment is one that is in view elsewhere, if it is the same product: it moved.
 
 use super::same_person::same_person;
 use crate::geometry::{Camera, Rect};
@@ -9,6 +9,8 @@ use crate::geometry::{Camera, Rect};
 #[derive(Clone, Debug)]
 pub struct RankedProducts<'a> {
     pub bounds: Rect<Camera>,
+    /// Whether it was found in the newest frame.
+    pub is_seen: bool,
     /// Identifier and logit, best first.
     pub products: Vec<(&'a str, f32)>,
 }
@@ -18,8 +20,10 @@ pub fn dedup_products(found: &[RankedProducts]) -> Vec<Option<Vec<usize>>> {
     let best = |index: &usize| found[*index].products.first().map_or(f32::NEG_INFINITY, |product| product.1);
     let mut order: Vec<usize> = (0..found.len()).collect();
     order.sort_by(|a, b| best(b).total_cmp(&best(a)));
+    order.retain(|garment| !has_moved(found, *garment));
     let mut shown: Vec<(usize, &str)> = Vec::new();
-    let mut kept: Vec<Option<Vec<usize>>> = vec![Some(Vec::new()); found.len()];
+    let mut kept: Vec<Option<Vec<usize>>> =
+        (0..found.len()).map(|garment| (!has_moved(found, garment)).then(Vec::new)).collect();
     let is_shown = |shown: &[(usize, &str)], garment: usize, product: &str| {
         shown.iter().any(|(other, id)| *id == product && same_person(&found[garment].bounds, &found[*other].bounds))
     };
@@ -45,6 +49,17 @@ pub fn dedup_products(found: &[RankedProducts]) -> Vec<Option<Vec<usize>>> {
     kept
 }
 
+/// Whether a garment that is not seen now is seen elsewhere, to judge by its product.
+fn has_moved(found: &[RankedProducts], garment: usize) -> bool {
+    let gone = &found[garment];
+    let Some((product, _)) = gone.products.first().filter(|_| !gone.is_seen) else { return false };
+    let is_it = |other: &RankedProducts| {
+        let same_product = other.products.first().is_some_and(|first| first.0 == *product);
+        other.is_seen && same_product && !same_person(&gone.bounds, &other.bounds)
+    };
+    found.iter().any(is_it)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -57,7 +72,18 @@ mod tests {
     const OTHERS: Rect<Camera> = Rect::new(165.0, 200.0, 225.0, 400.0);
 
     fn found<'a>(bounds: Rect<Camera>, products: &[(&'a str, f32)]) -> RankedProducts<'a> {
-        RankedProducts { bounds, products: products.to_vec() }
+        RankedProducts { bounds, is_seen: true, products: products.to_vec() }
+    }
+
+    #[test]
+    fn a_garment_out_of_view_that_is_seen_elsewhere_has_moved() {
+        let jeans = [("jeans", 3.0), ("shorts", 1.0)];
+        let left = RankedProducts { is_seen: false, ..found(TROUSERS, &[("jeans", 5.0)]) };
+        assert_eq!(dedup_products(&[left.clone(), found(OTHERS, &jeans)]), [None, Some(vec![0, 1])]);
+        let of_another = found(OTHERS, &[("shorts", 3.0)]);
+        assert_eq!(dedup_products(&[left.clone(), of_another]), [Some(vec![0]), Some(vec![0])]);
+        let both = [left.clone(), left];
+        assert_eq!(dedup_products(&both), [Some(vec![0]), None], "neither is seen: one of them stays");
     }
 
     #[test]

@@ -69,7 +69,7 @@ pub fn shown_products<'a>(
 fn ranked_products<'a>(seen: &TrackedGarment, found: Option<&'a TrackMatches>) -> RankedProducts<'a> {
     let accepted = found.map_or(&[][..], TrackMatches::accepted);
     let products = accepted.iter().map(|found| (found.product.group(), found.logit)).collect();
-    RankedProducts { bounds: seen.bounds, products }
+    RankedProducts { bounds: seen.bounds, is_seen: seen.is_seen, products }
 }
 
 #[cfg(test)]

@@ -19,6 +19,8 @@ pub struct TrackedGarment {
     pub track: TrackId,
     /// In pixels of the frame.
     pub bounds: Rect<Camera>,
+    /// Whether it was found in the newest frame; else it is held for a moment.
+    pub is_seen: bool,
     /// Index into the manifest's class names.
     pub class: usize,
     /// The class's name, for people.
@@ -145,6 +147,7 @@ impl TrackingStage {
         let garment = |track: &Track| TrackedGarment {
             track: track.id,
             bounds: track.bounds,
+            is_seen: track.seen_in_last_frame,
             class: track.class,
             label: class_label(&manifest.classes, track.class),
             gathered: track.views.len(),

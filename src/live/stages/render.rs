@@ -329,7 +329,7 @@ mod tests {
         let meta = |source, captured| FrameMeta { source, sequence: 0, captured };
         let track = TrackId { generation: 1, number: 0 };
         let (bounds, label) = (Rect::new(9.0, 9.0, 30.0, 40.0), "skirt".to_owned());
-        let garment = TrackedGarment { track, bounds, class: 0, label, gathered: 1, wanted: 10 };
+        let garment = TrackedGarment { track, bounds, is_seen: true, class: 0, label, gathered: 1, wanted: 10 };
         let picture = Arc::new(Picture::filled(Size::new(64, 48), [9, 9, 9]));
         let boxes = |source: u32, age: Duration| {
             let now = clock.now();
