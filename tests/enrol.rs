@@ -444,7 +444,7 @@ fn a_killed_enrolment_leaves_nothing_of_it_or_all_and_what_was_there() {
     let kept = || Catalogue::open(Path::new(&db)).unwrap().enrolments().unwrap();
     let began = std::time::Instant::now();
     assert!(start().wait().unwrap().success());
-    let (takes, first) = (began.elapsed(), kept().remove(0));
+    let (mut takes, first) = (began.elapsed(), kept().remove(0));
     assert_eq!(first.products.len(), 2);
     let (mut none, mut all) = (0, 0);
     for share in [20, 50, 75, 85, 90, 94, 97, 100] {
@@ -461,6 +461,8 @@ fn a_killed_enrolment_leaves_nothing_of_it_or_all_and_what_was_there() {
             [one, other] => {
                 assert_eq!((&one.products, &other.products), (&first.products, &first.products), "at {share} %");
                 all += 1;
+                // It was faster than the first one: kill earlier.
+                takes = takes * 4 / 5;
                 ok(vetrina(&["enrol", "--undo", &other.number.max(one.number).to_string(), "--catalogue", &db])
                     .output()
                     .unwrap());

@@ -13,7 +13,6 @@
 //! Where staff confirmed that an answer was wrong, its margin is one more stranger's, of a real garment before this mirror. Staff
 //! tells of what strikes it, so these may be wider than most: then less is called likely, never more.
 
-use super::gallery::Hit;
 use super::index::Index;
 use crate::seam::Region;
 
@@ -98,10 +97,10 @@ impl Calibration {
     }
 }
 
-/// The logit of the first product less that of the next one; `hits`: products, best first. `None`: there is no other to stand out from.
-pub fn margin(hits: &[Hit]) -> Option<f32> {
-    let [first, next, ..] = hits else { return None };
-    Some(first.logit - next.logit)
+/// The first product's logit less that of the next one; `logits`: of products, best first. `None`: there is no other to stand out from.
+pub fn margin(logits: impl IntoIterator<Item = f32>) -> Option<f32> {
+    let mut logits = logits.into_iter();
+    Some(logits.next()? - logits.next()?)
 }
 
 /// The margin of the picture of a row among the products that it does not show.
@@ -109,9 +108,8 @@ fn margin_of_others(index: &Index, row: usize, region: Region) -> Option<f32> {
     let (gallery, length) = (index.gallery(), index.gallery().embedding());
     let picture = &gallery.matrix()[row * length..(row + 1) * length];
     let own = gallery.product(row);
-    let others: Vec<Hit> =
-        index.search_in(picture, Some(region), 3).into_iter().filter(|hit| hit.product != own).collect();
-    margin(&others)
+    let others = index.search_in(picture, Some(region), 3).into_iter().filter(|hit| hit.product != own);
+    margin(others.map(|hit| hit.logit))
 }
 
 /// At most `most` of the items, evenly spread.
@@ -132,9 +130,8 @@ mod tests {
 
     #[test]
     fn a_product_stands_out_from_the_next_one() {
-        let hit = |product, logit| Hit { product, row: product, logit };
-        assert_eq!(margin(&[hit(3, 1.5), hit(1, -0.5), hit(2, -9.0)]), Some(2.0));
-        assert_eq!((margin(&[hit(3, 1.5)]), margin(&[])), (None, None), "alone it stands out from nothing");
+        assert_eq!(margin([1.5, -0.5, -9.0]), Some(2.0));
+        assert_eq!((margin([1.5]), margin([])), (None, None), "alone it stands out from nothing");
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Judgements of the mirror's answers by staff: ids and numbers, with the hour.
 
+use super::records::no_product;
 use super::store::Catalogue;
-use super::worn::{has_product, no_product};
+use super::worn::has_product;
 use crate::clock::UtcTime;
 use crate::fault::Result;
 use crate::seam::Region;

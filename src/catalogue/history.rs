@@ -3,9 +3,8 @@
 //! A row of `product_version` is part of the generations from `since` until before `until`. An import writes only the rows that
 //! it changes; pictures and descriptors are shared by all generations.
 
-use super::records::{PRODUCT_COLUMNS, drop_unused_contents};
+use super::records::{PRODUCT_COLUMNS, drop_unused_contents, no_product};
 use super::store::Catalogue;
-use super::worn::no_product;
 use crate::fault::{Fault, Kind, Result};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use serde::Serialize;

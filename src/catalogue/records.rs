@@ -122,6 +122,14 @@ impl Catalogue {
         read().map_err(|error| self.fault("read", error))
     }
 
+    /// The product `id` with its pictures.
+    ///
+    /// # Errors
+    /// Also [`Kind::Usage`] where there is no such product.
+    pub fn require(&self, id: &str) -> Result<ProductDetail> {
+        self.get(id)?.ok_or_else(|| no_product(&self.path.display().to_string(), id))
+    }
+
     /// The JPEG thumbnail of a product's first picture; `None` where there is no such product.
     pub fn thumbnail(&self, id: &str) -> Result<Option<Vec<u8>>> {
         let query = "select thumbnail from picture join content on content.id = content_id
@@ -179,6 +187,11 @@ fn pictures_of(connection: &Connection, id: &str) -> rusqlite::Result<Vec<Pictur
         })
     })?;
     rows.collect()
+}
+
+pub(super) fn no_product(catalogue: &str, id: &str) -> Fault {
+    Fault::new(Kind::Usage, format!("the catalogue {catalogue} has no product {id:?}"))
+        .cure("see `vetrina catalogue list`")
 }
 
 /// Bytes in hexadecimal, lower case.

@@ -5,7 +5,7 @@
 
 use super::check::decode_embedding;
 use super::product::ModelStamp;
-use super::records::hex;
+use super::records::{hex, no_product};
 use super::store::{Catalogue, read_stamp, same_model};
 use crate::fault::{Fault, Kind, Result};
 use crate::seam::Embedding;
@@ -238,11 +238,6 @@ pub(super) fn has_product(connection: &Connection, id: &str) -> rusqlite::Result
 /// Whether views by this model are searched in a catalogue of that one.
 pub(super) fn is_used(model: &ModelStamp, catalogue: Option<&ModelStamp>) -> bool {
     catalogue.is_some_and(|stamp| same_model(stamp, model))
-}
-
-pub(super) fn no_product(catalogue: &str, id: &str) -> Fault {
-    Fault::new(Kind::Usage, format!("the catalogue {catalogue} has no product {id:?}"))
-        .cure("see `vetrina catalogue list`")
 }
 
 fn no_enrolment(number: Option<i64>) -> Fault {

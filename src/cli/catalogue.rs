@@ -272,10 +272,7 @@ fn list(args: &DbArgs) -> Result<()> {
 
 fn show(args: &ProductArgs) -> Result<()> {
     let catalogue = Catalogue::open(&args.db.db)?;
-    let Some(detail) = catalogue.get(&args.id)? else {
-        let text = format!("the catalogue {} has no product {:?}", args.db.db.display(), args.id);
-        return Err(Fault::new(Kind::Usage, text).cure("see `vetrina catalogue list`"));
-    };
+    let detail = catalogue.require(&args.id)?;
     if args.db.json {
         return print(&json(&detail)?);
     }

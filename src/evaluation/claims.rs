@@ -55,7 +55,7 @@ impl<'g> Claims<'g> {
             for view in gallery.views(product) {
                 let logits = gallery.logits(EmbeddingHead::Aggregation, &view.aggregation);
                 let others = first_two(gallery, &logits, Some(region), Some(product));
-                margins[region as usize].extend(margin(&others));
+                margins[region as usize].extend(margin(others.iter().map(|hit| hit.logit)));
             }
         }
         let calibration = Calibration::from_margins(margins);
@@ -75,7 +75,8 @@ impl<'g> Claims<'g> {
         let logits = self.gallery.logits(EmbeddingHead::Aggregation, street);
         let likely = |without| {
             let found = first_two(self.gallery, &logits, region, without);
-            let stands_out = margin(&found).is_some_and(|wide| self.calibration.is_likely(region, wide, false_accept));
+            let stands_out = margin(found.iter().map(|hit| hit.logit))
+                .is_some_and(|wide| self.calibration.is_likely(region, wide, false_accept));
             found.first().filter(|best| stands_out && best.logit >= self.threshold).map(|best| best.product)
         };
         counts.strangers += 1;

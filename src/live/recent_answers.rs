@@ -1,7 +1,7 @@
 //! The mirror's last answers, so that staff can say whether they were right: in memory for ten minutes, numbers and no picture.
 
-use crate::catalogue::WornView;
 use crate::catalogue::correction::JudgedAnswer;
+use crate::catalogue::{WornView, margin};
 use crate::pipeline::track_matches::TrackMatches;
 use crate::seam::{Region, TrackId};
 use serde::Serialize;
@@ -98,7 +98,7 @@ impl RecentAnswers {
             region,
             shown: best.product.id.clone(),
             logit: best.logit,
-            margin: found.matches.get(1).map(|next| best.logit - next.logit),
+            margin: margin(found.matches.iter().map(|found| found.logit)),
             verdict,
             descriptor_hash: descriptor_hash.into(),
         };

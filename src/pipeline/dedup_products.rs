@@ -18,12 +18,11 @@ pub struct RankedProducts<'a> {
 /// Which products of each garment are shown, as indices. `None`: the garment is another one seen twice.
 pub fn dedup_products(found: &[RankedProducts]) -> Vec<Option<Vec<usize>>> {
     let best = |index: &usize| found[*index].products.first().map_or(f32::NEG_INFINITY, |product| product.1);
-    let mut order: Vec<usize> = (0..found.len()).collect();
-    order.sort_by(|a, b| best(b).total_cmp(&best(a)));
-    order.retain(|garment| !has_moved(found, *garment));
-    let mut shown: Vec<(usize, &str)> = Vec::new();
     let mut kept: Vec<Option<Vec<usize>>> =
         (0..found.len()).map(|garment| (!has_moved(found, garment)).then(Vec::new)).collect();
+    let mut order: Vec<usize> = (0..found.len()).filter(|garment| kept[*garment].is_some()).collect();
+    order.sort_by(|a, b| best(b).total_cmp(&best(a)));
+    let mut shown: Vec<(usize, &str)> = Vec::new();
     let is_shown = |shown: &[(usize, &str)], garment: usize, product: &str| {
         shown.iter().any(|(other, id)| *id == product && same_person(&found[garment].bounds, &found[*other].bounds))
     };

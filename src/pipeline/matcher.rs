@@ -217,8 +217,8 @@ impl Matcher {
     fn search_among(&self, query: &[f32], region: Option<Region>, k: usize) -> Vec<Match> {
         // The next product too, from which the first one stands out.
         let found = self.index.search_in(query, region, k.max(2));
-        let stands_out =
-            margin(&found).is_some_and(|margin| self.calibration.is_likely(region, margin, self.false_accept));
+        let stands_out = margin(found.iter().map(|hit| hit.logit))
+            .is_some_and(|margin| self.calibration.is_likely(region, margin, self.false_accept));
         found
             .into_iter()
             .take(k)

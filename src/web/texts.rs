@@ -67,6 +67,12 @@ mod tests {
     }
 
     #[test]
+    fn people_agree_to_the_same_on_the_page_as_on_the_command_line() {
+        let consent = lines(Language::En.page_texts()).find(|(name, _)| *name == "consent");
+        assert_eq!(consent, Some(("consent", crate::pipeline::enrol::CONSENT)));
+    }
+
+    #[test]
     fn pages_have_no_text_that_is_missing() {
         let pages = [include_str!("page.html"), include_str!("stats.html"), include_str!("staff.html")];
         let scripts =

@@ -1,13 +1,13 @@
 //! Shopify's product export: the rows of one handle are one product. The first has the product's texts, each row may have a
 //! variant, a picture, or both.
 
-use super::field::{Field, key};
+use super::field::Field;
 use super::item::FeedItem;
 use super::options::{OptionKind, option_kind};
-use super::table::{FeedRecord, FeedTable};
+use super::table::{ColumnIndex, FeedRecord, FeedTable};
 use std::collections::{HashMap, HashSet};
 
-/// ShopifyColumns of both of Shopify's formats, the newer name second.
+/// Columns of both of Shopify's formats, the newer name second.
 const HANDLE: [&str; 2] = ["handle", "url_handle"];
 const SKU: [&str; 2] = ["variant_sku", "sku"];
 const PRICE: [&str; 2] = ["variant_price", "price"];
@@ -31,25 +31,25 @@ pub fn is_known(key: &str) -> bool {
 
 /// Whether the table is such an export.
 pub fn is_one(table: &FeedTable) -> bool {
-    let keys: HashSet<String> = table.columns.iter().map(|name| key(name)).collect();
-    let has = |names: &[&str]| names.iter().any(|name| keys.contains(*name));
+    let columns = ColumnIndex::of(table);
+    let has = |names: &[&str]| columns.has_any(names);
     has(&HANDLE) && has(&["title"]) && has(&PICTURE) && has(&["option1_value", "variant_price", "variant_sku"])
 }
 
 /// The variants of all products, and how many products are drafts, archived or not published.
 pub fn items(table: &FeedTable) -> (Vec<FeedItem>, usize) {
-    let columns = ShopifyColumns::of(table);
+    let columns = ColumnIndex::of(table);
     let mut handles: Vec<&str> = Vec::new();
     let mut rows: HashMap<&str, Vec<usize>> = HashMap::new();
     for (number, record) in table.records.iter().enumerate() {
-        let handle = columns.get(record, &HANDLE).unwrap_or_default();
+        let handle = columns.first(record, &HANDLE).unwrap_or_default();
         rows.entry(handle).or_insert_with(|| {
             handles.push(handle);
             Vec::new()
         });
         rows.entry(handle).or_default().push(number);
     }
-    let unique = columns.unique_skus(table);
+    let unique = unique_skus(table, &columns);
     let mut items = Vec::new();
     let mut hidden = 0;
     for handle in handles {
@@ -59,43 +59,23 @@ pub fn items(table: &FeedTable) -> (Vec<FeedItem>, usize) {
     (items, hidden)
 }
 
-/// Where each column stands.
-struct ShopifyColumns {
-    by_key: HashMap<String, usize>,
-}
-
-impl ShopifyColumns {
-    fn of(table: &FeedTable) -> Self {
-        let mut by_key = HashMap::new();
-        for (column, name) in table.columns.iter().enumerate() {
-            by_key.entry(key(name)).or_insert(column);
+/// SKUs that one row alone has: ids.
+fn unique_skus<'t>(table: &'t FeedTable, columns: &ColumnIndex) -> HashSet<&'t str> {
+    let mut unique = HashSet::new();
+    let mut seen = HashSet::new();
+    for sku in table.records.iter().filter_map(|record| columns.first(record, &SKU)) {
+        if seen.insert(sku) {
+            unique.insert(sku);
+        } else {
+            unique.remove(sku);
         }
-        ShopifyColumns { by_key }
     }
-
-    fn get<'r>(&self, record: &'r FeedRecord, names: &[&str]) -> Option<&'r str> {
-        let value = names.iter().find_map(|name| record.get(*self.by_key.get(*name)?));
-        value.map(str::trim).filter(|value| !value.is_empty())
-    }
-
-    /// SKUs that one row alone has: ids.
-    fn unique_skus<'t>(&self, table: &'t FeedTable) -> HashSet<&'t str> {
-        let mut unique = HashSet::new();
-        let mut seen = HashSet::new();
-        for sku in table.records.iter().filter_map(|record| self.get(record, &SKU)) {
-            if seen.insert(sku) {
-                unique.insert(sku);
-            } else {
-                unique.remove(sku);
-            }
-        }
-        unique
-    }
+    unique
 }
 
 /// The rows of one handle.
 struct HandleRows<'t> {
-    columns: &'t ShopifyColumns,
+    columns: &'t ColumnIndex,
     table: &'t FeedTable,
     handle: &'t str,
     rows: &'t [usize],
@@ -108,7 +88,7 @@ impl<'t> HandleRows<'t> {
 
     /// What the first row that has it says.
     fn shared(&self, names: &[&str]) -> Option<&'t str> {
-        self.records().find_map(|(_, record)| self.columns.get(record, names))
+        self.records().find_map(|(_, record)| self.columns.first(record, names))
     }
 
     fn is_hidden(&self) -> bool {
@@ -119,10 +99,11 @@ impl<'t> HandleRows<'t> {
     }
 
     fn variants(&self, unique: &HashSet<&str>) -> Vec<FeedItem> {
-        let pictures: Vec<&str> = self.records().filter_map(|(_, record)| self.columns.get(record, &PICTURE)).collect();
+        let pictures: Vec<&str> =
+            self.records().filter_map(|(_, record)| self.columns.first(record, &PICTURE)).collect();
         let variants: Vec<(usize, &FeedRecord)> =
             self.records().filter(|(_, record)| self.is_variant(record)).collect();
-        let own = |record| self.columns.get(record, &VARIANT_PICTURE);
+        let own = |record| self.columns.first(record, &VARIANT_PICTURE);
         let claimed: HashSet<&str> = variants.iter().filter_map(|(_, record)| own(record)).collect();
         // Pictures that no variant claims may show any colour: the first variant has them.
         let free: Vec<&str> = pictures.iter().copied().filter(|picture| !claimed.contains(picture)).collect();
@@ -149,13 +130,13 @@ impl<'t> HandleRows<'t> {
     /// A row that has only a picture is none.
     fn is_variant(&self, record: &FeedRecord) -> bool {
         let names = [&PRICE[..], &SKU[..], &["option1_value"]];
-        names.into_iter().any(|names| self.columns.get(record, names).is_some()) || self.rows.len() == 1
+        names.into_iter().any(|names| self.columns.first(record, names).is_some()) || self.rows.len() == 1
     }
 
     fn variant(&self, number: usize, record: &FeedRecord, unique: &HashSet<&str>) -> FeedItem {
         let mut item = FeedItem::of(record, number);
         item.records.extend(self.rows.first().filter(|first| **first != number));
-        let own = |names: &[&str]| self.columns.get(record, names).unwrap_or_default();
+        let own = |names: &[&str]| self.columns.first(record, names).unwrap_or_default();
         let options: Vec<&str> = OPTIONS
             .iter()
             .map(|[_, value]| own(&[value]))
@@ -180,7 +161,7 @@ impl<'t> HandleRows<'t> {
     }
 
     fn add_price_and_stock(&self, item: &mut FeedItem, record: &FeedRecord) {
-        let own = |names: &[&str]| self.columns.get(record, names);
+        let own = |names: &[&str]| self.columns.first(record, names);
         let (price, full) = (own(&PRICE).unwrap_or_default(), own(&FULL_PRICE));
         let number = |text: &str| text.parse::<f64>().unwrap_or(0.0);
         match full.filter(|full| number(full) > number(price)) {

@@ -1,6 +1,7 @@
 //! What every format is read into: named columns, and records that know where they stand.
 
 use super::field::key;
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 /// Rows of a table among which its column names are looked for: titles and dates may stand above them.
@@ -52,9 +53,14 @@ pub struct ColumnIndex {
 
 impl ColumnIndex {
     pub fn of(table: &FeedTable) -> Self {
+        Self::translated(table, |key| key.into())
+    }
+
+    /// With each key as `translate` has it.
+    pub fn translated(table: &FeedTable, translate: impl Fn(&str) -> Cow<'_, str>) -> Self {
         let mut by_key = HashMap::new();
         for (column, name) in table.columns.iter().enumerate() {
-            by_key.entry(key(name)).or_insert(column);
+            by_key.entry(translate(&key(name)).into_owned()).or_insert(column);
         }
         ColumnIndex { by_key }
     }
@@ -63,9 +69,19 @@ impl ColumnIndex {
         self.by_key.contains_key(name)
     }
 
+    pub fn has_any(&self, names: &[&str]) -> bool {
+        names.iter().any(|name| self.has(name))
+    }
+
     /// A record's value without the spaces around it; `None` where it is empty.
     pub fn get<'r>(&self, record: &'r FeedRecord, name: &str) -> Option<&'r str> {
-        record.get(*self.by_key.get(name)?).map(str::trim).filter(|value| !value.is_empty())
+        self.first(record, &[name])
+    }
+
+    /// The same of a column that has several names: the first of them with a value.
+    pub fn first<'r>(&self, record: &'r FeedRecord, names: &[&str]) -> Option<&'r str> {
+        let value = names.iter().find_map(|name| record.get(*self.by_key.get(*name)?));
+        value.map(str::trim).filter(|value| !value.is_empty())
     }
 }
 

@@ -1,9 +1,9 @@
 //! WooCommerce's product export: a `variable` product and its `variation` rows, which name it as their parent.
 
-use super::field::{Field, key};
+use super::field::Field;
 use super::item::FeedItem;
 use super::options::{OptionKind, option_kind};
-use super::table::{FeedRecord, FeedTable};
+use super::table::{ColumnIndex, FeedRecord, FeedTable};
 use super::woocommerce_names::english;
 use std::collections::{HashMap, HashSet};
 
@@ -33,9 +33,9 @@ pub fn is_known(key: &str) -> bool {
 
 /// Whether the table is such an export.
 pub fn is_one(table: &FeedTable) -> bool {
-    let keys: HashSet<String> = table.columns.iter().map(|name| english(&key(name)).into_owned()).collect();
-    let has = |name: &str| keys.contains(name);
-    has("name") && has("images") && (has("type") || has("regular_price")) && (has("sku") || has("id"))
+    let columns = ColumnIndex::translated(table, english);
+    let has = |name: &str| columns.has(name);
+    has("name") && has("images") && columns.has_any(&["type", "regular_price"]) && columns.has_any(&["sku", "id"])
 }
 
 /// The products and variations, and how many products are not published.
@@ -61,7 +61,7 @@ pub fn items(table: &FeedTable) -> (Vec<FeedItem>, usize) {
 
 struct Export<'t> {
     table: &'t FeedTable,
-    by_key: HashMap<String, usize>,
+    columns: ColumnIndex,
     /// Records by SKU, and by `id:` and number.
     by_name: HashMap<String, usize>,
     /// Records that are another's parent.
@@ -70,11 +70,8 @@ struct Export<'t> {
 
 impl<'t> Export<'t> {
     fn of(table: &'t FeedTable) -> Self {
-        let mut by_key = HashMap::new();
-        for (column, name) in table.columns.iter().enumerate() {
-            by_key.entry(english(&key(name)).into_owned()).or_insert(column);
-        }
-        let mut export = Export { table, by_key, by_name: HashMap::new(), parents: HashSet::new() };
+        let columns = ColumnIndex::translated(table, english);
+        let mut export = Export { table, columns, by_name: HashMap::new(), parents: HashSet::new() };
         for (number, record) in table.records.iter().enumerate() {
             let names =
                 [export.get(record, "sku").map(str::to_owned), export.get(record, "id").map(|id| format!("id:{id}"))];
@@ -87,7 +84,7 @@ impl<'t> Export<'t> {
     }
 
     fn get<'r>(&self, record: &'r FeedRecord, name: &str) -> Option<&'r str> {
-        record.get(*self.by_key.get(name)?).map(str::trim).filter(|value| !value.is_empty())
+        self.columns.get(record, name)
     }
 
     fn kind(&self, record: &FeedRecord) -> String {

@@ -81,10 +81,7 @@ impl EnrolTarget {
     ) -> Result<Vec<EnrolTarget>> {
         let mut targets: Vec<EnrolTarget> = Vec::new();
         for id in ids {
-            let Some(detail) = catalogue.get(id)? else {
-                let text = format!("the catalogue {} has no product {id:?}", catalogue.path().display());
-                return Err(Fault::new(Kind::Usage, text).cure("see `vetrina catalogue list`"));
-            };
+            let detail = catalogue.require(id)?;
             let seen = detail.pictures.first().and_then(|main| class_regions.get(main.class).copied().flatten());
             let region = said.get(id).copied().or(detail.product.region()).or(seen);
             if let Some(other) = targets.iter().find(|other| may_be(region, other.region)) {
