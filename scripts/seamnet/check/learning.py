@@ -22,6 +22,7 @@ from ..model.config import NETWORKS
 from ..model.detection import box_iou, find, pool_rois
 from ..model.network import Aggregator, Network
 from ..train import losses
+from ..train.augment import published_noise
 from ..train.data import VISIBLE
 
 LEAST_SCORE, MOST_BOXES = 0.1, 5
@@ -50,10 +51,9 @@ def light_of_a_mirror(picture: np.ndarray) -> np.ndarray:
     return np.clip(x * np.array([1.12, 1.0, 0.8], np.float32) * 255, 0, 255).astype(np.uint8)
 
 
-def published_noise(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Section 9: strong noise in one frame of four, weak in the others, half the resolution."""
-    deviation = 255 * (0.25 if rng.random() < 0.25 else 0.05)
-    noisy = np.clip(picture + rng.normal(0, deviation, picture.shape), 0, 255).round().astype(np.uint8)
+def at_half_size_with_noise(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A picture as the published test has it (section 9)."""
+    noisy = published_noise(picture, rng).round().astype(np.uint8)
     h, w = picture.shape[:2]
     return cv2.resize(noisy, (max(1, w // 2), max(1, h // 2)), interpolation=cv2.INTER_AREA)
 
@@ -99,7 +99,7 @@ def see(data: Path, out: Path, model: Path, rounds: int, mirror: bool) -> None:
                 picture = light_of_a_mirror(picture) if mirror else picture
                 clip, frame = (int(v) for v in file.stem[1:].split("-"))
                 if clip >= first_query:
-                    picture = published_noise(picture, np.random.default_rng([clip, frame]))
+                    picture = at_half_size_with_noise(picture, np.random.default_rng([clip, frame]))
             seen = look(folder, network, picture)
             seen["boxes"] *= shapes[-1][0] / picture.shape[0]
             pictures += [n] * len(seen["scores"])
@@ -349,6 +349,11 @@ def held_out(shop: Shop, head: Aggregator, kept: dict[int, list[int]]) -> torch.
     return Search(queries, head, {}).ranks([]).float().log()
 
 
+def tops(ranks: torch.Tensor) -> list[float]:
+    """Shares of the queries whose product is first, and among the first five."""
+    return [round(float((ranks <= k).float().mean()), 4) for k in (1, 5)]
+
+
 def interval(values: torch.Tensor, products: torch.Tensor, seed: int = 1) -> tuple[float, float, float]:
     """Mean and its 95 % interval by resampling products, each with all of its queries."""
     rng = np.random.default_rng(seed)
@@ -396,14 +401,14 @@ def learn(shop: Shop, head: Aggregator, count: int, draw: int, numbers: Numbers)
         clusters = searches["old"].own[mine]
         figures = {"queries": int(mine.sum())}
         for name, found in ranks.items():
-            figures[name] = [round(float((found[mine] <= top).float().mean()), 4) for top in (1, 5)]
+            figures[name] = tops(found[mine])
         for one, other in GAINS:
             gain = (ranks[one][mine] <= 1).float() - (ranks[other][mine] <= 1).float()
             figures[f"{one} over {other}"] = interval(gain, clusters)
         result[group] = figures
     second = {p: [[row]] for p, row in shop.second.items()}
     views = Shop(shop.features, shop.labels, shop.scores, shop.pictures, {}, {}, second)
-    result["second pictures"] = [round(float((Search(views, one, {}).ranks([]) <= 1).float().mean()), 4) for one in (head, new)]
+    result["second pictures"] = [tops(Search(views, one, {}).ranks([]))[0] for one in (head, new)]
     return result
 
 
@@ -422,7 +427,6 @@ def ways(shop: Shop, head: Aggregator, draws: int) -> list[dict]:
     for views in (1, 3, 8):
         search = Search(shop, head, {p: keep(shop, head, p, views) for p in worn})
         mine = search.of(worn)
-        top = lambda found, where: [round(float((found[where] <= k).float().mean()), 4) for k in (1, 5)]  # noqa: E731
         nothing = search.ranks([], only=worn)
         for moved in (0.3, 0.4, 0.5, 0.6, 0.7) if views == VIEWS else (MOVED,):
             for offset in (0.0, -0.25, -0.5, -0.75, -1.0, -1.25):
@@ -443,11 +447,11 @@ def ways(shop: Shop, head: Aggregator, draws: int) -> list[dict]:
                         "moved": moved,
                         "offset": offset,
                         "queries": int(mine.sum()),
-                        "none": top(nothing, mine),
-                        "all": top(every, mine),
-                        "half": [round(float((half[0] <= k).float().mean()), 4) for k in (1, 5)],
-                        "half, worn": [round(float((with_views[0] <= k).float().mean()), 4) for k in (1, 5)],
-                        "half, not worn": [round(float((without[0] <= k).float().mean()), 4) for k in (1, 5)],
+                        "none": tops(nothing[mine]),
+                        "all": tops(every[mine]),
+                        "half": tops(half[0]),
+                        "half, worn": tops(with_views[0]),
+                        "half, not worn": tops(without[0]),
                         "all, top-1": interval((every[mine] <= 1).float(), search.own[mine]),
                         "half, top-1": interval((half[0] <= 1).float(), half[1]),
                     }

@@ -43,10 +43,15 @@ def in_another_light(picture: np.ndarray, rng: np.random.Generator) -> np.ndarra
     return np.clip(x, 0, 255).astype(np.float32)
 
 
+def published_noise(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The published test's noise (section 9): strong in one frame of four, weak in the others; 0 to 255, not rounded."""
+    deviation = 255 * (0.25 if rng.random() < 0.25 else 0.05)
+    return np.clip(picture + rng.normal(0, deviation, size=picture.shape), 0, 255)
+
+
 def in_published_noise(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """`in_another_light` plus the published test's noise (section 9), strong in one frame of four, at half the resolution."""
-    x = in_another_light(picture, rng)
-    x = np.clip(x + rng.normal(0, 255 * (0.25 if rng.random() < 0.25 else 0.05), size=x.shape), 0, 255).astype(np.float32)
+    """`in_another_light` plus `published_noise`, at half the resolution."""
+    x = published_noise(in_another_light(picture, rng), rng).astype(np.float32)
     h, w = x.shape[:2]
     return cv2.resize(x, (max(1, w // 2), max(1, h // 2)), interpolation=cv2.INTER_LINEAR)
 
