@@ -114,8 +114,8 @@ function crop(answer) {
 async function showAnswers() {
   const found = await read("staff/answers.json");
   if (found.error) return;
-  const seen = found.answers.map((answer) => [answer.number, crop(answer)]);
-  crops = new Map(seen.filter(([, picture]) => picture));
+  const pictures = found.answers.map((answer) => [answer.number, crop(answer)]);
+  crops = new Map(pictures.filter(([, picture]) => picture));
   byId("answers").replaceChildren(...found.answers.map((answer) => {
     const other = () => chosen.length === 1 ? judge(answer, "other", chosen[0].id) : tell(say("choose-one"));
     const judged = make("span", answer.judged ? say("thanks") : null, ...(answer.judged ? [] : [
@@ -123,8 +123,9 @@ async function showAnswers() {
       button(say("judge-other"), other),
       button(say("judge-none"), () => judge(answer, "not_ours")),
     ]));
-    const garment = make("span", answer.garment, ...(crops.has(answer.number) ? [crops.get(answer.number)] : []));
-    return row(say("seconds-ago", { seconds: answer.seconds_ago }), garment, `${answer.id} ${answer.title}`, answer.verdict, judged);
+    const picture = crops.has(answer.number) ? [crops.get(answer.number)] : [];
+    const seen = make("span", `${answer.garment}: ${answer.id} ${answer.title}`, ...picture);
+    return row(say("seconds-ago", { seconds: answer.seconds_ago }), seen, answer.verdict, judged);
   }));
 }
 
