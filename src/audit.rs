@@ -27,6 +27,8 @@ pub enum AuditAction {
     LoginRefused,
     /// The live camera picture was viewed on the page.
     LiveView,
+    /// Crops of the last garments were viewed on the page for staff.
+    StaffCrop,
     /// The camera was recorded.
     Record,
     /// A picture was sent to be matched.
@@ -52,6 +54,7 @@ impl AuditAction {
             AuditAction::Login => "logged in",
             AuditAction::LoginRefused => "wrong password",
             AuditAction::LiveView => "looked at the live picture",
+            AuditAction::StaffCrop => "looked at pictures of the last garments",
             AuditAction::Record => "recorded the camera",
             AuditAction::MatchPicture => "sent a picture to be matched",
             AuditAction::Import => "began the import of a feed",

@@ -324,7 +324,8 @@ fn staff_enrol_what_they_wear_and_it_wins_on_the_next_person() {
     // A picture of the skirt V151 that is of no use: it shows another skirt.
     let feed = fs::read_to_string(repository("demo/feed.csv")).unwrap();
     shop.import_feed("shop.db", &feed.replace("pictures/V151.jpg", "pictures/V153.jpg"));
-    let config = shop.config_with_web("3.mjpg?loop", "listen = \"127.0.0.1:0\"\npassword = \"correct horse\"\n");
+    let config = shop.config_with_web("3.mjpg?loop", "listen = \"127.0.0.1:0\"\npassword = \"correct horse\"\n")
+        + "[privacy]\nstaff_crops = true\n";
     let mut mirror = Mirror::start(&shop, &config);
     let at = mirror::http::address(&mut mirror);
     mirror.wait_for_log("running");
@@ -368,11 +369,25 @@ fn staff_enrol_what_they_wear_and_it_wins_on_the_next_person() {
     mirror.signal("HUP");
     let row = "Array.from(document.querySelectorAll('#answers tr')).map((row) => row.innerText).join()";
     mirror.wait_until("it wins", || browser.script(row).as_str().unwrap_or_default().contains("V151"));
+    // A picture of each garment, which goes when its answer is judged.
+    let seen = "((rows) => rows.length > 0 && rows.every((row) => row.querySelector('img')?.naturalWidth > 20 \
+                && row.querySelector('img').offsetWidth > 20))(Array.from(document.querySelectorAll('#answers tr')))";
+    mirror.wait_until("the garments are seen", || browser.script(seen) == true);
+    browser.screenshot("staff-crops.png");
     browser.script("document.querySelector('#answers button').click()");
     mirror.wait_until("it is thanked for", || browser.text("answers").contains("thank you"));
+    let judged = "Array.from(document.querySelectorAll('#answers tr')).filter((row) => !row.querySelector('button'))";
+    assert_eq!(browser.script(&format!("{judged}.every((row) => !row.querySelector('img'))")), true);
     assert_eq!(browser.script("document.getElementById('told').hidden"), true, "{}", browser.text("told"));
     assert_eq!(browser.script("document.documentElement.scrollWidth"), 390, "it sticks out at the side");
     browser.screenshot("staff.png");
     click("undo");
     mirror.wait_until("it is undone", || browser.text("told").contains("undone"));
+    // What was judged is on the page with the counts.
+    browser.open(&format!("http://vetrina:correct%20horse@{at}/stats"));
+    mirror.wait_until("the week is there", || browser.text("confirmed").contains("1.00"));
+    assert!(["upper garment", "lower garment", "dress"].iter().any(|one| browser.text("confirmed").contains(one)));
+    assert!(browser.offers("confirmed") && !browser.offers("unconfirmed"));
+    assert_eq!(browser.script("document.documentElement.scrollWidth"), 390, "it sticks out at the side");
+    browser.screenshot("stats-confirmed.png");
 }

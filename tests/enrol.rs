@@ -570,9 +570,18 @@ fn staff_enrol_before_the_running_mirror_and_say_whether_it_was_right() {
         ok(command.args(more).output().unwrap())
     };
     let table = stats(&[]);
+    assert!(table.contains("precision") && stats(&["--weeks"]).starts_with("week"), "{table}");
     assert!(table.contains("as staff confirmed:\nweek") && table.contains("upper"), "{table}");
     let of_json: Value = serde_json::from_str(&stats(&["--format", "json", "--days", "1"])).unwrap();
     assert_eq!(of_json["confirmed"], weeks);
+    let csv = stats(&["--format", "csv", "--weeks"]);
+    let line = format!("{},upper,1,1,0,0,1.000,", weeks[0]["week"].as_str().unwrap());
+    assert!(csv.starts_with("week,region,answers,right,") && csv.lines().nth(1).unwrap().starts_with(&line), "{csv}");
+    assert_eq!(get_with(&at, "/api/stats?format=csv&by=week", PASSWORD).text(), csv);
+    assert_eq!(get_with(&at, "/api/stats", PASSWORD).json()["confirmed"], weeks);
+    // Nobody asked for pictures of the answers.
+    assert!(answers().iter().all(|one| one["has_crop"] == false), "{:?}", answers());
+    assert_eq!(get_with(&at, &format!("/staff/crop.jpg?number={number}"), PASSWORD).status, 404);
 
     assert_eq!(send("/staff/undo", json!({ "number": 1 })).status, 200);
     assert_eq!((views("V143"), views("V101")), (0, 1));

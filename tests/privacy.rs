@@ -195,21 +195,76 @@ fn an_enrolment_writes_numbers_into_the_catalogue_and_nothing_else() {
     assert_eq!(after, before);
 }
 
+/// Places inside the blocks of a coarse picture where it is not smooth.
+fn details(bytes: &[u8]) -> usize {
+    let picture = image::load_from_memory(bytes).unwrap().into_rgb8();
+    let side = picture.width().max(picture.height()).div_ceil(32);
+    let is_inside = |x: &u32| (side / 4..3 * side / 4).contains(&(x % side));
+    let differs = |x: u32, y: u32| {
+        let [here, next] = [x, x + 1].map(|x| picture.get_pixel(x, y).0);
+        here.iter().zip(next).any(|(a, b)| a.abs_diff(b) > 24)
+    };
+    let rows = 0..picture.height();
+    rows.map(|y| (0..picture.width() - 1).filter(|x| is_inside(x) && differs(*x, y)).count()).sum()
+}
+
+/// What staff sees of the last garments comes from memory, coarse unless the live picture is not, and is written into no file.
+#[test]
+fn crops_for_staff_are_shown_from_memory_and_written_nowhere() {
+    let shop = Shop::with_products(72);
+    let trace = shop.path("trace");
+    let calls = "trace=open,openat,openat2,creat,write,pwrite64,writev,pwritev";
+    if !Command::new("strace").args(["-o", &trace, "-e", calls, "true"]).status().is_ok_and(|status| status.success()) {
+        return eprintln!("skipped: strace is not here, or may not trace (apt-get install strace)");
+    }
+    // Detached, so that the mirror is the child; with the file or socket of each descriptor.
+    let traced = format!("exec strace -D -f -qq -y -s 100000 -o {trace} -e {calls} \"$0\" \"$@\"");
+    let mut seen = Vec::new();
+    for more in ["", "live_view = \"full\"\n"] {
+        let config = shop.config_with_web("1.mjpg?loop", "listen = \"127.0.0.1:0\"\n").replace("\"png\"", "\"none\"");
+        let config = format!("{config}[privacy]\nstaff_crops = true\n{more}");
+        let mut mirror = Mirror::start_after(&shop, &config, &traced, &[]);
+        let at = address(&mut mirror);
+        let newest = || get(&at, "/staff/answers.json").json()["answers"][0].clone();
+        mirror.wait_until("there is an answer with a crop", || newest()["has_crop"] == true);
+        let crop = get(&at, &format!("/staff/crop.jpg?number={}", newest()["number"]));
+        assert!(crop.status == 200 && crop.head.contains("cache-control: no-store"), "{}", crop.head);
+        let size = image::load_from_memory(&crop.body).unwrap();
+        assert!((20..=240).contains(&size.width().max(size.height())), "{}x{}", size.width(), size.height());
+        seen.push(details(&crop.body));
+        assert_eq!(get(&at, "/staff/crop.jpg?number=99999").status, 404);
+        mirror.wait_until("the log has the look", || {
+            vetrina(&shop, &["audit"]).contains("pictures of the last garments")
+        });
+        mirror.signal("TERM");
+        assert_eq!(mirror.wait_for_end(), Some(0));
+        let text = fs::read_to_string(&trace).unwrap();
+        let writes: Vec<&str> = text.lines().filter(|line| line.contains("write")).collect();
+        let jpeg = |line: &&&str| line.contains("\\377\\330\\377");
+        // The page's answers are on sockets, everything else on files.
+        assert!(
+            writes.iter().filter(jpeg).all(|line| line.contains("<socket:") || line.contains("<TCP")),
+            "a picture is written"
+        );
+        assert!(writes.iter().any(|line| line.contains("counts.db-wal>")), "no file is traced");
+        let own = ["shop.db", "counts.db", "audit.jsonl"].map(|name| format!("\"{}", shop.path(name)));
+        let opened = text.lines().filter(|line| line.contains(" open") && !line.contains("= -1 "));
+        let written = opened.filter(|line| ["O_WRONLY", "O_RDWR", "O_CREAT"].iter().any(|word| line.contains(word)));
+        let strange: Vec<&str> = written
+            .filter(|line| !line.contains("\"/dev/null\"") && !own.iter().any(|name| line.contains(name.as_str())))
+            .collect();
+        assert!(strange.is_empty(), "{strange:#?}");
+    }
+    let [blurred, full] = seen[..] else { panic!("{seen:?}") };
+    assert!(full > 100 && blurred * 20 < full, "{seen:?}");
+    assert!(vetrina(&shop, &["audit"]).contains("live view full, staff crops"));
+    let said = vetrina(&shop, &["privacy"]);
+    assert!(said.contains("privacy.staff_crops") && said.contains("small pictures of the garments"), "{said}");
+}
+
 #[test]
 fn the_live_picture_is_coarse_unless_it_is_said_otherwise() {
     let shop = Shop::with_products(2);
-    // Places inside the blocks of a coarse picture where it is not smooth.
-    let details = |bytes: &[u8]| {
-        let picture = image::load_from_memory(bytes).unwrap().into_rgb8();
-        let side = picture.width().max(picture.height()).div_ceil(32);
-        let is_inside = |x: &u32| (side / 4..3 * side / 4).contains(&(x % side));
-        let differs = |x: u32, y: u32| {
-            let [here, next] = [x, x + 1].map(|x| picture.get_pixel(x, y).0);
-            here.iter().zip(next).any(|(a, b)| a.abs_diff(b) > 24)
-        };
-        let rows = 0..picture.height();
-        rows.map(|y| (0..picture.width() - 1).filter(|x| is_inside(x) && differs(*x, y)).count()).sum::<usize>()
-    };
     let mut seen = Vec::new();
     for view in ["", "[privacy]\nlive_view = \"full\"\nmask = [[0, 0, 1, 1]]\n", "[privacy]\nlive_view = \"full\"\n"] {
         let config = shop.config_with_web("1.mjpg?loop", "listen = \"127.0.0.1:0\"\n") + view;

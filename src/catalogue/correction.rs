@@ -56,7 +56,7 @@ pub struct ConfirmedWeek {
 
 impl ConfirmedWeek {
     /// Whether any of its days is among the last `days`, the present one counted.
-    pub fn is_within(&self, days: u32, now: UtcTime) -> bool {
+    fn is_within(&self, days: u32, now: UtcTime) -> bool {
         let monday: Option<UtcTime> = format!("{}T00:00:00Z", self.week).parse().ok();
         monday.is_some_and(|monday| monday.second() + 7 * DAY > now.second() - i64::from(days) * DAY)
     }
@@ -65,6 +65,21 @@ impl ConfirmedWeek {
     pub fn answers(&self) -> usize {
         self.right + self.other + self.not_ours
     }
+
+    /// The share of judged answers that were right, 0 to 1; 0 where there are none.
+    pub fn precision(&self) -> f64 {
+        self.right as f64 / self.answers().max(1) as f64
+    }
+}
+
+/// The weeks as comma-separated values, one line each, with a head.
+pub fn weeks_csv(weeks: &[ConfirmedWeek]) -> String {
+    let head = "week,region,answers,right,other,not_ours,precision,likely,likely_right\n".to_owned();
+    weeks.iter().fold(head, |text, one| {
+        let ConfirmedWeek { week, region, right, other, not_ours, likely_right, likely } = one;
+        let (answers, precision) = (one.answers(), one.precision());
+        format!("{text}{week},{region},{answers},{right},{other},{not_ours},{precision:.3},{likely},{likely_right}\n")
+    })
 }
 
 impl Catalogue {
@@ -119,6 +134,13 @@ impl Catalogue {
             Ok(margins)
         };
         read().map_err(|error: rusqlite::Error| self.fault("read", error))
+    }
+
+    /// Those of [`Catalogue::confirmed_weeks`] that have one of the last `days`, the present one counted.
+    pub fn confirmed_within(&self, days: u32, now: UtcTime) -> Result<Vec<ConfirmedWeek>> {
+        let mut weeks = self.confirmed_weeks()?;
+        weeks.retain(|week| week.is_within(days, now));
+        Ok(weeks)
     }
 
     /// How often the mirror was right, as confirmed: by week, the newest first, and region.

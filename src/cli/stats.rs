@@ -3,7 +3,7 @@
 use super::catalogue::worn::confirmed;
 use super::table::{Table, json, print};
 use crate::catalogue::Catalogue;
-use crate::catalogue::correction::ConfirmedWeek;
+use crate::catalogue::correction::{ConfirmedWeek, weeks_csv};
 use crate::clock::UtcTime;
 use crate::config::{Config, DEFAULT_PATH};
 use crate::events::counts::{CountReport, CountStore, HourCounts, ProductCounts};
@@ -25,6 +25,9 @@ pub struct StatsArgs {
     /// One line for each product in place of each hour
     #[arg(long)]
     pub products: bool,
+    /// One line for each week and part of the body, as staff confirmed, in place of each hour
+    #[arg(long, conflicts_with = "products")]
+    pub weeks: bool,
     /// A table for people, comma-separated values, or JSON with hours and products
     #[arg(long, value_enum, default_value_t = StatsOutput::Table)]
     pub format: StatsOutput,
@@ -56,8 +59,13 @@ pub fn run(args: &StatsArgs) -> Result<()> {
     let weeks = confirmed_weeks(&config, args.days)?;
     match args.format {
         StatsOutput::Json => print(&json(&StatsReport { counts, confirmed: weeks })?),
+        StatsOutput::Csv if args.weeks => print(weeks_csv(&weeks).trim_end()),
         StatsOutput::Csv if args.products => print(counts.products_csv().trim_end()),
         StatsOutput::Csv => print(counts.hours_csv().trim_end()),
+        StatsOutput::Table if args.weeks && weeks.is_empty() => {
+            print(&format!("nothing was judged in the last {} days", args.days))
+        }
+        StatsOutput::Table if args.weeks => print(&confirmed(&weeks)),
         StatsOutput::Table => {
             match counts.hours.is_empty() {
                 true => print(&format!("nothing in the last {} days", args.days))?,
@@ -74,9 +82,7 @@ fn confirmed_weeks(config: &Config, days: u32) -> Result<Vec<ConfirmedWeek>> {
     if !config.catalogue.file.exists() {
         return Ok(Vec::new());
     }
-    let mut weeks = Catalogue::open(&config.catalogue.file)?.confirmed_weeks()?;
-    weeks.retain(|week| week.is_within(days, UtcTime::now()));
-    Ok(weeks)
+    Catalogue::open(&config.catalogue.file)?.confirmed_within(days, UtcTime::now())
 }
 
 fn hours(counts: &CountReport) -> String {

@@ -59,6 +59,8 @@ pub struct PrivacySection {
     pub mask: Vec<MaskRegion>,
     /// How the page shows the camera picture; `None`: blurred if only this machine can reach the page, otherwise off.
     pub live_view: Option<LiveView>,
+    /// Whether the page for staff shows what the camera saw of the last garments.
+    pub staff_crops: bool,
     /// Name and address of the person responsible, for the sign.
     pub contact: Option<String>,
     /// URL of the full privacy notice, for the sign's QR code.

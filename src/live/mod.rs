@@ -79,6 +79,8 @@ pub struct LiveSettings {
     /// Catalogue file.
     pub catalogue: PathBuf,
     pub pipeline: PipelineSettings,
+    /// Staff may see what the camera saw of the last garments.
+    pub staff_crops: bool,
     /// A stage without progress for this long counts as stuck.
     pub stall: Duration,
     pub blank: policy::blank::BlankSettings,
@@ -166,7 +168,7 @@ impl Links {
             matchers: DropOldestQueue::default(),
             actions: DropOldestQueue::with_room(ACTIONS),
             enrol: EnrolDesk::default(),
-            answers: RecentAnswers::default(),
+            answers: RecentAnswers::new(settings.staff_crops),
         }
     }
 

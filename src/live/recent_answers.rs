@@ -1,18 +1,26 @@
-//! The mirror's last answers, so that staff can say whether they were right: in memory for ten minutes, numbers and no picture.
+//! The mirror's last answers, so that staff can say whether they were right: in memory for ten minutes, as numbers; with a small picture
+//! of the garment only where the configuration says so.
 
 use crate::catalogue::correction::JudgedAnswer;
 use crate::catalogue::{WornView, margin};
+use crate::frame::Picture;
+use crate::geometry::{Camera, Rect, Size};
 use crate::pipeline::track_matches::TrackMatches;
-use crate::seam::{Region, TrackId};
+use crate::pipeline::tracking::{GarmentQuery, TrackUpdate};
+use crate::seam::{Detection, Region, TrackId};
+use image::RgbImage;
+use image::imageops::thumbnail;
 use serde::Serialize;
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// Answers that are remembered.
 const MOST: usize = 20;
 /// And for how long.
 const KEPT_FOR: Duration = Duration::from_secs(600);
+/// Longer side of a crop at most, pixels.
+const CROP_SIDE: usize = 240;
 
 /// An answer as the page shows it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -31,8 +39,8 @@ pub struct RecentAnswer {
     pub verdict: &'static str,
     /// Something was said of it already.
     pub judged: bool,
-    /// It can become a worn view.
-    pub has_view: bool,
+    /// There is a crop of it.
+    pub has_crop: bool,
 }
 
 struct KeptAnswer {
@@ -40,12 +48,18 @@ struct KeptAnswer {
     at: Duration,
     shown: RecentAnswer,
     judged: JudgedAnswer,
+    /// `None`: it was judged.
     view: Option<WornView>,
+    /// `None`: crops are off, or it was judged.
+    crop: Option<Arc<Picture>>,
 }
 
 /// The last answers.
 #[derive(Default)]
-pub struct RecentAnswers(Mutex<AnswerList>);
+pub struct RecentAnswers {
+    keeps_crops: bool,
+    list: Mutex<AnswerList>,
+}
 
 #[derive(Default)]
 struct AnswerList {
@@ -54,17 +68,28 @@ struct AnswerList {
 }
 
 impl RecentAnswers {
-    /// Remembers what was just answered for a track: in place of that track's answer before, unless staff has judged it.
+    /// `keeps_crops`: staff may see what the camera saw of the garments.
+    pub fn new(keeps_crops: bool) -> Self {
+        RecentAnswers { keeps_crops, list: Mutex::default() }
+    }
+
+    /// What a frame shows of a track's garment; `None` where crops are off.
+    pub fn crop_of(&self, picture: &Picture, tracks: &TrackUpdate, track: TrackId) -> Option<Picture> {
+        let garment = tracks.garments.iter().find(|garment| self.keeps_crops && garment.track == track)?;
+        crop(picture, &garment.bounds)
+    }
+
+    /// Remembers what was just answered for a query: in place of its track's answer before, unless staff has judged it.
     pub fn remember(
         &self,
-        track: TrackId,
+        query: GarmentQuery,
         now: Duration,
         found: &TrackMatches,
         region: Option<Region>,
         descriptor_hash: &str,
-        view: Option<WornView>,
     ) {
         let Some(best) = found.accepted().first() else { return };
+        let (track, crop) = (query.track, query.crop.filter(|_| self.keeps_crops).map(Arc::new));
         let mut list = self.lock();
         let known = list.answers.iter().position(|answer| answer.track == track && !answer.shown.judged);
         let same =
@@ -92,7 +117,7 @@ impl RecentAnswers {
             score: best.score,
             verdict,
             judged: false,
-            has_view: view.is_some(),
+            has_crop: crop.is_some(),
         };
         let judged = JudgedAnswer {
             region,
@@ -102,7 +127,8 @@ impl RecentAnswers {
             verdict,
             descriptor_hash: descriptor_hash.into(),
         };
-        list.answers.push_back(KeptAnswer { track, at: now, shown, judged, view });
+        let view = Some(worn_view(query.best_view));
+        list.answers.push_back(KeptAnswer { track, at: now, shown, judged, view, crop });
         while list.answers.len() > MOST {
             list.answers.pop_front();
         }
@@ -127,17 +153,25 @@ impl RecentAnswers {
         Some((answer.judged.clone(), answer.view.clone()))
     }
 
-    /// Nothing more can be said of the answer of this number.
+    /// What the camera saw of the garment; `None` where crops are off, the answer is forgotten, or judged.
+    pub fn crop(&self, number: u64, now: Duration) -> Option<Arc<Picture>> {
+        let mut list = self.lock();
+        list.forget(now);
+        list.answers.iter().find(|answer| answer.shown.number == number)?.crop.clone()
+    }
+
+    /// Nothing more can be said of the answer of this number: its view and its crop are dropped.
     pub fn mark_judged(&self, number: u64) {
         let mut list = self.lock();
         if let Some(answer) = list.answers.iter_mut().find(|answer| answer.shown.number == number) {
             answer.shown.judged = true;
-            answer.view = None;
+            answer.shown.has_crop = false;
+            (answer.view, answer.crop) = (None, None);
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, AnswerList> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.list.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -147,11 +181,40 @@ impl AnswerList {
     }
 }
 
+fn worn_view(view: Detection) -> WornView {
+    WornView {
+        class: view.class,
+        score: view.score,
+        sharpness: 1.0,
+        match_embedding: view.match_embedding,
+        aggregation_embedding: view.aggregation_embedding,
+    }
+}
+
+/// The part of a picture within a box, made smaller; `None` where there is none.
+fn crop(picture: &Picture, bounds: &Rect<Camera>) -> Option<Picture> {
+    let whole = picture.size();
+    let part = bounds.clip(whole.width as f32, whole.height as f32);
+    let [left, top] = [part.x1, part.y1].map(|edge| edge as usize);
+    let [right, bottom] = [part.x2, part.y2].map(|edge| edge.ceil() as usize);
+    let size = Size::new(right.checked_sub(left)?, bottom.checked_sub(top)?);
+    if size.width == 0 || size.height == 0 {
+        return None;
+    }
+    let longer = size.width.max(size.height);
+    let [width, height] = [size.width, size.height].map(|side| (side * CROP_SIDE.min(longer) / longer).max(1));
+    let small = Size::new(width, height);
+    let rgb = RgbImage::from_raw(size.width as u32, size.height as u32, picture.part(left, top, size).into_rgb())?;
+    Some(Picture::new(small, thumbnail(&rgb, small.width as u32, small.height as u32).into_raw()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::catalogue::ProductSummary;
+    use crate::frame::FrameMeta;
     use crate::pipeline::matcher::{Match, Verdict};
+    use crate::seam::Embedding;
 
     fn found(id: &str) -> TrackMatches {
         let product = ProductSummary { id: id.into(), ..ProductSummary::default() };
@@ -170,11 +233,51 @@ mod tests {
         TrackId { generation: 0, number }
     }
 
+    fn query(track: TrackId, crop: Option<Picture>) -> GarmentQuery {
+        let embedding: Embedding = [0.0].into();
+        let best_view = Detection {
+            bounds: Rect::new(0.0, 0.0, 1.0, 1.0),
+            class: 0,
+            score: 0.9,
+            match_embedding: embedding.clone(),
+            aggregation_embedding: embedding.clone(),
+        };
+        let meta = FrameMeta { source: 0, sequence: 0, captured: Duration::ZERO };
+        GarmentQuery { track, class: 0, label: String::new(), meta, embedding, detection_score: 0.9, best_view, crop }
+    }
+
+    #[test]
+    fn a_crop_is_the_garment_and_goes_with_its_answer() {
+        // Left half red, right half blue.
+        let red = |at: usize| if at % 640 < 320 { [250, 0, 0] } else { [0, 0, 250] };
+        let picture = Picture::new(Size::new(640, 480), (0..640 * 480).flat_map(red).collect());
+        let part = |x1, y1, x2, y2| crop(&picture, &Rect::new(x1, y1, x2, y2));
+        let blue = part(330.0, 100.2, 649.7, 900.0).unwrap();
+        assert_eq!(blue.size(), Size::new(195, 240), "310 x 380, made smaller");
+        assert!(blue.rgb().chunks_exact(3).all(|pixel| pixel == [0, 0, 250]));
+        assert_eq!(part(10.0, 10.0, 30.0, 15.0).unwrap().size(), Size::new(20, 5), "never larger than it was");
+        for nowhere in [part(700.0, 10.0, 800.0, 20.0), part(30.0, 10.0, 20.0, 20.0), part(10.0, -9.0, 20.0, -1.0)] {
+            assert_eq!(nowhere, None);
+        }
+        let now = Duration::from_secs(1);
+        for keeps in [false, true] {
+            let answers = RecentAnswers::new(keeps);
+            (1..=2).for_each(|track| {
+                answers.remember(query(id(track), Some(blue.clone())), now, &found("a"), None, "hash");
+            });
+            assert_eq!(answers.list(now)[0].has_crop, keeps);
+            assert_eq!([answers.crop(1, now).is_some(), answers.crop(2, now).is_some()], [keeps; 2]);
+            answers.mark_judged(1);
+            assert!(answers.crop(1, now).is_none() && !answers.list(now)[1].has_crop);
+            assert!(answers.crop(2, now + KEPT_FOR + now).is_none());
+        }
+    }
+
     #[test]
     fn a_track_has_one_answer_and_another_product_is_another_number() {
         let answers = RecentAnswers::default();
         let remember = |track, seconds, product: &str| {
-            answers.remember(id(track), Duration::from_secs(seconds), &found(product), None, "hash", None);
+            answers.remember(query(id(track), None), Duration::from_secs(seconds), &found(product), None, "hash");
         };
         remember(1, 0, "a");
         remember(1, 1, "a");

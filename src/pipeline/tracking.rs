@@ -3,7 +3,7 @@
 use super::aggregator::Aggregator;
 use super::close_ups::CloseUps;
 use crate::fault::Result;
-use crate::frame::{Frame, FrameMeta};
+use crate::frame::{Frame, FrameMeta, Picture};
 use crate::geometry::{Camera, Rect};
 use crate::metrics::StageTimes;
 use crate::network::Manifest;
@@ -55,6 +55,8 @@ pub struct GarmentQuery {
     pub detection_score: f32,
     /// The surest view of the window.
     pub best_view: Detection,
+    /// What that frame shows of the garment, small; only where staff may see it.
+    pub crop: Option<Picture>,
 }
 
 /// Tracker, windows and aggregator of one camera.
@@ -135,6 +137,7 @@ impl TrackingStage {
                 embedding,
                 detection_score,
                 best_view,
+                crop: None,
             });
         }
         Ok(queries)

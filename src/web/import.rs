@@ -368,6 +368,7 @@ mod tests {
             staff_password: None,
             token: None,
             live_view: LiveView::Off,
+            staff_crops: false,
             counts: None,
             audit: crate::audit::AuditLog::new("none".into()),
             images: Some(folder.path().into()),

@@ -71,6 +71,8 @@ pub struct WebSettings {
     /// A program that sends it may change prices and stock; `None`: none may.
     pub token: Option<String>,
     pub live_view: LiveView,
+    /// The page for staff shows crops of the last garments.
+    pub staff_crops: bool,
     /// Where the counts are; `None`: nothing is counted.
     pub counts: Option<CountSettings>,
     pub audit: AuditLog,
@@ -199,7 +201,8 @@ fn shown_settings(settings: &WebSettings) -> String {
         LiveView::Blurred => "blurred",
         LiveView::Full => "full",
     };
-    format!("page at {}, live view {view}", settings.listen)
+    let crops = if settings.staff_crops { ", staff crops" } else { "" };
+    format!("page at {}, live view {view}{crops}", settings.listen)
 }
 
 fn bind(address: SocketAddr, runtime: &Runtime) -> Result<TcpListener> {

@@ -98,9 +98,24 @@ async function judge(answer, judgement, meant) {
   showAnswers();
 }
 
+// A picture of each answer, loaded once.
+let crops = new Map();
+
+function crop(answer) {
+  if (!answer.has_crop) return null;
+  if (crops.has(answer.number)) return crops.get(answer.number);
+  const picture = make("img");
+  picture.className = "crop";
+  picture.alt = answer.garment;
+  picture.src = at(`staff/crop.jpg?number=${answer.number}`);
+  return picture;
+}
+
 async function showAnswers() {
   const found = await read("staff/answers.json");
   if (found.error) return;
+  const pictures = found.answers.map((answer) => [answer.number, crop(answer)]);
+  crops = new Map(pictures.filter(([, picture]) => picture));
   byId("answers").replaceChildren(...found.answers.map((answer) => {
     const other = () => chosen.length === 1 ? judge(answer, "other", chosen[0].id) : tell(say("choose-one"));
     const judged = make("span", answer.judged ? say("thanks") : null, ...(answer.judged ? [] : [
@@ -108,7 +123,9 @@ async function showAnswers() {
       button(say("judge-other"), other),
       button(say("judge-none"), () => judge(answer, "not_ours")),
     ]));
-    return row(say("seconds-ago", { seconds: answer.seconds_ago }), answer.garment, `${answer.id} ${answer.title}`, answer.verdict, judged);
+    const picture = crops.has(answer.number) ? [crops.get(answer.number)] : [];
+    const seen = make("span", `${answer.garment}: ${answer.id} ${answer.title}`, ...picture);
+    return row(say("seconds-ago", { seconds: answer.seconds_ago }), seen, answer.verdict, judged);
   }));
 }
 

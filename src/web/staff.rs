@@ -2,8 +2,10 @@
 //! were right. What changes something wants the password, and comes from the page.
 
 use super::answers::json_response;
+use super::blur::blurred;
 use super::client::ClientAddress;
-use super::{App, in_turn, texts};
+use super::view::QUALITY;
+use super::{App, LiveView, in_turn, texts};
 use crate::audit::AuditAction;
 use crate::catalogue::correction::Judgement;
 use crate::catalogue::{Catalogue, Product, WornProduct};
@@ -40,6 +42,7 @@ pub fn routes() -> Router<App> {
         .route("/staff/cancel", post(cancel))
         .route("/staff/undo", post(undo))
         .route("/staff/answers.json", get(answers))
+        .route("/staff/crop.jpg", get(crop))
         .route("/staff/judge", post(judge))
         .layer(DefaultBodyLimit::max(MOST_BYTES))
 }
@@ -64,6 +67,13 @@ struct WornNow {
 #[serde(deny_unknown_fields, expecting = "an enrolment's number, such as {\"number\": 3}")]
 struct UndoEnrolment {
     number: i64,
+}
+
+/// The answer whose crop is wanted.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WantedCrop {
+    number: u64,
 }
 
 /// A judgement of an answer.
@@ -194,6 +204,26 @@ async fn undo(State(app): State<App>, who: Extension<ClientAddress>, headers: He
 async fn answers(State(app): State<App>) -> Response {
     let now = app.links.clock.now();
     json_response(StatusCode::OK, &json!({ "answers": app.links.answers.list(now) }))
+}
+
+/// What the camera saw of an answer's garment: blurred as the live picture is, unless that may be seen in full. Nothing that the browser
+/// may keep: [`super::guard::check`] says so of every answer.
+async fn crop(
+    State(app): State<App>,
+    Extension(client): Extension<ClientAddress>,
+    headers: HeaderMap,
+    Query(wanted): Query<WantedCrop>,
+) -> Response {
+    let Some(crop) = app.links.answers.crop(wanted.number, app.links.clock.now()) else {
+        return (StatusCode::NOT_FOUND, "there is no picture of this answer\n").into_response();
+    };
+    let is_full = app.live_view == LiveView::Full;
+    let encode = move || if is_full { crop.jpeg(QUALITY) } else { blurred(&crop).jpeg(QUALITY) };
+    let Some(jpeg) = in_turn(&app.encoding, encode).await.flatten() else {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    };
+    app.audit.seldom(client, app.guard.role(&headers), AuditAction::StaffCrop);
+    ([(CONTENT_TYPE, "image/jpeg")], jpeg).into_response()
 }
 
 async fn judge(State(app): State<App>, who: Extension<ClientAddress>, headers: HeaderMap, body: Bytes) -> Response {

@@ -43,6 +43,7 @@ function chart(place, bars, kinds) {
   byId(place).replaceChildren(svg);
 }
 
+const REGIONS = { upper: say("region-upper"), lower: say("region-lower"), dress: say("region-dress") };
 const HOUR = 3600e3;
 const twoDigits = (number) => String(number).padStart(2, "0");
 
@@ -63,7 +64,7 @@ function spans(hours, days) {
 const sum = (hours, name) => hours.reduce((total, hour) => total + hour[name], 0);
 
 function show(counts) {
-  const { hours, products, days } = counts;
+  const { hours, products, days, confirmed } = counts;
   const left = sum(hours, "people");
   const dwell = left > 0 ? sum(hours, "dwell_seconds") / left : 0;
   const totals = [
@@ -84,6 +85,13 @@ function show(counts) {
   }), ["people"]);
   byId("products").tBodies[0].replaceChildren(...products.slice(0, 200).map((one) =>
     row(one.product, one.title, one.shown, one.matched)));
+  byId("confirmed").tBodies[0].replaceChildren(...confirmed.map((week) => {
+    const answers = week.right + week.other + week.not_ours;
+    const region = REGIONS[week.region] ?? say("region-any");
+    return row(week.week, region, answers, week.right, (week.right / answers).toFixed(2), `${week.likely_right}/${week.likely}`);
+  }));
+  byId("confirmed").hidden = confirmed.length === 0;
+  byId("unconfirmed").hidden = confirmed.length > 0;
   byId("said").textContent = say("kept-for", { days: counts.kept_days });
 }
 
@@ -91,6 +99,7 @@ async function refresh() {
   const days = byId("days").value;
   byId("hours-csv").href = at(`api/stats?format=csv&days=${days}`);
   byId("products-csv").href = at(`api/stats?format=csv&by=product&days=${days}`);
+  byId("confirmed-csv").href = at(`api/stats?format=csv&by=week&days=${days}`);
   try {
     show(await getJson(`api/stats?days=${days}`));
   } catch (error) {

@@ -3,6 +3,7 @@
 use super::answers::json_response;
 use super::{App, in_turn, texts};
 use crate::catalogue::Catalogue;
+use crate::catalogue::correction::{ConfirmedWeek, weeks_csv};
 use crate::clock::UtcTime;
 use crate::events::counts::{CountReport, CountStore, ProductCounts};
 use crate::fault::Result;
@@ -13,6 +14,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::HashMap;
+use std::path::Path;
 
 /// The page with the charts.
 pub async fn page(State(app): State<App>, headers: HeaderMap) -> Response {
@@ -54,11 +56,34 @@ enum StatsRow {
     #[default]
     Hour,
     Product,
+    /// And part of the body: how often the mirror was right, as staff confirmed.
+    Week,
 }
 
 impl Default for StatsQuery {
     fn default() -> Self {
         StatsQuery { days: 7, format: StatsFormat::Json, by: StatsRow::Hour }
+    }
+}
+
+/// What is read of the files.
+struct StatsReading {
+    counts: CountReport,
+    titles: HashMap<String, String>,
+    confirmed: Vec<ConfirmedWeek>,
+}
+
+impl StatsReading {
+    fn read(file: &Path, catalogue: &Path, days: u32) -> Result<Self> {
+        let now = UtcTime::now();
+        let store = CountStore::open_existing(file)?;
+        let counts = store.map_or(Ok(CountReport::default()), |store| store.read(now, days))?;
+        // The counts are worth showing without what the catalogue has.
+        let catalogue = Catalogue::open(catalogue);
+        let catalogue = catalogue.as_ref().ok();
+        let titles = catalogue.and_then(|catalogue| catalogue.titles().ok()).unwrap_or_default();
+        let confirmed = catalogue.and_then(|catalogue| catalogue.confirmed_within(days, now).ok()).unwrap_or_default();
+        Ok(StatsReading { counts, titles, confirmed })
     }
 }
 
@@ -69,15 +94,9 @@ pub async fn counts(State(app): State<App>, Query(asked): Query<StatsQuery>) -> 
     };
     let days = asked.days.clamp(1, settings.days);
     let catalogue = app.catalogue();
-    let read = move || -> Result<(CountReport, HashMap<String, String>)> {
-        let store = CountStore::open_existing(&settings.file)?;
-        let counts = store.map_or(Ok(CountReport::default()), |store| store.read(UtcTime::now(), days))?;
-        // The counts are worth showing without them.
-        let titles = Catalogue::open(&catalogue).and_then(|catalogue| catalogue.titles()).unwrap_or_default();
-        Ok((counts, titles))
-    };
-    let (counts, titles) = match in_turn(&app.reading, read).await {
-        Some(Ok(counts)) => counts,
+    let read = move || StatsReading::read(&settings.file, &catalogue, days);
+    let StatsReading { counts, titles, confirmed } = match in_turn(&app.reading, read).await {
+        Some(Ok(read)) => read,
         Some(Err(fault)) => {
             return json_response(StatusCode::SERVICE_UNAVAILABLE, &json!({ "error": fault.to_string() }));
         }
@@ -90,11 +109,14 @@ pub async fn counts(State(app): State<App>, Query(asked): Query<StatsQuery>) -> 
     match (asked.format, asked.by) {
         (StatsFormat::Csv, StatsRow::Hour) => csv("hours", counts.hours_csv()),
         (StatsFormat::Csv, StatsRow::Product) => csv("products", counts.products_csv()),
+        (StatsFormat::Csv, StatsRow::Week) => csv("confirmed", weeks_csv(&confirmed)),
         (StatsFormat::Json, _) => {
             let kept = app.counts.as_ref().map_or(0, |settings| settings.days);
             let product = |one: &ProductCounts| json!({ "product": one.product, "title": titles.get(&one.product), "shown": one.shown, "matched": one.matched });
             let products: Value = counts.products.iter().map(product).collect();
-            let value = json!({ "days": days, "kept_days": kept, "hours": counts.hours, "products": products });
+            let value = json!({
+                "days": days, "kept_days": kept, "hours": counts.hours, "products": products, "confirmed": confirmed,
+            });
             json_response(StatusCode::OK, &value)
         }
     }

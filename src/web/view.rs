@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 pub const VIEWERS: usize = 3;
 /// Between two pictures for a viewer: enough to see what the camera sees.
 const PERIOD: Duration = Duration::from_millis(200);
-const QUALITY: u8 = 75;
+pub const QUALITY: u8 = 75;
 
 /// The operator's page.
 pub async fn page(State(app): State<App>, headers: HeaderMap) -> Response {

@@ -111,8 +111,16 @@ pub fn corrections(args: &DbArgs) -> Result<()> {
 
 /// A line a week and region.
 pub fn confirmed(weeks: &[ConfirmedWeek]) -> String {
-    let header =
-        ["week", "region", ">answers", ">right", ">another product", ">not ours", ">right of those called likely"];
+    let header = [
+        "week",
+        "region",
+        ">answers",
+        ">right",
+        ">precision",
+        ">another product",
+        ">not ours",
+        ">right of those called likely",
+    ];
     let mut table = Table::new(&header);
     for week in weeks {
         table.row([
@@ -120,6 +128,7 @@ pub fn confirmed(weeks: &[ConfirmedWeek]) -> String {
             week.region.clone(),
             week.answers().to_string(),
             week.right.to_string(),
+            format!("{:.2}", week.precision()),
             week.other.to_string(),
             week.not_ours.to_string(),
             format!("{} of {}", week.likely_right, week.likely),

@@ -25,6 +25,12 @@ pub fn markdown(facts: &PrivacyFacts) -> String {
         LiveView::Blurred => "The page shows the live picture only so coarse that nobody can be recognized in it.",
         LiveView::Full => "The page shows the live picture to whoever may open it; each look is in the audit log.",
     };
+    let crops = match facts.staff_crops {
+        true => {
+            " Staff may see small pictures of the last garments, in memory for ten minutes at most; each look is in the audit log."
+        }
+        false => "",
+    };
     let masks = match facts.masks {
         0 => "No part of the picture is masked.".to_owned(),
         1 => "One part of the picture is black before anything is computed from it.".to_owned(),
@@ -45,7 +51,7 @@ pub fn markdown(facts: &PrivacyFacts) -> String {
          - **Purpose:** a person who stands before the mirror sees products of the shop that match what they wear.\n\
          - **How:** a camera's pictures are compared, in memory, with pictures of the shop's products. {never}\n\
          - **Who is concerned:** whoever comes into the camera's view, children and staff included. {SHOP} where the mirror hangs, \
-         what else the camera sees, opening hours, how many people pass.\n- {masks}\n- {view}\n- {counts}\n\n\
+         what else the camera sees, opening hours, how many people pass.\n- {masks}\n- {view}{crops}\n- {counts}\n\n\
          ### What is kept\n\n| data | where | how long |\n|---|---|---|\n{kept}\n### What goes out\n\n{sent}\n\
          ## 2. Necessity and proportionality\n\n\
          - **Legal basis:** {SHOP} for example consent or legitimate interest, with the balancing test.\n\
@@ -81,5 +87,7 @@ mod tests {
         assert!(quiet.contains("**Responsible:** Moda, Milano"), "{quiet}");
         let open = of("[mqtt]\nbroker = \"mqtt://ha.local\"\n[privacy]\nmask = [[0, 0, 1, 0.1]]\n");
         assert!(open.contains("| ha.local | `mqtt.broker` |") && open.contains("One part of the picture"), "{open}");
+        assert!(!open.contains("pictures of the last garments"), "{open}");
+        assert!(of("[privacy]\nstaff_crops = true\n").contains("pictures of the last garments"));
     }
 }

@@ -36,6 +36,8 @@ pub struct PrivacyFacts {
     /// Hosts that are told of events.
     pub receivers: Vec<String>,
     pub live_view: LiveView,
+    /// Staff may see crops of the last garments.
+    pub staff_crops: bool,
     /// Black parts of the picture.
     pub masks: usize,
     pub kept: Vec<KeptData>,
@@ -60,6 +62,7 @@ impl PrivacyFacts {
             count_days: config.counts().map_or(0, |counts| counts.days),
             receivers: webhook.into_iter().chain(mqtt).collect(),
             live_view: config.live_view(),
+            staff_crops: config.privacy.staff_crops,
             masks: config.privacy.mask.len(),
             kept: kept(config),
             sent: sent(config),
@@ -95,6 +98,10 @@ fn kept(config: &Config) -> Vec<KeptData> {
     let worn = "worn views of products that staff enrolled: numbers, no picture; and what staff said of answers";
     kept.push(item(worn, config.catalogue.file.display().to_string(), "until staff takes them back"));
     kept.push(item("the last twenty answers, as numbers, for staff", memory(), "10 minutes"));
+    if config.privacy.staff_crops {
+        let what = "small pictures of the garments of these answers, for staff";
+        kept.push(item(what, memory(), "until the answer is judged, replaced or 10 minutes old; never on a disk"));
+    }
     if let Some(counts) = config.counts() {
         let how_long = format!("{} days", counts.days);
         kept.push(item("counts by hour, by product", counts.file.display().to_string(), &how_long));
@@ -124,6 +131,11 @@ fn sent(config: &Config) -> Vec<SentData> {
                 sent.push(item("the live picture, blurred".into(), readers.clone(), "privacy.live_view"));
             }
             LiveView::Full => sent.push(item("the live picture".into(), readers.clone(), "privacy.live_view")),
+        }
+        if config.privacy.staff_crops {
+            let blurred = if config.live_view() == LiveView::Full { "" } else { ", blurred" };
+            let what = format!("small pictures of the last twenty garments{blurred}");
+            sent.push(item(what, readers.clone(), "privacy.staff_crops"));
         }
         sent.push(item("what is recognized now, figures, counts".into(), readers, "web.listen"));
         if config.web.token.is_some() {
@@ -182,5 +194,16 @@ mod tests {
         let because: Vec<&str> = open.sent.iter().map(|sent| sent.because.as_str()).collect();
         assert_eq!(because, ["camera.source", "privacy.live_view", "web.listen", "webhook.url", "mqtt.broker"]);
         assert!(open.sent[3].what.ends_with("staff_called"), "{:?}", open.sent[3]);
+        // Crops are off unless they are asked for, and blurred unless the live picture is not.
+        let crops = |text: &str| {
+            let facts = facts(text);
+            let kept = facts.kept.iter().any(|kept| kept.what.contains("small pictures"));
+            (kept, facts.sent.into_iter().find(|sent| sent.because == "privacy.staff_crops").map(|sent| sent.what))
+        };
+        let what = "small pictures of the last twenty garments";
+        assert_eq!(crops(text), (false, None));
+        assert_eq!(crops("[privacy]\nstaff_crops = true\n"), (true, Some(format!("{what}, blurred"))));
+        let full = "[privacy]\nstaff_crops = true\nlive_view = \"full\"\n";
+        assert_eq!(crops(full), (true, Some(what.to_owned())));
     }
 }

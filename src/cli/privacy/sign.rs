@@ -46,8 +46,13 @@ fn page(facts: &PrivacyFacts, texts: &SignTexts) -> String {
     if facts.live_view == LiveView::Full {
         said.push(texts.watched);
     }
+    if facts.staff_crops {
+        said.push(texts.cropped);
+    }
     // As the table of what goes out says.
-    let is_read = ["web.listen", "web.token", "privacy.live_view"].iter().any(|key| facts.goes_to(key).is_some());
+    let is_read = ["web.listen", "web.token", "privacy.live_view", "privacy.staff_crops"]
+        .iter()
+        .any(|key| facts.goes_to(key).is_some());
     let going = [
         (facts.sent.is_empty(), texts.silent),
         (!facts.receivers.is_empty(), texts.told),
@@ -115,6 +120,11 @@ mod tests {
         for texts in ALL {
             assert!(!open.contains(&*encode_text(texts.silent)), "{}", texts.code);
             assert!(open.contains(&*encode_text(texts.watched)), "{}", texts.code);
+        }
+        let crops = sign("[privacy]\nstaff_crops = true\n");
+        for texts in ALL {
+            assert!(crops.contains(&*encode_text(texts.cropped)), "{}", texts.code);
+            assert!(!open.contains(&*encode_text(texts.cropped)), "{}", texts.code);
         }
         assert_eq!(open.matches("hooks.example").count(), 5);
         // Whatever the table of what goes out has, the sign does not call it nothing.

@@ -25,6 +25,8 @@ pub struct SignTexts {
     pub camera: &'static str,
     /// Staff may see the picture.
     pub watched: &'static str,
+    /// Staff may see crops of the last garments.
+    pub cropped: &'static str,
     pub responsible: &'static str,
     /// Where `privacy.contact` is not set: to be written by hand.
     pub unnamed: &'static str,
@@ -45,6 +47,8 @@ pub const ALL: [SignTexts; 5] = [
         figures: "Figures without pictures are sent to {hub}.",
         camera: "The camera is connected over the network.",
         watched: "Staff may see the live picture.",
+        cropped: "Staff may see small pictures of the garments that were recognized, for ten minutes at most; they are \
+                  never written to a disk.",
         responsible: "Responsible:",
         unnamed: "(name and address)",
         rights: "You may ask what is processed, object, and complain to the data protection authority. You need not stand before \
@@ -63,6 +67,8 @@ pub const ALL: [SignTexts; 5] = [
         figures: "Dati numerici senza immagini vengono inviati a {hub}.",
         camera: "La telecamera è collegata tramite la rete.",
         watched: "Il personale può vedere l'immagine dal vivo.",
+        cropped: "Il personale può vedere piccole immagini dei capi riconosciuti, per dieci minuti al massimo; non vengono \
+                  mai scritte su un disco.",
         responsible: "Titolare del trattamento:",
         unnamed: "(nome e indirizzo)",
         rights: "Puoi chiedere quali dati vengono trattati, opporti e presentare reclamo al Garante per la protezione dei dati. \
@@ -82,6 +88,8 @@ pub const ALL: [SignTexts; 5] = [
         figures: "Zahlen ohne Bilder werden an {hub} gesendet.",
         camera: "Die Kamera ist über das Netzwerk angeschlossen.",
         watched: "Das Personal kann das Livebild sehen.",
+        cropped: "Das Personal kann kleine Bilder der erkannten Kleidungsstücke sehen, höchstens zehn Minuten lang; sie \
+                  werden nie auf einen Datenträger geschrieben.",
         responsible: "Verantwortlich:",
         unnamed: "(Name und Adresse)",
         rights: "Sie können Auskunft verlangen, widersprechen und sich bei der Datenschutzbehörde beschweren. Sie können hier \
@@ -101,6 +109,8 @@ pub const ALL: [SignTexts; 5] = [
         figures: "Des chiffres, sans images, sont envoyés à {hub}.",
         camera: "La caméra est reliée par le réseau.",
         watched: "Le personnel peut voir l'image en direct.",
+        cropped: "Le personnel peut voir de petites images des vêtements reconnus, pendant dix minutes au plus ; elles ne \
+                  sont jamais écrites sur un disque.",
         responsible: "Responsable du traitement :",
         unnamed: "(nom et adresse)",
         rights: "Vous pouvez demander quelles données sont traitées, vous y opposer et saisir l'autorité de protection des \
@@ -120,6 +130,8 @@ pub const ALL: [SignTexts; 5] = [
         figures: "Se envían cifras, sin imágenes, a {hub}.",
         camera: "La cámara está conectada a través de la red.",
         watched: "El personal puede ver la imagen en directo.",
+        cropped: "El personal puede ver imágenes pequeñas de las prendas reconocidas, durante diez minutos como máximo; \
+                  nunca se escriben en un disco.",
         responsible: "Responsable del tratamiento:",
         unnamed: "(nombre y dirección)",
         rights: "Puede preguntar qué datos se tratan, oponerse y reclamar ante la autoridad de protección de datos. Puede \

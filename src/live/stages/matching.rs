@@ -2,7 +2,7 @@
 
 use super::stage::StageContext;
 use crate::capture::camera::shown;
-use crate::catalogue::{UnfinishedImport, WornView};
+use crate::catalogue::UnfinishedImport;
 use crate::drop_oldest::Taken;
 use crate::fault::{Fault, Result};
 use crate::live::Links;
@@ -54,13 +54,13 @@ pub fn run(context: &StageContext, mut matcher: Matcher) -> Result<StageEnd> {
                 let most = links.pipeline().matches_per_garment;
                 let by_track = Arc::make_mut(&mut matches);
                 track_matches::update(by_track, &query, &mut matcher, most, &mut times);
-                remember(context, by_track, &query, &matcher);
                 by_track.retain(|track, _| track.generation == generation);
                 forget(by_track, links.clock.now());
                 publish(links, &matches);
                 links.status.answers.count();
                 times.add("capture to match", links.clock.now().saturating_sub(query.meta.captured));
                 links.status.stages.merge(&times);
+                remember(links, &matches, query, &matcher);
             }
             Taken::Nothing => {}
             Taken::Closed => break,
@@ -143,19 +143,10 @@ fn enrol(context: &StageContext, matcher: &mut Matcher, chosen: ChosenViews) {
 }
 
 /// Keeps the current matches of a query's track, for staff to judge.
-fn remember(context: &StageContext, matches: &MatchesByTrack, query: &GarmentQuery, matcher: &Matcher) {
+fn remember(links: &Links, matches: &MatchesByTrack, query: GarmentQuery, matcher: &Matcher) {
     let Some(found) = matches.get(&query.track) else { return };
-    let links = &context.links;
     let region = matcher.regions().get(found.class).copied().flatten();
-    let view = &query.best_view;
-    let view = WornView {
-        class: view.class,
-        score: view.score,
-        sharpness: 1.0,
-        match_embedding: view.match_embedding.clone(),
-        aggregation_embedding: view.aggregation_embedding.clone(),
-    };
-    links.answers.remember(query.track, links.clock.now(), found, region, &matcher.model().descriptor_hash, Some(view));
+    links.answers.remember(query, links.clock.now(), found, region, &matcher.model().descriptor_hash);
 }
 
 fn publish(links: &Links, matches: &Arc<MatchesByTrack>) {

@@ -155,8 +155,9 @@ fn track(
         links.control.person_seen(links.clock.now());
     }
     links.status.newest_tracks.set(Some(tracks.clone()));
-    links.track_updates.put(tracks);
-    for query in queries {
+    links.track_updates.put(tracks.clone());
+    for mut query in queries {
+        query.crop = links.answers.crop_of(&frame.picture, &tracks, query.track);
         links.status.queries.count();
         links.queries.put(query);
     }

@@ -56,6 +56,7 @@ fn settings(folder: &Path, clip: usize) -> LiveSettings {
         engines: EngineSettings::cpu(),
         catalogue: folder.join("shop.db"),
         pipeline: PipelineSettings::default(),
+        staff_crops: false,
         stall: PATIENCE,
         blank: BlankSettings::default(),
         heat: HeatSettings { limit: None, sysfs: folder.join("sys") },
