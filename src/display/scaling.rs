@@ -16,7 +16,7 @@ pub struct RowScaler<'a> {
     seen: Range<usize>,
     /// For each column of the place: the first of its two pixels, counted in bytes from the start of `seen`, and the second's weight in
     /// 256ths.
-    firsts: Vec<usize>,
+    firsts: Vec<u32>,
     weights: Vec<u32>,
     /// What is seen of one row of the picture, with room to read eight bytes from each pixel.
     row: Vec<u8>,
@@ -41,7 +41,7 @@ impl<'a> RowScaler<'a> {
             picture,
             mirror,
             seen: start..(last + 1).min(picture.size().width),
-            firsts: taps.iter().map(|(first, _)| 3 * (first - start)).collect(),
+            firsts: taps.iter().map(|(first, _)| 3 * (first - start) as u32).collect(),
             weights: taps.iter().map(|(_, weight)| *weight).collect(),
             row: vec![0; 3 * (last + 1 - start) + 2],
             left: vec![0; width],
@@ -93,8 +93,10 @@ impl<'a> RowScaler<'a> {
         }
         let bytes = &self.row[..];
         for ((left, right), first) in self.left.iter_mut().zip(&mut self.right).zip(&self.firsts) {
-            let Some(two) = bytes.get(*first..).and_then(|rest| rest.first_chunk()) else { continue };
-            let two = u64::from_le_bytes(*two);
+            // One check of bounds: this loop takes half of the time of a drawing.
+            let first = *first as usize;
+            let Some(Ok(two)) = bytes.get(first..first + 8).map(<[u8; 8]>::try_from) else { continue };
+            let two = u64::from_le_bytes(two);
             (*left, *right) = ((two & 0xff_ffff) as u32, (two >> 24 & 0xff_ffff) as u32);
         }
         let (left, right, weights) = (&mut self.left[..], &self.right[..], &self.weights[..]);
