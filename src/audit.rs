@@ -42,8 +42,6 @@ pub enum AuditAction {
     Enrol,
     /// An answer was corrected.
     Correct,
-    /// The network was adapted.
-    Learn,
 }
 
 impl AuditAction {
@@ -62,7 +60,6 @@ impl AuditAction {
             AuditAction::Remove => "removed a product",
             AuditAction::Enrol => "enrolment of a product:",
             AuditAction::Correct => "corrected an answer",
-            AuditAction::Learn => "adapted the network",
         }
     }
 }

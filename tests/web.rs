@@ -254,3 +254,41 @@ fn an_update_is_marked_good_only_if_the_mirror_works() {
     let (code, said) = mark_good(&at, "shop.db");
     assert!(code == Some(1) && said.contains("does not answer"), "{said}");
 }
+
+/// A picture of a QR code as it is held before a camera: nine degrees askew, a little out of focus, grey on grey.
+fn code_in_a_hand(text: &str) -> image::RgbImage {
+    let code = qrcodegen::QrCode::encode_text(text, qrcodegen::QrCodeEcc::Medium).unwrap();
+    let (sin, cos) = 9f32.to_radians().sin_cos();
+    let module = |pixel: f32| (pixel / 6.0).floor() as i32 + code.size() / 2;
+    let level = |x: u32, y: u32| {
+        let (x, y) = (x as f32 - 400.0, y as f32 - 250.0);
+        let (x, y) = (module(x * cos - y * sin), module(x * sin + y * cos));
+        let is_paper = [x, y].iter().all(|at| (-4..code.size() + 4).contains(at));
+        if code.get_module(x, y) {
+            50
+        } else if is_paper {
+            200
+        } else {
+            120
+        }
+    };
+    let sharp = image::RgbImage::from_fn(640, 480, |x, y| image::Rgb([level(x, y); 3]));
+    image::imageops::blur(&sharp, 1.2)
+}
+
+#[test]
+fn a_code_that_is_held_before_the_camera_chooses_the_product() {
+    let shop = Shop::with_products(3);
+    let scan = |text: &str| {
+        code_in_a_hand(text).save(shop.path("code.jpg")).unwrap();
+        let source = format!("file://{}?loop", shop.path("code.jpg"));
+        let config = shop.config_for(&source, "").replace("enabled = false\n", "listen = \"127.0.0.1:0\"\n");
+        let mut mirror = Mirror::start(&shop, &config);
+        let at = address(&mut mirror);
+        mirror.wait_until("there is a picture", || get(&at, "/staff/scan.json").status == 200);
+        get(&at, "/staff/scan.json").json()
+    };
+    assert_eq!(scan("https://shop.example/p/V102?from=tag")["product"]["id"], "V102");
+    let foreign = scan("https://other.example/p/ZZ9");
+    assert_eq!((&foreign["product"], &foreign["codes"]), (&Value::Null, &Value::from(1)));
+}

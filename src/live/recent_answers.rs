@@ -134,6 +134,11 @@ impl RecentAnswers {
         }
     }
 
+    /// Drops answers older than ten minutes. To be called often: they must not stay because nobody asks for them.
+    pub fn forget_old(&self, now: Duration) {
+        self.lock().forget(now);
+    }
+
     /// The answers of the last ten minutes, the newest first.
     pub fn list(&self, now: Duration) -> Vec<RecentAnswer> {
         let mut list = self.lock();
@@ -270,6 +275,11 @@ mod tests {
             answers.mark_judged(1);
             assert!(answers.crop(1, now).is_none() && !answers.list(now)[1].has_crop);
             assert!(answers.crop(2, now + KEPT_FOR + now).is_none());
+            answers.remember(query(id(3), Some(blue.clone())), now, &found("a"), None, "hash");
+            answers.forget_old(now + KEPT_FOR);
+            assert_eq!(answers.lock().answers.len(), 1);
+            answers.forget_old(now + KEPT_FOR + now);
+            assert!(answers.lock().answers.is_empty(), "nobody asked for them");
         }
     }
 

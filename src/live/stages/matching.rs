@@ -68,6 +68,7 @@ pub fn run(context: &StageContext, mut matcher: Matcher) -> Result<StageEnd> {
         let now = links.clock.now();
         if now.saturating_sub(checked) >= CHECK {
             checked = now;
+            links.answers.forget_old(now);
             links.control.set_importing(UnfinishedImport::is_active(&links.catalogue()));
             match matcher.catalogue_has_changed() {
                 Ok(changed) => {

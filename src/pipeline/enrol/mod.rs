@@ -262,3 +262,48 @@ impl EnrolledGarment {
         spread::sharp(&self.frames).len()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::{FrameMeta, Picture};
+    use crate::geometry::{Rect, Size};
+    use crate::seam::Detection;
+    use std::path::Path;
+
+    fn good_frame() -> GoodFrame {
+        let view = Detection {
+            bounds: Rect::new(10.0, 10.0, 60.0, 90.0),
+            class: 0,
+            score: 0.9,
+            match_embedding: [0.0].into(),
+            aggregation_embedding: [0.0].into(),
+        };
+        GoodFrame { captured: Duration::ZERO, view, sharpness: 1.0 }
+    }
+
+    /// Milliseconds after the first frame at which a session with so many good frames is over.
+    fn over_after(good: usize) -> u64 {
+        let manifest = Manifest::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("models/compact")).unwrap();
+        let target = EnrolTarget { id: "1".into(), title: "Skirt".into(), region: Some(Region::Lower) };
+        let mut session = EnrolSession::new(vec![target], &manifest, EnrolSettings::default());
+        session.garments[0].frames = vec![good_frame(); good];
+        let picture = std::sync::Arc::new(Picture::filled(Size::new(4, 4), [0; 3]));
+        // The camera began an hour ago.
+        let frame = |at: u64| {
+            let captured = Duration::from_secs(3600) + Duration::from_millis(at);
+            Frame { meta: FrameMeta { source: 0, sequence: at, captured }, picture: picture.clone() }
+        };
+        let over = (0..40_000).step_by(100).find(|at| {
+            session.observe(&frame(*at), &[]);
+            session.is_over()
+        });
+        over.unwrap()
+    }
+
+    #[test]
+    fn it_ends_ten_to_twenty_seconds_after_the_countdown() {
+        let enough = EnrolSettings::default().enough;
+        assert_eq!([0, enough - 1, enough, 3 * enough].map(over_after), [23_000, 23_000, 13_000, 13_000]);
+    }
+}
