@@ -286,6 +286,25 @@ fn prestashops_columns_are_mapped_and_all_pictures_of_one_field_are_taken() {
     assert!(pull.additional_image_links.is_empty());
 }
 
+/// The maps are those of docs/catalogue.md.
+#[test]
+fn products_of_wix_and_squarespace_are_mapped_and_rows_of_variants_reported() {
+    let map = "id=sku,title=name,image_link=productImageUrl,product_type=collection,availability=inventory,\
+               size=productOptionDescription1";
+    let feed = Feed::read(&path("wix.csv"), &ColumnMap::parse(map).unwrap()).unwrap();
+    assert_eq!(outcome(&feed), (vec!["WX1", "WX2"], vec![(3, "it has no title"), (4, "it has no title")]));
+    assert_eq!(feed.rows[0].product.size.as_deref(), Some("S;M"));
+    assert_eq!(feed.rows[1].product.availability.as_deref(), Some("OutOfStock"));
+    let map = "id=SKU,title=Title,image_link=Hosted Image URLs,price=Price,product_type=Categories";
+    let feed = Feed::read(&path("squarespace.csv"), &ColumnMap::parse(map).unwrap()).unwrap();
+    assert_eq!(outcome(&feed), (vec!["SQ-1", "SQ-3"], vec![(4, "it has no title")]));
+    let links: Vec<&str> = feed.rows[0].product.image_links().collect();
+    assert_eq!(
+        links,
+        ["V101.jpg", "V102.jpg"].map(|name| format!("https://images.squarespace-cdn.com/content/v1/5e/{name}"))
+    );
+}
+
 #[test]
 fn magentos_columns_are_mapped_and_its_store_views_are_no_products() {
     let map = "id=sku,title=name,image_link=base_image,additional_image_link=additional_images,product_type=categories,\
