@@ -218,6 +218,29 @@ fn invalid_catalogues_are_refused_and_left_unchanged() {
 }
 
 #[test]
+fn list_and_show_say_sale_price_stock_and_location() {
+    let shop = Shop::new();
+    let text = "id,title,image_link,price,sale_price,availability,quantity,location\n\
+                P1,Cardigan,pictures/V101.jpg,9 EUR,4.50 EUR,in_stock,2,Wall 3\n";
+    let output = shop.import(&shop.write("placed.csv", text));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let db = shop.path("shop.db");
+    let listed = json(&["catalogue", "list", "--db", &db, "--json"])[0].clone();
+    let id = listed["id"].as_str().unwrap();
+    let shown = json(&["catalogue", "show", id, "--db", &db, "--json"]);
+    for product in [&listed, &shown] {
+        let said = ["sale_price", "stock", "location"].map(|name| product[name].as_str().unwrap_or_default());
+        assert_eq!(said, ["4.50 EUR", "few", "Wall 3"], "{product}");
+    }
+    for args in [vec!["catalogue", "list", "--db", &db], vec!["catalogue", "show", id, "--db", &db]] {
+        let text = String::from_utf8(vetrina(&args).stdout).unwrap();
+        for word in ["4.50 EUR", "few", "Wall 3"] {
+            assert!(text.contains(word), "{word}: {text}");
+        }
+    }
+}
+
+#[test]
 fn a_catalogue_in_use_is_reported_as_busy() {
     let shop = Shop::new();
     let feed = shop.feed(3);

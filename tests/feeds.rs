@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use vetrina::catalogue::feed::{ColumnMap, Feed, parse};
-use vetrina::catalogue::{Currency, Product, feed};
+use vetrina::catalogue::{Currency, ImageFolder, Product, feed};
 use vetrina::fault::Kind;
 use vetrina::seam::Region;
 
@@ -151,6 +151,39 @@ fn shopifys_variants_are_products_of_one_group() {
 }
 
 #[test]
+fn shopifys_json_is_the_same_as_its_csv() {
+    let mut feed = read("shopify.json");
+    feed.complete_prices(&Currency::parse("EUR").unwrap());
+    assert_eq!(outcome(&feed), (vec!["TEE-S-R", "TEE-M-R", "striped-tee-S-Blau", "cap"], vec![]));
+    assert_eq!(feed.warnings(), ["1 product is a draft, archived or not published, and was left out"]);
+    let lines: Vec<u64> = feed.rows.iter().map(|row| row.line).collect();
+    assert_eq!(lines, [2, 2, 2, 12]);
+    let [small, middle, blue] = ["TEE-S-R", "TEE-M-R", "striped-tee-S-Blau"].map(|id| product(&feed, id));
+    assert_eq!((small.title.as_str(), small.brand.as_deref()), ("Striped Tee", Some("Acme & Co")));
+    assert_eq!((small.size.as_deref(), small.color.as_deref()), (Some("S"), Some("Rot")));
+    assert_eq!((small.price.as_deref(), small.sale_price.as_deref()), (Some("29.90 EUR"), Some("19.90 EUR")));
+    assert_eq!(small.product_type.as_deref(), Some("Tops"));
+    assert_eq!(small.additional_image_links, ["https://cdn.shopify.com/s/files/1/01/tee%2Cback.jpg?v=1"]);
+    assert_eq!(middle.item_group_id.as_deref(), Some("striped-tee"));
+    assert_eq!(middle.image_link, "https://cdn.shopify.com/s/files/1/01/tee-red.jpg?v=1");
+    assert_eq!((middle.availability.as_deref(), middle.sale_price), (Some("out_of_stock"), None));
+    assert!(blue.image_link.contains("tee-blue.jpg"), "the product's picture that names the variant");
+    assert_eq!((blue.color.as_deref(), blue.availability.as_deref()), (Some("Blau"), Some("in_stock")));
+    let cap = product(&feed, "cap");
+    assert_eq!((cap.size, cap.image_link.as_str()), (None, "https://cdn.shopify.com/s/files/1/01/cap.jpg?v=1"));
+}
+
+/// A shop gives 250 products at a time: its answers one after the other are a feed.
+#[test]
+fn several_pages_of_json_are_one_feed() {
+    let text = fs::read_to_string(path("shopify.json")).unwrap();
+    let second = text.replace("striped-tee", "polo").replace("TEE-", "POLO-").replace("\"cap\"", "\"hat\"");
+    let feed = parse(format!("{text}{second}{{\"products\":[]}}").as_bytes()).unwrap();
+    let ids = ["TEE-S-R", "TEE-M-R", "striped-tee-S-Blau", "cap", "POLO-S-R", "POLO-M-R", "polo-S-Blau", "hat"];
+    assert_eq!(outcome(&feed), (ids.to_vec(), vec![]));
+}
+
+#[test]
 fn woocommerces_variations_are_products_of_one_group() {
     let feed = read("woocommerce.csv");
     assert_eq!(outcome(&feed), (vec!["HOOD-R-S", "103", "BELT"], vec![]));
@@ -253,6 +286,25 @@ fn prestashops_columns_are_mapped_and_all_pictures_of_one_field_are_taken() {
     assert!(pull.additional_image_links.is_empty());
 }
 
+/// The maps are those of docs/catalogue.md.
+#[test]
+fn products_of_wix_and_squarespace_are_mapped_and_rows_of_variants_reported() {
+    let map = "id=sku,title=name,image_link=productImageUrl,product_type=collection,availability=inventory,\
+               size=productOptionDescription1";
+    let feed = Feed::read(&path("wix.csv"), &ColumnMap::parse(map).unwrap()).unwrap();
+    assert_eq!(outcome(&feed), (vec!["WX1", "WX2"], vec![(3, "it has no title"), (4, "it has no title")]));
+    assert_eq!(feed.rows[0].product.size.as_deref(), Some("S;M"));
+    assert_eq!(feed.rows[1].product.availability.as_deref(), Some("OutOfStock"));
+    let map = "id=SKU,title=Title,image_link=Hosted Image URLs,price=Price,product_type=Categories";
+    let feed = Feed::read(&path("squarespace.csv"), &ColumnMap::parse(map).unwrap()).unwrap();
+    assert_eq!(outcome(&feed), (vec!["SQ-1", "SQ-3"], vec![(4, "it has no title")]));
+    let links: Vec<&str> = feed.rows[0].product.image_links().collect();
+    assert_eq!(
+        links,
+        ["V101.jpg", "V102.jpg"].map(|name| format!("https://images.squarespace-cdn.com/content/v1/5e/{name}"))
+    );
+}
+
 #[test]
 fn magentos_columns_are_mapped_and_its_store_views_are_no_products() {
     let map = "id=sku,title=name,image_link=base_image,additional_image_link=additional_images,product_type=categories,\
@@ -351,6 +403,29 @@ fn magentos_variants_are_one_product() {
 }
 
 #[test]
+fn pictures_between_bars_or_semicolons_are_taken_where_they_exist() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["a.jpg", "b.jpg", "c;d.jpg", "Front.JPG"] {
+        fs::write(folder.path().join(name), name).unwrap();
+    }
+    let pictures = ImageFolder::open(folder.path()).unwrap();
+    let feed = parse(
+        b"id,title,image_link,additional_image_link\n1,A,a.jpg|b.jpg,\n2,B,a.jpg; b.jpg; none.jpg,\n3,C,c;d.jpg,a.jpg|b.jpg\n\
+          4,D,front.jpg,\n5,E,FRONT.jpg|none.jpg,\n",
+    )
+    .unwrap();
+    let found = pictures.find_all(&feed.links(), |_| {});
+    let links = |row: usize| feed.rows[row].product_with(&found).image_links().map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(links(0), ["a.jpg", "b.jpg"]);
+    assert_eq!(links(1), ["a.jpg", "b.jpg", "none.jpg"]);
+    assert_eq!(links(2), ["c;d.jpg", "a.jpg", "b.jpg"]);
+    for link in ["front.jpg", "FRONT.jpg|none.jpg"] {
+        let reason = found[link].clone().unwrap_err();
+        assert!(reason.contains("there is \"Front.JPG\""), "{reason}");
+    }
+}
+
+#[test]
 fn shopwares_variants_have_what_their_product_has() {
     let feed = read("shopware.csv");
     assert_eq!(outcome(&feed), (vec!["SW10001.1"], vec![]), "neither what has variants nor what is not active");
@@ -360,4 +435,11 @@ fn shopwares_variants_have_what_their_product_has() {
     assert_eq!((shirt.item_group_id.as_deref(), shirt.price.as_deref()), (Some("SW10001"), Some("40")));
     assert_eq!(shirt.image_link, "http://shop.local/media/ab/hemd.jpg?ts=1700");
     assert_eq!(shirt.quantity.as_deref(), Some("3"));
+    assert_eq!(shirt.size, None, "the default export has ids of options, and no names");
+    let text = fs::read_to_string(path("shopware.csv")).unwrap();
+    let properties = fs::read_to_string(path("shopware-properties.csv")).unwrap();
+    let named = parse(format!("{text}{properties}").as_bytes()).unwrap();
+    assert_eq!(outcome(&named), outcome(&feed), "properties are no products");
+    let shirt = product(&named, "SW10001.1");
+    assert_eq!((shirt.size.as_deref(), shirt.color.as_deref()), (Some("M"), Some("Blau")));
 }

@@ -1,5 +1,6 @@
 //! From a feed's link to a picture file under the picture folders, and never out of them.
 
+use super::picture_names::PictureNames;
 use crate::fault::{Fault, Kind, Result};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap};
@@ -8,6 +9,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, OnceLock};
 use std::thread::available_parallelism;
 
 /// The largest picture file, in bytes.
@@ -34,6 +36,8 @@ pub struct ImageFolder {
     roots: Vec<PathBuf>,
     /// Where pictures lie that were fetched from their web addresses, by [`fetched_name`].
     fetched: Option<PathBuf>,
+    /// Read when the first picture is not found.
+    names: Arc<OnceLock<PictureNames>>,
 }
 
 impl ImageFolder {
@@ -43,7 +47,7 @@ impl ImageFolder {
         let root =
             path.canonicalize().map_err(|error| Fault::io(Kind::Input, "open the picture folder", path, error))?;
         if root.is_dir() {
-            Ok(ImageFolder { roots: vec![root], fetched: None })
+            Ok(ImageFolder { roots: vec![root], fetched: None, names: Arc::default() })
         } else {
             Err(Fault::new(Kind::Input, format!("{} is not a folder of pictures", path.display()))
                 .cure("give the folder that the feed's image_link paths start from"))
@@ -56,6 +60,7 @@ impl ImageFolder {
     /// [`Kind::Input`] where there is no such folder.
     pub fn and(mut self, path: &Path) -> Result<Self> {
         self.roots.extend(ImageFolder::open(path)?.roots);
+        self.names = Arc::default();
         Ok(self)
     }
 
@@ -71,9 +76,18 @@ impl ImageFolder {
 
     /// Reads and hashes the file that `link` means. Takes as long as the disk does: for many links, ask on several threads.
     pub fn find(&self, link: &str) -> Found {
-        let (path, by_name_alone) = self.look_up(link)?;
+        let (path, by_name_alone) = self.look_up(link).map_err(|reason| reason + &self.hint(link))?;
         let (_, sha256) = read_picture(&path)?;
         Ok(PictureFile { path, sha256, by_name_alone })
+    }
+
+    /// The picture that is probably meant, for people; empty where none is.
+    fn hint(&self, link: &str) -> String {
+        let names = self.names.get_or_init(|| PictureNames::of(&self.roots));
+        let first = link.split(['|', ';', ',']).next().unwrap_or(link);
+        [link, first].into_iter().find_map(|link| names.nearest(link)).map_or_else(String::new, |name| {
+            format!("; there is {name:?}: folder, capital letters and ending must be the same")
+        })
     }
 
     /// [`ImageFolder::find`] for each of `links`, on one thread per core. `observe` gets the number of links done, from 0 on.
@@ -382,6 +396,12 @@ mod tests {
         ] {
             assert!(folder.resolve(link).unwrap_err().contains("is not in the picture folder"), "{link}");
         }
+        assert!(
+            folder
+                .find("A.JPG")
+                .unwrap_err()
+                .ends_with("there is \"a.jpg\": folder, capital letters and ending must be the same")
+        );
         assert!(folder.resolve("none.jpg").unwrap_err().contains("there is no picture none.jpg"));
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`product`] (plain values), `schema*.sql` and [`store`] (the SQLite file) with [`mod@file_version`], [`records`] (list, show, remove,
 //! export), [`check`], [`feed`] (any format's bytes to products, pure), [`region`] (what
-//! a product's texts say that it covers), [`images`] (a feed's link to a file), [`import`] with `rows` and
+//! a product's texts say that it covers), [`images`] (a feed's link to a file) with `picture_names`, [`import`] with `rows` and
 //! [`report`] (all or nothing), [`history`] (generations and the way back), [`settings`] (options that are kept between imports), [`gallery`]
 //! with `shortlist` and [`kernel`] (exact search, pure arithmetic), [`index`] (a gallery loaded from a store), [`calibration`]
 //! (how clearly a product must stand out to be called likely) with `kept_calibration`, [`price`] and [`stock`] (of a product now), [`update`] (prices
@@ -27,6 +27,7 @@ pub mod index;
 mod index_rows;
 mod kept_calibration;
 pub mod kernel;
+mod picture_names;
 pub mod price;
 pub mod product;
 pub mod records;

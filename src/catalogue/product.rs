@@ -2,6 +2,7 @@
 
 use crate::seam::Detection;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 /// One product as the feed has it. Fields are Google Merchant's; texts are trimmed and hold no control characters.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -47,8 +48,9 @@ impl Product {
 }
 
 /// Splits a feed's `additional_image_link`: a comma-separated list, empty parts dropped. After a web address only another one
-/// begins a new link: an address may hold commas.
+/// begins a new link, whatever stands between them: an address may hold commas.
 pub fn split_links(field: &str) -> Vec<String> {
+    let field = &commas_between_addresses(field);
     let mut links: Vec<String> = Vec::new();
     for part in field.split(',') {
         match links.last_mut() {
@@ -63,11 +65,25 @@ pub fn split_links(field: &str) -> Vec<String> {
     links
 }
 
-/// The paths between the commas of a field; none where it has no comma, or is a web address, which may have some.
-pub(super) fn split_paths(field: &str) -> impl Iterator<Item = &str> {
-    let may_be = field.contains(',') && !is_address(field);
-    let parts = may_be.then(|| field.split(',').map(str::trim).filter(|part| !part.is_empty()));
-    parts.into_iter().flatten()
+fn commas_between_addresses(field: &str) -> Cow<'_, str> {
+    let mut field = Cow::Borrowed(field);
+    if field.matches("://").count() > 1 {
+        for scheme in ["https://", "http://"] {
+            for separator in ["; ", ";", "| ", "|", " "] {
+                field = Cow::Owned(field.replace(&format!("{separator}{scheme}"), &format!(",{scheme}")));
+            }
+        }
+    }
+    field
+}
+
+/// What separates several paths in one field.
+const SEPARATORS: [char; 3] = [',', '|', ';'];
+
+/// The paths that a field may be, one list for each separator in it; none where it is a web address, which may hold them.
+pub(super) fn split_paths(field: &str) -> impl Iterator<Item = Vec<&str>> {
+    let separators = SEPARATORS.into_iter().filter(move |separator| !is_address(field) && field.contains(*separator));
+    separators.map(move |separator| field.split(separator).map(str::trim).filter(|part| !part.is_empty()).collect())
 }
 
 fn is_address(link: &str) -> bool {
@@ -166,5 +182,8 @@ mod tests {
         assert_eq!(split_links(&format!("{cloud}, {cloud},http://h/b.jpg")), [cloud, cloud, "http://h/b.jpg"]);
         assert_eq!(split_links(&format!("a.jpg,{cloud}")), ["a.jpg", cloud]);
         assert_eq!(split_links(&format!("{cloud},")), [cloud]);
+        for separator in [" ", "|", " | ", ";", "; "] {
+            assert_eq!(split_links(&format!("{cloud}{separator}http://h/b;1.jpg")), [cloud, "http://h/b;1.jpg"]);
+        }
     }
 }

@@ -15,6 +15,29 @@ pub enum Stock {
     In,
 }
 
+impl Stock {
+    /// By the feed's `availability` and `quantity`.
+    pub fn of(availability: Option<&str>, quantity: Option<&str>) -> Stock {
+        match quantity.and_then(total) {
+            _ if availability.is_some_and(is_out) => Stock::Out,
+            Some(0) => Stock::Out,
+            Some(pieces) if pieces <= FEW => Stock::Few,
+            _ => Stock::In,
+        }
+    }
+}
+
+/// As it is printed.
+impl std::fmt::Display for Stock {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Stock::Out => "out",
+            Stock::Few => "few",
+            Stock::In => "in",
+        })
+    }
+}
+
 /// What is done with products that are out of stock in every variant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -38,14 +61,7 @@ pub struct SizeStock {
 impl ProductSummary {
     /// The stock of the row as a whole.
     pub fn stock(&self) -> Stock {
-        let says_out = self.availability.as_deref().is_some_and(is_out);
-        let pieces = self.quantity.as_deref().and_then(total);
-        match pieces {
-            _ if says_out => Stock::Out,
-            Some(0) => Stock::Out,
-            Some(pieces) if pieces <= FEW => Stock::Few,
-            _ => Stock::In,
-        }
+        Stock::of(self.availability.as_deref(), self.quantity.as_deref())
     }
 
     /// The sizes of the row, each with its stock: "S/M/L" are three.

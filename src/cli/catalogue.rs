@@ -12,7 +12,7 @@ use super::table::{Table, done, json, print};
 use crate::audit::AuditAction;
 use crate::catalogue::confusion::Confusion;
 use crate::catalogue::{
-    Catalogue, CheckReport, ColumnMap, Currency, FetchFrom, ImportOptions, ImportReport, ProductDetail,
+    Catalogue, CheckReport, ColumnMap, Currency, FetchFrom, ImportOptions, ImportReport, Product, ProductDetail, Stock,
 };
 use crate::fault::{Fault, Kind, Result};
 use crate::machine;
@@ -20,6 +20,7 @@ use crate::network::Manifest;
 use crate::pipeline::import::{self, ImportRequest};
 use crate::pipeline::matcher::stamp;
 use clap::{Args, Subcommand};
+use serde::Serialize;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -250,10 +251,11 @@ fn list(args: &DbArgs) -> Result<()> {
     let catalogue = Catalogue::open(&args.db)?;
     let (products, worn) = (catalogue.list()?, catalogue.worn_views()?);
     if args.json {
-        let products: Vec<_> = products.iter().map(|(product, _)| product).collect();
+        let products: Vec<_> = products.iter().map(|(product, _)| with_stock(product, product)).collect();
         return print(&json(&products)?);
     }
-    let mut table = Table::new(&["id", "title", "brand", ">price", "color", "size", ">pictures", ">worn views"]);
+    let columns = ["id", "title", "brand", ">price", ">sale price", "color", "size", "stock", "location"];
+    let mut table = Table::new(&[&columns[..], &[">pictures", ">worn views"]].concat());
     for (product, pictures) in &products {
         let text = |field: &Option<String>| field.clone().unwrap_or_default();
         table.row([
@@ -261,8 +263,11 @@ fn list(args: &DbArgs) -> Result<()> {
             product.title.clone(),
             text(&product.brand),
             text(&product.price),
+            text(&product.sale_price),
             text(&product.color),
             text(&product.size),
+            stock(product).to_string(),
+            text(&product.location),
             pictures.to_string(),
             worn.get(&product.id).copied().unwrap_or(0).to_string(),
         ]);
@@ -270,11 +275,22 @@ fn list(args: &DbArgs) -> Result<()> {
     print(&table.render())
 }
 
+fn stock(product: &Product) -> Stock {
+    Stock::of(product.availability.as_deref(), product.quantity.as_deref())
+}
+
+/// What is printed of a product, and what its availability and quantity mean.
+fn with_stock(value: &impl Serialize, product: &Product) -> serde_json::Value {
+    let mut value = serde_json::json!(value);
+    value["stock"] = serde_json::json!(stock(product));
+    value
+}
+
 fn show(args: &ProductArgs) -> Result<()> {
     let catalogue = Catalogue::open(&args.db.db)?;
     let detail = catalogue.require(&args.id)?;
     if args.db.json {
-        return print(&json(&detail)?);
+        return print(&json(&with_stock(&detail, &detail.product))?);
     }
     let classes = places::model(&None).and_then(|model| Manifest::load(&model)).ok();
     let classes = classes.filter(|manifest| catalogue.require_model(&stamp(manifest)).is_ok());
@@ -304,6 +320,7 @@ fn product_text(detail: &ProductDetail, classes: &[String]) -> String {
     for (name, value) in fields {
         lines.extend(value.as_ref().map(|value| format!("  {name}: {value}")));
     }
+    lines.push(format!("  stock: {}", stock(product)));
     lines.extend(product.region().map(|region| format!("  region: {}", region.name())));
     let mut table = Table::new(&["picture", "class", ">score", "box", "sha256"]);
     for picture in &detail.pictures {

@@ -1,6 +1,7 @@
-//! JSON: an array of products, an object that holds one, or one product a line.
+//! JSON: an array of products, an object that holds one, several such objects, or one product a line.
 
 use super::input;
+use super::shopify_json;
 use super::table::{FeedRecord, FeedTable};
 use crate::fault::Result;
 use serde::Deserialize;
@@ -32,6 +33,10 @@ pub fn read(text: &str) -> Result<FeedTable> {
         let Value::Object(product) = value else {
             return Err(input(format!("line {line}: a product is a JSON object, not {}", kind(&value))));
         };
+        if shopify_json::is_one(&product) {
+            shopify_json::add_rows(&product, line, &mut table);
+            continue;
+        }
         let mut record = FeedRecord { line, ..FeedRecord::default() };
         add_members(&product, &mut table, &mut record);
         table.records.push(record);
@@ -152,8 +157,12 @@ impl<'de> DeserializeSeed<'de> for ElementSeed<'_> {
         Value::deserialize(deserializer).map(|value| Placed { line, value })
     }
 }
-/// The products of all values: those of a list, those that a single object holds, or the objects themselves.
+
+/// The products of all values: those of a list, those that a single object or each page of a shop holds, or the objects themselves.
 fn products(mut values: Vec<Outer>) -> Vec<Placed> {
+    if values.len() > 1 && values.iter_mut().all(|value| page(value).is_some()) {
+        return values.iter_mut().filter_map(page).flat_map(std::mem::take).collect();
+    }
     if let [Outer::Object { members, .. }] = values.as_mut_slice()
         && let Some(list) = members.iter_mut().filter_map(|(_, member)| objects(member)).max_by_key(|list| list.len())
     {
@@ -165,6 +174,13 @@ fn products(mut values: Vec<Outer>) -> Vec<Placed> {
         Outer::Other(placed) => vec![placed],
     };
     values.into_iter().flat_map(placed).collect()
+}
+
+/// The products of one of several answers of a server, one after the other in the feed; the last may have none.
+fn page(value: &mut Outer) -> Option<&mut Vec<Placed>> {
+    let Outer::Object { members, .. } = value else { return None };
+    let products = members.iter_mut().find(|(name, _)| name == "products").map(|(_, member)| member);
+    if let Some(Outer::List(list)) = products { Some(list) } else { None }
 }
 
 /// A list of objects alone.

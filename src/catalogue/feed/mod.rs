@@ -14,6 +14,7 @@ mod magento;
 pub mod map;
 mod options;
 mod shopify;
+mod shopify_json;
 mod shopware;
 mod spreadsheet;
 mod table;
@@ -75,21 +76,28 @@ pub struct Row {
 }
 
 impl Row {
-    /// The paths that `image_link` may join with commas.
+    /// The paths that the product's links may join with commas, bars or semicolons.
     fn joined(&self) -> impl Iterator<Item = &str> {
-        split_paths(&self.product.image_link)
+        self.product.image_links().flat_map(split_paths).flatten()
     }
 
-    /// The product. Where there is no picture with the whole name that `image_link` has, but one with a part of it between commas, the
+    /// The product. Where there is no picture with the whole name that a link has, but one with a part of it between separators, the
     /// parts are its links.
     pub fn product_with(&self, found: &HashMap<String, Found>) -> Product {
         let is_there = |link: &str| found.get(link).is_some_and(|found| found.is_ok());
+        let parts = |link: &str| {
+            let lists = (!is_there(link)).then(|| split_paths(link)).into_iter().flatten();
+            let most = |list: &Vec<&str>| list.iter().filter(|part| is_there(part)).count();
+            lists
+                .filter(|list| most(list) > 0)
+                .max_by_key(most)
+                .map(|list| list.into_iter().map(str::to_owned).collect())
+        };
         let mut product = self.product.clone();
-        if !is_there(&product.image_link) && self.joined().any(is_there) {
-            let mut parts = self.joined().map(str::to_owned);
-            product.image_link = parts.next().unwrap_or_default();
-            product.additional_image_links = parts.chain(product.additional_image_links).collect();
-        }
+        let links = product.image_links().flat_map(|link| parts(link).unwrap_or_else(|| vec![link.to_owned()]));
+        let mut links = links.collect::<Vec<String>>().into_iter();
+        product.image_link = links.next().unwrap_or_default();
+        product.additional_image_links = links.collect();
         product
     }
 }
@@ -138,7 +146,7 @@ impl Feed {
             .map_err(|fault| Fault::new(Kind::Input, format!("cannot read the feed {name}")).cause(fault))
     }
 
-    /// The links of all pictures in order of first use, each once; of an `image_link` that may be several paths, these as well.
+    /// The links of all pictures in order of first use, each once; of a link that may be several paths, these as well.
     pub fn links(&self) -> Vec<&str> {
         let mut seen = HashSet::new();
         let links = self.rows.iter().flat_map(|row| row.product.image_links().chain(row.joined()));

@@ -1,4 +1,4 @@
-//! Shopify's product export: the rows of one handle are one product. The first has the product's texts, each row may have a
+//! Shopify's products, from its export or `shopify_json`: the rows of one handle are one product. The first has the product's texts, each row may have a
 //! variant, a picture, or both.
 
 use super::field::Field;
@@ -13,6 +13,8 @@ const SKU: [&str; 2] = ["variant_sku", "sku"];
 const PRICE: [&str; 2] = ["variant_price", "price"];
 const FULL_PRICE: [&str; 2] = ["variant_compare_at_price", "compare_at_price"];
 const QUANTITY: [&str; 2] = ["variant_inventory_qty", "inventory_quantity"];
+/// Yes or no: only shops' own answers have it.
+const AVAILABLE: [&str; 1] = ["variant_available"];
 const POLICY: [&str; 2] = ["variant_inventory_policy", "continue_selling_when_out_of_stock"];
 const PICTURE: [&str; 2] = ["image_src", "product_image_url"];
 const VARIANT_PICTURE: [&str; 2] = ["variant_image", "variant_image_url"];
@@ -99,8 +101,7 @@ impl<'t> HandleRows<'t> {
     }
 
     fn variants(&self, unique: &HashSet<&str>) -> Vec<FeedItem> {
-        let pictures: Vec<&str> =
-            self.records().filter_map(|(_, record)| self.columns.first(record, &PICTURE)).collect();
+        let pictures: Vec<&str> = self.records().flat_map(|(_, record)| self.columns.all(record, &PICTURE)).collect();
         let variants: Vec<(usize, &FeedRecord)> =
             self.records().filter(|(_, record)| self.is_variant(record)).collect();
         let own = |record| self.columns.first(record, &VARIANT_PICTURE);
@@ -170,6 +171,9 @@ impl<'t> HandleRows<'t> {
                 item.add(Field::SalePrice, price);
             }
             None => item.add(Field::Price, price),
+        }
+        if let Some(available) = own(&AVAILABLE) {
+            item.add(Field::Availability, if available == "true" { "in_stock" } else { "out_of_stock" });
         }
         let Some(quantity) = own(&QUANTITY).and_then(|text| text.parse::<i64>().ok()) else { return };
         let sells_on =

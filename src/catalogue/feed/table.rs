@@ -78,6 +78,13 @@ impl ColumnIndex {
         self.first(record, &[name])
     }
 
+    /// All of a record's values in columns of these names.
+    pub fn all<'r>(&self, record: &'r FeedRecord, names: &[&str]) -> impl Iterator<Item = &'r str> {
+        let columns: Vec<usize> = names.iter().filter_map(|name| self.by_key.get(*name).copied()).collect();
+        let values = record.values.iter().filter(move |(column, _)| columns.contains(column));
+        values.map(|(_, value)| value.trim()).filter(|value| !value.is_empty())
+    }
+
     /// The same of a column that has several names: the first of them with a value.
     pub fn first<'r>(&self, record: &'r FeedRecord, names: &[&str]) -> Option<&'r str> {
         let value = names.iter().find_map(|name| record.get(*self.by_key.get(*name)?));

@@ -186,6 +186,11 @@ impl UnfinishedImport {
         })
     }
 
+    /// The file that an import into `catalogue` has left, for the next one.
+    pub fn left_at(catalogue: &Path) -> Option<PathBuf> {
+        Some(path_of(catalogue)).filter(|path| path.exists())
+    }
+
     /// Deletes what an import into `catalogue` has left: of a first import that was refused.
     pub fn delete(catalogue: &Path) -> Result<()> {
         delete_database(&path_of(catalogue))

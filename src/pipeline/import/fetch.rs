@@ -161,16 +161,27 @@ impl PictureFetcher {
         if !image::guess_format(&bytes).is_ok_and(|format| matches!(format, Jpeg | Png | WebP)) {
             return Err(FetchFailure::Picture("it is no JPEG, PNG or WebP picture".into()));
         }
-        let write = || -> std::io::Result<()> {
-            let part = path.with_extension("part");
-            fs::write(&part, &bytes)?;
-            // The old version's word would not be true of the new picture.
-            let _ = fs::remove_file(path.with_extension("json"));
-            fs::rename(&part, path)?;
-            fs::write(path.with_extension("json"), serde_json::to_vec(&version)?)
-        };
-        write().map_err(|error| FetchFailure::Picture(format!("it cannot be written: {error}")))
+        write_whole(path, &bytes, &version)
+            .map_err(|error| FetchFailure::Picture(format!("it cannot be written: {error}")))
     }
+}
+
+/// Writes a picture and then its version, each to its place; where the disk is full, nothing of it is left.
+fn write_whole(path: &Path, bytes: &[u8], version: &PictureVersion) -> std::io::Result<()> {
+    let part = path.with_extension("part");
+    if let Err(error) = fs::write(&part, bytes) {
+        let _ = fs::remove_file(&part);
+        return Err(error);
+    }
+    let json = path.with_extension("json");
+    // The old version's word would not be true of the new picture.
+    let _ = fs::remove_file(&json);
+    fs::rename(&part, path)?;
+    // A picture without its version is asked for again.
+    if serde_json::to_vec(version).map_err(std::io::Error::from).and_then(|text| fs::write(&json, text)).is_err() {
+        let _ = fs::remove_file(&json);
+    }
+    Ok(())
 }
 
 /// The address to ask for: `//host/a b.jpg` is `https://host/a%20b.jpg`.
@@ -327,6 +338,31 @@ mod tests {
         ] {
             assert!(!is_public(special.parse().unwrap()), "{special}");
         }
+    }
+
+    #[test]
+    fn a_full_disk_keeps_no_part_of_a_picture() {
+        let folder = tempfile::tempdir().unwrap();
+        let mount = |args: &[&str]| {
+            std::process::Command::new(args[0])
+                .args(&args[1..])
+                .arg(folder.path())
+                .output()
+                .is_ok_and(|out| out.status.success())
+        };
+        if !mount(&["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs"]) {
+            eprintln!("skipped: no small disk can be mounted");
+            return;
+        }
+        let path = folder.path().join("picture");
+        write_whole(&path, b"old", &PictureVersion::default()).unwrap();
+        let failed = write_whole(&path, &vec![1; 1 << 20], &PictureVersion::default());
+        let mut left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().file_name()).collect();
+        left.sort();
+        let old = fs::read(&path).unwrap();
+        assert!(mount(&["umount"]));
+        assert_eq!(failed.unwrap_err().kind(), std::io::ErrorKind::StorageFull);
+        assert_eq!((left, old), (vec!["picture".into(), "picture.json".into()], b"old".to_vec()));
     }
 
     #[test]

@@ -113,7 +113,13 @@ where
             UnfinishedImport::delete(&request.catalogue)?;
         }
     }
-    imported
+    imported.map_err(|fault| match UnfinishedImport::left_at(&request.catalogue) {
+        Some(left) if fault.kind() == Kind::Storage => fault.cure(format!(
+            "free some space on that disk and import again: what is embedded is kept in {}, which can be deleted otherwise",
+            left.display()
+        )),
+        _ => fault,
+    })
 }
 
 fn import_into<W>(
