@@ -14,6 +14,7 @@ away-next = The camera is not available right now.
 ## Below everything
 
 privacy = Nothing is recorded. Pictures stay in this mirror’s memory and are deleted immediately.
+privacy-screen-kept = The newest picture of this screen is kept in a file until the next replaces it. Nothing else is kept.
 privacy-recording = These pictures are kept. To avoid being recorded, please step out of view.
 
 ## While a garment is looked at
@@ -26,7 +27,7 @@ searching-next = Just a moment.
 ## What was found. The heading is the product's own title.
 
 this-one = You are wearing this
-close-to-it = This, or close to it
+close-to-it = Similar to what you wear
 not-sold = Not in this shop
 not-sold-next = Show another garment, or ask us for something like it.
 not-sold-short = Not sold here
@@ -55,4 +56,4 @@ enrol-consent = May we remember this garment?
 enrol-consent-next = Only numbers that describe it are kept: no picture, nothing about you. Please tell us yes or no.
 enrol-step-back = Step back: { $count }
 enrol-turn = Turn around once.
-enrol-turn-next = Good views: { $count }
+enrol-turn-next = Good views: { $count } of { $wanted }

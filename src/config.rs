@@ -467,6 +467,7 @@ impl Config {
                 shop_name: self.shop.name.clone(),
                 languages: self.languages(),
                 operator: self.screen.operator,
+                screen_kept: self.screen.panel == PanelName::Png,
                 audio: self.screen.audio,
                 matches_per_garment: self.catalogue.matches.get(),
                 max_garments: self.catalogue.garments.get(),

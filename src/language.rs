@@ -140,9 +140,12 @@ impl Words {
 
     /// The text of this name, with a number in it, `{ $count }`.
     pub fn count(&self, name: &str, count: usize) -> String {
-        let mut arguments = FluentArgs::new();
-        arguments.set("count", count);
-        self.format(name, Some(&arguments))
+        self.format(name, Some(&[("count", count)].into_iter().collect()))
+    }
+
+    /// The text of this name, with how many of how many there are: `{ $count }`, `{ $wanted }`.
+    pub fn share(&self, name: &str, count: usize, wanted: usize) -> String {
+        self.format(name, Some(&[("count", count), ("wanted", wanted)].into_iter().collect()))
     }
 
     fn format(&self, name: &str, arguments: Option<&FluentArgs>) -> String {

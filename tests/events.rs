@@ -132,7 +132,7 @@ fn what_is_found_is_said_aloud_where_it_is_configured() {
     let (options, sentence) = told.lines().next().unwrap().split_once(" -- ").unwrap();
     assert_eq!(options, "--application-name vetrina --language en");
     let (sure, title) = sentence.split_once(": ").unwrap();
-    assert!(["You are wearing this", "This, or close to it"].contains(&sure), "{told}");
+    assert!(["You are wearing this", "Similar to what you wear"].contains(&sure), "{told}");
     let feed = std::fs::read_to_string(repository("demo/feed.csv")).unwrap();
     assert!(feed.contains(title.split('.').next().unwrap()), "{told}");
     mirror.signal("TERM");

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use vetrina::display::canvas::Canvas;
 use vetrina::display::draw::{Look, Painter};
-use vetrina::display::layout::{Action, Body, CardPlace, Hero, LabelText, Layout, SMALLEST, Says, TileOf};
+use vetrina::display::layout::{Action, Body, CardPlace, Hero, Label, LabelText, Layout, SMALLEST, Says, TileOf};
 use vetrina::display::qr;
 use vetrina::display::scene::{
     Card, EnrolNotice, EnrolStep, Garment, GarmentMatches, Scene, SizeMark, StatusLine, StockMark,
@@ -67,9 +67,22 @@ fn a_recording_is_announced_whoever_is_there() {
 }
 
 #[test]
+fn a_screen_that_is_kept_as_a_file_does_not_say_that_nothing_is_recorded() {
+    let scene = Scene { screen_kept: true, ..scene(vec![shirt(10)], vec![shirt_look()]) };
+    golden("screen-kept", &scene);
+    for language in Language::ALL {
+        let scene = Scene { words: Words::of(language), ..scene.clone() };
+        let promise = scene.words.say("privacy");
+        assert!(scene.words.say(scene.privacy_text()) != promise, "{language:?}");
+        assert_eq!(Scene { screen_kept: false, ..scene.clone() }.privacy_text(), "privacy");
+        assert_eq!(Scene { recording: true, ..scene }.privacy_text(), "privacy-recording");
+    }
+}
+
+#[test]
 fn an_enrolment_says_which_product_is_meant_and_how_far_it_is() {
     let enrol = |step, count| {
-        let notice = EnrolNotice { step, products: "Straight jeans, denim".into(), count };
+        let notice = EnrolNotice { step, products: "Straight jeans, denim".into(), count, wanted: 16 };
         Scene { enrol: Some(notice), ..scene(vec![shirt(10)], vec![shirt_look()]) }
     };
     golden("enrol", &enrol(EnrolStep::Turn, 7));
@@ -84,7 +97,8 @@ fn an_enrolment_says_which_product_is_meant_and_how_far_it_is() {
             let scene = Scene { words: words.clone(), ..enrol(step, count) };
             Says::Enrol(step).texts(&scene).join(" ")
         };
-        assert!(texts(EnrolStep::Turn, 7).contains("Straight jeans, denim"), "{language:?}");
+        let turn = texts(EnrolStep::Turn, 7);
+        assert!(["Straight jeans, denim", "7", "16"].iter().all(|part| turn.contains(part)), "{language:?}: {turn}");
         assert!(texts(EnrolStep::Consent, 0).len() > 60, "{language:?}");
         assert_ne!(texts(EnrolStep::StepBack, 3), texts(EnrolStep::StepBack, 2), "{language:?}");
     }
@@ -412,7 +426,9 @@ fn labels_stand_beside_garments_never_over_them() {
         for size in [PORTRAIT, LANDSCAPE] {
             let places = layout(&scene, size);
             let mirror = places.mirror.expect("a camera");
-            for label in places.boxes.iter().filter_map(|seen| seen.label.as_ref()) {
+            // A number without words may stand on a garment: nothing but its card belongs to it.
+            let words = |label: &&Label| label.text.area() > 0.0 || label.says == LabelText::Looking;
+            for label in places.boxes.iter().filter_map(|seen| seen.label.as_ref()).filter(words) {
                 for garment in &scene.garments {
                     let worn = mirror.to_panel(garment.bounds);
                     assert!(label.frame.intersection(&worn) <= 1.0, "{label:?} lies over {worn:?}");
@@ -423,6 +439,31 @@ fn labels_stand_beside_garments_never_over_them() {
     let places = layout(&two_people(), PORTRAIT);
     let says: Vec<&LabelText> = places.boxes.iter().filter_map(|seen| Some(&seen.label.as_ref()?.says)).collect();
     assert!(says.contains(&&LabelText::NotSold), "what is boxed and not sold says so: {says:?}");
+}
+
+#[test]
+fn every_number_on_a_card_is_on_the_picture() {
+    let close = scene(vec![shirt(10), trousers(10)], vec![sale_look(), sold_out_look()]);
+    for scene in [two_people(), ten(), close] {
+        for size in [PORTRAIT, LANDSCAPE] {
+            for seen in layout(&scene, size).boxes {
+                assert!(seen.number.is_none() || seen.label.is_some(), "{size:?}: number {:?} is missing", seen.number);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_title_on_a_tile_takes_two_lines_before_it_is_cut() {
+    let scene = scene(vec![shirt(10), trousers(10)], vec![sale_look(), sold_out_look()]);
+    for size in [PORTRAIT, LANDSCAPE] {
+        let places = layout(&scene, size);
+        let title = places.tiles[0].title.expect("a title");
+        let painter = painter();
+        let lines = painter.fonts().wrap("Pleated wool trousers", theme::TILE.at(places.text), title.width(), 9).len();
+        let room = title.height() / theme::TILE.at(places.text).line();
+        assert!(room + 0.1 >= lines as f32, "{size:?}: {lines} lines, room for {room}");
+    }
 }
 
 #[test]

@@ -264,11 +264,8 @@ impl Painter {
             }
             None => self.line(pen, layout.shop, &scene.shop, theme::SHOP, colors.accent, Align::Start),
         }
-        let (privacy, color) = match scene.recording {
-            true => ("privacy-recording", colors.warning),
-            false => ("privacy", colors.text_soft),
-        };
-        self.paragraph(pen, layout.privacy, &scene.words.say(privacy), theme::PRIVACY, color);
+        let color = if scene.recording { colors.warning } else { colors.text_soft };
+        self.paragraph(pen, layout.privacy, &scene.words.say(scene.privacy_text()), theme::PRIVACY, color);
     }
 
     /// For the operator: what the device does and what is wrong, over the top of the picture. For everyone else a dot, if

@@ -26,6 +26,8 @@ pub struct Scene {
     pub chosen: usize,
     /// Pictures are being stored: the screen says only this, in large letters.
     pub recording: bool,
+    /// The panel keeps the drawn screen, with the camera's picture on it, as a file: the privacy line says so.
+    pub screen_kept: bool,
     /// Staff enrols a product that somebody wears: the screen says only this.
     pub enrol: Option<EnrolNotice>,
     /// Staff was called: said where the next step stands.
@@ -44,6 +46,19 @@ pub struct EnrolNotice {
     pub products: String,
     /// Seconds to step back, or good views so far.
     pub count: usize,
+    /// Good views that are wanted.
+    pub wanted: usize,
+}
+
+impl Scene {
+    /// The name of the text on what happens with the pictures.
+    pub fn privacy_text(&self) -> &'static str {
+        match (self.recording, self.screen_kept) {
+            (true, _) => "privacy-recording",
+            (false, true) => "privacy-screen-kept",
+            (false, false) => "privacy",
+        }
+    }
 }
 
 /// What is asked of whoever enrols.

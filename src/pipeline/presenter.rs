@@ -80,6 +80,7 @@ impl Presenter {
             featured,
             chosen: self.product,
             recording: false,
+            screen_kept: settings.screen_kept,
             enrol: None,
             staff_called: self.called.is_some_and(|called| now.saturating_sub(called) < CALLED),
             status,

@@ -12,6 +12,8 @@ pub struct PipelineSettings {
     pub languages: Vec<Words>,
     /// The screen shows what the device does and what is wrong.
     pub operator: bool,
+    /// The panel keeps the drawn screen as a file.
+    pub screen_kept: bool,
     /// What was found is said aloud.
     pub audio: bool,
     /// Matches kept for a garment.
@@ -31,6 +33,7 @@ impl Default for PipelineSettings {
             shop_name: "vetrina".into(),
             languages: vec![Words::default()],
             operator: false,
+            screen_kept: false,
             audio: false,
             matches_per_garment: 5,
             max_garments: 3,

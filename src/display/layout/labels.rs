@@ -1,5 +1,5 @@
 //! Boxes around the garments that have a card, and a label beside each: at the first place that is free of garments and other
-//! labels, or none.
+//! labels. Where there is none, its number alone stands at the foot of the garment.
 
 use super::split::{cut_left, cut_right, overlap};
 use super::{GarmentBox, Label, Ruler, Section};
@@ -107,7 +107,10 @@ fn label(
     let place = |width: f32| place(seen, bounds, mirror, ruler, (width, height), worn, taken);
     // Where there is no room for the words, the number alone leads to the card.
     let whole = place(width).filter(|_| !words.is_empty());
-    let short = || place(height).filter(|_| has_ring);
+    let short = || {
+        let beside = place(height).or_else(|| on_own(bounds, height, ruler, taken));
+        beside.filter(|_| has_ring)
+    };
     let words = if whole.is_some() { words } else { String::new() };
     let frame = whole.or_else(short)?;
     let mut inner = frame;
@@ -124,6 +127,16 @@ fn label(
         Rect::new(inner.x1, inner.y1, inner.x2 - inset, inner.y2)
     };
     Some(Label { frame, ring: has_ring.then_some(ring), text, says })
+}
+
+/// At the foot of the garment itself, free of other labels: a card whose number is nowhere on the picture is of nobody.
+fn on_own(bounds: Rect<Panel>, side: f32, ruler: Ruler<'_>, taken: &[Rect<Panel>]) -> Option<Rect<Panel>> {
+    let gap = ruler.px(10.0);
+    let y = (bounds.y2 - side - gap).round();
+    let columns = [0.5, 0.0, 1.0].map(|share| (bounds.x1 + share * (bounds.width() - side)).round());
+    let fits = bounds.width() >= side && bounds.height() >= side + gap;
+    let mut places = columns.into_iter().map(|x| Rect::new(x, y, x + side, y + side));
+    places.find(|label| fits && !taken.iter().any(|other| overlap(*label, *other)))
 }
 
 /// The first free place beside the box.

@@ -12,7 +12,7 @@ const TALL: f32 = 0.9;
 /// Beside an upright picture on an upright panel there are tiles, where they have at least this width, in units.
 const BAND: f32 = 300.0;
 /// On an upright panel a product takes this share of its height, and more where text is larger.
-const BELOW: f32 = 0.51;
+const BELOW: f32 = 0.535;
 /// The privacy line has no more lines than this.
 const PRIVACY_LINES: usize = 4;
 
@@ -129,7 +129,7 @@ fn reversed(area: Rect<Panel>, size: Size) -> Rect<Panel> {
 
 /// Cuts the last line off the bottom: the shop's name, and what happens with the pictures.
 pub(super) fn footer(area: &mut Rect<Panel>, scene: &Scene, ruler: Ruler<'_>) -> (Rect<Panel>, Rect<Panel>) {
-    let privacy = scene.words.say(if scene.recording { "privacy-recording" } else { "privacy" });
+    let privacy = scene.words.say(scene.privacy_text());
     let name = (ruler.width(&scene.shop, theme::SHOP)).min(area.width() * 0.5);
     let gap = ruler.px(theme::GAP + theme::GUTTER);
     let height = ruler.paragraph(&privacy, theme::PRIVACY, area.width() - name - gap, PRIVACY_LINES);

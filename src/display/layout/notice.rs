@@ -71,7 +71,7 @@ impl Says {
             EnrolStep::Consent => words.say(self.lead()),
             // How many views there are is said once they are taken.
             EnrolStep::StepBack => return [words.count(self.headline(), enrol.count), enrol.products.clone()],
-            EnrolStep::Turn => words.count(self.lead(), enrol.count),
+            EnrolStep::Turn => words.share(self.lead(), enrol.count, enrol.wanted),
         };
         [words.say(self.headline()), format!("{}. {next}", enrol.products)]
     }

@@ -40,7 +40,8 @@ pub fn row(
     }
     let rows = shown.len().div_ceil(columns);
     let gap = ruler.px(theme::GUTTER);
-    let words = ruler.line(theme::FINE) + ruler.line(theme::TILE) + ruler.line(theme::TILE_PRICE);
+    // Two lines of the title: one says little of a product.
+    let words = ruler.line(theme::FINE) + 2.0 * ruler.line(theme::TILE) + ruler.line(theme::TILE_PRICE);
     let each = if columns <= FILLED + 1 { words + 2.0 * gap } else { ruler.px(132.0) };
     let height = (rows as f32 * (each + gap)).min(area.height() / 3.0);
     let mut tiles = cut_bottom(area, height);

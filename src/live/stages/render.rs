@@ -298,8 +298,10 @@ fn enrol_notice(state: &EnrolState) -> Option<EnrolNotice> {
         EnrolPhase::Watching | EnrolPhase::Storing => (EnrolStep::Turn, good),
         EnrolPhase::Idle | EnrolPhase::Done | EnrolPhase::Failed => return None,
     };
+    let wanted = state.garments.iter().map(|garment| garment.wanted).max().unwrap_or(0);
+    // Titles have commas themselves.
     let titles: Vec<&str> = state.garments.iter().map(|garment| garment.title.as_str()).collect();
-    Some(EnrolNotice { step, products: titles.join(", "), count })
+    Some(EnrolNotice { step, products: titles.join(" + "), count, wanted })
 }
 
 fn named(found: &Match) -> NamedProduct {
