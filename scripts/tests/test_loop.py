@@ -185,6 +185,13 @@ def test_a_schedule_ends_with_its_minutes():
         Schedule(shape="linear")
 
 
+def test_a_trapezoid_rises_stays_and_falls_to_nothing():
+    schedule = Schedule(steps=100, warmup=20, shape="trapezoid")
+    rates = [schedule.rate(2.0, step, schedule.progress(step, 0.0)) for step in (0, 9, 19, 50, 75, 99)]
+    assert rates == pytest.approx([0.1, 1.0, 2.0, 2.0, 1.0, 0.04])
+    assert schedule.beta1(5) is None and schedule.rate(2.0, 100, 1.0) == 0.0
+
+
 @pytest.fixture
 def learner(compact, tmp_path, monkeypatch):
     """A network, its pictures, its garments' features and its clips."""

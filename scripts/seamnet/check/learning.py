@@ -24,6 +24,7 @@ from ..model.network import Aggregator, Network
 from ..train import losses
 from ..train.augment import published_noise
 from ..train.data import VISIBLE
+from ..train.loop import Averaging, Draws, Group, Schedule, Stage, run
 
 LEAST_SCORE, MOST_BOXES = 0.1, 5
 """Detections that are kept of a picture."""
@@ -281,55 +282,63 @@ def adapt(shop: Shop, head: Aggregator, kept: dict[int, list[int]], numbers: Num
     """Stage two (section 10) on worn views: a copy of `head` whose last layer, attention and score learned to find the shop picture
     of each window of an enrolment among all of the shop's."""
     torch.manual_seed(seed)
-    rng = np.random.default_rng(seed)
     head = copy.deepcopy(head).eval()
-    products = sorted(shop.pictures)
-    rows = [shop.pictures[p] for p in products]
-    place = {product: n for n, product in enumerate(products)}
-    learners = sorted(kept)
-    used = shop.features[rows + [row for p in learners for row in kept[p]]]
-    mean, deviation = used.mean(dim=0), used.std(dim=0)
+    rows = [shop.pictures[p] for p in sorted(shop.pictures)] + [row for p in sorted(kept) for row in kept[p]]
+    mean, deviation = shop.features[rows].mean(dim=0), shop.features[rows].std(dim=0)
     deviation = deviation.clamp(min=0.1 * float(deviation.median()))
-    linear, last, scorer = head.linear, head.last, head.attention_scorer
+    first = head.linear[0]
     with torch.no_grad():
         # The batch norm of a shipped head is the identity, merged into the layer before it.
-        linear[0].bias.add_(linear[0].weight @ mean)
-        linear[0].weight.mul_(deviation)
-    scaled = (shop.features - mean) / deviation
-    learnt = [linear[0].weight, linear[0].bias, last.weight, last.bias, scorer.weight]
-    for parameter in learnt:
-        parameter.requires_grad_(True)
-    groups = [{"params": learnt[:2]}, {"params": learnt[2:], "lr": numbers.lr / 4}]
-    optimizer = torch.optim.AdamW(groups, lr=numbers.lr, weight_decay=0.0)
-    average = [p.detach().clone() for p in learnt]
-    mine = [place[p] for p in learners]
-    others = np.setdiff1d(np.arange(len(rows)), mine)
-    own = torch.arange(len(mine))
-    for step in range(numbers.steps):
-        length = int(rng.integers(1, VIEWS + 1))
-        windows = torch.tensor(np.array([rng.choice(kept[p], length, replace=len(kept[p]) < length) for p in learners]))
-        asked = mine + rng.choice(others, min(numbers.rivals, len(others)), replace=False).tolist()
-        mask = (torch.rand(scaled.shape[1]) >= numbers.dropout) / (1 - numbers.dropout)
-        street = linear(scaled[windows.flatten()] * mask).unflatten(0, windows.shape)
-        queries = head.aggregate(street)[0] if length > 1 else street[:, 0]
-        logits = head.pair_logits(queries, linear(scaled[[rows[n] for n in asked]] * mask))
-        same = own[:, None] == torch.arange(len(asked))[None]
-        loss = losses.rank_loss(logits, same, numbers.cap) + 0.5 * losses.pair_loss(logits, same)
-        for group, rate in zip(optimizer.param_groups, (numbers.lr, numbers.lr / 4)):
-            group["lr"] = rate * min(1.0, (step + 1) / 20, (numbers.steps - step) / (numbers.steps / 2))
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        losses.constrain_distance(head)
-        decay = min(numbers.decay, (step + 1) / (step + 10))
-        for kept_average, parameter in zip(average, learnt):
-            kept_average.lerp_(parameter.detach(), 1 - decay)
+        first.bias.add_(first.weight @ mean)
+        first.weight.mul_(deviation)
+    run(stage_of(head, (shop.features - mean) / deviation, draws_of(shop, kept, numbers, seed), numbers), report=lambda _: None)
     with torch.no_grad():
-        for parameter, kept_average in zip(learnt, average):
-            parameter.copy_(kept_average)
-        linear[0].weight.div_(deviation)
-        linear[0].bias.sub_(linear[0].weight @ mean)
+        first.weight.div_(deviation)
+        first.bias.sub_(first.weight @ mean)
     return head.requires_grad_(False)
+
+
+def draws_of(shop: Shop, kept: dict[int, list[int]], numbers: Numbers, seed: int) -> Draws:
+    """Batches: a window of each enrolled product, all of one length, and rows of shop pictures, theirs first."""
+    rng = np.random.default_rng(seed)
+    products, learners = sorted(shop.pictures), sorted(kept)
+    mine = [products.index(p) for p in learners]
+    others = np.setdiff1d(np.arange(len(products)), mine)
+
+    def draw() -> tuple[torch.Tensor, list[int]]:
+        length = int(rng.integers(1, VIEWS + 1))
+        windows = [rng.choice(kept[p], length, replace=len(kept[p]) < length) for p in learners]
+        asked = mine + rng.choice(others, min(numbers.rivals, len(others)), replace=False).tolist()
+        return torch.tensor(np.array(windows)), [shop.pictures[products[n]] for n in asked]
+
+    return Draws(draw, rng)
+
+
+def stage_of(head: Aggregator, features: torch.Tensor, draws: Draws, numbers: Numbers) -> Stage:
+    """The last layer, attention and score of `head` on `features` of mean 0 and deviation 1, to which the draws' rows belong."""
+    linear, last, scorer = head.linear, head.last, head.attention_scorer
+
+    def values(batch: tuple[torch.Tensor, list[int]]) -> dict[str, torch.Tensor]:
+        windows, pictures = batch
+        mask = (torch.rand(features.shape[1]) >= numbers.dropout) / (1 - numbers.dropout)
+        street = linear(features[windows.flatten()] * mask).unflatten(0, windows.shape)
+        queries = head.aggregate(street)[0] if windows.shape[1] > 1 else street[:, 0]
+        logits = head.pair_logits(queries, linear(features[pictures] * mask))
+        same = torch.arange(len(windows))[:, None] == torch.arange(len(pictures))[None]
+        return {"rank": losses.rank_loss(logits, same, numbers.cap), "pairs": losses.pair_loss(logits, same)}
+
+    learns = [([linear[0].weight, linear[0].bias], numbers.lr), ([last.weight, last.bias, scorer.weight], numbers.lr / 4)]
+    return Stage(
+        name="learning",
+        module=head,
+        learns=[Group([p.requires_grad_(True) for p in parameters], peak) for parameters, peak in learns],
+        batches=draws,
+        losses=values,
+        weights={"rank": 1.0, "pairs": 0.5},
+        schedule=Schedule(steps=numbers.steps, shape="trapezoid"),
+        averaging=Averaging(decay=numbers.decay, first=0),
+        constrain=lambda: losses.constrain_distance(head),
+    )
 
 
 @torch.no_grad()

@@ -250,6 +250,23 @@ def boxes_of(network: Network, levels: list[torch.Tensor]) -> Callable:
     return lambda rois, image: network.box(pool_boxes(config, levels, rois, config.input_size, image))
 
 
+def stage_of(name: str, network: Network, learns: list[Group], batches: Callable, values: Callable, numbers: Detector, **more) -> Stage:
+    """A stage of the detector. `values`: the losses of a batch; `more`: what only this stage has."""
+    return Stage(
+        name=name,
+        module=network,
+        learns=learns,
+        batches=batches,
+        losses=values,
+        weights=WEIGHTS,
+        schedule=numbers.schedule,
+        averaging=numbers.averaging,
+        weight_decay=numbers.weight_decay,
+        clip=5.0,
+        **more,
+    )
+
+
 def joint(
     network: Network,
     source: Pictures | PictureFeatures,
@@ -290,23 +307,12 @@ def joint(
     of_body = set(body.parameters())
     learn = [p for p in network.parameters() if p.requires_grad]
     rank = dist.get_rank() if dist.is_initialized() else 0
-    return Stage(
-        name="detector",
-        module=network,
-        learns=[
-            Group([p for p in learn if p in of_body], numbers.body_lr),
-            Group([p for p in learn if p not in of_body], numbers.lr),
-        ],
-        batches=lambda first: numbered_batches(draw, (numbers.seed, rank), first, loaders),
-        losses=values,
-        weights=WEIGHTS,
-        schedule=numbers.schedule,
-        averaging=numbers.averaging,
-        weight_decay=numbers.weight_decay,
-        clip=5.0,
-        memory={"bank": bank},
-        log_every=10,
-    )
+    learns = [
+        Group([p for p in learn if p in of_body], numbers.body_lr),
+        Group([p for p in learn if p not in of_body], numbers.lr),
+    ]
+    batches = lambda first: numbered_batches(draw, (numbers.seed, rank), first, loaders)  # noqa: E731
+    return stage_of("detector", network, learns, batches, values, numbers, memory={"bank": bank}, log_every=10)
 
 
 def match_losses(network: Network, samples: list[Sample], levels: list[torch.Tensor], jitter: float, bank: losses.Bank):
@@ -354,18 +360,8 @@ def heads(network: Network, sets: list[Pictures], numbers: Heads, device: str = 
         seen = [torch.cat(pair, dim=1) for pair in zip(seen, beside)] if beside else seen
         return detector_losses(network, samples, levels, numbers, boxes_of(network, seen))
 
-    return Stage(
-        name="heads",
-        module=network,
-        learns=learns,
-        batches=lambda first: numbered_batches(draw, (numbers.seed,), first, loaders),
-        losses=values,
-        weights=WEIGHTS,
-        schedule=numbers.schedule,
-        averaging=numbers.averaging,
-        weight_decay=numbers.weight_decay,
-        clip=5.0,
-    )
+    batches = lambda first: numbered_batches(draw, (numbers.seed,), first, loaders)  # noqa: E731
+    return stage_of("heads", network, learns, batches, values, numbers)
 
 
 def learning(network: Network, mixes: bool = False) -> list[torch.nn.Parameter]:
@@ -395,20 +391,8 @@ def view_heads(
         box = lambda rois, image: network.box_of(levels, rois, image)  # noqa: E731
         return detector_losses(network, samples, pyramid_of(levels, network.config), numbers, box, sets)
 
-    return Stage(
-        name="real-heads",
-        module=network,
-        learns=[Group(learn, numbers.lr)],
-        batches=batches,
-        losses=values,
-        weights=WEIGHTS,
-        schedule=numbers.schedule,
-        averaging=numbers.averaging,
-        weight_decay=numbers.weight_decay,
-        clip=5.0,
-        measure=measure,
-        measure_every=numbers.measure_every,
-    )
+    learns, measured = [Group(learn, numbers.lr)], {"measure": measure, "measure_every": numbers.measure_every}
+    return stage_of("real-heads", network, learns, batches, values, numbers, **measured)
 
 
 class HeldOut:

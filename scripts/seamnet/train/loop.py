@@ -26,11 +26,12 @@ class Schedule:
     warmup: int = 20
     """Steps in which the rate rises linearly; a "one_cycle" takes a tenth of its steps instead."""
     shape: str = "cosine"
-    """"cosine": down to 2 % of the peak. "one_cycle": Smith and Topin's, with beta1 opposite to the rate; it uses `steps` only."""
+    """"cosine": down to 2 % of the peak. "trapezoid": at the peak until half of the stage, and linearly down to 0. "one_cycle": Smith
+    and Topin's, with beta1 opposite to the rate; it uses `steps` only."""
 
     def __post_init__(self):
-        if self.shape not in ("cosine", "one_cycle"):
-            raise ValueError(f'schedule.shape is "{self.shape}"; it can be "cosine" or "one_cycle"')
+        if self.shape not in ("cosine", "trapezoid", "one_cycle"):
+            raise ValueError(f'schedule.shape is "{self.shape}"; it can be "cosine", "trapezoid" or "one_cycle"')
 
     def progress(self, step: int, spent: float) -> float:
         """Finished share of the stage, 0..1, after so many steps and seconds."""
@@ -43,6 +44,8 @@ class Schedule:
         """The learning rate of step `step`, when the share `done` is finished."""
         if self.shape == "one_cycle":
             return self._cycle(step, peak / 25, peak, peak / 25 / 1e4)
+        if self.shape == "trapezoid":
+            return peak * min(1.0, (step + 1) / self.warmup, 2 * (1 - done))
         return peak * (min(1.0, (step + 1) / self.warmup) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * done))))
 
     def beta1(self, step: int) -> float | None:
