@@ -127,18 +127,17 @@ impl Depthwise {
             // The last tile overlaps its neighbour, or extends past the end of a row shorter than a tile.
             let start = start.min(count.saturating_sub(PLACES));
             let first = (start * STRIDE) as isize - self.shape.before[1] as isize;
-            let mut sums = [bias; PLACES];
-            for (down, row) in rows.iter().enumerate().take(SIDE) {
-                let mut border = [[0.0; LANES]; COLUMNS];
-                let columns = columns(row, first, &mut border);
-                let columns: [Vector<S>; COLUMNS] = std::array::from_fn(|c| Vector::from_slice(simd, &columns[c]));
-                for across in 0..SIDE {
-                    let weight = Vector::from_slice(simd, &weights[down * SIDE + across]);
-                    for place in 0..PLACES {
-                        sums[place] = columns[place * STRIDE + across].mul_add(weight, sums[place]);
-                    }
-                }
-            }
+            // Inside the row the compiler knows that every column exists; only tiles at its ends ask for each.
+            let inside = usize::try_from(first).ok().filter(|first| first + COLUMNS <= rows[0].len());
+            let sums = match inside {
+                Some(first) => sum::<S, SIDE, STRIDE, COLUMNS>(simd, bias, weights, |down| {
+                    let columns = rows[down].get(first..)?.first_chunk::<COLUMNS>()?;
+                    Some(std::array::from_fn(|c| Vector::from_slice(simd, &columns[c])))
+                }),
+                None => sum::<S, SIDE, STRIDE, COLUMNS>(simd, bias, weights, |down| {
+                    Some(std::array::from_fn(|c| column(simd, rows[down], first + c as isize)))
+                }),
+            };
             for (sum, output) in sums.into_iter().zip(&mut output[start..]) {
                 sum.max(low).min(high).store_slice(output);
             }
@@ -146,22 +145,32 @@ impl Depthwise {
     }
 }
 
-/// Returns `COLUMNS` places of a row from `first` on: a slice of the row, or at its ends a zero-padded copy in
-/// `border`.
+/// Sums of one tile. `columns` returns the `COLUMNS` places that the tile reads of a row under the kernel.
 #[inline(always)]
-fn columns<'a, const COLUMNS: usize>(
-    row: &'a [Block],
-    first: isize,
-    border: &'a mut [Block; COLUMNS],
-) -> &'a [Block; COLUMNS] {
-    let inside = usize::try_from(first).ok().and_then(|first| row.get(first..)?.first_chunk());
-    if let Some(inside) = inside {
-        return inside;
-    }
-    for (column, slot) in border.iter_mut().enumerate() {
-        if let Some(value) = usize::try_from(first + column as isize).ok().and_then(|at| row.get(at)) {
-            *slot = *value;
+fn sum<S: Simd, const SIDE: usize, const STRIDE: usize, const COLUMNS: usize>(
+    simd: S,
+    bias: Vector<S>,
+    weights: &[Block],
+    columns: impl Fn(usize) -> Option<[Vector<S>; COLUMNS]>,
+) -> [Vector<S>; PLACES] {
+    let mut sums = [bias; PLACES];
+    for (down, weights) in weights.chunks_exact(SIDE).enumerate() {
+        let Some(columns) = columns(down) else { continue };
+        for across in 0..SIDE {
+            let weight = Vector::from_slice(simd, &weights[across]);
+            for place in 0..PLACES {
+                sums[place] = columns[place * STRIDE + across].mul_add(weight, sums[place]);
+            }
         }
     }
-    border
+    sums
+}
+
+/// One place of a row, zero outside it.
+#[inline(always)]
+fn column<S: Simd>(simd: S, row: &[Block], at: isize) -> Vector<S> {
+    match usize::try_from(at).ok().and_then(|at| row.get(at)) {
+        Some(value) => Vector::from_slice(simd, value),
+        None => Vector::splat(simd, 0.0),
+    }
 }
