@@ -70,6 +70,10 @@ impl Location {
     pub fn parse(uri: &str) -> Result<Self> {
         match uri.split_once("://") {
             None if uri.starts_with("/dev/") => Ok(Location::V4l2(uri.into())),
+            None if has_options(uri) => {
+                Err(Fault::new(Kind::Usage, format!("cannot open {uri:?}: a path alone has no options"))
+                    .cure(format!("write file://{uri}")))
+            }
             None if !uri.is_empty() => Ok(Location::file(uri)),
             Some(("v4l2", path)) if path.starts_with('/') => Ok(Location::V4l2(path.into())),
             Some(("csi", number)) if number.parse::<u8>().is_ok() => Ok(Location::Csi(number.parse().unwrap_or(0))),
@@ -84,6 +88,12 @@ impl Location {
     fn file(path: &str) -> Self {
         Location::File { path: path.into(), looped: false, rate: Some(RECORDED_RATE) }
     }
+}
+
+/// Whether a path ends in options that only `file://` has; other question marks belong to names.
+fn has_options(path: &str) -> bool {
+    path.rsplit_once('?')
+        .is_some_and(|(_, end)| end == "loop" || ["loop&", "loop=", "rate="].iter().any(|o| end.starts_with(o)))
 }
 
 fn file_with_options(uri: &str, rest: &str) -> Result<Location> {
@@ -136,6 +146,8 @@ mod tests {
             "csi://x",
             "rtsp://",
             "file://a?fast",
+            "a.mjpg?loop",
+            "a.mjpg?rate=5&loop",
             "file://a?rate=0",
             "file://a?rate=x",
         ] {

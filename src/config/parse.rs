@@ -16,7 +16,7 @@ impl Config {
         let config: Config = toml::from_str(text).map_err(|error| {
             let place = error.span().map(|span| KeyPosition::of(text, &span));
             // The message may span several lines that list the expected values.
-            fault(place, error.message())
+            fault(place, &plain_words(error.message()))
         })?;
         match config.wrong() {
             None => Ok(config),
@@ -56,6 +56,38 @@ impl Config {
             return Some(("web.listen", why));
         }
         self.wrong_outlets()
+    }
+}
+
+/// What the TOML reader says, without the names that Rust has for things, and with what to write instead.
+fn plain_words(message: &str) -> String {
+    if message.contains("socket address") {
+        return "this is no address with a port; give for example \"127.0.0.1:8080\"".into();
+    }
+    if let Some((given, wanted)) =
+        message.strip_prefix("invalid type: ").and_then(|rest| rest.split_once(", expected "))
+    {
+        let (given, wanted) = (given.replace('`', ""), plain_kind(wanted));
+        return format!("this is the {given}; give {wanted}");
+    }
+    if let Some(key) = message.strip_prefix("missing field ") {
+        return format!("the key {key} is missing; add it");
+    }
+    message.replace("unknown field", "unknown key").replace("unknown variant", "unknown value")
+}
+
+/// What serde calls a kind of value, for people.
+fn plain_kind(name: &str) -> String {
+    match name {
+        "a boolean" => "true or false".into(),
+        "a string" => "a text in quotation marks".into(),
+        "f32" | "f64" => "a number".into(),
+        "a sequence" => "a list in square brackets".into(),
+        _ if name.starts_with("struct ") || name == "a map" => "a table with keys of its own".into(),
+        _ if name.starts_with(['i', 'u']) && name[1..].parse::<u8>().is_ok() || name == "usize" => {
+            "a whole number".into()
+        }
+        _ => name.to_owned(),
     }
 }
 
@@ -140,7 +172,7 @@ mod tests {
     #[test]
     fn errors_name_line_and_key() {
         let cases = [
-            ("[camera]\n\ncolour = 3\n", "line 3", "colour"),
+            ("[camera]\n\ncolour = 3\n", "line 3", "unknown key `colour`"),
             ("[kamera]\nwidth = 3\n", "line 1", "kamera"),
             ("[camera]\nwidth = 0\n", "line 2, camera.width", "0 must lie from 1 to 7680"),
             ("[camera]\nwidth = -1\n", "line 2, camera.width", "-1 must lie"),
@@ -159,7 +191,11 @@ mod tests {
             ("[model]\nprecision = \"fp8\"\n", "line 2, model.precision", "int8"),
             ("[screen]\nrotate = 1\n", "line 2, screen.rotate", "0, 90, 180 or 270"),
             ("[web]\nlisten = \"0.0.0.0:80\"\n", "line 2, web.listen", "web.password"),
-            ("[web]\nlisten = \"here\"\n", "line 2, web.listen", "address"),
+            ("[web]\nlisten = \"here\"\n", "line 2, web.listen", "give for example \"127.0.0.1:8080\""),
+            ("[web]\nenabled = 3\n", "line 2, web.enabled", "this is the integer 3; give true or false"),
+            ("[shop]\nname = true\n", "line 2, shop.name", "this is the boolean true; give a text in quotation marks"),
+            ("camera = 3\n", "line 1, camera", "give a table with keys of its own"),
+            ("camera.source = \"a.mjpg?loop\"\n", "line 1, camera.source", "file://a.mjpg?loop"),
             ("[web]\npassword = \"short\"\n", "line 2, web.password", "at least 8"),
             ("[watchdog]\nstall_seconds = 0\n", "line 2, watchdog.stall_seconds", "must lie from 1"),
             ("[sync]\nsource = \"ftp://hub/berlin\"\n", "line 2, sync.source", "https://"),
