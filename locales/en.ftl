@@ -14,7 +14,7 @@ away-next = The camera is not available right now.
 ## Below everything
 
 privacy = Nothing is recorded. Pictures stay in this mirror’s memory and are deleted immediately.
-privacy-screen-kept = The newest picture of this screen is kept in a file until the next replaces it. Nothing else is kept.
+privacy-screen-kept = The newest picture of this screen is kept in a file until the next replaces it.
 privacy-recording = These pictures are kept. To avoid being recorded, please step out of view.
 
 ## While a garment is looked at

@@ -374,6 +374,44 @@ fn a_worn_view_enrolled_at_one_mirror_wins_at_another() {
     assert_eq!(shops.map(|shop| hub.publish(shop)["is_new"].clone()), [false, false, false]);
 }
 
+#[test]
+fn a_mirror_with_thousands_of_enrolments_shares_them_all() {
+    use vetrina::catalogue::worn::{WornProduct, WornView};
+    let Some(hub) = Hub::new() else { return };
+    hub.import(&hub.feed("feed.csv", 0, 2), &["berlin"]);
+    hub.work();
+    hub.publish("berlin");
+    let served = Served::start(&hub, &[]);
+    let (mirror, _) = follower(&hub, &format!("{}/releases/berlin", served.url()));
+    let code = done(&["hub", "enrol", "berlin", "m-1", "--database", &hub.database]);
+    done(&["sync", "join", &served.url(), &code, "--config", &mirror.path("vetrina.toml")]);
+    once(&mirror);
+    let mut catalogue = Catalogue::open(mirror.path("shop.db").as_ref()).unwrap();
+    let (id, embedding) = first_descriptor(&catalogue);
+    let view = WornView {
+        class: 0,
+        score: 0.9,
+        sharpness: 1.0,
+        match_embedding: embedding.clone().into(),
+        aggregation_embedding: embedding.into(),
+    };
+    let stamp = catalogue.stamp().unwrap().unwrap();
+    catalogue.enrol("test", &stamp, &[WornProduct { id, views: vec![view] }]).unwrap();
+    let mut line = Vec::new();
+    catalogue.export_worn(&mut line).unwrap();
+    let mut line: Value = serde_json::from_slice(&line).unwrap();
+    // More than the hub can name in one answer.
+    let mut lines = String::new();
+    for number in 0..2000 {
+        line["uid"] = format!("{number:032x}").into();
+        lines += &format!("{line}\n");
+    }
+    assert_eq!(catalogue.import_worn(lines.as_bytes()).unwrap().enrolments, 2000);
+    drop(catalogue);
+    once(&mirror);
+    assert_eq!(hub.count("worn"), 2001);
+}
+
 /// The best product for an embedding of the aggregation head, and its logit.
 fn best_product(catalogue: &Catalogue, embedding: &[f32]) -> (String, f32) {
     use vetrina::catalogue::Index;

@@ -14,6 +14,8 @@ use ureq::Agent;
 
 /// An answer of a hub is no longer, bytes.
 const MOST_ANSWER: u64 = 64 << 10;
+/// Enrolments in one question: the answer may name them all.
+const MOST_ASKED: usize = 1000;
 
 /// How a mirror is.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
@@ -115,24 +117,35 @@ impl FleetLink {
         if mine.is_subset(&self.shared) {
             return Ok(());
         }
-        let (hub, token) = (&self.membership.hub, Some(self.membership.token.as_str()));
-        let asked = WornUids { uids: mine.iter().cloned().collect() };
-        let answer = post(&self.agent, &format!("{hub}/api/worn/missing"), token, &asked)?;
-        let missing: WornMissing = serde_json::from_slice(&answer)
-            .map_err(|error| Fault::new(Kind::Unavailable, format!("{hub} is no hub")).cause(error))?;
-        if !missing.missing.is_empty() {
+        let missing = self.missing(&mine)?;
+        if !missing.is_empty() {
+            let (hub, token) = (&self.membership.hub, Some(self.membership.token.as_str()));
             let mut lines = Vec::new();
             catalogue.export_worn(&mut lines)?;
             for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
                 let value: serde_json::Value = serde_json::from_slice(line)
                     .map_err(|error| Fault::new(Kind::Internal, "cannot read a worn view").cause(error))?;
-                if value["uid"].as_str().is_some_and(|uid| missing.missing.iter().any(|other| other == uid)) {
+                if value["uid"].as_str().is_some_and(|uid| missing.contains(uid)) {
                     post(&self.agent, &format!("{hub}/api/worn"), token, &value)?;
                 }
             }
         }
         self.shared = mine;
         Ok(())
+    }
+
+    /// Which of these enrolments the hub does not have.
+    fn missing(&self, uids: &BTreeSet<String>) -> Result<BTreeSet<String>> {
+        let (hub, token) = (&self.membership.hub, Some(self.membership.token.as_str()));
+        let mut missing = BTreeSet::new();
+        for uids in uids.iter().cloned().collect::<Vec<_>>().chunks(MOST_ASKED) {
+            let answer =
+                post(&self.agent, &format!("{hub}/api/worn/missing"), token, &WornUids { uids: uids.to_vec() })?;
+            let found: WornMissing = serde_json::from_slice(&answer)
+                .map_err(|error| Fault::new(Kind::Unavailable, format!("{hub} is no hub")).cause(error))?;
+            missing.extend(found.missing);
+        }
+        Ok(missing)
     }
 }
 
