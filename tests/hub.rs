@@ -19,6 +19,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 use vetrina::catalogue::Catalogue;
+use vetrina::catalogue::worn::{WornProduct, WornView};
 
 /// The quick start of docs/chain.md, and its promise.
 #[test]
@@ -324,7 +325,6 @@ fn first_descriptor(catalogue: &Catalogue) -> (String, Vec<f32>) {
 
 #[test]
 fn a_worn_view_enrolled_at_one_mirror_wins_at_another() {
-    use vetrina::catalogue::worn::{WornProduct, WornView};
     let Some(hub) = Hub::new() else { return };
     hub.import(&hub.feed("feed.csv", 0, 4), &["berlin", "hamburg"]);
     hub.import(&hub.feed("other.csv", 4, 2), &["leipzig"]);
@@ -332,28 +332,15 @@ fn a_worn_view_enrolled_at_one_mirror_wins_at_another() {
     let shops = ["berlin", "hamburg", "leipzig"];
     shops.iter().for_each(|shop| drop(hub.publish(shop)));
     let served = Served::start(&hub, &[]);
-    let mirrors = shops.map(|shop| {
-        let (folder, _) = follower(&hub, &format!("{}/releases/{shop}", served.url()));
-        let code = done(&["hub", "enrol", shop, &format!("m-{shop}"), "--database", &hub.database]);
-        done(&["sync", "join", &served.url(), &code, "--config", &folder.path("vetrina.toml")]);
-        once(&folder);
-        folder
-    });
+    let mirrors = shops.map(|shop| joined(&hub, &served, shop));
     let open = |folder: &Shop| Catalogue::open(folder.path("shop.db").as_ref()).unwrap();
     // What is worn looks like no picture of the shop: like another product turned inside out.
     let (other, embedding) = first_descriptor(&open(&mirrors[0]));
     let worn: Vec<f32> = embedding.iter().map(|value| -value).collect();
     let id = open(&mirrors[0]).list().unwrap().last().unwrap().0.id.clone();
     assert_ne!(id, other);
-    let view = WornView {
-        class: 0,
-        score: 0.9,
-        sharpness: 1.0,
-        match_embedding: worn.clone().into(),
-        aggregation_embedding: worn.clone().into(),
-    };
     let stamp = open(&mirrors[0]).stamp().unwrap().unwrap();
-    let product = WornProduct { id: id.clone(), views: vec![view] };
+    let product = WornProduct { id: id.clone(), views: vec![worn_view(&worn)] };
     open(&mirrors[0]).enrol("test", &stamp, &[product]).unwrap();
     let best = |folder: &Shop| best_product(&open(folder), &worn);
     let before = best(&mirrors[1]);
@@ -376,27 +363,16 @@ fn a_worn_view_enrolled_at_one_mirror_wins_at_another() {
 
 #[test]
 fn a_mirror_with_thousands_of_enrolments_shares_them_all() {
-    use vetrina::catalogue::worn::{WornProduct, WornView};
     let Some(hub) = Hub::new() else { return };
     hub.import(&hub.feed("feed.csv", 0, 2), &["berlin"]);
     hub.work();
     hub.publish("berlin");
     let served = Served::start(&hub, &[]);
-    let (mirror, _) = follower(&hub, &format!("{}/releases/berlin", served.url()));
-    let code = done(&["hub", "enrol", "berlin", "m-1", "--database", &hub.database]);
-    done(&["sync", "join", &served.url(), &code, "--config", &mirror.path("vetrina.toml")]);
-    once(&mirror);
+    let mirror = joined(&hub, &served, "berlin");
     let mut catalogue = Catalogue::open(mirror.path("shop.db").as_ref()).unwrap();
     let (id, embedding) = first_descriptor(&catalogue);
-    let view = WornView {
-        class: 0,
-        score: 0.9,
-        sharpness: 1.0,
-        match_embedding: embedding.clone().into(),
-        aggregation_embedding: embedding.into(),
-    };
     let stamp = catalogue.stamp().unwrap().unwrap();
-    catalogue.enrol("test", &stamp, &[WornProduct { id, views: vec![view] }]).unwrap();
+    catalogue.enrol("test", &stamp, &[WornProduct { id, views: vec![worn_view(&embedding)] }]).unwrap();
     let mut line = Vec::new();
     catalogue.export_worn(&mut line).unwrap();
     let mut line: Value = serde_json::from_slice(&line).unwrap();
@@ -410,6 +386,25 @@ fn a_mirror_with_thousands_of_enrolments_shares_them_all() {
     drop(catalogue);
     once(&mirror);
     assert_eq!(hub.count("worn"), 2001);
+}
+
+/// A mirror of a shop that has joined the hub and shows its release.
+fn joined(hub: &Hub, served: &Served, shop: &str) -> Shop {
+    let (folder, _) = follower(hub, &format!("{}/releases/{shop}", served.url()));
+    let code = done(&["hub", "enrol", shop, &format!("m-{shop}"), "--database", &hub.database]);
+    done(&["sync", "join", &served.url(), &code, "--config", &folder.path("vetrina.toml")]);
+    once(&folder);
+    folder
+}
+
+fn worn_view(embedding: &[f32]) -> WornView {
+    WornView {
+        class: 0,
+        score: 0.9,
+        sharpness: 1.0,
+        match_embedding: embedding.to_vec().into(),
+        aggregation_embedding: embedding.to_vec().into(),
+    }
 }
 
 /// The best product for an embedding of the aggregation head, and its logit.
