@@ -482,3 +482,16 @@ impl Config {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many garments are matched and shown, and how many matches each has, is said in one place.
+    #[test]
+    fn a_mirror_without_settings_shows_as_much_as_the_demo() {
+        let (mirror, demo) = (Config::default().live(Path::new("")).pipeline, PipelineSettings::default());
+        let counts = |settings: &PipelineSettings| (settings.max_garments, settings.matches_per_garment);
+        assert_eq!((counts(&mirror), mirror.false_accept), (counts(&demo), demo.false_accept));
+    }
+}

@@ -39,6 +39,10 @@ impl Kind {
     }
 }
 
+/// What to do about a disk that is read-only, as the kernel makes it after errors of the disk.
+pub const READ_ONLY_CURE: &str =
+    "mount it for writing (the kernel's log says whether it failed), or choose another place";
+
 /// An error with its kind, its text ("cannot do what: where"), an optional cure and an optional cause.
 #[derive(Debug)]
 pub struct Fault {
@@ -71,7 +75,7 @@ impl Fault {
         use io::ErrorKind::{NotFound, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
         let (kind, cure) = match error.kind() {
             StorageFull | QuotaExceeded => (Kind::Storage, Some("free some space on that disk")),
-            ReadOnlyFilesystem => (Kind::Storage, Some("choose a place that can be written")),
+            ReadOnlyFilesystem => (Kind::Storage, Some(READ_ONLY_CURE)),
             PermissionDenied => (Kind::Storage, Some("give this user access to it")),
             NotFound => (otherwise, Some("check the path")),
             _ => (otherwise, None),
@@ -83,15 +87,8 @@ impl Fault {
         }
     }
 
-    /// What a caller can do about it.
-    pub fn kind(&self) -> Kind {
-        self.kind
-    }
-}
-
-impl fmt::Display for Fault {
-    /// One line: text, causes, cure.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// One line without the cure, for what is no fault after all: text and causes.
+    pub fn reason(&self) -> String {
         let mut line = self.text.clone();
         let mut cause = self.cause.as_deref().map(|c| c as &dyn Error);
         while let Some(error) = cause {
@@ -102,11 +99,60 @@ impl fmt::Display for Fault {
             }
             cause = error.source();
         }
-        if let Some(cure) = &self.cure {
-            line.push_str("; ");
-            line.push_str(cure);
+        line.replace(['\n', '\r'], " ")
+    }
+
+    /// What a caller can do about it.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+}
+
+impl fmt::Display for Fault {
+    /// One line: text, causes, cure.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.reason())?;
+        match &self.cure {
+            Some(cure) => write!(f, "; {}", cure.replace(['\n', '\r'], " ")),
+            None => Ok(()),
         }
-        f.write_str(&line.replace(['\n', '\r'], " "))
+    }
+}
+
+/// The end of a list that names only some: ` and 3 more`, or nothing where it names all.
+pub fn and_more(unnamed: usize) -> String {
+    if unnamed == 0 { String::new() } else { format!(" and {unnamed} more") }
+}
+
+/// What a reader of TOML or JSON says, without the names that Rust has for things, and with what to write instead.
+pub fn plain_words(message: &str) -> String {
+    if message.contains("socket address") {
+        return "this is no address with a port; give for example \"127.0.0.1:8080\"".into();
+    }
+    // JSON's reader ends with the place.
+    let (said, place) = message.rfind(" at line ").map_or((message, ""), |at| message.split_at(at));
+    if let Some((given, wanted)) = said.strip_prefix("invalid type: ").and_then(|rest| rest.split_once(", expected ")) {
+        let given = if given == "null" { given.to_owned() } else { format!("the {}", given.replace('`', "")) };
+        return format!("this is {given}{place}; give {}", plain_kind(wanted));
+    }
+    if let Some(key) = said.strip_prefix("missing field ") {
+        return format!("the key {key} is missing{place}; add it");
+    }
+    message.replace("unknown field", "unknown key").replace("unknown variant", "unknown value")
+}
+
+/// What serde calls a kind of value, for people.
+fn plain_kind(name: &str) -> String {
+    match name {
+        "a boolean" => "true or false".into(),
+        "a string" | "a borrowed string" => "a text in quotation marks".into(),
+        "f32" | "f64" => "a number".into(),
+        "a sequence" => "a list in square brackets".into(),
+        _ if name.starts_with("struct ") || name == "a map" => "a table with keys of its own".into(),
+        _ if name.starts_with(['i', 'u']) && name[1..].parse::<u8>().is_ok() || name == "usize" => {
+            "a whole number".into()
+        }
+        _ => name.to_owned(),
     }
 }
 
@@ -141,6 +187,47 @@ mod tests {
     fn a_fault_is_one_line_with_cause_and_cure() {
         let fault = Fault::new(Kind::Input, "cannot read a.jpg").cause("truncated\nfile").cure("copy it again");
         assert_eq!(fault.to_string(), "cannot read a.jpg: truncated file; copy it again");
+    }
+
+    #[test]
+    fn a_reason_is_the_line_without_the_cure() {
+        let fault = Fault::new(Kind::Unavailable, "there is no\nGPU").cure("buy one");
+        assert_eq!(
+            (fault.reason().as_str(), fault.to_string().as_str()),
+            ("there is no GPU", "there is no GPU; buy one")
+        );
+    }
+
+    #[test]
+    fn a_list_says_how_many_it_does_not_name() {
+        assert_eq!([and_more(0), and_more(3)], ["", " and 3 more"]);
+    }
+
+    #[test]
+    fn what_a_reader_of_toml_or_json_says_is_in_plain_words() {
+        for (said, plain) in [
+            ("missing field `source`", "the key `source` is missing; add it"),
+            ("missing field `id` at line 1 column 9", "the key `id` is missing at line 1 column 9; add it"),
+            ("unknown field `colour`, expected `color`", "unknown key `colour`, expected `color`"),
+            ("unknown variant `tv`, expected `kms` or `png`", "unknown value `tv`, expected `kms` or `png`"),
+            ("invalid type: string \"wide\", expected u32", "this is the string \"wide\"; give a whole number"),
+            ("invalid type: boolean `true`, expected f64", "this is the boolean true; give a number"),
+            ("invalid type: integer `3`, expected a boolean", "this is the integer 3; give true or false"),
+            ("invalid type: map, expected a string", "this is the map; give a text in quotation marks"),
+            ("invalid type: integer `3`, expected a sequence", "this is the integer 3; give a list in square brackets"),
+            (
+                "invalid type: sequence, expected struct Camera",
+                "this is the sequence; give a table with keys of its own",
+            ),
+            (
+                "invalid type: null, expected a string at line 1 column 14",
+                "this is null at line 1 column 14; give a text in quotation marks",
+            ),
+            ("invalid socket address syntax", "this is no address with a port; give for example \"127.0.0.1:8080\""),
+            ("0 must lie from 1 to 7680", "0 must lie from 1 to 7680"),
+        ] {
+            assert_eq!(plain_words(said), plain);
+        }
     }
 
     #[test]

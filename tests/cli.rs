@@ -122,6 +122,11 @@ fn invalid_pictures_are_refused() {
     refused(&["inspect", &shop.write("cut.jpg", &clip[..9000])], 3, &["cut.jpg", "cut short", "copy it again"]);
     refused(&["inspect", &shop.write("huge.png", png_header(20_000, 20_000))], 3, &["huge.png", "20000x20000"]);
     refused(&["inspect", &shop.write("none.png", png_header(0, 0))], 3, &["none.png"]);
+    let good = repository("demo/pictures/V101.jpg").display().to_string();
+    let drawn = vetrina(&["inspect", &good, "--draw", &shop.path("boxes.txt")]);
+    let error = String::from_utf8(drawn.stderr).unwrap();
+    assert!(drawn.status.code() == Some(2) && error.contains("a name that ends in .png"), "{error}");
+    assert!(!Path::new(&shop.path("boxes.txt")).exists());
 }
 
 /// The header of a PNG of this size, without pixels.
@@ -192,6 +197,15 @@ fn unreadable_clips_are_refused() {
     let error = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(8), "{error}");
     assert!(error.contains("ffmpeg") && error.contains("install"), "{error}");
+    let readme = repository("README.md").display().to_string();
+    refused(
+        &["match", &readme, "--catalogue", &db],
+        3,
+        &[
+            "README.md is neither a picture nor a clip: ffmpeg finds \"Invalid data",
+            "JPEG, PNG or WebP picture, a folder",
+        ],
+    );
     fs::create_dir(shop.path("empty")).unwrap();
     refused(&["match", &shop.path("empty"), "--catalogue", &db], 3, &["no pictures in"]);
     refused(&["match", "rtsp://camera", "--catalogue", &db], 2, &["rtsp"]);
@@ -213,7 +227,9 @@ fn invalid_catalogues_are_refused_and_left_unchanged() {
     let whole = fs::read(shop.path("shop.db")).unwrap();
     let cut = shop.write("cut.db", &whole[..whole.len() / 2]);
     let output = vetrina(&["catalogue", "check", "--db", &cut]);
-    assert_eq!(output.status.code(), Some(5), "{}", String::from_utf8_lossy(&output.stderr));
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(5), "{error}");
+    assert_eq!(error.matches("malformed").count(), 1, "SQLite says it twice: {error}");
     refused(&["catalogue", "export", "--db", &shop.path("shop.db"), "--output", "/dev/full"], 7, &["space"]);
 }
 
@@ -381,6 +397,11 @@ fn a_missing_backend_is_refused_with_the_cure() {
     let picture = repository("demo/mirror.png").display().to_string();
     refused(&["inspect", &picture, "--backend", "tensorrt"], 8, &["cannot use TensorRT", "backend = \"cpu\""]);
     refused(&["engine", "build"], 8, &["cannot use TensorRT"]);
+    // Where nobody asked for it, its absence is no fault to be cured.
+    let seen =
+        Command::new(env!("CARGO_BIN_EXE_vetrina")).args(["inspect", &picture]).env("VETRINA_LOG", "info").output();
+    let said = String::from_utf8(seen.unwrap().stderr).unwrap();
+    assert!(said.contains("info: the CPU runs the network: ") && !said.contains("--features"), "{said}");
     let seen = vetrina(&["inspect", &picture, "--backend", "gpu"]);
     assert_eq!(seen.status.code(), Some(2));
     let by_itself = json(&["inspect", &picture, "--json"]);

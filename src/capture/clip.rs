@@ -45,12 +45,18 @@ impl Clip {
             return Err(fault(Kind::Unavailable, &format!("ffmpeg was killed ({status})")));
         }
         if self.frames == 0 {
-            let why = self.program.said.last.as_deref().unwrap_or("ffmpeg found no video in it");
-            return Err(fault(Kind::Input, why).cure("check that it is a picture or a clip that ffmpeg can play"));
+            return Err(no_clip(&self.path, self.program.said.last.as_deref()));
         }
         self.broken_off = !status.success();
         Ok(None)
     }
+}
+
+/// `said`: ffmpeg's last line, which may begin with the absolute path.
+fn no_clip(path: &Path, said: Option<&str>) -> Fault {
+    let why = said.map_or("no video", |said| said.rsplit_once(": ").map_or(said, |(_, why)| why));
+    Fault::new(Kind::Input, format!("{} is neither a picture nor a clip: ffmpeg finds {why:?}", path.display()))
+        .cure("give a JPEG, PNG or WebP picture, a folder of them, or a clip that ffmpeg can play")
 }
 
 fn no_ffmpeg(path: &Path, error: io::Error) -> Fault {

@@ -2,7 +2,8 @@
 
 use super::file_version::{FileVersion, beside};
 use super::product::ModelStamp;
-use crate::fault::{Fault, Kind, Result};
+use crate::fault::{Fault, Kind, READ_ONLY_CURE, Result};
+use crate::machine;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
 use std::fs::File;
 use std::io::{self, Read};
@@ -381,6 +382,11 @@ pub(super) fn sql_fault(path: &Path, verb: &str, error: rusqlite::Error) -> Faul
             (Kind::Busy, "another process is using it", "wait until that one has finished, or stop it")
         }
         Some(ErrorCode::DiskFull) => (Kind::Storage, "the disk is full", "free some space on that disk"),
+        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen)
+            if machine::is_read_only(machine::folder_of(path)) =>
+        {
+            (Kind::Storage, "its disk is read-only", READ_ONLY_CURE)
+        }
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
             (Kind::Storage, "it cannot be written", "give this user access to the file and its folder")
         }
@@ -391,7 +397,9 @@ pub(super) fn sql_fault(path: &Path, verb: &str, error: rusqlite::Error) -> Faul
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => (Kind::Catalogue, "it is damaged", DAMAGED),
         _ => (Kind::Catalogue, "SQLite refused", "run `vetrina catalogue check`"),
     };
-    Fault::new(kind, format!("cannot {verb} the catalogue {}: {what}", path.display())).cause(error).cure(cure)
+    Fault::new(kind, format!("cannot {verb} the catalogue {}: {what}", path.display()))
+        .cause(error.to_string())
+        .cure(cure)
 }
 
 #[cfg(test)]

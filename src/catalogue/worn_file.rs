@@ -3,7 +3,7 @@
 use super::product::ModelStamp;
 use super::store::Catalogue;
 use super::worn::{self, EnrolmentOrigin, MOST_VIEWS, WornProduct, WornView};
-use crate::fault::{Fault, Kind, Result};
+use crate::fault::{Fault, Kind, Result, plain_words};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::io::{self, BufRead, Read};
@@ -104,8 +104,9 @@ impl Catalogue {
                 if text.trim().is_empty() {
                     continue;
                 }
-                let line: EnrolmentLine = serde_json::from_str(&text)
-                    .map_err(|error| bad_line(number, "it is no line of worn views").cause(error))?;
+                let line: EnrolmentLine = serde_json::from_str(&text).map_err(|error| {
+                    bad_line(number, "it is no line of worn views").cause(plain_words(&error.to_string()))
+                })?;
                 let (origin, products) = checked(line, &stamp, number)?;
                 for product in &products {
                     if !worn::has_product(transaction, &product.id).map_err(fail)? {

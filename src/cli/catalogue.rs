@@ -14,7 +14,7 @@ use crate::catalogue::confusion::Confusion;
 use crate::catalogue::{
     Catalogue, CheckReport, ColumnMap, Currency, FetchFrom, ImportOptions, ImportReport, Product, ProductDetail, Stock,
 };
-use crate::fault::{Fault, Kind, Result};
+use crate::fault::{Fault, Kind, Result, and_more};
 use crate::machine;
 use crate::network::Manifest;
 use crate::pipeline::import::{self, ImportRequest};
@@ -386,8 +386,7 @@ fn check_text(report: &CheckReport, wear_next: &[Confusion]) -> String {
     ];
     if !report.details.is_empty() {
         let names = report.details.iter().take(MOST_DETAILS).map(String::as_str).collect::<Vec<_>>().join(", ");
-        let more = report.details.len().saturating_sub(MOST_DETAILS);
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let more = and_more(report.details.len().saturating_sub(MOST_DETAILS));
         lines.push(format!("pictures of a detail, not searched where the product has another one: {names}{more}"));
     }
     let worn = &report.worn;

@@ -9,7 +9,7 @@ use crate::clock::{self, Clock, SystemClock};
 use crate::config::{Config, DEFAULT_PATH};
 use crate::display::draw::Painter;
 use crate::display::open;
-use crate::fault::{Fault, Kind, Result};
+use crate::fault::{Fault, Kind, READ_ONLY_CURE, Result};
 use crate::language::Words;
 use crate::machine::{self, Board};
 use crate::network::engines::EngineCache;
@@ -94,7 +94,7 @@ fn backend(config: &Config, manifest: &Manifest) -> Result<String> {
     }
     let host = match TensorRt::open() {
         Ok(tensorrt) => tensorrt.host(),
-        Err(fault) if engines.backend == Backend::Auto => return Ok(format!("tract, on the CPU ({fault})")),
+        Err(fault) if engines.backend == Backend::Auto => return Ok(format!("tract, on the CPU ({})", fault.reason())),
         Err(fault) => return Err(fault),
     };
     let cache = EngineCache::new(&engines.engines);
@@ -169,9 +169,12 @@ fn catalogue(path: &Path, manifest: Option<&Manifest>) -> Result<String> {
 }
 
 fn disk(catalogue: &Path) -> Result<String> {
-    let folder = catalogue.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = machine::folder_of(catalogue);
     let free = machine::free_space(folder).map_err(|error| Fault::io(Kind::Storage, "examine", folder, error))?;
     let text = format!("{} MB free at {}", free >> 20, folder.display());
+    if machine::is_read_only(folder) {
+        return Err(Fault::new(Kind::Storage, format!("{text}, which is read-only")).cure(READ_ONLY_CURE));
+    }
     if free < LEAST_SPACE {
         return Err(Fault::new(Kind::Storage, text).cure("free some space on that disk"));
     }

@@ -36,11 +36,18 @@ pub struct InspectArgs {
     #[arg(long)]
     pub json: bool,
     /// Write the picture with its boxes as PNG
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = png_path)]
     pub draw: Option<PathBuf>,
     /// Show instead what runs where on the CPU: every step of every graph, its time and speed
     #[arg(long, conflicts_with_all = ["picture", "draw"])]
     pub plan: bool,
+}
+
+/// A file whose name says what is written.
+fn png_path(name: &str) -> std::result::Result<PathBuf, String> {
+    let path = PathBuf::from(name);
+    let is_png = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("png"));
+    if is_png { Ok(path) } else { Err("it is written as PNG: give a name that ends in .png".into()) }
 }
 
 /// Runs of which a plan shows each step's least time.

@@ -2,7 +2,7 @@
 
 use super::Config;
 use crate::capture::camera::Location;
-use crate::fault::{Fault, Kind, Result};
+use crate::fault::{Fault, Kind, Result, plain_words};
 use crate::sync::manifest::public_key;
 use crate::sync::source::ReleaseSource;
 use std::ops::Range;
@@ -56,38 +56,6 @@ impl Config {
             return Some(("web.listen", why));
         }
         self.wrong_outlets()
-    }
-}
-
-/// What the TOML reader says, without the names that Rust has for things, and with what to write instead.
-fn plain_words(message: &str) -> String {
-    if message.contains("socket address") {
-        return "this is no address with a port; give for example \"127.0.0.1:8080\"".into();
-    }
-    if let Some((given, wanted)) =
-        message.strip_prefix("invalid type: ").and_then(|rest| rest.split_once(", expected "))
-    {
-        let (given, wanted) = (given.replace('`', ""), plain_kind(wanted));
-        return format!("this is the {given}; give {wanted}");
-    }
-    if let Some(key) = message.strip_prefix("missing field ") {
-        return format!("the key {key} is missing; add it");
-    }
-    message.replace("unknown field", "unknown key").replace("unknown variant", "unknown value")
-}
-
-/// What serde calls a kind of value, for people.
-fn plain_kind(name: &str) -> String {
-    match name {
-        "a boolean" => "true or false".into(),
-        "a string" => "a text in quotation marks".into(),
-        "f32" | "f64" => "a number".into(),
-        "a sequence" => "a list in square brackets".into(),
-        _ if name.starts_with("struct ") || name == "a map" => "a table with keys of its own".into(),
-        _ if name.starts_with(['i', 'u']) && name[1..].parse::<u8>().is_ok() || name == "usize" => {
-            "a whole number".into()
-        }
-        _ => name.to_owned(),
     }
 }
 

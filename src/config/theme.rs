@@ -3,7 +3,7 @@
 use crate::display::font_files::FontSettings;
 use crate::display::text::Fonts;
 use crate::display::theme::{Colors, Theme};
-use crate::fault::{Fault, Kind, Result};
+use crate::fault::{Fault, Kind, Result, plain_words};
 use crate::frame::Picture;
 use crate::language::{Language, Words};
 use embedded_graphics::pixelcolor::{Rgb888, RgbColor};
@@ -73,7 +73,7 @@ impl ShopTheme {
     fn parse(text: &str, folder: &Path) -> Result<Self> {
         let file: ThemeFile = toml::from_str(text).map_err(|error| {
             let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
-            Fault::new(Kind::Usage, format!("line {line}: {}", error.message()))
+            Fault::new(Kind::Usage, format!("line {line}: {}", plain_words(error.message())))
         })?;
         let larger_text = file.larger_text.unwrap_or(0);
         if larger_text > 50 {

@@ -1,6 +1,6 @@
 //! A video data set in MovingFashion's layout (docs/seam.md §9): one JSON object, keyed by product.
 
-use crate::fault::{Fault, Kind, Result};
+use crate::fault::{Fault, Kind, Result, plain_words};
 use crate::geometry::{Camera, Rect};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -51,7 +51,7 @@ pub fn read(path: &Path) -> Result<Vec<Annotated>> {
 /// Parses an annotation file's bytes.
 pub fn parse(bytes: &[u8]) -> Result<Vec<Annotated>> {
     let entries: BTreeMap<String, AnnotationEntry> =
-        serde_json::from_slice(bytes).map_err(|error| Fault::new(Kind::Input, error.to_string()))?;
+        serde_json::from_slice(bytes).map_err(|error| Fault::new(Kind::Input, plain_words(&error.to_string())))?;
     if entries.is_empty() {
         return Err(Fault::new(Kind::Input, "it contains no product"));
     }

@@ -7,9 +7,9 @@ use crate::fault::{Fault, Kind, Result};
 use crate::geometry::{Camera, Rect};
 use crate::metrics::StageTimes;
 use crate::pipeline::recognizer::Recognizer;
-use crate::pipeline::tracking::tracker_from;
+use crate::pipeline::tracking::new_tracker;
 use crate::seam::assignment::assign;
-use crate::seam::{Detections, TrackId, TrackSettings};
+use crate::seam::{Detections, TrackId};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -139,7 +139,7 @@ pub fn run(
 fn follow(clip: &TrueClip, recognizer: &mut Recognizer) -> Result<SeenFrames> {
     let file = clip.file.display().to_string();
     let mut source = capture::open(&file)?;
-    let mut tracker = tracker_from(recognizer.manifest(), TrackSettings::default().begin);
+    let mut tracker = new_tracker(0, recognizer.manifest());
     let (mut times, mut number, mut seen) = (StageTimes::default(), 0, SeenFrames::new());
     let last = clip.frames.keys().next_back().copied().unwrap_or(0);
     while number <= last

@@ -260,7 +260,7 @@ fn field(text: &str) -> String {
 fn sql_fault(path: &Path, verb: &str, error: rusqlite::Error) -> Fault {
     let busy = matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked));
     let kind = if busy { Kind::Busy } else { Kind::Storage };
-    let fault = Fault::new(kind, format!("cannot {verb} the counts in {}", path.display())).cause(error);
+    let fault = Fault::new(kind, format!("cannot {verb} the counts in {}", path.display())).cause(error.to_string());
     if busy {
         fault.cure("try again")
     } else {

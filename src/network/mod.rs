@@ -173,7 +173,7 @@ impl Graphs {
 
     /// Notes and logs that the CPU is used because TensorRT is not available.
     fn instead(mut self, why: &Fault) -> Self {
-        log::info!("using the CPU for the network: {why}");
+        log::info!("the CPU runs the network: {}", why.reason());
         self.runs_on.fallback = Some(why.to_string());
         self
     }

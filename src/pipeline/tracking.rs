@@ -161,8 +161,8 @@ impl TrackingStage {
     }
 }
 
-/// A tracker as the model wants it, for a mirror.
-fn new_tracker(generation: u32, manifest: &Manifest) -> Tracker {
+/// A tracker as the model wants it, for a mirror. `generation`: see [`Tracker::new`].
+pub fn new_tracker(generation: u32, manifest: &Manifest) -> Tracker {
     Tracker::new(generation, track_settings(manifest, TrackSettings::default().begin), manifest.match_score())
 }
 

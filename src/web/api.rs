@@ -6,7 +6,7 @@ use super::answers::json_response;
 use super::client::ClientAddress;
 use crate::audit::AuditAction;
 use crate::catalogue::{Addressed, Catalogue};
-use crate::fault::{Fault, Kind, Result};
+use crate::fault::{Fault, Kind, Result, plain_words};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Extension, Path, State};
@@ -145,8 +145,9 @@ fn parse<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T> {
     serde_json::from_slice(body).map_err(|error| not_json(&error))
 }
 
-fn not_json(error: &serde_json::Error) -> Fault {
-    Fault::new(Kind::Input, format!("the request cannot be read: {error}")).cure("see docs/http-api.md")
+pub(super) fn not_json(error: &serde_json::Error) -> Fault {
+    let words = plain_words(&error.to_string());
+    Fault::new(Kind::Input, format!("the request cannot be read: {words}")).cure("see docs/http-api.md")
 }
 
 fn answer(done: std::result::Result<Result<serde_json::Value>, tokio::task::JoinError>) -> Response {

@@ -2,6 +2,7 @@
 //! were right. What changes something wants the password, and comes from the page.
 
 use super::answers::json_response;
+use super::api::not_json;
 use super::blur::blurred;
 use super::client::ClientAddress;
 use super::view::QUALITY;
@@ -277,9 +278,7 @@ fn forbidden(app: &App, headers: &HeaderMap) -> Response {
 }
 
 fn parse<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T> {
-    serde_json::from_slice(body).map_err(|error| {
-        Fault::new(Kind::Input, format!("the request cannot be read: {error}")).cure("see docs/http-api.md")
-    })
+    serde_json::from_slice(body).map_err(|error| not_json(&error))
 }
 
 fn answer(done: Option<Result<Value>>) -> Response {

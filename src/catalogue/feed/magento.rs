@@ -5,6 +5,7 @@ use super::item::FeedItem;
 use super::options::{OptionKind, option_kind};
 use super::shopify::escaped;
 use super::table::{ColumnIndex, FeedRecord, FeedTable};
+use super::text::narrowest_path;
 use std::collections::HashMap;
 
 /// Columns that no other export has.
@@ -96,7 +97,7 @@ impl<'t> MagentoExport<'t> {
         let title = above.and_then(|above| self.columns.get(above, "name")).or_else(|| own("name"));
         item.add(Field::Title, title.unwrap_or_default());
         item.add(Field::ItemGroupId, above.and_then(|above| self.columns.get(above, "sku")).unwrap_or_default());
-        item.add(Field::ProductType, narrowest(shared("categories")));
+        item.add(Field::ProductType, without_root(shared("categories")));
         item.add(Field::Price, shared("price"));
         item.add(Field::SalePrice, shared("special_price"));
         let [from, to] = [shared("special_price_from_date"), shared("special_price_to_date")];
@@ -145,9 +146,8 @@ impl<'t> MagentoExport<'t> {
 }
 
 /// Of `Default Category/Women/Tees,Default Category/Sale` the longest path, as Google writes one, without the root that all share.
-fn narrowest(categories: &str) -> String {
-    // max_by_key takes the last of equals.
-    let longest = categories.split(',').rev().max_by_key(|path| path.matches('/').count()).unwrap_or_default();
-    let parts: Vec<&str> = longest.split('/').map(str::trim).collect();
+fn without_root(categories: &str) -> String {
+    let path = narrowest_path(categories, '/');
+    let parts: Vec<&str> = path.split('/').map(str::trim).collect();
     parts[parts.len().min(2) - 1..].join(" > ")
 }

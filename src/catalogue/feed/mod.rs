@@ -30,7 +30,7 @@ use super::images::Found;
 use super::price::{Currency, Price};
 use super::product::{Product, split_paths};
 use super::valid::{self, BadValue};
-use crate::fault::{Fault, Kind, Result};
+use crate::fault::{Fault, Kind, Result, and_more};
 
 use item::FeedItem;
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -214,8 +214,7 @@ fn unknown_columns(columns: &[UnknownColumn]) -> Vec<String> {
         several => {
             let names: Vec<String> =
                 several.iter().take(MOST_NAMED).map(|column| format!("{:?}", column.name)).collect();
-            let more = several.len() - names.len();
-            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            let more = and_more(several.len() - names.len());
             lines.push(format!("{} columns are unknown and were not read: {}{more}", several.len(), names.join(", ")));
         }
     }

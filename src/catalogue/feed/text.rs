@@ -18,6 +18,14 @@ pub fn verbatim(raw: &str) -> Option<String> {
     cleaned(&if raw.contains("&amp;") { Cow::Owned(raw.replace("&amp;", "&")) } else { Cow::Borrowed(raw) })
 }
 
+/// Of category paths with commas between them the longest, the first of equals; a comma of a name has a backslash before it.
+pub fn narrowest_path(categories: &str, separator: char) -> String {
+    let escaped = categories.replace("\\,", "\u{1}");
+    // max_by_key takes the last of equals.
+    let narrowest = escaped.split(',').rev().max_by_key(|path| path.matches(separator).count()).unwrap_or_default();
+    narrowest.trim().replace('\u{1}', ",")
+}
+
 /// Exports are often escaped twice: `H&amp;amp;M`.
 fn decode(raw: &str) -> Cow<'_, str> {
     if !raw.contains('&') {
@@ -112,6 +120,14 @@ mod tests {
         ] {
             assert_eq!(plain(raw).as_deref(), expected, "{raw:?}");
         }
+    }
+
+    #[test]
+    fn the_narrowest_path_is_taken() {
+        assert_eq!(narrowest_path("Sale, Clothing > Hoodies, Clothing", '>'), "Clothing > Hoodies");
+        assert_eq!(narrowest_path("Tops\\, shirts, Sale", '>'), "Tops, shirts");
+        assert_eq!(narrowest_path("Shop/Sale,Shop/Women/Tees\\, long,Shop/Men/Tees", '/'), "Shop/Women/Tees, long");
+        assert_eq!(narrowest_path("", '/'), "");
     }
 
     #[test]

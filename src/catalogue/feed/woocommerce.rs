@@ -4,6 +4,7 @@ use super::field::Field;
 use super::item::FeedItem;
 use super::options::{OptionKind, option_kind};
 use super::table::{ColumnIndex, FeedRecord, FeedTable};
+use super::text::narrowest_path;
 use super::woocommerce_names::english;
 use std::collections::{HashMap, HashSet};
 
@@ -113,7 +114,7 @@ impl<'t> Export<'t> {
             item.add(Field::ItemGroupId, name.unwrap_or_default());
         }
         item.add(Field::Brand, shared("brands"));
-        item.add(Field::ProductType, narrowest(shared("categories")));
+        item.add(Field::ProductType, narrowest_path(shared("categories"), '>'));
         let mut pictures = pictures(shared("images")).into_iter();
         item.add(Field::ImageLink, pictures.next().unwrap_or_default());
         pictures.for_each(|link| item.add(Field::AdditionalImageLink, super::shopify::escaped(link.trim())));
@@ -170,25 +171,4 @@ fn pictures(field: &str) -> Vec<String> {
         }
     }
     links
-}
-
-/// The category with the longest path of a list with commas between them; a comma of a name has a backslash before it.
-fn narrowest(categories: &str) -> String {
-    let escaped = categories.replace("\\,", "\u{1}");
-    let depth = |category: &&str| category.matches('>').count();
-    // max_by_key takes the last of equals.
-    let narrowest = escaped.split(',').rev().max_by_key(depth).unwrap_or_default();
-    narrowest.trim().replace('\u{1}', ",")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_narrowest_category_is_taken() {
-        assert_eq!(narrowest("Sale, Clothing > Hoodies, Clothing"), "Clothing > Hoodies");
-        assert_eq!(narrowest("Tops\\, shirts, Sale"), "Tops, shirts");
-        assert_eq!(narrowest(""), "");
-    }
 }

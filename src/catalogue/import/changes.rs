@@ -5,7 +5,7 @@ use crate::catalogue::product::Product;
 use crate::catalogue::records::EXPORT_COLUMNS;
 use crate::catalogue::report::{Change, ImportReport, MOST_CHANGES};
 use crate::catalogue::rows::Shown;
-use crate::fault::{Fault, Kind, Result};
+use crate::fault::{Fault, Kind, Result, and_more};
 use std::collections::HashSet;
 
 /// Products that a fault names.
@@ -69,8 +69,7 @@ impl PlannedFeed {
         }
         removed.sort_by_key(|before| before.position);
         let named: Vec<&str> = removed.iter().take(NAMED).map(|before| before.product.id.as_str()).collect();
-        let more = removed.len() - named.len();
-        let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+        let more = and_more(removed.len() - named.len());
         let text = format!(
             "the import would remove {} of {} products ({}{more}); nothing was changed",
             removed.len(),

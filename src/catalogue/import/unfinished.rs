@@ -216,7 +216,8 @@ fn fault(path: Option<&Path>, error: rusqlite::Error) -> Fault {
             Fault::new(Kind::Busy, "another import into this catalogue is under way").cure("wait until it is done")
         }
         Some(ErrorCode::AuthorizationForStatementDenied) => {
-            Fault::new(Kind::Storage, format!("{} is not vetrina's", path.display())).cause(error).cure("move it away")
+            let text = format!("{} is not vetrina's", path.display());
+            Fault::new(Kind::Storage, text).cause(error.to_string()).cure("move it away")
         }
         _ => sql_fault(path, "change", error),
     }

@@ -3,7 +3,7 @@
 use crate::audit::{AuditAction, AuditLog, AuditNote};
 use crate::config::{Config, DEFAULT_PATH};
 use crate::display::text::Fonts;
-use crate::fault::Result;
+use crate::fault::{Result, and_more};
 use std::path::Path;
 
 /// Letters that a warning names.
@@ -47,8 +47,7 @@ impl CatalogueMirror {
             return Ok(None);
         }
         let named: String = missing.iter().take(MOST_LETTERS).collect();
-        let more = missing.len().saturating_sub(MOST_LETTERS);
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let more = and_more(missing.len().saturating_sub(MOST_LETTERS));
         Ok(Some(format!(
             "no font has these letters of the feed, which the screen draws as boxes: {named}{more}; install fonts in {} \
              (Debian: fonts-noto-core, fonts-noto-cjk), or set screen.fonts",

@@ -196,3 +196,33 @@ fn chart(tallies: &[(Way, Tally)]) -> Chart {
     });
     Chart { title: "Found among the first k".into(), across: "k".into(), curves: curves.collect() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::FrameMeta;
+    use crate::geometry::Rect;
+    use crate::pipeline::tracking::new_tracker;
+    use crate::seam::Detections;
+    use std::time::Duration;
+
+    /// What is reported as found by a mirror is what a mirror begins a track with, and nothing less.
+    #[test]
+    fn a_mirror_finds_from_the_score_that_is_reported_for_it() {
+        let manifest = Manifest::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("models/compact")).unwrap();
+        let [_, mirror] = scores();
+        for (score, tracks) in [(mirror, 1), (mirror - 1e-4, 0)] {
+            let mut tracker = new_tracker(0, &manifest);
+            let detection = Detection {
+                bounds: Rect::new(10.0, 10.0, 50.0, 60.0),
+                class: 0,
+                score,
+                match_embedding: vec![0.0; manifest.matching.weight.len()].into(),
+                aggregation_embedding: vec![0.0; manifest.matching.weight.len()].into(),
+            };
+            let meta = FrameMeta { source: 0, sequence: 0, captured: Duration::ZERO };
+            tracker.update(Detections { meta, size: Size::new(200, 100), detections: vec![detection] });
+            assert_eq!(tracker.tracks().len(), tracks, "at {score}");
+        }
+    }
+}

@@ -26,7 +26,7 @@ impl DeviceMaps {
 
 impl TensorRt {
     pub fn open() -> Result<Self> {
-        Err(Fault::new(Kind::Unavailable, "cannot use TensorRT: this program was built without it")
+        Err(Fault::new(Kind::Unavailable, "cannot use TensorRT: this program is built without it")
             .cure("build it with --features tensorrt (see docs/tensorrt.md), or set backend = \"cpu\""))
     }
 
