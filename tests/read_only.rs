@@ -107,3 +107,47 @@ fn changes_that_are_only_in_the_journal_are_not_ignored() {
     chmod(&cut, 0o755);
     assert_eq!(Catalogue::open(&cut.join("shop.db")).unwrap().list().unwrap().len(), 2);
 }
+
+/// A disk that is mounted for reading only, unmounted at the end.
+struct ReadOnlyDisk<'p>(&'p Path);
+
+impl<'p> ReadOnlyDisk<'p> {
+    /// The folder, mounted over itself. `None` where this user may not.
+    fn mount(at: &'p Path) -> Option<Self> {
+        let mount = |options: &str| Command::new("mount").args(["-o", options]).args([at, at]).output();
+        let works = |options| mount(options).is_ok_and(|made| made.status.success());
+        works("bind").then_some(())?;
+        let disk = ReadOnlyDisk(at);
+        works("remount,ro,bind").then_some(disk)
+    }
+}
+
+impl Drop for ReadOnlyDisk<'_> {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(self.0).output();
+    }
+}
+
+#[test]
+fn a_read_only_disk_is_named() {
+    let (folder, db) = Folder::new("shop");
+    let shop = db.parent().unwrap();
+    fs::write(shop.join("feed.csv"), "id,title,image_link\n1,Cape,a.jpg\n").unwrap();
+    fs::write(shop.join("vetrina.toml"), "[catalogue]\nfile = \"shop.db\"\n").unwrap();
+    let Some(_disk) = ReadOnlyDisk::mount(shop) else { return eprintln!("skipped: no disk can be mounted") };
+    let (read, text) = folder.run(&["catalogue", "list"], &db);
+    assert!(read && text.contains("Scarf"), "{text}");
+    let [feed, images] = [shop.join("feed.csv"), shop.to_owned()].map(|path| path.display().to_string());
+    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/compact").display().to_string();
+    let import = ["catalogue", "import", &feed, "--images", &images, "--model", &model];
+    for (what, path) in
+        [(&import[..], db.clone()), (&import, shop.join("new.db")), (&["catalogue", "remove", "1"], db.clone())]
+    {
+        let (changed, text) = folder.run(what, &path);
+        assert!(!changed && text.contains("read-only") && text.contains("mount it for writing"), "{what:?}: {text}");
+    }
+    let config = shop.join("vetrina.toml").display().to_string();
+    let output = Command::new(&folder.program).args(["doctor", "--config", &config]).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.lines().any(|line| line.starts_with("disk") && line.contains("read-only")), "{text}");
+}

@@ -16,6 +16,7 @@ use crate::catalogue::{
     ShopPicture, UnfinishedImport,
 };
 use crate::fault::{Fault, Kind, Result};
+use crate::machine::{folder_of, is_read_only};
 use crate::network::Manifest;
 use crate::seam::Region;
 use fetch::{AT_A_TIME, MOST_FETCHED, PictureFetcher};
@@ -108,13 +109,14 @@ where
     if let Err(fault) = &imported
         && is_new
     {
-        Catalogue::delete(&request.catalogue)?;
+        // A disk that nothing can be deleted from has hindered the import too, and that is the fault to say.
+        let _ = Catalogue::delete(&request.catalogue);
         if fault.kind() == Kind::Input {
-            UnfinishedImport::delete(&request.catalogue)?;
+            let _ = UnfinishedImport::delete(&request.catalogue);
         }
     }
     imported.map_err(|fault| match UnfinishedImport::left_at(&request.catalogue) {
-        Some(left) if fault.kind() == Kind::Storage => fault.cure(format!(
+        Some(left) if fault.kind() == Kind::Storage && !is_read_only(folder_of(&left)) => fault.cure(format!(
             "free some space on that disk and import again: what is embedded is kept in {}, which can be deleted otherwise",
             left.display()
         )),
