@@ -314,6 +314,117 @@ fn the_staff_see_the_mirror_search_and_import() {
     assert_eq!(mirror.wait_for_end(), Some(0), "{}", mirror.log());
 }
 
+/// An export of a shop system, and what is told and found.
+struct ShopExport {
+    name: &'static str,
+    /// Paths in the archive of pictures.
+    pictures: &'static [&'static str],
+    map: &'static str,
+    currency: &'static str,
+    products: usize,
+    /// Ids with size, colour, price and stock.
+    rows: &'static [[&'static str; 5]],
+}
+
+const EXPORTS: [ShopExport; 3] = [
+    ShopExport {
+        name: "bigcommerce.csv",
+        pictures: &["v/white.jpg", "p/77/front.jpg", "back.jpg", "p/78/front.jpg"],
+        map: "",
+        currency: "EUR",
+        products: 4,
+        rows: &[["BT-W-M", "M", "White", "30.90 EUR", "out"], ["BT-N-S", "S", "Navy", "28.90 EUR", "few"]],
+    },
+    ShopExport {
+        name: "meta.csv",
+        pictures: &["t_shirt_001.jpg", "t_shirt_002.jpg"],
+        map: "",
+        currency: "",
+        products: 2,
+        rows: &[["K1", "", "", "10.00 USD", "in"], ["K2", "", "", "10.00 USD", "out"]],
+    },
+    ShopExport {
+        name: "prestashop.csv",
+        pictures: &["img/p/1/1.jpg", "img/p/2/2.jpg", "img/p/2/1/21.jpg"],
+        map: "id=ID,title=Name *,image_link=Image URLs (x,y,z...),price=Price tax included,quantity=Quantity",
+        currency: "EUR",
+        products: 2,
+        rows: &[["1", "", "", "28.68 EUR", "in"], ["2", "", "", "43.07 EUR", "out"]],
+    },
+];
+
+/// An archive of the demo's pictures under the names of the export's.
+fn write_pictures(shop: &Shop, export: &ShopExport) -> String {
+    let path = shop.path("pictures.zip");
+    let mut zip = zip::ZipWriter::new(fs::File::create(&path).unwrap());
+    for (name, picture) in export.pictures.iter().zip(["V101", "V102", "V103", "V104"]) {
+        zip.start_file(*name, zip::write::SimpleFileOptions::default()).unwrap();
+        zip.write_all(&fs::read(repository(&format!("demo/pictures/{picture}.jpg"))).unwrap()).unwrap();
+    }
+    zip.finish().unwrap();
+    path
+}
+
+/// Id, size, colour, price and stock of a product of the catalogue.
+fn product_row(shop: &Shop, id: &str) -> [String; 5] {
+    let arguments = ["catalogue", "show", id, "--json", "--db", &shop.path("shop.db")];
+    let output = Command::new(env!("CARGO_BIN_EXE_vetrina")).args(arguments).output().unwrap();
+    let product: Value = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|_| panic!("{id}: {}", String::from_utf8_lossy(&output.stderr)));
+    ["id", "size", "color", "price", "stock"].map(|name| product[name].as_str().unwrap_or_default().to_owned())
+}
+
+/// Uploads an export with its pictures, looks at the preview, applies it, and undoes it.
+fn there_and_back(browser: &Browser, mirror: &mut Mirror, shop: &Shop, export: &ShopExport) {
+    let ShopExport { name, products, .. } = export;
+    browser.choose_file("file", &repository(&format!("tests/feeds/{name}")).display().to_string());
+    browser.choose_file("pictures", &write_pictures(shop, export));
+    for (id, text) in [("map", export.map), ("currency", export.currency)] {
+        browser.script(&format!("document.getElementById('{id}').value = '{text}'"));
+    }
+    browser.click("begin");
+    let preview = format!("{name} would make {products} products");
+    mirror.wait_until("the preview is there", || browser.text("importing").contains(&preview));
+    let preview = browser.text("importing");
+    assert!(preview.contains(&format!("{products} added, 0 updated, 0 unchanged, 2 removed")), "{preview}");
+    assert!(!preview.contains("skipped"), "{preview}");
+    assert!(browser.text("summary").contains("2 products"));
+    browser.click("apply");
+    let done = format!("{name}: {products} products");
+    mirror.wait_until("the import is over", || browser.text("importing").starts_with(&done));
+    for row in export.rows {
+        assert_eq!(product_row(shop, row[0]), *row, "{name}");
+    }
+    browser.script("document.getElementById('past').open = true");
+    let made = format!("import of {name}");
+    mirror.wait_until("it is history", || browser.text("history").contains(&made));
+    // What the page said of the undo before.
+    browser.script("document.getElementById('undone').textContent = ''");
+    browser.script("document.querySelectorAll('#history button')[0].click()");
+    mirror.wait_until("it is undone", || browser.text("undone").contains("has 2 products again"));
+    assert_eq!(product_row(shop, "V101")[0], "V101");
+}
+
+#[test]
+fn exports_of_three_shop_systems_go_through_the_page_and_back() {
+    let Some(browser) = Browser::start() else {
+        eprintln!("skipped: there is no chromedriver with a Chromium on this machine");
+        return;
+    };
+    let shop = Shop::with_products(2);
+    fs::create_dir_all(shop.path("images")).unwrap();
+    let config = shop.config_with_web("1.mjpg?loop", "listen = \"127.0.0.1:0\"\npassword = \"correct horse\"\n");
+    let catalogue = "[catalogue]\nimages = \"images\"\nmax_removals = 100\n";
+    let mut mirror = Mirror::start(&shop, &config.replace("[catalogue]\n", catalogue));
+    let at = mirror::http::address(&mut mirror);
+    mirror.wait_for_log("running");
+    browser.open(&format!("http://vetrina:correct%20horse@{at}/"));
+    mirror.wait_until("the page is there", || browser.text("summary").contains("2 products"));
+    for export in &EXPORTS {
+        there_and_back(&browser, &mut mirror, &shop, export);
+    }
+}
+
 #[test]
 fn staff_enrol_what_they_wear_and_it_wins_on_the_next_person() {
     let Some(browser) = Browser::start() else {

@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use vetrina::catalogue::feed::{ColumnMap, Feed, parse};
-use vetrina::catalogue::{Currency, ImageFolder, Product, feed};
+use vetrina::catalogue::{Currency, ImageFolder, Product, Stock, feed};
 use vetrina::fault::Kind;
 use vetrina::seam::Region;
 
@@ -286,23 +286,92 @@ fn prestashops_columns_are_mapped_and_all_pictures_of_one_field_are_taken() {
     assert!(pull.additional_image_links.is_empty());
 }
 
-/// The maps are those of docs/catalogue.md.
+/// Size and stock, as the card of a product gets them.
+fn size_and_stock(feed: &Feed, id: &str) -> (Option<String>, Stock) {
+    let product = product(feed, id);
+    (product.size.clone(), product.stock())
+}
+
 #[test]
-fn products_of_wix_and_squarespace_are_mapped_and_rows_of_variants_reported() {
-    let map = "id=sku,title=name,image_link=productImageUrl,product_type=collection,availability=inventory,\
-               size=productOptionDescription1";
-    let feed = Feed::read(&path("wix.csv"), &ColumnMap::parse(map).unwrap()).unwrap();
-    assert_eq!(outcome(&feed), (vec!["WX1", "WX2"], vec![(3, "it has no title"), (4, "it has no title")]));
-    assert_eq!(feed.rows[0].product.size.as_deref(), Some("S;M"));
-    assert_eq!(feed.rows[1].product.availability.as_deref(), Some("OutOfStock"));
-    let map = "id=SKU,title=Title,image_link=Hosted Image URLs,price=Price,product_type=Categories";
-    let feed = Feed::read(&path("squarespace.csv"), &ColumnMap::parse(map).unwrap()).unwrap();
-    assert_eq!(outcome(&feed), (vec!["SQ-1", "SQ-3"], vec![(4, "it has no title")]));
-    let links: Vec<&str> = feed.rows[0].product.image_links().collect();
-    assert_eq!(
-        links,
-        ["V101.jpg", "V102.jpg"].map(|name| format!("https://images.squarespace-cdn.com/content/v1/5e/{name}"))
-    );
+fn variants_of_wix_and_squarespace_have_their_products_texts_and_their_own_sizes_and_stock() {
+    let size = |text: &str| Some(text.to_owned());
+    let feed = read("wix.csv");
+    assert_eq!(outcome(&feed), (vec!["WX1-S", "WX1-M", "WX2"], vec![]));
+    assert_eq!(size_and_stock(&feed, "WX1-S"), (size("S"), Stock::In));
+    assert_eq!(size_and_stock(&feed, "WX1-M"), (size("M"), Stock::Out));
+    assert_eq!(size_and_stock(&feed, "WX2"), (None, Stock::Out));
+    let medium = product(&feed, "WX1-M");
+    assert_eq!((medium.title.as_str(), medium.item_group_id.as_deref()), ("Breton tee", Some("product_1")));
+    assert_eq!(medium.image_links().collect::<Vec<_>>(), ["V101.jpg", "V102.jpg"]);
+    assert_eq!((medium.price.as_deref(), product(&feed, "WX2").item_group_id), (Some("28.9"), None));
+
+    let feed = read("wix-new.csv");
+    assert_eq!(outcome(&feed), (vec!["BT", "breton-M-White"], vec![]));
+    assert_eq!(feed.warnings(), ["1 product is a draft, archived or not published, and was left out"]);
+    assert_eq!(size_and_stock(&feed, "BT"), (size("S"), Stock::In));
+    assert_eq!(size_and_stock(&feed, "breton-M-White"), (size("M"), Stock::Out));
+    let small = product(&feed, "BT");
+    assert_eq!((small.color.as_deref(), small.brand.as_deref()), (Some("White"), Some("Bottega")));
+    assert_eq!((small.price.as_deref(), small.sale_price.as_deref()), (Some("35.00"), Some("28.90")));
+
+    let feed = read("squarespace.csv");
+    assert_eq!(outcome(&feed), (vec!["SQ-1", "SQ-2", "SQ-3"], vec![]));
+    assert_eq!(size_and_stock(&feed, "SQ-1"), (size("S"), Stock::In));
+    assert_eq!(size_and_stock(&feed, "SQ-2"), (size("M"), Stock::In));
+    assert_eq!(size_and_stock(&feed, "SQ-3"), (None, Stock::Out));
+    for id in ["SQ-1", "SQ-2"] {
+        let tee = product(&feed, id);
+        let links: Vec<&str> = tee.image_links().collect();
+        let expected =
+            ["V101.jpg", "V102.jpg"].map(|name| format!("https://images.squarespace-cdn.com/content/v1/5e/{name}"));
+        assert_eq!(links, expected);
+        assert_eq!((tee.title.as_str(), tee.item_group_id.as_deref()), ("Breton tee", Some("5f1")));
+    }
+    assert_eq!(product(&feed, "SQ-1").sale_price.as_deref(), Some("19.90"));
+    assert_eq!(product(&feed, "SQ-2").sale_price, None, "it is not on sale");
+}
+
+#[test]
+fn a_discount_and_a_surcharge_of_wix_are_in_the_price() {
+    let text = "handleId,fieldType,name,productImageUrl,sku,price,surcharge,discountMode,discountValue\n\
+                p,Product,Tee,a.jpg,T,20,,PERCENT,10\np,Variant,,,T-S,,0,,\np,Variant,,,T-L,,5,,\n\
+                q,Product,Hat,a.jpg,H,20,,AMOUNT,5\n";
+    let feed = parse(text.as_bytes()).unwrap();
+    let prices = |id: &str| (product(&feed, id).price.unwrap(), product(&feed, id).sale_price.unwrap());
+    assert_eq!(prices("T-S"), ("20".into(), "18.00".into()));
+    assert_eq!(prices("T-L"), ("25.00".into(), "22.50".into()));
+    assert_eq!(prices("H"), ("20".into(), "15.00".into()));
+}
+
+#[test]
+fn bigcommerces_variants_and_pictures_are_rows_of_their_own() {
+    let feed = read("bigcommerce.csv");
+    assert_eq!(outcome(&feed), (vec!["BT-W-S", "BT-W-M", "BT-N-S", "CA"], vec![]));
+    assert_eq!(feed.warnings(), ["1 product is a draft, archived or not published, and was left out"]);
+    let stock = ["BT-W-S", "BT-W-M", "BT-N-S", "CA"].map(|id| size_and_stock(&feed, id).1);
+    assert_eq!(stock, [Stock::In, Stock::Out, Stock::Few, Stock::Few]);
+    let white = product(&feed, "BT-W-M");
+    assert_eq!((white.title.as_str(), white.item_group_id.as_deref()), ("Breton tee", Some("BT")));
+    assert_eq!((white.color.as_deref(), white.size.as_deref()), (Some("White"), Some("M")));
+    assert_eq!(white.image_links().collect::<Vec<_>>(), ["https://cdn.example/v/white.jpg"]);
+    assert_eq!((white.price.as_deref(), white.sale_price.as_deref()), (Some("30.90"), Some("24.90")));
+    let navy = product(&feed, "BT-N-S");
+    assert_eq!((navy.color.as_deref(), navy.price.as_deref()), (Some("Navy"), Some("28.90")));
+    let links: Vec<&str> = navy.image_links().collect();
+    assert_eq!(links, ["https://cdn.example/p/77/front.jpg", "https://old.example/back.jpg"]);
+    assert_eq!((navy.sale_price, navy.product_type), (None, None), "neither 0 nor numbers of categories");
+    let cardigan = product(&feed, "CA");
+    assert_eq!((cardigan.sale_price.as_deref(), cardigan.item_group_id), (Some("49.00"), None));
+    assert_eq!(cardigan.product_type.as_deref(), Some("Women > Knitwear"));
+
+    let feed = read("bigcommerce-legacy.csv");
+    assert_eq!(outcome(&feed), (vec!["BT-W-S", "BT-W-M", "CA"], vec![]));
+    assert_eq!(["BT-W-S", "BT-W-M", "CA"].map(|id| size_and_stock(&feed, id).1), [Stock::In, Stock::Out, Stock::In]);
+    let small = product(&feed, "BT-W-S");
+    assert_eq!((small.color.as_deref(), small.size.as_deref()), (Some("White"), Some("S")));
+    assert_eq!((small.brand.as_deref(), small.price.as_deref()), (Some("Marinière & Fils"), Some("28.9000")));
+    assert_eq!(small.image_links().collect::<Vec<_>>(), ["a/501/front.jpg", "a/501/back.jpg"]);
+    assert_eq!(small.product_type.as_deref(), Some("Women > Tops"));
 }
 
 #[test]
@@ -411,7 +480,7 @@ fn pictures_between_bars_or_semicolons_are_taken_where_they_exist() {
     let pictures = ImageFolder::open(folder.path()).unwrap();
     let feed = parse(
         b"id,title,image_link,additional_image_link\n1,A,a.jpg|b.jpg,\n2,B,a.jpg; b.jpg; none.jpg,\n3,C,c;d.jpg,a.jpg|b.jpg\n\
-          4,D,front.jpg,\n5,E,FRONT.jpg|none.jpg,\n",
+          4,D,front.jpg,\n5,E,FRONT.jpg|none.jpg,\n6,F,\"x,1.jpg;y.jpg\",\n",
     )
     .unwrap();
     let found = pictures.find_all(&feed.links(), |_| {});
@@ -423,6 +492,16 @@ fn pictures_between_bars_or_semicolons_are_taken_where_they_exist() {
         let reason = found[link].clone().unwrap_err();
         assert!(reason.contains("there is \"Front.JPG\""), "{reason}");
     }
+    // Where no part is there, it says what was tried.
+    let reason = |link: &str| found[link].clone().unwrap_err();
+    assert!(
+        reason("FRONT.jpg|none.jpg").contains(", nor one of its 2 parts between \"|\";"),
+        "{}",
+        reason("FRONT.jpg|none.jpg")
+    );
+    let both = ", nor one of its 2 parts between \",\" or 2 parts between \";\"";
+    assert!(reason("x,1.jpg;y.jpg").ends_with(both), "{}", reason("x,1.jpg;y.jpg"));
+    assert!(!reason("front.jpg").contains("nor one"));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! From a feed's link to a picture file under the picture folders, and never out of them.
 
 use super::picture_names::PictureNames;
+use super::product::split_paths;
 use crate::fault::{Fault, Kind, Result};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap};
@@ -76,7 +77,8 @@ impl ImageFolder {
 
     /// Reads and hashes the file that `link` means. Takes as long as the disk does: for many links, ask on several threads.
     pub fn find(&self, link: &str) -> Found {
-        let (path, by_name_alone) = self.look_up(link).map_err(|reason| reason + &self.hint(link))?;
+        let (path, by_name_alone) =
+            self.look_up(link).map_err(|reason| reason + &parts_tried(link) + &self.hint(link))?;
         let (_, sha256) = read_picture(&path)?;
         Ok(PictureFile { path, sha256, by_name_alone })
     }
@@ -190,6 +192,14 @@ impl ImageFolder {
         }
         found.ok_or_else(|| refusal.unwrap_or_default())
     }
+}
+
+/// Which parts of a link were looked for as well, for people; empty where it has one.
+fn parts_tried(link: &str) -> String {
+    let lists = split_paths(link).filter(|(_, paths)| paths.len() > 1);
+    let tried: Vec<String> =
+        lists.map(|(separator, paths)| format!("{} parts between \"{separator}\"", paths.len())).collect();
+    if tried.is_empty() { String::new() } else { format!(", nor one of its {}", tried.join(" or ")) }
 }
 
 fn inside_of(root: &Path, relative: &str, link: &str) -> std::result::Result<PathBuf, String> {

@@ -80,10 +80,12 @@ fn commas_between_addresses(field: &str) -> Cow<'_, str> {
 /// What separates several paths in one field.
 const SEPARATORS: [char; 3] = [',', '|', ';'];
 
-/// The paths that a field may be, one list for each separator in it; none where it is a web address, which may hold them.
-pub(super) fn split_paths(field: &str) -> impl Iterator<Item = Vec<&str>> {
+/// The paths that a field may be, each separator in it with its list; none where it is a web address, which may hold them.
+pub(super) fn split_paths(field: &str) -> impl Iterator<Item = (char, Vec<&str>)> {
     let separators = SEPARATORS.into_iter().filter(move |separator| !is_address(field) && field.contains(*separator));
-    separators.map(move |separator| field.split(separator).map(str::trim).filter(|part| !part.is_empty()).collect())
+    separators.map(move |separator| {
+        (separator, field.split(separator).map(str::trim).filter(|part| !part.is_empty()).collect())
+    })
 }
 
 fn is_address(link: &str) -> bool {

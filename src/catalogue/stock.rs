@@ -1,6 +1,6 @@
 //! What of a product can be bought: from the feed's `availability`, `quantity` and `size`.
 
-use super::product::ProductSummary;
+use super::product::{Product, ProductSummary};
 use serde::Serialize;
 
 /// So few pieces are called few.
@@ -17,7 +17,7 @@ pub enum Stock {
 
 impl Stock {
     /// By the feed's `availability` and `quantity`.
-    pub fn of(availability: Option<&str>, quantity: Option<&str>) -> Stock {
+    fn of(availability: Option<&str>, quantity: Option<&str>) -> Stock {
         match quantity.and_then(total) {
             _ if availability.is_some_and(is_out) => Stock::Out,
             Some(0) => Stock::Out,
@@ -56,6 +56,13 @@ pub enum OutOfStock {
 pub struct SizeStock {
     pub size: String,
     pub stock: Stock,
+}
+
+impl Product {
+    /// The stock of the row as a whole.
+    pub fn stock(&self) -> Stock {
+        Stock::of(self.availability.as_deref(), self.quantity.as_deref())
+    }
 }
 
 impl ProductSummary {

@@ -12,7 +12,7 @@ use super::table::{Table, done, json, print};
 use crate::audit::AuditAction;
 use crate::catalogue::confusion::Confusion;
 use crate::catalogue::{
-    Catalogue, CheckReport, ColumnMap, Currency, FetchFrom, ImportOptions, ImportReport, Product, ProductDetail, Stock,
+    Catalogue, CheckReport, ColumnMap, Currency, FetchFrom, ImportOptions, ImportReport, Product, ProductDetail,
 };
 use crate::fault::{Fault, Kind, Result, and_more};
 use crate::machine;
@@ -266,7 +266,7 @@ fn list(args: &DbArgs) -> Result<()> {
             text(&product.sale_price),
             text(&product.color),
             text(&product.size),
-            stock(product).to_string(),
+            product.stock().to_string(),
             text(&product.location),
             pictures.to_string(),
             worn.get(&product.id).copied().unwrap_or(0).to_string(),
@@ -275,14 +275,10 @@ fn list(args: &DbArgs) -> Result<()> {
     print(&table.render())
 }
 
-fn stock(product: &Product) -> Stock {
-    Stock::of(product.availability.as_deref(), product.quantity.as_deref())
-}
-
 /// What is printed of a product, and what its availability and quantity mean.
 fn with_stock(value: &impl Serialize, product: &Product) -> serde_json::Value {
     let mut value = serde_json::json!(value);
-    value["stock"] = serde_json::json!(stock(product));
+    value["stock"] = serde_json::json!(product.stock());
     value
 }
 
@@ -320,7 +316,7 @@ fn product_text(detail: &ProductDetail, classes: &[String]) -> String {
     for (name, value) in fields {
         lines.extend(value.as_ref().map(|value| format!("  {name}: {value}")));
     }
-    lines.push(format!("  stock: {}", stock(product)));
+    lines.push(format!("  stock: {}", product.stock()));
     lines.extend(product.region().map(|region| format!("  region: {}", region.name())));
     let mut table = Table::new(&["picture", "class", ">score", "box", "sha256"]);
     for picture in &detail.pictures {

@@ -2,8 +2,9 @@
 //!
 //! Each format is read into a `table::FeedTable` by a library: `delimited` (CSV, TSV), `xml` (RSS, Atom), `json`,
 //! `spreadsheet`. Each way of naming the columns turns the table's records into `item::FeedItem`s: `google`, `shopify`,
-//! `woocommerce`, `magento`, `shopware`. Both are recognized by content. `item` and `text` make a product of an item.
+//! `woocommerce`, `magento`, `shopware`, and, over `sections`, `wix`, `squarespace`, `bigcommerce`. Both are recognized by content. `item` and `text` make a product of an item.
 
+mod bigcommerce;
 mod decode;
 mod delimited;
 pub mod field;
@@ -13,12 +14,15 @@ mod json;
 mod magento;
 pub mod map;
 mod options;
+mod sections;
 mod shopify;
 mod shopify_json;
 mod shopware;
 mod spreadsheet;
+mod squarespace;
 mod table;
 mod text;
+mod wix;
 mod woocommerce;
 mod woocommerce_names;
 mod xml;
@@ -78,7 +82,7 @@ pub struct Row {
 impl Row {
     /// The paths that the product's links may join with commas, bars or semicolons.
     fn joined(&self) -> impl Iterator<Item = &str> {
-        self.product.image_links().flat_map(split_paths).flatten()
+        self.product.image_links().flat_map(split_paths).flat_map(|(_, paths)| paths)
     }
 
     /// The product. Where there is no picture with the whole name that a link has, but one with a part of it between separators, the
@@ -89,6 +93,7 @@ impl Row {
             let lists = (!is_there(link)).then(|| split_paths(link)).into_iter().flatten();
             let most = |list: &Vec<&str>| list.iter().filter(|part| is_there(part)).count();
             lists
+                .map(|(_, list)| list)
                 .filter(|list| most(list) > 0)
                 .max_by_key(most)
                 .map(|list| list.into_iter().map(str::to_owned).collect())
@@ -259,7 +264,15 @@ pub fn parse_with(bytes: &[u8], map: &ColumnMap) -> Result<Feed> {
 }
 
 fn read_table(bytes: &[u8], map: &ColumnMap) -> Result<FeedTable> {
-    let of_shops = [shopify::is_known, woocommerce::is_known, magento::is_known, shopware::is_known];
+    let of_shops = [
+        shopify::is_known,
+        woocommerce::is_known,
+        magento::is_known,
+        shopware::is_known,
+        wix::is_known,
+        squarespace::is_known,
+        bigcommerce::is_known,
+    ];
     let is_known = |key: &str| {
         field::is_known(key) || of_shops.iter().any(|is_known| is_known(key)) || map.fields(key).next().is_some()
     };
@@ -278,11 +291,14 @@ fn read_table(bytes: &[u8], map: &ColumnMap) -> Result<FeedTable> {
 type ShopSystem = (fn(&FeedTable) -> bool, fn(&FeedTable) -> (Vec<FeedItem>, usize));
 
 fn items(table: &FeedTable, map: &ColumnMap) -> Result<(Vec<FeedItem>, Vec<UnknownColumn>, usize)> {
-    let shops: [ShopSystem; 4] = [
+    let shops: [ShopSystem; 7] = [
         (shopify::is_one, shopify::items),
         (woocommerce::is_one, woocommerce::items),
         (magento::is_one, magento::items),
         (shopware::is_one, shopware::items),
+        (wix::is_one, wix::items),
+        (squarespace::is_one, squarespace::items),
+        (bigcommerce::is_one, bigcommerce::items),
     ];
     let all_mapped = field::Field::REQUIRED.into_iter().all(|field| map.maps(field));
     let shop = shops.into_iter().find(|(is_one, _)| !all_mapped && is_one(table));

@@ -1,0 +1,153 @@
+//! Exports in which the rows of a product's variants and pictures follow its own: BigCommerce, Squarespace, Wix.
+
+use super::field::Field;
+use super::item::FeedItem;
+use super::options::{OptionKind, option_kind};
+use super::table::{ColumnIndex, FeedRecord, FeedTable};
+use std::collections::{HashMap, HashSet};
+
+/// What a row is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RowKind {
+    /// The texts of a product; sold as it is only where no variant follows.
+    Product,
+    /// A product and its first variant.
+    ProductAndVariant,
+    Variant,
+    /// A picture, or something that is not read.
+    Other,
+}
+
+/// How the rows of one shop system are read. Each list names one column: an export has one of the names.
+pub struct ShopRows {
+    pub kind: fn(&ColumnIndex, &FeedRecord) -> RowKind,
+    /// What the variants of a product have in common.
+    pub group: &'static [&'static str],
+    pub sku: &'static [&'static str],
+    pub title: &'static [&'static str],
+    /// Says whether the shop shows the product, or the variant.
+    pub visible: &'static [&'static str],
+    /// Names and values of a row's options.
+    pub options: fn(&SectionRow) -> Vec<(String, String)>,
+    /// Adds brand, category, pictures, price and stock.
+    pub fill: fn(&SectionRow, &mut FeedItem),
+}
+
+/// A row that is sold, and what belongs to it.
+pub struct SectionRow<'t> {
+    columns: &'t ColumnIndex,
+    record: &'t FeedRecord,
+    product: &'t FeedRecord,
+    others: &'t [&'t FeedRecord],
+}
+
+impl<'t> SectionRow<'t> {
+    /// The row's own value.
+    pub fn own(&self, names: &[&str]) -> Option<&'t str> {
+        self.columns.first(self.record, names)
+    }
+
+    /// The value of its product's row.
+    pub fn of_product(&self, names: &[&str]) -> Option<&'t str> {
+        self.columns.first(self.product, names)
+    }
+
+    /// Its own value, or its product's.
+    pub fn shared(&self, names: &[&str]) -> Option<&'t str> {
+        self.own(names).or_else(|| self.of_product(names))
+    }
+
+    /// Whether it is not the product's own row.
+    pub fn is_variant(&self) -> bool {
+        !std::ptr::eq(self.record, self.product)
+    }
+
+    /// The values of the product's other rows, each row's first of these columns.
+    pub fn others(&self, names: &[&str]) -> impl Iterator<Item = &'t str> {
+        self.others.iter().filter_map(|record| self.columns.first(record, names))
+    }
+
+    fn is_hidden(&self, names: &[&str]) -> bool {
+        let is_no = |value: &str| ["false", "no", "n", "0"].iter().any(|no| value.eq_ignore_ascii_case(no));
+        [self.own(names), self.of_product(names)].into_iter().flatten().any(is_no)
+    }
+}
+
+/// A product's row and those that follow it, by their numbers in the table.
+#[derive(Default)]
+struct ProductRows<'t> {
+    product: usize,
+    sold: Vec<usize>,
+    others: Vec<&'t FeedRecord>,
+}
+
+/// What is sold, and how much of it the shop itself does not show.
+pub fn items(table: &FeedTable, shop: &ShopRows) -> (Vec<FeedItem>, usize) {
+    let columns = ColumnIndex::of(table);
+    let sections = sections(table, |record| (shop.kind)(&columns, record));
+    let sold = sections.iter().flat_map(|section| &section.sold).map(|number| &table.records[*number]);
+    let mut uses: HashMap<&str, usize> = HashMap::new();
+    sold.filter_map(|record| columns.first(record, shop.sku)).for_each(|sku| *uses.entry(sku).or_default() += 1);
+    // Ids are SKUs that one row alone has.
+    let skus: HashSet<&str> = uses.into_iter().filter(|(_, uses)| *uses == 1).map(|(sku, _)| sku).collect();
+    let mut items = Vec::new();
+    let mut hidden = 0;
+    for section in &sections {
+        for number in &section.sold {
+            let [record, product] = [*number, section.product].map(|number| &table.records[number]);
+            let row = SectionRow { columns: &columns, record, product, others: &section.others };
+            if row.is_hidden(shop.visible) {
+                hidden += 1;
+                continue;
+            }
+            let mut item = FeedItem::of(record, *number);
+            item.records.extend(Some(section.product).filter(|product| product != number));
+            add_names(&mut item, shop, &row, &skus, section.sold.len() > 1);
+            (shop.fill)(&row, &mut item);
+            items.push(item);
+        }
+    }
+    (items, hidden)
+}
+
+/// A row before the first product begins a section of its own: what it lacks is reported.
+fn sections<'t>(table: &'t FeedTable, kind: impl Fn(&FeedRecord) -> RowKind) -> Vec<ProductRows<'t>> {
+    let mut sections: Vec<ProductRows> = Vec::new();
+    for (number, record) in table.records.iter().enumerate() {
+        match (kind(record), sections.last_mut()) {
+            (RowKind::Variant, Some(section)) => section.sold.push(number),
+            (RowKind::Other, Some(section)) => section.others.push(record),
+            (RowKind::Product, _) => sections.push(ProductRows { product: number, ..ProductRows::default() }),
+            _ => sections.push(ProductRows { product: number, sold: vec![number], others: Vec::new() }),
+        }
+    }
+    for section in sections.iter_mut().filter(|section| section.sold.is_empty()) {
+        section.sold.push(section.product);
+    }
+    sections
+}
+
+/// Adds id, group, title, size and colour.
+fn add_names(item: &mut FeedItem, shop: &ShopRows, row: &SectionRow, skus: &HashSet<&str>, is_one_of_several: bool) {
+    let options = (shop.options)(row);
+    let group = row.of_product(shop.group).unwrap_or_default();
+    let sku = row.own(shop.sku).filter(|sku| skus.contains(sku));
+    let made = || std::iter::once(group).chain(options.iter().map(|(_, value)| &**value)).collect::<Vec<_>>().join("-");
+    item.add(Field::Id, sku.map_or_else(made, str::to_owned));
+    if is_one_of_several {
+        item.add(Field::ItemGroupId, group);
+    }
+    item.add(Field::Title, row.of_product(shop.title).unwrap_or_default());
+    for (name, value) in &options {
+        match option_kind(name) {
+            Some(OptionKind::Size) => item.add(Field::Size, value.as_str()),
+            Some(OptionKind::Color) => item.add(Field::Color, value.as_str()),
+            None => {}
+        }
+    }
+}
+
+/// An amount or a number of pieces as a number; 0 where it is none.
+pub fn number(text: &str) -> f64 {
+    text.trim().parse().unwrap_or(0.0)
+}
