@@ -544,6 +544,45 @@ fn the_picture_is_mirrored_and_the_boxes_with_it() {
 }
 
 #[test]
+fn what_is_kept_of_the_last_drawing_never_shows_on_another_screen() {
+    let close = scene(vec![shirt(10), trousers(10)], vec![sale_look(), sold_out_look()]);
+    let mut dearer = close.clone();
+    dearer.matches[0].cards[0].price = Some("61,90\u{a0}€".into());
+    let mut moved = close.clone();
+    moved.garments[0].bounds = moved.garments[0].bounds.shifted(-90.0, 20.0);
+    let states = [
+        close.clone(),
+        moved,
+        dearer,
+        Scene { featured: Some(1), ..close.clone() },
+        Scene { chosen: 1, ..close.clone() },
+        Scene { staff_called: true, ..close.clone() },
+        Scene { screen_kept: true, ..close.clone() },
+        Scene { operator: true, ..close.clone() },
+        Scene { garments: Vec::new(), ..close.clone() },
+        upright(close.clone()),
+        in_language(Language::De, close.clone()),
+        scene(vec![shirt(4)], Vec::new()),
+        scene(vec![shirt(5)], Vec::new()),
+    ];
+    let mut used = Painter::with(look()).expect("the fonts");
+    for size in [PORTRAIT, LANDSCAPE] {
+        let mut canvas = Canvas::new(size);
+        for (number, state) in states.iter().enumerate() {
+            let mut fresh = Canvas::new(size);
+            Painter::with(look()).expect("the fonts").draw(state, &mut fresh);
+            for time in ["first", "second"] {
+                used.draw(state, &mut canvas);
+                let differ = canvas.pixels().iter().zip(fresh.pixels()).filter(|(a, b)| a != b).count();
+                assert_eq!(differ, 0, "{size:?}, state {number}, drawn the {time} time");
+            }
+            // Another screen between the two.
+            used.draw(&close, &mut canvas);
+        }
+    }
+}
+
+#[test]
 fn strange_scenes_are_drawn() {
     let odd = |bounds| Garment { bounds, label: "\u{7}".into(), gathered: 99, wanted: 0 };
     let garments = vec![
