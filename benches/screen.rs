@@ -1,4 +1,5 @@
-//! Drawing a screen: the whole of it at 1080p, where it goes, and its text alone, once everything is cached.
+//! Drawing a screen: the whole of it at 1080p, while its cards stay and while they change each time; where it goes; and its text alone,
+//! once everything is cached.
 //!
 //! `cargo bench --bench screen`
 
@@ -14,6 +15,7 @@ use scenes::{in_language, sale_look, scene, shirt, sold_out_look, trousers};
 use std::hint::black_box;
 use vetrina::display::canvas::Canvas;
 use vetrina::display::draw::{Look, Painter};
+use vetrina::display::scene::Scene;
 use vetrina::display::text::Line;
 use vetrina::display::theme;
 use vetrina::geometry::Size;
@@ -31,6 +33,17 @@ fn main() {
             let name = format!("draw 1080p, {name}, {}", language.tag());
             criterion.bench_function(&name, |bencher| bencher.iter(|| painter.draw(&scene, &mut canvas)));
         }
+        let nobody = Scene { garments: Vec::new(), ..seen.clone() };
+        criterion.bench_function(&format!("draw 1080p, {name}, nobody there"), |bencher| {
+            bencher.iter(|| painter.draw(&nobody, &mut canvas));
+        });
+        let mut turn = 0;
+        criterion.bench_function(&format!("draw 1080p, {name}, the cards change"), |bencher| {
+            bencher.iter(|| {
+                turn = 1 - turn;
+                painter.draw(&Scene { featured: Some(turn), ..seen.clone() }, &mut canvas);
+            });
+        });
         criterion.bench_function(&format!("layout, {name}"), |bencher| {
             bencher.iter(|| black_box(painter.layout(&seen, size)));
         });

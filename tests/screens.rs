@@ -14,7 +14,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use vetrina::display::canvas::Canvas;
 use vetrina::display::draw::{Look, Painter};
-use vetrina::display::layout::{Action, Body, CardPlace, Hero, Label, LabelText, Layout, SMALLEST, Says, TileOf};
+use vetrina::display::layout::{
+    Action, Body, CardPlace, Hero, Label, LabelText, Layout, SMALLEST, Says, TileOf, tile_product,
+};
 use vetrina::display::qr;
 use vetrina::display::scene::{
     Card, EnrolNotice, EnrolStep, Garment, GarmentMatches, Scene, SizeMark, StatusLine, StockMark,
@@ -406,6 +408,7 @@ fn where_it_hangs_is_said_in_full() {
     }
     let theme = Theme { larger_text: 25, ..Theme::default() };
     of(&scene, &Painter::with(Look { theme, ..look() }).expect("the fonts"), "large text");
+    of(&crowd(), &painter(), "a long place");
 }
 
 #[test]
@@ -463,6 +466,31 @@ fn the_title_on_a_tile_takes_two_lines_before_it_is_cut() {
         let lines = painter.fonts().wrap("Pleated wool trousers", theme::TILE.at(places.text), title.width(), 9).len();
         let room = title.height() / theme::TILE.at(places.text).line();
         assert!(room + 0.1 >= lines as f32, "{size:?}: {lines} lines, room for {room}");
+    }
+}
+
+#[test]
+fn words_on_tiles_are_not_broken() {
+    for language in [Language::De, Language::En] {
+        let scene = in_language(language, scene(vec![shirt(10), trousers(10)], vec![sale_look(), sold_out_look()]));
+        for (size, scene) in
+            [PORTRAIT, LANDSCAPE].into_iter().flat_map(|size| [(size, scene.clone()), (size, upright(scene.clone()))])
+        {
+            let places = layout(&scene, size);
+            for tile in &places.tiles {
+                let card =
+                    tile_product(&scene, tile.shows, places.hero.as_ref().map(|hero| hero.section)).expect("a product");
+                let title = tile.title.expect("a title");
+                let style = theme::TILE.at(places.text);
+                let widest = card.title.split(' ').map(|word| painter().fonts().width(word, style)).fold(0.0, f32::max);
+                assert!(
+                    widest <= title.width(),
+                    "{size:?}: {} is {widest} wide, there are {}",
+                    card.title,
+                    title.width()
+                );
+            }
+        }
     }
 }
 
@@ -540,6 +568,45 @@ fn the_picture_is_mirrored_and_the_boxes_with_it() {
         let outside = [(bounds.x1 - 4.0, y), (bounds.x2 + 4.0, y), (x, bounds.y1 - 4.0), (x, bounds.y2 + 4.0)];
         assert!(inside.iter().all(|(x, y)| magenta(*x, *y)), "{bounds:?}");
         assert!(!outside.iter().any(|(x, y)| magenta(*x, *y)), "{bounds:?}");
+    }
+}
+
+#[test]
+fn what_is_kept_of_the_last_drawing_never_shows_on_another_screen() {
+    let close = scene(vec![shirt(10), trousers(10)], vec![sale_look(), sold_out_look()]);
+    let mut dearer = close.clone();
+    dearer.matches[0].cards[0].price = Some("61,90\u{a0}€".into());
+    let mut moved = close.clone();
+    moved.garments[0].bounds = moved.garments[0].bounds.shifted(-90.0, 20.0);
+    let states = [
+        close.clone(),
+        moved,
+        dearer,
+        Scene { featured: Some(1), ..close.clone() },
+        Scene { chosen: 1, ..close.clone() },
+        Scene { staff_called: true, ..close.clone() },
+        Scene { screen_kept: true, ..close.clone() },
+        Scene { operator: true, ..close.clone() },
+        Scene { garments: Vec::new(), ..close.clone() },
+        upright(close.clone()),
+        in_language(Language::De, close.clone()),
+        scene(vec![shirt(4)], Vec::new()),
+        scene(vec![shirt(5)], Vec::new()),
+    ];
+    let mut used = Painter::with(look()).expect("the fonts");
+    for size in [PORTRAIT, LANDSCAPE] {
+        let mut canvas = Canvas::new(size);
+        for (number, state) in states.iter().enumerate() {
+            let mut fresh = Canvas::new(size);
+            Painter::with(look()).expect("the fonts").draw(state, &mut fresh);
+            for time in ["first", "second"] {
+                used.draw(state, &mut canvas);
+                let differ = canvas.pixels().iter().zip(fresh.pixels()).filter(|(a, b)| a != b).count();
+                assert_eq!(differ, 0, "{size:?}, state {number}, drawn the {time} time");
+            }
+            // Another screen between the two.
+            used.draw(&close, &mut canvas);
+        }
     }
 }
 

@@ -11,19 +11,22 @@ use embedded_graphics::Pixel;
 use embedded_graphics::pixelcolor::Rgb888;
 use embedded_graphics::prelude::{DrawTarget, OriginDimensions, Point};
 use embedded_graphics::primitives::Rectangle;
+use fearless_simd::{Level, dispatch};
 use std::convert::Infallible;
 use std::ops::Range;
 
 /// A picture to draw on; initially black.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Canvas {
     size: Size,
     pixels: Vec<u32>,
+    /// The processor's instruction set, for the loops over pixels.
+    level: Level,
 }
 
 impl Canvas {
     pub fn new(size: Size) -> Self {
-        Canvas { size, pixels: vec![0; size.width * size.height] }
+        Canvas { size, pixels: vec![0; size.width * size.height], level: Level::new() }
     }
 
     pub fn size(&self) -> Size {
@@ -68,20 +71,12 @@ impl Canvas {
             return;
         }
         let columns = self.clip_columns(x, width);
-        let colour = packed(colour);
+        let (colour, skip) = (packed(colour), (columns.start as i32 - x).max(0) as usize);
         for (row, coverage) in mask.chunks_exact(width).enumerate() {
             let Some(start) = self.row_start(y + row as i32) else { continue };
-            let skip = (columns.start as i32 - x) as usize;
             let pixels = &mut self.pixels[start + columns.start..start + columns.end];
-            for (pixels, coverage) in pixels.chunks_mut(8).zip(coverage[skip.min(width)..].chunks(8)) {
-                // Most of a line's box is ground.
-                if *coverage == [0; 8] {
-                    continue;
-                }
-                for (pixel, alpha) in pixels.iter_mut().zip(coverage) {
-                    *pixel = mix(*pixel, colour, u32::from(*alpha) + u32::from(*alpha >> 7));
-                }
-            }
+            let coverage = &coverage[skip.min(width)..];
+            dispatch!(self.level, _simd => blend_covered(pixels, coverage, colour));
         }
     }
 
@@ -121,6 +116,17 @@ impl Canvas {
         }
     }
 
+    /// Copies the pixels of `area` from a canvas of the same size; the parts of it that lie outside are ignored.
+    pub fn copy_area(&mut self, from: &Canvas, area: &Rectangle) {
+        let (columns, rows) = self.clip(area);
+        for y in rows {
+            let row = y * self.size.width + columns.start..y * self.size.width + columns.end;
+            if let Some(from) = from.pixels.get(row.clone()) {
+                self.pixels[row].copy_from_slice(from);
+            }
+        }
+    }
+
     /// Draws the mirrored camera picture in its place, interpolated, at `light` 256ths of its brightness.
     pub fn mirror_picture(&mut self, picture: &Picture, mirror: &Mirror, light: u32) {
         let place = mirror.target();
@@ -150,6 +156,20 @@ impl Canvas {
         let top = i64::from(area.top_left.y).clamp(0, limit);
         let bottom = (i64::from(area.top_left.y) + i64::from(area.size.height)).clamp(top, limit);
         (columns, top as usize..bottom as usize)
+    }
+}
+
+/// Mixes `colour` into a row by how much of each pixel is covered, 255 for all of it.
+#[inline(always)]
+fn blend_covered(pixels: &mut [u32], coverage: &[u8], colour: u32) {
+    for (pixels, coverage) in pixels.chunks_mut(8).zip(coverage.chunks(8)) {
+        // Most of a line's box is ground.
+        if *coverage == [0; 8] {
+            continue;
+        }
+        for (pixel, alpha) in pixels.iter_mut().zip(coverage) {
+            *pixel = mix(*pixel, colour, u32::from(*alpha) + u32::from(*alpha >> 7));
+        }
     }
 }
 

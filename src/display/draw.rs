@@ -7,6 +7,7 @@ mod tile;
 use super::canvas::Canvas;
 use super::font_files::FontSettings;
 use super::layout::{self, Body, GarmentBox, Hero, Label, LabelText, Layout, Notice, Ruler, message_texts};
+use super::mirror::Mirror;
 use super::scene::{Garment, Scene};
 use super::shapes::{self, Paint};
 use super::text::{Fonts, Line};
@@ -17,8 +18,8 @@ use crate::geometry::{Panel, Rect, Size};
 use embedded_graphics::pixelcolor::Rgb888;
 use embedded_graphics::prelude::{Drawable, Point, Primitive};
 use embedded_graphics::primitives::{PrimitiveStyle, Rectangle};
-use kept::Kept;
 pub use kept::fitted;
+use kept::{ColumnContent, Kept};
 use std::path::PathBuf;
 
 /// How the screen is to look.
@@ -58,7 +59,8 @@ impl Look {
     }
 }
 
-/// Draws scenes, and caches what is expensive: text, scaled product pictures, QR codes.
+/// Draws scenes, and caches what is expensive: everything beside the camera picture while it stays the same, text, scaled product
+/// pictures, QR codes.
 pub struct Painter {
     look: Look,
     /// Of the panel, where it says so.
@@ -125,7 +127,10 @@ impl Painter {
         self.kept.begin();
         let Layout { unit, text, right_to_left, .. } = layout;
         let pen = &mut Pen { canvas, unit, text, right_to_left };
-        self.ground(scene, &layout, pen);
+        if let (Some(mirror), Some(picture)) = (&layout.mirror, &scene.camera) {
+            let light = if layout.notice.is_some() { theme::DIM } else { 256 };
+            pen.canvas.mirror_picture(picture, mirror, light);
+        }
         for seen in &layout.boxes {
             self.outline(seen, pen);
         }
@@ -134,35 +139,33 @@ impl Painter {
                 self.label(scene, seen, label, pen);
             }
         }
+        match &layout.notice {
+            Some(notice) => self.full_notice(scene, &layout, notice, pen),
+            None => self.column(scene, &layout, pen),
+        }
+        self.status(scene, &layout, pen);
+        self.kept.end();
+    }
+
+    /// Everything beside the camera picture. While nothing of it changes it is copied from the last drawing.
+    fn column(&mut self, scene: &Scene, layout: &Layout, pen: &mut Pen<'_>) {
+        let stage = layout.mirror.as_ref().map(Mirror::target);
+        let around = around(stage, layout.size);
+        let content = ColumnContent::of(scene, stage, self.diagonal);
+        if self.kept.copy_column(&content, &around, pen.canvas) {
+            return;
+        }
+        for part in &around {
+            fill(pen.canvas, *part, self.look.theme.colors.ground);
+        }
         if let Some(hero) = &layout.hero {
             self.hero(scene, hero, pen);
         }
         for tile in &layout.tiles {
             self.tile(scene, layout.hero.as_ref().map(|hero| hero.section), tile, pen);
         }
-        if let Some(notice) = &layout.notice {
-            self.notice(scene, notice, pen);
-        }
-        self.footer(scene, &layout, pen);
-        self.status(scene, &layout, pen);
-        self.kept.end();
-    }
-
-    /// The camera picture, and the background where there is none.
-    fn ground(&mut self, scene: &Scene, layout: &Layout, pen: &mut Pen<'_>) {
-        let ground = self.look.theme.colors.ground;
-        let light = if layout.notice.is_some() { theme::DIM } else { 256 };
-        let (Some(mirror), Some(picture)) = (&layout.mirror, &scene.camera) else { return pen.canvas.fill(ground) };
-        let place = mirror.target();
-        let (width, height) = (layout.size.width as f32, layout.size.height as f32);
-        for around in [
-            Rect::new(0.0, 0.0, place.x1, height),
-            Rect::new(place.x2, 0.0, width, height),
-            Rect::new(place.x1, place.y2, place.x2, height),
-        ] {
-            fill(pen.canvas, around, ground);
-        }
-        pen.canvas.mirror_picture(picture, mirror, light);
+        self.footer(scene, layout, pen);
+        self.kept.keep_column(content, &around, pen.canvas);
     }
 
     /// Corner brackets: in the accent around the featured garment, thin around the others.
@@ -239,14 +242,19 @@ impl Painter {
         self.paragraph(pen, message.hint, &hint, theme::LEAD, colors.text_soft);
     }
 
-    fn notice(&mut self, scene: &Scene, notice: &Notice, pen: &mut Pen<'_>) {
+    /// The sentence over the whole panel.
+    fn full_notice(&mut self, scene: &Scene, layout: &Layout, notice: &Notice, pen: &mut Pen<'_>) {
         let (unit, colors) = (pen.unit, self.look.theme.colors);
+        if layout.mirror.is_none() {
+            pen.canvas.fill(colors.ground);
+        }
         shapes::brackets(pen.canvas, notice.frame, 26.0 * unit, 92.0 * unit, 2.5 * unit, Paint::solid(colors.accent));
         let [headline, lead] = notice.says.texts(scene);
         let style = theme::DISPLAY.at(pen.text);
         self.lines(pen, notice.headline, &headline, style, colors.text, style.line() * layout::TIGHT);
         fill(pen.canvas, notice.rule, colors.accent);
         self.paragraph(pen, notice.lead, &lead, theme::LEAD, colors.text);
+        self.footer(scene, layout, pen);
     }
 
     /// The shop's name or logo, and the privacy line.
@@ -353,10 +361,26 @@ impl Painter {
     }
 }
 
-/// A rectangle on whole pixels.
-fn fill(canvas: &mut Canvas, area: Rect<Panel>, colour: Rgb888) {
+/// The panel without the camera picture's place.
+fn around(stage: Option<Rect<Panel>>, size: Size) -> [Rect<Panel>; 4] {
+    let (width, height) = (size.width as f32, size.height as f32);
+    let stage = stage.unwrap_or(Rect::new(0.0, 0.0, 0.0, 0.0));
+    [
+        Rect::new(0.0, 0.0, stage.x1, height),
+        Rect::new(stage.x2, 0.0, width, height),
+        Rect::new(stage.x1, 0.0, stage.x2, stage.y1),
+        Rect::new(stage.x1, stage.y2, stage.x2, height),
+    ]
+}
+
+/// `area` on whole pixels.
+fn whole(area: Rect<Panel>) -> Rectangle {
     let corner = Point::new(area.x1.round() as i32, area.y1.round() as i32);
     let size = (area.width().round().max(0.0) as u32, area.height().round().max(0.0) as u32);
+    Rectangle::new(corner, size.into())
+}
+
+fn fill(canvas: &mut Canvas, area: Rect<Panel>, colour: Rgb888) {
     // Drawing on a canvas cannot fail: its error is Infallible.
-    let Ok(()) = Rectangle::new(corner, size.into()).into_styled(PrimitiveStyle::with_fill(colour)).draw(canvas);
+    let Ok(()) = whole(area).into_styled(PrimitiveStyle::with_fill(colour)).draw(canvas);
 }

@@ -20,10 +20,10 @@ pub struct RowScaler<'a> {
     weights: Vec<u32>,
     /// What is seen of one row of the picture, with room to read eight bytes from each pixel.
     row: Vec<u8>,
-    /// Its two pixels for each column of the place. Here and in the scaled rows red is the lowest byte, as in the picture.
-    left: Vec<u32>,
-    right: Vec<u32>,
-    /// Two rows of the picture, scaled across: the ones that the next row of the place lies between.
+    /// For each column of the place its two pixels, one after the other from the lowest byte.
+    pairs: Vec<u64>,
+    /// Two rows of the picture, scaled across: the ones that the next row of the place lies between. Here red is the lowest byte, as in
+    /// the picture.
     above: Vec<u32>,
     below: Vec<u32>,
     loaded: (usize, usize),
@@ -44,8 +44,7 @@ impl<'a> RowScaler<'a> {
             firsts: taps.iter().map(|(first, _)| 3 * (first - start) as u32).collect(),
             weights: taps.iter().map(|(_, weight)| *weight).collect(),
             row: vec![0; 3 * (last + 1 - start) + 2],
-            left: vec![0; width],
-            right: vec![0; width],
+            pairs: vec![0; width],
             above: vec![0; width],
             below: vec![0; width],
             loaded: (usize::MAX, usize::MAX),
@@ -72,18 +71,18 @@ impl<'a> RowScaler<'a> {
             self.loaded = (above, usize::MAX);
         }
         if self.loaded.0 != above {
-            self.scale_across(above);
-            std::mem::swap(&mut self.above, &mut self.left);
+            self.take_pairs(above);
+            across(self.level, &self.pairs, &self.weights, &mut self.above);
         }
         if self.loaded.1 != below {
-            self.scale_across(below);
-            std::mem::swap(&mut self.below, &mut self.left);
+            self.take_pairs(below);
+            across(self.level, &self.pairs, &self.weights, &mut self.below);
         }
         self.loaded = (above, below);
     }
 
-    /// Scales row `y` of the picture across, into `left`.
-    fn scale_across(&mut self, y: usize) {
+    /// Takes from row `y` of the picture the two pixels for each column of the place.
+    fn take_pairs(&mut self, y: usize) {
         let row = &self.picture.row(y)[3 * self.seen.start..3 * self.seen.end];
         let (copy, rest) = self.row.split_at_mut(row.len());
         copy.copy_from_slice(row);
@@ -92,17 +91,31 @@ impl<'a> RowScaler<'a> {
             *beside = *last;
         }
         let bytes = &self.row[..];
-        for ((left, right), first) in self.left.iter_mut().zip(&mut self.right).zip(&self.firsts) {
-            // One check of bounds: this loop takes half of the time of a drawing.
-            let first = *first as usize;
-            let Some(Ok(two)) = bytes.get(first..first + 8).map(<[u8; 8]>::try_from) else { continue };
-            let two = u64::from_le_bytes(two);
-            (*left, *right) = ((two & 0xff_ffff) as u32, (two >> 24 & 0xff_ffff) as u32);
+        let (fours, rest) = self.pairs.as_chunks_mut::<4>();
+        let (firsts, firsts_of_rest) = self.firsts.as_chunks::<4>();
+        // Four at a time, whose reads do not wait for each other: this loop takes a third of the scaling.
+        for (pairs, firsts) in fours.iter_mut().zip(firsts) {
+            take(bytes, firsts, pairs);
         }
-        let (left, right, weights) = (&mut self.left[..], &self.right[..], &self.weights[..]);
-        let pixels = left.iter_mut().zip(right.iter().zip(weights));
-        dispatch!(self.level, _simd => pixels.for_each(|(left, (right, weight))| *left = mix(*left, *right, *weight)));
+        take(bytes, firsts_of_rest, rest);
     }
+}
+
+/// Eight bytes of a row from each of these places on: two pixels, and what is behind them.
+#[inline(always)]
+fn take(row: &[u8], firsts: &[u32], pairs: &mut [u64]) {
+    for (pair, first) in pairs.iter_mut().zip(firsts) {
+        let first = *first as usize;
+        let Some(Ok(two)) = row.get(first..first + 8).map(<[u8; 8]>::try_from) else { break };
+        *pair = u64::from_le_bytes(two);
+    }
+}
+
+/// Mixes the two pixels of each column.
+fn across(level: Level, pairs: &[u64], weights: &[u32], out: &mut [u32]) {
+    let pixels = out.iter_mut().zip(pairs.iter().zip(weights));
+    let pixel = |two: u64| (two & 0xff_ffff) as u32;
+    dispatch!(level, _simd => pixels.for_each(|(out, (two, weight))| *out = mix(pixel(*two), pixel(*two >> 24), *weight)));
 }
 
 /// A pixel whose lowest byte is red, as the canvas has it: red above blue.

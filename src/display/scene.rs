@@ -6,7 +6,7 @@ use crate::language::Words;
 use std::sync::Arc;
 
 /// Everything that one screenful shows.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Scene {
     /// The shop's name.
     pub shop: String,
@@ -70,7 +70,7 @@ pub enum EnrolStep {
 }
 
 /// A garment in the camera picture.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Garment {
     /// In camera pixels; mirrored together with the picture.
     pub bounds: Rect<Camera>,
@@ -82,7 +82,7 @@ pub struct Garment {
 }
 
 /// The best matches of one garment.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GarmentMatches {
     /// Index into [`Scene::garments`].
     pub garment: usize,
@@ -91,7 +91,7 @@ pub struct GarmentMatches {
 }
 
 /// A product as the shopper sees it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Card {
     pub title: String,
     pub brand: Option<String>,
@@ -144,7 +144,7 @@ impl StockMark {
 }
 
 /// What the operator wants to know.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct StatusLine {
     /// "compact on cpu, 72 products"
     pub text: String,

@@ -118,7 +118,7 @@ impl Fonts {
     }
 
     /// `text` in at most `lines` lines of `width`, broken between words; a word wider than a line is broken too, and the last line
-    /// is cut.
+    /// is cut, after a word if it holds several.
     pub fn wrap(&self, text: &str, style: Style, width: f32, lines: usize) -> Arc<[String]> {
         let text = cleaned(text);
         if text.is_empty() || lines == 0 {
@@ -224,7 +224,11 @@ impl Typesetter {
         let ends: Vec<usize> = text.char_indices().map(|(at, _)| at).collect();
         let cut = |end: usize| text[..end].trim_end_matches([' ', ',', '-', '.']).to_owned() + "…";
         let longest = ends.partition_point(|end| self.shape(&cut(*end), style).width <= width);
-        longest.checked_sub(1).map(|last| cut(ends[last])).unwrap_or_default()
+        let Some(end) = longest.checked_sub(1).map(|last| ends[last]) else { return String::new() };
+        // Half a word says less than none, and may say something else.
+        let in_word = !text[end..].starts_with(' ') && !text[..end].ends_with(' ');
+        let words = text[..end].trim_end().rfind(' ').filter(|_| in_word);
+        cut(words.unwrap_or(end))
     }
 
     fn mask(&mut self, text: &str, style: Style) -> Arc<LineMask> {
@@ -320,6 +324,10 @@ mod tests {
         assert_eq!(fonts.ellipsize("Linen shirt", style, 1000.0), "Linen shirt");
         let cut = fonts.ellipsize("Linen shirt with a very long name", style, 200.0);
         assert!(cut.starts_with("Linen") && cut.ends_with('…'), "{cut}");
+        let room = fonts.width("Linen shirt with a ve…", style);
+        assert_eq!(fonts.ellipsize("Linen shirt with a very long name", style, room), "Linen shirt with a…");
+        let room = fonts.width("Linen shirt with a …", style);
+        assert_eq!(fonts.ellipsize("Linen shirt with a very long name", style, room), "Linen shirt with a…");
         assert_eq!(fonts.ellipsize("Linen shirt", style, 3.0), "");
         assert_eq!(*fonts.wrap("one two", style, 1000.0, 2), ["one two"]);
         assert_eq!(*fonts.wrap("Shirt Trousers", style, 150.0, 2), ["Shirt", "Trousers"]);

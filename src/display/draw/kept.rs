@@ -1,7 +1,10 @@
-//! Caches between drawings: product pictures at their displayed size, QR codes. Entries unused for a while are dropped.
+//! Caches between drawings: the last column of cards, product pictures at their displayed size, QR codes. Of the latter two, entries
+//! unused for a while are dropped.
 
+use super::whole;
 use crate::display::canvas::Canvas;
 use crate::display::qr;
+use crate::display::scene::{Garment, Scene, StatusLine};
 use crate::frame::Picture;
 use crate::geometry::{Panel, Rect, Size};
 use embedded_graphics::pixelcolor::Rgb888;
@@ -32,9 +35,51 @@ pub struct Kept {
     /// By the picture's address and displayed size. The picture is held as well, so that its address is not reused.
     thumbnails: HashMap<(usize, Size), CacheEntry<Thumbnail>>,
     codes: HashMap<String, CacheEntry<Option<Code>>>,
+    /// The last screen with a column of cards, and what the column shows.
+    column: Option<(ColumnContent, Canvas)>,
+}
+
+/// All that the drawing of a column of cards depends on.
+#[derive(PartialEq)]
+pub struct ColumnContent {
+    /// Without the camera picture, the garments' places on it, and the operator's lines.
+    scene: Scene,
+    /// The camera picture's place.
+    stage: Option<Rect<Panel>>,
+    diagonal: Option<f32>,
+}
+
+impl ColumnContent {
+    pub fn of(scene: &Scene, stage: Option<Rect<Panel>>, diagonal: Option<f32>) -> Self {
+        let nowhere = Rect::new(0.0, 0.0, 0.0, 0.0);
+        let column_part = |seen: &Garment| Garment { bounds: nowhere, label: String::new(), ..*seen };
+        let garments = scene.garments.iter().map(column_part).collect();
+        let scene = Scene { camera: None, garments, status: StatusLine::default(), operator: false, ..scene.clone() };
+        ColumnContent { scene, stage, diagonal }
+    }
 }
 
 impl Kept {
+    /// Copies the parts `around` the camera picture from the last drawing, if that showed the same. False where it did not.
+    pub fn copy_column(&self, content: &ColumnContent, around: &[Rect<Panel>], canvas: &mut Canvas) -> bool {
+        let same = |(kept, drawn): &&(ColumnContent, Canvas)| kept == content && drawn.size() == canvas.size();
+        let Some((_, drawn)) = self.column.as_ref().filter(same) else { return false };
+        for part in around {
+            canvas.copy_area(drawn, &whole(*part));
+        }
+        true
+    }
+
+    /// Keeps the parts of `canvas` that lie `around` the camera picture and show `content`.
+    pub fn keep_column(&mut self, content: ColumnContent, around: &[Rect<Panel>], canvas: &Canvas) {
+        let kept = self.column.take().map(|(_, drawn)| drawn).filter(|drawn| drawn.size() == canvas.size());
+        let mut drawn = kept.unwrap_or_else(|| Canvas::new(canvas.size()));
+        for part in around {
+            drawn.copy_area(canvas, &whole(*part));
+        }
+        self.column = Some((content, drawn));
+    }
+
     pub fn begin(&mut self) {
         self.now += 1;
     }

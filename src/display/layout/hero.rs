@@ -19,6 +19,10 @@ const CODE_LARGER: f32 = 1.2;
 const SMALLEST_PICTURE: f32 = 60.0;
 /// Words below a picture take this share of the height at most, if the least of them fit; more where text is larger.
 const WORDS_SHARE: f32 = 0.62;
+/// The same where the place would be cut.
+const WORDS_MOST: f32 = 0.8;
+/// Where it hangs has no more lines than this.
+const PLACE_LINES: usize = 5;
 
 /// What the shopper does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,7 +114,7 @@ fn scan(place: &mut CardPlace, scene: &Scene, card: &Card, inner: &mut Rect<Pane
     cut_right(inner, ruler.px(theme::PAD));
     place.does = action(scene, card, true);
     // What is left below holds where it hangs; or else the code stands in the middle.
-    let location = card.location.as_deref().map_or(0.0, |text| ruler.paragraph(text, theme::SURE, side, 2));
+    let location = card.location.as_deref().map_or(0.0, |text| ruler.paragraph(text, theme::SURE, side, PLACE_LINES));
     if location > 0.0 && left >= location + gap {
         place.location = Some(cut_bottom(&mut column, location));
         cut_top(&mut column, (left - location - gap) / 2.0);
@@ -135,7 +139,9 @@ fn below_picture(
     let has_details = !card.sizes.is_empty() || !card.other_colors.is_empty() || card.stock.is_some();
     let wanted = WantedWords { location: place.location.is_none(), brand: !has_details, title: 3 };
     let share = WORDS_SHARE + 0.5 * (ruler.text / ruler.unit - 1.0);
-    let lines = word_lines(scene, card, (area.width(), area.height() * share), wanted, ruler);
+    let lines_within = |share: f32| word_lines(scene, card, (area.width(), area.height() * share), wanted, ruler);
+    let usual = lines_within(share);
+    let lines = if usual.place_is_cut { lines_within(WORDS_MOST.max(share)) } else { usual };
     words(&mut place, scene, card, &mut area, lines, ruler);
     cut_bottom(&mut area, ruler.px(theme::GUTTER));
     let least = ruler.text * 225.0;
@@ -166,7 +172,7 @@ fn beside_picture(
     let height = ruler.paragraph(&says, theme::SURE, area.width(), 2);
     if place.does == Action::Find {
         let location = card.location.as_deref().unwrap_or_default();
-        let height = ruler.paragraph(location, theme::NOTICE, area.width(), 2);
+        let height = ruler.paragraph(location, theme::NOTICE, area.width(), PLACE_LINES).min(area.height() / 2.0);
         place.location = Some(cut_bottom(&mut area, height));
     }
     place.action = cut_bottom(&mut area, height);
@@ -206,10 +212,12 @@ struct WordLines {
     before: usize,
     /// Of all the words, with the price and the gaps.
     height: f32,
+    /// There was no room for all lines of where it hangs.
+    place_is_cut: bool,
 }
 
-/// The lines that fit `most` pixels of height: the title's first two go before the place, this before the brand, and a longer title
-/// is last. How sure it is, a line of the title, and the price are always there.
+/// The lines that fit `most` pixels of height: where it hangs goes before the title's second line, this before the brand, and a longer
+/// title is last. How sure it is, a line of the title, and the price are always there.
 fn word_lines(
     scene: &Scene,
     card: &Card,
@@ -219,7 +227,8 @@ fn word_lines(
 ) -> WordLines {
     let of = |text: &str, style: Style, most: usize| ruler.fonts.wrap(text, ruler.style(style), width, most).len();
     let title = of(&card.title, theme::TITLE, wanted.title).max(1);
-    let location = card.location.as_deref().filter(|_| wanted.location).map_or(0, |text| of(text, theme::SURE, 2));
+    let location =
+        card.location.as_deref().filter(|_| wanted.location).map_or(0, |text| of(text, theme::SURE, PLACE_LINES));
     let brand = usize::from(card.brand.is_some() && wanted.brand);
     let height = |lines: &WordLines| {
         let price = if card.price.is_some() { ruler.line(theme::PRICE) + ruler.px(CLOSE) } else { 0.0 };
@@ -229,21 +238,23 @@ fn word_lines(
     };
     let sure = of(&scene.words.say(sure_text(card)), theme::SURE, 2);
     let before = own_line_before(card, width, ruler);
-    let mut lines = WordLines { sure, title: 1, ..WordLines::default() };
-    let two = WordLines { title: title.min(2), ..lines };
+    let one = WordLines { sure, title: 1, ..WordLines::default() };
+    let two = WordLines { title: title.min(2), ..one };
+    let (mut lines, wish) = (one, WordLines { before, location, brand, title, ..one });
     for more in [
         two,
-        WordLines { before, ..two },
-        WordLines { before, location: location.min(1), ..two },
+        WordLines { location: location.min(1), ..one },
+        WordLines { location, ..one },
+        WordLines { location, ..two },
         WordLines { before, location, ..two },
         WordLines { before, location, brand, ..two },
-        WordLines { before, location, brand, title, ..lines },
+        wish,
     ] {
         if height(&more) <= most {
             lines = more;
         }
     }
-    WordLines { height: height(&lines), ..lines }
+    WordLines { height: height(&lines), place_is_cut: lines.location < location, ..lines }
 }
 
 /// 1 where the price before the sale does not fit beside the price, but has room below it.
@@ -302,7 +313,7 @@ fn base_aligned(mut rest: Rect<Panel>, ruler: Ruler<'_>) -> Rect<Panel> {
 
 /// Fills `area` from its top, the most useful first.
 fn details(place: &mut CardPlace, scene: &Scene, card: &Card, mut area: Rect<Panel>, ruler: Ruler<'_>) {
-    let gap = ruler.px(CLOSE);
+    let (gap, area_width) = (ruler.px(CLOSE), area.width());
     let mut first = true;
     let mut row = |height: f32, area: &mut Rect<Panel>| {
         let above = if first { 0.0 } else { gap };
@@ -313,7 +324,7 @@ fn details(place: &mut CardPlace, scene: &Scene, card: &Card, mut area: Rect<Pan
             cut_top(area, height)
         })
     };
-    let wrapped = |text: &str, style: Style, width: f32| ruler.paragraph(text, style, width, 2);
+    let wrapped = |text: &str, style: Style, most: usize| ruler.paragraph(text, style, area_width, most);
     if !card.sizes.is_empty() {
         let height = (ruler.line(theme::DETAIL) * 1.15).round();
         let wanted = sizes_rows(card, area.width(), ruler);
@@ -325,10 +336,10 @@ fn details(place: &mut CardPlace, scene: &Scene, card: &Card, mut area: Rect<Pan
         }
     }
     if let (Some(location), None) = (&card.location, place.location) {
-        place.location = row(wrapped(location, theme::SURE, area.width()), &mut area);
+        place.location = row(wrapped(location, theme::SURE, PLACE_LINES), &mut area);
     }
     if let Some(stock) = card.stock {
-        place.stock = row(wrapped(&scene.words.say(stock.text()), theme::DETAIL, area.width()), &mut area);
+        place.stock = row(wrapped(&scene.words.say(stock.text()), theme::DETAIL, 2), &mut area);
     }
     if !card.other_colors.is_empty() {
         let side = ruler.px(SWATCH);

@@ -48,7 +48,7 @@ pub fn live(scene: &Scene, size: Size, camera: Size, ruler: Ruler<'_>) -> Layout
     let number = numbered(&section);
     let cards = &scene.matches[matched].cards;
     let chosen = scene.chosen.min(cards.len() - 1);
-    let shown = tiles::beside_product(scene, &sections, section, chosen);
+    let shown = (tiles::beside_product(scene, &sections, section, chosen), section);
     layout.tiles = match areas.band {
         Some(band) => {
             tiles::band(scene, shown, inset_xy(band, ruler.px(theme::GUTTER), ruler.px(theme::GUTTER)), numbered, ruler)

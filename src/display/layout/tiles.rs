@@ -29,7 +29,7 @@ pub fn beside_product(scene: &Scene, sections: &[Section], featured: Section, ch
 /// Cuts a row of tiles off the bottom of `area`, or two rows where there are many.
 pub fn row(
     scene: &Scene,
-    shown: Vec<TileOf>,
+    (shown, featured): (Vec<TileOf>, Section),
     area: &mut Rect<Panel>,
     numbered: impl Fn(&Section) -> Option<usize>,
     ruler: Ruler<'_>,
@@ -50,13 +50,13 @@ pub fn row(
     for row in share(tiles, rows, gap, true) {
         places.extend(share(row, columns, gap, false));
     }
-    tiles_in(scene, shown, places, numbered, ruler)
+    tiles_in(scene, (shown, featured), places, numbered, ruler)
 }
 
 /// Fills a band beside an upright picture: tiles below each other, or a grid where there are many.
 pub fn band(
     scene: &Scene,
-    shown: Vec<TileOf>,
+    (shown, featured): (Vec<TileOf>, Section),
     area: Rect<Panel>,
     numbered: impl Fn(&Section) -> Option<usize>,
     ruler: Ruler<'_>,
@@ -68,12 +68,12 @@ pub fn band(
     for row in share(area, rows, gap, true) {
         places.extend(share(row, columns, gap, false));
     }
-    tiles_in(scene, shown, places, numbered, ruler)
+    tiles_in(scene, (shown, featured), places, numbered, ruler)
 }
 
 fn tiles_in(
     scene: &Scene,
-    shown: Vec<TileOf>,
+    (shown, featured): (Vec<TileOf>, Section),
     places: Vec<Rect<Panel>>,
     numbered: impl Fn(&Section) -> Option<usize>,
     ruler: Ruler<'_>,
@@ -85,7 +85,7 @@ fn tiles_in(
     let tiles = shown
         .into_iter()
         .zip(places)
-        .map(|(shows, frame)| Tile { number: number(&shows), ..tile(scene, shows, frame, ruler) });
+        .map(|(shows, frame)| Tile { number: number(&shows), ..tile(scene, shows, featured, frame, ruler) });
     tiles.filter(|tile| tile.frame.area() > 0.0).collect()
 }
 
@@ -97,7 +97,14 @@ pub fn product(scene: &Scene, shows: TileOf, featured: Option<Section>) -> Optio
     }
 }
 
-fn tile(scene: &Scene, shows: TileOf, frame: Rect<Panel>, ruler: Ruler<'_>) -> Tile {
+/// The width of the title's longest word; Chinese and Japanese are written without words.
+fn longest_word(scene: &Scene, shows: TileOf, featured: Section, ruler: Ruler<'_>) -> f32 {
+    let title = product(scene, shows, Some(featured)).map_or("", |card| &card.title);
+    let words = title.split_whitespace().filter(|word| word.chars().all(|letter| letter < '\u{2e80}'));
+    words.map(|word| ruler.width(word, theme::TILE)).fold(0.0, f32::max)
+}
+
+fn tile(scene: &Scene, shows: TileOf, featured: Section, frame: Rect<Panel>, ruler: Ruler<'_>) -> Tile {
     let gap = ruler.px(theme::GUTTER);
     let mut inner = inset(frame, gap);
     let empty = Tile { shows, number: None, frame, picture: inner, caption: None, title: None, price: None };
@@ -105,8 +112,9 @@ fn tile(scene: &Scene, shows: TileOf, frame: Rect<Panel>, ruler: Ruler<'_>) -> T
     let beside = inner.width() >= 1.1 * inner.height();
     let (caption, line) = (ruler.line(theme::FINE), ruler.line(theme::TILE));
     let picture = if beside {
-        // A whole price goes before a large picture.
-        let words = (inner.width() - gap - ruler.text * 215.0).max(inner.width() * 0.22);
+        // A whole price and whole words go before a large picture.
+        let needed = longest_word(scene, shows, featured, ruler).max(ruler.text * 215.0);
+        let words = (inner.width() - gap - needed).max(inner.width() * 0.22);
         let width = (inner.height() * 0.8).min(inner.width() * 0.34).min(words);
         if inner.width() - width - gap < least {
             return empty;
