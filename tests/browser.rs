@@ -432,9 +432,19 @@ fn staff_enrol_what_they_wear_and_it_wins_on_the_next_person() {
         return;
     };
     let shop = Shop::empty();
-    // A picture of the skirt V151 that is of no use: it shows another skirt.
-    let feed = fs::read_to_string(repository("demo/feed.csv")).unwrap();
-    shop.import_feed("shop.db", &feed.replace("pictures/V151.jpg", "pictures/V153.jpg"));
+    // A picture of the skirt V151 that is of no use: it shows another skirt. V131 has a number on its label.
+    let feed =
+        fs::read_to_string(repository("demo/feed.csv")).unwrap().replace("pictures/V151.jpg", "pictures/V153.jpg");
+    let label = |line: &str| {
+        if line.starts_with("id,") {
+            "gtin"
+        } else if line.starts_with("V131,") {
+            "4006381333931"
+        } else {
+            ""
+        }
+    };
+    shop.import_feed("shop.db", &feed.lines().map(|line| format!("{line},{}\n", label(line))).collect::<String>());
     let config = shop.config_with_web("3.mjpg?loop", "listen = \"127.0.0.1:0\"\npassword = \"correct horse\"\n")
         + "[privacy]\nstaff_crops = true\n";
     let mut mirror = Mirror::start(&shop, &config);
@@ -448,13 +458,15 @@ fn staff_enrol_what_they_wear_and_it_wins_on_the_next_person() {
             "((field) => {{ field.value = '{words}'; field.dispatchEvent(new Event('input')); }})(document.getElementById('words'))"
         ));
     };
-    for id in ["V151", "V131"] {
-        search(id);
-        let first = "document.querySelector('#products button')?.closest('tr').cells[0].textContent";
-        mirror.wait_until("the product is found", || browser.script(first) == id);
-        browser.script("document.querySelector('#products button').click()");
-        mirror.wait_until("it is chosen", || browser.text("chosen").contains(id));
-    }
+    search("V151");
+    let first = "document.querySelector('#products button')?.closest('tr').cells[0].textContent";
+    mirror.wait_until("the product is found", || browser.script(first) == "V151");
+    browser.script("document.querySelector('#products button').click()");
+    mirror.wait_until("it is chosen", || browser.text("chosen").contains("V151"));
+    // A hand scanner types the number of the label, and Enter.
+    search("4006381333931");
+    browser.script("document.getElementById('search').requestSubmit()");
+    mirror.wait_until("it is chosen, too", || browser.text("chosen").contains("V131"));
     // Where each is worn can be changed; two in one place are refused.
     let place = |row: usize, part: &str| {
         browser.script(&format!(

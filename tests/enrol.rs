@@ -20,6 +20,7 @@ use std::sync::Arc;
 use vetrina::catalogue::correction::{JudgedAnswer, Judgement};
 use vetrina::catalogue::{Calibration, Catalogue, Index, WornProduct, WornView};
 use vetrina::fault::Kind;
+use vetrina::pipeline::enrol::{EnrolTarget, WornAt, scan};
 use vetrina::seam::{EmbeddingHead, Region};
 
 /// A worn view with these first values of its embeddings.
@@ -473,6 +474,43 @@ fn a_killed_enrolment_leaves_nothing_of_it_or_all_and_what_was_there() {
     println!("{none} left nothing, {all} all");
     assert!(none >= 2, "no enrolment was hit");
     assert!(start().wait().unwrap().success());
+}
+
+const LABELLED: &str = "id,title,image_link,gtin\nV101,Breton stripe tee,pictures/V101.jpg,4006381333931\n\
+                        V102,Breton stripe tee,pictures/V102.jpg,0012345678905\nV103,Tee,pictures/V103.jpg,0012345678905\n";
+
+#[test]
+fn a_product_is_found_by_the_number_of_its_label() {
+    let shop = mirror::Shop::empty();
+    shop.import_feed("shop.db", LABELLED);
+    let db = shop.path("shop.db");
+    let catalogue = Catalogue::open(Path::new(&db)).unwrap();
+    let found = |name: &str| {
+        let targets = EnrolTarget::find(&catalogue, &[name.to_owned()], &CLASSES, &WornAt::default());
+        targets.map(|targets| targets[0].id.clone()).map_err(|fault| fault.to_string())
+    };
+    for name in ["V101", "4006381333931", "04006381333931", "4 006381 333931"] {
+        assert_eq!(found(name), Ok("V101".into()), "{name}");
+    }
+    let several = found("12345678905").unwrap_err();
+    assert!(several.contains("V102 and V103 have the number") && several.contains("say which by its id"), "{several}");
+    assert!(found("4006381333932").unwrap_err().contains("no product \"4006381333932\""));
+    // A QR code that holds it, alone or in a GS1 address.
+    for code in ["4006381333931", "https://id.gs1.org/01/04006381333931"] {
+        assert_eq!(scan::product(&catalogue, code).unwrap().unwrap().id, "V101", "{code}");
+    }
+    drop(catalogue);
+    // It is shown, and an export has it: importing that changes nothing.
+    let shown = ok(vetrina(&["catalogue", "show", "V101", "--json", "--db", &db]).output().unwrap());
+    assert_eq!(serde_json::from_str::<Value>(&shown).unwrap()["gtin"], "4006381333931", "{shown}");
+    let exported = ok(vetrina(&["catalogue", "export", "--db", &db]).output().unwrap());
+    assert!(exported.lines().nth(1).unwrap().ends_with(",4006381333931"), "{exported}");
+    // The command finds it, and asks whoever wears it.
+    let asked = |name: &str| {
+        let mut command = vetrina(&["enrol", name, "--catalogue", &db, "--from"]);
+        text(&command.arg(repository("demo/clips/2.mjpg")).stdin(Stdio::null()).output().unwrap().stderr)
+    };
+    assert!(asked("4006381333931").contains("must agree") && asked("4006381333932").contains("has no product"));
 }
 
 // ---- the running mirror ----

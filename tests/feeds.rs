@@ -202,6 +202,35 @@ fn woocommerces_variations_are_products_of_one_group() {
 }
 
 #[test]
+fn the_number_of_the_label_is_kept_from_every_kind_of_feed() {
+    let sample = |name: &str, from: &str, to: &str| {
+        let text = fs::read_to_string(path(name)).unwrap();
+        assert!(text.contains(from), "{name}");
+        parse(text.replacen(from, to, 1).as_bytes()).unwrap()
+    };
+    let gtin = |feed: &Feed, id: &str| product(feed, id).gtin;
+    let feed = sample("shopify.csv", "deny,manual,9.00,,true,true,,", "deny,manual,9.00,,true,true,4006381333931,");
+    assert_eq!((gtin(&feed, "cap").as_deref(), gtin(&feed, "TEE-M-R")), (Some("4006381333931"), None));
+    let feed = sample("shopify.json", "\"sku\":\"TEE-S-R\"", "\"sku\":\"TEE-S-R\",\"barcode\":\"4006381333931\"");
+    assert_eq!((gtin(&feed, "TEE-S-R").as_deref(), gtin(&feed, "TEE-M-R")), (Some("4006381333931"), None));
+    let feed = sample("woocommerce.csv", "HOOD-R-S,,", "HOOD-R-S,4006381333931,");
+    assert_eq!((gtin(&feed, "HOOD-R-S").as_deref(), gtin(&feed, "BELT")), (Some("4006381333931"), None));
+    let feed = sample("google.xml", "<g:color>", "<g:gtin>4006381333931</g:gtin><g:color>");
+    assert!(feed.rows.iter().any(|row| row.product.gtin.as_deref() == Some("4006381333931")));
+    let feed = sample(
+        "products.jsonl",
+        "\"image_link\": \"one.jpg\"",
+        "\"image_link\": \"one.jpg\", \"gtin\": [\"1\", 4006381333931]",
+    );
+    assert_eq!(gtin(&feed, "T1").as_deref(), Some("1,4006381333931"));
+    for column in ["gtin", "Barcode", "EAN", "EAN13", "UPC", "ISBN"] {
+        let feed = parse(format!("id,title,image_link,{column}\n1,Tee,a.jpg,4006381333931\n").as_bytes()).unwrap();
+        assert_eq!(gtin(&feed, "1").as_deref(), Some("4006381333931"), "{column}");
+        assert!(feed.unknown_columns.is_empty(), "{column}");
+    }
+}
+
+#[test]
 fn json_is_read_as_an_array_in_an_object_or_line_by_line() {
     let feed = read("products.json");
     assert_eq!(outcome(&feed), (vec!["T1", "2"], vec![(12, "it has no title")]));

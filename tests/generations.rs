@@ -193,8 +193,8 @@ fn a_catalogue_of_the_second_schema_is_migrated_with_all_its_products() {
     drop(old);
     let catalogue = Catalogue::open(&shop.db()).unwrap();
     let text = "id,title,link,image_link,additional_image_link,availability,price,brand,color,size,product_type,item_group_id,\
-                sale_price,sale_price_effective_date,quantity,location\n\
-                1,Bag,,a.jpg,,,,,,,,,,,,\n2,Denim jacket,,a.jpg,,,5 EUR,,,,,g,,,,\n";
+                sale_price,sale_price_effective_date,quantity,location,gtin\n\
+                1,Bag,,a.jpg,,,,,,,,,,,,,\n2,Denim jacket,,a.jpg,,,5 EUR,,,,,g,,,,,\n";
     assert_eq!(export(&shop), text);
     let index = load(&catalogue);
     assert_eq!((index.len(), index.gallery().rows()), (2, 2));

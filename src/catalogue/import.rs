@@ -264,8 +264,8 @@ impl PlannedFeed {
         let mut statement = connection.prepare(&query)?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
-            let region = row.get::<_, Option<String>>(17)?.and_then(|name| Region::named(&name));
-            let before = Before { product: product_from(row)?, position: row.get(16)?, region, pictures: Vec::new() };
+            let region = row.get::<_, Option<String>>(18)?.and_then(|name| Region::named(&name));
+            let before = Before { product: product_from(row)?, position: row.get(17)?, region, pictures: Vec::new() };
             self.before.insert(before.product.id.clone(), before);
         }
         self.same_model = read_stamp(connection)?.is_some_and(|found| same_model(&found, &self.stamp));

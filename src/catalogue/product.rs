@@ -33,6 +33,8 @@ pub struct Product {
     pub quantity: Option<String>,
     /// Where in the shop it hangs, for people.
     pub location: Option<String>,
+    /// The number under the bar code of its label (EAN, UPC, ISBN); several with commas between them.
+    pub gtin: Option<String>,
 }
 
 impl Product {
@@ -41,10 +43,23 @@ impl Product {
         std::iter::once(self.image_link.as_str()).chain(self.additional_image_links.iter().map(String::as_str))
     }
 
+    /// Whether `code`, typed or scanned, is on its label. Zeros before a number, spaces and hyphens do not count: a UPC is an EAN
+    /// that begins with a zero.
+    pub fn has_code(&self, code: &str) -> bool {
+        let wanted = bare_code(code);
+        let own = self.gtin.as_deref().unwrap_or_default();
+        !wanted.is_empty() && own.split([',', ';', '|', '/']).any(|one| bare_code(one) == wanted)
+    }
+
     /// The additional links as one field of a feed, `None` for none.
     pub fn additional_image_field(&self) -> Option<String> {
         (!self.additional_image_links.is_empty()).then(|| self.additional_image_links.join(","))
     }
+}
+
+fn bare_code(code: &str) -> String {
+    let kept: String = code.chars().filter(|letter| letter.is_alphanumeric()).collect();
+    kept.trim_start_matches('0').to_lowercase()
 }
 
 /// Splits a feed's `additional_image_link`: a comma-separated list, empty parts dropped. After a web address only another one
@@ -176,6 +191,20 @@ pub struct ShopPicture {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_code_is_the_same_however_it_is_written() {
+        let product = Product { gtin: Some("4006381333931, 0-12345-67890-5".into()), ..Product::default() };
+        for code in
+            ["4006381333931", " 04006381333931", "4006381 333931", "012345678905", "12345678905", "0012345678905"]
+        {
+            assert!(product.has_code(code), "{code}");
+        }
+        for code in ["", "0", "-", "400638133393", "4006381333932", "40063813339310123"] {
+            assert!(!product.has_code(code), "{code}");
+        }
+        assert!(!Product::default().has_code("4006381333931"));
+    }
 
     #[test]
     fn links_are_split_at_commas_that_are_not_part_of_an_address() {

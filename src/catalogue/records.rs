@@ -11,10 +11,10 @@ use std::io;
 /// All columns of `product` but its position, in the order of [`product_from`] and [`EXPORT_COLUMNS`].
 pub(super) const PRODUCT_COLUMNS: &str =
     "id, title, link, image_link, additional_image_link, availability, price, brand,
-    color, size, product_type, item_group_id, sale_price, sale_price_effective_date, quantity, location";
+    color, size, product_type, item_group_id, sale_price, sale_price_effective_date, quantity, location, gtin";
 
 /// The header of an export: Google Merchant's names.
-pub const EXPORT_COLUMNS: [&str; 16] = [
+pub const EXPORT_COLUMNS: [&str; 17] = [
     "id",
     "title",
     "link",
@@ -31,6 +31,7 @@ pub const EXPORT_COLUMNS: [&str; 16] = [
     "sale_price_effective_date",
     "quantity",
     "location",
+    "gtin",
 ];
 
 /// Reads the [`PRODUCT_COLUMNS`], which stand first in the row.
@@ -53,12 +54,13 @@ pub(super) fn product_from(row: &Row) -> rusqlite::Result<Product> {
         sale_price_effective_date: row.get(13)?,
         quantity: row.get(14)?,
         location: row.get(15)?,
+        gtin: row.get(16)?,
     })
 }
 
 impl Product {
     /// The values of [`EXPORT_COLUMNS`].
-    pub fn fields(&self) -> [String; 16] {
+    pub fn fields(&self) -> [String; 17] {
         let text = |field: &Option<String>| field.clone().unwrap_or_default();
         [
             self.id.clone(),
@@ -77,6 +79,7 @@ impl Product {
             text(&self.sale_price_effective_date),
             text(&self.quantity),
             text(&self.location),
+            text(&self.gtin),
         ]
     }
 }
@@ -91,7 +94,7 @@ impl Catalogue {
         let read = || {
             let mut statement = self.connection.prepare(&query)?;
             let rows = statement.query_map([], |row| {
-                let pictures: i64 = row.get(16)?;
+                let pictures: i64 = row.get(17)?;
                 Ok((product_from(row)?, usize::try_from(pictures).unwrap_or(0)))
             })?;
             rows.collect::<rusqlite::Result<Vec<_>>>()
@@ -128,6 +131,35 @@ impl Catalogue {
     /// Also [`Kind::Usage`] where there is no such product.
     pub fn require(&self, id: &str) -> Result<ProductDetail> {
         self.get(id)?.ok_or_else(|| no_product(&self.path.display().to_string(), id))
+    }
+
+    /// The product of this id, or the one whose label has this number; `None` where there is none.
+    ///
+    /// # Errors
+    /// [`Kind::Usage`] where several products have the number.
+    pub fn named(&self, name: &str) -> Result<Option<ProductDetail>> {
+        if let Some(detail) = self.get(name)? {
+            return Ok(Some(detail));
+        }
+        let coded: Vec<Product> = self.with_code(name)?;
+        match &coded[..] {
+            [] => Ok(None),
+            [one] => self.get(&one.id),
+            [one, other, ..] => {
+                let text = format!("{} and {} have the number {name:?}", one.id, other.id);
+                Err(Fault::new(Kind::Usage, text).cure("say which by its id"))
+            }
+        }
+    }
+
+    fn with_code(&self, code: &str) -> Result<Vec<Product>> {
+        let read = || {
+            let query = format!("select {PRODUCT_COLUMNS} from product where gtin is not null order by position, id");
+            let mut statement = self.connection.prepare(&query)?;
+            let rows = statement.query_map([], product_from)?;
+            rows.filter(|row| row.as_ref().map_or(true, |one| one.has_code(code))).collect::<rusqlite::Result<_>>()
+        };
+        read().map_err(|error| self.fault("read", error))
     }
 
     /// The JPEG thumbnail of a product's first picture; `None` where there is no such product.

@@ -78,7 +78,7 @@ pub(super) fn write_product(
     history::end_version(transaction, &product.id, generation)?;
     let query = format!(
         "insert into product_version ({PRODUCT_COLUMNS}, since, position, region)
-         values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+         values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
     );
     transaction.prepare_cached(&query)?.execute(params![
         product.id,
@@ -97,6 +97,7 @@ pub(super) fn write_product(
         product.sale_price_effective_date,
         product.quantity,
         product.location,
+        product.gtin,
         generation,
         position,
         product.region().map(Region::name),

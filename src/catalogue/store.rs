@@ -15,13 +15,14 @@ use std::time::Duration;
 const APPLICATION_ID: i32 = 0x5654_5241;
 
 /// Step n takes a file from schema n to n + 1. The one migration path: steps are only ever added.
-const MIGRATIONS: [&str; 6] = [
+const MIGRATIONS: [&str; 7] = [
     include_str!("schema.sql"),
     include_str!("schema-2.sql"),
     include_str!("schema-3.sql"),
     include_str!("schema-4.sql"),
     include_str!("schema-5.sql"),
     include_str!("schema-6.sql"),
+    include_str!("schema-7.sql"),
 ];
 
 /// Stands for the path of a catalogue in memory.

@@ -312,6 +312,7 @@ fn product_text(detail: &ProductDetail, classes: &[String]) -> String {
         ("sale_price_effective_date", &product.sale_price_effective_date),
         ("quantity", &product.quantity),
         ("location", &product.location),
+        ("gtin", &product.gtin),
     ];
     for (name, value) in fields {
         lines.extend(value.as_ref().map(|value| format!("  {name}: {value}")));

@@ -25,7 +25,7 @@ use std::time::Duration;
 /// Wear a product before the camera, so that it is recognized better from then on; numbers are kept, no picture
 #[derive(Args, Clone, Debug)]
 pub struct EnrolArgs {
-    /// Id of the product that is worn
+    /// Id of the product that is worn, or the number on its label (GTIN)
     #[arg(value_name = "ID", required_unless_present = "undo")]
     pub id: Option<String>,
     /// More products that are worn at the same time, on other parts of the body

@@ -22,8 +22,8 @@ pub struct PrivacyArgs {
     /// Write the sign for the mirror: HTML, one page a language, to print from a browser
     #[arg(long, value_name = "FILE")]
     pub sign: Option<PathBuf>,
-    /// Languages of the sign, in this order: en, it, de, fr, es
-    #[arg(long, value_name = "CODES", value_delimiter = ',', default_value = "en,it,de,fr,es")]
+    /// Languages of the sign, in this order: en, it, de, fr, es, ja, ar
+    #[arg(long, value_name = "CODES", value_delimiter = ',', default_value = "en,it,de,fr,es,ja,ar")]
     pub languages: Vec<String>,
     /// Write a draft for the data protection impact assessment (Markdown)
     #[arg(long, value_name = "FILE")]

@@ -230,17 +230,18 @@ async fn write_products(transaction: &Transaction<'_>, part: &[(i64, &HubProduct
         texts(part, |product| product.product_type.as_ref()),
         texts(part, |product| product.item_group_id.as_ref()),
     ];
+    let codes = texts(part, |product| product.gtin.as_ref());
     let query = "insert into product (id, title, link, image_link, additional_image_link, brand, color, size, product_type,
-                 item_group_id, region)
+                 item_group_id, region, gtin)
                  select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
-                 $8::text[], $9::text[], $10::text[], $11::text[])
+                 $8::text[], $9::text[], $10::text[], $11::text[], $12::text[])
                  on conflict (id) do update set (title, link, image_link, additional_image_link, brand, color, size,
-                 product_type, item_group_id, region) = (excluded.title, excluded.link, excluded.image_link,
+                 product_type, item_group_id, region, gtin) = (excluded.title, excluded.link, excluded.image_link,
                  excluded.additional_image_link, excluded.brand, excluded.color, excluded.size, excluded.product_type,
-                 excluded.item_group_id, excluded.region)
+                 excluded.item_group_id, excluded.region, excluded.gtin)
                  where (product.*) is distinct from (excluded.*)";
-    let values: [&(dyn tokio_postgres::types::ToSql + Sync); 11] =
-        [&ids, &titles, &link, &images, &more, &brand, &color, &size, &kind, &group, &regions];
+    let values: [&(dyn tokio_postgres::types::ToSql + Sync); 12] =
+        [&ids, &titles, &link, &images, &more, &brand, &color, &size, &kind, &group, &regions, &codes];
     transaction.execute(query, &values).await.map(drop)
 }
 

@@ -63,7 +63,7 @@ pub fn write(database: &mut Database, shop: &str, model: &ModelStamp, path: &Pat
 /// The next products after the id `after`, in the order of ids.
 async fn page(client: &Client, shop: &str, model: &ModelStamp, after: &str) -> SqlResult<Vec<ReleaseProduct>> {
     let query = "select id, title, link, image_link, additional_image_link, brand, color, size, product_type,
-                 item_group_id, price, sale_price, sale_price_effective_date, availability, quantity, location, position
+                 item_group_id, price, sale_price, sale_price_effective_date, availability, quantity, location, gtin, position
                  from offer join product on product.id = product_id
                  where shop = $1 and product_id > $2 order by product_id limit $3";
     let rows = client.query(query, &[&shop, &after, &PAGE]).await?;
@@ -107,8 +107,9 @@ fn product(row: &Row) -> ReleaseProduct {
         availability: row.get(13),
         quantity: row.get(14),
         location: row.get(15),
+        gtin: row.get(16),
     };
-    ReleaseProduct { position: row.get(16), product, pictures: Vec::new() }
+    ReleaseProduct { position: row.get(17), product, pictures: Vec::new() }
 }
 
 /// `None` for a hash of another length, which the tables do not let in.

@@ -45,13 +45,26 @@ function worn() {
   return { products: chosen.map((one) => one.id), regions: Object.fromEntries(said) };
 }
 
+/** Shows the products that the words find; returns them. */
 async function search() {
   const found = await read(`staff/products.json?${new URLSearchParams({ q: byId("words").value })}`);
-  if (found.error) return tell(found.error);
+  if (found.error) {
+    tell(found.error);
+    return [];
+  }
   byId("products").tBodies[0].replaceChildren(...found.products.map((product) => {
     const views = product.worn_views ? say("worn-views", { count: product.worn_views }) : say("not-worn");
     return row(product.id, product.title, views, button(say("choose"), () => choose(product)));
   }));
+  return found.products;
+}
+
+// A hand scanner types the number of the label and Enter: what that alone finds is chosen, and the field waits for the next label.
+async function searchAndChoose() {
+  const [product, ...others] = await search();
+  if (!product || others.length) return;
+  if (!chosen.some((one) => one.id === product.id)) choose(product);
+  byId("words").select();
 }
 
 async function scan() {
@@ -134,7 +147,7 @@ async function poll() {
   if (state.error) tell(state.error); else showState(state);
 }
 
-byId("search").addEventListener("submit", (event) => { event.preventDefault(); search(); });
+byId("search").addEventListener("submit", (event) => { event.preventDefault(); searchAndChoose(); });
 byId("words").addEventListener("input", search);
 byId("scan").addEventListener("click", scan);
 byId("start").addEventListener("click", () => send("staff/enrol", worn()).then(poll));

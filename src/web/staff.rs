@@ -100,7 +100,7 @@ async fn script() -> Response {
     ([(CONTENT_TYPE, "text/javascript; charset=utf-8")], include_str!("staff.js")).into_response()
 }
 
-/// Products whose id or title contains every word, with their worn views; those without any first.
+/// Products whose id, title or GTIN contains every word, with their worn views; those without any first.
 async fn products(State(app): State<App>, Query(search): Query<ProductSearch>) -> Response {
     let path = app.catalogue();
     let find = move || -> Result<Value> {
@@ -110,7 +110,10 @@ async fn products(State(app): State<App>, Query(search): Query<ProductSearch>) -
         let mut found: Vec<Value> = Vec::new();
         let mut products = catalogue.list()?;
         let has = |product: &Product, word: &String| {
-            product.id.to_lowercase().contains(word) || product.title.to_lowercase().contains(word)
+            product.id.to_lowercase().contains(word)
+                || product.title.to_lowercase().contains(word)
+                || product.gtin.as_ref().is_some_and(|gtin| gtin.contains(word))
+                || product.has_code(word)
         };
         products.retain(|(product, _)| words.iter().all(|word| has(product, word)));
         products.sort_by_key(|(product, _)| worn.get(&product.id).copied().unwrap_or(0) > 0);

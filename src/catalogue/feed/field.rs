@@ -21,10 +21,12 @@ pub enum Field {
     Quantity,
     /// Where in the shop it hangs.
     Location,
+    /// The number on its label.
+    Gtin,
 }
 
 impl Field {
-    pub const ALL: [Field; 16] = [
+    pub const ALL: [Field; 17] = [
         Field::Id,
         Field::Title,
         Field::ImageLink,
@@ -41,6 +43,7 @@ impl Field {
         Field::SalePriceEffectiveDate,
         Field::Quantity,
         Field::Location,
+        Field::Gtin,
     ];
 
     /// Every product has these.
@@ -65,6 +68,7 @@ impl Field {
             Field::SalePriceEffectiveDate => "sale_price_effective_date",
             Field::Quantity => "quantity",
             Field::Location => "location",
+            Field::Gtin => "gtin",
         }
     }
 
@@ -77,6 +81,7 @@ impl Field {
             "product_types" => "product_type",
             "sizes" => "size",
             "inventory" | "quantity_to_sell_on_facebook" => "quantity",
+            "barcode" | "ean" | "ean13" | "ean_13" | "upc" | "isbn" => "gtin",
             key => key,
         };
         Field::ALL.into_iter().find(|field| field.name() == name)
@@ -89,7 +94,7 @@ impl Field {
 }
 
 /// Google Merchant columns that a mirror has no use for: accepted, not kept.
-pub const IGNORED: [&str; 62] = [
+pub const IGNORED: [&str; 61] = [
     "ads_redirect",
     "adult",
     "age_group",
@@ -118,7 +123,6 @@ pub const IGNORED: [&str; 62] = [
     "free_shipping_threshold",
     "gender",
     "google_product_category",
-    "gtin",
     "identifier_exists",
     "included_destination",
     "installment",

@@ -58,7 +58,7 @@ impl FeedItem {
             price: self.plain(Field::Price)?,
             brand: self.plain(Field::Brand)?,
             color: self.plain(Field::Color)?,
-            size: self.sizes()?,
+            size: self.joined(Field::Size, "/")?,
             availability: self.plain(Field::Availability)?,
             product_type: self.plain(Field::ProductType)?,
             link: self.verbatim(Field::Link)?,
@@ -67,6 +67,7 @@ impl FeedItem {
             sale_price_effective_date: self.plain(Field::SalePriceEffectiveDate)?,
             quantity: self.plain(Field::Quantity)?,
             location: self.plain(Field::Location)?,
+            gtin: self.joined(Field::Gtin, ",")?,
         })
     }
 
@@ -78,10 +79,10 @@ impl FeedItem {
         within(field, self.get(field).and_then(verbatim))
     }
 
-    /// Several sizes are one text: "S/M/L".
-    fn sizes(&self) -> Result<Option<String>, String> {
-        let sizes: Vec<String> = self.all(Field::Size).filter_map(plain).collect();
-        within(Field::Size, (!sizes.is_empty()).then(|| sizes.join("/")))
+    /// Several values are one text: "S/M/L".
+    fn joined(&self, field: Field, separator: &str) -> Result<Option<String>, String> {
+        let values: Vec<String> = self.all(field).filter_map(plain).collect();
+        within(field, (!values.is_empty()).then(|| values.join(separator)))
     }
 
     fn links(&self) -> Result<Vec<String>, String> {

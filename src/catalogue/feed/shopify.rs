@@ -10,6 +10,7 @@ use std::collections::{HashMap, HashSet};
 /// Columns of both of Shopify's formats, the newer name second.
 const HANDLE: [&str; 2] = ["handle", "url_handle"];
 const SKU: [&str; 2] = ["variant_sku", "sku"];
+const BARCODE: [&str; 2] = ["variant_barcode", "barcode"];
 const PRICE: [&str; 2] = ["variant_price", "price"];
 const FULL_PRICE: [&str; 2] = ["variant_compare_at_price", "compare_at_price"];
 const QUANTITY: [&str; 2] = ["variant_inventory_qty", "inventory_quantity"];
@@ -26,7 +27,7 @@ const ONLY_VARIANT: &str = "Default Title";
 
 /// Whether a column is one of Shopify's.
 pub fn is_known(key: &str) -> bool {
-    let lists = [HANDLE, SKU, PRICE, FULL_PRICE, QUANTITY, POLICY, PICTURE, VARIANT_PICTURE, PUBLISHED];
+    let lists = [HANDLE, SKU, BARCODE, PRICE, FULL_PRICE, QUANTITY, POLICY, PICTURE, VARIANT_PICTURE, PUBLISHED];
     lists.iter().chain(&OPTIONS).flatten().any(|known| *known == key)
         || ["title", "vendor", "type", "status"].contains(&key)
 }
@@ -147,6 +148,7 @@ impl<'t> HandleRows<'t> {
         let made = || std::iter::once(self.handle).chain(options.iter().copied()).collect::<Vec<_>>().join("-");
         item.add(Field::Id, sku.map_or_else(made, str::to_owned));
         item.add(Field::ItemGroupId, self.handle);
+        item.add(Field::Gtin, own(&BARCODE));
         item.add(Field::Title, self.shared(&["title"]).unwrap_or_default());
         item.add(Field::Brand, self.shared(&["vendor"]).unwrap_or_default());
         item.add(Field::ProductType, self.shared(&["type", "product_category"]).unwrap_or_default());

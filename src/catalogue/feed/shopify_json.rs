@@ -35,10 +35,11 @@ pub fn add_rows(product: &Map<String, Value>, line: u64, table: &mut FeedTable) 
 }
 
 /// Columns of Shopify's CSV by the member of a variant. Its stock is a number or, from the shop itself, yes or no.
-const VARIANT_MEMBERS: [(&str, &str); 8] = [
+const VARIANT_MEMBERS: [(&str, &str); 9] = [
     ("Option2 Value", "option2"),
     ("Option3 Value", "option3"),
     ("Variant SKU", "sku"),
+    ("Variant Barcode", "barcode"),
     ("Variant Price", "price"),
     ("Variant Compare At Price", "compare_at_price"),
     ("Variant Inventory Qty", "inventory_quantity"),

@@ -9,10 +9,11 @@ use super::woocommerce_names::english;
 use std::collections::{HashMap, HashSet};
 
 /// Columns that are read, but for the attributes.
-const COLUMNS: [&str; 14] = [
+const COLUMNS: [&str; 15] = [
     "id",
     "type",
     "sku",
+    "gtin",
     "name",
     "published",
     "date_sale_price_starts",
@@ -113,6 +114,7 @@ impl<'t> Export<'t> {
             let name = self.get(above, "sku").or_else(|| self.get(above, "id"));
             item.add(Field::ItemGroupId, name.unwrap_or_default());
         }
+        item.add(Field::Gtin, own("gtin").unwrap_or_default());
         item.add(Field::Brand, shared("brands"));
         item.add(Field::ProductType, narrowest_path(shared("categories"), '>'));
         let mut pictures = pictures(shared("images")).into_iter();

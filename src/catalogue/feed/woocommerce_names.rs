@@ -3,9 +3,19 @@
 use std::borrow::Cow;
 
 /// An English key and what it is in German, French, Spanish, Italian, Dutch and Portuguese; `N` stands for a number.
-const TRANSLATIONS: [(&str, &[&str]); 15] = [
+const TRANSLATIONS: [(&str, &[&str]); 16] = [
     ("type", &["typ", "tipo"]),
     ("sku", &["artikelnummer", "ugs"]),
+    (
+        "gtin",
+        &[
+            "gtin,_upc,_ean,_or_isbn",
+            "gtin,_upc,_ean_oder_isbn",
+            "gtin,_upc,_ean_ou_isbn",
+            "gtin,_upc,_ean_o_isbn",
+            "gtin,_upc,_ean_of_isbn",
+        ],
+    ),
     ("name", &["nom", "nombre", "nome", "naam"]),
     ("published", &["veröffentlicht", "publié", "publicado", "pubblicato", "gepubliceerd"]),
     (
@@ -109,6 +119,8 @@ mod tests {
             ("Regular price", "regular_price"),
             ("Attribute 1 value(s)", "attribute_1_value(s)"),
             ("Marken", "brands"),
+            ("GTIN, UPC, EAN, or ISBN", "gtin"),
+            ("GTIN, UPC, EAN oder ISBN", "gtin"),
             ("Meta: _x1", "meta:__x1"),
         ] {
             assert_eq!(english(&key(name)), expected, "{name}");

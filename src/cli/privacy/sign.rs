@@ -68,9 +68,10 @@ fn page(facts: &PrivacyFacts, texts: &SignTexts) -> String {
         None => (String::new(), String::new()),
     };
     format!(
-        "<section lang=\"{}\">\n{CAMERA}\n<h1>{}</h1>\n<p class=\"purpose\">{}</p>\n{said}<div class=\"foot\"><div>\n\
+        "<section lang=\"{}\" dir=\"{}\">\n{CAMERA}\n<h1>{}</h1>\n<p class=\"purpose\">{}</p>\n{said}<div class=\"foot\"><div>\n\
          <p>{}</p>\n<p>{} {}</p>\n{more}</div>{code}</div>\n</section>\n",
-        texts.code,
+        texts.language.tag(),
+        if texts.language.is_right_to_left() { "rtl" } else { "ltr" },
         fill(texts.title),
         fill(texts.purpose),
         fill(texts.rights),
@@ -99,6 +100,7 @@ mod tests {
     use super::super::texts::ALL;
     use super::*;
     use crate::config::Config;
+    use crate::language::Language;
 
     fn sign(text: &str) -> String {
         html(&PrivacyFacts::of(&Config::parse(text).unwrap()), &ALL)
@@ -107,33 +109,38 @@ mod tests {
     #[test]
     fn each_language_says_what_this_mirror_does_and_no_more() {
         let quiet = sign("[shop]\nname = \"A & B <Moda>\"\n[stats]\ndays = 0\n[web]\nenabled = false\n");
-        assert_eq!(quiet.matches("<section lang=").count(), 5);
+        for language in Language::ALL {
+            let direction = if language == Language::Ar { "rtl" } else { "ltr" };
+            let page = format!("<section lang=\"{}\" dir=\"{direction}\">", language.tag());
+            assert!(quiet.contains(&page), "every language of the screen has a sign: {page}");
+        }
+        assert_eq!(quiet.matches("<section lang=").count(), ALL.len());
         for texts in ALL {
-            assert!(quiet.contains(&*encode_text(texts.silent)), "{}", texts.code);
+            assert!(quiet.contains(&*encode_text(texts.silent)), "{}", texts.language.tag());
         }
         assert!(quiet.contains("A &amp; B &lt;Moda&gt;") && !quiet.contains("90") && !quiet.contains("class=\"code\""));
         let text = "[webhook]\nurl = \"https://hooks.example/x\"\n\
                     [privacy]\nlive_view = \"full\"\ncontact = \"Moda S.r.l., Milano\"\nnotice = \"https://moda.example/privacy\"\n";
         let open = sign(text);
-        assert_eq!(open.matches("class=\"code\" viewBox").count(), 5);
-        assert_eq!(open.matches("Moda S.r.l., Milano").count(), 5);
+        assert_eq!(open.matches("class=\"code\" viewBox").count(), ALL.len());
+        assert_eq!(open.matches("Moda S.r.l., Milano").count(), ALL.len());
         for texts in ALL {
-            assert!(!open.contains(&*encode_text(texts.silent)), "{}", texts.code);
-            assert!(open.contains(&*encode_text(texts.watched)), "{}", texts.code);
+            assert!(!open.contains(&*encode_text(texts.silent)), "{}", texts.language.tag());
+            assert!(open.contains(&*encode_text(texts.watched)), "{}", texts.language.tag());
         }
         let crops = sign("[privacy]\nstaff_crops = true\n");
         for texts in ALL {
-            assert!(crops.contains(&*encode_text(texts.cropped)), "{}", texts.code);
-            assert!(!open.contains(&*encode_text(texts.cropped)), "{}", texts.code);
+            assert!(crops.contains(&*encode_text(texts.cropped)), "{}", texts.language.tag());
+            assert!(!open.contains(&*encode_text(texts.cropped)), "{}", texts.language.tag());
         }
-        assert_eq!(open.matches("hooks.example").count(), 5);
+        assert_eq!(open.matches("hooks.example").count(), ALL.len());
         // Whatever the table of what goes out has, the sign does not call it nothing.
         let listens =
             sign("[web]\nlisten = \"0.0.0.0:8080\"\npassword = \"correct horse\"\ntoken = \"battery staple\"\n");
         for texts in ALL {
-            assert!(!listens.contains(&*encode_text(texts.silent)), "{}", texts.code);
-            assert!(listens.contains(&*encode_text(texts.read)), "{}", texts.code);
-            assert!(!quiet.contains(&*encode_text(texts.read)), "{}", texts.code);
+            assert!(!listens.contains(&*encode_text(texts.silent)), "{}", texts.language.tag());
+            assert!(listens.contains(&*encode_text(texts.read)), "{}", texts.language.tag());
+            assert!(!quiet.contains(&*encode_text(texts.read)), "{}", texts.language.tag());
         }
         assert!(
             !open.contains('{') || !open.contains("{hosts}") && !open.contains("{days}"),

@@ -1,12 +1,12 @@
 //! The sign's sentences in each language.
 
 use crate::fault::{Fault, Kind, Result};
+use crate::language::Language;
 
 /// The sentences of one language. `{...}` is filled in: `{shop}`, `{days}`, `{hosts}`, `{hub}`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SignTexts {
-    /// As HTML names the language.
-    pub code: &'static str,
+    pub language: Language,
     pub title: &'static str,
     pub purpose: &'static str,
     /// Nothing is kept of people.
@@ -34,9 +34,10 @@ pub struct SignTexts {
     pub more: &'static str,
 }
 
-pub const ALL: [SignTexts; 5] = [
+/// In the order of [`Language::ALL`].
+pub const ALL: [SignTexts; 7] = [
     SignTexts {
-        code: "en",
+        language: Language::En,
         title: "This mirror has a camera",
         purpose: "It recognizes the clothes that you wear and shows you matching products of {shop}.",
         kept: "No picture is stored. Nobody is identified. Faces, age, sex and mood are not evaluated.",
@@ -56,7 +57,7 @@ pub const ALL: [SignTexts; 5] = [
         more: "All details: scan the code or ask us.",
     },
     SignTexts {
-        code: "it",
+        language: Language::It,
         title: "Questo specchio ha una telecamera",
         purpose: "Riconosce i capi che indossi e ti mostra prodotti simili di {shop}.",
         kept: "Nessuna immagine viene salvata. Nessuno viene identificato. Volto, età, sesso e umore non vengono analizzati.",
@@ -76,7 +77,7 @@ pub const ALL: [SignTexts; 5] = [
         more: "Tutti i dettagli: inquadra il codice o chiedi a noi.",
     },
     SignTexts {
-        code: "de",
+        language: Language::De,
         title: "Dieser Spiegel hat eine Kamera",
         purpose: "Er erkennt die Kleidung, die Sie tragen, und zeigt Ihnen passende Produkte von {shop}.",
         kept: "Es wird kein Bild gespeichert. Niemand wird identifiziert. Gesicht, Alter, Geschlecht und Stimmung werden nicht \
@@ -97,7 +98,7 @@ pub const ALL: [SignTexts; 5] = [
         more: "Alle Einzelheiten: Code scannen oder uns fragen.",
     },
     SignTexts {
-        code: "fr",
+        language: Language::Fr,
         title: "Ce miroir est équipé d'une caméra",
         purpose: "Il reconnaît les vêtements que vous portez et vous montre des produits assortis de {shop}.",
         kept: "Aucune image n'est enregistrée. Personne n'est identifié. Le visage, l'âge, le sexe et l'humeur ne sont pas \
@@ -118,7 +119,7 @@ pub const ALL: [SignTexts; 5] = [
         more: "Tous les détails : scannez le code ou demandez-nous.",
     },
     SignTexts {
-        code: "es",
+        language: Language::Es,
         title: "Este espejo tiene una cámara",
         purpose: "Reconoce la ropa que lleva y le muestra productos similares de {shop}.",
         kept: "No se guarda ninguna imagen. No se identifica a nadie. No se analizan la cara, la edad, el sexo ni el estado de \
@@ -138,6 +139,42 @@ pub const ALL: [SignTexts; 5] = [
                  comprar aquí sin ponerse delante del espejo.",
         more: "Todos los detalles: escanee el código o pregúntenos.",
     },
+    SignTexts {
+        language: Language::Ja,
+        title: "この鏡にはカメラがあります",
+        purpose: "着ている服を認識し、{shop}の近い商品を表示します。",
+        kept: "映像は保存されません。個人の特定は行いません。顔、年齢、性別、感情は分析しません。",
+        counted: "1時間ごとの匿名の件数を{days}日間保存します。",
+        silent: "この機器から外部に送信されるものはありません。",
+        told: "映像を含まない匿名のイベントを{hosts}に送信します。",
+        read: "この鏡が認識した内容は、閲覧を許可された人やプログラムが見ることができます。",
+        figures: "映像を含まない数値を{hub}に送信します。",
+        camera: "カメラはネットワーク経由で接続されています。",
+        watched: "スタッフが現在の映像を見ることがあります。",
+        cropped: "スタッフが、認識された服の小さな画像を最長10分間見ることがあります。画像がディスクに書き込まれることはありません。",
+        responsible: "管理者：",
+        unnamed: "（名称と住所）",
+        rights: "何が処理されているかを尋ね、異議を申し立て、個人情報保護の監督機関に苦情を申し出ることができます。この鏡の前に立たなくても、お買い物ができます。",
+        more: "詳しくは、コードを読み取るか、スタッフにお尋ねください。",
+    },
+    SignTexts {
+        language: Language::Ar,
+        title: "في هذه المرآة كاميرا",
+        purpose: "تتعرّف على الملابس التي ترتديها وتعرض لك منتجات مشابهة من {shop}.",
+        kept: "لا تُحفظ أي صورة. لا تُحدَّد هوية أحد. ولا يُحلَّل الوجه ولا العمر ولا الجنس ولا الحالة المزاجية.",
+        counted: "تُحفظ أعداد مجهولة الهوية لكل ساعة مدة {days} يومًا.",
+        silent: "لا يخرج شيء من هذا الجهاز.",
+        told: "تُرسَل أحداث مجهولة الهوية وبلا صور إلى {hosts}.",
+        read: "يمكن للأشخاص والبرامج المصرَّح لهم الاطلاع على ما تتعرّف عليه المرآة.",
+        figures: "تُرسَل أرقام بلا صور إلى {hub}.",
+        camera: "الكاميرا متصلة عبر الشبكة.",
+        watched: "يمكن للموظفين رؤية الصورة المباشرة.",
+        cropped: "يمكن للموظفين رؤية صور صغيرة للملابس التي تم التعرّف عليها مدة عشر دقائق على الأكثر، ولا تُكتب هذه الصور على قرص أبدًا.",
+        responsible: "الجهة المسؤولة:",
+        unnamed: "(الاسم والعنوان)",
+        rights: "يمكنك أن تسأل عمّا يُعالَج من بيانات، وأن تعترض، وأن تقدّم شكوى إلى هيئة حماية البيانات. ويمكنك التسوق هنا دون الوقوف أمام المرآة.",
+        more: "لكل التفاصيل: امسح الرمز أو اسألنا.",
+    },
 ];
 
 /// The texts of these languages, in their order.
@@ -146,8 +183,8 @@ pub const ALL: [SignTexts; 5] = [
 /// [`Kind::Usage`]: one of them is not here.
 pub fn named(codes: &[String]) -> Result<Vec<SignTexts>> {
     let find = |code: &String| {
-        ALL.into_iter().find(|texts| texts.code == code.trim()).ok_or_else(|| {
-            let known: Vec<&str> = ALL.iter().map(|texts| texts.code).collect();
+        ALL.into_iter().find(|texts| texts.language.tag() == code.trim()).ok_or_else(|| {
+            let known: Vec<&str> = ALL.iter().map(|texts| texts.language.tag()).collect();
             Fault::new(Kind::Usage, format!("the sign is not written in {code:?}"))
                 .cure(format!("choose of {}", known.join(", ")))
         })

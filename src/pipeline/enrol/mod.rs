@@ -68,7 +68,7 @@ pub struct EnrolTarget {
 }
 
 impl EnrolTarget {
-    /// The products of these ids. `class_regions`: of the model's classes, for a product whose texts say none. `said`: the part of the
+    /// The products of these ids, or numbers of labels. `class_regions`: of the model's classes, for a product whose texts say none. `said`: the part of the
     /// body that whoever enrols says of a product, whatever the catalogue says.
     ///
     /// # Errors
@@ -81,7 +81,7 @@ impl EnrolTarget {
     ) -> Result<Vec<EnrolTarget>> {
         let mut targets: Vec<EnrolTarget> = Vec::new();
         for id in ids {
-            let detail = catalogue.require(id)?;
+            let detail = catalogue.named(id)?.map_or_else(|| catalogue.require(id), Ok)?;
             let seen = detail.pictures.first().and_then(|main| class_regions.get(main.class).copied().flatten());
             let region = said.get(id).copied().or(detail.product.region()).or(seen);
             if let Some(other) = targets.iter().find(|other| may_be(region, other.region)) {
@@ -89,7 +89,7 @@ impl EnrolTarget {
                 let cure = "enrol them one after the other, or say which part of the body each is worn on";
                 return Err(Fault::new(Kind::Usage, text).cure(cure));
             }
-            targets.push(EnrolTarget { id: id.clone(), title: detail.product.title, region });
+            targets.push(EnrolTarget { id: detail.product.id, title: detail.product.title, region });
         }
         if targets.is_empty() || targets.len() > MOST_PRODUCTS {
             let text = format!("an enrolment is of one to {MOST_PRODUCTS} products, not of {}", targets.len());

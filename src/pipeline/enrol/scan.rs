@@ -1,4 +1,5 @@
-//! Reading a product's QR code before the camera: an id, or the product's page, as a price tag or the mirror's own screen shows it.
+//! Reading a product's QR code before the camera: an id, the number of its label (GTIN), or the product's page, as a price tag or the
+//! mirror's own screen shows it.
 
 use crate::catalogue::{Catalogue, Product};
 use crate::fault::Result;
@@ -29,10 +30,10 @@ pub fn codes(picture: &Picture) -> Vec<String> {
     if codes.is_empty() { read(true) } else { codes }
 }
 
-/// The product that a code names: by its id, by its page, or by the last part of an address.
+/// The product that a code names: by its id or number, by its page, or by the last part of an address.
 pub fn product(catalogue: &Catalogue, code: &str) -> Result<Option<Product>> {
     let code = code.trim();
-    if let Some(detail) = catalogue.get(code)? {
+    if let Some(detail) = catalogue.named(code)? {
         return Ok(Some(detail.product));
     }
     let mut products = catalogue.list()?.into_iter().map(|(product, _)| product);
@@ -40,7 +41,7 @@ pub fn product(catalogue: &Catalogue, code: &str) -> Result<Option<Product>> {
         return Ok(Some(product));
     }
     let last = code.split(['?', '#']).next().and_then(|path| path.trim_end_matches('/').rsplit('/').next());
-    Ok(last.map_or(Ok(None), |id| catalogue.get(id))?.map(|detail| detail.product))
+    Ok(last.map_or(Ok(None), |id| catalogue.named(id))?.map(|detail| detail.product))
 }
 
 #[cfg(test)]
