@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use ureq::Agent;
 
 /// An answer of a hub is no longer, bytes.
-const MOST_ANSWER: u64 = 64 << 10;
+const MOST_ANSWER: u64 = 1 << 20;
 /// Enrolments in one question: the answer may name them all.
 const MOST_ASKED: usize = 1000;
 
@@ -87,6 +87,10 @@ impl FleetLink {
                 .cure("delete it and join again with `vetrina sync join`")
         })?;
         Ok(Some(FleetLink { membership, agent: agent(), reached: true, shared: BTreeSet::new() }))
+    }
+
+    pub(super) fn membership(&self) -> &FleetMembership {
+        &self.membership
     }
 
     pub fn token(&self) -> &str {
@@ -192,7 +196,7 @@ fn membership_file(catalogue: &Path) -> PathBuf {
 }
 
 /// Posts `value` as JSON; the body of the answer.
-fn post(agent: &Agent, address: &str, token: Option<&str>, value: &impl Serialize) -> Result<Vec<u8>> {
+pub(super) fn post(agent: &Agent, address: &str, token: Option<&str>, value: &impl Serialize) -> Result<Vec<u8>> {
     let body = serde_json::to_vec(value)
         .map_err(|error| Fault::new(Kind::Internal, "cannot write a message to the hub").cause(error))?;
     let mut request = agent.post(address).header("content-type", "application/json");
