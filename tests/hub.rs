@@ -10,7 +10,7 @@ mod chain;
 mod mirror;
 mod postgres;
 
-use chain::{Hub, Served, done, follower, json, model, once, price, refused, status, strs, vetrina};
+use chain::{Hub, Served, done, follower, joined, json, model, once, price, refused, status, strs, vetrina};
 use mirror::{Mirror, Shop, http, repository};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -20,9 +20,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 use vetrina::catalogue::Catalogue;
 use vetrina::catalogue::worn::{WornProduct, WornView};
-
-/// The user `vetrina` of the mirrors' pages.
-const PASSWORD: &str = "Authorization: Basic dmV0cmluYTpjb3JyZWN0IGhvcnNl\r\n";
 
 /// The quick start of docs/chain.md, and its promise.
 #[test]
@@ -391,15 +388,6 @@ fn a_mirror_with_thousands_of_enrolments_shares_them_all() {
     assert_eq!(hub.count("worn"), 2001);
 }
 
-/// A mirror of a shop that has joined the hub and shows its release.
-fn joined(hub: &Hub, served: &Served, shop: &str) -> Shop {
-    let (folder, _) = follower(hub, &format!("{}/releases/{shop}", served.url()));
-    let code = done(&["hub", "enrol", shop, &format!("m-{shop}"), "--database", &hub.database]);
-    done(&["sync", "join", &served.url(), &code, "--config", &folder.path("vetrina.toml")]);
-    once(&folder);
-    folder
-}
-
 fn worn_view(embedding: &[f32]) -> WornView {
     WornView {
         class: 0,
@@ -419,71 +407,6 @@ fn best_product(catalogue: &Catalogue, embedding: &[f32]) -> (String, f32) {
     let index = Index::load(catalogue, EmbeddingHead::Aggregation, &score.weight, score.bias).unwrap();
     let hit = index.search(embedding, 1)[0];
     (index.product(hit.product).id.clone(), hit.logit)
-}
-
-#[test]
-fn staff_are_told_which_other_shops_sell_what_is_worn() {
-    let Some(hub) = Hub::new() else { return };
-    hub.import(&hub.feed("feed.csv", 0, 4), &["berlin", "hamburg"]);
-    hub.work();
-    hub.publish("berlin");
-    let served = Served::start(&hub, &[]);
-    let folder = joined(&hub, &served, "berlin");
-    let clip = format!("file://{}?loop", repository("demo/clips/1.mjpg").display());
-    let config = fs::read_to_string(folder.path("vetrina.toml")).unwrap().replace("test://bars", &clip);
-    let password = "[web]\npassword = \"correct horse\"\n";
-    let config = config.replace("[web]\n", password);
-    let run = |more: &str| {
-        let mut mirror = Mirror::start(&folder, &format!("{config}{more}"));
-        let at = http::address(&mut mirror);
-        let answers = || http::get_with(&at, "/staff/answers.json", PASSWORD).json();
-        mirror.wait_until("there is an answer", || answers()["answers"][0]["id"] == "V101");
-        (mirror, at.clone(), answers())
-    };
-    let ask = |at: &str, answers: &Value| {
-        let body = serde_json::json!({ "number": answers["answers"][0]["number"] }).to_string();
-        http::post(at, "/staff/other-shops", &format!("{PASSWORD}x-vetrina: 1\r\n"), &body)
-    };
-    let (mirror, at, answers) = run("");
-    assert_eq!(
-        (answers["other_shops"].as_bool(), ask(&at, &answers).status),
-        (Some(false), 404),
-        "off unless it is set"
-    );
-    drop(mirror);
-
-    let (mut mirror, at, answers) = run("other_shops = true\n");
-    assert_eq!(answers["other_shops"], true);
-    let found = ask(&at, &answers);
-    assert_eq!(found.status, 200, "{}", found.text());
-    let best = found.json()["products"][0].clone();
-    assert_eq!(
-        (best["id"].as_str(), &best["shops"]),
-        (Some("V101"), &serde_json::json!(["hamburg"])),
-        "not its own shop"
-    );
-    let body = "{\"number\": 99999}";
-    assert_eq!(http::post(&at, "/staff/other-shops", &format!("{PASSWORD}x-vetrina: 1\r\n"), body).status, 404);
-
-    // The hub is away, or hangs: staff read so in time, and the mirror answers on.
-    drop(served);
-    let away = ask(&at, &answers);
-    assert_eq!(away.status, 503, "{}", away.text());
-    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let file = folder.path("shop.db.sync/mirror.json");
-    let mut key: Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
-    key["hub"] = format!("http://{}", silent.local_addr().unwrap()).into();
-    fs::write(&file, key.to_string()).unwrap();
-    let start = Instant::now();
-    let away = ask(&at, &answers);
-    assert_eq!(away.status, 503, "{}", away.text());
-    assert!((2..10).contains(&start.elapsed().as_secs()), "{:?}", start.elapsed());
-    let recognized = || {
-        let metrics = http::get_with(&at, "/metrics", PASSWORD).text();
-        http::metric(&metrics, "vetrina_frames_recognised_total").unwrap()
-    };
-    let before = recognized();
-    mirror.wait_until("it answers on", || recognized() > before);
 }
 
 #[test]

@@ -152,7 +152,7 @@ fn sent(config: &Config) -> Vec<SentData> {
     }
     if let Some(source) = config.sync.source.as_ref().filter(|source| !source.starts_with("file:")) {
         let what = "questions for new catalogues; of a mirror that has joined the hub its release, faults and figures, \
-                    and numbers of products that staff wore; no picture";
+                    numbers of products that staff wore, and what staff said of answers; no picture";
         sent.push(item(what.to_owned(), host_of(source), "sync.source"));
     }
     if config.sync.other_shops {
