@@ -210,6 +210,8 @@ pub struct SyncSection {
     pub key: Option<String>,
     /// The mean time between two polls.
     pub poll_seconds: Count<1, 86400>,
+    /// Staff may ask the hub which other shops sell what a shopper wears: the garment's embedding is sent to it.
+    pub other_shops: bool,
 }
 
 impl Default for ShopSection {
@@ -310,7 +312,7 @@ impl Default for HeatSection {
 
 impl Default for SyncSection {
     fn default() -> Self {
-        SyncSection { source: None, key: None, poll_seconds: Count(30) }
+        SyncSection { source: None, key: None, poll_seconds: Count(30), other_shops: false }
     }
 }
 
@@ -428,6 +430,7 @@ impl Config {
             token,
             live_view: self.live_view(),
             staff_crops: self.privacy.staff_crops,
+            other_shops: self.sync.other_shops,
             counts: self.counts(),
             audit: self.audit_log(),
             images,

@@ -10,7 +10,7 @@ mod chain;
 mod mirror;
 mod postgres;
 
-use chain::{Hub, Served, done, follower, json, model, once, price, refused, status, strs, vetrina};
+use chain::{Hub, Served, done, follower, joined, json, model, once, price, refused, status, strs, vetrina};
 use mirror::{Mirror, Shop, http, repository};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -386,15 +386,6 @@ fn a_mirror_with_thousands_of_enrolments_shares_them_all() {
     drop(catalogue);
     once(&mirror);
     assert_eq!(hub.count("worn"), 2001);
-}
-
-/// A mirror of a shop that has joined the hub and shows its release.
-fn joined(hub: &Hub, served: &Served, shop: &str) -> Shop {
-    let (folder, _) = follower(hub, &format!("{}/releases/{shop}", served.url()));
-    let code = done(&["hub", "enrol", shop, &format!("m-{shop}"), "--database", &hub.database]);
-    done(&["sync", "join", &served.url(), &code, "--config", &folder.path("vetrina.toml")]);
-    once(&folder);
-    folder
 }
 
 fn worn_view(embedding: &[f32]) -> WornView {

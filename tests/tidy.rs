@@ -31,7 +31,7 @@ const MAY_USE: [(&str, &[&str]); 14] = [
     ("display", &[]),
     ("evaluation", &["capture", "network", "seam", "catalogue", "pipeline"]),
     ("pipeline", &["capture", "network", "seam", "catalogue", "display"]),
-    ("sync", &["catalogue"]),
+    ("sync", &["seam", "catalogue"]),
     ("hub", &["network", "seam", "catalogue", "pipeline", "sync"]),
     ("live", &["capture", "network", "seam", "catalogue", "display", "pipeline", "sync"]),
     ("events", &["seam", "live"]),
@@ -101,7 +101,7 @@ const ONLY_IN: [(&str, &[&str]); 26] = [
 ];
 
 /// Modules below or beside the pipeline may use only the plain data of `seam`.
-const SEES_PLAIN_DATA: [&str; 7] = ["capture", "network", "catalogue", "display", "live", "web", "config"];
+const SEES_PLAIN_DATA: [&str; 8] = ["capture", "network", "catalogue", "display", "live", "sync", "web", "config"];
 const PLAIN_DATA: [&str; 12] = [
     "Detection",
     "Detections",

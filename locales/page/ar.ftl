@@ -143,5 +143,7 @@ seconds-ago = قبل { $seconds } ثانية
 judge-right = صحيح
 judge-other = كان المنتج المختار أعلاه
 judge-none = ليس من منتجاتنا
+other-shops = في متاجر أخرى؟
+other-shops-none = لا يوجد ما يشبهه في أي متجر آخر.
 choose-one = اختر أعلاه المنتج الواحد الصحيح.
 thanks = شكرًا

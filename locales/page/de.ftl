@@ -143,5 +143,7 @@ seconds-ago = vor { $seconds } s
 judge-right = richtig
 judge-other = es war der oben gewählte
 judge-none = nicht von uns
+other-shops = in anderen Läden?
+other-shops-none = Kein anderer Laden hat etwas Ähnliches.
 choose-one = Wählen Sie oben den einen Artikel, der es war.
 thanks = danke

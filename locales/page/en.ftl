@@ -169,5 +169,7 @@ seconds-ago = { $seconds } s ago
 judge-right = right
 judge-other = it was what I chose above
 judge-none = not ours
+other-shops = in other shops?
+other-shops-none = No other shop has anything like it.
 choose-one = Choose the one product that it was, above.
 thanks = thank you

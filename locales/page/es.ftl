@@ -143,5 +143,7 @@ seconds-ago = hace { $seconds } s
 judge-right = correcto
 judge-other = era el elegido arriba
 judge-none = no es nuestro
+other-shops = ¿en otras tiendas?
+other-shops-none = Ninguna otra tienda tiene algo parecido.
 choose-one = Elige arriba el único producto que era.
 thanks = gracias

@@ -143,5 +143,7 @@ seconds-ago = il y a { $seconds } s
 judge-right = juste
 judge-other = c’était celui choisi plus haut
 judge-none = pas de chez nous
+other-shops = dans d’autres magasins ?
+other-shops-none = Aucun autre magasin n’a rien de semblable.
 choose-one = Choisissez plus haut le seul produit que c’était.
 thanks = merci

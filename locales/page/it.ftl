@@ -143,5 +143,7 @@ seconds-ago = { $seconds } s fa
 judge-right = giusto
 judge-other = era quello scelto sopra
 judge-none = non è nostro
+other-shops = in altri negozi?
+other-shops-none = Nessun altro negozio ha qualcosa di simile.
 choose-one = Scegli sopra l’unico prodotto che era.
 thanks = grazie

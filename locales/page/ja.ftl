@@ -143,5 +143,7 @@ seconds-ago = { $seconds } 秒前
 judge-right = 正しい
 judge-other = 上で選んだ商品だった
 judge-none = この店の商品ではない
+other-shops = 他の店には？
+other-shops-none = 似た商品のある店は他にありません。
 choose-one = 正しい商品を、上で一つだけ選んでください。
 thanks = ありがとうございます

@@ -6,8 +6,9 @@ use super::worn::has_product;
 use crate::clock::UtcTime;
 use crate::fault::Result;
 use crate::seam::Region;
-use rusqlite::params;
+use rusqlite::{Row, params};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
 /// Seconds.
@@ -36,6 +37,29 @@ pub struct JudgedAnswer {
     pub margin: Option<f32>,
     /// Its verdict on the screen: "likely", "similar", "none".
     pub verdict: &'static str,
+    pub descriptor_hash: String,
+}
+
+/// A stored judgement, as it is sent to a hub.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CorrectionRecord {
+    /// Names it among this mirror's: a hash of what is stored, so that sent twice it is one.
+    pub uid: String,
+    /// Its row in this catalogue.
+    #[serde(skip)]
+    pub row: i64,
+    /// UTC: "2026-11-27T18".
+    pub hour: String,
+    pub region: Option<Region>,
+    /// The product that was shown first.
+    pub shown: String,
+    pub logit: f64,
+    pub margin: Option<f64>,
+    /// "none", "similar", "likely".
+    pub verdict: String,
+    #[serde(flatten)]
+    pub judgement: Judgement,
+    /// Of the model.
     pub descriptor_hash: String,
 }
 
@@ -117,6 +141,25 @@ impl Catalogue {
         })
     }
 
+    /// At most `most` judgements after row `row`, in the order in which they were said.
+    pub fn corrections_after(&self, row: i64, most: usize) -> Result<Vec<CorrectionRecord>> {
+        let read = || {
+            let query =
+                "select id, hour, region, shown_id, logit, margin, verdict, judgement, meant_id, descriptor_hash
+                         from correction where id > ? order by id limit ?";
+            let mut statement = self.connection.prepare(query)?;
+            let records = statement.query_map(params![row, most as i64], correction_record)?;
+            records.collect::<rusqlite::Result<_>>()
+        };
+        read().map_err(|error: rusqlite::Error| self.fault("read", error))
+    }
+
+    /// Row of the newest judgement; 0 where there is none.
+    pub fn newest_correction(&self) -> Result<i64> {
+        let read = self.connection.query_row("select coalesce(max(id), 0) from correction", [], |row| row.get(0));
+        read.map_err(|error| self.fault("read", error))
+    }
+
     /// How clearly wrong first products stood out from the next ones, by region, as staff confirmed: those that this model showed for
     /// another product of the shop, or for none of it.
     pub(super) fn confirmed_strangers(&self, descriptor_hash: &str) -> Result<[Vec<f32>; Region::ALL.len()]> {
@@ -179,4 +222,30 @@ impl Catalogue {
         };
         read().map_err(|error: rusqlite::Error| self.fault("read", error))
     }
+}
+
+fn correction_record(row: &Row) -> rusqlite::Result<CorrectionRecord> {
+    let judgement: String = row.get(7)?;
+    let (number, logit, margin): (i64, f64, Option<f64>) = (row.get(0)?, row.get(4)?, row.get(5)?);
+    let texts: [Option<String>; 7] =
+        [row.get(1)?, row.get(2)?, row.get(3)?, row.get(6)?, Some(judgement.clone()), row.get(8)?, row.get(9)?];
+    let bits = (number, logit.to_bits(), margin.map(f64::to_bits));
+    let uid = Sha256::digest(format!("{bits:?} {texts:?}")).iter().map(|byte| format!("{byte:02x}")).collect();
+    let [hour, region, shown, verdict, _, meant, descriptor_hash] = texts;
+    Ok(CorrectionRecord {
+        uid,
+        row: number,
+        hour: hour.unwrap_or_default(),
+        region: region.as_deref().and_then(Region::named),
+        shown: shown.unwrap_or_default(),
+        logit,
+        margin,
+        verdict: verdict.unwrap_or_default(),
+        judgement: match (judgement.as_str(), meant) {
+            ("right", _) => Judgement::Right,
+            (_, Some(id)) => Judgement::Other(id),
+            _ => Judgement::NotOurs,
+        },
+        descriptor_hash: descriptor_hash.unwrap_or_default(),
+    })
 }

@@ -59,9 +59,25 @@ impl Catalogue {
     /// # Errors
     /// [`Kind::Storage`], with the I/O error as its cause, where `writer` refuses.
     pub fn export_worn(&self, mut writer: impl io::Write) -> Result<usize> {
+        let fail = |error| Fault::new(Kind::Storage, "cannot write the worn views").cause(error);
+        let count = self.each_worn_line(|_| true, |line| writeln!(writer, "{line}").map_err(fail))?;
+        writer.flush().map_err(fail)?;
+        Ok(count)
+    }
+
+    /// Gives the line of each enrolment by the catalogue's model whose uid is `wanted` to `take`, the oldest first, until that fails; how
+    /// many. One is in memory at a time: all of a mirror's may be gigabytes.
+    ///
+    /// # Errors
+    /// That of `take`.
+    pub fn each_worn_line(
+        &self,
+        wanted: impl Fn(&str) -> bool,
+        mut take: impl FnMut(&str) -> Result<()>,
+    ) -> Result<usize> {
         let stamp = self.stamp()?;
         let mut enrolments = self.enrolments()?;
-        enrolments.retain(|enrolment| worn::is_used(&enrolment.model, stamp.as_ref()));
+        enrolments.retain(|one| worn::is_used(&one.model, stamp.as_ref()) && wanted(&one.uid));
         for enrolment in enrolments.iter().rev() {
             let products =
                 worn::read_products(&self.connection, enrolment.number).map_err(|error| self.fault("read", error))?;
@@ -73,12 +89,10 @@ impl Catalogue {
                 descriptor_hash: enrolment.model.descriptor_hash.clone(),
                 products: products.into_iter().map(product_line).collect(),
             };
-            let write =
-                serde_json::to_string(&line).map_err(io::Error::from).and_then(|line| writeln!(writer, "{line}"));
-            write.map_err(|error| Fault::new(Kind::Storage, "cannot write the worn views").cause(error))?;
+            let line = serde_json::to_string(&line)
+                .map_err(|error| Fault::new(Kind::Internal, "cannot write a worn view").cause(error))?;
+            take(&line)?;
         }
-        let flushed = writer.flush();
-        flushed.map_err(|error| Fault::new(Kind::Storage, "cannot write the worn views").cause(error))?;
         Ok(enrolments.len())
     }
 

@@ -50,6 +50,9 @@ impl Config {
                 Some(Ok(_)) => {}
             }
         }
+        if self.sync.other_shops && self.sync.source.is_none() {
+            return Some(("sync.other_shops", "set sync.source and sync.key too: it is the hub that is asked".into()));
+        }
         let beyond = self.web.enabled && !self.web.listen.ip().is_loopback();
         if beyond && self.web.password.is_none() {
             let why = format!("{} can be reached from other machines: set web.password too", self.web.listen);
@@ -168,6 +171,7 @@ mod tests {
             ("[watchdog]\nstall_seconds = 0\n", "line 2, watchdog.stall_seconds", "must lie from 1"),
             ("[sync]\nsource = \"ftp://hub/berlin\"\n", "line 2, sync.source", "https://"),
             ("[sync]\nsource = \"https://hub/berlin\"\n", "line 2, sync.source", "sync.key"),
+            ("[sync]\nother_shops = true\n", "line 2, sync.other_shops", "sync.source"),
             ("[sync]\nsource = \"https://hub/berlin\"\nkey = \"RW\"\n", "line 3, sync.key", "minisign"),
             ("[camera]\nwidth 3\n", "line 2", ""),
             ("[camera]\nrate = 1\nrate = 2\n", "line 3", "rate"),

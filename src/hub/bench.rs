@@ -266,7 +266,7 @@ fn searches(
         }
         let embedding: Vec<f32> = (0..manifest.matching.embedding).map(|_| random.next()).collect();
         let (asked, _) = question(&manifest.aggregation_score(), &embedding);
-        let query = HubQuery { embedding, head: QueryHead::Aggregation, region: None, most: 10 };
+        let query = HubQuery { model: None, embedding, head: QueryHead::Aggregation, region: None, most: 10 };
         for turn in [round % 2, 1 - round % 2] {
             let seconds = database.run(async |client| {
                 let start = Instant::now();

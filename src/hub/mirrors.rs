@@ -218,6 +218,8 @@ mod tests {
             temperature_celsius: None,
             answers: None,
             address: None,
+            judged: 0,
+            judged_right: 0,
         }
     }
 

@@ -19,6 +19,9 @@ const ROWS_FOR_EACH: usize = 8;
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct HubQuery {
+    /// Hash of the model that the embedding is by; absent: the hub's.
+    #[serde(default)]
+    pub model: Option<String>,
     /// By the head that `head` names: the model's embedding of a picture, or of a window of ten.
     pub embedding: Vec<f32>,
     #[serde(default)]
@@ -69,6 +72,9 @@ impl HubSearch {
 
     /// Why the question cannot be asked; `None` where it can.
     pub fn wrong(&self, query: &HubQuery) -> Option<String> {
+        if query.model.as_ref().is_some_and(|model| *model != self.model.descriptor_hash) {
+            return Some(format!("the embedding is by another model than {} of the hub", self.model.name));
+        }
         if query.embedding.len() != self.model.embedding {
             return Some(format!("an embedding of {} has {} values", self.model.name, self.model.embedding));
         }

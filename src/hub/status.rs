@@ -46,6 +46,17 @@ pub struct MirrorStatus {
     pub temperature_celsius: Option<f64>,
     pub answers: Option<i64>,
     pub address: Option<String>,
+    /// Answers of the last 28 days that staff judged, and how many of them were right.
+    pub judged: i64,
+    pub judged_right: i64,
+}
+
+impl MirrorStatus {
+    /// "12 of 15, 80 %"; empty where nothing was judged.
+    pub fn confirmed(&self) -> String {
+        let (right, all) = (self.judged_right, self.judged);
+        if all == 0 { String::new() } else { format!("{right} of {all}, {:.0} %", 100.0 * right as f64 / all as f64) }
+    }
 }
 
 /// The shops, in the order of their names.
@@ -58,8 +69,12 @@ pub const SHOPS: &str = "
 
 /// The mirrors, in the order of their names.
 pub const MIRRORS: &str = "
-  select name, shop, revoked is not null, extract(epoch from now() - last_seen)::float8, heartbeat, address
-  from mirror order by shop, name";
+  select name, shop, revoked is not null, extract(epoch from now() - last_seen)::float8, heartbeat, address, judged, right_ones
+  from mirror left join lateral (
+    select count(*) as judged, count(*) filter (where judgement = 'right') as right_ones from correction
+    where correction.mirror = mirror.name
+    and hour >= to_char((now() - interval '28 days') at time zone 'utc', 'YYYY-MM-DD\"T\"HH24')
+  ) as said on true order by shop, name";
 
 /// A row of [`SHOPS`].
 pub fn shop_status(row: &tokio_postgres::Row) -> ShopStatus {
@@ -91,6 +106,8 @@ pub fn mirror_status(row: &tokio_postgres::Row) -> MirrorStatus {
         temperature_celsius: said["temperature_celsius"].as_f64(),
         answers: said["answers"].as_i64(),
         address: row.get(5),
+        judged: row.get(6),
+        judged_right: row.get(7),
     }
 }
 

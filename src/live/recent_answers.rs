@@ -7,7 +7,8 @@ use crate::frame::Picture;
 use crate::geometry::{Camera, Rect, Size};
 use crate::pipeline::track_matches::TrackMatches;
 use crate::pipeline::tracking::{GarmentQuery, TrackUpdate};
-use crate::seam::{Detection, Region, TrackId};
+use crate::seam::{Detection, Embedding, Region, TrackId};
+use crate::sync::other_shops::HubQuestion;
 use image::RgbImage;
 use image::imageops::thumbnail;
 use serde::Serialize;
@@ -19,6 +20,8 @@ use std::time::Duration;
 const MOST: usize = 20;
 /// And for how long.
 const KEPT_FOR: Duration = Duration::from_secs(600);
+/// Products that the hub is asked for.
+const QUESTION_PRODUCTS: usize = 10;
 /// Longer side of a crop at most, pixels.
 const CROP_SIDE: usize = 240;
 
@@ -48,6 +51,8 @@ struct KeptAnswer {
     at: Duration,
     shown: RecentAnswer,
     judged: JudgedAnswer,
+    /// What the catalogue was searched with.
+    embedding: Embedding,
     /// `None`: it was judged.
     view: Option<WornView>,
     /// `None`: crops are off, or it was judged.
@@ -128,7 +133,7 @@ impl RecentAnswers {
             descriptor_hash: descriptor_hash.into(),
         };
         let view = Some(worn_view(query.best_view));
-        list.answers.push_back(KeptAnswer { track, at: now, shown, judged, view, crop });
+        list.answers.push_back(KeptAnswer { track, at: now, shown, judged, embedding: query.embedding, view, crop });
         while list.answers.len() > MOST {
             list.answers.pop_front();
         }
@@ -156,6 +161,19 @@ impl RecentAnswers {
         list.forget(now);
         let answer = list.answers.iter().find(|answer| answer.shown.number == number && !answer.shown.judged)?;
         Some((answer.judged.clone(), answer.view.clone()))
+    }
+
+    /// What the catalogue was searched with for this answer, judged or not. `None` where it is forgotten.
+    pub fn question(&self, number: u64, now: Duration) -> Option<HubQuestion> {
+        let mut list = self.lock();
+        list.forget(now);
+        let answer = list.answers.iter().find(|answer| answer.shown.number == number)?;
+        Some(HubQuestion {
+            model: answer.judged.descriptor_hash.clone(),
+            embedding: answer.embedding.to_vec(),
+            region: answer.judged.region,
+            most: QUESTION_PRODUCTS,
+        })
     }
 
     /// What the camera saw of the garment; `None` where crops are off, the answer is forgotten, or judged.
@@ -219,7 +237,6 @@ mod tests {
     use crate::catalogue::ProductSummary;
     use crate::frame::FrameMeta;
     use crate::pipeline::matcher::{Match, Verdict};
-    use crate::seam::Embedding;
 
     fn found(id: &str) -> TrackMatches {
         let product = ProductSummary { id: id.into(), ..ProductSummary::default() };
@@ -299,14 +316,20 @@ mod tests {
         remember(1, 4, "c");
         assert_eq!(numbers(5), [(3, "c".into()), (2, "b".into())]);
         let now = Duration::from_secs(5);
-        assert!(answers.get(1, now).is_none(), "what is not shown any more cannot be confirmed");
+        let asked = answers.question(3, now).unwrap();
+        assert_eq!((asked.embedding.as_slice(), asked.model.as_str()), (&[0.0][..], "hash"));
+        assert!(
+            answers.get(1, now).is_none() && answers.question(1, now).is_none(),
+            "what is not shown any more cannot be confirmed"
+        );
         assert_eq!(answers.get(3, now).unwrap().0.shown, "c");
         answers.mark_judged(3);
-        assert!(answers.get(3, now).is_none());
+        assert!(answers.get(3, now).is_none() && answers.question(3, now).is_some(), "not ours may be another shop's");
         remember(1, 6, "c");
         assert_eq!(numbers(6), [(3, "c".into()), (2, "b".into())], "it was judged already");
         assert_eq!(numbers(604), [(3, "c".into())]);
         assert_eq!(numbers(700), []);
+        assert!(answers.question(3, Duration::from_secs(700)).is_none());
         (10..50).for_each(|track| remember(track, 700, "a"));
         assert_eq!(numbers(700).len(), MOST);
     }

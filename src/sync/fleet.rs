@@ -1,5 +1,5 @@
-//! What a mirror says to its hub, if it has joined one: that it is there and well, which release it shows, and the worn views that
-//! staff enrolled. Figures, embeddings and a few words; no picture, and nothing of shoppers.
+//! What a mirror says to its hub, if it has joined one: that it is there and well, which release it shows, the worn views that
+//! staff enrolled, and what staff said of the mirror's answers. Figures, embeddings and a few words; no picture, and nothing of shoppers.
 
 use super::source::{agent, unreachable};
 use crate::catalogue::Catalogue;
@@ -13,9 +13,11 @@ use std::path::{Path, PathBuf};
 use ureq::Agent;
 
 /// An answer of a hub is no longer, bytes.
-const MOST_ANSWER: u64 = 64 << 10;
-/// Enrolments in one question: the answer may name them all.
+const MOST_ANSWER: u64 = 1 << 20;
+/// Enrolments or judgements in one question: the answer may name them all.
 const MOST_ASKED: usize = 1000;
+/// Judgements of one message: with ids of the greatest length they have less than the hub takes, 256 kB.
+const MOST_SENT: usize = 100;
 
 /// How a mirror is.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
@@ -52,17 +54,19 @@ pub struct FleetLink {
     reached: bool,
     /// Enrolments that the hub has.
     shared: BTreeSet<String>,
+    /// The row up to which it has the judgements of staff.
+    corrections: i64,
 }
 
-/// Which enrolments a mirror has.
+/// Which enrolments or judgements a mirror has.
 #[derive(Deserialize, Serialize)]
-pub struct WornUids {
+pub struct OwnUids {
     pub uids: Vec<String>,
 }
 
 /// Which of them the hub has not.
 #[derive(Deserialize, Serialize)]
-pub struct WornMissing {
+pub struct MissingUids {
     pub missing: Vec<String>,
 }
 
@@ -86,7 +90,11 @@ impl FleetLink {
                 .cause(error)
                 .cure("delete it and join again with `vetrina sync join`")
         })?;
-        Ok(Some(FleetLink { membership, agent: agent(), reached: true, shared: BTreeSet::new() }))
+        Ok(Some(FleetLink { membership, agent: agent(), reached: true, shared: BTreeSet::new(), corrections: 0 }))
+    }
+
+    pub(super) fn membership(&self) -> &FleetMembership {
+        &self.membership
     }
 
     pub fn token(&self) -> &str {
@@ -107,41 +115,56 @@ impl FleetLink {
 }
 
 impl FleetLink {
-    /// Sends the worn views that the hub does not have: they stay in the catalogue, and are sent until the hub says that it has them.
+    /// Sends the worn views and the judgements that the hub does not have: they stay in the catalogue, and are sent until the hub says that
+    /// it has them. Each has an id of its own, so that twice is once.
     ///
     /// # Errors
     /// [`Kind::Unavailable`] where the hub cannot be reached.
-    pub fn share_worn(&mut self, catalogue: &Path) -> Result<()> {
+    pub fn share(&mut self, catalogue: &Path) -> Result<()> {
         let catalogue = Catalogue::open(catalogue)?;
+        self.share_worn(&catalogue)?;
+        self.share_corrections(&catalogue)
+    }
+
+    fn share_worn(&mut self, catalogue: &Catalogue) -> Result<()> {
         let mine: BTreeSet<String> = catalogue.enrolments()?.into_iter().map(|enrolment| enrolment.uid).collect();
         if mine.is_subset(&self.shared) {
             return Ok(());
         }
-        let missing = self.missing(&mine)?;
-        if !missing.is_empty() {
-            let (hub, token) = (&self.membership.hub, Some(self.membership.token.as_str()));
-            let mut lines = Vec::new();
-            catalogue.export_worn(&mut lines)?;
-            for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-                let value: serde_json::Value = serde_json::from_slice(line)
-                    .map_err(|error| Fault::new(Kind::Internal, "cannot read a worn view").cause(error))?;
-                if value["uid"].as_str().is_some_and(|uid| missing.contains(uid)) {
-                    post(&self.agent, &format!("{hub}/api/worn"), token, &value)?;
-                }
-            }
-        }
+        let missing = self.missing("worn", mine.iter().cloned().collect())?;
+        let address = format!("{}/api/worn", self.membership.hub);
+        let send = |line: &str| send(&self.agent, &address, Some(&self.membership.token), line.as_bytes()).map(drop);
+        catalogue.each_worn_line(|uid| missing.contains(uid), send)?;
         self.shared = mine;
         Ok(())
     }
 
-    /// Which of these enrolments the hub does not have.
-    fn missing(&self, uids: &BTreeSet<String>) -> Result<BTreeSet<String>> {
+    fn share_corrections(&mut self, catalogue: &Catalogue) -> Result<()> {
+        if catalogue.newest_correction()? < self.corrections {
+            // Another catalogue is in its place.
+            self.corrections = 0;
+        }
+        loop {
+            let mut records = catalogue.corrections_after(self.corrections, MOST_ASKED)?;
+            let Some(last) = records.last().map(|record| record.row) else { return Ok(()) };
+            let missing = self.missing("corrections", records.iter().map(|record| record.uid.clone()).collect())?;
+            records.retain(|record| missing.contains(&record.uid));
+            for records in records.chunks(MOST_SENT) {
+                let address = format!("{}/api/corrections", self.membership.hub);
+                post(&self.agent, &address, Some(&self.membership.token), &records)?;
+            }
+            self.corrections = last;
+        }
+    }
+
+    /// Which of these enrolments or judgements (`what`) the hub does not have.
+    fn missing(&self, what: &str, uids: Vec<String>) -> Result<BTreeSet<String>> {
         let (hub, token) = (&self.membership.hub, Some(self.membership.token.as_str()));
         let mut missing = BTreeSet::new();
-        for uids in uids.iter().cloned().collect::<Vec<_>>().chunks(MOST_ASKED) {
-            let answer =
-                post(&self.agent, &format!("{hub}/api/worn/missing"), token, &WornUids { uids: uids.to_vec() })?;
-            let found: WornMissing = serde_json::from_slice(&answer)
+        for uids in uids.chunks(MOST_ASKED) {
+            let address = format!("{hub}/api/{what}/missing");
+            let answer = post(&self.agent, &address, token, &OwnUids { uids: uids.to_vec() })?;
+            let found: MissingUids = serde_json::from_slice(&answer)
                 .map_err(|error| Fault::new(Kind::Unavailable, format!("{hub} is no hub")).cause(error))?;
             missing.extend(found.missing);
         }
@@ -192,14 +215,19 @@ fn membership_file(catalogue: &Path) -> PathBuf {
 }
 
 /// Posts `value` as JSON; the body of the answer.
-fn post(agent: &Agent, address: &str, token: Option<&str>, value: &impl Serialize) -> Result<Vec<u8>> {
+pub(super) fn post(agent: &Agent, address: &str, token: Option<&str>, value: &impl Serialize) -> Result<Vec<u8>> {
     let body = serde_json::to_vec(value)
         .map_err(|error| Fault::new(Kind::Internal, "cannot write a message to the hub").cause(error))?;
+    send(agent, address, token, &body)
+}
+
+/// Posts JSON; the body of the answer.
+fn send(agent: &Agent, address: &str, token: Option<&str>, body: &[u8]) -> Result<Vec<u8>> {
     let mut request = agent.post(address).header("content-type", "application/json");
     if let Some(token) = token {
         request = request.header("authorization", format!("Bearer {token}"));
     }
-    let mut response = request.send(&body[..]).map_err(|error| unreachable(address, error))?;
+    let mut response = request.send(body).map_err(|error| unreachable(address, error))?;
     let status = response.status();
     let answer = response.body_mut().with_config().limit(MOST_ANSWER).read_to_vec();
     let answer = answer.map_err(|error| unreachable(address, error))?;

@@ -115,8 +115,8 @@ impl Follower {
             }
             observe(&self.status);
             if let Some(fleet) = &mut self.fleet {
-                if let Err(fault) = fleet.share_worn(&self.settings.catalogue) {
-                    log::debug!("worn views stay here for now: {fault}");
+                if let Err(fault) = fleet.share(&self.settings.catalogue) {
+                    log::debug!("worn views and judgements stay here for now: {fault}");
                 }
                 fleet.report(&Heartbeat { release: self.status.release.as_ref().map(|mark| mark.number), ..health() });
             }
@@ -126,12 +126,12 @@ impl Follower {
         }
     }
 
-    /// Sends worn views to the hub, where this mirror has joined one.
+    /// Sends worn views and judgements to the hub, where this mirror has joined one.
     ///
     /// # Errors
     /// [`Kind::Unavailable`] where it cannot be reached; they are sent at the next time.
     pub fn share(&mut self) -> Result<()> {
-        self.fleet.as_mut().map_or(Ok(()), |fleet| fleet.share_worn(&self.settings.catalogue))
+        self.fleet.as_mut().map_or(Ok(()), |fleet| fleet.share(&self.settings.catalogue))
     }
 
     /// Asks for a new release once, and takes it over.

@@ -3,11 +3,13 @@
 //!
 //! [`manifest`] is what a hub signs, [`source`] fetches it and the files that it names, [`follower`] polls, checks, and puts a new
 //! release into the catalogue, where the running mirror notices the change like any other. [`fleet`] says to a hub how the mirror
-//! is. Nothing of what is seen leaves the device here: there is no message for it.
+//! is. [`other_shops`] asks the hub which other shops sell what a shopper wears, only where the configuration says so and staff ask.
+//! No message of these can hold a picture.
 
 pub mod fleet;
 pub mod follower;
 pub mod manifest;
+pub mod other_shops;
 pub mod source;
 
 pub use follower::{Follower, PollOutcome, SyncSettings, SyncStatus};

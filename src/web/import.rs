@@ -369,6 +369,7 @@ mod tests {
             token: None,
             live_view: LiveView::Off,
             staff_crops: false,
+            other_shops: false,
             counts: None,
             audit: crate::audit::AuditLog::new("none".into()),
             images: Some(folder.path().into()),

@@ -73,6 +73,8 @@ pub struct WebSettings {
     pub live_view: LiveView,
     /// The page for staff shows crops of the last garments.
     pub staff_crops: bool,
+    /// Staff may ask the hub which other shops sell a garment.
+    pub other_shops: bool,
     /// Where the counts are; `None`: nothing is counted.
     pub counts: Option<CountSettings>,
     pub audit: AuditLog,
@@ -106,6 +108,9 @@ struct App {
     /// The catalogue and the folder of feeds are read.
     reading: Arc<Semaphore>,
     importer: Arc<import::Importer>,
+    /// The hub is asked: one question at a time, which keeps no other request waiting.
+    asking_hub: Arc<Semaphore>,
+    other_shops: bool,
     /// A place for each reader of the events.
     event_readers: Arc<Semaphore>,
     counts: Option<CountSettings>,
@@ -271,6 +276,8 @@ impl App {
             encoding: Arc::new(Semaphore::new(1)),
             reading: Arc::new(Semaphore::new(1)),
             importer: Arc::new(import::Importer::new(settings)),
+            asking_hub: Arc::new(Semaphore::new(1)),
+            other_shops: settings.other_shops,
             event_readers: Arc::new(Semaphore::new(events::READERS)),
             counts: settings.counts.clone(),
             live_view: settings.live_view,

@@ -111,6 +111,27 @@ async function judge(answer, judgement, meant) {
   showAnswers();
 }
 
+// What the hub said of each answer: products that other shops sell.
+const elsewhere = new Map();
+const MOST_SHOPS = 8;
+
+async function askShops(answer) {
+  const found = await send("staff/other-shops", { number: answer.number });
+  if (found.error) return;
+  elsewhere.set(answer.number, found.products);
+  showAnswers();
+}
+
+function otherShops(answer) {
+  const found = elsewhere.get(answer.number);
+  if (!found) return [button(say("other-shops"), () => askShops(answer))];
+  if (!found.length) return [make("p", say("other-shops-none"))];
+  return found.map((product) => {
+    const more = product.shops.length > MOST_SHOPS ? ", …" : "";
+    return make("p", `${product.id} ${product.title}: ${product.shops.slice(0, MOST_SHOPS).join(", ")}${more}`);
+  });
+}
+
 // A picture of each answer, loaded once.
 let crops = new Map();
 
@@ -138,7 +159,8 @@ async function showAnswers() {
     ]));
     const picture = crops.has(answer.number) ? [crops.get(answer.number)] : [];
     const seen = make("span", `${answer.garment}: ${answer.id} ${answer.title}`, ...picture);
-    return row(say("seconds-ago", { seconds: answer.seconds_ago }), seen, answer.verdict, judged);
+    const shops = found.other_shops ? [make("span", null, ...otherShops(answer))] : [];
+    return row(say("seconds-ago", { seconds: answer.seconds_ago }), seen, answer.verdict, judged, ...shops);
   }));
 }
 

@@ -13,6 +13,7 @@ use crate::catalogue::{Catalogue, Product, WornProduct};
 use crate::fault::{Fault, Kind, Result};
 use crate::live::enrol_desk::{EnrolOrder, EnrolPhase};
 use crate::pipeline::enrol::{CONSENT, EnrolTarget, WornAt, scan};
+use crate::sync::other_shops;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Extension, Query, State};
@@ -45,6 +46,7 @@ pub fn routes() -> Router<App> {
         .route("/staff/answers.json", get(answers))
         .route("/staff/crop.jpg", get(crop))
         .route("/staff/judge", post(judge))
+        .route("/staff/other-shops", post(elsewhere))
         .layer(DefaultBodyLimit::max(MOST_BYTES))
 }
 
@@ -70,10 +72,10 @@ struct UndoEnrolment {
     number: i64,
 }
 
-/// The answer whose crop is wanted.
+/// An answer whose crop is wanted, or that other shops are asked for.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WantedCrop {
+#[serde(deny_unknown_fields, expecting = "an answer's number, such as {\"number\": 3}")]
+struct AnswerNumber {
     number: u64,
 }
 
@@ -207,7 +209,7 @@ async fn undo(State(app): State<App>, who: Extension<ClientAddress>, headers: He
 
 async fn answers(State(app): State<App>) -> Response {
     let now = app.links.clock.now();
-    json_response(StatusCode::OK, &json!({ "answers": app.links.answers.list(now) }))
+    json_response(StatusCode::OK, &json!({ "answers": app.links.answers.list(now), "other_shops": app.other_shops }))
 }
 
 /// What the camera saw of an answer's garment: blurred as the live picture is, unless that may be seen in full. Nothing that the browser
@@ -216,7 +218,7 @@ async fn crop(
     State(app): State<App>,
     Extension(client): Extension<ClientAddress>,
     headers: HeaderMap,
-    Query(wanted): Query<WantedCrop>,
+    Query(wanted): Query<AnswerNumber>,
 ) -> Response {
     let Some(crop) = app.links.answers.crop(wanted.number, app.links.clock.now()) else {
         return (StatusCode::NOT_FOUND, "there is no picture of this answer\n").into_response();
@@ -256,6 +258,25 @@ async fn judge(State(app): State<App>, who: Extension<ClientAddress>, headers: H
         Ok(json!({ "enrolment": kept }))
     })
     .await
+}
+
+/// Which other shops sell what was seen: the hub is asked, if the configuration says so.
+async fn elsewhere(State(app): State<App>, headers: HeaderMap, body: Bytes) -> Response {
+    if !app.guard.may_serve(&headers) {
+        return forbidden(&app, &headers);
+    }
+    let (path, links, is_allowed) = (app.catalogue(), app.links.clone(), app.other_shops);
+    let ask = move || -> Result<Value> {
+        let wanted: AnswerNumber = parse(&body)?;
+        if !is_allowed {
+            return Err(Fault::new(Kind::Usage, "other shops are not asked here").cure("set sync.other_shops"));
+        }
+        let question = links.answers.question(wanted.number, links.clock.now());
+        let question = question.ok_or_else(|| Fault::new(Kind::Usage, "this answer is not there any more"))?;
+        let own = Catalogue::open(&path)?.release()?.map(|mark| mark.shop);
+        Ok(json!({ "products": other_shops::ask(&path, own.as_deref(), &question)? }))
+    };
+    answer(in_turn(&app.asking_hub, ask).await)
 }
 
 /// Does something to the catalogue, off the thread that serves, for the page with a password. What was done is in the audit log.

@@ -1,5 +1,7 @@
 //! A hub with a database of its own, and mirrors that follow it.
 
+#![allow(dead_code)]
+
 use crate::mirror::{Shop, http, repository};
 use crate::postgres::Postgres;
 use serde_json::Value;
@@ -179,4 +181,13 @@ pub fn price(db: &str, id: &str) -> Option<String> {
 
 pub fn status(address: &str) -> Value {
     http::get(address, "/status.json").json()
+}
+
+/// A mirror of a shop that has joined the hub and shows its release.
+pub fn joined(hub: &Hub, served: &Served, shop: &str) -> Shop {
+    let (folder, _) = follower(hub, &format!("{}/releases/{shop}", served.url()));
+    let code = done(&["hub", "enrol", shop, &format!("m-{shop}"), "--database", &hub.database]);
+    done(&["sync", "join", &served.url(), &code, "--config", &folder.path("vetrina.toml")]);
+    once(&folder);
+    folder
 }

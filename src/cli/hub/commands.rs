@@ -208,9 +208,11 @@ fn say_status(args: &HubStatusArgs) -> Result<()> {
         ]);
     }
     print(&table.render())?;
-    let mut table = Table::new(&["mirror", "shop", ">seen s ago", "version", ">release", ">fps", ">°C", "wrong"]);
+    let mut table =
+        Table::new(&["mirror", "shop", ">seen s ago", "version", ">release", ">fps", ">°C", "right", "wrong"]);
     for mirror in mirrors {
         let wrong = if mirror.revoked { "revoked".into() } else { mirror.reasons.join("; ") };
+        let confirmed = mirror.confirmed();
         let real = |value: Option<f64>| value.map_or(String::new(), |value| format!("{value:.1}"));
         table.row([
             mirror.mirror,
@@ -220,6 +222,7 @@ fn say_status(args: &HubStatusArgs) -> Result<()> {
             number(mirror.release),
             real(mirror.frames_per_second),
             real(mirror.temperature_celsius),
+            confirmed,
             wrong,
         ]);
     }

@@ -152,8 +152,13 @@ fn sent(config: &Config) -> Vec<SentData> {
     }
     if let Some(source) = config.sync.source.as_ref().filter(|source| !source.starts_with("file:")) {
         let what = "questions for new catalogues; of a mirror that has joined the hub its release, faults and figures, \
-                    and numbers of products that staff wore; no picture";
+                    numbers of products that staff wore, and what staff said of answers; no picture";
         sent.push(item(what.to_owned(), host_of(source), "sync.source"));
+    }
+    if config.sync.other_shops {
+        let what = "what a shopper's garment looks like, as numbers (one embedding, the part of the body), each time that staff \
+                    ask for other shops; no picture";
+        sent.push(item(what.to_owned(), "the hub that this mirror has joined".to_owned(), "sync.other_shops"));
     }
     sent
 }
@@ -194,6 +199,11 @@ mod tests {
         let because: Vec<&str> = open.sent.iter().map(|sent| sent.because.as_str()).collect();
         assert_eq!(because, ["camera.source", "privacy.live_view", "web.listen", "webhook.url", "mqtt.broker"]);
         assert!(open.sent[3].what.ends_with("staff_called"), "{:?}", open.sent[3]);
+        // The hub is asked for other shops only where that is set.
+        let hub = "[sync]\nsource = \"https://hub.example/releases/berlin\"\n\
+                   key = \"RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3\"\n";
+        let asks = |text: &str| facts(text).sent.iter().any(|sent| sent.because == "sync.other_shops");
+        assert_eq!([asks(hub), asks(&format!("{hub}other_shops = true\n"))], [false, true]);
         // Crops are off unless they are asked for, and blurred unless the live picture is not.
         let crops = |text: &str| {
             let facts = facts(text);

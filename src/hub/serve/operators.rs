@@ -110,6 +110,12 @@ fn metrics_text(shops: &[ShopStatus], mirrors: &[MirrorStatus]) -> String {
     family("mirror_last_seen_seconds", "Time since a mirror was seen.", of(|mirror| mirror.last_seen_seconds));
     family("mirror_release", "The release that it shows.", of(|mirror| mirror.release.map(|number| number as f64)));
     family("mirror_frames_per_second", "Frames that it recognizes.", of(|mirror| mirror.frames_per_second));
+    family(
+        "mirror_judged_answers",
+        "Answers of the last 28 days that staff judged.",
+        of(|mirror| Some(mirror.judged as f64)),
+    );
+    family("mirror_right_answers", "Those of them that were right.", of(|mirror| Some(mirror.judged_right as f64)));
     family("mirror_temperature_celsius", "Its hottest sensor.", of(|mirror| mirror.temperature_celsius));
     text
 }
@@ -160,14 +166,13 @@ fn page_text(shops: &[ShopStatus], mirrors: &[MirrorStatus]) -> String {
             encode_text(stopped)
         );
     }
-    text +=
-        "</table><table><tr><th>mirror<th>shop<th>seen, s ago<th>version<th>release<th>frames/s<th>°C<th>answers<th>";
+    text += "</table><table><tr><th>mirror<th>shop<th>seen, s ago<th>version<th>release<th>frames/s<th>°C<th>answers<th>right<th>";
     for mirror in mirrors {
         let class = if is_well(mirror) { "" } else { " class=bad" };
         let wrong = if mirror.revoked { "revoked".to_owned() } else { mirror.reasons.join("; ") };
         let _ = write!(
             text,
-            "<tr{class}><td>{}<td>{}<td>{}<td>{}<td>{}<td>{}<td>{}<td>{}<td>{}",
+            "<tr{class}><td>{}<td>{}<td>{}<td>{}<td>{}<td>{}<td>{}<td>{}<td>{}<td>{}",
             encode_text(&mirror.mirror),
             encode_text(&mirror.shop),
             number(mirror.last_seen_seconds),
@@ -176,6 +181,7 @@ fn page_text(shops: &[ShopStatus], mirrors: &[MirrorStatus]) -> String {
             number(mirror.frames_per_second),
             number(mirror.temperature_celsius),
             number(mirror.answers.map(|answers| answers as f64)),
+            mirror.confirmed(),
             encode_text(&wrong)
         );
     }

@@ -1,8 +1,9 @@
-//! Worn views that mirrors send up: what one has learned, the next release brings to all that sell the product.
+//! What mirrors send up: worn views, which the next release brings to all that sell the product, and what staff said of the answers.
 
 use super::{Hub, NO_KEY, Use, answer, failed, refuse};
+use crate::catalogue::correction::CorrectionRecord;
 use crate::hub::database::database_fault;
-use crate::sync::fleet::{WornMissing, WornUids};
+use crate::sync::fleet::{MissingUids, OwnUids};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
@@ -34,31 +35,79 @@ pub fn routes() -> Router<Hub> {
     Router::new()
         .route("/api/worn/missing", post(missing))
         .route("/api/worn", post(keep))
+        .route("/api/corrections/missing", post(missing_corrections))
+        .route("/api/corrections", post(keep_corrections))
         .layer(DefaultBodyLimit::max(MOST_LINE))
 }
 
 /// Which of these enrolments are not here.
 async fn missing(State(hub): State<Hub>, headers: HeaderMap, body: Bytes) -> Response {
-    match hub.mirror(&headers).await {
-        Ok(Some(_)) => {}
+    let query = "select uid from unnest($1::text[]) as asked (uid)
+                 where not exists (select 1 from worn where worn.uid = asked.uid) and $2::text <> ''";
+    answer_missing(&hub, &headers, &body, query).await
+}
+
+/// Answers which of the uids that are asked for (`$1`, of the mirror `$2`) `query` names.
+async fn answer_missing(hub: &Hub, headers: &HeaderMap, body: &Bytes, query: &str) -> Response {
+    let mirror = match hub.mirror(headers).await {
+        Ok(Some((mirror, _))) => mirror,
         Ok(None) => return refuse(StatusCode::UNAUTHORIZED, NO_KEY),
         Err(fault) => return failed(&fault),
-    }
-    let uids = match serde_json::from_slice::<WornUids>(&body) {
+    };
+    let uids = match serde_json::from_slice::<OwnUids>(body) {
         Ok(asked) if asked.uids.len() <= MOST_UIDS => asked.uids,
         _ => return refuse(StatusCode::BAD_REQUEST, "these are no uids"),
     };
     let found = async {
         let client = hub.client(Use::Short).await?;
-        let query = "select uid from unnest($1::text[]) as asked (uid) where uid not in (select uid from worn)";
-        client.query(query, &[&uids]).await.map_err(database_fault)
+        client.query(query, &[&uids, &mirror]).await.map_err(database_fault)
     };
     match found.await {
         Ok(rows) => {
-            answer(StatusCode::OK, &json!(WornMissing { missing: rows.iter().map(|row| row.get(0)).collect() }))
+            answer(StatusCode::OK, &json!(MissingUids { missing: rows.iter().map(|row| row.get(0)).collect() }))
         }
         Err(fault) => failed(&fault),
     }
+}
+
+async fn missing_corrections(State(hub): State<Hub>, headers: HeaderMap, body: Bytes) -> Response {
+    let query = "select uid from unnest($1::text[]) as asked (uid)
+                 where not exists (select 1 from correction where mirror = $2 and correction.uid = asked.uid)";
+    answer_missing(&hub, &headers, &body, query).await
+}
+
+/// Keeps judgements of a mirror; the same ones again change nothing.
+async fn keep_corrections(State(hub): State<Hub>, headers: HeaderMap, body: Bytes) -> Response {
+    let mirror = match hub.mirror(&headers).await {
+        Ok(Some((mirror, _))) => mirror,
+        Ok(None) => return refuse(StatusCode::UNAUTHORIZED, NO_KEY),
+        Err(fault) => return failed(&fault),
+    };
+    let read = serde_json::from_slice::<Vec<CorrectionRecord>>(&body).ok().filter(|all| all.iter().all(is_sound));
+    let Some(text) = read.and_then(|records| serde_json::to_string(&records).ok()) else {
+        return refuse(StatusCode::BAD_REQUEST, "these are no judgements");
+    };
+    let kept = async {
+        let client = hub.client(Use::Short).await?;
+        let query = "with kept as (
+                       insert into correction (mirror, uid, hour, region, shown, logit, margin, verdict, judgement, meant, model)
+                       select $1, uid, hour, region, shown, logit, margin, verdict, judgement, meant, descriptor_hash
+                       from jsonb_to_recordset($2::text::jsonb) as one (uid text, hour text, region text, shown text, logit real,
+                         margin real, verdict text, judgement text, meant text, descriptor_hash text)
+                       on conflict do nothing returning 1)
+                     insert into audit (actor, action, detail)
+                       select $1, 'correction', count(*)::text from kept having count(*) > 0";
+        client.execute(query, &[&mirror, &text]).await.map_err(database_fault)
+    };
+    match kept.await {
+        Ok(_) => StatusCode::NO_CONTENT.into_response(),
+        Err(fault) => failed(&fault),
+    }
+}
+
+/// Whether the tables take it.
+fn is_sound(record: &CorrectionRecord) -> bool {
+    record.hour.len() == 13 && ["none", "similar", "likely"].contains(&record.verdict.as_str())
 }
 
 /// Keeps one enrolment; the same one again changes nothing.
