@@ -61,32 +61,39 @@ fn kernels_compute_what_tract_computes() {
     }
 }
 
-/// The box head runs in batches: however many boxes there are, each gets the row that it gets alone.
+/// Heads run in batches: however many boxes there are, each gets the row that it gets alone.
 #[test]
-fn a_box_head_takes_any_number_of_boxes() {
+fn heads_take_any_number_of_boxes() {
     for manifest in models() {
-        let [input, ..] = &GraphInputs::of(&manifest, &demo_picture().unwrap()).unwrap().inputs(GraphName::BoxHead)[..]
-        else {
-            panic!("no RoIs of {}", manifest.name)
-        };
-        let each = manifest.proposals.rois_each();
-        let [_, shape @ ..] = input.shape() else { panic!("{:?}", input.shape()) };
-        let length = each * shape.iter().product::<usize>();
-        let mut head = Graphs::load_for(&manifest, GraphName::BoxHead, Some(Level::new())).unwrap();
-        let mut rows_of = |first: usize, count: usize| {
-            let rois = Tensor::new(
-                [&[each * count], shape].concat(),
-                input.data()[first * length..][..count * length].to_vec(),
-            );
-            head.run(vec![rois]).unwrap().remove(0)
-        };
-        let alone: Vec<Tensor> = (0..41).map(|place| rows_of(place, 1)).collect();
-        for count in [0, 1, 2, 41] {
-            let together = rows_of(0, count);
-            assert_eq!(together.shape(), [count, alone[0].shape()[1]]);
-            for (row, alone) in together.data().chunks(alone[0].data().len()).zip(&alone) {
-                let worst = row.iter().zip(alone.data()).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-                assert!(worst < 1e-4, "{} boxes of {}: {worst}", count, manifest.name);
+        let samples = GraphInputs::of(&manifest, &demo_picture().unwrap()).unwrap();
+        for (graph, each, counts) in [
+            (GraphName::BoxHead, manifest.proposals.rois_each(), vec![0, 1, 2, 41]),
+            (GraphName::MatchHead, 1, vec![0, 1, 2, 3, 4, 5, 7]),
+        ] {
+            let [input, ..] = &samples.inputs(graph)[..] else { panic!("no RoIs of {}", manifest.name) };
+            let [_, shape @ ..] = input.shape() else { panic!("{:?}", input.shape()) };
+            let length = each * shape.iter().product::<usize>();
+            let most = counts.iter().copied().max().unwrap();
+            // As many RoIs as needed, all of them different.
+            let data: Vec<f32> = (0..most * length)
+                .map(|at| input.data()[at % input.data().len()] * (1.0 + (at / input.data().len()) as f32 / 8.0))
+                .collect();
+            let mut head = Graphs::load_for(&manifest, graph, Some(Level::new())).unwrap();
+            let mut rows_of = |first: usize, count: usize| {
+                let rois = data[first * length..][..count * length].to_vec();
+                head.run(vec![Tensor::new([&[each * count], shape].concat(), rois)]).unwrap()
+            };
+            let alone: Vec<Vec<Tensor>> = (0..most).map(|place| rows_of(place, 1)).collect();
+            for count in counts {
+                for (output, together) in rows_of(0, count).iter().enumerate() {
+                    let columns = alone[0][output].data().len();
+                    assert_eq!(together.shape(), [count, columns]);
+                    for (row, alone) in together.data().chunks(columns).zip(&alone) {
+                        let pairs = row.iter().zip(alone[output].data());
+                        let worst = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+                        assert!(worst < 1e-4, "{count} boxes of the {} of {}: {worst}", graph.name(), manifest.name);
+                    }
+                }
             }
         }
     }

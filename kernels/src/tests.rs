@@ -69,14 +69,18 @@ proptest! {
     #[test]
     fn winograd(shape in shapes(vec![3], 1..2), seed in 0u64..1 << 20) {
         let case = case(&shape, 1, seed);
-        let wanted = convolve(&shape, 1, &case.input, &case.weights, &case.bias, None, CLAMP);
-        let input = to_blocked(&case.input, shape.inputs);
+        // Several maps in one run: their tiles share passes.
+        let maps = [&case.input, &noise(case.input.len(), seed + 1), &noise(case.input.len(), seed + 2)].map(Vec::clone);
+        let input: Vec<Block> = maps.iter().flat_map(|map| to_blocked(map, shape.inputs)).collect();
         for (name, level) in levels() {
             let conv = Winograd::new(level, shape, &case.weights, &case.bias, CLAMP);
-            let mut output = unset(shape.outputs, shape.output);
+            let mut output = unset(shape.outputs, shape.output).repeat(maps.len());
             conv.run(&input, &mut Buffer::default(), &mut output);
-            let off = difference(&output, &wanted, places(shape.output));
-            prop_assert!(off < 1e-4, "{name}: {off}");
+            for (map, found) in maps.iter().zip(output.chunks(output.len() / maps.len())) {
+                let wanted = convolve(&shape, 1, map, &case.weights, &case.bias, None, CLAMP);
+                let off = difference(found, &wanted, places(shape.output));
+                prop_assert!(off < 1e-4, "{name}: {off}");
+            }
         }
     }
 

@@ -9,6 +9,7 @@ use crate::tile::Vector;
 use crate::{Block, Buffer, Clamp, Level, UNCLAMPED, blocks, pack_bias};
 use fearless_simd::Simd;
 use fearless_simd::prelude::*;
+use std::ops::Range;
 
 /// Side of a transformed tile.
 const TILE: usize = 6;
@@ -44,9 +45,8 @@ impl Winograd {
     /// `weights`: outputs x inputs x 3 x 3; `bias`: one value per output channel. `shape` must have kernel 3x3, stride
     /// 1.
     pub fn new(level: Level, shape: ConvShape, weights: &[f32], bias: &[f32], clamp: Clamp) -> Self {
-        let tiles = shape.output.map(|side| side.div_ceil(STEP));
         let a_tile = TILE * TILE * blocks(shape.inputs) * size_of::<Block>();
-        let batch = (BATCH / a_tile).next_multiple_of(12).min(tiles[0] * tiles[1]);
+        let batch = (BATCH / a_tile).next_multiple_of(12);
         let flat = ConvShape { kernel: [1, 1], before: [0, 0], input: [1, batch], output: [1, batch], ..shape };
         let (kernels, _) = weights.as_chunks::<9>();
         let products = (0..TILE * TILE).map(|place| {
@@ -61,33 +61,47 @@ impl Winograd {
         &self.shape
     }
 
-    /// Computes the whole map.
+    /// Tiles of one map: rows and columns of them.
+    fn tiles(&self) -> [usize; 2] {
+        self.shape.output.map(|side| side.div_ceil(STEP))
+    }
+
+    /// Number of the map that a tile is of, and the tile's first place in the output.
+    fn place(&self, tile: usize) -> (usize, [usize; 2]) {
+        let [down, across] = self.tiles();
+        let within = tile % (down * across);
+        (tile / (down * across), [within / across * STEP, within % across * STEP])
+    }
+
+    /// Computes whole maps, as many as `output` holds, one after the other.
     pub fn run(&self, input: &[Block], scratch: &mut Buffer, output: &mut [Block]) {
         let (inputs, outputs) = (blocks(self.shape.inputs), blocks(self.shape.outputs));
-        let length = TILE * TILE * self.batch;
+        let ([height, width], [down, across]) = (self.shape.output, self.tiles());
+        let all = output.len() / (outputs * height * width) * down * across;
+        let pitch = self.batch.min(all);
+        let length = TILE * TILE * pitch;
         scratch.resize(length * (inputs + outputs));
         let (tiles, sums) = scratch.split_at_mut(length * inputs);
-        let [down, across] = self.shape.output.map(|side| side.div_ceil(STEP));
-        for first in (0..down * across).step_by(self.batch) {
-            let count = self.batch.min(down * across - first);
-            on!(self.level, simd => self.transform_input(simd, input, first, count, tiles));
-            let planes = tiles.chunks_exact(self.batch * inputs).zip(sums.chunks_exact_mut(self.batch * outputs));
+        for first in (0..all).step_by(self.batch) {
+            let count = self.batch.min(all - first);
+            on!(self.level, simd => self.transform_input(simd, input, first..first + count, tiles, pitch));
+            let planes = tiles.chunks_exact(pitch * inputs).zip(sums.chunks_exact_mut(pitch * outputs));
             for (product, (from, to)) in self.products.iter().zip(planes) {
-                product.run_places(from, self.batch, 0..count, None, to, self.batch, 0);
+                product.run_places(from, pitch, 0..count, None, to, pitch, 0);
             }
-            on!(self.level, simd => self.transform_output(simd, sums, first, count, output));
+            on!(self.level, simd => self.transform_output(simd, sums, pitch, first..first + count, output));
         }
     }
 
-    /// Transforms the input into `tiles`: places of a tile x blocks x tiles.
+    /// Transforms the input into `to`: places of a tile x blocks x `pitch` tiles.
     #[inline(always)]
-    fn transform_input<S: Simd>(&self, s: S, input: &[Block], first: usize, count: usize, tiles: &mut [Block]) {
+    fn transform_input<S: Simd>(&self, s: S, input: &[Block], tiles: Range<usize>, to: &mut [Block], pitch: usize) {
         let ([height, width], [top, left]) = (self.shape.input, self.shape.before);
-        let across = self.shape.output[1].div_ceil(STEP);
         let planes = blocks(self.shape.inputs);
-        for (block, plane) in input.chunks_exact(height * width).enumerate() {
-            for at in 0..count {
-                let (y, x) = ((first + at) / across * STEP, (first + at) % across * STEP);
+        for block in 0..planes {
+            for (at, tile) in tiles.clone().enumerate() {
+                let (map, [y, x]) = self.place(tile);
+                let plane = &input[(map * planes + block) * height * width..][..height * width];
                 let mut tile = [[Vector::splat(s, 0.0); TILE]; TILE];
                 for (row, values) in tile.iter_mut().enumerate() {
                     let Some(row) = (y + row).checked_sub(top).filter(|row| *row < height) else { continue };
@@ -107,7 +121,7 @@ impl Winograd {
                 for (row, values) in tile.iter().enumerate() {
                     for (column, value) in transform(s, *values).iter().enumerate() {
                         let place = row * TILE + column;
-                        value.store_slice(&mut tiles[(place * planes + block) * self.batch + at]);
+                        value.store_slice(&mut to[(place * planes + block) * pitch + at]);
                     }
                 }
             }
@@ -115,18 +129,18 @@ impl Winograd {
     }
 
     #[inline(always)]
-    fn transform_output<S: Simd>(&self, s: S, sums: &[Block], first: usize, count: usize, output: &mut [Block]) {
+    fn transform_output<S: Simd>(&self, s: S, sums: &[Block], pitch: usize, tiles: Range<usize>, output: &mut [Block]) {
         let [height, width] = self.shape.output;
-        let across = width.div_ceil(STEP);
         let planes = self.bias.len();
         let [low, high] = self.clamp.map(|limit| Vector::splat(s, limit));
-        for (block, plane) in output.chunks_exact_mut(height * width).enumerate().take(planes) {
+        for block in 0..planes {
             let bias = Vector::from_slice(s, &self.bias[block]);
-            for at in 0..count {
-                let (y, x) = ((first + at) / across * STEP, (first + at) % across * STEP);
+            for (at, tile) in tiles.clone().enumerate() {
+                let (map, [y, x]) = self.place(tile);
+                let plane = &mut output[(map * planes + block) * height * width..][..height * width];
                 let mut tile = [[bias; TILE]; STEP];
                 for column in 0..TILE {
-                    let place = |row: usize| ((row * TILE + column) * planes + block) * self.batch + at;
+                    let place = |row: usize| ((row * TILE + column) * planes + block) * pitch + at;
                     let values = gather(s, std::array::from_fn(|row| Vector::from_slice(s, &sums[place(row)])));
                     for row in 0..STEP {
                         tile[row][column] = values[row];

@@ -218,7 +218,7 @@ impl<'a> Lowering<'a> {
             && spec.stride(0) == spec.stride(1)
             && (1..=2).contains(&spec.stride(0));
         plain.then_some(())?;
-        let [1, channels, height, width] = lengths(self.model.outlet_fact(node.inputs[0]).ok()?)?[..] else {
+        let [_, channels, height, width] = lengths(self.model.outlet_fact(node.inputs[0]).ok()?)?[..] else {
             return None;
         };
         let padding = spec.computed_padding(&[height, width]);
@@ -249,7 +249,7 @@ impl<'a> Lowering<'a> {
 
     fn pool(&mut self, node: &TypedNode, spec: &PoolSpec, kind: PoolKind) -> Option<Value> {
         let value = self.values.get(&node.inputs[0])?.clone();
-        let [1, _, height, width] = value.shape[..] else { return None };
+        let [_, _, height, width] = value.shape[..] else { return None };
         let plain = spec.data_format == DataFormat::NCHW && spec.dilations().iter().all(|dilation| *dilation == 1);
         (plain && spec.kernel_shape.len() == 2).then_some(())?;
         let padding = spec.computed_padding(&[height, width]);

@@ -31,6 +31,9 @@ pub use vetrina_kernels::{Level, levels};
 /// manifest's 100 it takes forty times as long.
 const SMALL_HEAD: u64 = 8 << 20;
 
+/// Garments that the CPU's match head takes at a time: they share its weights and fill its tiles. More gain nothing.
+const GARMENTS: usize = 4;
+
 /// A loaded graph, ready to run.
 pub trait Engine: Send {
     /// Runs the graph. Inputs and outputs are in the graph's order.
@@ -86,7 +89,7 @@ pub struct Graphs {
     pub trunk: Box<dyn Engine>,
     /// rois n x 7 x 7 x channels -> class logits, box deltas
     pub box_head: Box<dyn Engine>,
-    /// rois b x 14 x 14 x channels -> match embedding, aggregation embedding
+    /// rois n x 14 x 14 x channels -> match embedding, aggregation embedding
     pub match_head: Box<dyn Engine>,
     /// sequence t x embedding -> query, attention
     pub aggregator: Box<dyn Engine>,
@@ -123,19 +126,26 @@ impl Graphs {
         Graphs::load_with(RunsOn::cpu(), |name| Graphs::load_for(manifest, name, Some(Level::new())))
     }
 
-    /// Loads one graph of a model on the CPU with kernels for an instruction set. `None`: tract alone, for comparison. The box
-    /// head accepts any number of RoIs.
+    /// Loads one graph of a model on the CPU with kernels for an instruction set. `None`: tract alone, for comparison. Heads
+    /// accept any number of RoIs.
     pub fn load_for(manifest: &Manifest, graph: GraphName, level: Option<Level>) -> Result<Box<dyn Engine>> {
         let path = manifest.graph_path(graph);
-        if graph != GraphName::BoxHead {
-            return Ok(Box::new(TractEngine::load(&path, level)?));
-        }
         let (keep, each) = (manifest.proposals.keep, manifest.proposals.rois_each());
-        let size =
-            std::fs::metadata(&path).map_err(|error| Fault::io(Kind::Model, "read the graph", &path, error))?.len();
-        let load = |rows| TractEngine::load_head(&path, graph, [rows, each], level);
-        let single = (size <= SMALL_HEAD).then(|| load(1)).transpose()?;
-        Ok(Box::new(HeadEngine { all: load(keep)?, single }))
+        let load = |rows, each| TractEngine::load_head(&path, graph, [rows, each], level);
+        match graph {
+            GraphName::BoxHead => {
+                let size = std::fs::metadata(&path)
+                    .map_err(|error| Fault::io(Kind::Model, "read the graph", &path, error))?
+                    .len();
+                let single = (size <= SMALL_HEAD).then(|| load(1, each)).transpose()?;
+                Ok(Box::new(HeadEngine { all: load(keep, each)?, single, singly: 1 }))
+            }
+            GraphName::MatchHead => {
+                let (all, single) = (load(GARMENTS, 1)?, Some(load(1, 1)?));
+                Ok(Box::new(HeadEngine { all, single, singly: GARMENTS / 2 }))
+            }
+            _ => Ok(Box::new(TractEngine::load(&path, level)?)),
+        }
     }
 
     /// Loads a graph file on the CPU, with the batch that it was exported for.

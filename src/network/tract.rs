@@ -10,6 +10,7 @@ use crate::fault::{Fault, Kind, Result};
 use crate::seam::FeatureMap;
 use crate::tensor::Tensor;
 use std::borrow::Cow;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tract_onnx::prelude::{Framework, InferenceModelExt, IntoRunnable, TValue, TractResult, TypedRunnableModel};
@@ -91,20 +92,40 @@ fn whole(model: &TypedModel) -> TractResult<Option<Arc<GraphProgram>>> {
         && outputs.iter().enumerate().all(|(slot, outlet)| (outlet.node, outlet.slot) == (region.id, slot));
     Ok((in_order && region.inputs[..] == *inputs).then(|| program.clone()))
 }
+
 /// A head on the CPU: one graph for many boxes, and where that pays one for a single box.
 #[derive(Clone)]
 pub struct HeadEngine {
     pub all: TractEngine,
     pub single: Option<TractEngine>,
+    /// Up to so many boxes beyond whole batches are run one by one.
+    pub singly: usize,
+}
+
+impl HeadEngine {
+    /// How many of `rois` run in batches; the others run one box at a time.
+    fn in_batches(&self, rois: usize) -> usize {
+        let (Some(batch), Some(each)) = (self.all.batch, self.single.as_ref().and_then(|single| single.batch)) else {
+            return rois;
+        };
+        let rest = rois % batch;
+        if rest > 0 && rest <= self.singly * each { rois - rest } else { rois }
+    }
 }
 
 impl Engine for HeadEngine {
     fn run(&mut self, inputs: Vec<Tensor>) -> Result<Vec<Tensor>> {
-        let rois = inputs.first().and_then(|input| input.shape().first().copied());
-        match &mut self.single {
-            Some(single) if rois.is_some_and(|rois| rois > 0) && rois <= single.batch => single.run(inputs),
-            _ => self.all.run(inputs),
+        let [rois] = &inputs[..] else { return Err(self.all.fault("a head takes one input")) };
+        let count = rois.shape().first().copied().unwrap_or(0);
+        let whole = self.in_batches(count);
+        let mut rows = Rows::default();
+        if whole > 0 || count == 0 {
+            self.all.run_batches(rois, 0..whole, &mut rows)?;
         }
+        if let Some(single) = self.single.as_ref().filter(|_| whole < count) {
+            single.run_batches(rois, whole..count, &mut rows)?;
+        }
+        Ok(rows.tensors())
     }
 
     fn share(&self) -> Box<dyn Engine> {
@@ -113,6 +134,17 @@ impl Engine for HeadEngine {
 
     fn plan(&self, rounds: usize) -> Option<ProgramPlan> {
         self.all.plan(rounds)
+    }
+}
+
+/// A head's outputs, batch by batch: columns and values of each.
+#[derive(Default)]
+struct Rows(Vec<(usize, Vec<f32>)>);
+
+impl Rows {
+    fn tensors(self) -> Vec<Tensor> {
+        let of = |(columns, rows): (usize, Vec<f32>)| Tensor::new([rows.len() / columns.max(1), columns], rows);
+        self.0.into_iter().map(of).collect()
     }
 }
 
@@ -128,7 +160,11 @@ pub fn output_names(path: &Path) -> Result<Vec<String>> {
 impl Engine for TractEngine {
     fn run(&mut self, inputs: Vec<Tensor>) -> Result<Vec<Tensor>> {
         match (self.batch, &inputs[..]) {
-            (Some(batch), [rois]) => self.run_in_batches(batch, rois),
+            (Some(_), [rois]) => {
+                let mut rows = Rows::default();
+                self.run_batches(rois, 0..rois.shape().first().copied().unwrap_or(0), &mut rows)?;
+                Ok(rows.tensors())
+            }
             _ => self.run_once(inputs),
         }
     }
@@ -176,14 +212,13 @@ impl TractEngine {
         }
     }
 
-    /// The head's rows for all `rois`, in batches; the last batch is padded with zeros.
-    fn run_in_batches(&self, batch: usize, rois: &Tensor) -> Result<Vec<Tensor>> {
-        let [count, shape @ ..] = rois.shape() else { return Err(self.fault("the RoIs have no first axis")) };
-        let (count, length) = (*count, shape.iter().product::<usize>());
+    /// Adds the head's rows for the `range` of the RoIs, in batches; the last batch is padded with zeros.
+    fn run_batches(&self, rois: &Tensor, range: Range<usize>, rows: &mut Rows) -> Result<()> {
+        let [_, shape @ ..] = rois.shape() else { return Err(self.fault("the RoIs have no first axis")) };
+        let (batch, length) = (self.batch.unwrap_or(1), shape.iter().product::<usize>());
         let shape = [&[batch], shape].concat();
-        let mut rows: Vec<(usize, Vec<f32>)> = Vec::new();
-        for start in (0..count.max(1)).step_by(batch) {
-            let taken = batch.min(count - start);
+        for start in (range.start..range.end.max(range.start + 1)).step_by(batch) {
+            let taken = batch.min(range.end - start);
             let mut values = Cow::from(&rois.data()[start * length..(start + taken) * length]);
             if taken < batch {
                 values.to_mut().resize(batch * length, 0.0);
@@ -192,14 +227,14 @@ impl TractEngine {
                 Graph::Program(program) if *program.input_lengths() == [values.len()] => program.run(&[&values]),
                 _ => self.run_once(vec![Tensor::new(shape.clone(), values.into_owned())])?,
             };
-            rows.resize_with(outputs.len(), Default::default);
-            for ((columns, rows), output) in rows.iter_mut().zip(&outputs) {
+            rows.0.resize_with(outputs.len(), Default::default);
+            for ((columns, rows), output) in rows.0.iter_mut().zip(&outputs) {
                 let [height, width] = *output.shape() else { return Err(self.fault("a head's output has no rows")) };
                 *columns = width;
                 rows.extend_from_slice(&output.data()[..taken * height / batch * width]);
             }
         }
-        Ok(rows.into_iter().map(|(columns, rows)| Tensor::new([rows.len() / columns.max(1), columns], rows)).collect())
+        Ok(())
     }
 
     /// The values of the inputs, if their lengths match the program.

@@ -3,7 +3,6 @@
 use crate::fault::Result;
 use crate::geometry::{Network, Rect, Size};
 use crate::metrics::StageTimes;
-use crate::network::engines::open::MOST_ROIS;
 use crate::network::tensorrt::DeviceMaps;
 use crate::network::{Engine, FeatureMaps};
 use crate::seam::settings::{FeatureSettings, RoiSettings};
@@ -38,27 +37,18 @@ impl Features {
         }
     }
 
-    /// RoIs that a head takes in one run, where the CPU's graph has a batch of `fixed`.
-    pub fn batch(&self, fixed: usize) -> usize {
-        match self {
-            Features::Host(_) => fixed,
-            Features::Device(..) => MOST_ROIS,
-        }
-    }
-
-    /// Runs a head on the RoIs of `boxes`: a row each, and then rows of padding on the CPU, whose graph has a batch of `fixed`.
+    /// Runs a head on the RoIs of `boxes`: a row each.
     pub fn run_head(
         &self,
         head: &RoiHead,
         engine: &mut dyn Engine,
         boxes: &[Rect<Network>],
-        fixed: usize,
         settings: &RoiSettings,
         times: &mut StageTimes,
     ) -> Result<Vec<Tensor>> {
         match self {
             Features::Host(pyramid) => {
-                let rois = times.time(head.rois, || pyramid.roi_align(boxes, head.side, fixed, settings));
+                let rois = times.time(head.rois, || pyramid.roi_align(boxes, head.side, boxes.len(), settings));
                 times.time(head.name, || engine.run(vec![rois]))
             }
             Features::Device(maps, levels) => times.time(head.name, || {

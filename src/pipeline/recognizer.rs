@@ -7,6 +7,7 @@ use crate::fault::{Fault, Kind, Result};
 use crate::frame::Picture;
 use crate::geometry::{Camera, Letterbox, Network, Rect, Size};
 use crate::metrics::StageTimes;
+use crate::network::engines::open::MOST_ROIS;
 use crate::network::{EngineSettings, Graphs, Manifest, RunsOn};
 use crate::seam::detect::{detect, likeliest};
 use crate::seam::letterbox::letterbox;
@@ -259,7 +260,7 @@ impl Recognizer {
         let settings = &self.manifest.proposals;
         let seen = settings.seen(boxes);
         let engine = self.graphs.box_head.as_mut();
-        let heads = features.run_head(&BOX_HEAD, engine, &seen, seen.len(), &self.manifest.rois, times)?;
+        let heads = features.run_head(&BOX_HEAD, engine, &seen, &self.manifest.rois, times)?;
         let columns = self.manifest.classes.len() + 1;
         let Ok([logits, deltas]) = <[Tensor; 2]>::try_from(heads) else { return Err(self.shape_fault("box_head")) };
         if has_rows(&logits, boxes.len(), columns) && has_rows(&deltas, boxes.len(), 4 * columns) {
@@ -283,7 +284,7 @@ impl Recognizer {
         if right { Ok(()) } else { Err(self.shape_fault("trunk")) }
     }
 
-    /// Both embeddings of each candidate, in their order; in batches as large as the graph takes.
+    /// Both embeddings of each candidate, in their order; in batches as large as an engine takes.
     fn embed(
         &mut self,
         passes: &[RecognitionPass],
@@ -291,14 +292,14 @@ impl Recognizer {
         times: &mut StageTimes,
     ) -> Result<Vec<Detection>> {
         let manifest = self.manifest.clone();
-        let (fixed, length) = (manifest.matching.batch, manifest.matching.embedding);
+        let length = manifest.matching.embedding;
         let mut embedded: Vec<(usize, Detection)> = Vec::with_capacity(chosen.len());
         for (number, pass) in passes.iter().enumerate() {
             let places: Vec<usize> = (0..chosen.len()).filter(|&place| chosen[place].pass == number).collect();
-            for places in places.chunks(pass.features.batch(fixed)) {
+            for places in places.chunks(MOST_ROIS) {
                 let boxes: Vec<_> = places.iter().map(|&place| chosen[place].inside).collect();
                 let engine = self.graphs.match_head.as_mut();
-                let outputs = pass.features.run_head(&MATCH_HEAD, engine, &boxes, fixed, &manifest.rois, times)?;
+                let outputs = pass.features.run_head(&MATCH_HEAD, engine, &boxes, &manifest.rois, times)?;
                 let [matching, aggregation] = &outputs[..] else { return Err(self.shape_fault("match_head")) };
                 if ![matching, aggregation].iter().all(|rows| has_rows(rows, boxes.len(), length)) {
                     return Err(self.shape_fault("match_head"));

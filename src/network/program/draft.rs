@@ -13,9 +13,9 @@ use vetrina_kernels::{
 pub enum ValueLayout {
     /// Row-major.
     Plain,
-    /// 1 x c x h x w, blocked (NCHW16c).
+    /// n x c x h x w, blocked (NCHW16c), one map after the other.
     Blocked,
-    /// 1 x c x h x w, stored as h x w x c.
+    /// n x c x h x w, stored as n x h x w x c.
     Last,
     /// Row-major, but the rows along the last axis start where `RowPlaces` says.
     Rows(RowPlaces),
@@ -44,10 +44,10 @@ impl Value {
         self.shape.iter().product()
     }
 
-    /// Channels and places of a map (1 x c x h x w).
+    /// Channels and places of each map (n x c x h x w).
     fn map(&self) -> Option<(usize, usize)> {
         match self.shape[..] {
-            [1, channels, height, width] => Some((channels, height * width)),
+            [_, channels, height, width] => Some((channels, height * width)),
             _ => None,
         }
     }
@@ -96,6 +96,8 @@ pub(super) enum What {
 pub(super) struct Sketch {
     pub(super) name: String,
     pub(super) what: What,
+    /// How many maps it computes, one after the other: inputs and output are as many equal parts.
+    pub(super) maps: usize,
     pub(super) inputs: Vec<BufferPlace>,
     pub(super) output: usize,
 }
@@ -131,13 +133,32 @@ impl Draft {
         layout: ValueLayout,
     ) -> Value {
         let length = match (layout, &shape[..]) {
-            (ValueLayout::Blocked, [1, channels, height, width]) => blocks(*channels) * LANES * height * width,
+            (ValueLayout::Blocked, [maps, channels, height, width]) => {
+                maps * blocks(*channels) * LANES * height * width
+            }
             _ => shape.iter().product(),
         };
         self.buffers.push(length);
         let output = self.buffers.len() - 1;
-        self.sketches.push(Sketch { name: name.into(), what, inputs, output });
+        self.sketches.push(Sketch { name: name.into(), what, maps: 1, inputs, output });
         Value { shape, layout, place: BufferPlace::Buffer(output) }
+    }
+
+    /// As [`Draft::push`], for a step on one map (the first axis of `shape` is the number of maps): it is repeated for each.
+    fn push_each(
+        &mut self,
+        name: &str,
+        what: What,
+        inputs: Vec<BufferPlace>,
+        shape: Vec<usize>,
+        layout: ValueLayout,
+    ) -> Value {
+        let maps = shape[0];
+        let value = self.push(name, what, inputs, shape, layout);
+        if let Some(sketch) = self.sketches.last_mut() {
+            sketch.maps = maps;
+        }
+        value
     }
 
     /// The step that computes a value; `None` for an input.
@@ -162,7 +183,8 @@ impl Draft {
             (What::Conv(sketch), self.turn(value, ValueLayout::Blocked)?)
         };
         let [height, width] = shape.output;
-        Some(self.push(name, what, vec![source.place], vec![1, shape.outputs, height, width], ValueLayout::Blocked))
+        let whole = vec![value.shape[0], shape.outputs, height, width];
+        Some(self.push_each(name, what, vec![source.place], whole, ValueLayout::Blocked))
     }
 
     /// Adds a depthwise convolution of a map. Weights: channels x kernel.
@@ -177,7 +199,8 @@ impl Draft {
         let source = self.turn(value, ValueLayout::Blocked)?;
         let what = What::Depthwise(DepthwiseSketch { shape, weights, bias, clamp: UNCLAMPED });
         let [height, width] = shape.output;
-        Some(self.push(name, what, vec![source.place], vec![1, shape.channels, height, width], ValueLayout::Blocked))
+        let whole = vec![value.shape[0], shape.channels, height, width];
+        Some(self.push_each(name, what, vec![source.place], whole, ValueLayout::Blocked))
     }
 
     /// Adds a product: rows along the last axis times a matrix of inputs x outputs.
@@ -235,7 +258,7 @@ impl Draft {
             return None;
         }
         let add = match &self.sketches[maker].what {
-            What::Conv(conv) => conv.clamp == UNCLAMPED && !winograd_pays(&conv.shape),
+            What::Conv(conv) => conv.clamp == UNCLAMPED && !winograd_pays(&conv.shape, self.sketches[maker].maps),
             What::Planned(StepKind::Upsample(..)) => true,
             What::Rows(rows) => rows.clamp == UNCLAMPED && !rows.add,
             _ => false,
@@ -277,16 +300,18 @@ impl Draft {
             ValueLayout::Rows(_) => return None,
         };
         let [height, width] = pool.output;
-        Some(self.push(name, What::Planned(kind), vec![value.place], vec![1, channels, height, width], value.layout))
+        let shape = vec![value.shape[0], channels, height, width];
+        Some(self.push_each(name, What::Planned(kind), vec![value.place], shape, value.layout))
     }
 
     /// Adds nearest-neighbour upsampling by integer factors.
     pub fn upsample(&mut self, name: &str, value: &Value, factors: [usize; 2]) -> Option<Value> {
-        let [1, channels, height, width] = value.shape[..] else { return None };
+        let [maps, channels, height, width] = value.shape[..] else { return None };
         let source = self.turn(value, ValueLayout::Blocked)?;
         let size = [height * factors[0], width * factors[1]];
         let what = What::Planned(StepKind::Upsample(size, factors));
-        Some(self.push(name, what, vec![source.place], vec![1, channels, size[0], size[1]], ValueLayout::Blocked))
+        let shape = vec![maps, channels, size[0], size[1]];
+        Some(self.push_each(name, what, vec![source.place], shape, ValueLayout::Blocked))
     }
 
     pub fn unary(&mut self, name: &str, value: &Value, kind: Unary) -> Option<Value> {
@@ -348,21 +373,21 @@ impl Draft {
             parts.push(Part { channels, layout });
             places.push(value.place);
         }
-        let (count, layout) = if of_maps {
-            (shape[2] * shape[3], ValueLayout::Last)
-        } else {
-            (shape[..axis].iter().product(), ValueLayout::Plain)
-        };
-        Some(self.push(name, What::Planned(StepKind::Concat(parts, count)), places, shape, layout))
+        if of_maps {
+            let what = What::Planned(StepKind::Concat(parts, shape[2] * shape[3]));
+            return Some(self.push_each(name, what, places, shape, ValueLayout::Last));
+        }
+        let what = What::Planned(StepKind::Concat(parts, shape[..axis].iter().product()));
+        Some(self.push(name, what, places, shape, ValueLayout::Plain))
     }
 
     /// Permutes axes. `order`: for each axis of the result, the axis of the value.
     pub fn permute(&mut self, name: &str, value: &Value, order: &[usize]) -> Option<Value> {
         let shape: Vec<usize> = order.iter().map(|axis| value.shape[*axis]).collect();
-        if order == [0, 3, 1, 2] && value.shape[0] == 1 && value.layout == ValueLayout::Plain {
+        if order == [0, 3, 1, 2] && value.layout == ValueLayout::Plain {
             return Some(Value { shape, layout: ValueLayout::Last, place: value.place });
         }
-        if order == [0, 2, 3, 1] && value.shape[0] == 1 {
+        if order == [0, 2, 3, 1] {
             let last = self.turn(value, ValueLayout::Last)?;
             return Some(Value { shape, layout: ValueLayout::Plain, place: last.place });
         }
@@ -390,13 +415,14 @@ impl Draft {
         Some(self.strided(name, &plain, Strided::sum(&plain.shape, axis)))
     }
 
-    /// Adds the product of 1 x m x k and 1 x k x n.
+    /// Adds the products of n x m x k and n x k x j, one for each of the n.
     pub fn dots(&mut self, name: &str, a: &Value, b: &Value) -> Option<Value> {
         let (a, b) = (self.turn(a, ValueLayout::Plain)?, self.turn(b, ValueLayout::Plain)?);
-        let ([1, m, k], [1, inner, n]) = (&a.shape[..], &b.shape[..]) else { return None };
-        let dots = Dots { m: *m, k: *k, n: *n };
-        let what = What::Planned(StepKind::Dots(dots));
-        (k == inner).then(|| self.push(name, what, vec![a.place, b.place], vec![1, dots.m, dots.n], ValueLayout::Plain))
+        let ([count, m, k], [same, inner, n]) = (&a.shape[..], &b.shape[..]) else { return None };
+        let shape = vec![*count, *m, *n];
+        let what = What::Planned(StepKind::Dots(Dots { m: *m, k: *k, n: *n }));
+        (k == inner && count == same)
+            .then(|| self.push_each(name, what, vec![a.place, b.place], shape, ValueLayout::Plain))
     }
 
     fn strided(&mut self, name: &str, value: &Value, op: Strided) -> Value {
@@ -443,16 +469,18 @@ impl Draft {
             (ValueLayout::Last, _) => StepKind::Strided(Strided::permuted(&[places, channels], &[1, 0])),
             (_, _) => StepKind::Strided(Strided::permuted(&[channels, places], &[1, 0])),
         };
-        let turned = self.push("layout", What::Planned(kind), vec![value.place], value.shape.clone(), layout);
+        let turned = self.push_each("layout", What::Planned(kind), vec![value.place], value.shape.clone(), layout);
         self.turned.insert((value.place, key), turned.clone());
         Some(turned)
     }
 }
 
-/// Whether Winograd is faster for a 3x3 convolution. Its transformed weights, four times as many, are read once for all
-/// tiles.
-pub(super) fn winograd_pays(shape: &ConvShape) -> bool {
-    let tiles = shape.output[0].div_ceil(4) * shape.output[1].div_ceil(4);
+/// Whether Winograd is faster for a 3x3 convolution of so many maps. Its transformed weights, four times as many, are read once
+/// for the tiles of all of them; places of a tile beyond the map are lost.
+pub(super) fn winograd_pays(shape: &ConvShape, maps: usize) -> bool {
+    let tiles = maps * shape.output[0].div_ceil(4) * shape.output[1].div_ceil(4);
+    let places = maps * shape.output[0] * shape.output[1];
     let bytes = 36 * size_of::<f32>() * shape.inputs * shape.outputs;
-    shape.kernel == [3, 3] && shape.stride == 1 && tiles >= 6 && bytes <= tiles * (2 << 20)
+    let fits = shape.kernel == [3, 3] && shape.stride == 1;
+    fits && tiles >= 4 && 36 * tiles < 5 * places && bytes <= tiles * (3 << 20)
 }

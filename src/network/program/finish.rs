@@ -40,7 +40,8 @@ impl Draft {
             inputs: sketch.inputs.iter().map(place).collect(),
             output: place(&BufferPlace::Buffer(sketch.output)),
             name: sketch.name,
-            kind: plan(level, sketch.what),
+            kind: plan(level, sketch.what, sketch.maps),
+            maps: sketch.maps,
         };
         let steps = self.sketches.into_iter().map(plan).collect();
         Some(GraphProgram { level, steps, inputs: inputs.clone(), outputs: forms, slots, free: Mutex::new(Vec::new()) })
@@ -111,7 +112,7 @@ impl Draft {
         inputs.extend(last.inputs.get(1));
         let what = What::Planned(StepKind::Residual(fused));
         let gone = if expand.is_some() { vec![middle, start] } else { vec![middle] };
-        Some((Sketch { name: last.name.clone(), what, inputs, output: last.output }, gone))
+        Some((Sketch { name: last.name.clone(), what, maps: last.maps, inputs, output: last.output }, gone))
     }
 
     /// Assigns each buffer a home and returns the size of each slot in blocks. A slot is reused after the last read of
@@ -166,10 +167,10 @@ fn plan_conv(level: Level, conv: &ConvSketch) -> Conv {
     Conv::new(level, conv.shape, &conv.weights, &conv.bias, conv.clamp)
 }
 
-fn plan(level: Level, what: What) -> StepKind {
+fn plan(level: Level, what: What, maps: usize) -> StepKind {
     match what {
         What::Stem(conv) => StepKind::Stem(Stem::new(level, conv.shape, &conv.weights, &conv.bias, conv.clamp)),
-        What::Conv(conv) if winograd_pays(&conv.shape) => {
+        What::Conv(conv) if winograd_pays(&conv.shape, maps) => {
             StepKind::Winograd(Winograd::new(level, conv.shape, &conv.weights, &conv.bias, conv.clamp))
         }
         What::Conv(conv) => StepKind::Conv(plan_conv(level, &conv)),

@@ -108,7 +108,7 @@ impl GraphProgram {
         let cost = |step: &GraphStep| StepCost {
             name: step.name.clone(),
             kind: step.kind.to_string(),
-            products: step.kind.products(),
+            products: step.products(),
             seconds: f64::INFINITY,
         };
         let mut costs: Vec<StepCost> = self.steps.iter().map(cost).collect();
@@ -162,7 +162,7 @@ impl GraphProgram {
             Home::Output(_) => &mut output[..],
             _ => &mut slot.values_mut()[..step.output.1],
         };
-        step.kind.run(self.level, &sources, scratch, target);
+        step.run(self.level, &sources, scratch, target);
         match step.output.0 {
             Home::Slot(index) => slots[index] = slot,
             Home::Output(index) => outputs[index] = output,
@@ -174,15 +174,21 @@ impl GraphProgram {
 impl Form {
     /// Converts to a row-major tensor.
     fn plain(&self, data: Vec<f32>) -> Tensor {
-        let [1, channels, height, width] = self.shape[..] else { return Tensor::new(self.shape.clone(), data) };
-        let places = height * width;
+        let [maps, channels, height, width] = self.shape[..] else { return Tensor::new(self.shape.clone(), data) };
+        let (places, length) = (height * width, channels * height * width);
         let data = match self.layout {
             ValueLayout::Blocked => {
-                let mut plain = vec![0.0; channels * places];
-                blocked_to_planar(places, data.as_chunks().0, &mut plain);
+                let mut plain = vec![0.0; maps * length];
+                let each = data.chunks_exact(data.len() / maps).zip(plain.chunks_exact_mut(length));
+                each.for_each(|(map, plain)| blocked_to_planar(places, map.as_chunks().0, plain));
                 plain
             }
-            ValueLayout::Last => (0..data.len()).map(|at| data[at % places * channels + at / places]).collect(),
+            ValueLayout::Last => {
+                let turned = |map: &[f32]| -> Vec<f32> {
+                    (0..length).map(|at| map[at % places * channels + at / places]).collect()
+                };
+                data.chunks_exact(length).flat_map(turned).collect()
+            }
             ValueLayout::Plain | ValueLayout::Rows(_) => data,
         };
         Tensor::new(self.shape.clone(), data)

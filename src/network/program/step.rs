@@ -13,6 +13,8 @@ use vetrina_kernels::{
 pub struct GraphStep {
     pub name: String,
     pub kind: StepKind,
+    /// How many maps it computes: inputs and output are as many equal parts.
+    pub maps: usize,
     /// Home and length in values of each input.
     pub(super) inputs: Vec<(Home, usize)>,
     pub(super) output: (Home, usize),
@@ -74,8 +76,26 @@ fn blocks_mut(values: &mut [f32]) -> &mut [Block] {
     values.as_chunks_mut().0
 }
 
-impl StepKind {
+impl GraphStep {
     pub(super) fn run(&self, level: Level, inputs: &[&[f32]], scratch: &mut Buffer, output: &mut [f32]) {
+        // Winograd takes the tiles of all maps at once.
+        let runs = if let StepKind::Winograd(_) = self.kind { 1 } else { self.maps };
+        let length = (output.len() / runs).max(1);
+        for (map, output) in output.chunks_exact_mut(length).enumerate() {
+            let inputs: Vec<&[f32]> =
+                inputs.iter().map(|input| &input[map * (input.len() / runs)..][..input.len() / runs]).collect();
+            self.kind.run(level, &inputs, scratch, output);
+        }
+    }
+
+    /// Multiply-adds of one run.
+    pub fn products(&self) -> usize {
+        self.maps * self.kind.products()
+    }
+}
+
+impl StepKind {
+    fn run(&self, level: Level, inputs: &[&[f32]], scratch: &mut Buffer, output: &mut [f32]) {
         let (first, second) = (inputs[0], inputs.get(1).copied());
         match self {
             StepKind::Stem(stem) => stem.run(first, scratch, blocks_mut(output)),
@@ -105,8 +125,8 @@ impl StepKind {
         }
     }
 
-    /// Multiply-adds of one run.
-    pub fn products(&self) -> usize {
+    /// Multiply-adds for one map.
+    fn products(&self) -> usize {
         match self {
             StepKind::Stem(stem) => stem.shape().products(),
             StepKind::Conv(conv) => conv.shape().products(),
