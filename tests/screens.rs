@@ -19,7 +19,7 @@ use vetrina::display::layout::{
 };
 use vetrina::display::qr;
 use vetrina::display::scene::{
-    Card, EnrolNotice, EnrolStep, Garment, GarmentMatches, Scene, SizeMark, StatusLine, StockMark,
+    Card, EnrolNotice, EnrolStep, Garment, GarmentMatches, Scene, SizeMark, StatusLine, StockMark, columns,
 };
 use vetrina::display::theme::{self, Theme};
 use vetrina::display::viewing::READABLE;
@@ -163,6 +163,33 @@ fn nothing_like_it_and_one_still_gathering() {
 #[test]
 fn two_people_and_one_garment_that_is_not_sold_here() {
     golden("two-people", &two_people());
+}
+
+#[test]
+fn nobody_is_cut_while_all_fit() {
+    let scene = two_people();
+    for size in [PORTRAIT, LANDSCAPE] {
+        let seen = layout(&scene, size).mirror.expect("a camera").seen();
+        for garment in &scene.garments {
+            assert!(
+                garment.bounds.x1 >= seen.x1 - 0.01 && garment.bounds.x2 <= seen.x2 + 0.01,
+                "{size:?}: {garment:?} leaves {seen:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn where_people_do_not_fit_the_featured_garment_is_seen() {
+    let mut scene = two_people();
+    scene.garments[0].bounds = scene.garments[0].bounds.shifted(-400.0, 0.0);
+    scene.view = columns(&scene.garments);
+    for featured in [0, 2] {
+        let scene = Scene { featured: Some(featured), ..scene.clone() };
+        let (seen, worn) =
+            (layout(&scene, LANDSCAPE).mirror.expect("a camera").seen(), scene.garments[featured].bounds);
+        assert!(seen.x1 <= worn.x1 && worn.x2 <= seen.x2, "{worn:?} leaves {seen:?}");
+    }
 }
 
 #[test]
@@ -578,6 +605,7 @@ fn what_is_kept_of_the_last_drawing_never_shows_on_another_screen() {
     dearer.matches[0].cards[0].price = Some("61,90\u{a0}€".into());
     let mut moved = close.clone();
     moved.garments[0].bounds = moved.garments[0].bounds.shifted(-90.0, 20.0);
+    moved.view = Some(20.0..600.0);
     let states = [
         close.clone(),
         moved,
@@ -718,9 +746,10 @@ fn any_scene() -> impl Strategy<Value = Scene> {
             shop,
             words,
             camera,
-            garments,
             max_garments,
             matches,
+            view: columns(&garments).filter(|_| max_garments > 2),
+            garments,
             featured,
             recording,
             status,

@@ -122,7 +122,34 @@ fn key_of(line: &str) -> Option<&str> {
 mod tests {
     use super::*;
     use crate::config::{Angle, Count, PanelName};
+    use crate::display::canvas::Canvas;
+    use crate::display::draw::Painter;
+    use crate::display::scene::{Scene, StatusLine};
+    use crate::frame::Picture;
     use crate::geometry::Size;
+    use crate::pipeline::presenter::Presenter;
+    use std::path::Path;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    #[test]
+    fn a_screen_that_is_kept_as_a_file_says_so_from_the_configuration_to_the_pixels() {
+        let mut painter = Painter::new().unwrap();
+        let mut pixels = |scene: &Scene| {
+            let mut canvas = Canvas::new(Size::new(540, 960));
+            painter.draw(scene, &mut canvas);
+            canvas.pixels().to_vec()
+        };
+        for (panel, kept) in [("png", true), ("window", false), ("kms", false), ("none", false)] {
+            let config = Config::parse(&format!("[screen]\npanel = \"{panel}\"\n")).unwrap();
+            let settings = config.live(Path::new("model")).pipeline;
+            let camera = Some(Arc::new(Picture::filled(Size::new(64, 48), [90; 3])));
+            let scene = Presenter::default().scene(Duration::ZERO, &settings, camera, &[], StatusLine::default());
+            let says = |screen_kept| Scene { screen_kept, ..scene.clone() };
+            assert_eq!(scene.privacy_text(), if kept { "privacy-screen-kept" } else { "privacy" }, "{panel}");
+            assert!(pixels(&scene) == pixels(&says(kept)) && pixels(&scene) != pixels(&says(!kept)), "{panel}");
+        }
+    }
 
     #[test]
     fn an_empty_file_is_the_defaults() {

@@ -2,9 +2,13 @@
 //! less above, where a face is, than below.
 
 use crate::geometry::{Camera, Panel, Rect, Size};
+use std::ops::Range;
 
 /// Of what is cropped of the height, this share is cropped above.
 const ABOVE: f32 = 0.3;
+
+/// What is to be shown has this share of the seen width free on both sides, where there is room.
+const AROUND: f32 = 0.06;
 
 /// The mapping of one camera picture onto its place on the panel.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -26,6 +30,21 @@ impl Mirror {
         let scale = (target.width() / width).max(target.height() / height);
         let origin = ((width - target.width() / scale) / 2.0, (height - target.height() / scale) * ABOVE);
         Some(Mirror { source, target, scale, origin })
+    }
+
+    /// The same, moved sideways as little as it takes to show these columns of the picture; where not all can be seen, the end of them
+    /// that is nearer to the column `first`.
+    pub fn showing(self, columns: Range<f32>, first: f32) -> Self {
+        let width = self.target.width() / self.scale;
+        let margin = (AROUND * width).min((width - (columns.end - columns.start)) / 2.0).max(0.0);
+        let (least, most) = (columns.end + margin - width, columns.start - margin);
+        let wanted = match least <= most + 0.01 {
+            true => self.origin.0.min(most).max(least),
+            false if first < (columns.start + columns.end) / 2.0 => most,
+            false => least,
+        };
+        let x = wanted.min(self.source.width as f32 - width).max(0.0);
+        Mirror { origin: (x, self.origin.1), ..self }
     }
 
     /// The picture's size.
@@ -78,6 +97,19 @@ mod tests {
         let mirror = Mirror::cover(Size::new(64, 48), Rect::new(0.0, 0.0, 96.0, 96.0)).expect("not empty");
         assert_eq!(mirror.seen(), Rect::new(8.0, 0.0, 56.0, 48.0));
         assert_eq!(mirror.to_panel(Rect::new(8.0, 12.0, 32.0, 24.0)), Rect::new(48.0, 24.0, 96.0, 48.0));
+    }
+
+    #[test]
+    fn it_moves_as_little_as_it_takes_and_never_beyond_the_picture() {
+        let mirror = Mirror::cover(Size::new(200, 100), Rect::new(0.0, 0.0, 100.0, 100.0)).expect("not empty");
+        let seen = |columns: Range<f32>| mirror.showing(columns, 150.0).seen().x1;
+        assert_eq!(seen(60.0..140.0), 50.0, "they are seen already");
+        assert_eq!(seen(80.0..160.0), 66.0);
+        assert_eq!(seen(20.0..60.0), 14.0);
+        assert_eq!(seen(20.0..180.0), 80.0, "an end of what is too wide");
+        assert_eq!(mirror.showing(20.0..180.0, 40.0).seen().x1, 20.0, "the other end");
+        assert_eq!(seen(-900.0..-800.0), 0.0);
+        assert_eq!(seen(800.0..900.0), 100.0);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use crate::frame::Picture;
 use crate::geometry::{Camera, Rect};
 use crate::language::Words;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Everything that one screenful shows.
@@ -14,6 +15,8 @@ pub struct Scene {
     pub words: Words,
     /// The newest camera picture, not yet mirrored; `None` while the camera is away.
     pub camera: Option<Arc<Picture>>,
+    /// The columns of the camera picture that are to be seen, where its place shows only some: the people's.
+    pub view: Option<Range<f32>>,
     /// Every garment that is followed, most prominent first. Empty: nobody is there, the attract screen is shown.
     pub garments: Vec<Garment>,
     /// So many garments get a place on the screen at most.
@@ -36,6 +39,13 @@ pub struct Scene {
     pub status: StatusLine,
     /// The operator wants to see `status`. Shoppers see only a dot, if something is wrong.
     pub operator: bool,
+}
+
+/// The columns of the camera picture from the first of these garments to the last; `None` without any.
+pub fn columns(garments: &[Garment]) -> Option<Range<f32>> {
+    let first = garments.iter().map(|garment| garment.bounds.x1).reduce(f32::min)?;
+    let last = garments.iter().map(|garment| garment.bounds.x2).reduce(f32::max)?;
+    Some(first..last)
 }
 
 /// What the screen says while a product is enrolled.

@@ -6,10 +6,11 @@ use super::product_card::card;
 use super::settings::PipelineSettings;
 use super::shown_products::ShownGarment;
 use super::tracking::TrackedGarment;
-use crate::display::scene::{Garment, GarmentMatches, Scene, StatusLine};
+use crate::display::scene::{Garment, GarmentMatches, Scene, StatusLine, columns};
 use crate::frame::Picture;
 use crate::language::{Language, Words};
 use crate::seam::TrackId;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +22,11 @@ const CHOICE: Duration = Duration::from_secs(30);
 const CALLED: Duration = Duration::from_secs(20);
 /// A language stays for this long before the next.
 const LANGUAGE_TURN: Duration = Duration::from_secs(10);
+
+/// The view has gone two thirds of its way after this time.
+const FOLLOWS: Duration = Duration::from_millis(600);
+/// The view stays while what it shows moves by less than this share of its width.
+const CALM: f32 = 0.05;
 
 /// Makes scenes, one after the other. Times are the frames' or the program's clock, the same in all calls.
 #[derive(Debug, Default)]
@@ -43,6 +49,8 @@ pub struct Presenter {
     tracks: Vec<TrackId>,
     /// Languages that have letters in no font.
     undrawable: Vec<Language>,
+    /// The columns of the camera picture that the last scene shows, and when it was.
+    view: Option<(Range<f32>, Duration)>,
 }
 
 impl Presenter {
@@ -58,7 +66,8 @@ impl Presenter {
         self.tracks = shown.iter().map(|one| one.garment.track).collect();
         let with_products = |one: &&ShownGarment| one.products.as_ref().is_some_and(|products| !products.is_empty());
         self.matched = shown.iter().filter(with_products).map(|one| one.garment.track).collect();
-        let garments = shown.iter().map(|one| garment(one.garment)).collect();
+        let garments: Vec<Garment> = shown.iter().map(|one| garment(one.garment)).collect();
+        self.follow(now, columns(&garments[..garments.len().min(settings.max_garments)]));
         let cards = |products: &Vec<&Match>| products.iter().map(|found| card(found, settings.locale)).collect();
         let matches: Vec<GarmentMatches> = shown
             .iter()
@@ -74,6 +83,7 @@ impl Presenter {
             shop: settings.shop_name.clone(),
             words: self.words(settings, turn),
             camera,
+            view: self.view.as_ref().map(|(view, _)| view.clone()),
             garments,
             max_garments: settings.max_garments,
             matches,
@@ -86,6 +96,20 @@ impl Presenter {
             status,
             operator: settings.operator != self.toggled,
         }
+    }
+
+    /// Moves the view towards the `wanted` columns: slowly, and not at all for what a standing person moves, so that the mirror stays
+    /// calm.
+    fn follow(&mut self, now: Duration, wanted: Option<Range<f32>>) {
+        self.view = match (self.view.take(), wanted) {
+            (Some((view, last)), Some(wanted)) => {
+                let share = 1.0 - (-now.saturating_sub(last).as_secs_f32() / FOLLOWS.as_secs_f32()).exp();
+                let calm = CALM * (wanted.end - wanted.start);
+                let moved = |from: f32, to: f32| from + share * ((to - from).abs() - calm).max(0.0).copysign(to - from);
+                Some((moved(view.start, wanted.start)..moved(view.end, wanted.end), now))
+            }
+            (_, wanted) => wanted.map(|wanted| (wanted, now)),
+        };
     }
 
     /// The language whose turn it is, of those that can be drawn; English where none can.
@@ -188,6 +212,22 @@ mod tests {
         let mut presenter = Presenter { matched: tracks.clone(), tracks, ..Presenter::default() };
         presenter.take_turns(Duration::ZERO);
         presenter
+    }
+
+    #[test]
+    fn the_view_follows_people_calmly() {
+        let mut presenter = Presenter::default();
+        let mut seen = |milliseconds: u64, wanted: Option<Range<f32>>| {
+            presenter.follow(Duration::from_millis(milliseconds), wanted);
+            presenter.view.as_ref().map(|(view, _)| view.clone())
+        };
+        assert_eq!(seen(0, Some(100.0..300.0)), Some(100.0..300.0), "at once where nobody was");
+        assert_eq!(seen(100, Some(109.0..292.0)), Some(100.0..300.0), "somebody moves a little");
+        let step = seen(200, Some(100.0..700.0)).expect("a view");
+        assert!(step.start == 100.0 && (320.0..420.0).contains(&step.end), "{step:?}");
+        let there = (3..60).filter_map(|tenth| seen(100 * tenth, Some(100.0..700.0))).last().expect("a view");
+        assert!((660.0..=700.0).contains(&there.end), "{there:?}");
+        assert_eq!(seen(6000, None), None);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The scenes of the golden pictures, with a camera picture drawn here.
 
 use std::sync::{Arc, OnceLock};
-use vetrina::display::scene::{Card, Garment, GarmentMatches, Scene, SizeMark, StatusLine, StockMark};
+use vetrina::display::scene::{Card, Garment, GarmentMatches, Scene, SizeMark, StatusLine, StockMark, columns};
 use vetrina::frame::Picture;
 use vetrina::geometry::{Rect, Size};
 use vetrina::language::{Language, Words};
@@ -130,7 +130,7 @@ pub fn two_people() -> Scene {
     let cards = vec![card("Merino cardigan", "Lido", "119.00 EUR", [120, 40, 60], 0.9)];
     let matches =
         vec![shirt_look(), GarmentMatches { garment: 1, cards: Vec::new() }, GarmentMatches { garment: 2, cards }];
-    Scene { max_garments: 4, featured: Some(2), ..scene(garments, matches) }
+    Scene { max_garments: 4, featured: Some(2), view: columns(&garments), ..scene(garments, matches) }
 }
 
 /// So many garments as a mirror shows at most, all of them found.

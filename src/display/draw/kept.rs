@@ -54,7 +54,8 @@ impl ColumnContent {
         let nowhere = Rect::new(0.0, 0.0, 0.0, 0.0);
         let column_part = |seen: &Garment| Garment { bounds: nowhere, label: String::new(), ..*seen };
         let garments = scene.garments.iter().map(column_part).collect();
-        let scene = Scene { camera: None, garments, status: StatusLine::default(), operator: false, ..scene.clone() };
+        let status = StatusLine::default();
+        let scene = Scene { camera: None, view: None, garments, status, operator: false, ..scene.clone() };
         ColumnContent { scene, stage, diagonal }
     }
 }

@@ -4,8 +4,8 @@ use super::{Align, Painter, Pen};
 use crate::display::layout::{Section, Tile, TileOf, message_texts, tile_product};
 use crate::display::scene::{Scene, StockMark};
 use crate::display::shapes::{self, Paint};
-use crate::display::theme;
-use crate::geometry::Rect;
+use crate::display::theme::{self, Style};
+use crate::geometry::{Panel, Rect};
 
 impl Painter {
     /// `featured`: the garment with the large card.
@@ -40,12 +40,22 @@ impl Painter {
             self.whole_line(pen, at, &scene.words.say(caption), theme::FINE, colors.card_accent, Align::Start);
         }
         if let Some(at) = tile.title {
-            self.paragraph(pen, at, &title, theme::TILE, colors.card_text);
+            self.whole_words(pen, at, &title);
         }
         if let (Some(at), Some(card)) = (tile.price, product) {
             let sold_out = card.stock.filter(|stock| *stock == StockMark::SoldOut);
             let text = sold_out.map(|stock| scene.words.say(stock.text())).or(card.price.clone()).unwrap_or_default();
             self.whole_line(pen, at, &text, theme::TILE_PRICE, colors.card_text, Align::Start);
         }
+    }
+
+    /// A tile's title. Where a theme has larger text, so much smaller that the longest word is whole, down to the usual size.
+    fn whole_words(&mut self, pen: &mut Pen<'_>, place: Rect<Panel>, title: &str) {
+        let style = theme::TILE.at(pen.text);
+        let longest = title.split_whitespace().map(|word| self.fonts.width(word, style)).fold(1.0, f32::max);
+        let least = 100.0 / (100.0 + self.look.theme.larger_text as f32);
+        let size = style.size * (place.width() / longest).clamp(least, 1.0);
+        let color = self.look.theme.colors.card_text;
+        self.lines(pen, place, title, Style { size, ..style }, color, style.line());
     }
 }

@@ -339,7 +339,7 @@ fn details(place: &mut CardPlace, scene: &Scene, card: &Card, mut area: Rect<Pan
         place.location = row(wrapped(location, theme::SURE, PLACE_LINES), &mut area);
     }
     if let Some(stock) = card.stock {
-        place.stock = row(wrapped(&scene.words.say(stock.text()), theme::DETAIL, 2), &mut area);
+        place.stock = row(wrapped(&scene.words.say(stock.text()), theme::DETAIL, 4), &mut area);
     }
     if !card.other_colors.is_empty() {
         let side = ruler.px(SWATCH);

@@ -6,6 +6,7 @@ use crate::display::mirror::Mirror;
 use crate::display::scene::Scene;
 use crate::display::theme;
 use crate::geometry::{Panel, Rect, Size};
+use std::ops::Range;
 
 /// The least share of the camera picture's height that the live screen shows.
 const TALL: f32 = 0.9;
@@ -27,7 +28,7 @@ pub fn live(scene: &Scene, size: Size, camera: Size, ruler: Ruler<'_>) -> Layout
     let areas = areas(size, camera, with_product, ruler);
     let rtl = scene.words.is_right_to_left();
     let stage = if rtl { reversed(areas.stage, size) } else { areas.stage };
-    let mirror = Mirror::cover(camera, stage);
+    let mirror = Mirror::cover(camera, stage).map(|mirror| following(mirror, scene, featured));
     let boxes = mirror.as_ref().map(|mirror| {
         let numbered = with_product && sections.len() > 1;
         let seen = labels::Seen { scene, sections: &sections, featured, numbered, right_to_left: rtl };
@@ -86,6 +87,14 @@ fn featured(scene: &Scene, sections: &[Section]) -> Option<Section> {
     let wanted = sections.iter().filter(found).find(|section| Some(section.garment) == scene.featured);
     let looked_at = sections.iter().find(|section| section.matched.is_none());
     wanted.or_else(|| sections.iter().find(found)).or(looked_at).or(sections.first()).copied()
+}
+
+/// The picture moved so that the people are seen; where there is no room for all, those beside the featured garment.
+fn following(mirror: Mirror, scene: &Scene, featured: Option<Section>) -> Mirror {
+    let finite = |view: &&Range<f32>| view.start.is_finite() && view.end.is_finite();
+    let Some(view) = scene.view.as_ref().filter(finite) else { return mirror };
+    let first = featured.map_or(view.start, |section| scene.garments[section.garment].bounds.centre().0);
+    mirror.showing(view.clone(), first)
 }
 
 /// How the panel is divided.
