@@ -45,6 +45,21 @@ pub enum AuditAction {
 }
 
 impl AuditAction {
+    pub const ALL: [AuditAction; 12] = [
+        AuditAction::Start,
+        AuditAction::Login,
+        AuditAction::LoginRefused,
+        AuditAction::LiveView,
+        AuditAction::StaffCrop,
+        AuditAction::Record,
+        AuditAction::MatchPicture,
+        AuditAction::Import,
+        AuditAction::Undo,
+        AuditAction::Remove,
+        AuditAction::Enrol,
+        AuditAction::Correct,
+    ];
+
     /// Readable text.
     pub fn words(self) -> &'static str {
         match self {

@@ -603,6 +603,7 @@ fn staff_enrol_before_the_running_mirror_and_say_whether_it_was_right() {
     let weeks = ok(vetrina(&["catalogue", "corrections", "--json", "--db", &shop.path("shop.db")]).output().unwrap());
     let weeks: Value = serde_json::from_str(&weeks).unwrap();
     assert_eq!((&weeks[0]["region"], &weeks[0]["right"]), (&json!("upper"), &json!(1)), "{weeks}");
+    assert_eq!((&weeks[0]["answers"], &weeks[0]["precision"]), (&json!(1), &json!(1.0)), "{weeks}");
     let stats = |more: &[&str]| {
         let mut command = vetrina(&["stats", "--config", &shop.path("vetrina.toml")]);
         ok(command.args(more).output().unwrap())

@@ -1,4 +1,4 @@
-# Every text of the page for staff. What the mirror itself reports (faults, warnings, the log) is English everywhere. A text is one line, and its
+# Every text of the page for staff. Of what the mirror itself reports the kind is here; details (of faults, warnings, the log) are English everywhere. A text is one line, and its
 # only placeables are values, { $count }: where a language needs plurals, the text is worded without them.
 
 ## Everywhere
@@ -173,3 +173,45 @@ other-shops = in other shops?
 other-shops-none = No other shop has anything like it.
 choose-one = Choose the one product that it was, above.
 thanks = thank you
+
+## What the mirror reports, by its kind: audit log, who, verdicts, garments, faults ({ $detail } is English)
+
+audit-start = mirror started
+audit-login = logged in
+audit-login_refused = wrong password
+audit-live_view = looked at the live picture
+audit-staff_crop = looked at pictures of the last garments
+audit-record = recorded the camera
+audit-match_picture = sent a picture to be matched
+audit-import = began the import of a feed
+audit-undo = brought an older catalogue back
+audit-remove = removed a product
+audit-enrol = enrolment of a product:
+audit-correct = corrected an answer
+who-owner = owner
+who-staff = staff
+who-program = program
+who-command-line = command line
+who-mirror = mirror
+who-unknown = unknown
+verdict-none = not in the catalogue
+verdict-similar = similar
+verdict-likely = likely
+class-short_sleeved_shirt = short sleeved shirt
+class-long_sleeved_shirt = long sleeved shirt
+class-short_sleeved_outwear = short sleeved outwear
+class-long_sleeved_outwear = long sleeved outwear
+class-vest = vest
+class-sling = sling
+class-shorts = shorts
+class-trousers = trousers
+class-skirt = skirt
+class-short_sleeved_dress = short sleeved dress
+class-long_sleeved_dress = long sleeved dress
+class-vest_dress = vest dress
+class-sling_dress = sling dress
+fault-camera = The camera gives no picture: { $detail }
+fault-screen = The screen cannot be seen: { $detail }
+fault-reload = The new settings were refused: { $detail }
+fault-network = The wanted network does not run: { $detail }
+fault-catalogue = The catalogue cannot be read or renewed: { $detail }

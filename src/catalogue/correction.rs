@@ -7,7 +7,8 @@ use crate::clock::UtcTime;
 use crate::fault::Result;
 use crate::seam::Region;
 use rusqlite::{Row, params};
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeStruct;
+use serde::{Deserialize, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
@@ -64,7 +65,7 @@ pub struct CorrectionRecord {
 }
 
 /// How often the mirror was right, as confirmed, in one week and one region.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfirmedWeek {
     /// The week's Monday, UTC: "2026-11-23".
     pub week: String,
@@ -93,6 +94,23 @@ impl ConfirmedWeek {
     /// The share of judged answers that were right, 0 to 1; 0 where there are none.
     pub fn precision(&self) -> f64 {
         self.right as f64 / self.answers().max(1) as f64
+    }
+}
+
+/// With the number of answers and the precision, which its readers need not compute again.
+impl Serialize for ConfirmedWeek {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_struct("ConfirmedWeek", 9)?;
+        fields.serialize_field("week", &self.week)?;
+        fields.serialize_field("region", &self.region)?;
+        fields.serialize_field("answers", &self.answers())?;
+        fields.serialize_field("right", &self.right)?;
+        fields.serialize_field("other", &self.other)?;
+        fields.serialize_field("not_ours", &self.not_ours)?;
+        fields.serialize_field("precision", &self.precision())?;
+        fields.serialize_field("likely_right", &self.likely_right)?;
+        fields.serialize_field("likely", &self.likely)?;
+        fields.end()
     }
 }
 

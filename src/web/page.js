@@ -10,7 +10,7 @@ function showBoxes(status) {
     const size = height / 28;
     return [
       part("rect", { x: x1, y: y1, width: x2 - x1, height: y2 - y1 }),
-      part("text", { x: x1 + size / 3, y: y1 + size * 1.2, "font-size": size }, garment.label),
+      part("text", { x: x1 + size / 3, y: y1 + size * 1.2, "font-size": size }, named("class", garment.label)),
     ];
   }));
 }
@@ -20,7 +20,7 @@ const priceOf = ({ price, price_before: before }) => (before ? say("price-before
 
 function showGarments(garments) {
   const articles = garments.map((garment) => {
-    const article = make("article", null, make("h3", say("garment-track", { garment: garment.label, track: garment.track })));
+    const article = make("article", null, make("h3", say("garment-track", { garment: named("class", garment.label), track: garment.track })));
     if (!garment.matches) {
       article.append(make("p", say("gathered", garment)));
       article.lastChild.className = "hint";
@@ -61,7 +61,13 @@ function showState(word, reasons) {
   byId("state").textContent = word === "away" ? say("mirror-silent") : say(`state-${word}`);
   byId("state").dataset.status = word;
   byId("reasons").hidden = reasons.length === 0;
-  byId("reasons").replaceChildren(...reasons.map((reason) => make("li", reason)));
+  byId("reasons").replaceChildren(...reasons.map((reason) => make("li", fault(reason))));
+}
+
+/** A fault, "camera: it is gone", with its kind in the page's language. */
+function fault(reason) {
+  const [, kind, detail] = /^(\w+): (.*)$/.exec(reason) ?? [];
+  return `fault-${kind}` in TEXTS ? say(`fault-${kind}`, { detail }) : reason;
 }
 
 /** How far a file that is being sent is, in percent; null where none is. */

@@ -6,6 +6,13 @@ const byId = (id) => document.getElementById(id);
 /** The text of this name in the page's language, with these values in it: `{ $count }`. */
 const say = (name, values = {}) => (TEXTS[name] ?? name).replace(/\{ \$(\w+) \}/g, (_, key) => String(values[key] ?? ""));
 
+/** The text of what the mirror names, by its kind: `named("verdict", "likely")`; what it says itself where there is none. */
+function named(kind, name, words = name) {
+  return TEXTS[`${kind}-${name.replaceAll(" ", kind === "class" ? "_" : "-")}`] ?? words;
+}
+
+const REGIONS = { upper: say("region-upper"), lower: say("region-lower"), dress: say("region-dress") };
+
 /** An address of the mirror. From the origin, since fetch refuses what is relative to an address with a password in it. */
 const at = (path) => new URL(path, location.origin + location.pathname);
 

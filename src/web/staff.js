@@ -1,7 +1,6 @@
 "use strict";
 // The page for staff: enrol a product by wearing it, and say whether the last answers were right.
 
-const REGIONS = { upper: say("region-upper"), lower: say("region-lower"), dress: say("region-dress") };
 let chosen = [];
 let shownNumber = null;
 let phaseBefore = null;
@@ -140,7 +139,7 @@ function crop(answer) {
   if (crops.has(answer.number)) return crops.get(answer.number);
   const picture = make("img");
   picture.className = "crop";
-  picture.alt = answer.garment;
+  picture.alt = named("class", answer.garment);
   picture.src = at(`staff/crop.jpg?number=${answer.number}`);
   return picture;
 }
@@ -158,9 +157,9 @@ async function showAnswers() {
       button(say("judge-none"), () => judge(answer, "not_ours")),
     ]));
     const picture = crops.has(answer.number) ? [crops.get(answer.number)] : [];
-    const seen = make("span", `${answer.garment}: ${answer.id} ${answer.title}`, ...picture);
+    const seen = make("span", `${named("class", answer.garment)}: ${answer.id} ${answer.title}`, ...picture);
     const shops = found.other_shops ? [make("span", null, ...otherShops(answer))] : [];
-    return row(say("seconds-ago", { seconds: answer.seconds_ago }), seen, answer.verdict, judged, ...shops);
+    return row(say("seconds-ago", { seconds: answer.seconds_ago }), seen, named("verdict", answer.verdict), judged, ...shops);
   }));
 }
 

@@ -43,7 +43,6 @@ function chart(place, bars, kinds) {
   byId(place).replaceChildren(svg);
 }
 
-const REGIONS = { upper: say("region-upper"), lower: say("region-lower"), dress: say("region-dress") };
 const HOUR = 3600e3;
 const twoDigits = (number) => String(number).padStart(2, "0");
 
@@ -86,9 +85,8 @@ function show(counts) {
   byId("products").tBodies[0].replaceChildren(...products.slice(0, 200).map((one) =>
     row(one.product, one.title, one.shown, one.matched)));
   byId("confirmed").tBodies[0].replaceChildren(...confirmed.map((week) => {
-    const answers = week.right + week.other + week.not_ours;
     const region = REGIONS[week.region] ?? say("region-any");
-    return row(week.week, region, answers, week.right, (week.right / answers).toFixed(2), `${week.likely_right}/${week.likely}`);
+    return row(week.week, region, week.answers, week.right, week.precision.toFixed(2), `${week.likely_right}/${week.likely}`);
   }));
   byId("confirmed").hidden = confirmed.length === 0;
   byId("unconfirmed").hidden = confirmed.length > 0;
@@ -110,7 +108,7 @@ async function refresh() {
     byId("audited").textContent = audit.broken.length === 0 ? say("audit-whole", { count: audit.entries.length })
       : say("audit-broken", { lines: audit.broken.join(", ") });
     byId("audit").tBodies[0].replaceChildren(...audit.entries.map((one) =>
-      row(new Date(one.time).toLocaleString(LANGUAGE), one.who, one.from, one.words, one.detail)));
+      row(new Date(one.time).toLocaleString(LANGUAGE), named("who", one.who), one.from, named("audit", one.action, one.words), one.detail)));
   } catch (error) {
     byId("audited").textContent = error.message;
   }

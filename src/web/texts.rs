@@ -56,6 +56,10 @@ fn wanted(header: &str) -> Option<Language> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audit::AuditAction;
+    use crate::pipeline::matcher::Verdict;
+    use crate::web::client::Role;
+    use std::collections::HashMap;
 
     #[test]
     fn the_browser_is_asked_first() {
@@ -70,6 +74,29 @@ mod tests {
     fn people_agree_to_the_same_on_the_page_as_on_the_command_line() {
         let consent = lines(Language::En.page_texts()).find(|(name, _)| *name == "consent");
         assert_eq!(consent, Some(("consent", crate::pipeline::enrol::CONSENT)));
+    }
+
+    #[test]
+    fn what_the_mirror_names_has_a_text_in_every_language() {
+        let classes = crate::network::Manifest::load(std::path::Path::new("models/compact")).unwrap().classes;
+        let actions = AuditAction::ALL.map(|action| serde_json::to_value(action).unwrap());
+        let who = [Role::Owner, Role::Staff, Role::Program].map(Role::name);
+        let verdicts = [Verdict::None, Verdict::Similar, Verdict::Likely].map(Verdict::name);
+        let names: Vec<String> = std::iter::empty()
+            .chain(classes.iter().map(|class| format!("class-{class}")))
+            .chain(actions.iter().map(|action| format!("audit-{}", action.as_str().unwrap())))
+            .chain(who.iter().chain(&["mirror", "command-line", "unknown"]).map(|who| format!("who-{who}")))
+            .chain(verdicts.iter().map(|verdict| format!("verdict-{verdict}")))
+            .chain(["camera", "screen", "reload", "network", "catalogue"].map(|kind| format!("fault-{kind}")))
+            .collect();
+        let english: HashMap<&str, &str> = lines(Language::En.page_texts()).collect();
+        for language in Language::ALL {
+            let texts: HashMap<&str, &str> = lines(language.page_texts()).collect();
+            for name in &names {
+                let text = texts.get(name.as_str()).unwrap_or_else(|| panic!("{language:?} has no text {name}"));
+                assert!(language == Language::En || english[name.as_str()] != *text, "{language:?}: {name} is English");
+            }
+        }
     }
 
     #[test]
@@ -95,7 +122,10 @@ mod tests {
         for (name, _) in lines(Language::En.page_texts()) {
             let quoted = all.contains(&format!("\"{name}\"")) || all.contains(&format!("{{{{{name}}}}}"));
             assert!(
-                quoted || ["state-", "change-", "region-", "view-"].iter().any(|part| name.starts_with(part)),
+                quoted
+                    || ["state-", "change-", "region-", "view-", "audit-", "who-", "verdict-", "class-", "fault-"]
+                        .iter()
+                        .any(|part| name.starts_with(part)),
                 "{name} is not used"
             );
         }
