@@ -87,9 +87,9 @@ impl Database {
         self.runtime.block_on(work(client)).map_err(database_fault)
     }
 
-    /// For a server, which has connections of its own.
-    pub fn into_runtime(self) -> Runtime {
-        self.runtime
+    /// For a server: the runtime, and a client that it may share.
+    pub fn into_parts(self) -> (Runtime, Client) {
+        (self.runtime, self.client)
     }
 
     fn version(&mut self) -> Result<i32> {

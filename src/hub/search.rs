@@ -92,15 +92,19 @@ impl HubSearch {
         if tables.is_empty() {
             return Ok(Vec::new());
         }
+        // `offset 0`: rows are looked up one by one; as joins, all pictures and offers would be read for some eighty.
         let (rows, most) = ((query.most * ROWS_FOR_EACH) as i64, query.most as i64);
         let sql = format!(
             "with near as materialized ({} order by distance limit $2)
-             select product.id, product.title, min(distance),
-               array(select shop from offer where product_id = product.id order by shop)
-             from near join picture on picture.sha256 = near.sha256
-             join product on product.id = picture.product_id and product.region = near.wanted
-             where exists (select 1 from offer where product_id = product.id)
-             group by product.id, product.title order by min(distance), product.id limit $3",
+             select product.id, product.title, min(distance), shops
+             from near
+             cross join lateral (select product_id from picture where sha256 = near.sha256 offset 0) as shown
+             cross join lateral (
+               select id, title from product where id = shown.product_id and region = near.wanted offset 0
+             ) as product
+             cross join lateral (select array_agg(shop) as shops from offer where product_id = product.id) as sold
+             where shops is not null
+             group by product.id, product.title, shops order by min(distance), product.id limit $3",
             nearest(&tables, name)
         );
         let rows = client.query(&sql, &[&asked, &rows, &most]).await?;

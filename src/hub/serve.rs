@@ -24,7 +24,6 @@ use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -35,8 +34,6 @@ use tokio_postgres::Client;
 const MOST_BODY: usize = 256 << 10;
 /// Interval at which releases in roll-out are checked.
 const ROLLOUT_ROUND: Duration = Duration::from_secs(10);
-/// Connections for short statements: PostgreSQL runs those of one connection one after the other.
-const SHORT: usize = 4;
 /// Longer than any request but a download.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -59,15 +56,14 @@ pub struct ServeSettings {
 #[derive(Clone)]
 struct Hub {
     settings: Arc<ServeSettings>,
-    /// The first for searches, which must not keep a heartbeat waiting; the others take turns with short statements.
-    clients: Arc<[Mutex<Option<Arc<Client>>>; 1 + SHORT]>,
-    turn: Arc<AtomicUsize>,
+    /// For short statements, and for searches: a search must not keep a heartbeat waiting.
+    clients: Arc<[Mutex<Option<Arc<Client>>>; 2]>,
     search: Arc<HubSearch>,
     /// Searches read all descriptors: one at a time.
     searching: Arc<Semaphore>,
 }
 
-/// What a connection is for.
+/// Which of the two connections.
 #[derive(Clone, Copy)]
 enum Use {
     Short,
@@ -79,14 +75,13 @@ enum Use {
 /// # Errors
 /// [`Kind::Busy`] where another program listens there.
 pub fn run(settings: ServeSettings) -> Result<()> {
-    let runtime = Database::open(&settings.database)?.into_runtime();
+    let (runtime, client) = Database::open(&settings.database)?.into_parts();
     let search = HubSearch::new(&Manifest::load(&settings.model)?);
     let mut signals = Signals::take_over()?;
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let hub = Hub {
         search: Arc::new(search),
-        clients: Arc::new(std::array::from_fn(|_| Mutex::new(None))),
-        turn: Arc::default(),
+        clients: Arc::new([Mutex::new(Some(Arc::new(client))), Mutex::new(None)]),
         searching: Arc::new(Semaphore::new(1)),
         settings: Arc::new(settings),
     };
@@ -134,11 +129,7 @@ fn router(hub: Hub) -> Router {
 impl Hub {
     /// An open connection; a new one where the old one has ended.
     async fn client(&self, purpose: Use) -> Result<Arc<Client>> {
-        let place = match purpose {
-            Use::Search => 0,
-            Use::Short => 1 + self.turn.fetch_add(1, Ordering::Relaxed) % SHORT,
-        };
-        let mut place = self.clients[place].lock().await;
+        let mut place = self.clients[purpose as usize].lock().await;
         if let Some(client) = place.as_ref().filter(|client| !client.is_closed()) {
             return Ok(client.clone());
         }
