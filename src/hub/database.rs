@@ -11,6 +11,8 @@ use tokio_postgres::{Client, Config, NoTls};
 const MIGRATIONS: [&str; 2] = [include_str!("schema.sql"), include_str!("schema-2.sql")];
 /// The heads' names in the tables, in the order of the worker's weights.
 pub const HEADS: [&str; 2] = ["match", "aggregation"];
+/// The regions of the body in the tables: '' where it is not known.
+pub const BODIES: [&str; 4] = ["", "upper", "lower", "dress"];
 /// Names the lock under which the schema changes.
 const SCHEMA_LOCK: i64 = 0x5654_5241;
 const CONNECT: Duration = Duration::from_secs(10);
@@ -123,8 +125,7 @@ impl Database {
     /// Makes `stamp` the model that pictures are embedded by and that is published from now on.
     pub fn set_model(&mut self, stamp: &ModelStamp) -> Result<()> {
         let embedding = stamp.embedding as i32;
-        // Names of tables are short.
-        let short: String = stamp.descriptor_hash.chars().filter(char::is_ascii_alphanumeric).take(16).collect();
+        let table = model_table(&stamp.descriptor_hash);
         self.run(async |client| {
             let transaction = client.transaction().await?;
             transaction.execute("select pg_advisory_xact_lock($1)", &[&SCHEMA_LOCK]).await?;
@@ -137,17 +138,17 @@ impl Database {
                 )
                 .await?;
             let literal = stamp.descriptor_hash.replace('\'', "''");
-            let made = transaction.query_one("select to_regclass($1) is not null", &[&format!("view_{short}")]).await?;
+            let made = transaction.query_one("select to_regclass($1) is not null", &[&table]).await?;
             if made.get::<_, bool>(0) {
                 return transaction.commit().await;
             }
-            let mut tables = format!(
-                "create table view_{short} partition of view for values in ('{literal}') partition by list (body);"
-            );
-            for (body, name) in [("", "unknown"), ("upper", "upper"), ("lower", "lower"), ("dress", "dress")] {
-                let part = format!("view_{short}_{name}");
+            let mut tables =
+                format!("create table {table} partition of view for values in ('{literal}') partition by list (body);");
+            for body in BODIES {
+                let name = body_name(body);
+                let part = format!("{table}_{name}");
                 tables += &format!(
-                    "create table {part} partition of view_{short} for values in ('{body}') partition by list (head);"
+                    "create table {part} partition of {table} for values in ('{body}') partition by list (head);"
                 );
                 // A search asks one head: it reads no row of the other.
                 for head in HEADS {
@@ -167,6 +168,45 @@ impl Database {
             client.execute(query, &[&actor, &action, &detail]).await.map(drop)
         })
     }
+}
+
+/// The partition of a model's descriptors. Names of tables are short.
+fn model_table(descriptor_hash: &str) -> String {
+    let short: String = descriptor_hash.chars().filter(char::is_ascii_alphanumeric).take(16).collect();
+    format!("view_{short}")
+}
+
+fn body_name(body: &str) -> &str {
+    if body.is_empty() { "unknown" } else { body }
+}
+
+/// A table that has descriptors of one region of the body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ViewTable {
+    pub name: String,
+    /// It has those of the other head too: a hub whose model was named by an older vetrina.
+    pub has_both_heads: bool,
+}
+
+/// The tables of a model's descriptors by one head, for some of [`BODIES`]. A statement that names them compares no column at each row, as
+/// it must in their parent.
+pub async fn view_tables(
+    client: &Client,
+    descriptor_hash: &str,
+    bodies: &[&str],
+    head: &str,
+) -> SqlResult<Vec<ViewTable>> {
+    let parts: Vec<String> =
+        bodies.iter().map(|body| format!("{}_{}", model_table(descriptor_hash), body_name(body))).collect();
+    let query = "select part, to_regclass(part || '_' || $2) is null from unnest($1::text[]) as named (part)
+                 where to_regclass(part) is not null";
+    let rows = client.query(query, &[&parts, &head]).await?;
+    let table = |row: &tokio_postgres::Row| {
+        let (part, has_both_heads): (String, bool) = (row.get(0), row.get(1));
+        let name = if has_both_heads { part } else { format!("{part}_{head}") };
+        ViewTable { name, has_both_heads }
+    };
+    Ok(rows.iter().map(table).collect())
 }
 
 /// A connection of its own, on the runtime that this is called on.

@@ -1,6 +1,6 @@
 //! The search over everything: which products of all shops a descriptor is like. Exact: PostgreSQL reads every descriptor of the region.
 
-use super::database::{HEADS, SqlResult};
+use super::database::{HEADS, SqlResult, ViewTable, view_tables};
 use crate::catalogue::ModelStamp;
 use crate::network::Manifest;
 use crate::pipeline::matcher::stamp;
@@ -86,28 +86,28 @@ impl HubSearch {
 
     /// The best products, the best first.
     pub async fn ask(&self, client: &Client, query: &HubQuery) -> SqlResult<Vec<HubHit>> {
-        let head = &self.heads[query.head as usize];
-        let (asked, own) = question(head, &query.embedding);
-        let bodies: Vec<&str> = match query.region {
-            None => Region::ALL.iter().map(|region| region.name()).chain([""]).collect(),
-            Some(region) => {
-                let seen = Region::ALL.into_iter().filter(|other| region.sees(*other));
-                seen.map(Region::name).chain([""]).collect()
-            }
-        };
-        let rows = (query.most * ROWS_FOR_EACH) as i64;
+        let (asked, own) = question(&self.heads[query.head as usize], &query.embedding);
         let name = HEADS[query.head as usize];
-        let sql = "with near as materialized (
-                     select sha256, wanted, embedding <#> $1 as distance from view
-                     where model = $2 and head = $3 and body = any ($4) order by embedding <#> $1 limit $5)
-                   select product.id, product.title, min(distance),
-                     array(select shop from offer where product_id = product.id order by shop)
-                   from near join picture on picture.sha256 = near.sha256
-                   join product on product.id = picture.product_id and product.region = near.wanted
-                   where exists (select 1 from offer where product_id = product.id)
-                   group by product.id, product.title order by min(distance), product.id limit $6";
-        let most = query.most as i64;
-        let rows = client.query(sql, &[&asked, &self.model.descriptor_hash, &name, &bodies, &rows, &most]).await?;
+        let tables = view_tables(client, &self.model.descriptor_hash, &seen_bodies(query.region), name).await?;
+        if tables.is_empty() {
+            return Ok(Vec::new());
+        }
+        // `offset 0`: rows are looked up one by one; as joins, all pictures and offers would be read for some eighty.
+        let (rows, most) = ((query.most * ROWS_FOR_EACH) as i64, query.most as i64);
+        let sql = format!(
+            "with near as materialized ({} order by distance limit $2)
+             select product.id, product.title, min(distance), shops
+             from near
+             cross join lateral (select product_id from picture where sha256 = near.sha256 offset 0) as shown
+             cross join lateral (
+               select id, title from product where id = shown.product_id and region = near.wanted offset 0
+             ) as product
+             cross join lateral (select array_agg(shop) as shops from offer where product_id = product.id) as sold
+             where shops is not null
+             group by product.id, product.title, shops order by min(distance), product.id limit $3",
+            nearest(&tables, name)
+        );
+        let rows = client.query(&sql, &[&asked, &rows, &most]).await?;
         Ok(rows
             .iter()
             .map(|row| {
@@ -124,6 +124,24 @@ impl HubSearch {
             })
             .collect())
     }
+}
+
+/// The bodies whose descriptors may be of a garment of this region.
+fn seen_bodies(region: Option<Region>) -> Vec<&'static str> {
+    let is_seen = |other: &Region| region.is_none_or(|region| region.sees(*other));
+    Region::ALL.into_iter().filter(is_seen).map(Region::name).chain([""]).collect()
+}
+
+/// The statement's part that reads descriptors: of each table the `$2` that are nearest to `$1`.
+pub fn nearest(tables: &[ViewTable], head: &str) -> String {
+    let one = |table: &ViewTable| {
+        let only = if table.has_both_heads { format!(" where head = '{head}'") } else { String::new() };
+        format!(
+            "(select sha256, wanted, embedding <#> $1 as distance from {}{only} order by embedding <#> $1 limit $2)",
+            table.name
+        )
+    };
+    tables.iter().map(one).collect::<Vec<_>>().join(" union all ")
 }
 
 /// docs/seam.md §6: the logit is `own + asked . row`, where a row is an embedding and its bias.

@@ -15,6 +15,9 @@ use tokio_postgres::{Client, Row};
 /// Products that are read at once.
 const PAGE: i64 = 500;
 
+/// Enrolments that are read at once: each may have a megabyte.
+const WORN_PAGE: i64 = 50;
+
 /// How many pictures of the shop no worker has embedded yet.
 ///
 /// # Errors
@@ -50,14 +53,22 @@ pub fn write(database: &mut Database, shop: &str, model: &ModelStamp, path: &Pat
     });
     let ended = database.run(async |client| client.batch_execute("commit").await);
     let left_out = written.and(ended).and(left_out)?;
-    let lines: Vec<String> = database.run(async |client| {
-        let query = "select line from worn where model = $2
-                     and exists (select 1 from offer where shop = $1 and product_id = any (worn.products)) order by uid";
-        let rows = client.query(query, &[&shop, &model.descriptor_hash]).await?;
-        Ok(rows.iter().map(|row| row.get(0)).collect())
-    })?;
-    add_worn(path, &lines)?;
-    Ok(left_out)
+    let mut after = String::new();
+    loop {
+        let lines = database.run(async |client| worn_lines(client, shop, model, &after).await)?;
+        let Some((last, _)) = lines.last() else { return Ok(left_out) };
+        after.clone_from(last);
+        add_worn(path, lines.iter().map(|(_, line)| line.as_str()))?;
+    }
+}
+
+/// The next worn views of the shop's products after the uid `after`: uid and line.
+async fn worn_lines(client: &Client, shop: &str, model: &ModelStamp, after: &str) -> SqlResult<Vec<(String, String)>> {
+    let query = "select uid, line from worn where model = $2 and uid > $3
+                 and exists (select 1 from offer where shop = $1 and product_id = any (worn.products))
+                 order by uid limit $4";
+    let rows = client.query(query, &[&shop, &model.descriptor_hash, &after, &WORN_PAGE]).await?;
+    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
 }
 
 /// The next products after the id `after`, in the order of ids.

@@ -19,10 +19,7 @@ impl Catalogue {
 }
 
 /// Adds enrolments to a release's catalogue, each a line as [`Catalogue::export_worn`] writes it. One that cannot be used is left out.
-pub fn add_worn(path: &Path, lines: &[String]) -> Result<()> {
-    if lines.is_empty() {
-        return Ok(());
-    }
+pub fn add_worn<'a>(path: &Path, lines: impl Iterator<Item = &'a str>) -> Result<()> {
     let mut catalogue = Catalogue::open(path)?;
     for line in lines {
         match catalogue.import_worn(line.as_bytes()) {

@@ -196,7 +196,11 @@ pub(super) fn attach(connection: &Connection, path: &Path, name: &str) -> rusqli
     connection.execute(&format!("attach database ? as {name}"), [path.as_ref()]).map(drop)
 }
 
+/// An empty catalogue that is written without a journal: it is complete before anybody is given it, and thrown away if that fails.
 fn new_file(path: &Path) -> Result<Catalogue> {
     Catalogue::delete(path)?;
-    Catalogue::create_or_open(path)
+    let catalogue = Catalogue::create_or_open(path)?;
+    let settings = "pragma main.journal_mode = off; pragma main.synchronous = off";
+    catalogue.connection.execute_batch(settings).map_err(|error| sql_fault(path, "set up", error))?;
+    Ok(catalogue)
 }
