@@ -239,7 +239,7 @@ def test_a_tiny_recipe_makes_a_model_folder_and_goes_on_where_it_stopped(tiny, t
     assert run.recipe.digest in told["provenance"] and told["aggregation"]["worn_offset"] == -0.5
     last = json.loads((out / "real-heads.log").read_text().splitlines()[-1])
     assert last["step"] == 3 and {"found", "val_found", "class"} <= last.keys()
-    kept = views.StoredViews([out / "views-detector", out / "views-tagged"], run.validation)
+    kept = views.StoredViews([out / "views-detector", out / "views-tagged"], left_out=run.validation)
     assert len(kept.kinds["tagged"]) == 2, "nothing is worn there: both views are background"
     assert kept.sample(kept.kinds["tagged"][0]).boxes.shape == (0, 4)
     before = (out / "detector.pth").stat().st_mtime_ns
@@ -278,7 +278,7 @@ def trained(train, out: Path, lines: int) -> None:
 @pytest.mark.parametrize("part,cuts", (("detector", (1,)), ("match", (1, 3, 5))))
 def test_the_stages_on_real_people_go_on_to_the_bit_where_they_were_cut(tiny, tmp_path, part, cuts):
     _, _, made = tiny
-    stored = views.StoredViews([made.out / "views-detector"], made.validation)
+    stored = views.StoredViews([made.out / "views-detector"], left_out=made.validation)
     garments, strangers = (Garments.of_views(made.out / "views-match", made.validation, only) for only in (False, True))
     heads = dataclasses.replace(made.recipe["detector"], schedule=Schedule(steps=6))
     numbers = dataclasses.replace(made.recipe["match"], schedule=Schedule(steps=6), place=Schedule(steps=6))
@@ -299,3 +299,29 @@ def test_the_stages_on_real_people_go_on_to_the_bit_where_they_were_cut(tiny, tm
             state(tmp_path / f"cut-{lines}", lines)
         resumed = state(tmp_path / f"cut-{lines}", 99)
         assert all(torch.equal(v, resumed[k]) for k, v in whole.items()), lines
+
+
+def test_a_trunk_that_learns_gives_what_the_whole_network_gives_and_holds_the_embeddings(tiny, tmp_path):
+    _, _, made = tiny
+    network = made.network(made.begin).eval()
+    image = np.random.default_rng(5).standard_normal((3, *COMPACT.input_size)).astype(np.float32)
+    trunk = views.LearningTrunk(network)
+    rows = torch.from_numpy(trunk.row(image).astype(np.float32))[None]
+    with torch.no_grad():
+        for ours, whole in zip(trunk.levels(rows), network.trunk(torch.from_numpy(image)[None])[0]):
+            assert (ours - whole).abs().max() < 0.02 * whole.abs().max()
+
+    numbers = dataclasses.replace(made.recipe["detector"], schedule=Schedule(steps=4, warmup=1))
+    with torch.random.fork_rng():
+        folder = tmp_path / "views"
+        views.build_detector(folder, made.sources(), dataclasses.replace(made.recipe["views"], begun=True), trunk)
+    stored = views.StoredViews([folder], begun=True)
+    before = made.network(made.begin).state_dict()
+    stage = detector.view_heads(network, stored, numbers)
+    out = next(stage.batches(0))
+    assert stage.losses(out)["moved"].item() < 1e-6, "nothing has moved before the first step"
+    run(stage, tmp_path / "run")
+    after = network.state_dict()
+    moved = {name for name, value in after.items() if not torch.equal(value, before[name])}
+    assert any(name.startswith("backbone.fpn") for name in moved) and any(name.startswith("backbone.body.blocks.6") for name in moved)
+    assert not any(name.startswith(("backbone.body.stem", "backbone.body.blocks.5", "appearance")) for name in moved)

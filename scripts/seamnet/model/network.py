@@ -171,11 +171,15 @@ class Appearance(nn.Module):
         self.components = nn.ModuleList(nn.Conv2d(n, k, 1) for n, k in zip(inputs, channels))
         self.requires_grad_(False)
 
-    def forward(self, image: torch.Tensor, features: list[torch.Tensor]) -> list[torch.Tensor]:
-        """N x 3 x H x W and C3..C5 -> one tensor a level, at strides 8, 16, 32."""
+    @staticmethod
+    def colours(image: torch.Tensor) -> torch.Tensor:
+        """N x 3 x H x W -> N x 6 x H/8 x W/8: means, then deviations."""
         mean = F.avg_pool2d(image, 8)
-        deviation = F.relu(F.avg_pool2d(image * image, 8) - mean * mean + 1e-4).sqrt()
-        parts = [mean, deviation]
+        return torch.cat([mean, F.relu(F.avg_pool2d(image * image, 8) - mean * mean + 1e-4).sqrt()], dim=1)
+
+    def forward(self, colours: torch.Tensor, features: list[torch.Tensor]) -> list[torch.Tensor]:
+        """`colours` and C3..C5 -> one tensor a level, at strides 8, 16, 32."""
+        parts = [colours]
         for k, (conv, feature) in enumerate(zip(self.components, features)):
             part = conv(feature)
             parts.append(F.interpolate(part, scale_factor=2.0**k, mode="nearest") if k else part)
@@ -449,10 +453,13 @@ class Network(nn.Module):
         features = self.backbone.body(image)
         levels = self.backbone.fpn(features)
         objectness, deltas = self.rpn.head(levels)
-        levels = levels[:-1]
-        if self.config.appearance:
-            levels = [torch.cat(pair, dim=1) for pair in zip(levels, self.appearance(image, features))]
-        return levels, objectness, deltas
+        return self.roi_levels(levels, self.appearance.colours(image) if self.config.appearance else None, features), objectness, deltas
+
+    def roi_levels(self, pyramid: list[torch.Tensor], colours: torch.Tensor | None, features: list[torch.Tensor]) -> list[torch.Tensor]:
+        """Pyramid and pool, `colours` and C3..C5 -> the levels that RoIs are pooled from."""
+        if colours is None:
+            return pyramid[:-1]
+        return [torch.cat(pair, dim=1) for pair in zip(pyramid[:-1], self.appearance(colours, features))]
 
     def box(self, rois: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Output of `pool_boxes` for N boxes -> class logits, deltas."""

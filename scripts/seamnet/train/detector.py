@@ -10,11 +10,13 @@ garment is and of which class it is does not depend on light, on how close it st
 all of that varies. There trunk and pyramid rest, unless they are thawed: the match heads, which see their outputs, must then learn
 again.
 
-`view_heads` learns from real people too. A real garment's label often leaves its class open: a blouse whose sleeves a coat hides may be any
+`view_heads` learns from real people too. Where its trunk learns as well, what the match heads say of a garment is held: a loss is how far
+the embeddings move, as a difference of their match score, from those of the network before.  A real garment's label often leaves its class open: a blouse whose sleeves a coat hides may be any
 of four. Its loss is -log of the probability of all classes that it may be, so the region is learned from every garment and the class
 where it is known.
 """
 
+import copy
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -35,13 +37,11 @@ from .augment import any_light, closer, jitter_boxes
 from .data import VISIBLE, BatchSpec, Pictures, Sample, batch, numbered_batches
 from .features import PictureFeatures
 from .loop import Averaging, Group, Schedule, Stage
-from .views import StoredViews, Trunk, packed, pyramid_of, unpacked
+from .views import FIRST_BLOCKS, LearningTrunk, RestingTrunk, StoredViews, pyramid_of
 from .worn import Counts, Found, Worn, found_in
 
-WEIGHTS = {"objectness": 1.0, "rpn_box": 3.0, "class": 1.0, "box": 1.0, "pairs": 0.5, "rank": 1.0}
+WEIGHTS = {"objectness": 1.0, "rpn_box": 3.0, "class": 1.0, "box": 1.0, "pairs": 0.5, "rank": 1.0, "moved": 0.5}
 """What each loss weighs in the sum."""
-FROZEN_BLOCKS = 6
-"""Stem and first blocks of the body that keep their ImageNet weights."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Joint(Detector):
     schedule: Schedule = Schedule(steps=1200, warmup=30)
     averaging: Averaging = Averaging(decay=0.998)
     body_lr: float = 1e-4
-    frozen_blocks: int = FROZEN_BLOCKS
+    frozen_blocks: int = FIRST_BLOCKS
     proposals: int = 60
     bank: int = 600
     jitter: float = 0.06
@@ -99,6 +99,8 @@ class ViewHeads(Detector):
     """Views of each kind in a batch."""
     mixes: bool = False
     """Whether the box head's channel mixes learn too: a step then takes half as long again."""
+    moved: int = 6
+    """Pictures of a batch whose embeddings are held where the trunk learns."""
     measure_every: int = 300
     """Steps between two measurements on the held-out photos."""
 
@@ -337,7 +339,7 @@ def heads(network: Network, sets: list[Pictures], numbers: Heads, device: str = 
     body, fpn = network.backbone.body, network.backbone.fpn
     parts = [(1.0, [network.rpn, network.roi_heads.box_head, network.roi_heads.box_predictor])]
     if numbers.thaw:
-        parts += [(0.6, [fpn]), (0.3, body.blocks[FROZEN_BLOCKS:])]
+        parts += trunk_parts(network)
     learns = [Group([p for m in modules for p in m.parameters()], numbers.lr * share) for share, modules in parts]
     counts = {"street": numbers.street, "shop": numbers.shop, "empty": numbers.empty}
     every = [(pictures, i) for pictures in sets for i in range(len(pictures.images))]
@@ -351,17 +353,34 @@ def heads(network: Network, sets: list[Pictures], numbers: Heads, device: str = 
         samples = [sample.to(device) for sample in samples]
         images = torch.stack([s.image for s in samples]).contiguous(memory_format=torch.channels_last)
         with torch.no_grad():
-            begun = body.begin(images, FROZEN_BLOCKS)
+            begun = body.begin(images, FIRST_BLOCKS)
         with torch.set_grad_enabled(numbers.thaw):
-            features = body.finish(begun, FROZEN_BLOCKS)
+            features = body.finish(begun, FIRST_BLOCKS)
             levels = fpn(features)
-            beside = network.appearance(images, features) if network.config.box_appearance else None
-        seen = [level.contiguous() for level in levels[:-1]]
-        seen = [torch.cat(pair, dim=1) for pair in zip(seen, beside)] if beside else seen
+            colours = network.appearance.colours(images) if network.config.box_appearance else None
+            seen = [level.contiguous() for level in network.roi_levels(levels, colours, features)]
         return detector_losses(network, samples, levels, numbers, boxes_of(network, seen))
 
     batches = lambda first: numbered_batches(draw, (numbers.seed,), first, loaders)  # noqa: E731
     return stage_of("heads", network, learns, batches, values, numbers)
+
+
+def trunk_parts(network: Network) -> list[tuple[float, list[nn.Module]]]:
+    """Pyramid, and body behind its frozen blocks, with their shares of the learning rate: the slower the deeper."""
+    return [(0.6, [network.backbone.fpn]), (0.3, list(network.backbone.body.blocks[FIRST_BLOCKS:]))]
+
+
+def moved(network: Network, before: Network, levels: list[torch.Tensor], levels_before: list[torch.Tensor], samples: list[Sample]):
+    """How far the garments' embeddings of both match heads have moved, as a mean difference of their score: v . (a - b)^2."""
+    seen = [(s.labels > 0) & (s.visible >= VISIBLE) for s in samples]
+    boxes = torch.cat([s.boxes[k] for s, k in zip(samples, seen)])
+    if len(boxes) == 0:
+        return levels[0].sum() * 0
+    config, image = network.config, picture_of(seen)
+    pool = lambda of: pool_rois(config, of, boxes, 14, config.input_size, image)  # noqa: E731
+    now, then = network.embed(pool(levels)), before.embed(pool(levels_before))
+    heads = (before.roi_heads.match_predictor, before.roi_heads.temporal_aggregator)
+    return sum(((a - b).square() @ -head.score_weights()[0]).mean() for head, a, b in zip(heads, now, then))
 
 
 def learning(network: Network, mixes: bool = False) -> list[torch.nn.Parameter]:
@@ -374,9 +393,16 @@ def learning(network: Network, mixes: bool = False) -> list[torch.nn.Parameter]:
 def view_heads(
     network: Network, stored: StoredViews, numbers: ViewHeads, measure: Callable[[], dict[str, float]] | None = None
 ) -> Stage:
-    """RPN and box head on stored views. `measure`: figures of `network` on held-out photos."""
+    """RPN and box head on stored views, and the trunk where they are stored for that. `measure`: figures of `network` on held-out photos."""
     network.eval().requires_grad_(False)
-    learn = [p.requires_grad_(True) for p in learning(network, numbers.mixes)]
+    learns, before = [Group(learning(network, numbers.mixes), numbers.lr)], None
+    if stored.begun:
+        before, heads = copy.deepcopy(network), network.roi_heads
+        parts = [*trunk_parts(network), (0.3, [heads.match_predictor, heads.temporal_aggregator])]
+        learns += [Group([p for m in modules for p in m.parameters()], numbers.lr * share) for share, modules in parts]
+    for group in learns:
+        for parameter in group.parameters:
+            parameter.requires_grad_(True)
     sets = stored.table()
 
     def batches(first: int) -> Iterator[tuple[int, torch.Tensor, list[Sample]]]:
@@ -387,24 +413,30 @@ def view_heads(
         n, features, samples = numbered
         # RoIs are drawn by the batch's number, so that a resumed run draws the same.
         torch.manual_seed(numbers.seed * 1_000_003 + n)
-        levels = unpacked(features, network.config)
+        levels = stored.levels(network, features)
         box = lambda rois, image: network.box_of(levels, rois, image)  # noqa: E731
-        return detector_losses(network, samples, pyramid_of(levels, network.config), numbers, box, sets)
+        out = detector_losses(network, samples, pyramid_of(levels, network.config), numbers, box, sets)
+        if before:
+            few = slice(numbers.moved)
+            with torch.no_grad():
+                then = stored.levels(before, features[few])
+            out["moved"] = moved(network, before, [level[few] for level in levels], then, samples[few])
+        return out
 
-    learns, measured = [Group(learn, numbers.lr)], {"measure": measure, "measure_every": numbers.measure_every}
+    measured = {"measure": measure, "measure_every": numbers.measure_every}
     return stage_of("real-heads", network, learns, batches, values, numbers, **measured)
 
 
 class HeldOut:
     """Photos of real people as the trunk sees them, and how well a network's heads find what is worn, in one pass."""
 
-    def __init__(self, worn: Worn, photos: list[str], model: Path):
-        trunk, self.worn, self.photos = Trunk(model), worn, photos
+    def __init__(self, worn: Worn, photos: list[str], trunk: RestingTrunk | LearningTrunk):
+        self.trunk, self.worn, self.photos = trunk, worn, photos
         self.features, self.sizes, self.shapes = [], [], []
         for photo in photos:
             picture = worn.read(photo)
             image, size = preprocess.letterbox(picture, COMPACT.input_size, COMPACT.prefilter)
-            self.features.append(packed(trunk(image[0].numpy()), COMPACT.channels))
+            self.features.append(trunk.row(image[0].numpy()))
             self.sizes.append(size)
             self.shapes.append(picture.shape[:2])
 
@@ -424,7 +456,7 @@ class HeldOut:
     def found(self, network: Network, k: int) -> list[Found]:
         """The detections in photo `k`."""
         config, size, shape = network.config, self.sizes[k], self.shapes[k]
-        levels = unpacked(torch.from_numpy(self.features[k].astype(np.float32))[None], config)
+        levels = self.trunk.levels(torch.from_numpy(self.features[k].astype(np.float32))[None])
         proposals, _ = propose(config, config.input_size, size, *network.rpn.head(pyramid_of(levels, config)))
         found = detect(config, size, proposals, *network.box_of(levels, proposals))
         factor = torch.tensor([shape[1] / size[1], shape[0] / size[0]] * 2)

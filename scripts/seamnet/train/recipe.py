@@ -56,7 +56,7 @@ VALIDATION = (7, 20)
 STEPS = {
     "generate": ("data", "generate"),
     "detector views": ("data", "begin", "generate", "views"),
-    "tagged views": ("data", "begin", "tagged"),
+    "tagged views": ("data", "begin", "views", "tagged"),
     "detector": ("data", "begin", "generate", "views", "tagged", "detector"),
     "match views": ("data", "begin", "generate", "views"),
     "match": ("data", "begin", "generate", "views", "tagged", "detector", "match"),
@@ -251,22 +251,28 @@ class Run:
         if subprocess.run(command, check=False, preexec_fn=die_with_parent).returncode:
             raise RecipeError(f"{self.recipe.path}: [generate]: scripts/generate failed, see above")
 
+    def trunk(self, network: Network | None = None) -> views.RestingTrunk | views.LearningTrunk:
+        """The trunk that views are stored with; one that learns is `network`'s."""
+        if self.recipe["views"].begun:
+            return views.LearningTrunk(network or self.network(self.begin).eval())
+        return views.RestingTrunk(self.begin)
+
     def detector_views(self) -> None:
         """What the trunk makes of views of real and generated people."""
-        views.build_detector(self.out / "views-detector", self.sources(), self.recipe["views"], self.begin, self.report)
+        views.build_detector(self.out / "views-detector", self.sources(), self.recipe["views"], self.trunk(), self.report)
 
     def tagged_views(self) -> None:
         """What the trunk makes of views of photos that have tags alone."""
         if self.recipe["tagged"].views:
-            views.build_tagged(self.out / "views-tagged", self.worn, self.recipe["tagged"], self.begin, self.report)
+            views.build_tagged(self.out / "views-tagged", self.worn, self.recipe["tagged"], self.begin, self.trunk(), self.report)
 
     def detector(self) -> None:
         """The detector's heads on views; measured on photos that are left out (`val_`), and on those that are for measuring alone."""
         network = self.network(self.begin)
         folders = [self.out / "views-detector"] + [self.out / "views-tagged"] * bool(self.recipe["tagged"].views)
-        stored = views.StoredViews(folders, self.validation)
+        stored = views.StoredViews(folders, self.recipe["views"].begun, self.validation)
         held = {"val_": sorted(self.validation), "": self.worn.held_out}
-        measures = {name: detector.HeldOut(self.worn, photos, self.begin) for name, photos in held.items()}
+        measures = {name: detector.HeldOut(self.worn, photos, self.trunk(network)) for name, photos in held.items()}
 
         def figures() -> dict:
             return {name + key: value for name, measure in measures.items() for key, value in measure(network).items()}

@@ -20,6 +20,7 @@ from figures import panorama
 
 from ..model.config import COMPACT, Config
 from ..model.detection import pool_rois
+from ..model.network import Network
 from . import augment
 from .augment import Cut, Scene, any_light, in_another_light, in_street_light, letterboxed, no_change
 from .data import Pictures, Sample
@@ -61,11 +62,19 @@ class Views:
     """Of those for the match heads, which begin with one view of each garment; 0: all."""
     dress_may_be_skirt: bool = True
     """See `Worn`."""
+    begun: bool = False
+    """Whether the first blocks' output is stored, from which the rest of the trunk learns too; else the whole trunk's."""
     seed: int = 1
 
 
-class Trunk:
-    """A model folder's trunk on one thread: normalised 1 x 3 x H x W -> RoI levels, channels behind one another."""
+FIRST_BLOCKS = 6
+"""The body's first blocks, which keep their ImageNet weights."""
+
+
+class RestingTrunk:
+    """A model folder's trunk on one thread. A row holds the RoI levels of a picture."""
+
+    begun = False
 
     def __init__(self, folder: Path):
         options = onnxruntime.SessionOptions()
@@ -74,7 +83,40 @@ class Trunk:
         self.names = [output.name for output in self.session.get_outputs() if output.name.startswith("p")]
 
     def __call__(self, image: np.ndarray) -> list[torch.Tensor]:
+        """Normalised 3 x H x W -> RoI levels."""
         return [torch.from_numpy(level) for level in self.session.run(self.names, {"image": image[None]})]
+
+    def row(self, image: np.ndarray) -> np.ndarray:
+        """Normalised 3 x H x W -> a row, float16."""
+        return packed(self(image), COMPACT.channels)
+
+    def levels(self, rows: torch.Tensor) -> list[torch.Tensor]:
+        """B x n in float32 -> RoI levels."""
+        return unpacked(rows, COMPACT)
+
+
+class LearningTrunk:
+    """A network's trunk whose first blocks rest. A row holds what these make of a picture, and its colours."""
+
+    begun = True
+
+    def __init__(self, network: Network):
+        self.network = network
+        h, w = (side // 8 for side in COMPACT.input_size)
+        self.shape = (-1, network.backbone.body.blocks[FIRST_BLOCKS - 1].project.out_channels + 6, h, w)
+
+    @torch.no_grad()
+    def row(self, image: np.ndarray) -> np.ndarray:
+        """Normalised 3 x H x W -> a row, float16."""
+        picture = torch.from_numpy(image)[None]
+        begun = self.network.backbone.body.begin(picture, FIRST_BLOCKS)
+        return torch.cat([begun, self.network.appearance.colours(picture)], dim=1).flatten().half().numpy()
+
+    def levels(self, rows: torch.Tensor) -> list[torch.Tensor]:
+        """B x n in float32 -> RoI levels."""
+        rows, backbone = rows.view(self.shape), self.network.backbone
+        features = backbone.body.finish(rows[:, :-6].contiguous(memory_format=torch.channels_last), FIRST_BLOCKS)
+        return self.network.roi_levels(backbone.fpn(features), rows[:, -6:], features)
 
 
 def packed(levels: list[torch.Tensor], channels: int) -> np.ndarray:
@@ -243,7 +285,7 @@ def tagged_view(picture: np.ndarray, rows: list[Row], rng: np.random.Generator):
 # What the trunk makes of views, in files.
 
 
-def build_detector(folder: Path, source: Sources, numbers: Views, model: Path, report=print) -> None:
+def build_detector(folder: Path, source: Sources, numbers: Views, trunk: RestingTrunk | LearningTrunk, report=print) -> None:
     """Fills `folder` with views for the detector; an unfinished one is continued."""
     jobs = detector_jobs(source, numbers)
     check_numbers(folder, numbers, len(jobs))
@@ -251,19 +293,18 @@ def build_detector(folder: Path, source: Sources, numbers: Views, model: Path, r
     def draw(place: int):
         return *jobs[place][:2], *detector_view(source, jobs[place], numbers, place)
 
-    keep(folder, len(jobs), draw, model, report)
+    keep(folder, len(jobs), draw, trunk, report)
 
 
-def keep(folder: Path, count: int, draw: Callable, model: Path, report) -> None:
+def keep(folder: Path, count: int, draw: Callable, trunk: RestingTrunk | LearningTrunk, report) -> None:
     """Writes what the trunk makes of views 0 .. count - 1 into features.npy, and their truth into views.jsonl. `draw` gives of each
     its kind, of what it is, the network's input, the picture's size in it and the truth."""
-    config, trunk = COMPACT, Trunk(model)
-    width = packed(trunk(np.zeros((3, *config.input_size), np.float32)), config.channels).shape[0]
+    width = len(trunk.row(np.zeros((3, *COMPACT.input_size), np.float32)))
     features = opened(folder / "features.npy", (count, width), np.float16)
 
     def made(place: int) -> dict:
         kind, what, image, size, rows = draw(place)
-        features[place] = packed(trunk(image), config.channels)
+        features[place] = trunk.row(image)
         sets = {str(row[4]): SETS[row[4]] for row in rows}
         return {"kind": kind, "what": list(what), "size": [int(v) for v in size], "rows": rows, "sets": sets}
 
@@ -299,8 +340,8 @@ def opened(path: Path, shape: tuple[int, ...], dtype) -> np.ndarray:
     return array
 
 
-def build_tagged(folder: Path, worn: Worn, numbers: Tagged, model: Path, report=print) -> None:
-    """Fills `folder` with views of photos that have tags, as `build_detector` does."""
+def build_tagged(folder: Path, worn: Worn, numbers: Tagged, model: Path, trunk: RestingTrunk | LearningTrunk, report=print) -> None:
+    """Fills `folder` with views of photos that have tags, as `build_detector` does; `model` says where the tagged garments are."""
     folder.mkdir(parents=True, exist_ok=True)
     found = label_by_tags(folder / "garments.jsonl", worn, model, numbers)
     check_numbers(folder, numbers, len(found) * numbers.views)
@@ -312,13 +353,14 @@ def build_tagged(folder: Path, worn: Worn, numbers: Tagged, model: Path, report=
         image, size, truth = tagged_view(worn.read(photo), found[photo], np.random.default_rng([numbers.seed, 13, place]))
         return "tagged", [photo], image, size, truth
 
-    keep(folder, len(jobs), draw, model, report)
+    keep(folder, len(jobs), draw, trunk, report)
 
 
 class StoredViews:
-    """What `keep` wrote into some folders, without the views of the photos `left_out`."""
+    """What `keep` wrote into some folders with one kind of trunk, without the views of the photos `left_out`."""
 
-    def __init__(self, folders: list[Path], left_out: frozenset[str] = frozenset()):
+    def __init__(self, folders: list[Path], begun: bool = False, left_out: frozenset[str] = frozenset()):
+        self.begun = begun
         parts = [np.load(folder / "features.npy", mmap_mode="r") for folder in folders]
         self.features = [row for part in parts for row in part]
         self.entries = [json.loads(line) for folder in folders for line in (folder / "views.jsonl").read_text().splitlines()]
@@ -334,6 +376,10 @@ class StoredViews:
             real = entry["kind"] in ("whole", "mosaic", "close")
             if not (real and left_out & set(map(str, entry["what"]))):
                 self.kinds.setdefault(entry["kind"], []).append(place)
+
+    def levels(self, network: Network, rows: torch.Tensor) -> list[torch.Tensor]:
+        """Rows -> RoI levels, by `network` where its trunk learns."""
+        return LearningTrunk(network).levels(rows) if self.begun else unpacked(rows, network.config)
 
     def table(self) -> torch.Tensor:
         """S x 14: which labels are in each set."""
@@ -420,7 +466,7 @@ def match_view(source: Sources, job: Job, numbers: Views, place: int):
 
 def build_match(folder: Path, source: Sources, numbers: Views, model: Path, report=print) -> None:
     """Fills `folder` with features.npy (RoIs), shares.npy and rows.jsonl (identity, kind, of what, classes)."""
-    jobs, config, trunk = match_jobs(source, numbers), COMPACT, Trunk(model)
+    jobs, config, trunk = match_jobs(source, numbers), COMPACT, RestingTrunk(model)
     check_numbers(folder, numbers, len(jobs))
     features = opened(folder / "features.npy", (len(jobs), config.channels + config.extra, 14, 14), np.float16)
     shares = opened(folder / "shares.npy", (len(jobs), 14, 14), np.uint8)
