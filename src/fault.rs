@@ -132,8 +132,9 @@ pub fn plain_words(message: &str) -> String {
     // JSON's reader ends with the place.
     let (said, place) = message.rfind(" at line ").map_or((message, ""), |at| message.split_at(at));
     if let Some((given, wanted)) = said.strip_prefix("invalid type: ").and_then(|rest| rest.split_once(", expected ")) {
-        let given = if given == "null" { given.to_owned() } else { format!("the {}", given.replace('`', "")) };
-        return format!("this is {given}{place}; give {}", plain_kind(wanted));
+        let given = given.replace('`', "").replace("sequence", "list");
+        let given = if given == "null" { given } else { format!("the {given}") };
+        return format!("this is {given}{place}; give {}", plain_kind(wanted, !place.is_empty()));
     }
     if let Some(key) = said.strip_prefix("missing field ") {
         return format!("the key {key} is missing{place}; add it");
@@ -141,13 +142,14 @@ pub fn plain_words(message: &str) -> String {
     message.replace("unknown field", "unknown key").replace("unknown variant", "unknown value")
 }
 
-/// What serde calls a kind of value, for people.
-fn plain_kind(name: &str) -> String {
+/// What serde calls a kind of value, for people who write JSON or TOML.
+fn plain_kind(name: &str, json: bool) -> String {
     match name {
         "a boolean" => "true or false".into(),
         "a string" | "a borrowed string" => "a text in quotation marks".into(),
         "f32" | "f64" => "a number".into(),
         "a sequence" => "a list in square brackets".into(),
+        _ if (name.starts_with("struct ") || name == "a map") && json => "an object in braces".into(),
         _ if name.starts_with("struct ") || name == "a map" => "a table with keys of its own".into(),
         _ if name.starts_with(['i', 'u']) && name[1..].parse::<u8>().is_ok() || name == "usize" => {
             "a whole number".into()
@@ -215,9 +217,10 @@ mod tests {
             ("invalid type: integer `3`, expected a boolean", "this is the integer 3; give true or false"),
             ("invalid type: map, expected a string", "this is the map; give a text in quotation marks"),
             ("invalid type: integer `3`, expected a sequence", "this is the integer 3; give a list in square brackets"),
+            ("invalid type: sequence, expected struct Camera", "this is the list; give a table with keys of its own"),
             (
-                "invalid type: sequence, expected struct Camera",
-                "this is the sequence; give a table with keys of its own",
+                "invalid type: sequence, expected a map at line 1 column 0",
+                "this is the list at line 1 column 0; give an object in braces",
             ),
             (
                 "invalid type: null, expected a string at line 1 column 14",

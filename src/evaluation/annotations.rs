@@ -126,7 +126,7 @@ mod tests {
     #[test]
     fn errors_name_the_problem() {
         for (text, named) in [
-            ("[]", "map"),
+            ("[]", "give an object in braces"),
             ("{}", "no product"),
             (r#"{"a": {"img_path": "a.jpg", "video_paths": [], "source": 1}}"#, "no video"),
             (r#"{"a": {"img_path": "a.jpg", "video_paths": ["v"], "source": 2}}"#, "source"),
