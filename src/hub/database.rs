@@ -8,7 +8,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, NoTls};
 
 /// Step n takes a database from schema n to n + 1. Steps are only ever added.
-const MIGRATIONS: [&str; 2] = [include_str!("schema.sql"), include_str!("schema-2.sql")];
+const MIGRATIONS: [&str; 3] = [include_str!("schema.sql"), include_str!("schema-2.sql"), include_str!("schema-3.sql")];
 /// The heads' names in the tables, in the order of the worker's weights.
 pub const HEADS: [&str; 2] = ["match", "aggregation"];
 /// The regions of the body in the tables: '' where it is not known.

@@ -356,7 +356,7 @@ fn hold(head: &mut dyn Engine, rows: usize, maps: &Maps, picture: f32, boxes: &[
     let times = &mut StageTimes::default();
     let features = Features::new(FeatureMaps::Device(maps.clone()), &features, INPUT);
     let of = RoiHead { name: "head", rois: "rois", side: ROIS[1] };
-    let found = features.run_head(&of, head, boxes, rows, &settings, times).unwrap().remove(0);
+    let found = features.run_head(&of, head, boxes, &settings, times).unwrap().remove(0);
     assert_eq!(times.summaries().len(), 1, "RoIAlign has no time of its own");
     assert_eq!(found.shape(), wanted.shape());
     let differs = found.data().iter().zip(wanted.data()).filter(|(a, b)| (*a - *b).abs() > 1e-4).count();
