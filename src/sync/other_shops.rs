@@ -1,5 +1,5 @@
 //! "We have it in another shop": asks the hub which products of all shops a garment is like. Off unless `sync.other_shops` is set, asked
-//! only by staff, and never waited for longer than [`PATIENCE`]: the mirror's own answer never depends on it.
+//! only by staff, and never waited for longer than three seconds: the mirror's own answer never depends on it.
 
 use super::fleet::{FleetLink, post};
 use crate::fault::{Fault, Kind, Result};
