@@ -149,8 +149,9 @@ fn plain_kind(name: &str, json: bool) -> String {
         "a string" | "a borrowed string" => "a text in quotation marks".into(),
         "f32" | "f64" => "a number".into(),
         "a sequence" => "a list in square brackets".into(),
-        _ if (name.starts_with("struct ") || name == "a map") && json => "an object in braces".into(),
-        _ if name.starts_with("struct ") || name == "a map" => "a table with keys of its own".into(),
+        _ if name.starts_with("struct ") || name == "a map" => {
+            if json { "an object in braces" } else { "a table with keys of its own" }.into()
+        }
         _ if name.starts_with(['i', 'u']) && name[1..].parse::<u8>().is_ok() || name == "usize" => {
             "a whole number".into()
         }

@@ -80,6 +80,9 @@ impl GraphStep {
     pub(super) fn run(&self, level: Level, inputs: &[&[f32]], scratch: &mut Buffer, output: &mut [f32]) {
         // Winograd takes the tiles of all maps at once.
         let runs = if let StepKind::Winograd(_) = self.kind { 1 } else { self.maps };
+        if runs == 1 {
+            return self.kind.run(level, inputs, scratch, output);
+        }
         let length = (output.len() / runs).max(1);
         for (map, output) in output.chunks_exact_mut(length).enumerate() {
             let inputs: Vec<&[f32]> =
