@@ -40,7 +40,7 @@ from .loop import Averaging, Group, Schedule, Stage
 from .views import FIRST_BLOCKS, LearningTrunk, RestingTrunk, StoredViews, pyramid_of
 from .worn import Counts, Found, Worn, found_in
 
-WEIGHTS = {"objectness": 1.0, "rpn_box": 3.0, "class": 1.0, "box": 1.0, "pairs": 0.5, "rank": 1.0, "moved": 0.5}
+WEIGHTS = {"objectness": 1.0, "rpn_box": 3.0, "class": 1.0, "box": 1.0, "pairs": 0.5, "rank": 1.0, "moved": 4.0}
 """What each loss weighs in the sum."""
 
 
@@ -99,8 +99,8 @@ class ViewHeads(Detector):
     """Views of each kind in a batch."""
     mixes: bool = False
     """Whether the box head's channel mixes learn too: a step then takes half as long again."""
-    moved: int = 6
-    """Pictures of a batch whose embeddings are held where the trunk learns."""
+    held: tuple[str, ...] = ("close", "street", "shop")
+    """Kinds of views whose embeddings are held where the trunk learns: those of which a mirror and an import make embeddings."""
     measure_every: int = 300
     """Steps between two measurements on the held-out photos."""
 
@@ -404,6 +404,7 @@ def view_heads(
         for parameter in group.parameters:
             parameter.requires_grad_(True)
     sets = stored.table()
+    held = [k for k, kind in enumerate(stored.order(numbers.batch)) if kind in numbers.held]
 
     def batches(first: int) -> Iterator[tuple[int, torch.Tensor, list[Sample]]]:
         for n in itertools.count(first):
@@ -417,10 +418,9 @@ def view_heads(
         box = lambda rois, image: network.box_of(levels, rois, image)  # noqa: E731
         out = detector_losses(network, samples, pyramid_of(levels, network.config), numbers, box, sets)
         if before:
-            few = slice(numbers.moved)
             with torch.no_grad():
-                then = stored.levels(before, features[few])
-            out["moved"] = moved(network, before, [level[few] for level in levels], then, samples[few])
+                then = stored.levels(before, features[held])
+            out["moved"] = moved(network, before, [level[held] for level in levels], then, [samples[k] for k in held])
         return out
 
     measured = {"measure": measure, "measure_every": numbers.measure_every}

@@ -402,6 +402,10 @@ class StoredViews:
             shop=False,
         )
 
+    def order(self, counts: dict[str, int]) -> list[str]:
+        """The kind of every view of a `batch`."""
+        return [kind for kind, n in counts.items() if kind in self.kinds for _ in range(n)]
+
     def batch(self, counts: dict[str, int], rng: np.random.Generator) -> tuple[torch.Tensor, list[Sample]]:
         """Features B x n and truths."""
         places = [int(k) for kind, n in counts.items() if kind in self.kinds for k in rng.choice(self.kinds[kind], n)]
