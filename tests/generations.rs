@@ -134,6 +134,50 @@ fn the_last_five_generations_can_be_brought_back() {
 }
 
 #[test]
+fn an_undo_writes_no_product_and_the_next_change_builds_on_it() {
+    let shop = Shop::new();
+    let with_price = |price: &str| {
+        let row = |number: usize| format!("p{number:02},Product {number},{}.jpg,{price}\n", ['a', 'b'][number % 2]);
+        format!("id,title,image_link,price\n{}", (0..10).map(row).collect::<String>())
+    };
+    shop.import(&with_price("1 EUR")).unwrap();
+    shop.import(&with_price("2 EUR")).unwrap();
+    let rows = || -> i64 {
+        let query = "select (select count(*) from product_version) + (select count(*) from picture_version)";
+        Connection::open(shop.db()).unwrap().query_row(query, [], |row| row.get(0)).unwrap()
+    };
+    let before = rows();
+    let made = shop.open().undo(None).unwrap();
+    assert_eq!((made.products, made.counts.updated, made.counts.added, made.counts.removed), (10, 10, 0, 0));
+    assert_eq!(rows(), before);
+    let prices = |shop: &Shop| {
+        let products = shop.open().list().unwrap();
+        products.into_iter().map(|(product, _)| product.price.unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(prices(&shop), vec!["1 EUR"; 10]);
+    // A price between imports, a removal, an import: each builds on what was brought back, and each can be taken back.
+    shop.open().update(&[addressed("p03", r#"{"price": "3 EUR"}"#)]).unwrap();
+    assert_eq!((prices(&shop)[3].as_str(), prices(&shop)[4].as_str()), ("3 EUR", "1 EUR"));
+    assert_eq!(load(&shop.open()).len(), 10);
+    shop.open().remove("p09").unwrap();
+    assert_eq!((prices(&shop).len(), prices(&shop)[3].as_str()), (9, "3 EUR"));
+    let text = with_price("1 EUR").replace("p01,Product 1,b.jpg,1 EUR", "p01,Product 1,b.jpg,4 EUR");
+    let report = shop.import(&text).unwrap();
+    assert_eq!((report.added, report.updated, report.unchanged), (1, 2, 7), "p09; p01 and p03");
+    assert!(shop.open().check(Some(&stamp("one"))).unwrap().is_sound());
+    let made = shop.open().undo(Some(2)).unwrap();
+    assert_eq!((made.counts.updated, prices(&shop)), (10, vec!["2 EUR".to_owned(); 10]));
+    let history = shop.open().history().unwrap();
+    assert_eq!(history.iter().map(|one| one.products).collect::<Vec<_>>(), [10, 10, 9, 10, 10]);
+    for (back, count) in [(2, 9), (4, 10)] {
+        let number = shop.open().history().unwrap()[back].number;
+        shop.open().undo(Some(number)).unwrap();
+        assert_eq!((prices(&shop).len(), prices(&shop)[0].as_str()), (count, "1 EUR"), "generation {number}");
+    }
+    assert!(shop.open().check(Some(&stamp("one"))).unwrap().is_sound());
+}
+
+#[test]
 fn pictures_of_no_kept_generation_are_deleted() {
     let shop = Shop::new();
     shop.import("id,title,image_link\n1,A,a.jpg\n2,B,b.jpg\n").unwrap();
