@@ -1,4 +1,5 @@
-//! Exports in which the rows of a product's variants and pictures follow its own: BigCommerce, Squarespace, Wix.
+//! Exports with a row for each variant. Those of BigCommerce, Ecwid, Squarespace and Wix follow a row of their product; those of Lightspeed,
+//! PrestaShop and Square repeat it.
 
 use super::field::Field;
 use super::item::FeedItem;
@@ -14,8 +15,10 @@ pub enum RowKind {
     /// A product and its first variant.
     ProductAndVariant,
     Variant,
-    /// A picture, or something that is not read.
+    /// A picture, or something else that belongs to the product before it.
     Other,
+    /// Neither a product nor a part of one.
+    Unread,
 }
 
 /// How the rows of one shop system are read. Each list names one column: an export has one of the names.
@@ -55,6 +58,16 @@ impl<'t> SectionRow<'t> {
     /// Its own value, or its product's.
     pub fn shared(&self, names: &[&str]) -> Option<&'t str> {
         self.own(names).or_else(|| self.of_product(names))
+    }
+
+    /// Keys and values of the row's columns that `is` chooses, in the file's order.
+    pub fn own_where(&self, is: impl Fn(&str) -> bool) -> impl Iterator<Item = (&'t str, &'t str)> {
+        self.columns.named(self.record, is)
+    }
+
+    /// The same of its product's row.
+    pub fn of_product_where(&self, is: impl Fn(&str) -> bool) -> impl Iterator<Item = (&'t str, &'t str)> {
+        self.columns.named(self.product, is)
     }
 
     /// Whether it is not the product's own row.
@@ -117,6 +130,7 @@ fn sections<'t>(table: &'t FeedTable, kind: impl Fn(&FeedRecord) -> RowKind) -> 
         match (kind(record), sections.last_mut()) {
             (RowKind::Variant, Some(section)) => section.sold.push(number),
             (RowKind::Other, Some(section)) => section.others.push(record),
+            (RowKind::Unread, _) => {}
             (RowKind::Product, _) => sections.push(ProductRows { product: number, ..ProductRows::default() }),
             _ => sections.push(ProductRows { product: number, sold: vec![number], others: Vec::new() }),
         }
@@ -144,6 +158,17 @@ fn add_names(item: &mut FeedItem, shop: &ShopRows, row: &SectionRow, skus: &Hash
             Some(OptionKind::Color) => item.add(Field::Color, value.as_str()),
             None => {}
         }
+    }
+}
+
+/// Adds a price, or where it was higher before, that and the price as a sale's.
+pub fn add_price(item: &mut FeedItem, price: &str, before: Option<&str>) {
+    match before.filter(|before| number(before) > number(price)) {
+        Some(before) => {
+            item.add(Field::Price, before);
+            item.add(Field::SalePrice, price);
+        }
+        None => item.add(Field::Price, price),
     }
 }
 
