@@ -8,7 +8,8 @@ mod shop;
 use rusqlite::Connection;
 use shop::{FEED, LENGTH, Shop, import, lenient, stamp};
 use vetrina::catalogue::{
-    Addressed, Catalogue, Change, ColumnMap, Grouping, ImportOptions, Index, ProductUpdate, Stock, feed,
+    Addressed, Catalogue, Change, ColumnMap, Grouping, ImportOptions, Index, ProductUpdate, ReleaseFile, ReleaseMark,
+    Stock, feed, write_difference,
 };
 use vetrina::fault::Kind;
 use vetrina::seam::EmbeddingHead;
@@ -175,6 +176,36 @@ fn an_undo_writes_no_product_and_the_next_change_builds_on_it() {
         assert_eq!((prices(&shop).len(), prices(&shop)[0].as_str()), (count, "1 EUR"), "generation {number}");
     }
     assert!(shop.open().check(Some(&stamp("one"))).unwrap().is_sound());
+}
+
+#[test]
+fn a_release_of_an_undone_catalogue_and_onto_one_is_what_is_searched() {
+    let [hub, mirror] = [Shop::new(), Shop::new()];
+    let prices = |price: &str| format!("id,title,image_link,price\n1,A,a.jpg,{price}\n2,B,b.jpg,{price}\n");
+    let file = hub.folder.path().join("release.db");
+    let publish = |old: Option<&std::path::Path>| {
+        write_difference(old, &hub.db(), &file, "test").unwrap();
+        let state = hub.open().state().unwrap();
+        ReleaseMark { shop: "one".into(), number: 1, state, made: "2026-11-01T00:00:00Z".into() }
+    };
+    hub.import(&prices("1 EUR")).unwrap();
+    hub.import(&prices("2 EUR")).unwrap();
+    hub.open().undo(None).unwrap();
+    let mark = publish(None);
+    mirror.open().apply_release(&file, ReleaseFile::Snapshot, &mark).unwrap();
+    assert_eq!(export(&mirror), export(&hub));
+    assert!(export(&mirror).contains("1 EUR"));
+    // A delta is applied to what the mirror has brought back.
+    let old = hub.folder.path().join("old.db");
+    Connection::open(hub.db()).unwrap().execute("vacuum into ?", [old.display().to_string()]).unwrap();
+    mirror.import(&prices("7 EUR")).unwrap();
+    mirror.open().undo(None).unwrap();
+    hub.import(&prices("1 EUR").replace("2,B", "2,Bag")).unwrap();
+    let mark = publish(Some(&old));
+    let counts = mirror.open().apply_release(&file, ReleaseFile::Delta, &mark).unwrap();
+    assert_eq!((counts.added, counts.updated, counts.removed), (0, 1, 0));
+    assert_eq!(export(&mirror), export(&hub));
+    assert!(mirror.open().check(Some(&stamp("one"))).unwrap().is_sound());
 }
 
 #[test]
