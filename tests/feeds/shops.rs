@@ -91,3 +91,15 @@ fn bigcommerces_pictures_may_stand_in_one_column() {
     assert_eq!(links, ["http://shop.example/product_images/a/501/front.jpg", "a/501/back.jpg"]);
     assert_eq!(product(&feed, "BT").gtin.as_deref(), Some("4006381333931"));
 }
+
+#[test]
+fn amounts_that_a_spreadsheet_wrote_with_commas_are_compared_as_amounts() {
+    let text = fs::read_to_string(path("lightspeed.csv")).unwrap().replace("4.95", "4,95").replace("0.00", "0,00");
+    let feed = parse(text.as_bytes()).unwrap();
+    let small = product(&feed, "TS-W-S");
+    assert_eq!((small.price.as_deref(), small.sale_price.as_deref()), (Some("34,95"), Some("24,95")));
+    assert_eq!(product(&feed, "112234").sale_price, None);
+    let text = fs::read_to_string(path("prestashop-new.csv")).unwrap().replace("40.00", "40,00");
+    let tee = product(&parse(text.as_bytes()).unwrap(), "11");
+    assert_eq!((tee.price.as_deref(), tee.sale_price.as_deref()), (Some("40,00"), Some("30.00")));
+}

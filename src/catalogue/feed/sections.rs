@@ -5,6 +5,7 @@ use super::field::Field;
 use super::item::FeedItem;
 use super::options::{OptionKind, option_kind};
 use super::table::{ColumnIndex, FeedRecord, FeedTable};
+use crate::catalogue::price::Price;
 use std::collections::{HashMap, HashSet};
 
 /// What a row is.
@@ -172,7 +173,8 @@ pub fn add_price(item: &mut FeedItem, price: &str, before: Option<&str>) {
     }
 }
 
-/// An amount or a number of pieces as a number; 0 where it is none.
+/// An amount or a number of pieces as a number, `24,95` too; 0 where it is none.
 pub fn number(text: &str) -> f64 {
-    text.trim().parse().unwrap_or(0.0)
+    let amount = || Price::parse(text).map(|price| price.amount());
+    text.trim().parse().ok().or_else(amount).unwrap_or(0.0)
 }
