@@ -114,6 +114,11 @@ fn main() {
     assert_eq!((report.updated, report.pictures_embedded), (count.div_ceil(100), 0));
     let mut catalogue = Catalogue::open(&at("shop.db")).unwrap();
     timed("undo", || catalogue.undo(None).unwrap());
+    let all = feed(count, 1, "8.90 EUR");
+    let report = timed("import after an undo, all prices other", || import(&all, false));
+    assert_eq!(report.updated, count);
+    let made = timed("undo of it", || catalogue.undo(None).unwrap());
+    assert_eq!(made.counts.updated, count);
     let update = serde_json::from_str(r#"{"price": "5 EUR"}"#).unwrap();
     timed("update of one price", || catalogue.update(&[Addressed { id: "p000007".into(), update }]).unwrap());
     let weight = [-0.1; LENGTH];

@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "feeds/shops.rs"]
+mod shops;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use vetrina::catalogue::feed::{ColumnMap, Feed, parse};

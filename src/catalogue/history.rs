@@ -1,7 +1,8 @@
 //! Generations: what the catalogue was after each of its last changes, and the way back.
 //!
 //! A row of `product_version` is part of the generations from `since` until before `until`. An import writes only the rows that
-//! it changes; pictures and descriptors are shared by all generations.
+//! it changes; pictures and descriptors are shared by all generations. An undo writes no row of a product: it names the generation
+//! that it restores, and the next change writes the rows.
 
 use super::records::{PRODUCT_COLUMNS, drop_unused_contents, no_product};
 use super::store::Catalogue;
@@ -80,12 +81,8 @@ impl Catalogue {
                 None => kept.get(1),
                 Some(number) => kept.iter().skip(1).find(|generation| generation.number == number),
             };
-            let Some(target) = target.map(|generation| generation.number) else {
-                return Err(no_generation(to, &kept));
-            };
-            let number = begin(transaction, &format!("undo: as of generation {target}")).map_err(fail)?;
-            let counts = bring_back(transaction, target, number).map_err(fail)?;
-            complete(transaction, number, counts).map_err(fail)?;
+            let target = target.ok_or_else(|| no_generation(to, &kept))?;
+            restore(transaction, target).map_err(fail)?;
             Ok(generations(transaction).map_err(fail)?.swap_remove(0))
         })
     }
@@ -106,6 +103,11 @@ fn no_generation(to: Option<i64>, kept: &[Generation]) -> Fault {
 
 /// Begins a generation; [`complete`] must follow in the same transaction.
 pub(super) fn begin(transaction: &Transaction, source: &str) -> rusqlite::Result<i64> {
+    write_restored(transaction)?;
+    insert(transaction, source)
+}
+
+fn insert(transaction: &Transaction, source: &str) -> rusqlite::Result<i64> {
     let source: String = source.chars().take(200).collect();
     transaction.execute(
         "insert into generation (made, source, products, added, updated, removed)
@@ -121,55 +123,84 @@ pub(super) fn end_version(transaction: &Transaction, id: &str, generation: i64) 
     Ok(transaction.prepare_cached(query)?.execute(params![generation, id])? > 0)
 }
 
-/// Counts the generation's products and forgets the generations that are too old.
+/// Counts the generation's products, forgets the generations that are too old and deletes what none shows any more.
 pub(super) fn complete(transaction: &Transaction, number: i64, counts: Counts) -> rusqlite::Result<()> {
-    transaction.execute(
-        "update generation set products = (select count(*) from product_version where until is null),
-         added = ?, updated = ?, removed = ? where number = ?",
-        params![counts.added as i64, counts.updated as i64, counts.removed as i64, number],
-    )?;
-    transaction.execute(
-        "delete from generation where number not in (select number from generation order by number desc limit ?)",
-        [KEPT],
-    )?;
-    transaction.execute("delete from product_version where until <= (select min(number) from generation)", [])?;
+    let products = transaction.query_row("select count(*) from product", [], |row| row.get(0))?;
+    count(transaction, number, products, counts)?;
+    forget_oldest(transaction)?;
+    let first_row = "select min(coalesce(restores, number)) from generation";
+    transaction.execute(&format!("delete from product_version where until <= ({first_row})"), [])?;
     drop_unused_contents(transaction)
 }
 
-/// Forgets all generations but the rows that are searched: another model made what they show.
-pub(super) fn forget(connection: &Connection) -> rusqlite::Result<()> {
-    connection.execute_batch("delete from product_version where until is not null; delete from generation;")
+fn count(transaction: &Transaction, number: i64, products: i64, counts: Counts) -> rusqlite::Result<()> {
+    let query = "update generation set products = ?, added = ?, updated = ?, removed = ? where number = ?";
+    let [added, updated, removed] = [counts.added, counts.updated, counts.removed].map(|count| count as i64);
+    transaction.execute(query, params![products, added, updated, removed, number]).map(drop)
 }
 
-/// Writes the rows of generation `target` as those of generation `number`.
-fn bring_back(transaction: &Transaction, target: i64, number: i64) -> rusqlite::Result<Counts> {
-    let count = |condition: &str| {
-        let query = format!("select count(*) from product_version as one where {condition}");
-        transaction.query_row(&query, [target], |row| row.get::<_, i64>(0)).map(|count| count as usize)
-    };
-    let newer = "one.until is null and one.since > ?1";
-    let older = "one.since <= ?1 and one.until > ?1";
-    let also = |condition: &str| {
-        format!("exists (select 1 from product_version as other where other.id = one.id and {condition})")
-    };
-    let added = count(&format!("{older} and not {}", also("other.until is null")))?;
-    let removed = count(&format!("{newer} and not {}", also("other.since <= ?1 and other.until > ?1")))?;
-    let updated = count(newer)? - removed;
+fn forget_oldest(transaction: &Transaction) -> rusqlite::Result<()> {
+    let query =
+        "delete from generation where number not in (select number from generation order by number desc limit ?)";
+    transaction.execute(query, [KEPT]).map(drop)
+}
+
+/// Forgets all generations but the rows that are searched: another model made what they show.
+pub(super) fn forget(transaction: &Transaction) -> rusqlite::Result<()> {
+    write_restored(transaction)?;
+    transaction.execute_batch("delete from product_version where until is not null; delete from generation;")
+}
+
+/// Begins and completes a generation that has the rows of `target`. It reads the products and writes none, so that it is quick however
+/// many differ; rows of forgotten generations are left for the next change to delete.
+fn restore(transaction: &Transaction, target: &Generation) -> rusqlite::Result<()> {
+    let rows = |query: &str| transaction.query_row(query, [], |row| row.get::<_, i64>(0));
+    let now = rows("select coalesce(restores, number) from generation order by number desc limit 1")?;
+    let then = rows(&format!("select coalesce(restores, number) from generation where number = {}", target.number))?;
+    let counts = differences(transaction, now, then)?;
+    let number = insert(transaction, &format!("undo: as of generation {}", target.number))?;
+    transaction.execute("update generation set restores = ? where number = ?", [then, number])?;
+    count(transaction, number, target.products as i64, counts)?;
+    forget_oldest(transaction)
+}
+
+/// How the rows of generation `then` differ from those of `now`.
+fn differences(transaction: &Transaction, now: i64, then: i64) -> rusqlite::Result<Counts> {
+    // A row of both is the same in both, and does not count.
+    let query = "select coalesce(sum(is_then and not is_now), 0), coalesce(sum(is_then and is_now), 0),
+                   coalesce(sum(is_now and not is_then), 0)
+                 from (select max(of_now) as is_now, max(of_then) as is_then
+                   from (select id, since <= ?1 and (until is null or until > ?1) as of_now,
+                     since <= ?2 and (until is null or until > ?2) as of_then from product_version)
+                   where of_now <> of_then group by id)";
+    transaction.query_row(query, [now, then], |row| {
+        let count = |column: usize| row.get::<_, i64>(column).map(|count| count as usize);
+        Ok(Counts { added: count(0)?, updated: count(1)?, removed: count(2)? })
+    })
+}
+
+/// Where the newest generation is an undo, writes the rows that it restores as its own: a change builds on the rows that have no `until`.
+fn write_restored(transaction: &Transaction) -> rusqlite::Result<()> {
+    let query = "select number, restores from generation order by number desc limit 1";
+    let newest: Option<(i64, Option<i64>)> =
+        transaction.query_row(query, [], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    let Some((number, Some(target))) = newest else { return Ok(()) };
+    let numbers = params![target, number];
     let query = "update product_version set until = ?2 where until is null and since > ?1";
-    transaction.execute(query, params![target, number])?;
+    transaction.execute(query, numbers)?;
     let query = format!(
         "insert into product_version ({PRODUCT_COLUMNS}, position, region, since)
          select {PRODUCT_COLUMNS}, position, region, ?2 from product_version where since <= ?1 and until > ?1"
     );
-    transaction.execute(&query, params![target, number])?;
+    transaction.execute(&query, numbers)?;
     transaction.execute(
         "insert into picture_version (product_id, since, position, source, content_id)
          select product_id, ?2, picture_version.position, source, content_id
          from product_version join picture_version on product_id = id and picture_version.since = product_version.since
          where product_version.since <= ?1 and until > ?1",
-        params![target, number],
+        numbers,
     )?;
-    Ok(Counts { added, updated, removed })
+    transaction.execute("update generation set restores = null where number = ?", [number]).map(drop)
 }
 
 fn generations(connection: &Connection) -> rusqlite::Result<Vec<Generation>> {

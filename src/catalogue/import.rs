@@ -260,7 +260,7 @@ impl PlannedFeed {
     fn load(&mut self, connection: &Connection) -> rusqlite::Result<()> {
         self.before.clear();
         self.contents.retain(|_, content| !matches!(content, Content::Known(_)));
-        let query = format!("select {PRODUCT_COLUMNS}, position, region from product_version where until is null");
+        let query = format!("select {PRODUCT_COLUMNS}, position, region from product");
         let mut statement = connection.prepare(&query)?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {

@@ -98,7 +98,7 @@ pub(super) fn read_variants(catalogue: &Catalogue, by: Grouping) -> rusqlite::Re
     let query =
         "select id, title, brand, price, color, size, availability, product_type, link, item_group_id, sale_price,
                  sale_price_effective_date, quantity, location, region
-                 from product_version where until is null order by position, id";
+                 from product order by position, id";
     let mut statement = catalogue.connection.prepare(query)?;
     let mut rows = statement.query([])?;
     let mut ordinals: HashMap<GroupKey, u32> = HashMap::new();
@@ -157,11 +157,10 @@ fn summary(row: &rusqlite::Row) -> rusqlite::Result<ProductSummary> {
 /// is left out if the variant has another picture.
 pub(super) fn read_rows(catalogue: &Catalogue, variants: &Variants) -> rusqlite::Result<Vec<IndexRow>> {
     let query = "select product.id, shown.content_id, descriptor.region, class, shown.position, detail
-                 from product_version as product
+                 from product
                  join picture_version as shown on shown.product_id = product.id and shown.since = product.since
                  join descriptor on descriptor.content_id = shown.content_id
-                 and descriptor.region = coalesce(product.region, '')
-                 where until is null";
+                 and descriptor.region = coalesce(product.region, '')";
     let mut statement = catalogue.connection.prepare(query)?;
     let mut cursor = statement.query([])?;
     let mut rows: Vec<(i64, bool, IndexRow)> = Vec::new();

@@ -94,6 +94,11 @@ impl Price {
         !self.currency.is_empty()
     }
 
+    /// The amount as a number, for comparisons.
+    pub(super) fn amount(&self) -> f64 {
+        format!("{}.{}", self.whole, self.fraction).parse().unwrap_or(0.0)
+    }
+
     /// Whether both are surely of different currencies: `$` may be one of many dollars.
     pub(super) fn differs(&self, other: &Price) -> bool {
         let (mine, others) = (code_of(&self.currency), code_of(&other.currency));

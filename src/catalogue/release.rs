@@ -53,12 +53,11 @@ fn seen(schema: &str, columns: &[String]) -> String {
     format!(
         "select shown.product_id as product_id, shown.position as position, shown.source as source, content.sha256 as sha256,
          {}
-         from {schema}.product_version as product
+         from {schema}.product as product
          join {schema}.picture_version as shown on shown.product_id = product.id and shown.since = product.since
          join {schema}.content as content on content.id = shown.content_id
          join {schema}.descriptor as descriptor on descriptor.content_id = content.id
-         and descriptor.region = coalesce(product.region, '')
-         where product.until is null",
+         and descriptor.region = coalesce(product.region, '')",
         columns.join(", ")
     )
 }
@@ -87,8 +86,7 @@ fn state(connection: &Connection) -> rusqlite::Result<String> {
         add(&mut hasher, ValueRef::Text(stamp.descriptor_hash.as_bytes()));
         add(&mut hasher, ValueRef::Integer(stamp.embedding as i64));
     }
-    let products =
-        format!("select {PRODUCT_COLUMNS}, position, region from product_version where until is null order by id");
+    let products = format!("select {PRODUCT_COLUMNS}, position, region from product order by id");
     let columns = descriptor_columns(connection)?;
     let pictures = format!("{} order by shown.product_id, shown.position", seen("main", &columns));
     for query in [products, pictures] {

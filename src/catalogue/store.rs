@@ -15,7 +15,7 @@ use std::time::Duration;
 const APPLICATION_ID: i32 = 0x5654_5241;
 
 /// Step n takes a file from schema n to n + 1. The one migration path: steps are only ever added.
-const MIGRATIONS: [&str; 7] = [
+const MIGRATIONS: [&str; 8] = [
     include_str!("schema.sql"),
     include_str!("schema-2.sql"),
     include_str!("schema-3.sql"),
@@ -23,6 +23,7 @@ const MIGRATIONS: [&str; 7] = [
     include_str!("schema-5.sql"),
     include_str!("schema-6.sql"),
     include_str!("schema-7.sql"),
+    include_str!("schema-8.sql"),
 ];
 
 /// Stands for the path of a catalogue in memory.

@@ -113,9 +113,7 @@ impl Catalogue {
 /// The product `id`, or else the variants of the group `id`.
 fn variants(transaction: &Transaction, id: &str) -> rusqlite::Result<Vec<Product>> {
     for column in ["id", "item_group_id"] {
-        let query = format!(
-            "select {PRODUCT_COLUMNS} from product_version where {column} = ? and until is null order by position"
-        );
+        let query = format!("select {PRODUCT_COLUMNS} from product where {column} = ? order by position");
         let mut statement = transaction.prepare_cached(&query)?;
         let found = statement.query_map([id], product_from)?.collect::<rusqlite::Result<Vec<_>>>()?;
         if !found.is_empty() {
@@ -196,8 +194,9 @@ fn invalid(id: &str, BadValue { field, value, right }: BadValue) -> Fault {
 }
 
 fn write(transaction: &Transaction, product: &Product) -> rusqlite::Result<usize> {
-    let query = "update product_version set price = ?, sale_price = ?, sale_price_effective_date = ?, availability = ?,
-                 location = ?, quantity = ? where id = ? and until is null";
+    let query =
+        "update product_version set price = ?1, sale_price = ?2, sale_price_effective_date = ?3, availability = ?4,
+                 location = ?5, quantity = ?6 where id = ?7 and since = (select since from product where id = ?7)";
     transaction.prepare_cached(query)?.execute(params![
         product.price,
         product.sale_price,

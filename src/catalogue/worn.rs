@@ -231,7 +231,7 @@ pub(super) fn read_enrolments(connection: &Connection) -> rusqlite::Result<Vec<E
 
 /// Whether the feed has a row of this id now.
 pub(super) fn has_product(connection: &Connection, id: &str) -> rusqlite::Result<bool> {
-    let query = "select 1 from product_version where id = ? and until is null";
+    let query = "select 1 from product where id = ?";
     connection.prepare_cached(query)?.query_row([id], |_| Ok(())).optional().map(|found| found.is_some())
 }
 

@@ -26,7 +26,7 @@ pub(super) fn count(connection: &Connection) -> rusqlite::Result<WornCounts> {
                  from (select product_id,
                    exists (select 1 from model where model.descriptor_hash = enrolment.descriptor_hash
                            and model.embedding = enrolment.embedding) as by_model,
-                   exists (select 1 from product_version where id = product_id and until is null) as present
+                   exists (select 1 from product where id = product_id) as present
                    from worn_view join enrolment on number = worn_view.enrolment)";
     connection.query_row(query, [], |row| {
         let number = |column: usize| row.get::<_, i64>(column).map(|count| usize::try_from(count).unwrap_or(0));

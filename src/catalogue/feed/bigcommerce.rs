@@ -14,11 +14,14 @@ const GROUP: [&str; 4] = ["sku", "product_code/sku", "id", "product_id"];
 const TRACKING: [&str; 2] = ["inventory_tracking", "track_inventory"];
 const STOCK: [&str; 2] = ["current_stock", "current_stock_level"];
 const CATEGORIES: [&str; 2] = ["categories", "category"];
-const VISIBLE: [&str; 2] = ["is_visible", "product_visible?"];
+const VISIBLE: [&str; 3] = ["is_visible", "product_visible?", "product_visible"];
 /// Columns of one format.
 const COLUMNS: [&str; 5] = ["options", "price", "sale_price", "brand_name", "variant_image_url"];
 /// Of a picture's row: where the shop has it, or where it was taken from.
 const PICTURE: [&str; 2] = ["internal_image_url_(export)", "image_url_(import)"];
+/// All pictures of a legacy product in one column: `Product Image File: a.jpg, Product Image URL: https://...|Product Image File: ...`.
+const MERGED: [&str; 2] = ["images", "product_images"];
+const GTIN: [&str; 3] = ["gtin", "upc/ean", "product_upc/ean"];
 /// Pictures in a legacy product's row.
 const MOST_PICTURES: usize = 20;
 
@@ -26,15 +29,17 @@ const ROWS: ShopRows = ShopRows { kind, group: &GROUP, sku: &SKU, title: &NAME, 
 
 /// Whether a column is one of BigCommerce's.
 pub fn is_known(key: &str) -> bool {
-    let lists = [ITEM, SKU, NAME, TRACKING, STOCK, CATEGORIES, VISIBLE, PICTURE];
-    lists.iter().flatten().chain(&COLUMNS).any(|known| *known == key) || key.starts_with("product_image_")
+    let lists = [ITEM, SKU, NAME, TRACKING, STOCK, CATEGORIES, PICTURE, MERGED];
+    let mut all = lists.iter().flatten().chain(&COLUMNS).chain(&VISIBLE).chain(&GTIN);
+    all.any(|known| *known == key) || key.starts_with("product_image_")
 }
 
 /// Whether the table is such an export.
 pub fn is_one(table: &FeedTable) -> bool {
     let columns = ColumnIndex::of(table);
-    let has_pictures =
-        columns.has_any(&PICTURE) || columns.has_any(&["product_image_file___1", "product_image_url___1"]);
+    let has_pictures = columns.has_any(&PICTURE)
+        || columns.has_any(&["product_image_file___1", "product_image_url___1"])
+        || columns.has_any(&MERGED);
     columns.has_any(&ITEM) && columns.has_any(&NAME) && columns.has_any(&SKU) && has_pictures
 }
 
@@ -75,6 +80,7 @@ fn bare_value(value: &str, code: &str) -> String {
 
 fn fill(row: &SectionRow, item: &mut FeedItem) {
     item.add(Field::Brand, row.of_product(&["brand_name"]).unwrap_or_default());
+    item.add(Field::Gtin, row.own(&GTIN).unwrap_or_default());
     item.add(Field::ProductType, narrowest(row.of_product(&CATEGORIES).unwrap_or_default()));
     let own = Some(row).filter(|row| row.is_variant()).and_then(|row| row.own(&["variant_image_url"]));
     let mut pictures = own.map_or_else(|| pictures(row), |own| vec![own]).into_iter();
@@ -94,13 +100,21 @@ fn fill(row: &SectionRow, item: &mut FeedItem) {
     item.add(Field::Quantity, pieces.unwrap_or_default());
 }
 
-/// The product's pictures: rows of their own, or columns of its row.
+/// The product's pictures: rows of their own, or columns of its row, or all in one column.
 fn pictures<'t>(row: &SectionRow<'t>) -> Vec<&'t str> {
     let columns = |place: usize| {
         let [url, file] = ["url", "file"].map(|part| format!("product_image_{part}___{place}"));
         row.of_product(&[&url, &file])
     };
-    row.others(&PICTURE).chain((1..=MOST_PICTURES).filter_map(columns)).collect()
+    let merged = row.of_product(&MERGED).unwrap_or_default().split('|').filter_map(of_merged);
+    row.others(&PICTURE).chain((1..=MOST_PICTURES).filter_map(columns)).chain(merged).collect()
+}
+
+/// One picture of a merged column, by its address or else by its file.
+fn of_merged(picture: &str) -> Option<&str> {
+    let part = |name: &str| picture.split_once(name)?.1.split(", Product Image").next();
+    let parts = [part("Product Image URL:"), part("Product Image File:")];
+    parts.into_iter().flatten().map(str::trim).find(|link| !link.is_empty())
 }
 
 /// Of `Women/Tops;Sale` the longest path, as Google writes one; nothing of the numbers that a modern export has.

@@ -2,23 +2,28 @@
 //!
 //! Each format is read into a `table::FeedTable` by a library: `delimited` (CSV, TSV), `xml` (RSS, Atom), `json`,
 //! `spreadsheet`. Each way of naming the columns turns the table's records into `item::FeedItem`s: `google`, `shopify`,
-//! `woocommerce`, `magento`, `shopware`, and, over `sections`, `wix`, `squarespace`, `bigcommerce`. Both are recognized by content. `item` and `text` make a product of an item.
+//! `woocommerce`, `magento`, `shopware`, and, over `sections`, `wix`, `squarespace`, `bigcommerce`, `ecwid`, `lightspeed`,
+//! `prestashop`, `square`. Both are recognized by content. `item` and `text` make a product of an item.
 
 mod bigcommerce;
 mod decode;
 mod delimited;
+mod ecwid;
 pub mod field;
 mod google;
 mod item;
 mod json;
+mod lightspeed;
 mod magento;
 pub mod map;
 mod options;
+mod prestashop;
 mod sections;
 mod shopify;
 mod shopify_json;
 mod shopware;
 mod spreadsheet;
+mod square;
 mod squarespace;
 mod table;
 mod text;
@@ -242,6 +247,7 @@ pub fn parse_with(bytes: &[u8], map: &ColumnMap) -> Result<Feed> {
     let table = read_table(bytes, map)?;
     let (map, mut notes) = map.fitting(&table.columns)?;
     let (items, unknown_columns, hidden) = items(&table, &map)?;
+    notes.extend(prestashop::without_tax(&table, &map));
     if hidden > 0 {
         notes.push(match hidden {
             1 => "1 product is a draft, archived or not published, and was left out".to_owned(),
@@ -272,6 +278,10 @@ fn read_table(bytes: &[u8], map: &ColumnMap) -> Result<FeedTable> {
         wix::is_known,
         squarespace::is_known,
         bigcommerce::is_known,
+        ecwid::is_known,
+        lightspeed::is_known,
+        prestashop::is_known,
+        square::is_known,
     ];
     let is_known = |key: &str| {
         field::is_known(key) || of_shops.iter().any(|is_known| is_known(key)) || map.fields(key).next().is_some()
@@ -291,7 +301,7 @@ fn read_table(bytes: &[u8], map: &ColumnMap) -> Result<FeedTable> {
 type ShopSystem = (fn(&FeedTable) -> bool, fn(&FeedTable) -> (Vec<FeedItem>, usize));
 
 fn items(table: &FeedTable, map: &ColumnMap) -> Result<(Vec<FeedItem>, Vec<UnknownColumn>, usize)> {
-    let shops: [ShopSystem; 7] = [
+    let shops: [ShopSystem; 11] = [
         (shopify::is_one, shopify::items),
         (woocommerce::is_one, woocommerce::items),
         (magento::is_one, magento::items),
@@ -299,8 +309,13 @@ fn items(table: &FeedTable, map: &ColumnMap) -> Result<(Vec<FeedItem>, Vec<Unkno
         (wix::is_one, wix::items),
         (squarespace::is_one, squarespace::items),
         (bigcommerce::is_one, bigcommerce::items),
+        (ecwid::is_one, ecwid::items),
+        (lightspeed::is_one, lightspeed::items),
+        (prestashop::is_one, prestashop::items),
+        (square::is_one, square::items),
     ];
-    let all_mapped = field::Field::REQUIRED.into_iter().all(|field| map.maps(field));
+    // A map of PrestaShop's columns does not say which products are active.
+    let all_mapped = field::Field::REQUIRED.into_iter().all(|field| map.maps(field)) && !prestashop::is_one(table);
     let shop = shops.into_iter().find(|(is_one, _)| !all_mapped && is_one(table));
     let (mut items, unknown, hidden) = match shop {
         Some((_, items)) => {

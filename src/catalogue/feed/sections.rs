@@ -1,9 +1,11 @@
-//! Exports in which the rows of a product's variants and pictures follow its own: BigCommerce, Squarespace, Wix.
+//! Exports with a row for each variant. Those of BigCommerce, Ecwid, Squarespace and Wix follow a row of their product; those of Lightspeed,
+//! PrestaShop and Square repeat it.
 
 use super::field::Field;
 use super::item::FeedItem;
 use super::options::{OptionKind, option_kind};
 use super::table::{ColumnIndex, FeedRecord, FeedTable};
+use crate::catalogue::price::Price;
 use std::collections::{HashMap, HashSet};
 
 /// What a row is.
@@ -14,8 +16,10 @@ pub enum RowKind {
     /// A product and its first variant.
     ProductAndVariant,
     Variant,
-    /// A picture, or something that is not read.
+    /// A picture, or something else that belongs to the product before it.
     Other,
+    /// Neither a product nor a part of one.
+    Unread,
 }
 
 /// How the rows of one shop system are read. Each list names one column: an export has one of the names.
@@ -55,6 +59,16 @@ impl<'t> SectionRow<'t> {
     /// Its own value, or its product's.
     pub fn shared(&self, names: &[&str]) -> Option<&'t str> {
         self.own(names).or_else(|| self.of_product(names))
+    }
+
+    /// Keys and values of the row's columns that `is` chooses, in the file's order.
+    pub fn own_where(&self, is: impl Fn(&str) -> bool) -> impl Iterator<Item = (&'t str, &'t str)> {
+        self.columns.named(self.record, is)
+    }
+
+    /// The same of its product's row.
+    pub fn of_product_where(&self, is: impl Fn(&str) -> bool) -> impl Iterator<Item = (&'t str, &'t str)> {
+        self.columns.named(self.product, is)
     }
 
     /// Whether it is not the product's own row.
@@ -117,6 +131,7 @@ fn sections<'t>(table: &'t FeedTable, kind: impl Fn(&FeedRecord) -> RowKind) -> 
         match (kind(record), sections.last_mut()) {
             (RowKind::Variant, Some(section)) => section.sold.push(number),
             (RowKind::Other, Some(section)) => section.others.push(record),
+            (RowKind::Unread, _) => {}
             (RowKind::Product, _) => sections.push(ProductRows { product: number, ..ProductRows::default() }),
             _ => sections.push(ProductRows { product: number, sold: vec![number], others: Vec::new() }),
         }
@@ -147,7 +162,19 @@ fn add_names(item: &mut FeedItem, shop: &ShopRows, row: &SectionRow, skus: &Hash
     }
 }
 
-/// An amount or a number of pieces as a number; 0 where it is none.
+/// Adds a price, or where it was higher before, that and the price as a sale's.
+pub fn add_price(item: &mut FeedItem, price: &str, before: Option<&str>) {
+    match before.filter(|before| number(before) > number(price)) {
+        Some(before) => {
+            item.add(Field::Price, before);
+            item.add(Field::SalePrice, price);
+        }
+        None => item.add(Field::Price, price),
+    }
+}
+
+/// An amount or a number of pieces as a number, `24,95` too; 0 where it is none.
 pub fn number(text: &str) -> f64 {
-    text.trim().parse().unwrap_or(0.0)
+    let amount = || Price::parse(text).map(|price| price.amount());
+    text.trim().parse().ok().or_else(amount).unwrap_or(0.0)
 }

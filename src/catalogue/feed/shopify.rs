@@ -4,6 +4,7 @@
 use super::field::Field;
 use super::item::FeedItem;
 use super::options::{OptionKind, option_kind};
+use super::sections::add_price;
 use super::table::{ColumnIndex, FeedRecord, FeedTable};
 use std::collections::{HashMap, HashSet};
 
@@ -165,15 +166,7 @@ impl<'t> HandleRows<'t> {
 
     fn add_price_and_stock(&self, item: &mut FeedItem, record: &FeedRecord) {
         let own = |names: &[&str]| self.columns.first(record, names);
-        let (price, full) = (own(&PRICE).unwrap_or_default(), own(&FULL_PRICE));
-        let number = |text: &str| text.parse::<f64>().unwrap_or(0.0);
-        match full.filter(|full| number(full) > number(price)) {
-            Some(full) => {
-                item.add(Field::Price, full);
-                item.add(Field::SalePrice, price);
-            }
-            None => item.add(Field::Price, price),
-        }
+        add_price(item, own(&PRICE).unwrap_or_default(), own(&FULL_PRICE));
         if let Some(available) = own(&AVAILABLE) {
             item.add(Field::Availability, if available == "true" { "in_stock" } else { "out_of_stock" });
         }

@@ -49,6 +49,8 @@ impl FeedRecord {
 /// Where each column of a table stands, by its key.
 pub struct ColumnIndex {
     by_key: HashMap<String, usize>,
+    /// The key of each column.
+    keys: Vec<String>,
 }
 
 impl ColumnIndex {
@@ -58,11 +60,12 @@ impl ColumnIndex {
 
     /// With each key as `translate` has it.
     pub fn translated(table: &FeedTable, translate: impl Fn(&str) -> Cow<'_, str>) -> Self {
+        let keys: Vec<String> = table.columns.iter().map(|name| translate(&key(name)).into_owned()).collect();
         let mut by_key = HashMap::new();
-        for (column, name) in table.columns.iter().enumerate() {
-            by_key.entry(translate(&key(name)).into_owned()).or_insert(column);
+        for (column, key) in keys.iter().enumerate() {
+            by_key.entry(key.clone()).or_insert(column);
         }
-        ColumnIndex { by_key }
+        ColumnIndex { by_key, keys }
     }
 
     pub fn has(&self, name: &str) -> bool {
@@ -83,6 +86,16 @@ impl ColumnIndex {
         let columns: Vec<usize> = names.iter().filter_map(|name| self.by_key.get(*name).copied()).collect();
         let values = record.values.iter().filter(move |(column, _)| columns.contains(column));
         values.map(|(_, value)| value.trim()).filter(|value| !value.is_empty())
+    }
+
+    /// A record's keys and values in the columns that `is` chooses, in the file's order.
+    pub fn named<'r>(
+        &'r self,
+        record: &'r FeedRecord,
+        is: impl Fn(&str) -> bool,
+    ) -> impl Iterator<Item = (&'r str, &'r str)> {
+        let named = record.values.iter().map(|(column, value)| (self.keys[*column].as_str(), value.trim()));
+        named.filter(move |(key, value)| !value.is_empty() && is(key))
     }
 
     /// The same of a column that has several names: the first of them with a value.

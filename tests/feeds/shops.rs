@@ -1,0 +1,105 @@
+//! Exports of shop systems that are read over `sections`.
+
+use super::*;
+
+#[test]
+fn lightspeeds_rows_of_one_product_are_its_variants() {
+    let feed = read("lightspeed.csv");
+    assert_eq!(outcome(&feed), (vec!["TS-W-S", "TS-W-M", "112234", "HD-1"], vec![]));
+    assert_eq!(feed.warnings(), ["1 product is a draft, archived or not published, and was left out"]);
+    let small = product(&feed, "TS-W-S");
+    assert_eq!((small.title.as_str(), small.item_group_id.as_deref()), ("Gestreept T-shirt", Some("112233")));
+    assert_eq!((small.color.as_deref(), small.brand.as_deref()), (Some("Wit"), Some("Bottega & Zn.")));
+    assert_eq!((small.price.as_deref(), small.sale_price.as_deref()), (Some("34.95"), Some("24.95")));
+    assert_eq!(small.product_type.as_deref(), Some("Dames > Bovenkleding > T-shirts"));
+    assert_eq!((small.gtin.as_deref(), small.additional_image_links.len()), (Some("8712345000011"), 1));
+    let stock = ["TS-W-S", "TS-W-M", "112234", "HD-1"].map(|id| size_and_stock(&feed, id));
+    let size = |text: &str| Some(text.to_owned());
+    // What is not counted, or may be ordered, is not out of stock.
+    assert_eq!(stock, [(size("S"), Stock::In), (size("M"), Stock::Out), (None, Stock::In), (None, Stock::In)]);
+    let dress = product(&feed, "112234");
+    assert_eq!((dress.price.as_deref(), dress.sale_price.as_deref()), (Some("79.00"), None));
+    assert_eq!(product(&feed, "HD-1").title, "Hooded sweater", "where a language has no title, another has");
+}
+
+#[test]
+fn ecwids_variations_are_variants_and_its_options_are_not() {
+    let feed = read("ecwid.csv");
+    assert_eq!(outcome(&feed), (vec!["TEE-W-S", "TEE-N-M", "DR"], vec![]));
+    assert_eq!(feed.warnings(), ["1 product is a draft, archived or not published, and was left out"]);
+    let [white, navy, dress] = ["TEE-W-S", "TEE-N-M", "DR"].map(|id| product(&feed, id));
+    assert_eq!((white.title.as_str(), white.item_group_id.as_deref()), ("Striped tee", Some("601")));
+    assert_eq!((white.color.as_deref(), navy.color.as_deref()), (Some("White"), Some("Navy")));
+    assert_eq!((white.price.as_deref(), white.sale_price.as_deref()), (Some("34.95"), Some("24.95")));
+    assert_eq!((navy.price.as_deref(), navy.sale_price.as_deref()), (Some("26.95"), None), "it has 0 as its own");
+    assert_eq!((white.additional_image_links.len(), navy.additional_image_links.len()), (1, 0));
+    assert!(navy.image_link.ends_with("tee-navy.jpg"), "{}", navy.image_link);
+    assert_eq!(white.product_type.as_deref(), Some("Women > Tops > T-shirts"));
+    let stock = ["TEE-W-S", "TEE-N-M", "DR"].map(|id| size_and_stock(&feed, id).1);
+    assert_eq!(stock, [Stock::In, Stock::Out, Stock::Few]);
+    assert_eq!((dress.title.as_str(), dress.item_group_id), ("Summer dress & belt", None));
+    assert_eq!(dress.gtin.as_deref(), Some("4006381333931"));
+}
+
+#[test]
+fn squares_variations_are_variants_and_have_the_pictures_of_an_added_column() {
+    let feed = read("square.csv");
+    assert_eq!(outcome(&feed), (vec!["SK-S", "SK-M", "ABC2"], vec![]));
+    let [note, price] = &feed.warnings()[..] else { panic!("{:?}", feed.warnings()) };
+    assert!(note.starts_with("1 product is a draft, archived"), "{note}");
+    assert!(price.contains("price \"variable\" is not valid"), "{price}");
+    assert_eq!(size_and_stock(&feed, "SK-S"), (Some("S".into()), Stock::Few));
+    assert_eq!(size_and_stock(&feed, "SK-M"), (Some("M".into()), Stock::Out));
+    let skirt = product(&feed, "SK-S");
+    assert_eq!((skirt.color.as_deref(), skirt.item_group_id.as_deref()), (Some("Black"), Some("ABC1")));
+    assert_eq!((skirt.gtin.as_deref(), skirt.image_link.as_str()), (Some("4006381333931"), "skirt.jpg"));
+    let text = fs::read_to_string(path("square.csv")).unwrap().replacen("image_link", "Picture", 1);
+    let map = ColumnMap::parse("image_link=Picture").unwrap();
+    let mapped = feed::parse_with(text.as_bytes(), &map).unwrap();
+    assert_eq!(outcome(&mapped), outcome(&feed));
+}
+
+#[test]
+fn prestashops_newer_columns_are_known_and_what_is_not_active_is_not_sold() {
+    let feed = read("prestashop-new.csv");
+    assert_eq!(outcome(&feed), (vec!["11", "13"], vec![]));
+    assert_eq!(feed.warnings(), ["1 product is a draft, archived or not published, and was left out"]);
+    let [tee, dress] = ["11", "13"].map(|id| product(&feed, id));
+    assert_eq!((tee.price.as_deref(), tee.sale_price.as_deref()), (Some("40.00"), Some("30.00")));
+    assert_eq!(tee.sale_price_effective_date.as_deref(), Some("2026-11-01/2026-12-31"));
+    assert_eq!((tee.brand.as_deref(), tee.gtin.as_deref()), (Some("Bottega"), Some("4006381333931")));
+    assert_eq!((dress.sale_price.as_deref(), dress.sale_price_effective_date.as_deref()), (Some("69.00"), None));
+    assert_eq!((dress.stock(), dress.additional_image_links.len()), (Stock::Out, 1));
+    let map = ColumnMap::parse("id=Product ID,title=Name *,image_link=Image URLs (x,y,z...)").unwrap();
+    let text = fs::read_to_string(path("prestashop-new.csv")).unwrap();
+    let mapped = feed::parse_with(text.as_bytes(), &map).unwrap();
+    assert_eq!(outcome(&mapped), outcome(&feed), "a map does not sell what is not active");
+    let untaxed = text.replacen("tax included", "tax excluded", 1);
+    let feed = parse(untaxed.as_bytes()).unwrap();
+    assert_eq!(product(&feed, "11").price, None);
+    assert!(feed.warnings()[0].contains("without tax and were left out"), "{:?}", feed.warnings());
+    let map = ColumnMap::parse("price=Price tax excluded").unwrap();
+    let feed = feed::parse_with(untaxed.as_bytes(), &map).unwrap();
+    assert_eq!((product(&feed, "11").price.as_deref(), feed.warnings().len()), (Some("40.00"), 1));
+}
+
+#[test]
+fn bigcommerces_pictures_may_stand_in_one_column() {
+    let feed = read("bigcommerce-merged.csv");
+    assert_eq!(outcome(&feed), (vec!["BT"], vec![]));
+    let links: Vec<String> = product(&feed, "BT").image_links().map(str::to_owned).collect();
+    assert_eq!(links, ["http://shop.example/product_images/a/501/front.jpg", "a/501/back.jpg"]);
+    assert_eq!(product(&feed, "BT").gtin.as_deref(), Some("4006381333931"));
+}
+
+#[test]
+fn amounts_that_a_spreadsheet_wrote_with_commas_are_compared_as_amounts() {
+    let text = fs::read_to_string(path("lightspeed.csv")).unwrap().replace("4.95", "4,95").replace("0.00", "0,00");
+    let feed = parse(text.as_bytes()).unwrap();
+    let small = product(&feed, "TS-W-S");
+    assert_eq!((small.price.as_deref(), small.sale_price.as_deref()), (Some("34,95"), Some("24,95")));
+    assert_eq!(product(&feed, "112234").sale_price, None);
+    let text = fs::read_to_string(path("prestashop-new.csv")).unwrap().replace("40.00", "40,00");
+    let tee = product(&parse(text.as_bytes()).unwrap(), "11");
+    assert_eq!((tee.price.as_deref(), tee.sale_price.as_deref()), (Some("40,00"), Some("30.00")));
+}
