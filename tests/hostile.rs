@@ -72,7 +72,8 @@ struct FrameCount {
     frames: f64,
     /// A newer frame came before they were drawn.
     lost: f64,
-    screens: f64,
+    /// They were on the screen.
+    shown: f64,
 }
 
 impl FrameCount {
@@ -82,7 +83,7 @@ impl FrameCount {
         FrameCount {
             frames: of("vetrina_frames_total"),
             lost: of("vetrina_frames_not_shown_total"),
-            screens: of("vetrina_screens_presented_total"),
+            shown: shown(&text),
         }
     }
 
@@ -90,7 +91,7 @@ impl FrameCount {
         FrameCount {
             frames: self.frames - before.frames,
             lost: self.lost - before.lost,
-            screens: self.screens - before.screens,
+            shown: self.shown - before.shown,
         }
     }
 
@@ -99,9 +100,15 @@ impl FrameCount {
     }
 }
 
+/// Frames that the panel got: each has a time from the camera to the panel.
+fn shown(text: &str) -> f64 {
+    let count = "vetrina_stage_seconds_count{stage=\"capture to panel\"} ";
+    text.lines().find_map(|line| line.strip_prefix(count)?.parse().ok()).unwrap_or(0.0)
+}
+
 impl std::fmt::Display for FrameCount {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        write!(f, "{} of {} frames not drawn, {} screens", self.lost, self.frames, self.screens)
+        write!(f, "{} frames, {} shown, {} displaced by a newer one", self.frames, self.shown, self.lost)
     }
 }
 
@@ -167,7 +174,8 @@ fn every_frame_becomes_pixels_under_thousands_of_hostile_clients() {
     );
     // Every frame becomes pixels, as far as it did before. A few in a hundred may meet another program that has the processor.
     assert!(attacked.share_lost() <= calm.share_lost() + 0.05, "{attacked}; before: {calm}");
-    assert!(attacked.screens >= attacked.frames - attacked.lost - 1.0, "{attacked}");
+    // No frame disappears: one may wait for the screen, and one be drawn, at each of the two readings.
+    assert!((attacked.frames - attacked.shown - attacked.lost).abs() <= 2.0, "{attacked}");
     assert!(grown("vetrina_web_connections_refused_total") >= 1000.0, "{after}");
     mirror.signal("TERM");
     assert_eq!(mirror.wait_for_end(), Some(0), "{}", mirror.log());

@@ -105,3 +105,22 @@ fn an_import_does_not_hold_up_updates() {
     assert!(count > 5, "the import was over too soon: {}", now());
     assert_eq!(now()["state"], "done", "{}", now());
 }
+
+#[test]
+fn what_is_wrong_with_a_request_is_said_in_plain_words() {
+    let shop = Shop::with_products(2);
+    let mut mirror = Mirror::start(&shop, &shop.config_with_web("1.mjpg?loop", WEB));
+    let at = address(&mut mirror);
+    for (path, body, said) in [
+        ("/api/products", r#"{"products": 3}"#, ["this is the integer 3 at line 1", "give a list in square brackets"]),
+        ("/api/products", r#"{"items": []}"#, ["unknown key `items`", "expected `products`"]),
+        ("/api/products", "{}", ["the key `products` is missing at line 1", "add it"]),
+        ("/api/undo", r#"{"to": "three"}"#, ["this is the string \"three\" at line 1", "give a whole number"]),
+    ] {
+        let answer = post(&at, path, TOKEN, body);
+        let error = answer.json()["error"].as_str().unwrap().to_owned();
+        assert_eq!(answer.status, 400, "{error}");
+        assert!(said.iter().all(|words| error.contains(words)), "{body}: {error}");
+        assert!(error.contains("docs/http-api.md"), "{error}");
+    }
+}

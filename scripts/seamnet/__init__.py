@@ -2,7 +2,7 @@
 
 - `model`: the network (`config`, `preprocess`, `detection`, `network`).
 - `folder`: model folders and checkpoints (`manifest`, `export`, `weights`, `runtime`).
-- `precision`: fp16 and int8 graphs (`convert`), compared with fp32 (`compare`).
+- `precisions`: fp16 and int8 graphs, and what they cost in accuracy.
 - `train`: data (`data`, `worn`, `augment`, `views`, `features`), what is learned (`losses`, `detector`, `match`, `adapt`,
   `aggregation`), and how (`loop`, `recipe`).
 - `check`: `agreement`, accuracy (`evaluate`), what adapting to a shop brings (`learning`), time (`timing`).

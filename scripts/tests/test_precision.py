@@ -10,11 +10,11 @@ import pytest
 import torch
 from onnx import TensorProto, helper
 
+from seamnet import precisions
 from seamnet.check import timing
 from seamnet.folder import export
 from seamnet.folder.manifest import read_manifest
 from seamnet.folder.runtime import Folder
-from seamnet.precision import compare, convert
 
 HEAD = dict(name="test", description="", licence="none", provenance="random")
 
@@ -31,7 +31,7 @@ def folder(compact, tmp_path):
 
 
 def test_fp16_graphs_are_half_where_it_is_safe_and_close(folder):
-    convert.add(folder / "model", "fp16")
+    precisions.add(folder / "model", "fp16")
     wide, half = Folder(folder / "model"), Folder(folder / "model", precision="fp16")
     image = torch.rand(1, 3, 128, 64)
     for a, b in zip(wide.run("trunk", image), half.run("trunk", image)):
@@ -47,8 +47,8 @@ def test_fp16_graphs_are_half_where_it_is_safe_and_close(folder):
 
 
 def test_int8_graphs_have_scales_around_full_layers_only(folder):
-    seen = convert.calibration(folder / "model", folder / "pictures")
-    convert.add(folder / "model", "int8", seen)
+    seen = precisions.calibration(folder / "model", folder / "pictures")
+    precisions.add(folder / "model", "int8", seen)
     graph = onnx.load(folder / "model/trunk.int8.onnx").graph
     maker = {out: n for n in graph.node for out in n.output}
     for node in graph.node:
@@ -58,22 +58,22 @@ def test_int8_graphs_have_scales_around_full_layers_only(folder):
             assert quantised != grouped, node.name
     zeros = [t for t in graph.initializer if t.name.endswith("_zero_point")]
     assert zeros and all(not onnx.numpy_helper.to_array(t).any() for t in zeros)
-    wide = convert.Recording(folder / "model")
+    wide = precisions.Recording(folder / "model")
     wide.run("trunk", torch.from_numpy(seen["trunk"][0]))
-    errors = {name: typical for name, _, typical in compare.graph_errors(wide, Folder(folder / "model", precision="int8"))}
+    errors = {name: typical for name, _, typical in precisions.graph_errors(wide, Folder(folder / "model", precision="int8"))}
     assert 0 < errors["trunk"] < 0.3 and errors["aggregator"] == 0
 
 
 def test_the_manifest_names_each_typed_graph_once_with_its_hash(folder):
     model = folder / "model"
-    convert.add(model, "fp16")
-    convert.add(model, "fp16")
+    precisions.add(model, "fp16")
+    precisions.add(model, "fp16")
     graphs = read_manifest(model)["graphs"]
     assert set(graphs["trunk"]["fp16"]) == {"file", "sha256"} and "fp16" not in graphs["aggregator"]
-    for name in convert.TYPED:
+    for name in precisions.TYPED:
         file = model / graphs[name]["fp16"]["file"]
         assert hashlib.sha256(file.read_bytes()).hexdigest() == graphs[name]["fp16"]["sha256"]
-    convert.copy(model, folder / "copy")
+    precisions.copy(model, folder / "copy")
     assert "fp16" not in read_manifest(folder / "copy")["graphs"]["trunk"]
     assert (folder / "copy/trunk.onnx").read_bytes() == (model / "trunk.onnx").read_bytes()
 
@@ -81,7 +81,7 @@ def test_the_manifest_names_each_typed_graph_once_with_its_hash(folder):
 def test_no_picture_is_an_error(folder):
     (folder / "none").mkdir()
     with pytest.raises(ValueError, match="no picture"):
-        convert.calibration(folder / "model", folder / "none")
+        precisions.calibration(folder / "model", folder / "none")
 
 
 def graph_of(nodes, inputs, outputs, weights=()):

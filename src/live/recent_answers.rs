@@ -333,4 +333,20 @@ mod tests {
         (10..50).for_each(|track| remember(track, 700, "a"));
         assert_eq!(numbers(700).len(), MOST);
     }
+
+    #[test]
+    fn a_restarted_trackers_number_is_another_garment() {
+        let (answers, now) = (RecentAnswers::default(), Duration::from_secs(1));
+        let remember = |generation| {
+            let track = TrackId { generation, number: 7 };
+            answers.remember(query(track, None), now, &found("a"), None, "hash");
+        };
+        remember(1);
+        remember(2);
+        let numbers = || answers.list(now).into_iter().map(|answer| answer.number).collect::<Vec<_>>();
+        assert_eq!(numbers(), [2, 1], "the earlier shopper's answer stays");
+        answers.mark_judged(2);
+        remember(3);
+        assert_eq!(numbers(), [3, 2, 1], "what staff said of one shopper's garment does not hold for the next one's");
+    }
 }

@@ -23,13 +23,13 @@ import onnx
 import onnxruntime
 import torch
 
+from .. import precisions
 from ..folder import export
 from ..folder.manifest import config_of, read_manifest
 from ..folder.runtime import Folder
 from ..folder.weights import load
 from ..model import config
 from ..model.network import Network
-from ..precision import convert
 
 
 def median_ms(call, runs: int, threads: int = 1) -> float:
@@ -201,7 +201,7 @@ def constant_folded(path: Path, batch: int | None = None) -> onnx.ModelProto:
             disabled_optimizers=["CommonSubexpressionElimination"],
         )
         model = onnx.load(options.optimized_model_filepath)
-    convert.widen(model)
+    precisions.widen(model)
     del model.graph.value_info[:]
     return model
 
@@ -231,7 +231,7 @@ def layers(path: Path, steps: int = 10, batch: int | None = None) -> list[Layer]
     count = lambda name: float(np.prod(shapes[name]))  # noqa: E731
     out = []
     for node in graph.node:
-        if node.op_type not in convert.LAYERS:
+        if node.op_type not in precisions.LAYERS:
             continue
         weight = shapes[node.input[1]]
         if node.op_type == "Conv":

@@ -54,8 +54,7 @@ pub fn run(context: &StageContext, mut matcher: Matcher) -> Result<StageEnd> {
                 let most = links.pipeline().matches_per_garment;
                 let by_track = Arc::make_mut(&mut matches);
                 track_matches::update(by_track, &query, &mut matcher, most, &mut times);
-                by_track.retain(|track, _| track.generation == generation);
-                forget(by_track, links.clock.now());
+                forget(by_track, generation, links.clock.now());
                 publish(links, &matches);
                 links.status.answers.count();
                 times.add("capture to match", links.clock.now().saturating_sub(query.meta.captured));
@@ -80,7 +79,7 @@ pub fn run(context: &StageContext, mut matcher: Matcher) -> Result<StageEnd> {
                 Err(fault) => report_once(links, &fault),
             }
             if matches.values().any(|found| is_old(found, now)) {
-                forget(Arc::make_mut(&mut matches), now);
+                forget(Arc::make_mut(&mut matches), generation, now);
                 publish(links, &matches);
             }
         }
@@ -155,9 +154,9 @@ fn publish(links: &Links, matches: &Arc<MatchesByTrack>) {
     links.matches.put(matches.clone());
 }
 
-/// Drops old matches. If more than [`KEPT`] tracks remain, drops those with the oldest matches.
-fn forget(matches: &mut MatchesByTrack, now: Duration) {
-    matches.retain(|_, found| !is_old(found, now));
+/// Drops old matches, and those of trackers before `generation`. If more than [`KEPT`] tracks remain, drops those with the oldest matches.
+fn forget(matches: &mut MatchesByTrack, generation: u32, now: Duration) {
+    matches.retain(|track, found| track.generation == generation && !is_old(found, now));
     while matches.len() > KEPT {
         let oldest = matches.iter().min_by_key(|(_, found)| found.since).map(|(track, _)| *track);
         oldest.map(|track| matches.remove(&track));
@@ -173,9 +172,8 @@ mod tests {
     use super::*;
     use crate::seam::TrackId;
 
-    #[test]
-    fn the_oldest_matches_are_forgotten_whatever_their_numbers() {
-        let since = |seconds| TrackMatches {
+    fn matches_of(ids: impl IntoIterator<Item = (u32, u64, u64)>) -> MatchesByTrack {
+        let found = |seconds| TrackMatches {
             since: Duration::from_secs(seconds),
             class: 0,
             label: String::new(),
@@ -184,16 +182,26 @@ mod tests {
             matches: Vec::new(),
             accepted: 0,
         };
-        let id = |generation, number| TrackId { generation, number };
-        // Long-lived tracks with high numbers, and the first track of a restarted tracker.
-        let mut matches: MatchesByTrack = (0..40).map(|n| (id(1, 1000 + n), since(100 + n))).collect();
-        matches.insert(id(2, 0), since(141));
-        matches.insert(id(0, 0), since(99));
-        forget(&mut matches, Duration::from_secs(129));
+        ids.into_iter().map(|(generation, number, since)| (TrackId { generation, number }, found(since))).collect()
+    }
+
+    #[test]
+    fn the_oldest_matches_are_forgotten_whatever_their_numbers() {
+        let id = |number| TrackId { generation: 1, number };
+        // The track with the lowest number has the newest matches, the one with the highest the oldest.
+        let mut matches = matches_of((0..40).map(|n| (1, 1000 + n, 100 + n)).chain([(1, 0, 141), (1, 5000, 99)]));
+        forget(&mut matches, 1, Duration::from_secs(129));
         assert_eq!(matches.len(), KEPT);
-        assert!(matches.contains_key(&id(2, 0)) && matches.contains_key(&id(1, 1039)));
-        assert!(!matches.contains_key(&id(0, 0)) && !matches.contains_key(&id(1, 1000)));
-        forget(&mut matches, Duration::from_secs(141) + KEPT_FOR);
-        assert_eq!(matches.keys().collect::<Vec<_>>(), [&id(2, 0)]);
+        assert!(matches.contains_key(&id(0)) && matches.contains_key(&id(1039)));
+        assert!(!matches.contains_key(&id(5000)) && !matches.contains_key(&id(1000)));
+        forget(&mut matches, 1, Duration::from_secs(141) + KEPT_FOR);
+        assert_eq!(matches.keys().collect::<Vec<_>>(), [&id(0)]);
+    }
+
+    #[test]
+    fn matches_of_an_ended_tracker_are_dropped() {
+        let mut matches = matches_of([(1, 7, 100), (2, 7, 100), (2, 8, 100)]);
+        forget(&mut matches, 2, Duration::from_secs(101));
+        assert!(matches.len() == 2 && matches.keys().all(|track| track.generation == 2), "{matches:?}");
     }
 }

@@ -345,4 +345,20 @@ mod tests {
         assert_eq!(boxes(1, Duration::ZERO), 0);
         assert_eq!(boxes(2, STALE + Duration::from_millis(1)), 0);
     }
+    #[test]
+    fn boxes_of_an_ended_tracker_do_not_replace_those_of_the_next() {
+        let clock = Arc::new(SimulatedClock::default());
+        let links = Links::new(&Config::default().live(Path::new("model")), clock.clone());
+        let meta = FrameMeta { source: 1, sequence: 0, captured: clock.now() };
+        let mut content = ScreenContent::default();
+        let mut shown_after = |generation| {
+            let mut news = Fresh::default();
+            links.track_updates.put(Arc::new(TrackUpdate { meta, generation, garments: Vec::new() }));
+            content.take_in(&links, &mut news);
+            (content.tracks.as_ref().map(|tracks| tracks.generation), news.any)
+        };
+        assert_eq!(shown_after(1), (Some(1), true));
+        assert_eq!(shown_after(2), (Some(2), true));
+        assert_eq!(shown_after(1), (Some(2), false), "the stage that was replaced finishes its last frame");
+    }
 }
