@@ -38,14 +38,16 @@ pub enum AuditAction {
     Undo,
     /// A product was taken out of the catalogue.
     Remove,
-    /// A product was enrolled by wearing it.
+    /// A product was enrolled by wearing it, here or before another mirror whose worn views were imported.
     Enrol,
+    /// An enrolment was taken back.
+    UndoEnrol,
     /// An answer was corrected.
     Correct,
 }
 
 impl AuditAction {
-    pub const ALL: [AuditAction; 12] = [
+    pub const ALL: [AuditAction; 13] = [
         AuditAction::Start,
         AuditAction::Login,
         AuditAction::LoginRefused,
@@ -57,6 +59,7 @@ impl AuditAction {
         AuditAction::Undo,
         AuditAction::Remove,
         AuditAction::Enrol,
+        AuditAction::UndoEnrol,
         AuditAction::Correct,
     ];
 
@@ -74,6 +77,7 @@ impl AuditAction {
             AuditAction::Undo => "brought an older catalogue back",
             AuditAction::Remove => "removed a product",
             AuditAction::Enrol => "enrolment of a product:",
+            AuditAction::UndoEnrol => "took an enrolment back:",
             AuditAction::Correct => "corrected an answer",
         }
     }

@@ -13,12 +13,14 @@ use mirror::{Mirror, repository};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 use shop::{CLASSES, FEED, LENGTH, Shop, import, lenient, stamp};
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
+use vetrina::audit::{AuditAction, AuditLog};
 use vetrina::catalogue::correction::{JudgedAnswer, Judgement};
 use vetrina::catalogue::{Calibration, Catalogue, Index, WornProduct, WornView};
 use vetrina::fault::Kind;
@@ -129,6 +131,26 @@ fn what_cannot_be_enrolled_is_refused_and_changes_nothing() {
     assert_eq!(index(&catalogue).gallery().rows(), 6);
     let third = catalogue.enrol("clip", &stamp("one"), &[worn("1", &[7.0])]).unwrap();
     assert_eq!(third.number, 3, "no number is used twice");
+}
+
+/// Staff who confirm two answers at once, or a clip that is enrolled again: in one second, and the numbers are the same.
+#[test]
+fn the_same_views_twice_in_a_second_are_two_enrolments() {
+    let shop = Shop::new();
+    shop.import(FEED).unwrap();
+    let mut catalogue = shop.open();
+    let kept: Vec<_> = (0..5).map(|_| catalogue.enrol("clip", &stamp("one"), &[worn("2", &[1.0])]).unwrap()).collect();
+    let uids: BTreeSet<&String> = kept.iter().map(|one| &one.uid).collect();
+    assert_eq!(uids.len(), 5);
+    assert!(kept.iter().all(|one| one.uid.len() == 32 && one.uid.bytes().all(|byte| byte.is_ascii_hexdigit())));
+    // Another mirror takes in all of them, once.
+    let mut file = Vec::new();
+    catalogue.export_worn(&mut file).unwrap();
+    let other = Shop::new();
+    other.import(FEED).unwrap();
+    let mut there = other.open();
+    assert_eq!(there.import_worn(file.as_slice()).unwrap().enrolments, 5);
+    assert_eq!(there.import_worn(file.as_slice()).unwrap().known, 5);
 }
 
 #[test]
@@ -370,6 +392,7 @@ fn an_enrolment_that_looks_like_another_product_is_doubted() {
     let shop = mirror::Shop::empty();
     shop.import_feed("shop.db", &fs::read_to_string(repository("demo/feed.csv")).unwrap());
     let db = shop.path("shop.db");
+    fs::write(shop.path("audit.jsonl"), "").unwrap();
     let said = |id: &str| {
         let mut command = vetrina(&["enrol", id, "--yes", "--catalogue", &db, "--from"]);
         let output = command.arg(repository("demo/clips/2.mjpg")).output().unwrap();
@@ -382,6 +405,11 @@ fn an_enrolment_that_looks_like_another_product_is_doubted() {
     assert!(!right.contains("warning"), "{right}");
     let wrong = said("V101");
     assert!(wrong.contains("look more like other products than like V101") && wrong.contains("--undo"), "{wrong}");
+    // The mirror's audit log has all of it.
+    let noted = audited(&shop.path("audit.jsonl"));
+    let actions: Vec<AuditAction> = noted.iter().map(|(action, _)| *action).collect();
+    assert_eq!(actions, [AuditAction::Enrol, AuditAction::UndoEnrol].repeat(2), "{noted:?}");
+    assert!(noted[1].1.contains("enrolment 1 undone") && noted[1].1.contains("views of V127"), "{noted:?}");
 }
 
 /// Lines of worn views for the shop of [`FEED`].
@@ -394,6 +422,26 @@ fn many_lines(count: usize) -> String {
         )
     };
     (0..count).map(|number| line(number) + "\n").collect()
+}
+
+/// What the audit log has of the command line.
+fn audited(path: &str) -> Vec<(AuditAction, String)> {
+    let reading = AuditLog::new(path.into()).read().unwrap();
+    assert_eq!(reading.broken, [0; 0]);
+    let of_commands = reading.entries.into_iter().filter(|entry| entry.who == "command line");
+    of_commands.map(|entry| (entry.action, entry.detail)).collect()
+}
+
+#[test]
+fn an_import_of_worn_views_is_in_the_audit_log() {
+    let shop = Shop::new();
+    shop.import(FEED).unwrap();
+    let path = |name: &str| shop.db().with_file_name(name).display().to_string();
+    fs::write(path("audit.jsonl"), "").unwrap();
+    fs::write(path("worn.jsonl"), many_lines(2)).unwrap();
+    ok(vetrina(&["catalogue", "worn", "import", &path("worn.jsonl"), "--db", &path("shop.db")]).output().unwrap());
+    let noted = audited(&path("audit.jsonl"));
+    assert!(matches!(&noted[..], [(AuditAction::Enrol, said)] if said.starts_with("2 enrolments of ")), "{noted:?}");
 }
 
 fn forget(shop: &Shop) {

@@ -159,6 +159,7 @@ audit-import = بدأ استيراد ملف المنتجات
 audit-undo = أعاد كتالوجًا أقدم
 audit-remove = أزال منتجًا
 audit-enrol = تعليم منتج:
+audit-undo_enrol = ألغى تعليمًا:
 audit-correct = صحّح إجابة
 who-owner = المالك
 who-staff = الموظفون

@@ -159,6 +159,7 @@ audit-import = hat den Import eines Feeds begonnen
 audit-undo = hat einen älteren Katalog zurückgeholt
 audit-remove = hat einen Artikel entfernt
 audit-enrol = Anlernen eines Artikels:
+audit-undo_enrol = hat ein Anlernen zurückgenommen:
 audit-correct = hat eine Antwort berichtigt
 who-owner = Inhaber
 who-staff = Personal

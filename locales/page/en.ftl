@@ -187,6 +187,7 @@ audit-import = began the import of a feed
 audit-undo = brought an older catalogue back
 audit-remove = removed a product
 audit-enrol = enrolment of a product:
+audit-undo_enrol = took an enrolment back:
 audit-correct = corrected an answer
 who-owner = owner
 who-staff = staff

@@ -159,6 +159,7 @@ audit-import = inició la importación de un feed
 audit-undo = recuperó un catálogo anterior
 audit-remove = retiró un producto
 audit-enrol = aprendizaje de un producto:
+audit-undo_enrol = anuló un aprendizaje:
 audit-correct = corrigió una respuesta
 who-owner = titular
 who-staff = personal

@@ -159,6 +159,7 @@ audit-import = a lancé l’importation d’un flux
 audit-undo = a rétabli un ancien catalogue
 audit-remove = a retiré un article
 audit-enrol = apprentissage d’un article :
+audit-undo_enrol = a annulé un apprentissage :
 audit-correct = a corrigé une réponse
 who-owner = responsable
 who-staff = personnel

@@ -159,6 +159,7 @@ audit-import = ha avviato l’importazione di un feed
 audit-undo = ha ripristinato un catalogo precedente
 audit-remove = ha rimosso un prodotto
 audit-enrol = apprendimento di un prodotto:
+audit-undo_enrol = ha annullato un apprendimento:
 audit-correct = ha corretto una risposta
 who-owner = titolare
 who-staff = personale

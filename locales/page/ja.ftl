@@ -159,6 +159,7 @@ audit-import = フィードの取り込みを始めた
 audit-undo = 以前のカタログに戻した
 audit-remove = 商品を削除した
 audit-enrol = 商品の登録：
+audit-undo_enrol = 商品の登録を取り消した：
 audit-correct = 回答を訂正した
 who-owner = オーナー
 who-staff = スタッフ

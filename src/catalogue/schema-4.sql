@@ -6,7 +6,7 @@ create table enrolment (
   -- Counted from 1, never used twice.
   number integer primary key autoincrement,
 
-  -- The same on every mirror of the shop: the first 32 hexadecimal digits of a hash of what was seen.
+  -- The same on every mirror of the shop: 32 hexadecimal digits, drawn by chance.
   uid text not null unique check (length(uid) = 32),
 
   -- UTC, RFC 3339.

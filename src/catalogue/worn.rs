@@ -5,13 +5,12 @@
 
 use super::check::decode_embedding;
 use super::product::ModelStamp;
-use super::records::{hex, no_product};
+use super::records::no_product;
 use super::store::{Catalogue, read_stamp, same_model};
 use crate::fault::{Fault, Kind, Result};
 use crate::seam::Embedding;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
 /// Views of one product that one enrolment keeps at most.
@@ -82,14 +81,10 @@ impl Catalogue {
                     return Err(no_product(&catalogue, &product.id));
                 }
             }
-            let made: String = transaction
-                .query_row("select strftime('%Y-%m-%dT%H:%M:%SZ', 'now')", [], |row| row.get(0))
-                .map_err(fail)?;
-            let uid = uid(&made, camera, products);
-            let origin = EnrolmentOrigin { uid, made, camera: camera.into(), model: model.clone() };
+            let origin = new_origin(transaction, camera, model).map_err(fail)?;
             insert(transaction, &origin, products)
                 .map_err(fail)?
-                .ok_or_else(|| Fault::new(Kind::Input, "the catalogue has this very enrolment already"))
+                .ok_or_else(|| Fault::new(Kind::Internal, "an enrolment's uid was drawn twice"))
         })?;
         self.enrolment(number)
     }
@@ -248,16 +243,11 @@ fn no_enrolment(number: Option<i64>) -> Fault {
     Fault::new(Kind::Usage, text).cure("see `vetrina catalogue worn list`")
 }
 
-/// Names an enrolment by what was seen: the time alone may be that of another mirror's.
-fn uid(made: &str, camera: &str, products: &[WornProduct]) -> String {
-    let mut hasher = Sha256::new();
-    hasher.update(made);
-    hasher.update(camera);
-    for product in products {
-        hasher.update(&product.id);
-        product.views.iter().for_each(|view| hasher.update(blob(&view.aggregation_embedding)));
-    }
-    hex(&hasher.finalize())[..32].to_owned()
+/// A new enrolment, made now. Its uid is drawn: what was seen, and when to the second, may be the same twice.
+fn new_origin(connection: &Connection, camera: &str, model: &ModelStamp) -> rusqlite::Result<EnrolmentOrigin> {
+    let query = "select lower(hex(randomblob(16))), strftime('%Y-%m-%dT%H:%M:%SZ', 'now')";
+    let (uid, made) = connection.query_row(query, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(EnrolmentOrigin { uid, made, camera: camera.into(), model: model.clone() })
 }
 
 fn blob(values: &[f32]) -> Vec<u8> {

@@ -1,7 +1,7 @@
 //! `vetrina catalogue`: import, history, undo, list, show, remove, check, export.
 
 mod history;
-mod mirror;
+pub(super) mod mirror;
 pub(super) mod worn;
 
 use self::mirror::CatalogueMirror;

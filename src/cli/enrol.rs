@@ -2,7 +2,9 @@
 
 use super::backend::BackendArgs;
 use super::catalogue::DEFAULT_DB;
+use super::catalogue::mirror::CatalogueMirror;
 use super::table::{json, print};
+use crate::audit::AuditAction;
 use crate::capture::camera::{self, CameraSettings, shown};
 use crate::capture::{self, Source};
 use crate::catalogue::{Catalogue, Enrolment};
@@ -64,7 +66,7 @@ pub fn run(args: &EnrolArgs) -> Result<()> {
     let catalogue = || Catalogue::open(&args.catalogue);
     if let Some(number) = args.undo {
         let undone = catalogue()?.undo_enrolment(number)?;
-        return say(args, "undone", &undone);
+        return say(args, ("undone", AuditAction::UndoEnrol), &undone);
     }
     let said = args.id.iter().cloned().zip(args.region).collect();
     let open_catalogue = catalogue()?;
@@ -83,7 +85,7 @@ pub fn run(args: &EnrolArgs) -> Result<()> {
         eprintln!("vetrina: warning: {words}: vetrina enrol --undo");
     }
     let enrolment = catalogue()?.enrol(&camera, &model, &products)?;
-    say(args, "kept", &enrolment)
+    say(args, ("kept", AuditAction::Enrol), &enrolment)
 }
 
 fn region(name: &str) -> std::result::Result<Region, String> {
@@ -152,10 +154,13 @@ impl SaidProgress {
     }
 }
 
-fn say(args: &EnrolArgs, what: &str, enrolment: &Enrolment) -> Result<()> {
+/// Says what was done, also in the mirror's audit log.
+fn say(args: &EnrolArgs, (what, action): (&str, AuditAction), enrolment: &Enrolment) -> Result<()> {
+    let products: Vec<String> = enrolment.products.iter().map(|(id, views)| format!("{views} views of {id}")).collect();
+    let line = format!("enrolment {} {what}: {}", enrolment.number, products.join(", "));
+    CatalogueMirror::of(&args.catalogue).note(action, &line);
     if args.json {
         return print(&json(&serde_json::json!({ what: enrolment }))?);
     }
-    let products: Vec<String> = enrolment.products.iter().map(|(id, views)| format!("{views} views of {id}")).collect();
-    print(&format!("enrolment {} {what}: {}", enrolment.number, products.join(", ")))
+    print(&line)
 }

@@ -198,7 +198,7 @@ fn order(app: &App, headers: &HeaderMap, order: EnrolOrder) -> Response {
 }
 
 async fn undo(State(app): State<App>, who: Extension<ClientAddress>, headers: HeaderMap, body: Bytes) -> Response {
-    change(&app, (&headers, who.0), AuditAction::Undo, move |catalogue| {
+    change(&app, (&headers, who.0), AuditAction::UndoEnrol, move |catalogue| {
         let wanted: UndoEnrolment = parse(&body)?;
         let undone = catalogue.undo_enrolment(Some(wanted.number))?;
         log::info!("enrolment {} was undone on the page", undone.number);

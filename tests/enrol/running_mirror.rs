@@ -111,6 +111,9 @@ fn staff_enrol_before_the_running_mirror_and_say_whether_it_was_right() {
 
     assert_eq!(send("/staff/undo", json!({ "number": 1 })).status, 200);
     assert_eq!((views("V143"), views("V101")), (0, 1));
+    let log = AuditLog::new(shop.path("audit.jsonl").into()).read().unwrap();
+    let noted = log.entries.iter().filter(|entry| entry.action == AuditAction::UndoEnrol);
+    assert_eq!(noted.map(|entry| entry.who.as_str()).collect::<Vec<_>>(), ["owner"]);
     assert_eq!(send("/staff/undo", json!({ "number": 1 })).status, 404);
     assert_eq!(get_with(&at, "/staff/scan.json", PASSWORD).json()["product"], Value::Null);
 

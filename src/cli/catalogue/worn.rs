@@ -1,6 +1,8 @@
 //! `catalogue worn`: the worn views of a catalogue, and their way to the shop's other mirrors. `catalogue corrections`.
 
 use super::DbArgs;
+use super::mirror::CatalogueMirror;
+use crate::audit::AuditAction;
 use crate::catalogue::confusion::{Confusion, confusions};
 use crate::catalogue::correction::ConfirmedWeek;
 use crate::catalogue::{Catalogue, Index};
@@ -87,6 +89,8 @@ fn import(args: &WornImportArgs) -> Result<()> {
         let fail = |error| Fault::io(Kind::Input, "read", &args.file, error);
         catalogue.import_worn(BufReader::new(File::open(&args.file).map_err(fail)?))?
     };
+    let detail = format!("{} enrolments of {}", report.enrolments, args.file.display());
+    CatalogueMirror::of(&args.db.db).note(AuditAction::Enrol, &detail);
     if args.db.json {
         return print(&json(&report)?);
     }

@@ -95,8 +95,11 @@ fn kept(config: &Config) -> Vec<KeptData> {
         item("products of the shop, no people", config.catalogue.file.display().to_string(), "until the next import"),
         item("the program's log: faults, counts, states", "the system's journal".into(), "as the journal is set up"),
     ]);
-    let worn = "worn views of products that staff enrolled: numbers, no picture; and what staff said of answers";
-    kept.push(item(worn, config.catalogue.file.display().to_string(), "until staff takes them back"));
+    let catalogue = || config.catalogue.file.display().to_string();
+    let worn = "worn views of products that staff enrolled: numbers, no picture";
+    kept.push(item(worn, catalogue(), "until staff takes them back"));
+    let said = "what staff said of answers: both products, scores, the hour";
+    kept.push(item(said, catalogue(), "as long as this file"));
     kept.push(item("the last twenty answers, as numbers, for staff", memory(), "10 minutes"));
     if config.privacy.staff_crops {
         let what = "small pictures of the garments of these answers, for staff";
