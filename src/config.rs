@@ -3,6 +3,7 @@
 //! All defaults are here: [`Config::default`] equals an empty file. An unknown key, or a value of the wrong type or out
 //! of range, is an error that names key and line. Paths in the file are relative to the file.
 
+mod from_hub;
 mod outlets;
 mod parse;
 mod theme;
@@ -11,9 +12,10 @@ mod values;
 pub use outlets::{MqttSection, PrivacySection, StatsSection, WebhookSection};
 pub use values::{Angle, Count, Decimal, Languages, PanelName, PixelChoice, ScreenMode, Secret, TimeOfDay};
 
+pub use self::from_hub::check_from_hub;
 use self::theme::ShopTheme;
 use crate::capture::camera::CameraSettings;
-use crate::catalogue::ModelStamp;
+use crate::catalogue::{ModelStamp, ReleaseMark};
 use crate::display::draw::Look;
 use crate::display::kms::KmsSettings;
 use crate::display::open::{PanelKind, PanelSettings};
@@ -58,6 +60,9 @@ pub struct Config {
     /// Content of the file `screen.theme`.
     #[serde(skip)]
     theme: ShopTheme,
+    /// The release that the catalogue is, where it follows a hub's.
+    #[serde(skip)]
+    release: Option<ReleaseMark>,
 }
 
 /// The shop, as the screen names it.
@@ -317,29 +322,6 @@ impl Default for SyncSection {
 }
 
 impl Config {
-    /// Reads and checks the file at `path`.
-    ///
-    /// # Errors
-    /// [`Kind::Usage`], naming file, line and key.
-    pub fn load(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).map_err(|error| {
-            let cure = match error.kind() {
-                std::io::ErrorKind::InvalidData => "save it as UTF-8",
-                _ => "name it with --config; an empty file stands for the defaults",
-            };
-            Fault::io(Kind::Usage, "read the configuration", path, error).cure(cure)
-        })?;
-        let folder = path.parent().unwrap_or(Path::new(""));
-        let mut config = Config::parse(&text).map_err(|fault| {
-            Fault::new(Kind::Usage, format!("cannot use the configuration {}", path.display())).cause(fault)
-        })?;
-        config.anchor(folder);
-        if let Some(theme) = &config.screen.theme {
-            config.theme = ShopTheme::load(theme)?;
-        }
-        Ok(config)
-    }
-
     /// The configuration as TOML with every default filled in. Passwords are hidden.
     pub fn to_toml(&self) -> Result<String> {
         toml::to_string(self)

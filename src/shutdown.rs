@@ -52,6 +52,8 @@ pub enum Request {
     Stop,
     /// SIGHUP.
     Reload,
+    /// The work ends to begin anew in this process. No signal asks for it.
+    Restart,
 }
 
 /// The signals of this process, handled by one thread.

@@ -311,6 +311,45 @@ fn a_mirrors_key_opens_its_own_shop_and_can_be_taken_from_it() {
     }
 }
 
+#[test]
+fn an_approximate_search_by_choice_finds_what_the_exact_one_finds() {
+    let Some(hub) = Hub::new() else { return };
+    hub.import(&hub.feed("feed.csv", 0, 6), &["berlin"]);
+    hub.work();
+    hub.publish("berlin");
+    let serve =
+        ["hub", "serve", "--database", &hub.database, "--releases", &hub.releases(), "--model", &model(), "--hnsw"];
+    refused(&serve, 2, "no indexes");
+    let init = ["hub", "init", "--database", &hub.database, "--model", &model(), "--hnsw"];
+    done(&init);
+    done(&init);
+    let served = Served::start(&hub, &["--hnsw"]);
+    let folder = joined(&hub, &served, "berlin");
+    let catalogue = Catalogue::open(folder.path("shop.db").as_ref()).unwrap();
+    let (id, embedding) = first_descriptor(&catalogue);
+    let (best, logit) = best_product(&catalogue, &embedding);
+    let token = fs::read_to_string(folder.path("shop.db.sync/mirror.json")).unwrap();
+    let token: Value = serde_json::from_str(&token).unwrap();
+    let bearer = format!("Authorization: Bearer {}\r\n", token["token"].as_str().unwrap());
+    let body = serde_json::json!({ "embedding": embedding, "most": 3 }).to_string();
+    let answer = http::post(&served.address, "/api/search", &bearer, &body);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let hit = answer.json()["products"][0].clone();
+    assert_eq!((hit["id"].as_str(), best.as_str()), (Some(id.as_str()), id.as_str()));
+    assert!((hit["logit"].as_f64().unwrap() - f64::from(logit)).abs() < 1e-3, "{hit} {logit}");
+    // The expression is the index's own: PostgreSQL can use it, however few rows there are.
+    let scale =
+        vetrina::hub::approximate::scales(&vetrina::network::Manifest::load(model().as_ref()).unwrap()).unwrap();
+    let query = format!(
+        "set enable_seqscan = off; explain (costs off) select sha256 from {} order by {} <-> '{:?}' limit 10",
+        hub.postgres.sql("hub", "select relname from pg_class where relname like 'view%upper_aggregation'"),
+        scale[1].row(),
+        embedding
+    );
+    let plan = hub.postgres.sql("hub", &query);
+    assert!(plan.contains("_hnsw"), "{plan}");
+}
+
 /// A product, and the aggregation head's embedding of its first picture.
 fn first_descriptor(catalogue: &Catalogue) -> (String, Vec<f32>) {
     use vetrina::catalogue::Index;
@@ -450,7 +489,7 @@ fn the_measurement_runs_and_runs_again_on_what_it_has_filled() {
     let database = hub.postgres.create("bench");
     let folder = hub.shop.path("bench");
     fs::create_dir(&folder).unwrap();
-    let args = ["hub", "bench", "--products", "300", "--shop-products", "200", "--folder", &folder];
+    let args = ["hub", "bench", "--hnsw", "--products", "300", "--shop-products", "200", "--folder", &folder];
     let measure = || -> Value {
         // One report after each part; the last is whole.
         let text = done(&[&args[..], &["--database", &database]].concat());
@@ -461,6 +500,7 @@ fn the_measurement_runs_and_runs_again_on_what_it_has_filled() {
     let workers: Vec<i64> =
         first["searches"].as_array().unwrap().iter().filter_map(|one| one["workers"].as_i64()).collect();
     assert_eq!(workers, [0, 1, 2]);
+    assert!(first["approximate"]["recall"].as_f64().unwrap() > 0.9, "{first}");
     assert!(first["delta"]["bytes"].as_i64().unwrap() * 10 < first["publish"]["bytes"].as_i64().unwrap(), "{first}");
     assert_eq!(fs::read_dir(&folder).unwrap().count(), 0, "it leaves nothing");
     let second = measure();

@@ -17,8 +17,10 @@ use vetrina::catalogue::{Addressed, Catalogue, ProductUpdate, write_difference};
 use vetrina::fault::{Fault, Kind};
 use vetrina::hub::publish::{PublishReport, ReleaseFolder};
 use vetrina::hub::sign::ReleaseKey;
-use vetrina::sync::manifest::SignedManifest;
-use vetrina::sync::{Follower, PollOutcome, ReleaseManifest, SyncSettings};
+use vetrina::sync::manifest::{ModelFile, SignedManifest, model_folder_name};
+use vetrina::sync::model_folder::model_folder;
+use vetrina::sync::source::hash_of;
+use vetrina::sync::{Follower, PollOutcome, ReleaseManifest, ReleaseObject, SyncSettings};
 
 /// A hub's folder and its key, and the shop that it publishes.
 struct Chain {
@@ -364,6 +366,61 @@ fn clocks_that_are_wrong_by_a_year_change_nothing_but_the_age_that_is_said() {
         let age = follower.status().age_seconds().unwrap();
         assert!(if offset > 0 { age == 0 } else { age.abs_diff(year as u64) < 100 }, "{age}");
     }
+}
+
+#[test]
+fn a_model_that_is_damaged_cut_off_or_misnamed_leaves_model_and_catalogue_as_they_were() {
+    let chain = Chain::new();
+    chain.publish();
+    let mut follower = chain.follower();
+    updated(follower.poll());
+    let state = chain.mirror_state();
+    let packed = zstd::encode_all(&b"a graph"[..], 3).unwrap();
+    let file = chain.root().join("packed");
+    fs::write(&file, &packed).unwrap();
+    let object = ReleaseObject { sha256: hash_of(&file).unwrap(), bytes: packed.len() as u64, unpacked_bytes: 7 };
+    let place = chain.root().join(object.path().unwrap());
+    let brings = |name: &str, model: Option<&str>| {
+        let mut manifest = chain.manifest();
+        manifest.model_files = vec![ModelFile { name: name.into(), object: object.clone() }];
+        let named = model_folder_name(&manifest.model_files);
+        manifest.mark.model_folder = model.map(str::to_owned).or(named);
+        manifest.mark.number = 2;
+        manifest
+    };
+    let unchanged = |follower: &Follower| {
+        assert_eq!(chain.mirror_state(), state);
+        let mark = Catalogue::open(&chain.mirror()).unwrap().release().unwrap().unwrap();
+        assert_eq!((mark.number, mark.model_folder), (1, None), "{:?}", follower.status());
+    };
+    // Names that lead elsewhere, and a folder that is not the files'.
+    for (name, model) in [("../graph", None), (".graph", None), ("a/b", None), ("graph", Some("../../model"))] {
+        chain.put(&brings(name, model));
+        refused(follower.poll());
+        unchanged(&follower);
+    }
+    let good = brings("graph", None);
+    chain.put(&good);
+    assert_eq!(follower.poll().unwrap_err().kind(), Kind::Unavailable, "it is not there");
+    unchanged(&follower);
+    let mut bad = packed.clone();
+    bad[packed.len() / 2] ^= 0x10;
+    fs::write(&place, &bad).unwrap();
+    refused(follower.poll());
+    unchanged(&follower);
+    fs::write(&place, &packed).unwrap();
+    // The model is here, and the catalogue is not what its manifest says: neither changes.
+    let mut mixed = good.clone();
+    mixed.mark.state = "0".repeat(64);
+    chain.put(&mixed);
+    refused(follower.poll());
+    unchanged(&follower);
+    chain.put(&good);
+    assert_eq!(updated(follower.poll()).0, 2);
+    let name = good.mark.model_folder.unwrap();
+    assert_eq!(fs::read(model_folder(&chain.mirror(), &name).join("graph")).unwrap(), b"a graph");
+    let mark = Catalogue::open(&chain.mirror()).unwrap().release().unwrap().unwrap();
+    assert_eq!(mark.model_folder, Some(name));
 }
 
 /// A small disk that is full before the catalogue is complete; `None` where this user may not mount one.

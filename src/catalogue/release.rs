@@ -34,6 +34,12 @@ pub struct ReleaseMark {
     pub state: String,
     /// UTC, RFC 3339, by the hub's clock.
     pub made: String,
+    /// Name of the model folder that it brings, a hash of its files; `None`: the mirror has its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model_folder: Option<String>,
+    /// Keys of the mirror's configuration that the hub sets, as TOML; empty: none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub configuration: String,
 }
 
 /// The columns of a table but those that are named, whatever the schema of this vetrina has.

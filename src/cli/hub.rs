@@ -68,6 +68,9 @@ pub struct InitArgs {
     /// Model folder, the one that the mirrors run [default: the shipped one]
     #[arg(long, value_name = "DIR")]
     pub model: Option<PathBuf>,
+    /// Also make the indexes for an approximate search (HNSW)
+    #[arg(long)]
+    pub hnsw: bool,
 }
 
 #[derive(Args, Clone, Debug)]
@@ -126,6 +129,12 @@ pub struct PublishArgs {
     /// Publish this catalogue file: without a database
     #[arg(long, value_name = "FILE", conflicts_with = "database")]
     pub catalogue: Option<PathBuf>,
+    /// Bring this model folder to the mirrors, with this release and the next ones
+    #[arg(long, value_name = "DIR")]
+    pub model: Option<PathBuf>,
+    /// Set these keys of the mirrors' configuration, with this release and the next ones
+    #[arg(long, value_name = "FILE")]
+    pub configuration: Option<PathBuf>,
     /// Publish although pictures of the shop still wait for a worker: products without any other are left out
     #[arg(long)]
     pub incomplete: bool,
@@ -177,6 +186,9 @@ pub struct ServeArgs {
     /// Seconds that the first mirrors of a release must be well before more get it
     #[arg(long, value_name = "SECONDS", default_value_t = 600)]
     pub soak_seconds: u32,
+    /// Search approximately, by the indexes of `vetrina hub init --hnsw`, instead of exactly
+    #[arg(long)]
+    pub hnsw: bool,
 }
 
 #[derive(Args, Clone, Debug)]
@@ -214,6 +226,9 @@ pub struct HubBenchArgs {
     /// Folder for releases; deleted afterwards
     #[arg(long, value_name = "DIR")]
     pub folder: PathBuf,
+    /// Also make the indexes for an approximate search (HNSW), and measure it beside the exact one
+    #[arg(long)]
+    pub hnsw: bool,
 }
 
 #[cfg(feature = "hub")]

@@ -1,13 +1,38 @@
 //! Parses a [`Config`] from text. Errors name line and key.
 
 use super::Config;
+use super::theme::ShopTheme;
 use crate::capture::camera::Location;
 use crate::fault::{Fault, Kind, Result, plain_words};
 use crate::sync::manifest::public_key;
 use crate::sync::source::ReleaseSource;
 use std::ops::Range;
+use std::path::Path;
 
 impl Config {
+    /// Reads and checks the file at `path`.
+    ///
+    /// # Errors
+    /// [`Kind::Usage`], naming file, line and key.
+    pub fn load(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            let cure = match error.kind() {
+                std::io::ErrorKind::InvalidData => "save it as UTF-8",
+                _ => "name it with --config; an empty file stands for the defaults",
+            };
+            Fault::io(Kind::Usage, "read the configuration", path, error).cure(cure)
+        })?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let own = Config::parse(&text).map_err(|fault| {
+            Fault::new(Kind::Usage, format!("cannot use the configuration {}", path.display())).cause(fault)
+        })?;
+        let mut config = own.with_release(&text, folder);
+        if let Some(theme) = &config.screen.theme {
+            config.theme = ShopTheme::load(theme)?;
+        }
+        Ok(config)
+    }
+
     /// Parses and checks the text of a configuration.
     ///
     /// # Errors

@@ -1,9 +1,10 @@
 //! Measures a hub with made-up products: how fast descriptors go in, how long an exact search takes, and how long and how large a
 //! release and a change of one product in a hundred are. The figures of docs/chain.md come from here.
 
+use super::approximate::make_indexes;
 use super::database::{BODIES, Database, HEADS, view_tables};
 use super::publish::ReleaseFolder;
-use super::search::{HubQuery, HubSearch, QueryHead, nearest, question};
+use super::search::{EXACT, HubQuery, HubSearch, QueryHead, nearest, question};
 use super::shop_catalogue;
 use super::sign::ReleaseKey;
 use super::work::with_bias;
@@ -33,6 +34,8 @@ const SEARCH_TIME: Duration = Duration::from_secs(60);
 const WORKERS: [u32; 3] = [0, 1, 2];
 /// Descriptors that a search reads for an answer of ten, as [`HubSearch`] asks for.
 const NEAR: i64 = 80;
+/// Directions in which made-up descriptors vary.
+const DIRECTIONS: u64 = 32;
 /// The shop that is published, and the one that sells the other products.
 const SHOPS: [&str; 2] = ["bench", "bench-rest"];
 
@@ -47,6 +50,8 @@ pub struct BenchReport {
     pub database_bytes: i64,
     /// Exact, best ten products of all regions.
     pub searches: Vec<SearchTimes>,
+    /// By HNSW, beside exact search; null unless asked for.
+    pub approximate: Option<ApproximateTimes>,
     /// Products of the shop that is published.
     pub shop_products: usize,
     pub publish: Option<PublishTimes>,
@@ -64,6 +69,22 @@ pub struct SearchTimes {
     pub p95: f64,
     pub pgvector_p50: f64,
     pub pgvector_p95: f64,
+}
+
+/// Searches by an HNSW index, and the same questions exactly.
+#[derive(Clone, Debug, Serialize)]
+pub struct ApproximateTimes {
+    /// Near 0 where an earlier measurement has made them.
+    pub index_seconds: f64,
+    pub index_bytes: i64,
+    pub searches: usize,
+    pub p50: f64,
+    pub p95: f64,
+    pub exact_p50: f64,
+    /// The share of the exact ten best products that are among the approximate ten.
+    pub recall: f64,
+    /// The share of questions whose best product is the exact one.
+    pub best_found: f64,
 }
 
 /// A release made, and taken over by a mirror.
@@ -86,6 +107,8 @@ pub struct BenchSettings {
     /// Folder for releases.
     pub folder: PathBuf,
     pub model: PathBuf,
+    /// Make HNSW indexes and measure them, too.
+    pub hnsw: bool,
 }
 
 /// Fills the empty hub, or takes one that a measurement of as many products has filled, and measures it. `observe` gets the report
@@ -119,6 +142,10 @@ pub fn run(settings: &BenchSettings, mut observe: impl FnMut(&BenchReport) -> Re
     let mut random = MadeUpValues(0x9e37_79b9_7f4a_7c15);
     for workers in WORKERS {
         report.searches.push(searches(&mut database, &manifest, &mut random, workers)?);
+        observe(&report)?;
+    }
+    if settings.hnsw {
+        report.approximate = Some(approximate_searches(&mut database, &manifest, &mut random)?);
         observe(&report)?;
     }
     releases(&settings.folder, &mut database, &stamp, &mut report, &mut observe)
@@ -217,9 +244,8 @@ fn fill(
     let shops: Vec<&str> = range.clone().map(|number| SHOPS[usize::from(number >= shop_products)]).collect();
     let bodies: Vec<&str> = range.map(|number| Region::ALL[number % 3].name()).collect();
     let length = manifest.matching.embedding;
-    let mut descriptors = |weight: &[f32]| -> Vec<Vector> {
-        ids.iter().map(|_| with_bias(&(0..length).map(|_| random.next()).collect::<Vec<f32>>(), weight)).collect()
-    };
+    let mut descriptors =
+        |weight: &[f32]| -> Vec<Vector> { ids.iter().map(|_| with_bias(&random.descriptor(length), weight)).collect() };
     let vectors = [descriptors(&weights[0]), descriptors(&weights[1])];
     // As large as a small thumbnail, and as hard to compress.
     let thumbnails: Vec<Vec<u8>> = shas.iter().map(|sha| sha.repeat(32)).collect();
@@ -260,7 +286,7 @@ fn searches(
     // pgvector alone: the same tables, no product, no shop.
     let tables =
         database.run(async |client| view_tables(client, &manifest.descriptor_hash, &BODIES, HEADS[1]).await)?;
-    let direct = format!("{} order by distance limit $2", nearest(&tables, HEADS[1]));
+    let direct = format!("{} order by distance limit $2", nearest(&tables, HEADS[1], EXACT));
     let mut times: [Vec<f64>; 2] = Default::default();
     let start = Instant::now();
     for round in 0..SEARCHES + 3 {
@@ -268,7 +294,7 @@ fn searches(
         if round > 3 && start.elapsed() > SEARCH_TIME {
             break;
         }
-        let embedding: Vec<f32> = (0..manifest.matching.embedding).map(|_| random.next()).collect();
+        let embedding = random.descriptor(manifest.matching.embedding);
         let (asked, _) = question(&manifest.aggregation_score(), &embedding);
         let query = HubQuery { model: None, embedding, head: QueryHead::Aggregation, region: None, most: 10 };
         for turn in [round % 2, 1 - round % 2] {
@@ -297,6 +323,46 @@ fn searches(
     })
 }
 
+/// Makes the indexes, and asks the same questions by them and exactly, turn and turn about.
+fn approximate_searches(
+    database: &mut Database,
+    manifest: &Manifest,
+    random: &mut MadeUpValues,
+) -> Result<ApproximateTimes> {
+    let start = Instant::now();
+    make_indexes(database, manifest)?;
+    let index_seconds = start.elapsed().as_secs_f64();
+    let size = "select coalesce(sum(pg_relation_size(oid)), 0)::bigint from pg_class where relname like 'view%hnsw'";
+    let index_bytes = database.run(async |client| client.query_one(size, &[]).await.map(|row| row.get(0)))?;
+    let exact = HubSearch::new(manifest);
+    let approximate = exact.clone().approximately(manifest)?;
+    let (mut times, mut shared, mut best): ([Vec<f64>; 2], usize, usize) = Default::default();
+    for round in 0..SEARCHES {
+        let embedding = random.descriptor(manifest.matching.embedding);
+        let query = HubQuery { model: None, embedding, head: QueryHead::Aggregation, region: None, most: 10 };
+        let mut found: [Vec<String>; 2] = Default::default();
+        for turn in [round % 2, 1 - round % 2] {
+            let search = [&approximate, &exact][turn];
+            let start = Instant::now();
+            let hits = database.run(async |client| search.ask(client, &query).await)?;
+            times[turn].push(start.elapsed().as_secs_f64());
+            found[turn] = hits.into_iter().map(|hit| hit.id).collect();
+        }
+        shared += found[1].iter().filter(|id| found[0].contains(id)).count();
+        best += usize::from(found[0].first() == found[1].first());
+    }
+    Ok(ApproximateTimes {
+        index_seconds,
+        index_bytes,
+        searches: SEARCHES,
+        p50: quantile(&times[0], 0.5),
+        p95: quantile(&times[0], 0.95),
+        exact_p50: quantile(&times[1], 0.5),
+        recall: shared as f64 / (10 * SEARCHES) as f64,
+        best_found: best as f64 / SEARCHES as f64,
+    })
+}
+
 fn quantile(times: &[f64], share: f64) -> f64 {
     let mut sorted = times.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -312,5 +378,15 @@ impl MadeUpValues {
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         (self.0 >> 40) as f32 / (1 << 23) as f32 - 1.0
+    }
+
+    /// Descriptors of pictures vary in few directions: so many, the same ones at each run.
+    fn descriptor(&mut self, length: usize) -> Vec<f32> {
+        let mut all = vec![0.0; length];
+        for direction in 0..DIRECTIONS {
+            let (share, mut fixed) = (self.next(), MadeUpValues((direction + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)));
+            all.iter_mut().for_each(|value| *value += share * fixed.next());
+        }
+        all
     }
 }

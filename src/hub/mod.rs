@@ -4,10 +4,11 @@
 //! Reading order: `schema.sql` and [`database`]; [`feed_import`] (a feed to products, its new pictures to a queue), [`work`] (the
 //! queue to descriptors, on any number of machines), [`shop_catalogue`] (a shop's products out of the tables), [`publish`] with
 //! [`sign`] (releases in a folder), [`mirrors`] (enrolment, heartbeats, roll-out), [`serve`] (all of it over HTTP), [`search`] (in
-//! all shops), [`status`].
+//! all shops; [`approximate`]), [`status`].
 //!
 //! A mirror needs none of this to work.
 
+pub mod approximate;
 pub mod bench;
 pub mod database;
 pub mod feed_import;

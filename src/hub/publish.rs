@@ -12,7 +12,11 @@
 use super::sign::ReleaseKey;
 use crate::catalogue::{Catalogue, ModelStamp, ReleaseMark, write_difference};
 use crate::fault::{Fault, Kind, Result};
-use crate::sync::manifest::{FILE, FORMAT, OBJECTS, ReleaseDelta, ReleaseManifest, ReleaseObject, SignedManifest};
+use crate::network::Manifest;
+use crate::sync::manifest::{
+    FILE, FORMAT, ModelFile, OBJECTS, ReleaseDelta, ReleaseManifest, ReleaseObject, SignedManifest, is_file_name,
+    model_folder_name,
+};
 use crate::sync::source::{hash_of, is_shop_name};
 use serde::Serialize;
 use std::collections::HashSet;
@@ -59,6 +63,10 @@ pub struct Publication {
     shop: String,
     work: PathBuf,
     newest: Option<ReleaseManifest>,
+    /// The model that the release brings, and its hash.
+    model_files: Vec<ModelFile>,
+    brings: Option<String>,
+    configuration: String,
     _lock: File,
 }
 
@@ -114,7 +122,15 @@ impl ReleaseFolder {
         let _ = fs::remove_dir_all(&work);
         make_folder(&work)?;
         let newest = Self::manifest(&place.join(FILE))?;
-        Ok(Publication { folder: self.clone(), shop: shop.to_owned(), work, newest, _lock: lock })
+        // What no option says stays as it was.
+        let (model_files, configuration) = newest
+            .as_ref()
+            .map(|newest| (newest.model_files.clone(), newest.mark.configuration.clone()))
+            .unwrap_or_default();
+        let bringing = newest.as_ref().filter(|newest| !newest.model_files.is_empty());
+        let brings = bringing.map(|newest| newest.model.descriptor_hash.clone());
+        let shop = shop.to_owned();
+        Ok(Publication { folder: self.clone(), shop, work, newest, model_files, brings, configuration, _lock: lock })
     }
 }
 
@@ -129,6 +145,41 @@ impl Publication {
         self.newest.as_ref().map_or(0, |manifest| manifest.mark.number)
     }
 
+    /// Brings the model in the folder `model` to the mirrors, with this release and the next ones.
+    ///
+    /// # Errors
+    /// [`Kind::Model`] where it is none.
+    pub fn with_model(mut self, model: &Path) -> Result<Self> {
+        self.brings = Some(Manifest::load(model)?.descriptor_hash);
+        let mut files = entries(model)?;
+        files.sort();
+        self.model_files.clear();
+        for path in files.iter().filter(|path| path.is_file()) {
+            let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            if is_file_name(&name) {
+                self.model_files.push(ModelFile { name, object: self.pack(path)? });
+            }
+        }
+        Ok(self)
+    }
+
+    /// Sets keys of the mirrors' configuration, as TOML, with this release and the next ones; empty: none.
+    pub fn with_configuration(mut self, text: String) -> Self {
+        self.configuration = text;
+        self
+    }
+
+    fn require_same_model(&self, model: &ModelStamp) -> Result<()> {
+        match &self.brings {
+            Some(hash) if *hash != model.descriptor_hash => Err(Fault::new(
+                Kind::Usage,
+                format!("the release would bring another model than {}, which embedded the pictures", model.name),
+            )
+            .cure("give its folder with --model")),
+            _ => Ok(()),
+        }
+    }
+
     /// Publishes [`Publication::catalogue`] as the release after `after` and the newest. Where it is the newest already, there is no new
     /// one.
     pub fn finish(self, key: &ReleaseKey, after: u64) -> Result<PublishReport> {
@@ -138,21 +189,40 @@ impl Publication {
         let model = catalogue
             .stamp()?
             .ok_or_else(|| Fault::new(Kind::Input, format!("{} sells nothing that has a picture yet", self.shop)))?;
+        self.require_same_model(&model)?;
         let worn = catalogue.worn_state()?;
         let products = catalogue.list()?.len() as u64;
         drop(catalogue);
         if let Some(newest) = &self.newest
             && newest.mark.state == state
             && newest.worn == worn
+            && newest.model_files == self.model_files
+            && newest.mark.configuration == self.configuration
             && newest.mark.number >= after
         {
             return Ok(self.report(newest, false));
         }
         let number = self.newest().max(after) + 1;
-        let mark = ReleaseMark { shop: self.shop.clone(), number, state, made: now() };
+        let mark = ReleaseMark {
+            shop: self.shop.clone(),
+            number,
+            state,
+            made: now(),
+            model_folder: model_folder_name(&self.model_files),
+            configuration: self.configuration.clone(),
+        };
         let snapshot = self.pack(&new)?;
         let deltas = self.deltas(&new, &model, snapshot.bytes)?;
-        let manifest = ReleaseManifest { format: FORMAT, mark, model, products, worn, snapshot, deltas };
+        let manifest = ReleaseManifest {
+            format: FORMAT,
+            mark,
+            model,
+            products,
+            worn,
+            snapshot,
+            deltas,
+            model_files: self.model_files.clone(),
+        };
         let signed = key.sign(&manifest)?;
         put(&self.folder.manifest_path(&self.shop, number), &signed)?;
         put(&self.folder.root.join(&self.shop).join(FILE), &signed)?;
@@ -230,6 +300,7 @@ impl Publication {
                     let Some(manifest) = ReleaseFolder::manifest(&path)? else { continue };
                     named.insert(manifest.snapshot.sha256);
                     named.extend(manifest.deltas.into_iter().map(|delta| delta.object.sha256));
+                    named.extend(manifest.model_files.into_iter().map(|file| file.object.sha256));
                 }
             }
         }

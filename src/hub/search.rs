@@ -1,7 +1,10 @@
-//! The search over everything: which products of all shops a descriptor is like. Exact: PostgreSQL reads every descriptor of the region.
+//! The search over everything: which products of all shops a descriptor is like. Exact unless the
+//! hub is told otherwise: PostgreSQL reads every descriptor of the region.
 
+use super::approximate::{HeadScale, scales};
 use super::database::{HEADS, SqlResult, ViewTable, view_tables};
 use crate::catalogue::ModelStamp;
+use crate::fault::Result;
 use crate::network::Manifest;
 use crate::pipeline::matcher::stamp;
 use crate::seam::{Region, ScoreHead};
@@ -9,6 +12,7 @@ use pgvector::Vector;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use tokio_postgres::Client;
+use tokio_postgres::types::ToSql;
 
 /// The most products of one answer.
 pub const MOST: usize = 50;
@@ -63,11 +67,23 @@ pub struct HubHit {
 pub struct HubSearch {
     model: ModelStamp,
     heads: [ScoreHead; 2],
+    /// `None`: the search is exact.
+    scales: Option<[HeadScale; 2]>,
 }
 
 impl HubSearch {
     pub fn new(manifest: &Manifest) -> Self {
-        HubSearch { model: stamp(manifest), heads: [manifest.match_score(), manifest.aggregation_score()] }
+        HubSearch {
+            model: stamp(manifest),
+            heads: [manifest.match_score(), manifest.aggregation_score()],
+            scales: None,
+        }
+    }
+
+    /// Searches by the indexes of [`super::approximate`] from now on.
+    pub fn approximately(mut self, manifest: &Manifest) -> Result<Self> {
+        self.scales = Some(scales(manifest)?);
+        Ok(self)
     }
 
     /// Why the question cannot be asked; `None` where it can.
@@ -94,6 +110,9 @@ impl HubSearch {
         }
         // `offset 0`: rows are looked up one by one; as joins, all pictures and offers would be read for some eighty.
         let (rows, most) = ((query.most * ROWS_FOR_EACH) as i64, query.most as i64);
+        let scale = self.scales.as_ref().map(|scales| &scales[query.head as usize]);
+        let scaled = scale.map(|scale| scale.question(&query.embedding));
+        let order = scale.map_or(EXACT.to_owned(), |scale| format!("{} <-> $4", scale.row()));
         let sql = format!(
             "with near as materialized ({} order by distance limit $2)
              select product.id, product.title, min(distance), shops
@@ -105,9 +124,11 @@ impl HubSearch {
              cross join lateral (select array_agg(shop) as shops from offer where product_id = product.id) as sold
              where shops is not null
              group by product.id, product.title, shops order by min(distance), product.id limit $3",
-            nearest(&tables, name)
+            nearest(&tables, name, &order)
         );
-        let rows = client.query(&sql, &[&asked, &rows, &most]).await?;
+        let mut values: Vec<&(dyn ToSql + Sync)> = vec![&asked, &rows, &most];
+        values.extend(scaled.as_ref().map(|scaled| scaled as &(dyn ToSql + Sync)));
+        let rows = client.query(&sql, &values).await?;
         Ok(rows
             .iter()
             .map(|row| {
@@ -132,12 +153,15 @@ fn seen_bodies(region: Option<Region>) -> Vec<&'static str> {
     Region::ALL.into_iter().filter(is_seen).map(Region::name).chain([""]).collect()
 }
 
-/// The statement's part that reads descriptors: of each table the `$2` that are nearest to `$1`.
-pub fn nearest(tables: &[ViewTable], head: &str) -> String {
+/// The order of an exact search.
+pub const EXACT: &str = "embedding <#> $1";
+
+/// The statement's part that reads descriptors: of each table the first `$2` in `order`, with their distance from `$1`.
+pub fn nearest(tables: &[ViewTable], head: &str, order: &str) -> String {
     let one = |table: &ViewTable| {
         let only = if table.has_both_heads { format!(" where head = '{head}'") } else { String::new() };
         format!(
-            "(select sha256, wanted, embedding <#> $1 as distance from {}{only} order by embedding <#> $1 limit $2)",
+            "(select sha256, wanted, embedding <#> $1 as distance from {}{only} order by {order} limit $2)",
             table.name
         )
     };

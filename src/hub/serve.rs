@@ -6,6 +6,7 @@ mod files;
 mod operators;
 mod worn;
 
+use super::approximate::require_indexes;
 use super::database::{Database, connect_client, database_fault};
 use super::mirrors;
 use super::search::{HubQuery, HubSearch};
@@ -15,8 +16,9 @@ use crate::shutdown::Signals;
 use crate::sync::fleet::{Heartbeat, JoinRequest};
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, State};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRequestParts, Path, State};
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -50,6 +52,8 @@ pub struct ServeSettings {
     pub password: Option<String>,
     /// How long the mirrors that have a release must be well before more get it.
     pub soak: Duration,
+    /// Search by the indexes of [`super::approximate`].
+    pub hnsw: bool,
 }
 
 /// What the handlers share.
@@ -76,7 +80,12 @@ enum Use {
 /// [`Kind::Busy`] where another program listens there.
 pub fn run(settings: ServeSettings) -> Result<()> {
     let (runtime, client) = Database::open(&settings.database)?.into_parts();
-    let search = HubSearch::new(&Manifest::load(&settings.model)?);
+    let manifest = Manifest::load(&settings.model)?;
+    let mut search = HubSearch::new(&manifest);
+    if settings.hnsw {
+        runtime.block_on(require_indexes(&client, &manifest))?;
+        search = search.approximately(&manifest)?;
+    }
     let mut signals = Signals::take_over()?;
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let hub = Hub {
@@ -138,11 +147,28 @@ impl Hub {
         Ok(client)
     }
 
-    /// The mirror that asks, and its shop; `None` where it brings no key, or one that is not valid.
     async fn mirror(&self, headers: &HeaderMap) -> Result<Option<(String, String)>> {
         let Some(token) = bearer(headers) else { return Ok(None) };
         let client = self.client(Use::Short).await?;
         mirrors::owner(&client, token).await.map_err(database_fault)
+    }
+}
+
+/// The mirror that asks. One without a valid key is refused before the handler is called.
+struct AskingMirror {
+    name: String,
+    shop: String,
+}
+
+impl FromRequestParts<Hub> for AskingMirror {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, hub: &Hub) -> std::result::Result<Self, Response> {
+        match hub.mirror(&parts.headers).await {
+            Ok(Some((name, shop))) => Ok(AskingMirror { name, shop }),
+            Ok(None) => Err(refuse(StatusCode::UNAUTHORIZED, NO_KEY)),
+            Err(fault) => Err(failed(&fault)),
+        }
     }
 }
 
@@ -199,14 +225,9 @@ async fn join(State(hub): State<Hub>, body: Bytes) -> Response {
 async fn heartbeat(
     State(hub): State<Hub>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    headers: HeaderMap,
+    mirror: AskingMirror,
     body: Bytes,
 ) -> Response {
-    let mirror = match hub.mirror(&headers).await {
-        Ok(Some((mirror, _))) => mirror,
-        Ok(None) => return refuse(StatusCode::UNAUTHORIZED, NO_KEY),
-        Err(fault) => return failed(&fault),
-    };
     let Some(text) = serde_json::from_slice::<Heartbeat>(&body).ok().and_then(|beat| serde_json::to_string(&beat).ok())
     else {
         return refuse(StatusCode::BAD_REQUEST, "this is no heartbeat");
@@ -214,7 +235,7 @@ async fn heartbeat(
     let kept = async {
         let client = hub.client(Use::Short).await?;
         let query = "update mirror set last_seen = now(), heartbeat = $2, address = $3 where name = $1";
-        client.execute(query, &[&mirror, &text, &peer.ip().to_string()]).await.map_err(database_fault)
+        client.execute(query, &[&mirror.name, &text, &peer.ip().to_string()]).await.map_err(database_fault)
     };
     match kept.await {
         Ok(_) => StatusCode::NO_CONTENT.into_response(),
@@ -222,12 +243,7 @@ async fn heartbeat(
     }
 }
 
-async fn search(State(hub): State<Hub>, headers: HeaderMap, body: Bytes) -> Response {
-    match hub.mirror(&headers).await {
-        Ok(Some(_)) => {}
-        Ok(None) => return refuse(StatusCode::UNAUTHORIZED, NO_KEY),
-        Err(fault) => return failed(&fault),
-    }
+async fn search(State(hub): State<Hub>, _: AskingMirror, body: Bytes) -> Response {
     let query: HubQuery = match serde_json::from_slice(&body) {
         Ok(query) => query,
         Err(error) => return refuse(StatusCode::BAD_REQUEST, &error.to_string()),

@@ -5,15 +5,15 @@
 
 use super::fleet::{FleetLink, Heartbeat, work_folder};
 use super::manifest::{ReleaseManifest, ReleaseObject, public_key};
-use super::source::ReleaseSource;
+use super::model_folder;
+use super::source::{ReleaseSource, unpack};
 use crate::catalogue::{Catalogue, ModelStamp, ReleaseFile, ReleaseMark};
 use crate::fault::{Fault, Kind, Result};
 use crate::shutdown::Token;
 use minisign_verify::PublicKey;
 use serde::Serialize;
-use std::fs::{self, File};
+use std::fs;
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -102,7 +102,7 @@ impl Follower {
     }
 
     /// Polls until `token` is cancelled. `observe` hears after each poll how it stands; `health` says how the mirror is.
-    pub fn run(mut self, token: &Token, health: impl Fn() -> Heartbeat, observe: impl Fn(&SyncStatus)) {
+    pub fn run(mut self, token: &Token, health: impl Fn() -> Heartbeat, mut observe: impl FnMut(&SyncStatus)) {
         loop {
             let before = self.status.fault.clone();
             match self.poll() {
@@ -162,10 +162,18 @@ impl Follower {
         let manifest = ReleaseManifest::verified(&fetched.bytes, &self.key, self.source.shop())?;
         self.status.contact = Some(Instant::now());
         let is_new = self.is_new(&manifest, mark)?;
+        // The model is complete before the catalogue names it: both change in one transaction.
+        let place = &self.settings.catalogue;
+        let fetched_model = model_folder::fetch(&self.source, &manifest, place).inspect_err(|fault| {
+            if fault.kind() == Kind::Storage {
+                model_folder::keep_only(place, mark.and_then(|mark| mark.model_folder.as_deref()));
+            }
+        })?;
         let outcome = match is_new {
             false => PollOutcome::Current { release: manifest.mark.number },
-            true => self.take_over(&manifest, mark)?,
+            true => self.take_over(&manifest, mark, fetched_model)?,
         };
+        model_folder::keep_only(place, manifest.mark.model_folder.as_deref());
         self.etag = fetched.etag;
         self.status.release = Some(manifest.mark);
         Ok(outcome)
@@ -183,12 +191,14 @@ impl Follower {
     /// Whether the manifest's release is to be taken over.
     fn is_new(&self, manifest: &ReleaseManifest, mark: Option<&ReleaseMark>) -> Result<bool> {
         let (found, wanted) = (&manifest.model, &self.settings.model);
-        if found.descriptor_hash != wanted.descriptor_hash || found.embedding != wanted.embedding {
+        let is_other = found.descriptor_hash != wanted.descriptor_hash || found.embedding != wanted.embedding;
+        if is_other && manifest.model_files.is_empty() {
             let text = format!(
                 "release {} was embedded by the model {}, and this mirror runs {} of another hash",
                 manifest.mark.number, found.name, wanted.name
             );
-            return Err(Fault::new(Kind::Catalogue, text).cure("give the mirror and the hub the same model folder"));
+            return Err(Fault::new(Kind::Catalogue, text)
+                .cure("publish with --model, or give the mirror and the hub the same model folder"));
         }
         let Some(mark) = mark.filter(|mark| mark.shop == manifest.mark.shop) else { return Ok(true) };
         let (old, new) = (mark.number, manifest.mark.number);
@@ -205,10 +215,14 @@ impl Follower {
         Ok(new > old)
     }
 
-    fn take_over(&self, manifest: &ReleaseManifest, mark: Option<&ReleaseMark>) -> Result<PollOutcome> {
+    fn take_over(
+        &self,
+        manifest: &ReleaseManifest,
+        mark: Option<&ReleaseMark>,
+        mut fetched: u64,
+    ) -> Result<PollOutcome> {
         let folder = work_folder(&self.settings.catalogue);
         fs::create_dir_all(&folder).map_err(|error| Fault::io(Kind::Storage, "make the folder", &folder, error))?;
-        let mut fetched = 0;
         if let Some(delta) = mark.and_then(|mark| manifest.delta_from(mark)) {
             fetched += delta.object.bytes;
             match self.fetch_and_apply(&delta.object, ReleaseFile::Delta, manifest, &folder) {
@@ -234,6 +248,7 @@ impl Follower {
         keep_only(folder, &part);
         let unpacked = folder.join("release.db");
         let result = self.source.download(object, &part).and_then(|()| {
+            Catalogue::delete(&unpacked)?;
             unpack(&part, &unpacked, object.unpacked_bytes)?;
             self.open()?.apply_release(&unpacked, kind, &manifest.mark)
         });
@@ -271,28 +286,6 @@ fn keep_only(folder: &Path, part: &Path) {
             let _ = fs::remove_file(path);
         }
     }
-}
-
-/// Unpacks a file of exactly `bytes`.
-fn unpack(packed: &Path, to: &Path, bytes: u64) -> Result<()> {
-    Catalogue::delete(to)?;
-    let damaged =
-        |error: io::Error| Fault::new(Kind::Catalogue, format!("cannot unpack {}", packed.display())).cause(error);
-    let file = File::open(packed).map_err(|error| Fault::io(Kind::Storage, "read", packed, error))?;
-    let mut reader = zstd::stream::read::Decoder::new(file).map_err(damaged)?.take(bytes + 1);
-    let fail = |error| Fault::io(Kind::Storage, "write", to, error);
-    let mut out = File::create(to).map_err(fail)?;
-    let mut buffer = vec![0; 256 << 10];
-    let mut written = 0;
-    loop {
-        let count = reader.read(&mut buffer).map_err(damaged)?;
-        if count == 0 {
-            break;
-        }
-        io::Write::write_all(&mut out, &buffer[..count]).map_err(fail)?;
-        written += count as u64;
-    }
-    if written == bytes { Ok(()) } else { Err(damaged(io::ErrorKind::InvalidData.into())) }
 }
 
 /// From half of `mean` to one and a half of it: many mirrors that were switched on together do not ask together.

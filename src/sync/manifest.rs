@@ -7,6 +7,7 @@ use crate::catalogue::{ModelStamp, ReleaseMark};
 use crate::fault::{Fault, Kind, Result};
 use minisign_verify::{PublicKey, Signature};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 /// The format that this vetrina reads and writes.
 pub const FORMAT: u32 = 1;
@@ -33,6 +34,18 @@ pub struct ReleaseManifest {
     pub snapshot: ReleaseObject,
     /// What has changed since earlier releases.
     pub deltas: Vec<ReleaseDelta>,
+    /// The files of the model folder that the mirrors run; empty: they have their own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub model_files: Vec<ModelFile>,
+}
+
+/// A file of a model folder.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct ModelFile {
+    /// Its name in the folder.
+    pub name: String,
+    #[serde(flatten)]
+    pub object: ReleaseObject,
 }
 
 /// A file of a release, compressed by zstd, named by its hash.
@@ -92,6 +105,10 @@ impl ReleaseManifest {
             return Err(refused(&format!("it is that of the shop {:?}", manifest.mark.shop))
                 .cure("the last part of sync.source is the shop's name: set it to this mirror's"));
         }
+        let names_files = manifest.model_files.iter().all(|file| is_file_name(&file.name));
+        if !names_files || manifest.mark.model_folder != model_folder_name(&manifest.model_files) {
+            return Err(refused("the model that it brings is not the one that it names"));
+        }
         Ok(manifest)
     }
 
@@ -112,6 +129,18 @@ impl ReleaseObject {
         let is_hash = self.sha256.len() == 64 && self.sha256.bytes().all(|byte| byte.is_ascii_hexdigit());
         if is_hash { Ok(format!("{OBJECTS}/{}.zst", self.sha256)) } else { Err(refused("it names no file")) }
     }
+}
+
+/// What a model folder of these files is called: a hash of their names and contents, in hexadecimal. `None` for no files.
+pub fn model_folder_name(files: &[ModelFile]) -> Option<String> {
+    let mut hasher = Sha256::new();
+    files.iter().for_each(|file| hasher.update(format!("{} {}\n", file.name, file.object.sha256)));
+    (!files.is_empty()).then(|| hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// A file's name, not a path.
+pub fn is_file_name(name: &str) -> bool {
+    (1..=255).contains(&name.len()) && !name.starts_with('.') && !name.contains(['/', '\\', '\0'])
 }
 
 /// The key as minisign prints it: the last line of `minisign.pub`.

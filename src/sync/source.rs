@@ -238,6 +238,27 @@ fn copy(from: &mut dyn Read, bytes: u64, to: &mut File, part: &Path, path: &str)
     Ok(())
 }
 
+/// Unpacks a file of exactly `bytes`.
+pub(super) fn unpack(packed: &Path, to: &Path, bytes: u64) -> Result<()> {
+    let damaged =
+        |error: io::Error| Fault::new(Kind::Catalogue, format!("cannot unpack {}", packed.display())).cause(error);
+    let file = File::open(packed).map_err(|error| Fault::io(Kind::Storage, "read", packed, error))?;
+    let mut reader = zstd::stream::read::Decoder::new(file).map_err(damaged)?.take(bytes + 1);
+    let fail = |error| Fault::io(Kind::Storage, "write", to, error);
+    let mut out = File::create(to).map_err(fail)?;
+    let mut buffer = vec![0; 256 << 10];
+    let mut written = 0;
+    loop {
+        let count = reader.read(&mut buffer).map_err(damaged)?;
+        if count == 0 {
+            break;
+        }
+        out.write_all(&buffer[..count]).map_err(fail)?;
+        written += count as u64;
+    }
+    if written == bytes { Ok(()) } else { Err(damaged(io::ErrorKind::InvalidData.into())) }
+}
+
 /// SHA-256 of a file, in hexadecimal.
 pub fn hash_of(path: &Path) -> Result<String> {
     let fail = |error| Fault::io(Kind::Storage, "read", path, error);

@@ -5,18 +5,22 @@ use crate::catalogue::{ColumnMap, Currency, write_difference};
 use crate::cli::places;
 use crate::cli::progress::Progress;
 use crate::cli::table::{Table, json, print};
+use crate::config::check_from_hub;
 use crate::fault::{Fault, Kind};
+use crate::hub::approximate::make_indexes;
 use crate::hub::bench::{self, BenchSettings};
 use crate::hub::database::{Database, actor};
 use crate::hub::feed_import::{self, HubImport};
-use crate::hub::publish::{PublishReport, ReleaseFolder};
+use crate::hub::publish::{Publication, PublishReport, ReleaseFolder};
 use crate::hub::serve::ServeSettings;
 use crate::hub::sign::ReleaseKey;
 use crate::hub::status::{HubStatus, status};
 use crate::hub::work::EmbeddingWorker;
 use crate::hub::{mirrors, shop_catalogue};
+use crate::network::Manifest;
 use crate::pipeline::import::model_stamp;
 use crate::shutdown::Signals;
+use std::fs;
 use std::time::Duration;
 
 /// How often a worker that waits asks for pictures.
@@ -51,6 +55,7 @@ pub fn run(command: &HubCommand) -> Result<()> {
                 shop_products: args.shop_products,
                 folder: args.folder.clone(),
                 model,
+                hnsw: args.hnsw,
             };
             bench::run(&settings, |report| print(&json(report)?))
         }
@@ -75,9 +80,13 @@ fn key(args: &KeyArgs) -> Result<()> {
 }
 
 fn init(args: &InitArgs) -> Result<()> {
-    let stamp = model_stamp(&places::model(&args.model)?)?;
+    let model = places::model(&args.model)?;
+    let stamp = model_stamp(&model)?;
     let mut database = Database::init(&address(&args.database)?)?;
     database.set_model(&stamp)?;
+    if args.hnsw {
+        make_indexes(&mut database, &Manifest::load(&model)?)?;
+    }
     database.note("init", &format!("model {}", stamp.name))?;
     print(&format!("the hub is ready; pictures are embedded by {}", stamp.name))
 }
@@ -143,7 +152,7 @@ fn publish(args: &PublishArgs) -> Result<()> {
     let folder = ReleaseFolder::open(&args.to)?;
     let report = match &args.catalogue {
         Some(catalogue) => {
-            let publication = folder.begin(&args.shop)?;
+            let publication = begin(&folder, args)?;
             write_difference(None, catalogue, &publication.catalogue(), "a catalogue file")?;
             publication.finish(&key, args.after)?
         }
@@ -151,7 +160,7 @@ fn publish(args: &PublishArgs) -> Result<()> {
             let mut database = open(&args.database)?;
             let model = database.require_model()?;
             require_embedded(args, shop_catalogue::waiting(&mut database, &args.shop)?)?;
-            let publication = folder.begin(&args.shop)?;
+            let publication = begin(&folder, args)?;
             // Once more, as of the moment that is published.
             let waiting = shop_catalogue::write(&mut database, &args.shop, &model, &publication.catalogue())?;
             require_embedded(args, waiting)?;
@@ -162,6 +171,22 @@ fn publish(args: &PublishArgs) -> Result<()> {
         }
     };
     if args.json { print(&json(&report)?) } else { print(&published(&report)) }
+}
+
+/// A publication with what the options bring beside products.
+fn begin(folder: &ReleaseFolder, args: &PublishArgs) -> Result<Publication> {
+    let mut publication = folder.begin(&args.shop)?;
+    if let Some(model) = &args.model {
+        publication = publication.with_model(model)?;
+    }
+    if let Some(path) = &args.configuration {
+        let text = fs::read_to_string(path)
+            .map_err(|error| Fault::io(Kind::Usage, "read the mirrors' configuration", path, error))?;
+        check_from_hub(&text)
+            .map_err(|fault| Fault::new(Kind::Usage, format!("cannot publish {}", path.display())).cause(fault))?;
+        publication = publication.with_configuration(text);
+    }
+    Ok(publication)
 }
 
 fn require_embedded(args: &PublishArgs, waiting: i64) -> Result<()> {
@@ -237,5 +262,6 @@ fn serve(args: &ServeArgs) -> Result<()> {
         model: places::model(&args.model)?,
         password: std::env::var(PASSWORD_VARIABLE).ok(),
         soak: Duration::from_secs(args.soak_seconds.into()),
+        hnsw: args.hnsw,
     })
 }

@@ -1,6 +1,6 @@
 //! Manifests and the files that they name, for mirrors that have joined: conditional, and from any byte on.
 
-use super::{Hub, NO_KEY, ShopPath, Use, failed, refuse};
+use super::{AskingMirror, Hub, ShopPath, Use, failed, refuse};
 use crate::hub::database::database_fault;
 use crate::hub::mirrors;
 use crate::sync::manifest::OBJECTS;
@@ -18,16 +18,18 @@ use tokio::task::spawn_blocking;
 const PART: usize = 64 << 10;
 
 /// The manifest of the release that this mirror is given.
-pub async fn manifest(State(hub): State<Hub>, Path(shop): ShopPath, headers: HeaderMap) -> Response {
-    let mirror = match hub.mirror(&headers).await {
-        Ok(Some((mirror, its_shop))) if its_shop == shop => mirror,
-        Ok(Some(_)) => return refuse(StatusCode::FORBIDDEN, "this mirror is another shop's"),
-        Ok(None) => return refuse(StatusCode::UNAUTHORIZED, NO_KEY),
-        Err(fault) => return failed(&fault),
-    };
+pub async fn manifest(
+    State(hub): State<Hub>,
+    mirror: AskingMirror,
+    Path(shop): ShopPath,
+    headers: HeaderMap,
+) -> Response {
+    if mirror.shop != shop {
+        return refuse(StatusCode::FORBIDDEN, "this mirror is another shop's");
+    }
     let number = async {
         let client = hub.client(Use::Short).await?;
-        mirrors::release_for(&client, &shop, Some(&mirror)).await.map_err(database_fault)
+        mirrors::release_for(&client, &shop, Some(&mirror.name)).await.map_err(database_fault)
     };
     let number = match number.await {
         Ok(Some(number)) => number,
@@ -47,12 +49,7 @@ pub async fn manifest(State(hub): State<Hub>, Path(shop): ShopPath, headers: Hea
 }
 
 /// A file of any shop: its name is its hash, and what a mirror does with it depends on a signed manifest.
-pub async fn object(State(hub): State<Hub>, Path(name): Path<String>, headers: HeaderMap) -> Response {
-    match hub.mirror(&headers).await {
-        Ok(Some(_)) => {}
-        Ok(None) => return refuse(StatusCode::UNAUTHORIZED, NO_KEY),
-        Err(fault) => return failed(&fault),
-    }
+pub async fn object(State(hub): State<Hub>, _: AskingMirror, Path(name): Path<String>, headers: HeaderMap) -> Response {
     let is_hash = name.strip_suffix(".zst").is_some_and(|hash| hash.bytes().all(|byte| byte.is_ascii_hexdigit()));
     let path = hub.settings.releases.join(OBJECTS).join(&name);
     let opened = spawn_blocking(move || File::open(path).and_then(|file| Ok((file.metadata()?.len(), file)))).await;

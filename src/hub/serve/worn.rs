@@ -1,17 +1,18 @@
 //! What mirrors send up: worn views, which the next release brings to all that sell the product, and what staff said of the answers.
 
-use super::{Hub, NO_KEY, Use, answer, failed, refuse};
+use super::{AskingMirror, Hub, Use, answer, failed, refuse};
 use crate::catalogue::correction::CorrectionRecord;
 use crate::hub::database::database_fault;
 use crate::sync::fleet::{MissingUids, OwnUids};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use serde::Deserialize;
 use serde_json::json;
+use tokio_postgres::types::ToSql;
 
 /// One enrolment is no longer, bytes.
 const MOST_LINE: usize = 4 << 20;
@@ -41,26 +42,22 @@ pub fn routes() -> Router<Hub> {
 }
 
 /// Which of these enrolments are not here.
-async fn missing(State(hub): State<Hub>, headers: HeaderMap, body: Bytes) -> Response {
+async fn missing(State(hub): State<Hub>, _: AskingMirror, body: Bytes) -> Response {
     let query = "select uid from unnest($1::text[]) as asked (uid)
-                 where not exists (select 1 from worn where worn.uid = asked.uid) and $2::text <> ''";
-    answer_missing(&hub, &headers, &body, query).await
+                 where not exists (select 1 from worn where worn.uid = asked.uid)";
+    answer_missing(&hub, &body, query, &[]).await
 }
 
-/// Answers which of the uids that are asked for (`$1`, of the mirror `$2`) `query` names.
-async fn answer_missing(hub: &Hub, headers: &HeaderMap, body: &Bytes, query: &str) -> Response {
-    let mirror = match hub.mirror(headers).await {
-        Ok(Some((mirror, _))) => mirror,
-        Ok(None) => return refuse(StatusCode::UNAUTHORIZED, NO_KEY),
-        Err(fault) => return failed(&fault),
-    };
+/// Answers which of the uids that are asked for (`$1`) `query` names; `more` are its other values.
+async fn answer_missing(hub: &Hub, body: &Bytes, query: &str, more: &[&(dyn ToSql + Sync)]) -> Response {
     let uids = match serde_json::from_slice::<OwnUids>(body) {
         Ok(asked) if asked.uids.len() <= MOST_UIDS => asked.uids,
         _ => return refuse(StatusCode::BAD_REQUEST, "these are no uids"),
     };
     let found = async {
         let client = hub.client(Use::Short).await?;
-        client.query(query, &[&uids, &mirror]).await.map_err(database_fault)
+        let values: Vec<&(dyn ToSql + Sync)> = [&uids as _].into_iter().chain(more.iter().copied()).collect();
+        client.query(query, &values).await.map_err(database_fault)
     };
     match found.await {
         Ok(rows) => {
@@ -70,19 +67,14 @@ async fn answer_missing(hub: &Hub, headers: &HeaderMap, body: &Bytes, query: &st
     }
 }
 
-async fn missing_corrections(State(hub): State<Hub>, headers: HeaderMap, body: Bytes) -> Response {
+async fn missing_corrections(State(hub): State<Hub>, mirror: AskingMirror, body: Bytes) -> Response {
     let query = "select uid from unnest($1::text[]) as asked (uid)
                  where not exists (select 1 from correction where mirror = $2 and correction.uid = asked.uid)";
-    answer_missing(&hub, &headers, &body, query).await
+    answer_missing(&hub, &body, query, &[&mirror.name]).await
 }
 
 /// Keeps judgements of a mirror; the same ones again change nothing.
-async fn keep_corrections(State(hub): State<Hub>, headers: HeaderMap, body: Bytes) -> Response {
-    let mirror = match hub.mirror(&headers).await {
-        Ok(Some((mirror, _))) => mirror,
-        Ok(None) => return refuse(StatusCode::UNAUTHORIZED, NO_KEY),
-        Err(fault) => return failed(&fault),
-    };
+async fn keep_corrections(State(hub): State<Hub>, mirror: AskingMirror, body: Bytes) -> Response {
     let read = serde_json::from_slice::<Vec<CorrectionRecord>>(&body).ok().filter(|all| all.iter().all(is_sound));
     let Some(text) = read.and_then(|records| serde_json::to_string(&records).ok()) else {
         return refuse(StatusCode::BAD_REQUEST, "these are no judgements");
@@ -97,7 +89,7 @@ async fn keep_corrections(State(hub): State<Hub>, headers: HeaderMap, body: Byte
                        on conflict do nothing returning 1)
                      insert into audit (actor, action, detail)
                        select $1, 'correction', count(*)::text from kept having count(*) > 0";
-        client.execute(query, &[&mirror, &text]).await.map_err(database_fault)
+        client.execute(query, &[&mirror.name, &text]).await.map_err(database_fault)
     };
     match kept.await {
         Ok(_) => StatusCode::NO_CONTENT.into_response(),
@@ -111,12 +103,7 @@ fn is_sound(record: &CorrectionRecord) -> bool {
 }
 
 /// Keeps one enrolment; the same one again changes nothing.
-async fn keep(State(hub): State<Hub>, headers: HeaderMap, body: Bytes) -> Response {
-    let mirror = match hub.mirror(&headers).await {
-        Ok(Some((mirror, _))) => mirror,
-        Ok(None) => return refuse(StatusCode::UNAUTHORIZED, NO_KEY),
-        Err(fault) => return failed(&fault),
-    };
+async fn keep(State(hub): State<Hub>, mirror: AskingMirror, body: Bytes) -> Response {
     let line = std::str::from_utf8(&body).ok().map(str::trim).filter(|line| !line.contains('\n'));
     let head = line.and_then(|line| Some((line, serde_json::from_str::<WornHead>(line).ok()?)));
     let Some((line, head)) = head else {
@@ -129,7 +116,7 @@ async fn keep(State(hub): State<Hub>, headers: HeaderMap, body: Bytes) -> Respon
                        on conflict do nothing returning 1)
                      insert into audit (actor, action, detail) select $2, 'worn', $1 from kept";
         client
-            .execute(query, &[&head.uid, &mirror, &head.descriptor_hash, &products, &line])
+            .execute(query, &[&head.uid, &mirror.name, &head.descriptor_hash, &products, &line])
             .await
             .map_err(database_fault)
     };

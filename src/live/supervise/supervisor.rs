@@ -115,9 +115,14 @@ impl Live {
     /// Runs until a signal, the end of a recording, a closed window, or a fault that a restart did not cure. `requests`
     /// waits for a request, at most for the given time.
     pub fn run(mut self, mut requests: impl FnMut(Duration) -> Option<Request>) -> Result<()> {
+        let mut begins_anew = false;
         let result = loop {
             match requests(ROUND) {
                 Some(Request::Stop) => break Ok(()),
+                Some(Request::Restart) => {
+                    begins_anew = true;
+                    break Ok(());
+                }
                 Some(Request::Reload) => self.reload(self.reread.clone()),
                 None => {}
             }
@@ -127,6 +132,9 @@ impl Live {
                 Err(fault) => break Err(fault),
             }
         };
+        if !begins_anew {
+            self.notifier.stopping();
+        }
         self.stop();
         result
     }
@@ -420,7 +428,6 @@ impl Live {
     fn stop(&mut self) {
         self.links.control.set_phase(Phase::Stopping);
         self.cancel_jobs.cancel();
-        self.notifier.stopping();
         for running in self.running.values() {
             running.cancel();
         }
