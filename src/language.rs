@@ -82,6 +82,20 @@ impl Language {
             Language::Ar => include_str!("../locales/page/ar.ftl"),
         }
     }
+
+    /// What the program reports in English, as the pages say it: a line each, as in [`Language::page_texts`]. The English text of a name is
+    /// the report's own, with values in it.
+    pub fn report_texts(self) -> &'static str {
+        match self {
+            Language::En => include_str!("../locales/reports/en.ftl"),
+            Language::It => include_str!("../locales/reports/it.ftl"),
+            Language::De => include_str!("../locales/reports/de.ftl"),
+            Language::Fr => include_str!("../locales/reports/fr.ftl"),
+            Language::Es => include_str!("../locales/reports/es.ftl"),
+            Language::Ja => include_str!("../locales/reports/ja.ftl"),
+            Language::Ar => include_str!("../locales/reports/ar.ftl"),
+        }
+    }
 }
 
 /// The texts of one language. A text that it lacks is the English one. Cheap to clone.
@@ -239,11 +253,14 @@ mod tests {
             values.sort();
             values
         };
-        let english: Vec<(&str, Vec<String>)> =
-            lines(Language::En.page_texts()).map(|(name, text)| (name, values(text))).collect();
-        assert!(english.len() > 100);
-        for language in Language::ALL {
-            let texts = language.page_texts();
+        for (of, language) in [Language::page_texts, Language::report_texts]
+            .into_iter()
+            .flat_map(|of| Language::ALL.map(|language| (of, language)))
+        {
+            let english: Vec<(&str, Vec<String>)> =
+                lines(of(Language::En)).map(|(name, text)| (name, values(text))).collect();
+            assert!(english.len() > 100);
+            let texts = of(language);
             assert!(FluentResource::try_new(texts.to_owned()).is_ok(), "{language:?}");
             let own: Vec<(&str, Vec<String>)> = lines(texts).map(|(name, text)| (name, values(text))).collect();
             assert_eq!(own, english, "{language:?}: the same names in the same order, with the same values");

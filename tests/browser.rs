@@ -94,6 +94,12 @@ impl Browser {
         self.command("goog/cdp/execute", &json!({ "cmd": command, "params": metrics }));
     }
 
+    /// Asks for pages in this language.
+    fn read_in(&self, language: &str) {
+        let wanted = json!({ "userAgent": "Chromium", "acceptLanguage": language });
+        self.command("goog/cdp/execute", &json!({ "cmd": "Emulation.setUserAgentOverride", "params": wanted }));
+    }
+
     /// The return value of a script.
     fn script(&self, script: &str) -> Value {
         self.command("execute/sync", &json!({ "script": format!("return {script};"), "args": [] }))
@@ -423,6 +429,54 @@ fn exports_of_three_shop_systems_go_through_the_page_and_back() {
     for export in &EXPORTS {
         there_and_back(&browser, &mut mirror, &shop, export);
     }
+}
+
+#[test]
+fn what_the_mirror_reports_is_in_the_readers_language() {
+    let Some(browser) = Browser::start() else {
+        eprintln!("skipped: there is no chromedriver with a Chromium on this machine");
+        return;
+    };
+    let shop = Shop::with_products(2);
+    write_images(&shop);
+    let config = shop.config_with_web("1.mjpg?loop", "listen = \"127.0.0.1:0\"\npassword = \"correct horse\"\n");
+    let mut mirror = Mirror::start(&shop, &config.replace("[catalogue]\n", "[catalogue]\nimages = \"images\"\n"));
+    let at = mirror::http::address(&mut mirror);
+    mirror.wait_for_log("running");
+    browser.read_in("it");
+    browser.open(&format!("http://vetrina:correct%20horse@{at}/"));
+    mirror.wait_until("the page is Italian", || browser.text("state") == "in funzione");
+    // Each of a feed's reports: a column, a value, a row, a picture, a price without currency.
+    let rows = "id,title,image_link,price,colur\nV101,Tee,pictures/V101.jpg,19.90,red\nV102,Tee,pictures/V102.jpg,much,red\n\
+                V102,Tee,pictures/V102.jpg,5 EUR,red\nV103,Tee,pictures/none.jpg,5 EUR,red\n";
+    shop.write("own.csv", rows);
+    browser.choose_file("file", &shop.path("own.csv"));
+    browser.click("begin");
+    mirror.wait_until("the preview is there", || browser.text("importing").contains("Per ora non è cambiato nulla"));
+    let preview = browser.text("importing");
+    for said in [
+        "la colonna \"colur\" è sconosciuta e non è stata letta; intendevi \"color\"?",
+        "riga 3: prodotto \"V102\": price \"much\" non è valido: indica un importo",
+        "riga 4: saltata: il codice \"V102\" compare già più in alto",
+        "non c’è l’immagine pictures/none.jpg",
+        "prezzi senza valuta, mostrati così: 1",
+    ] {
+        assert!(preview.contains(said), "{said}: {preview}");
+    }
+    let english = ["line ", " the ", " is ", " was ", " has ", "picture ", "unknown", "valid:"];
+    assert!(!english.iter().any(|word| preview.contains(word)), "{preview}");
+    browser.click("cancel");
+    mirror.wait_until("it is over", || browser.text("importing").contains("annullato"));
+    // A fault of a feed, and a refusal on the page for staff.
+    shop.write("cut.csv", "id,title,image_link\nV101,\"Tee,pictures/V101.jpg\nV102,Tee,pictures/V102.jpg\n");
+    browser.choose_file("file", &shop.path("cut.csv"));
+    browser.click("begin");
+    mirror.wait_until("it is refused", || browser.text("importing").starts_with("Impossibile importare cut.csv"));
+    let refusal = browser.text("importing");
+    assert!(refusal.contains("righe da 2 a 3: una virgoletta non è chiusa"), "{refusal}");
+    browser.open(&format!("http://vetrina:correct%20horse@{at}/staff"));
+    browser.script("void send('staff/enrol', { products: ['V101', 'V102'] })");
+    mirror.wait_until("it is refused", || browser.text("told").contains("si indossano sulla stessa parte del corpo"));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-# Every text of the page for staff. Of what the mirror itself reports the kind is here; details (of faults, warnings, the log) are English everywhere. A text is one line, and its
+# Every text of the page for staff. What the mirror reports of faults and imports is in locales/reports/. A text is one line, and its
 # only placeables are values, { $count }: where a language needs plurals, the text is worded without them.
 
 ## Everywhere
@@ -174,7 +174,7 @@ other-shops-none = No other shop has anything like it.
 choose-one = Choose the one product that it was, above.
 thanks = thank you
 
-## What the mirror reports, by its kind: audit log, who, verdicts, garments, faults ({ $detail } is English)
+## What the mirror reports, by its kind: audit log, who, verdicts, garments, faults ({ $detail }: locales/reports/)
 
 audit-start = mirror started
 audit-login = logged in

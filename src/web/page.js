@@ -67,7 +67,7 @@ function showState(word, reasons) {
 /** A fault, "camera: it is gone", with its kind in the page's language. */
 function fault(reason) {
   const [, kind, detail] = /^(\w+): (.*)$/.exec(reason) ?? [];
-  return `fault-${kind}` in TEXTS ? say(`fault-${kind}`, { detail }) : reason;
+  return `fault-${kind}` in TEXTS ? say(`fault-${kind}`, { detail: reported(detail) }) : reported(reason);
 }
 
 /** How far a file that is being sent is, in percent; null where none is. */
@@ -75,7 +75,7 @@ let sending = null;
 
 function showImport(answer) {
   byId("cannot").hidden = !answer.cannot;
-  byId("cannot").textContent = answer.cannot ?? "";
+  byId("cannot").textContent = reported(answer.cannot ?? "");
   byId("import").hidden = Boolean(answer.cannot);
   byId("past").hidden = Boolean(answer.cannot);
   const names = answer.feeds.join("\n");
@@ -118,7 +118,7 @@ function importParts(now) {
     return [make("p", now.pictures > 0 ? pictures() : say("import-reading", counted)), bar];
   }
   switch (now.state) {
-    case "failed": return [warn(say("import-failed", now))];
+    case "failed": return [warn(say("import-failed", { ...now, fault: reported(now.fault) }))];
     case "cancelled": return [make("p", say("import-cancelled", now))];
     case "previewed": return [...changesOf(now.feed, now.report), ...skippedOf(now.report)];
     case "done": return importReport(now.feed, now.report);
@@ -138,7 +138,7 @@ function changesOf(feed, report) {
   const parts = [make("p", say("import-preview", {
     feed, products: report.products, counts: counts(report), pictures: report.pictures_pending,
   }))];
-  if (report.refusal) parts.push(warn(report.refusal));
+  if (report.refusal) parts.push(warn(reported(report.refusal)));
   if (report.changes.length > 0) {
     const list = make("ul", null, ...report.changes.slice(0, 200).map((change) => {
       const item = make("li", words[change.change](change));
@@ -160,15 +160,15 @@ function importReport(feed, report) {
 function skippedOf(report) {
   const parts = [];
   const skipped = [
-    ...report.skipped_rows.map((row) => [row.line, say("skipped-row", row)]),
-    ...report.skipped_pictures.map((picture) => [picture.line, say("skipped-picture", picture)]),
+    ...report.skipped_rows.map((row) => [row.line, say("skipped-row", { ...row, reason: reported(row.reason) })]),
+    ...report.skipped_pictures.map((picture) => [picture.line, say("skipped-picture", { ...picture, reason: reported(picture.reason) })]),
   ].sort((a, b) => a[0] - b[0]);
   if (skipped.length > 0) {
     const list = make("ul", null, ...skipped.slice(0, 200).map(([, words]) => make("li", words)));
     list.className = "warning scroll";
     parts.push(make("p", say("skipped", { count: skipped.length })), list);
   }
-  return [...parts, ...report.warnings.map((warning) => make("p", warning))];
+  return [...parts, ...report.warnings.map((warning) => make("p", reported(warning)))];
 }
 
 /** Posts as only the page does, and says how much was sent; what the mirror answers, or `{ error }`. */
@@ -199,7 +199,7 @@ function post(path, body, what) {
 function refused(answer) {
   if (!answer.error) return false;
   byId("importing").dataset.told = "";
-  byId("importing").replaceChildren(warn(answer.error));
+  byId("importing").replaceChildren(warn(reported(answer.error)));
   return true;
 }
 
@@ -240,7 +240,7 @@ async function showHistory() {
   const rows = (answer.generations ?? []).map((one, place) => {
     const back = button(say("bring-back"), () => undo(one.number));
     back.dataset.generation = one.number;
-    return row(one.made.replace("T", " ").replace("Z", ""), one.source, one.products, place === 0 ? "" : back);
+    return row(one.made.replace("T", " ").replace("Z", ""), reported(one.source), one.products, place === 0 ? "" : back);
   });
   byId("history").tBodies[0].replaceChildren(...rows);
 }
@@ -249,7 +249,8 @@ async function undo(number) {
   byId("history").querySelectorAll("button").forEach((button) => { button.disabled = true; });
   const answer = await post("api/undo", JSON.stringify({ to: number }));
   const made = answer.generation;
-  byId("undone").textContent = answer.error ?? say("brought-back", { count: made.products, source: made.source });
+  byId("undone").textContent = answer.error ? reported(answer.error)
+    : say("brought-back", { count: made.products, source: reported(made.source) });
   showHistory();
 }
 

@@ -11,6 +11,33 @@ function named(kind, name, words = name) {
   return TEXTS[`${kind}-${name.replaceAll(" ", kind === "class" ? "_" : "-")}`] ?? words;
 }
 
+/** The English reports as patterns, those with the most letters of their own first: [pattern, names of its values, text to show]. */
+const PATTERNS = REPORTS.map(([english, text]) => {
+  const [first, ...rest] = english.split(/\{ \$(\w+) \}/);
+  const own = (letters) => letters.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+  // A value ends before a semicolon or colon: behind them the report goes on. One behind a colon may have colons.
+  const value = (before) => (before.endsWith(": ") ? "((?:(?!; ).)+?)" : "((?:(?!; |: ).)+?)");
+  const inner = rest.map((letters, i) => (i % 2 ? own(letters) : value(i === 0 ? first : rest[i - 1])));
+  const length = english.replace(/\{ \$\w+ \}/g, "").length;
+  return { pattern: new RegExp(`^${own(first)}${inner.join("")}$`), names: rest.filter((_, i) => i % 2 === 0), text, length };
+}).sort((a, b) => b.length - a.length);
+
+/** What the program reports in English ("what: where; cure") in the page's language, part by part; a part that is not known as it is. */
+function reported(words) {
+  for (const { pattern, names, text } of PATTERNS) {
+    const found = pattern.exec(words);
+    if (found) {
+      const values = Object.fromEntries(names.map((name, i) => [name, reported(found[i + 1])]));
+      return text.replace(/\{ \$(\w+) \}/g, (_, name) => values[name]);
+    }
+  }
+  for (const between of ["; ", ": "]) {
+    const at = words.indexOf(between);
+    if (at >= 0) return reported(words.slice(0, at)) + between + reported(words.slice(at + between.length));
+  }
+  return words;
+}
+
 const REGIONS = { upper: say("region-upper"), lower: say("region-lower"), dress: say("region-dress") };
 
 /** An address of the mirror. From the origin, since fetch refuses what is relative to an address with a password in it. */
@@ -20,7 +47,7 @@ const at = (path) => new URL(path, location.origin + location.pathname);
 async function getJson(path, request) {
   const answer = await fetch(at(path), request).catch(() => { throw new Error(say("mirror-silent")); });
   const value = await answer.json();
-  if (!answer.ok) throw new Error(value.error ?? answer.statusText);
+  if (!answer.ok) throw new Error(reported(value.error ?? answer.statusText));
   return value;
 }
 

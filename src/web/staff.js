@@ -97,7 +97,7 @@ function showState(state) {
     const place = REGIONS[garment.region] ?? say("region-any");
     return row(garment.title, place, say("good-frames", garment), seen);
   }));
-  byId("outcome").textContent = state.words ?? "";
+  byId("outcome").textContent = reported(state.words ?? "");
   byId("undo").hidden = state.phase !== "done" || shownNumber === state.number;
   byId("undo").dataset.number = state.number ?? "";
   if (!state.may_change) tell(say("needs-password"));

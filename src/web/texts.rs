@@ -8,17 +8,25 @@ use axum::http::header::{ACCEPT_LANGUAGE, CONTENT_LANGUAGE, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value};
 
-/// The texts for the pages' scripts: `LANGUAGE`, a tag, and `TEXTS`, by name.
+/// The texts for the pages' scripts: `LANGUAGE`, a tag; `TEXTS`, by name; `REPORTS`, pairs of an English report and the text to show
+/// for it, none where the page is English.
 pub async fn script(State(app): State<App>, headers: HeaderMap) -> Response {
     let language = language(&app, &headers);
     let texts: Map<String, Value> =
         lines(language.page_texts()).map(|(name, text)| (name.to_owned(), text.into())).collect();
     let script = format!(
-        "\"use strict\";\nconst LANGUAGE = \"{}\";\nconst TEXTS = {:#};\n",
+        "\"use strict\";\nconst LANGUAGE = \"{}\";\nconst TEXTS = {:#};\nconst REPORTS = {:#};\n",
         language.tag(),
-        Value::Object(texts)
+        Value::Object(texts),
+        reports(language)
     );
     ([(CONTENT_TYPE, "text/javascript; charset=utf-8")], script).into_response()
+}
+
+fn reports(language: Language) -> Value {
+    let (english, own) = (Language::En.report_texts(), language.report_texts());
+    let pairs = lines(english).zip(lines(own)).filter(|_| language != Language::En);
+    pairs.map(|((_, english), (_, own))| Value::from([english, own].map(str::to_owned).to_vec())).collect()
 }
 
 /// A page, with the reader's texts in place of their names: `{{catalogue}}`.
@@ -96,6 +104,48 @@ mod tests {
                 let text = texts.get(name.as_str()).unwrap_or_else(|| panic!("{language:?} has no text {name}"));
                 assert!(language == Language::En || english[name.as_str()] != *text, "{language:?}: {name} is English");
             }
+        }
+    }
+
+    /// The program's texts as they stand in its sources, a `{}` for each value.
+    fn sources() -> String {
+        fn read(folder: &std::path::Path, all: &mut String) {
+            for entry in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+                if entry.is_dir() {
+                    read(&entry, all);
+                } else if entry.extension().is_some_and(|ending| ending == "rs") {
+                    all.push_str(&std::fs::read_to_string(entry).unwrap());
+                }
+            }
+        }
+        let mut all = String::new();
+        read(std::path::Path::new("src"), &mut all);
+        let mut lines = all.split("\\\n");
+        let first = lines.next().unwrap_or_default().to_owned();
+        let joined = lines.fold(first, |joined, line| joined + line.trim_start());
+        without_values(&joined.replace("\\\"", "\""))
+    }
+
+    fn without_values(text: &str) -> String {
+        let mut parts = text.split('{');
+        let first = parts.next().unwrap_or_default().to_owned();
+        let value =
+            |part: &str| part.split_once('}').filter(|(name, _)| !name.contains('\n')).map(|(_, rest)| rest.to_owned());
+        let short = parts.fold(first, |short, part| match value(part) {
+            Some(rest) if short.ends_with("{}") => short + &rest,
+            Some(rest) => short + "{}" + &rest,
+            None => short + "{" + part,
+        });
+        short.replace("{}{}", "{}")
+    }
+
+    #[test]
+    fn the_english_reports_are_those_of_the_program() {
+        let sources = sources();
+        for (name, english) in lines(Language::En.report_texts()) {
+            let english = without_values(english);
+            let own = english.trim_start_matches("{}").trim_end_matches("{}");
+            assert!(sources.contains(own), "no source says {name} = {english}");
         }
     }
 

@@ -123,7 +123,7 @@ fn enrol(context: &StageContext, matcher: &mut Matcher, chosen: ChosenViews) {
             let views: Vec<String> =
                 enrolment.products.iter().map(|(id, views)| format!("{views} views of {id}")).collect();
             let words = format!("enrolment {}: {}", enrolment.number, views.join(", "));
-            let words = doubts.into_iter().fold(words, |words, doubt| format!("{words}; but {doubt}"));
+            let words = doubts.into_iter().fold(words, |words, doubt| format!("{words}; {doubt}"));
             log::info!("{words}");
             context.send(StageMessage::CatalogueChanged);
             EnrolState {
