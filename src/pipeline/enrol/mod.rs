@@ -1,6 +1,7 @@
 //! Enrolling by wearing: somebody puts a product on and turns once before the camera; up to eight views of it are chosen and kept, as
 //! numbers. No picture outlives its frame.
 
+pub mod barcode;
 pub mod doubt;
 pub mod good_frame;
 pub mod scan;

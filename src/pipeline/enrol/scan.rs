@@ -1,15 +1,21 @@
-//! Reading a product's QR code before the camera: an id, the number of its label (GTIN), or the product's page, as a price tag or the
-//! mirror's own screen shows it.
+//! Reading a product's code before the camera: the bar code of its label, or a QR code with an id, the number of the label (GTIN), or the
+//! product's page, as a price tag or the mirror's own screen shows it.
 
+use super::barcode;
 use crate::catalogue::{Catalogue, Product};
 use crate::fault::Result;
 use crate::frame::Picture;
 
-/// Pictures are read at no more than this: pixels of the longer side.
+/// QR codes are read at no more than this: pixels of the longer side.
 const LONGEST: usize = 1280;
 
-/// The texts of the QR codes in a picture, mirrored ones too.
+/// The texts of the QR codes in a picture, or else the number of a bar code; mirrored ones too.
 pub fn codes(picture: &Picture) -> Vec<String> {
+    let codes = qr_codes(picture);
+    if codes.is_empty() { barcode::read(picture).into_iter().collect() } else { codes }
+}
+
+fn qr_codes(picture: &Picture) -> Vec<String> {
     let size = picture.size();
     let step = size.width.max(size.height).div_ceil(LONGEST).max(1);
     let (width, height) = (size.width / step, size.height / step);
