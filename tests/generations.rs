@@ -233,7 +233,8 @@ fn a_release_of_an_undone_catalogue_and_onto_one_is_what_is_searched() {
     let publish = |old: Option<&std::path::Path>| {
         write_difference(old, &hub.db(), &file, "test").unwrap();
         let state = hub.open().state().unwrap();
-        ReleaseMark { shop: "one".into(), number: 1, state, made: "2026-11-01T00:00:00Z".into() }
+        let made = "2026-11-01T00:00:00Z".into();
+        ReleaseMark { shop: "one".into(), number: 1, state, made, model_folder: None, configuration: String::new() }
     };
     hub.import(&prices("1 EUR")).unwrap();
     hub.import(&prices("2 EUR")).unwrap();

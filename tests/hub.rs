@@ -337,6 +337,10 @@ fn an_approximate_search_by_choice_finds_what_the_exact_one_finds() {
     let hit = answer.json()["products"][0].clone();
     assert_eq!((hit["id"].as_str(), best.as_str()), (Some(id.as_str()), id.as_str()));
     assert!((hit["logit"].as_f64().unwrap() - f64::from(logit)).abs() < 1e-3, "{hit} {logit}");
+    // By the indexes, though a scan of so few rows is faster. PostgreSQL counts with a delay.
+    let uses = "select sum(idx_scan) > 0 from pg_stat_user_indexes where indexrelname like 'view%hnsw'";
+    let mut looks = (0..150).inspect(|_| thread::sleep(Duration::from_millis(100)));
+    assert!(looks.any(|_| hub.postgres.sql("hub", uses).trim() == "t"), "no index was used");
     // The expression is the index's own: PostgreSQL can use it, however few rows there are.
     let scale =
         vetrina::hub::approximate::scales(&vetrina::network::Manifest::load(model().as_ref()).unwrap()).unwrap();

@@ -11,8 +11,8 @@ use crate::seam::{Region, ScoreHead};
 use pgvector::Vector;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
-use tokio_postgres::Client;
 use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Row};
 
 /// The most products of one answer.
 pub const MOST: usize = 50;
@@ -128,7 +128,10 @@ impl HubSearch {
         );
         let mut values: Vec<&(dyn ToSql + Sync)> = vec![&asked, &rows, &most];
         values.extend(scaled.as_ref().map(|scaled| scaled as &(dyn ToSql + Sync)));
-        let rows = client.query(&sql, &values).await?;
+        let rows = match scaled {
+            Some(_) => query_by_indexes(client, &sql, &values).await?,
+            None => client.query(&sql, &values).await?,
+        };
         Ok(rows
             .iter()
             .map(|row| {
@@ -145,6 +148,15 @@ impl HubSearch {
             })
             .collect())
     }
+}
+
+/// A query whose statement must not read whole tables: PostgreSQL takes the scaling of a row for cheap, and would. The client must be of
+/// searches alone, one at a time: until the transaction ends, every statement is planned so.
+async fn query_by_indexes(client: &Client, sql: &str, values: &[&(dyn ToSql + Sync)]) -> SqlResult<Vec<Row>> {
+    client.batch_execute("begin read only; set local enable_seqscan = off").await?;
+    let rows = client.query(sql, values).await;
+    client.batch_execute("rollback").await?;
+    rows
 }
 
 /// The bodies whose descriptors may be of a garment of this region.

@@ -8,6 +8,8 @@ use crate::geometry::{Panel, Rect};
 
 /// With at least so many tiles, none is for a further product.
 const FILLED: usize = 2;
+/// So many with words beside the picture have room in a row.
+const WORDED: usize = 3;
 /// Side by side in a row at most.
 const ROW: usize = 5;
 
@@ -34,7 +36,12 @@ pub fn row(
     numbered: impl Fn(&Section) -> Option<usize>,
     ruler: Ruler<'_>,
 ) -> Vec<Tile> {
-    let columns = shown.len().min(ROW);
+    let columns = match shown.len() {
+        few @ ..=WORDED => few,
+        // Two rows of tiles with words go before one of pictures alone.
+        some if some <= 2 * WORDED => WORDED,
+        many => many.min(ROW),
+    };
     if columns == 0 {
         return Vec::new();
     }
@@ -42,7 +49,7 @@ pub fn row(
     let gap = ruler.px(theme::GUTTER);
     // Two lines of the title: one says little of a product.
     let words = ruler.line(theme::FINE) + 2.0 * ruler.line(theme::TILE) + ruler.line(theme::TILE_PRICE);
-    let each = if columns <= FILLED + 1 { words + 2.0 * gap } else { ruler.px(132.0) };
+    let each = if columns <= WORDED { words + 2.0 * gap } else { ruler.px(132.0) };
     let height = (rows as f32 * (each + gap)).min(area.height() / 3.0);
     let mut tiles = cut_bottom(area, height);
     cut_top(&mut tiles, gap);
