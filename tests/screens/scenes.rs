@@ -140,7 +140,7 @@ pub fn ten() -> Scene {
         Garment { bounds: Rect::new(x, y, x + 110.0, y + 200.0), label: "top".into(), gathered: 10, wanted: 10 }
     });
     let look = |garment: usize| {
-        let shade = 40 + 20 * garment as u8;
+        let shade = 40 + 14 * garment as u8;
         let cards = vec![card(&format!("Crew neck no. {garment}"), "Lido", "29.00 EUR", [shade, 90, 200 - shade], 0.4)];
         GarmentMatches { garment, cards }
     };
