@@ -256,6 +256,18 @@ fn what_staff_said_of_answers_is_counted_by_week_and_region() {
         .query_row("select strftime('%w', ?)", [&upper.week], |row| Ok(row.get::<_, String>(0)?.parse().unwrap()))
         .unwrap();
     assert_eq!(monday, 1);
+    // A judgement whose worn view cannot be kept is not kept either.
+    let (before, views) = (catalogue.newest_correction().unwrap(), catalogue.enrolments().unwrap().len());
+    let mut keep = |product: &str| {
+        let seen = answer("likely", Some(Region::Upper));
+        catalogue.correct_and_enrol(&seen, &Judgement::Right, "confirmed", &stamp("one"), worn(product, &[1.0]))
+    };
+    assert_eq!(keep("99").unwrap_err().kind(), Kind::Usage);
+    keep("1").unwrap();
+    assert_eq!(
+        (catalogue.newest_correction().unwrap(), catalogue.enrolments().unwrap().len()),
+        (before + 1, views + 1)
+    );
 }
 
 #[test]

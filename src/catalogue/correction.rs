@@ -1,12 +1,13 @@
 //! Judgements of the mirror's answers by staff: ids and numbers, with the hour.
 
+use super::product::ModelStamp;
 use super::records::no_product;
 use super::store::Catalogue;
-use super::worn::has_product;
+use super::worn::{Enrolment, WornProduct, has_product};
 use crate::clock::UtcTime;
-use crate::fault::Result;
+use crate::fault::{Fault, Result};
 use crate::seam::Region;
-use rusqlite::{Row, params};
+use rusqlite::{Row, Transaction, params};
 use serde::ser::SerializeStruct;
 use serde::{Deserialize, Serialize, Serializer};
 use sha2::{Digest, Sha256};
@@ -131,31 +132,24 @@ impl Catalogue {
     /// [`crate::fault::Kind::Usage`] if the catalogue does not have the product that was meant.
     pub fn correct(&mut self, answer: &JudgedAnswer, judgement: &Judgement) -> Result<()> {
         let catalogue = self.path.display().to_string();
-        let (word, meant) = match judgement {
-            Judgement::Right => ("right", None),
-            Judgement::Other(id) => ("other", Some(id)),
-            Judgement::NotOurs => ("not_ours", None),
-        };
-        self.change(|transaction, fail| {
-            if let Some(id) = meant
-                && !has_product(transaction, id).map_err(fail)?
-            {
-                return Err(no_product(&catalogue, id));
-            }
-            let query = "insert into correction
-                         (hour, region, shown_id, logit, margin, verdict, judgement, meant_id, descriptor_hash)
-                         values (strftime('%Y-%m-%dT%H', 'now'), ?, ?, ?, ?, ?, ?, ?, ?)";
-            let values = params![
-                answer.region.map(Region::name),
-                answer.shown,
-                f64::from(answer.logit),
-                answer.margin.map(f64::from),
-                answer.verdict,
-                word,
-                meant,
-                answer.descriptor_hash
-            ];
-            transaction.execute(query, values).map(drop).map_err(fail)
+        self.change(|transaction, fail| store(transaction, fail, &catalogue, answer, judgement))
+    }
+
+    /// [`Self::correct`], and what was seen becomes a worn view: both or neither.
+    ///
+    /// # Errors
+    /// Also those of [`Self::enrol`].
+    pub fn correct_and_enrol(
+        &mut self,
+        answer: &JudgedAnswer,
+        judgement: &Judgement,
+        camera: &str,
+        model: &ModelStamp,
+        worn: WornProduct,
+    ) -> Result<Enrolment> {
+        let catalogue = self.path.display().to_string();
+        self.enrol_and(camera, model, &[worn], |transaction, fail| {
+            store(transaction, fail, &catalogue, answer, judgement)
         })
     }
 
@@ -240,6 +234,39 @@ impl Catalogue {
         };
         read().map_err(|error: rusqlite::Error| self.fault("read", error))
     }
+}
+
+fn store(
+    transaction: &Transaction,
+    fail: &dyn Fn(rusqlite::Error) -> Fault,
+    catalogue: &str,
+    answer: &JudgedAnswer,
+    judgement: &Judgement,
+) -> Result<()> {
+    let (word, meant) = match judgement {
+        Judgement::Right => ("right", None),
+        Judgement::Other(id) => ("other", Some(id)),
+        Judgement::NotOurs => ("not_ours", None),
+    };
+    if let Some(id) = meant
+        && !has_product(transaction, id).map_err(fail)?
+    {
+        return Err(no_product(catalogue, id));
+    }
+    let query = "insert into correction
+                 (hour, region, shown_id, logit, margin, verdict, judgement, meant_id, descriptor_hash)
+                 values (strftime('%Y-%m-%dT%H', 'now'), ?, ?, ?, ?, ?, ?, ?, ?)";
+    let values = params![
+        answer.region.map(Region::name),
+        answer.shown,
+        f64::from(answer.logit),
+        answer.margin.map(f64::from),
+        answer.verdict,
+        word,
+        meant,
+        answer.descriptor_hash
+    ];
+    transaction.execute(query, values).map(drop).map_err(fail)
 }
 
 fn correction_record(row: &Row) -> rusqlite::Result<CorrectionRecord> {

@@ -69,6 +69,17 @@ impl Catalogue {
     /// [`Kind::Usage`] where the catalogue has no such product; [`Kind::Catalogue`] where another model embedded it;
     /// [`Kind::Input`] where there is nothing to keep; [`Kind::Busy`] while an import writes.
     pub fn enrol(&mut self, camera: &str, model: &ModelStamp, products: &[WornProduct]) -> Result<Enrolment> {
+        self.enrol_and(camera, model, products, |_, _| Ok(()))
+    }
+
+    /// [`Self::enrol`] and `more`, in one transaction.
+    pub(super) fn enrol_and(
+        &mut self,
+        camera: &str,
+        model: &ModelStamp,
+        products: &[WornProduct],
+        more: impl FnOnce(&Transaction, &dyn Fn(rusqlite::Error) -> Fault) -> Result<()>,
+    ) -> Result<Enrolment> {
         self.require_model(model)?;
         if products.iter().all(|product| product.views.is_empty()) {
             return Err(Fault::new(Kind::Input, "no good view of the product was seen")
@@ -76,6 +87,7 @@ impl Catalogue {
         }
         let catalogue = self.path.display().to_string();
         let number = self.change(|transaction, fail| {
+            more(transaction, fail)?;
             for product in products {
                 if !has_product(transaction, &product.id).map_err(fail)? {
                     return Err(no_product(&catalogue, &product.id));

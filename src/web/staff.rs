@@ -247,14 +247,17 @@ async fn judge(State(app): State<App>, who: Extension<ClientAddress>, headers: H
             Judgement::Other(id) => Some(id.clone()),
             Judgement::NotOurs => None,
         };
-        catalogue.correct(&judged, &said.judgement)?;
-        links.answers.mark_judged(said.number);
         let kept = match (product, view, catalogue.stamp()?) {
             (Some(id), Some(view), Some(model)) if said.keep && model.descriptor_hash == judged.descriptor_hash => {
-                Some(catalogue.enrol(CONFIRMED, &model, &[WornProduct { id, views: vec![view] }])?)
+                let worn = WornProduct { id, views: vec![view] };
+                Some(catalogue.correct_and_enrol(&judged, &said.judgement, CONFIRMED, &model, worn)?)
             }
-            _ => None,
+            _ => {
+                catalogue.correct(&judged, &said.judgement)?;
+                None
+            }
         };
+        links.answers.mark_judged(said.number);
         Ok(json!({ "enrolment": kept }))
     })
     .await
