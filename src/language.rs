@@ -25,6 +25,21 @@ pub enum Language {
     Ar,
 }
 
+/// The file of a language in a folder of `locales/`.
+macro_rules! shipped {
+    ($language:expr, $folder:literal) => {
+        match $language {
+            Language::En => include_str!(concat!("../locales/", $folder, "en.ftl")),
+            Language::It => include_str!(concat!("../locales/", $folder, "it.ftl")),
+            Language::De => include_str!(concat!("../locales/", $folder, "de.ftl")),
+            Language::Fr => include_str!(concat!("../locales/", $folder, "fr.ftl")),
+            Language::Es => include_str!(concat!("../locales/", $folder, "es.ftl")),
+            Language::Ja => include_str!(concat!("../locales/", $folder, "ja.ftl")),
+            Language::Ar => include_str!(concat!("../locales/", $folder, "ar.ftl")),
+        }
+    };
+}
+
 impl Language {
     pub const ALL: [Language; 7] =
         [Language::En, Language::It, Language::De, Language::Fr, Language::Es, Language::Ja, Language::Ar];
@@ -59,42 +74,18 @@ impl Language {
 
     /// The shipped texts, as Fluent writes them.
     pub fn texts(self) -> &'static str {
-        match self {
-            Language::En => include_str!("../locales/en.ftl"),
-            Language::It => include_str!("../locales/it.ftl"),
-            Language::De => include_str!("../locales/de.ftl"),
-            Language::Fr => include_str!("../locales/fr.ftl"),
-            Language::Es => include_str!("../locales/es.ftl"),
-            Language::Ja => include_str!("../locales/ja.ftl"),
-            Language::Ar => include_str!("../locales/ar.ftl"),
-        }
+        shipped!(self, "")
     }
 
     /// The texts of the page for staff, as Fluent writes them: a line each, whose only placeables are values.
     pub fn page_texts(self) -> &'static str {
-        match self {
-            Language::En => include_str!("../locales/page/en.ftl"),
-            Language::It => include_str!("../locales/page/it.ftl"),
-            Language::De => include_str!("../locales/page/de.ftl"),
-            Language::Fr => include_str!("../locales/page/fr.ftl"),
-            Language::Es => include_str!("../locales/page/es.ftl"),
-            Language::Ja => include_str!("../locales/page/ja.ftl"),
-            Language::Ar => include_str!("../locales/page/ar.ftl"),
-        }
+        shipped!(self, "page/")
     }
 
     /// What the program reports in English, as the pages say it: a line each, as in [`Language::page_texts`]. The English text of a name is
     /// the report's own, with values in it.
     pub fn report_texts(self) -> &'static str {
-        match self {
-            Language::En => include_str!("../locales/reports/en.ftl"),
-            Language::It => include_str!("../locales/reports/it.ftl"),
-            Language::De => include_str!("../locales/reports/de.ftl"),
-            Language::Fr => include_str!("../locales/reports/fr.ftl"),
-            Language::Es => include_str!("../locales/reports/es.ftl"),
-            Language::Ja => include_str!("../locales/reports/ja.ftl"),
-            Language::Ar => include_str!("../locales/reports/ar.ftl"),
-        }
+        shipped!(self, "reports/")
     }
 }
 

@@ -201,6 +201,13 @@ fn write_upload(shop: &Shop) {
     zip.finish().unwrap();
 }
 
+/// The mirror of the shop, with a page that may import the pictures of [`write_images`].
+fn with_images(shop: &Shop) -> Mirror {
+    write_images(shop);
+    let config = shop.config_with_web("1.mjpg?loop", "listen = \"127.0.0.1:0\"\npassword = \"correct horse\"\n");
+    Mirror::start(shop, &config.replace("[catalogue]\n", "[catalogue]\nimages = \"images\"\n"))
+}
+
 #[test]
 fn the_staff_see_the_mirror_search_and_import() {
     let Some(browser) = Browser::start() else {
@@ -208,9 +215,7 @@ fn the_staff_see_the_mirror_search_and_import() {
         return;
     };
     let shop = Shop::with_products(12);
-    write_images(&shop);
-    let config = shop.config_with_web("1.mjpg?loop", "listen = \"127.0.0.1:0\"\npassword = \"correct horse\"\n");
-    let mut mirror = Mirror::start(&shop, &config.replace("[catalogue]\n", "[catalogue]\nimages = \"images\"\n"));
+    let mut mirror = with_images(&shop);
     let words = "the mirror's page: http://";
     mirror.wait_for_log(words);
     let log = mirror.log();
@@ -438,9 +443,7 @@ fn what_the_mirror_reports_is_in_the_readers_language() {
         return;
     };
     let shop = Shop::with_products(2);
-    write_images(&shop);
-    let config = shop.config_with_web("1.mjpg?loop", "listen = \"127.0.0.1:0\"\npassword = \"correct horse\"\n");
-    let mut mirror = Mirror::start(&shop, &config.replace("[catalogue]\n", "[catalogue]\nimages = \"images\"\n"));
+    let mut mirror = with_images(&shop);
     let at = mirror::http::address(&mut mirror);
     mirror.wait_for_log("running");
     browser.read_in("it");

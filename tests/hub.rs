@@ -313,10 +313,7 @@ fn a_mirrors_key_opens_its_own_shop_and_can_be_taken_from_it() {
 
 #[test]
 fn an_approximate_search_by_choice_finds_what_the_exact_one_finds() {
-    let Some(hub) = Hub::new() else { return };
-    hub.import(&hub.feed("feed.csv", 0, 6), &["berlin"]);
-    hub.work();
-    hub.publish("berlin");
+    let Some(hub) = Hub::with_release(6) else { return };
     let serve =
         ["hub", "serve", "--database", &hub.database, "--releases", &hub.releases(), "--model", &model(), "--hnsw"];
     refused(&serve, 2, "no indexes");
@@ -406,10 +403,7 @@ fn a_worn_view_enrolled_at_one_mirror_wins_at_another() {
 
 #[test]
 fn a_mirror_with_thousands_of_enrolments_shares_them_all() {
-    let Some(hub) = Hub::new() else { return };
-    hub.import(&hub.feed("feed.csv", 0, 2), &["berlin"]);
-    hub.work();
-    hub.publish("berlin");
+    let Some(hub) = Hub::with_release(2) else { return };
     let served = Served::start(&hub, &[]);
     let mirror = joined(&hub, &served, "berlin");
     let mut catalogue = Catalogue::open(mirror.path("shop.db").as_ref()).unwrap();
@@ -454,10 +448,7 @@ fn best_product(catalogue: &Catalogue, embedding: &[f32]) -> (String, f32) {
 
 #[test]
 fn a_dump_restored_is_the_same_hub() {
-    let Some(hub) = Hub::new() else { return };
-    hub.import(&hub.feed("feed.csv", 0, 3), &["berlin"]);
-    hub.work();
-    hub.publish("berlin");
+    let Some(hub) = Hub::with_release(3) else { return };
     let dump = format!("{}/dump", hub.postgres.host());
     hub.postgres.run("pg_dump", &["-h", &hub.postgres.host(), "-U", "hub", "-Fc", "-f", &dump, "hub"]);
     let restored = hub.postgres.create("restored");

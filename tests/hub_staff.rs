@@ -88,10 +88,7 @@ fn staff_are_told_which_other_shops_sell_what_is_worn() {
 
 #[test]
 fn what_staff_said_of_answers_goes_up_once_and_the_fleet_shows_how_many_were_right() {
-    let Some(hub) = Hub::new() else { return };
-    hub.import(&hub.feed("feed.csv", 0, 2), &["berlin"]);
-    hub.work();
-    hub.publish("berlin");
+    let Some(hub) = Hub::with_release(2) else { return };
     let served = Served::start(&hub, &[]);
     let folder = joined(&hub, &served, "berlin");
     let say = |judgements: &[Judgement]| {

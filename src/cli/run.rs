@@ -58,14 +58,9 @@ fn run_one_model(args: &RunArgs, tail: &Arc<Tail>, signals: &mut Signals) -> Res
     if let Some(follower) = follower {
         follow(follower, &token, live.links(), ReleaseWatch { seen: config.release().cloned(), wish })?;
     }
-    let mut begins_anew = false;
-    let ended = live.run(|patience| {
-        let request = wishes.try_recv().ok().or_else(|| signals.wait(patience));
-        begins_anew |= request == Some(Request::Restart);
-        request
-    });
+    let ended = live.run(|patience| wishes.try_recv().ok().or_else(|| signals.wait(patience)));
     token.cancel();
-    ended.map(|()| begins_anew)
+    ended
 }
 
 /// Notices what a new release brings beside products.

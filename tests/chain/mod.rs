@@ -52,6 +52,15 @@ impl Hub {
         Some(hub)
     }
 
+    /// With a first release for the shop "berlin", of so many products.
+    pub fn with_release(products: usize) -> Option<Self> {
+        let hub = Hub::new()?;
+        hub.import(&hub.feed("feed.csv", 0, products), &["berlin"]);
+        hub.work();
+        hub.publish("berlin");
+        Some(hub)
+    }
+
     pub fn key(&self) -> String {
         self.shop.path("secret.key")
     }

@@ -37,6 +37,9 @@ pub struct ShopRows {
     pub fill: fn(&SectionRow, &mut FeedItem),
 }
 
+/// Options of a product in columns with numbers.
+const MOST_OPTIONS: usize = 6;
+
 /// A row that is sold, and what belongs to it.
 pub struct SectionRow<'t> {
     columns: &'t ColumnIndex,
@@ -160,6 +163,15 @@ fn add_names(item: &mut FeedItem, shop: &ShopRows, row: &SectionRow, skus: &Hash
             None => {}
         }
     }
+}
+
+/// Options in columns with numbers, `option_name_1` and `option_value_1`: their names may stand in the product's row alone.
+pub fn numbered_options(row: &SectionRow) -> Vec<(String, String)> {
+    let option = |place: usize| {
+        let [name, value] = ["name", "value"].map(|part| format!("option_{part}_{place}"));
+        Some((row.shared(&[&name])?.to_owned(), row.own(&[&value])?.to_owned()))
+    };
+    (1..=MOST_OPTIONS).filter_map(option).collect()
 }
 
 /// Adds a price, or where it was higher before, that and the price as a sale's.

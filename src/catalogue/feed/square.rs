@@ -7,8 +7,6 @@ use super::table::{ColumnIndex, FeedRecord, FeedTable};
 
 /// Columns that are read, but for the options.
 const COLUMNS: [&str; 7] = ["token", "item_name", "variation_name", "sku", "categories", "archived", "gtin"];
-/// Options of an item.
-const MOST_OPTIONS: usize = 6;
 /// Pieces at one place of the shop: `Current Quantity Bottega Milano`.
 const STOCK: &str = "current_quantity";
 
@@ -18,7 +16,7 @@ const ROWS: ShopRows = ShopRows {
     sku: &["sku"],
     title: &["item_name"],
     visible: &[],
-    options,
+    options: sections::numbered_options,
     fill,
 };
 
@@ -46,14 +44,6 @@ fn is_archived(columns: &ColumnIndex, record: &FeedRecord) -> bool {
 
 fn kind(columns: &ColumnIndex, record: &FeedRecord) -> RowKind {
     if is_archived(columns, record) { RowKind::Unread } else { RowKind::ProductAndVariant }
-}
-
-fn options(row: &SectionRow) -> Vec<(String, String)> {
-    let option = |place: usize| {
-        let [name, value] = ["name", "value"].map(|part| format!("option_{part}_{place}"));
-        Some((row.own(&[&name])?.to_owned(), row.own(&[&value])?.to_owned()))
-    };
-    (1..=MOST_OPTIONS).filter_map(option).collect()
 }
 
 fn fill(row: &SectionRow, item: &mut FeedItem) {

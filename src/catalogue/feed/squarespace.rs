@@ -9,11 +9,16 @@ const PRODUCT: [&str; 2] = ["product_id_[non_editable]", "product_url"];
 /// Other columns that are read, but for the options.
 const COLUMNS: [&str; 9] =
     ["title", "sku", "price", "sale_price", "on_sale", "stock", "categories", "visible", "hosted_image_urls"];
-/// Options of a product.
-const MOST_OPTIONS: usize = 6;
 
-const ROWS: ShopRows =
-    ShopRows { kind, group: &PRODUCT, sku: &["sku"], title: &["title"], visible: &["visible"], options, fill };
+const ROWS: ShopRows = ShopRows {
+    kind,
+    group: &PRODUCT,
+    sku: &["sku"],
+    title: &["title"],
+    visible: &["visible"],
+    options: sections::numbered_options,
+    fill,
+};
 
 /// Whether a column is one of Squarespace's.
 pub fn is_known(key: &str) -> bool {
@@ -37,14 +42,6 @@ fn kind(columns: &ColumnIndex, record: &FeedRecord) -> RowKind {
         Some(_) => RowKind::ProductAndVariant,
         None => RowKind::Variant,
     }
-}
-
-fn options(row: &SectionRow) -> Vec<(String, String)> {
-    let option = |place: usize| {
-        let [name, value] = ["name", "value"].map(|part| format!("option_{part}_{place}"));
-        Some((row.shared(&[&name])?.to_owned(), row.own(&[&value])?.to_owned()))
-    };
-    (1..=MOST_OPTIONS).filter_map(option).collect()
 }
 
 fn fill(row: &SectionRow, item: &mut FeedItem) {

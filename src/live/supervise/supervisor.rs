@@ -113,26 +113,22 @@ impl Live {
     }
 
     /// Runs until a signal, the end of a recording, a closed window, or a fault that a restart did not cure. `requests`
-    /// waits for a request, at most for the given time.
-    pub fn run(mut self, mut requests: impl FnMut(Duration) -> Option<Request>) -> Result<()> {
-        let mut begins_anew = false;
+    /// waits for a request, at most for the given time. Whether it ended to begin anew ([`Request::Restart`]).
+    pub fn run(mut self, mut requests: impl FnMut(Duration) -> Option<Request>) -> Result<bool> {
         let result = loop {
             match requests(ROUND) {
-                Some(Request::Stop) => break Ok(()),
-                Some(Request::Restart) => {
-                    begins_anew = true;
-                    break Ok(());
-                }
+                Some(Request::Stop) => break Ok(false),
+                Some(Request::Restart) => break Ok(true),
                 Some(Request::Reload) => self.reload(self.reread.clone()),
                 None => {}
             }
             match self.round() {
                 Ok(true) => {}
-                Ok(false) => break Ok(()),
+                Ok(false) => break Ok(false),
                 Err(fault) => break Err(fault),
             }
         };
-        if !begins_anew {
+        if !matches!(result, Ok(true)) {
             self.notifier.stopping();
         }
         self.stop();
