@@ -53,7 +53,13 @@ mod shim {
     }
 
     fn object(set: &str, headers: &Path, cuda: &Path) {
-        cc::Build::new()
+        let mut build = cc::Build::new();
+        // The sets define the same inline functions for different classes. Where the compiler inlines none, the linker keeps one set's
+        // for all, unless their names differ.
+        for namespace in ["nvinfer1", "nvonnxparser"] {
+            build.define(namespace, Some(format!("{namespace}_{set}").as_str()));
+        }
+        build
             .cpp(true)
             .std("c++17")
             .file(SOURCE)

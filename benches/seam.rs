@@ -92,7 +92,7 @@ fn boxes_and_rois(criterion: &mut Criterion) {
     for (count, side) in [(100, 7), (8, 14)] {
         let boxes = boxes(count);
         criterion.bench_function(&format!("roi_align {side}x{side} of {count}"), |bench| {
-            bench.iter(|| pyramid.roi_align(black_box(&boxes), side, count, &rois));
+            bench.iter(|| pyramid.roi_align(black_box(&boxes), side, &rois));
         });
     }
 }

@@ -8,6 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use vetrina::network::Manifest;
+use vetrina::pipeline::settings::PipelineSettings;
 
 fn demo(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("demo").join(name)
@@ -171,6 +172,8 @@ fn clips_are_measured_in_every_way_and_an_interrupted_run_continues() {
     let lead = of("oracle", "all")[0]["seam_ahead_top_1"].clone();
     assert_eq!(lead, json!([0.0, 0.0, 0.0]), "SEAM is not ahead of itself");
     assert!(text.contains("SEAM ahead, top-1") && text.contains("wrongly rejected"), "{text}");
+    let as_the_mirror = format!("any of the first {} garments", PipelineSettings::default().max_garments);
+    assert!(text.contains(&as_the_mirror), "no {as_the_mirror:?} in {text}");
     assert!(image::open(&plot).unwrap().width() > 500);
     // A row of 246 pixels for each of at most three queries with a ground truth.
     let sheet = image::open(&errors).unwrap();

@@ -36,6 +36,15 @@ impl Chain {
         Chain { shop, key }
     }
 
+    /// With its first release, which the mirror has.
+    fn followed() -> (Self, Follower) {
+        let chain = Chain::new();
+        chain.publish();
+        let mut follower = chain.follower();
+        updated(follower.poll());
+        (chain, follower)
+    }
+
     fn root(&self) -> PathBuf {
         self.shop.folder.path().join("releases")
     }
@@ -146,10 +155,7 @@ fn a_mirror_takes_the_whole_catalogue_first_and_then_what_has_changed() {
 
 #[test]
 fn a_mirror_that_was_away_comes_from_any_of_the_last_releases_and_from_older_ones_by_the_whole() {
-    let chain = Chain::new();
-    chain.publish();
-    let mut follower = chain.follower();
-    updated(follower.poll());
+    let (chain, mut follower) = Chain::followed();
     for (price, release) in [("1 EUR", 2), ("2 EUR", 3), ("3 EUR", 4)] {
         chain.price("1", price);
         assert_eq!(chain.publish().release, release);
@@ -165,10 +171,7 @@ fn a_mirror_that_was_away_comes_from_any_of_the_last_releases_and_from_older_one
 
 #[test]
 fn what_was_changed_at_the_mirror_is_a_doubt_and_the_whole_catalogue_cures_it() {
-    let chain = Chain::new();
-    chain.publish();
-    let mut follower = chain.follower();
-    updated(follower.poll());
+    let (chain, mut follower) = Chain::followed();
     let update = ProductUpdate { price: Some(Some("99 EUR".into())), ..ProductUpdate::default() };
     Catalogue::open(&chain.mirror()).unwrap().update(&[Addressed { id: "3".into(), update }]).unwrap();
     chain.price("1", "1 EUR");
@@ -263,10 +266,7 @@ fn old_foreign_and_mixed_releases_are_refused() {
 
 #[test]
 fn damaged_files_are_refused_and_a_damaged_delta_is_made_good_by_the_whole() {
-    let chain = Chain::new();
-    chain.publish();
-    let mut follower = chain.follower();
-    updated(follower.poll());
+    let (chain, mut follower) = Chain::followed();
     chain.price("1", "1 EUR");
     chain.publish();
     let manifest = chain.manifest();
@@ -370,10 +370,7 @@ fn clocks_that_are_wrong_by_a_year_change_nothing_but_the_age_that_is_said() {
 
 #[test]
 fn a_model_that_is_damaged_cut_off_or_misnamed_leaves_model_and_catalogue_as_they_were() {
-    let chain = Chain::new();
-    chain.publish();
-    let mut follower = chain.follower();
-    updated(follower.poll());
+    let (chain, mut follower) = Chain::followed();
     let state = chain.mirror_state();
     let packed = zstd::encode_all(&b"a graph"[..], 3).unwrap();
     let file = chain.root().join("packed");

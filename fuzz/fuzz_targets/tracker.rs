@@ -1,4 +1,5 @@
-//! Any detections in any frames, with restarts of tracker and camera in between: no track identity is ever used twice.
+//! Any detections in any frames, with restarts of tracker and camera in between: no track identity is ever used twice, and no track
+//! goes on at another camera.
 #![no_main]
 
 use libfuzzer_sys::arbitrary::{Result, Unstructured};
@@ -50,6 +51,7 @@ fn play(input: &mut Unstructured) -> Result<()> {
         // The camera was reopened: its frames count from 0 again.
         if input.ratio(1, 64)? {
             (source, sequence) = (source + 1, 0);
+            alive.clear();
         }
         sequence += 1 + u64::from(input.ratio(1, 4)?);
         captured += Duration::from_millis(u64::from(input.arbitrary::<u8>()?) * 8);

@@ -131,8 +131,7 @@ impl Catalogue {
     /// # Errors
     /// [`crate::fault::Kind::Usage`] if the catalogue does not have the product that was meant.
     pub fn correct(&mut self, answer: &JudgedAnswer, judgement: &Judgement) -> Result<()> {
-        let catalogue = self.path.display().to_string();
-        self.change(|transaction, fail| store(transaction, fail, &catalogue, answer, judgement))
+        self.change(|transaction, fail| store(transaction, fail, answer, judgement))
     }
 
     /// [`Self::correct`], and what was seen becomes a worn view: both or neither.
@@ -147,10 +146,7 @@ impl Catalogue {
         model: &ModelStamp,
         worn: WornProduct,
     ) -> Result<Enrolment> {
-        let catalogue = self.path.display().to_string();
-        self.enrol_and(camera, model, &[worn], |transaction, fail| {
-            store(transaction, fail, &catalogue, answer, judgement)
-        })
+        self.enrol_and(camera, model, &[worn], |transaction, fail| store(transaction, fail, answer, judgement))
     }
 
     /// At most `most` judgements after row `row`, in the order in which they were said.
@@ -239,7 +235,6 @@ impl Catalogue {
 fn store(
     transaction: &Transaction,
     fail: &dyn Fn(rusqlite::Error) -> Fault,
-    catalogue: &str,
     answer: &JudgedAnswer,
     judgement: &Judgement,
 ) -> Result<()> {
@@ -251,7 +246,7 @@ fn store(
     if let Some(id) = meant
         && !has_product(transaction, id).map_err(fail)?
     {
-        return Err(no_product(catalogue, id));
+        return Err(no_product(transaction, id));
     }
     let query = "insert into correction
                  (hour, region, shown_id, logit, margin, verdict, judgement, meant_id, descriptor_hash)

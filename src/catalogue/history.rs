@@ -59,11 +59,10 @@ impl Catalogue {
     /// # Errors
     /// [`Kind::Usage`] where there is no such product.
     pub fn remove(&mut self, id: &str) -> Result<()> {
-        let catalogue = self.path.display().to_string();
         self.change(|transaction, fail| {
             let generation = begin(transaction, &format!("removal of {id}")).map_err(fail)?;
             if !end_version(transaction, id, generation).map_err(fail)? {
-                return Err(no_product(&catalogue, id));
+                return Err(no_product(transaction, id));
             }
             complete(transaction, generation, Counts { removed: 1, ..Counts::default() }).map_err(fail)
         })

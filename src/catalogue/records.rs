@@ -130,7 +130,7 @@ impl Catalogue {
     /// # Errors
     /// Also [`Kind::Usage`] where there is no such product.
     pub fn require(&self, id: &str) -> Result<ProductDetail> {
-        self.get(id)?.ok_or_else(|| no_product(&self.path.display().to_string(), id))
+        self.get(id)?.ok_or_else(|| no_product(&self.connection, id))
     }
 
     /// The product of this id, or the one whose label has this number; `None` where there is none.
@@ -221,7 +221,8 @@ fn pictures_of(connection: &Connection, id: &str) -> rusqlite::Result<Vec<Pictur
     rows.collect()
 }
 
-pub(super) fn no_product(catalogue: &str, id: &str) -> Fault {
+pub(super) fn no_product(connection: &Connection, id: &str) -> Fault {
+    let catalogue = connection.path().unwrap_or_default();
     Fault::new(Kind::Usage, format!("the catalogue {catalogue} has no product {id:?}"))
         .cure("see `vetrina catalogue list`")
 }

@@ -85,12 +85,11 @@ impl Catalogue {
             return Err(Fault::new(Kind::Input, "no good view of the product was seen")
                 .cure("stand before the camera so that the whole garment is in the picture, in good light"));
         }
-        let catalogue = self.path.display().to_string();
         let number = self.change(|transaction, fail| {
             more(transaction, fail)?;
             for product in products {
                 if !has_product(transaction, &product.id).map_err(fail)? {
-                    return Err(no_product(&catalogue, &product.id));
+                    return Err(no_product(transaction, &product.id));
                 }
             }
             let origin = new_origin(transaction, camera, model).map_err(fail)?;

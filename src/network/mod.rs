@@ -24,7 +24,7 @@ use engines::{EngineCache, Key, build};
 use manifest::GraphName;
 use std::path::Path;
 use tensorrt::{DeviceMaps, TensorRt};
-use tract::{HeadEngine, TractEngine};
+use tract::{HeadEngine, HeadGraph, TractEngine};
 pub use vetrina_kernels::{Level, levels};
 
 /// Maximum size in bytes of a box head that is loaded a second time, for a single box. A close-up has one box: in a batch of the
@@ -131,7 +131,7 @@ impl Graphs {
     pub fn load_for(manifest: &Manifest, graph: GraphName, level: Option<Level>) -> Result<Box<dyn Engine>> {
         let path = manifest.graph_path(graph);
         let (keep, each) = (manifest.proposals.keep, manifest.proposals.rois_each());
-        let load = |rows, each| TractEngine::load_head(&path, graph, [rows, each], level);
+        let load = |rows, each| HeadGraph::load(&path, graph, [rows, each], level);
         match graph {
             GraphName::BoxHead => {
                 let size = std::fs::metadata(&path)

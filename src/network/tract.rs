@@ -21,8 +21,6 @@ use vetrina_kernels::Level;
 pub struct TractEngine {
     path: PathBuf,
     graph: Graph,
-    /// For a head: RoIs per run of the graph.
-    batch: Option<usize>,
 }
 
 /// How a graph is run.
@@ -40,24 +38,15 @@ impl TractEngine {
     /// # Errors
     /// [`Kind::Model`]: not an ONNX graph, or not supported by tract.
     pub fn load(path: &Path, level: Option<Level>) -> Result<Self> {
-        TractEngine::from_onnx(path, &read(path)?, level, None)
+        TractEngine::from_onnx(path, &read(path)?, level)
     }
 
-    /// Loads a head for any number of RoIs, `each` of them per row of the result; runs `rows` rows at a time, whatever the file's batch.
-    ///
-    /// # Errors
-    /// As [`TractEngine::load`].
-    pub fn load_head(path: &Path, head: GraphName, [rows, each]: [usize; 2], level: Option<Level>) -> Result<Self> {
-        let onnx = with_batch(head, read(path)?, Batch::Rows(rows))?;
-        TractEngine::from_onnx(path, &onnx, level, Some(rows * each))
-    }
-
-    fn from_onnx(path: &Path, onnx: &[u8], level: Option<Level>, batch: Option<usize>) -> Result<Self> {
+    fn from_onnx(path: &Path, onnx: &[u8], level: Option<Level>) -> Result<Self> {
         let graph = Self::graph(onnx, level).map_err(|error| {
             let text = format!("cannot load the graph {}", path.display());
             Fault::new(Kind::Model, text).cause(format!("{error:#}")).cure("export the model again")
         })?;
-        Ok(TractEngine { path: path.into(), graph, batch })
+        Ok(TractEngine { path: path.into(), graph })
     }
 
     fn graph(onnx: &[u8], level: Option<Level>) -> TractResult<Graph> {
@@ -96,8 +85,8 @@ fn whole(model: &TypedModel) -> TractResult<Option<Arc<GraphProgram>>> {
 /// A head on the CPU: one graph for many boxes, and where that pays one for a single box.
 #[derive(Clone)]
 pub struct HeadEngine {
-    pub all: TractEngine,
-    pub single: Option<TractEngine>,
+    pub all: HeadGraph,
+    pub single: Option<HeadGraph>,
     /// Up to so many boxes beyond whole batches are run one by one.
     pub singly: usize,
 }
@@ -105,25 +94,23 @@ pub struct HeadEngine {
 impl HeadEngine {
     /// How many of `rois` run in batches; the others run one box at a time.
     fn in_batches(&self, rois: usize) -> usize {
-        let (Some(batch), Some(each)) = (self.all.batch, self.single.as_ref().and_then(|single| single.batch)) else {
-            return rois;
-        };
-        let rest = rois % batch;
-        if rest > 0 && rest <= self.singly * each { rois - rest } else { rois }
+        let Some(single) = &self.single else { return rois };
+        let rest = rois % self.all.batch;
+        if rest > 0 && rest <= self.singly * single.batch { rois - rest } else { rois }
     }
 }
 
 impl Engine for HeadEngine {
     fn run(&mut self, inputs: Vec<Tensor>) -> Result<Vec<Tensor>> {
-        let [rois] = &inputs[..] else { return Err(self.all.fault("a head takes one input")) };
+        let [rois] = &inputs[..] else { return Err(self.all.engine.fault("a head takes one input")) };
         let count = rois.shape().first().copied().unwrap_or(0);
         let whole = self.in_batches(count);
         let mut rows = Rows::default();
         if whole > 0 || count == 0 {
-            self.all.run_batches(rois, 0..whole, &mut rows)?;
+            self.all.run(rois, 0..whole, &mut rows)?;
         }
         if let Some(single) = self.single.as_ref().filter(|_| whole < count) {
-            single.run_batches(rois, whole..count, &mut rows)?;
+            single.run(rois, whole..count, &mut rows)?;
         }
         Ok(rows.tensors())
     }
@@ -133,7 +120,53 @@ impl Engine for HeadEngine {
     }
 
     fn plan(&self, rounds: usize) -> Option<ProgramPlan> {
-        self.all.plan(rounds)
+        self.all.engine.plan(rounds)
+    }
+}
+
+/// A head's graph that runs so many RoIs at a time, whatever the file's batch.
+#[derive(Clone)]
+pub struct HeadGraph {
+    engine: TractEngine,
+    /// RoIs per run of the graph.
+    batch: usize,
+}
+
+impl HeadGraph {
+    /// Loads a head that runs `rows` rows of the result at a time, each from `each` RoIs.
+    ///
+    /// # Errors
+    /// As [`TractEngine::load`].
+    pub fn load(path: &Path, head: GraphName, [rows, each]: [usize; 2], level: Option<Level>) -> Result<Self> {
+        let onnx = with_batch(head, read(path)?, Batch::Rows(rows))?;
+        Ok(HeadGraph { engine: TractEngine::from_onnx(path, &onnx, level)?, batch: rows * each })
+    }
+
+    /// Adds the head's rows for the `range` of the RoIs, in batches; the last batch is padded with zeros.
+    fn run(&self, rois: &Tensor, range: Range<usize>, rows: &mut Rows) -> Result<()> {
+        let [_, shape @ ..] = rois.shape() else { return Err(self.engine.fault("the RoIs have no first axis")) };
+        let (batch, length) = (self.batch, shape.iter().product::<usize>());
+        let shape = [&[batch], shape].concat();
+        for start in (range.start..range.end.max(range.start + 1)).step_by(batch) {
+            let taken = batch.min(range.end - start);
+            let mut values = Cow::from(&rois.data()[start * length..(start + taken) * length]);
+            if taken < batch {
+                values.to_mut().resize(batch * length, 0.0);
+            }
+            let outputs = match &self.engine.graph {
+                Graph::Program(program) if *program.input_lengths() == [values.len()] => program.run(&[&values]),
+                _ => self.engine.run_once(vec![Tensor::new(shape.clone(), values.into_owned())])?,
+            };
+            rows.0.resize_with(outputs.len(), Default::default);
+            for ((columns, rows), output) in rows.0.iter_mut().zip(&outputs) {
+                let [height, width] = *output.shape() else {
+                    return Err(self.engine.fault("a head's output has no rows"));
+                };
+                *columns = width;
+                rows.extend_from_slice(&output.data()[..taken * height / batch * width]);
+            }
+        }
+        Ok(())
     }
 }
 
@@ -159,14 +192,7 @@ pub fn output_names(path: &Path) -> Result<Vec<String>> {
 
 impl Engine for TractEngine {
     fn run(&mut self, inputs: Vec<Tensor>) -> Result<Vec<Tensor>> {
-        match (self.batch, &inputs[..]) {
-            (Some(_), [rois]) => {
-                let mut rows = Rows::default();
-                self.run_batches(rois, 0..rois.shape().first().copied().unwrap_or(0), &mut rows)?;
-                Ok(rows.tensors())
-            }
-            _ => self.run_once(inputs),
-        }
+        self.run_once(inputs)
     }
 
     fn run_trunk(&mut self, image: Tensor, levels: usize) -> Result<(FeatureMaps, Vec<Tensor>)> {
@@ -210,31 +236,6 @@ impl TractEngine {
             Graph::Program(program) => Ok(program.run(&self.fitting(program, &inputs)?)),
             Graph::Plan(plan) => self.run_plan(plan, inputs),
         }
-    }
-
-    /// Adds the head's rows for the `range` of the RoIs, in batches; the last batch is padded with zeros.
-    fn run_batches(&self, rois: &Tensor, range: Range<usize>, rows: &mut Rows) -> Result<()> {
-        let [_, shape @ ..] = rois.shape() else { return Err(self.fault("the RoIs have no first axis")) };
-        let (batch, length) = (self.batch.unwrap_or(1), shape.iter().product::<usize>());
-        let shape = [&[batch], shape].concat();
-        for start in (range.start..range.end.max(range.start + 1)).step_by(batch) {
-            let taken = batch.min(range.end - start);
-            let mut values = Cow::from(&rois.data()[start * length..(start + taken) * length]);
-            if taken < batch {
-                values.to_mut().resize(batch * length, 0.0);
-            }
-            let outputs = match &self.graph {
-                Graph::Program(program) if *program.input_lengths() == [values.len()] => program.run(&[&values]),
-                _ => self.run_once(vec![Tensor::new(shape.clone(), values.into_owned())])?,
-            };
-            rows.0.resize_with(outputs.len(), Default::default);
-            for ((columns, rows), output) in rows.0.iter_mut().zip(&outputs) {
-                let [height, width] = *output.shape() else { return Err(self.fault("a head's output has no rows")) };
-                *columns = width;
-                rows.extend_from_slice(&output.data()[..taken * height / batch * width]);
-            }
-        }
-        Ok(())
     }
 
     /// The values of the inputs, if their lengths match the program.

@@ -48,7 +48,7 @@ impl Features {
     ) -> Result<Vec<Tensor>> {
         match self {
             Features::Host(pyramid) => {
-                let rois = times.time(head.rois, || pyramid.roi_align(boxes, head.side, boxes.len(), settings));
+                let rois = times.time(head.rois, || pyramid.roi_align(boxes, head.side, settings));
                 times.time(head.name, || engine.run(vec![rois]))
             }
             Features::Device(maps, levels) => times.time(head.name, || {

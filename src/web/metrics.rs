@@ -5,7 +5,7 @@ use crate::metrics::{BOUNDS, Histogram};
 use std::fmt::{Display, Write};
 
 /// Names without the prefix, and their `HELP` lines.
-const HELP: [(&str, &str); 36] = [
+const HELP: &[(&str, &str)] = &[
     ("answers_total", "Queries that the catalogue has answered."),
     ("camera_reconnects_total", "Times that the camera was lost and opened again."),
     ("catalogue_age_seconds", "Age of the hub's release that is searched."),

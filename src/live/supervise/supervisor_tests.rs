@@ -102,6 +102,37 @@ fn generation(live: &Live) -> u32 {
     live.links.status.newest_tracks.get().unwrap().generation
 }
 
+/// The generation of a frame that was captured from now on.
+fn next_generation(live: &mut Live) -> u32 {
+    let now = live.links.clock.now();
+    until(live, "a frame is tracked", |links| {
+        links.status.newest_tracks.get().is_some_and(|tracks| tracks.meta.captured >= now)
+    });
+    generation(live)
+}
+
+/// Numbers of garments begin at 0 again: only the generation tells a new one from an old one of the same number.
+#[test]
+fn every_new_recognition_has_a_generation_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    write_catalogue(folder.path());
+    let mut bars = settings(folder.path(), 0);
+    bars.camera.source = "test://bars".into();
+    let same = bars.clone();
+    let mut live = Live::start(bars, Arc::new(move || Ok(same.clone()))).unwrap();
+    let first = next_generation(&mut live);
+    live.restart(Stage::Recognize, Fault::new(Kind::Internal, "a test's")).unwrap();
+    let restarted = next_generation(&mut live);
+    assert!(restarted > first, "after a restart: {restarted} follows {first}");
+    let (built, building) = channel();
+    built.send(Ok(Recognizer::load(&repository("models/compact")).unwrap())).unwrap();
+    live.building = Some(building);
+    assert!(live.round().unwrap() && live.building.is_none(), "the engines take over");
+    let swapped = next_generation(&mut live);
+    assert!(swapped > restarted, "on other engines: {swapped} follows {restarted}");
+    live.stop();
+}
+
 /// Another shopper appears.
 fn look_at(live: &mut Live, folder: &Path, clip: usize) {
     let settings = settings(folder, clip);

@@ -1,6 +1,6 @@
 //! NVIDIA TensorRT: builds and runs engines. Without the feature `tensorrt`, opening it returns an error that says so.
 //!
-//! `shim.cpp` exposes TensorRT's C++ API as a C ABI, `roi_align.cu` runs between two graphs on the GPU, `native.rs` is
+//! `shim.cpp` exposes TensorRT's C++ API as a C ABI, `roi_align.cu` runs between two graphs on the GPU, `native/` is
 //! the safe interface to both, `engine.rs` implements [`Engine`](super::Engine).
 
 #[cfg(not(feature = "tensorrt"))]

@@ -1,7 +1,7 @@
-// A C ABI for TensorRT's C++ classes: only what native.rs cannot call itself.
+// A C ABI for TensorRT's C++ classes: only what Rust cannot call itself.
 //
 // Compiled once per header set (TensorRT 10, TensorRT 11, TensorRT-RTX): the classes are binary compatible only within a major
-// version. VETRINA_SHIM is the name of the exported function table. TensorRT is not linked: native.rs opens the libraries and
+// version. VETRINA_SHIM is the name of the exported function table. TensorRT is not linked: native/ opens the libraries and
 // passes their factories. Only methods that exist since 10.0 are used, so that headers of a later 10.x work with an earlier
 // library.
 
@@ -20,7 +20,7 @@ using namespace nvinfer1;
 
 extern "C" {
 
-// native.rs defines the same types.
+// native/interface.rs defines the same types.
 using LogHook = void (*)(int32_t severity, char const* text);
 using ProgressHook = int32_t (*)(void* user, int32_t event, char const* phase, char const* parent, int32_t number);
 
