@@ -5,9 +5,10 @@ use crate::metrics::{BOUNDS, Histogram};
 use std::fmt::{Display, Write};
 
 /// Names without the prefix, and their `HELP` lines.
-const HELP: [(&str, &str); 36] = [
+const HELP: [(&str, &str); 37] = [
     ("answers_total", "Queries that the catalogue has answered."),
     ("camera_reconnects_total", "Times that the camera was lost and opened again."),
+    ("catalogue_checks_total", "Looks at the catalogue's file for changes."),
     ("catalogue_age_seconds", "Age of the hub's release that is searched."),
     ("catalogue_products", "Products in the catalogue that is searched."),
     ("events_lost_total", "Events that a slow reader did not take in time."),
