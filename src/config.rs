@@ -6,6 +6,7 @@
 mod from_hub;
 mod outlets;
 mod parse;
+mod plan;
 mod theme;
 mod values;
 
@@ -29,6 +30,7 @@ use crate::live::policy::throttle::HeatSettings;
 use crate::network::backend::ENGINES;
 use crate::network::{Backend, EngineSettings, Precision};
 use crate::pipeline::settings::{OutOfStock, PipelineSettings, PriceLocale};
+use crate::pipeline::shop_plan::ShopPlan;
 use crate::sync::SyncSettings;
 use crate::web::WebSettings;
 use serde::{Deserialize, Serialize};
@@ -60,6 +62,9 @@ pub struct Config {
     /// Content of the file `screen.theme`.
     #[serde(skip)]
     theme: ShopTheme,
+    /// Content of the file `catalogue.plan`.
+    #[serde(skip)]
+    plan: Option<Arc<ShopPlan>>,
     /// The release that the catalogue is, where it follows a hub's.
     #[serde(skip)]
     release: Option<ReleaseMark>,
@@ -159,6 +164,8 @@ pub struct CatalogueSection {
     pub file: PathBuf,
     /// Folder of the shop's pictures and feeds, from which the page may import. `None`: no import from the page.
     pub images: Option<PathBuf>,
+    /// A plan of the shop with its shelves. `None`: where a product hangs is said in words alone.
+    pub plan: Option<PathBuf>,
     /// Products shown per garment.
     pub matches: Count<1, 50>,
     /// Garments shown at the same time.
@@ -287,6 +294,7 @@ impl Default for CatalogueSection {
         CatalogueSection {
             file: "/var/lib/vetrina/catalogue.db".into(),
             images: None,
+            plan: None,
             matches: Count(pipeline.matches_per_garment as u32),
             garments: Count(pipeline.max_garments as u32),
             max_removals: Count(10),
@@ -331,7 +339,11 @@ impl Config {
     /// Makes relative paths relative to `folder`.
     fn anchor(&mut self, folder: &Path) {
         let paths = [&mut self.screen.folder, &mut self.catalogue.file, &mut self.heat.sysfs, &mut self.model.engines];
-        let paths = paths.into_iter().chain(&mut self.model.folder).chain(&mut self.catalogue.images);
+        let paths = paths
+            .into_iter()
+            .chain(&mut self.model.folder)
+            .chain(&mut self.catalogue.images)
+            .chain(&mut self.catalogue.plan);
         let theme = self.screen.theme.as_mut().filter(|theme| !theme::is_shipped(theme));
         let paths = paths.chain([&mut self.screen.fonts]).chain(theme);
         for path in paths {
@@ -458,6 +470,7 @@ impl Config {
                 max_garments: self.catalogue.garments.get(),
                 locale: self.shop.locale,
                 out_of_stock: self.catalogue.out_of_stock,
+                plan: self.plan.clone(),
                 false_accept: self.catalogue.false_accept.0,
             },
             staff_crops: self.privacy.staff_crops,

@@ -282,10 +282,27 @@ fn unusable_feeds_leave_the_catalogue_unchanged() {
         assert!(words.iter().all(|word| error.contains(word)), "{words:?}: {error}");
     };
     refuse(b"", &["bad.csv"]);
-    refuse(b"id,title,image_link\n1,Stra\xdfe,pictures/a.jpg\n", &["line 2", "UTF-8"]);
+    refuse(b"id,title,image_link\n1,Stra\0e,pictures/a.jpg\n", &["zero bytes", "UTF-8"]);
     refuse(b"number,name\n1,a\n", &["id"]);
     let list = json(&["catalogue", "list", "--db", &shop.path("shop.db"), "--json"]);
     assert_eq!(list.as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn a_feed_that_is_not_utf8_is_imported_and_its_encoding_said() {
+    let shop = Shop::new();
+    let feed = b"id;title;image_link;price\r\nV101;Gestreiftes Shirt, wei\xdf;pictures/V101.jpg;39,90 \x80\r\n";
+    let output = shop.import_with(&shop.write("feed.csv", feed), &["--strict", "--json"]);
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{error}");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let said = report["warnings"][0].as_str().unwrap();
+    assert!(said.starts_with("the feed was read as windows-1252: \"Gestreiftes Shirt, weiß\""), "{report}");
+    let list = json(&["catalogue", "list", "--db", &shop.path("shop.db"), "--json"]);
+    assert_eq!(
+        (list[0]["title"].as_str(), list[0]["price"].as_str()),
+        (Some("Gestreiftes Shirt, weiß"), Some("39,90 €"))
+    );
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "feeds/encodings.rs"]
+mod encodings;
 #[path = "feeds/shops.rs"]
 mod shops;
 

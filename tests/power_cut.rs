@@ -235,60 +235,104 @@ fn report(shop: &Shop, flags: &[&str]) -> serde_json::Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// Two products always get the same price in one request; the mirror is killed while one after the other comes.
+/// Price and place of a product in a catalogue's export: updates always write the same number into both.
+fn update_of(exported: &str, id: &str) -> u64 {
+    let mut reader = csv::Reader::from_reader(exported.as_bytes());
+    let column = |name: &str, head: &csv::StringRecord| head.iter().position(|other| other == name).unwrap();
+    let head = reader.headers().unwrap().clone();
+    let row = reader.records().map(Result::unwrap).find(|row| &row[column("id", &head)] == id).unwrap();
+    let price = row[column("price", &head)].strip_suffix(".00 EUR").unwrap_or("0").parse().unwrap();
+    let place = row[column("location", &head)].strip_prefix("shelf ").unwrap_or("0").parse::<u64>().unwrap();
+    assert_eq!(place, price, "half an update of {id}");
+    price
+}
+
+/// One update after the other comes, of two products at once and of the first alone, when the mirror is killed.
 #[test]
 fn a_killed_mirror_keeps_every_update_that_it_has_acknowledged_and_no_half_one() {
     let (kills, mut random) = plan();
     let seed = random.0;
-    let shop = Shop::with_products(2);
+    let shop = Shop::empty();
+    let priced = "id,title,image_link,price,location\nV101,Tee,pictures/V101.jpg,0.00 EUR,shelf 0\n\
+                  V102,Tee,pictures/V102.jpg,0.00 EUR,shelf 0\n";
+    shop.import_feed("shop.db", priced);
     let web = "listen = \"127.0.0.1:0\"\ntoken = \"battery staple\"\n";
     let config = shop.config_with_web("1.mjpg?loop", web).replace("\"png\"", "\"none\"");
-    let (sent, acknowledged) = (AtomicU64::new(0), AtomicU64::new(0));
-    for round in 0..kills.div_ceil(6) {
+    let (sent, acknowledged, of_both) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
+    let mut in_flight = 0;
+    for round in 0..kills {
         let mut mirror = Mirror::start(&shop, &config);
         let at = address(&mut mirror);
-        let wait = Duration::from_micros(random.below(400_000));
-        let said = format!("round {round} of seed {seed}, {wait:?} after the first update");
+        // At any time, or while the update's journal is written.
+        let in_journal = random.below(2) == 0;
+        let wait = Duration::from_micros(random.below(if in_journal { 3_000 } else { 100_000 }));
+        let said = format!("round {round} of seed {seed}, {wait:?}, in the journal {in_journal}");
         let first = acknowledged.load(Ordering::SeqCst);
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 loop {
                     let number = sent.fetch_add(1, Ordering::SeqCst) + 1;
-                    let price = |id| format!("{{\"id\": \"{id}\", \"price\": \"{number}.00 EUR\"}}");
-                    let body = format!("{{\"products\": [{}, {}]}}", price("V101"), price("V102"));
-                    if !update(&at, &body) {
+                    if !update(&at, number) {
                         break;
                     }
                     acknowledged.store(number, Ordering::SeqCst);
+                    if is_of_both(number) {
+                        of_both.store(number, Ordering::SeqCst);
+                    }
                 }
             });
             // However busy the machine: one update is done, and others are under way.
             mirror.wait_until("an update is done", || acknowledged.load(Ordering::SeqCst) > first);
+            if in_journal {
+                wait_for_journal(&shop, false);
+                wait_for_journal(&shop, true);
+            }
             sleep(wait);
-            mirror.signal("KILL");
+            mirror.kill();
         });
-        let (sent, acknowledged) = (sent.load(Ordering::SeqCst), acknowledged.load(Ordering::SeqCst));
+        let [sent, acknowledged, of_both] =
+            [&sent, &acknowledged, &of_both].map(|number| number.load(Ordering::SeqCst));
         assert_eq!(mirror.wait_for_end(), None);
         let checked = ask(&shop, &["check"]);
         assert!(checked.status.success(), "{said}: {}", String::from_utf8_lossy(&checked.stdout));
         let exported = export(&shop);
-        let mut reader = csv::Reader::from_reader(exported.as_bytes());
-        let column = reader.headers().unwrap().iter().position(|name| name == "price").unwrap();
-        let prices: Vec<String> = reader.records().map(|record| record.unwrap()[column].to_owned()).collect();
-        assert_eq!(prices[0], prices[1], "{said}: half an update");
-        let held: u64 = prices[0].strip_suffix(".00 EUR").unwrap().parse().unwrap();
-        assert!((acknowledged..=sent).contains(&held), "{said}: {held} of {acknowledged} to {sent}");
-        println!("{} updates, then killed", acknowledged - first);
+        let [one, two] = ["V101", "V102"].map(|id| update_of(&exported, id));
+        assert!((acknowledged..=sent).contains(&one), "{said}: {one} of {acknowledged} to {sent}");
+        assert!((of_both..=one).contains(&two) && is_of_both(two), "{said}: {two} of {of_both} to {one}");
+        assert!(two == one || !is_of_both(one), "{said}: half an update: {one} and {two}");
+        in_flight += u64::from(one > acknowledged);
+    }
+    let all = acknowledged.load(Ordering::SeqCst);
+    println!("{kills} kills, {all} updates acknowledged, {in_flight} more were done and not yet said");
+}
+
+/// Waits until a journal is there, or is not; not for ever.
+fn wait_for_journal(shop: &Shop, there: bool) {
+    let start = Instant::now();
+    while (journal(shop) > 0) != there && start.elapsed() < Duration::from_secs(10) {
+        sleep(Duration::from_micros(50));
     }
 }
 
+/// Whether the update of this number is one of both products.
+fn is_of_both(number: u64) -> bool {
+    number % 2 == 0
+}
+
 /// Sends an update; whether it was acknowledged before the mirror was gone.
-fn update(at: &str, body: &str) -> bool {
+fn update(at: &str, number: u64) -> bool {
+    let values = format!("\"price\": \"{number}.00 EUR\", \"location\": \"shelf {number}\"");
+    let (request, body) = match is_of_both(number) {
+        true => {
+            let product = |id| format!("{{\"id\": \"{id}\", {values}}}");
+            ("POST /api/products", format!("{{\"products\": [{}, {}]}}", product("V101"), product("V102")))
+        }
+        false => ("PATCH /api/products/V101", format!("{{{values}}}")),
+    };
     let answer = || -> std::io::Result<String> {
         let mut stream = TcpStream::connect(at)?;
         let length = body.len();
-        let head =
-            format!("POST /api/products HTTP/1.1\r\nHost: {at}\r\nConnection: close\r\nContent-Length: {length}");
+        let head = format!("{request} HTTP/1.1\r\nHost: {at}\r\nConnection: close\r\nContent-Length: {length}");
         write!(stream, "{head}\r\nAuthorization: Bearer battery staple\r\n\r\n{body}")?;
         let mut text = String::new();
         stream.read_to_string(&mut text)?;

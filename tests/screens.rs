@@ -5,6 +5,8 @@
 
 #[path = "screens/every_scene.rs"]
 mod every_scene;
+#[path = "screens/place.rs"]
+mod place;
 #[path = "screens/scenes.rs"]
 mod scenes;
 
@@ -138,13 +140,6 @@ fn sold_out_and_not_sure() {
     let seen = scene(vec![shirt(10), trousers(10)], vec![shirt_look(), sold_out]);
     golden("also-like", &seen);
     golden("sold-out", &Scene { featured: Some(1), ..seen });
-}
-
-#[test]
-fn without_a_link_the_next_step_is_the_rail() {
-    let mut look = sale_look();
-    look.cards[0].link = None;
-    golden("no-link", &scene(vec![shirt(10)], vec![look]));
 }
 
 #[test]

@@ -1,10 +1,11 @@
-//! Prices and stock sent over HTTP to a running mirror: on its screen within two seconds, an import or not.
+//! Prices and stock sent over HTTP to a running mirror: on its screen within two seconds, an import or not. However busy the machine:
+//! what counts are the mirror's own looks at the catalogue, one a second, and the screens that it draws, ten a second at most.
 
 #![allow(clippy::unwrap_used)]
 
 mod mirror;
 
-use mirror::http::{Answer, address, get, get_with, post, request};
+use mirror::http::{Answer, address, get, get_with, metric, post, request};
 use mirror::{Mirror, Shop, repository};
 use std::time::{Duration, Instant};
 
@@ -12,11 +13,29 @@ const TOKEN: &str = "Authorization: Bearer battery staple\r\n";
 const WEB: &str = "listen = \"127.0.0.1:0\"\npassword = \"correct horse\"\ntoken = \"battery staple\"\n";
 /// vetrina:correct horse
 const PASSWORD: &str = "Authorization: Basic dmV0cmluYTpjb3JyZWN0IGhvcnNl\r\n";
-/// What an update may take until it is shown.
-const SOON: Duration = Duration::from_secs(2);
+/// Screens in a second, as `config_for` sets it.
+const RATE: u64 = 10;
+/// What a change may take until it is shown, in screens.
+const SOON: u64 = 2 * RATE;
+/// An update is shown when so many looks are over: one may have begun before it.
+const LOOKS: u64 = 2;
 
 fn patch(at: &str, id: &str, body: &str) -> Answer {
     request(at, "PATCH", &format!("/api/products/{id}"), TOKEN, body)
+}
+
+fn count(at: &str, what: &str) -> u64 {
+    metric(&get_with(at, "/metrics", PASSWORD).text(), &format!("vetrina_{what}_total")).unwrap() as u64
+}
+
+/// The screens that were drawn so far.
+fn screens(at: &str) -> u64 {
+    count(at, "screens_presented")
+}
+
+/// How often the mirror looked whether the catalogue has changed, and took it over.
+fn looks(at: &str) -> u64 {
+    count(at, "catalogue_checks")
 }
 
 /// Id and price of the first match of each garment that has one.
@@ -37,7 +56,7 @@ fn a_price_is_shown_within_two_seconds_and_an_undo_is_as_quick() {
     let mut mirror = Mirror::start(&shop, &shop.config_with_web("1.mjpg?loop", WEB));
     let at = address(&mut mirror);
     mirror.wait_until("a garment has matches", || !shown(&at).is_empty());
-    let mut slowest = Duration::ZERO;
+    let mut most = 0;
     for round in 1..=5 {
         let mut seen = Vec::new();
         mirror.wait_until("a garment has matches", || {
@@ -46,18 +65,21 @@ fn a_price_is_shown_within_two_seconds_and_an_undo_is_as_quick() {
         });
         let (id, _) = seen.remove(0);
         let price = format!("{round}.99 EUR");
-        let start = Instant::now();
         let changed = patch(&at, &id, &format!(r#"{{"price": "{price}"}}"#));
         assert_eq!(changed.status, 200, "{}", changed.text());
+        let before = looks(&at);
+        let mut looked = 0;
         // The garment may leave the picture meanwhile: then it is what the next one is answered.
         mirror.wait_until("the price is shown", || {
+            looked = looks(&at) - before;
             let shown = shown(&at);
-            assert!(!shown.iter().any(|(other, now)| *other == id && *now != price) || start.elapsed() < SOON);
+            let is_old = shown.iter().any(|(other, now)| *other == id && *now != price);
+            assert!(!is_old || looked < LOOKS, "round {round}: the old price after {looked} looks");
             shown.contains(&(id.clone(), price.clone()))
         });
-        slowest = slowest.max(start.elapsed());
+        most = most.max(looked);
     }
-    println!("5 prices: shown after {slowest:?} at most");
+    println!("5 prices: shown after {most} looks at most");
     // A sale is on: the page lists the price that counts, and the one before.
     let listed = |id: &str| {
         let found = get_with(&at, &format!("/catalogue.json?q={id}"), PASSWORD).json();
@@ -70,13 +92,18 @@ fn a_price_is_shown_within_two_seconds_and_an_undo_is_as_quick() {
     assert_eq!(listed("V101"), (Some("40.00 EUR".into()), None), "the sale is over");
     let products = || get_with(&at, "/status.json", PASSWORD).json()["products"].as_u64();
     assert_eq!(products(), Some(11));
-    let start = Instant::now();
+    let before = screens(&at);
     assert_eq!(post(&at, "/api/undo", TOKEN, "").status, 200);
-    println!("undo: answered after {:?}", start.elapsed());
-    assert!(start.elapsed() < Duration::from_secs(1));
-    mirror.wait_until("the undo is searched", || products() == Some(12));
-    println!("undo: searched after {:?}", start.elapsed());
-    assert!(start.elapsed() < 2 * SOON, "{:?}", start.elapsed());
+    let answered = screens(&at) - before;
+    assert!(answered <= RATE, "{answered} screens");
+    let mut drawn = 0;
+    mirror.wait_until("the undo is searched", || {
+        drawn = screens(&at) - before;
+        let searched = products() == Some(12);
+        assert!(searched || drawn <= 2 * SOON, "{drawn} screens");
+        searched
+    });
+    println!("undo: answered after {answered} screens, searched after {drawn}");
     assert_eq!(get(&at, "/api/history").status, 401);
 }
 

@@ -12,6 +12,9 @@ sale-left-out = وحُذف معه سعر التخفيض
 more-not-valid = قيم أخرى غير صالحة تُركت فارغة: { $count }
 without-currency = أسعار بلا عملة تُعرض كما هي: { $count }
 say-currency = حدّدها في خيارات القائمة
+read-as = قُرئت القائمة بترميز { $encoding }
+read-as-sample = قُرئت القائمة بترميز { $encoding }: { $sample }
+if-wrong-utf8 = إذا كانت الحروف خاطئة فاحفظها بترميز UTF-8
 one-hidden = منتج واحد مسودة أو مؤرشف أو غير منشور، فحُذف
 hidden = منتجات مسودة أو مؤرشفة أو غير منشورة حُذفت: { $count }
 links-collide = روابط تؤدي إلى { $file } باسمه وحده: { $count }، منها { $first } و{ $second }
@@ -20,6 +23,7 @@ more-collide = صور أخرى وُجدت هكذا: { $count }
 old-picture = استُخدمت الصورة الموجودة هنا
 
 has-no = لا يوجد { $field }
+damaged-bytes = في { $field } بايتات ليست نصًا بترميز { $encoding }
 surplus-fields = فيه { $fields } من الحقول، وفي السطر الأول { $columns }
 too-long = طول { $field } هو { $bytes } بايت، والحد { $limit }
 id-again = المعرّف { $id } موجود أعلاه
@@ -51,7 +55,7 @@ columns-required = id و title و image_link مطلوبة
 columns-say = حدّد هذه الأعمدة: { $field }=العمود,...
 feed-empty = فارغة
 first-line = السطر الأول يسمي الأعمدة: id, title, image_link, ...
-not-utf8 = السطر { $line }، البايت { $byte } ليس نص UTF-8
+not-text = ليس نصًا بترميز معروف
 save-utf8 = احفظ القائمة بترميز UTF-8
 not-json = السطر { $line } ليس JSON: { $reason }
 export-again = القائمة مبتورة أو تالفة: صدّرها من جديد

@@ -12,6 +12,9 @@ sale-left-out = der Aktionspreis wurde mit weggelassen
 more-not-valid = weitere ungültige Werte, leer gelassen: { $count }
 without-currency = Preise ohne Währung, so angezeigt: { $count }
 say-currency = unter „Mehr über die Liste“ angeben, welche es ist
+read-as = die Liste wurde als { $encoding } gelesen
+read-as-sample = die Liste wurde als { $encoding } gelesen: { $sample }
+if-wrong-utf8 = wenn Buchstaben falsch sind, in UTF-8 speichern
 one-hidden = ein Produkt ist ein Entwurf, archiviert oder nicht veröffentlicht und wurde weggelassen
 hidden = Entwürfe, archivierte und nicht veröffentlichte Produkte, weggelassen: { $count }
 links-collide = Links, die allein über den Namen zu { $file } führen: { $count }, darunter { $first } und { $second }
@@ -20,6 +23,7 @@ more-collide = weitere so gefundene Bilder: { $count }
 old-picture = das vorhandene Bild wurde verwendet
 
 has-no = { $field } fehlt
+damaged-bytes = { $field } enthält Bytes, die kein { $encoding }-Text sind
 surplus-fields = sie hat { $fields } Felder, die erste Zeile { $columns }
 too-long = { $field } hat { $bytes } Byte, die Grenze ist { $limit }
 id-again = die Kennung { $id } steht schon weiter oben
@@ -51,7 +55,7 @@ columns-required = id, title und image_link sind nötig
 columns-say = angeben, welche Spalten das sind: { $field }=SPALTE,...
 feed-empty = sie ist leer
 first-line = die erste Zeile nennt die Spalten: id, title, image_link, ...
-not-utf8 = Zeile { $line }, Byte { $byte } ist kein UTF-8-Text
+not-text = es ist kein Text in einer bekannten Kodierung
 save-utf8 = die Liste in UTF-8 speichern
 not-json = Zeile { $line } ist kein JSON: { $reason }
 export-again = die Liste ist abgeschnitten oder beschädigt: noch einmal exportieren

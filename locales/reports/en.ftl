@@ -16,6 +16,9 @@ sale-left-out = the sale price was left out with it
 more-not-valid = { $count } more values are not valid and were left empty
 without-currency = { $count } prices have no currency and are shown without one
 say-currency = say which it is: --currency EUR
+read-as = the feed was read as { $encoding }
+read-as-sample = the feed was read as { $encoding }: { $sample }
+if-wrong-utf8 = if letters are wrong, save it in UTF-8
 one-hidden = 1 product is a draft, archived or not published, and was left out
 hidden = { $count } products are drafts, archived or not published, and were left out
 links-collide = { $count } links lead to { $file } by its name alone, { $first } and { $second } among them
@@ -25,6 +28,7 @@ old-picture = the picture that is here was taken
 
 ## Rows and pictures that are skipped
 has-no = it has no { $field }
+damaged-bytes = its { $field } has bytes that are not { $encoding } text
 surplus-fields = it has { $fields } fields, the first line { $columns }
 too-long = its { $field } is { $bytes } bytes long, the limit is { $limit }
 id-again = the id { $id } stands further up already
@@ -57,7 +61,7 @@ columns-required = id, title and image_link are required
 columns-say = say which columns these are: --map { $field }=COLUMN,...
 feed-empty = it is empty
 first-line = the first line names the columns: id, title, image_link, ...
-not-utf8 = line { $line }, byte { $byte } is not UTF-8 text
+not-text = it is no text in an encoding that is known
 save-utf8 = save the feed in UTF-8
 not-json = line { $line } is not JSON: { $reason }
 export-again = the feed was cut short or damaged: export it again

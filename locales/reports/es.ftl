@@ -12,6 +12,9 @@ sale-left-out = también se omitió el precio rebajado
 more-not-valid = otros valores no válidos, dejados vacíos: { $count }
 without-currency = precios sin moneda, mostrados así: { $count }
 say-currency = indique cuál en las opciones de la lista
+read-as = la lista se leyó como { $encoding }
+read-as-sample = la lista se leyó como { $encoding }: { $sample }
+if-wrong-utf8 = si hay letras equivocadas, guárdela en UTF-8
 one-hidden = un producto es un borrador, está archivado o sin publicar, y se omitió
 hidden = productos en borrador, archivados o sin publicar, omitidos: { $count }
 links-collide = enlaces que llevan a { $file } solo por su nombre: { $count }, entre ellos { $first } y { $second }
@@ -20,6 +23,7 @@ more-collide = otras imágenes encontradas así: { $count }
 old-picture = se usó la imagen que ya estaba
 
 has-no = falta { $field }
+damaged-bytes = { $field } tiene bytes que no son texto { $encoding }
 surplus-fields = tiene { $fields } campos, la primera línea { $columns }
 too-long = { $field } tiene { $bytes } bytes, el límite es { $limit }
 id-again = el código { $id } ya aparece más arriba
@@ -51,7 +55,7 @@ columns-required = id, title e image_link son obligatorios
 columns-say = indique qué columnas son: { $field }=COLUMNA,...
 feed-empty = está vacía
 first-line = la primera línea nombra las columnas: id, title, image_link, ...
-not-utf8 = línea { $line }, byte { $byte }: no es texto UTF-8
+not-text = no es texto en una codificación conocida
 save-utf8 = guarde la lista en UTF-8
 not-json = línea { $line }: no es JSON: { $reason }
 export-again = la lista está cortada o dañada: expórtela de nuevo

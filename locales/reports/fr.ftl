@@ -12,6 +12,9 @@ sale-left-out = le prix soldé a été omis aussi
 more-not-valid = autres valeurs non valides, laissées vides : { $count }
 without-currency = prix sans devise, affichés ainsi : { $count }
 say-currency = indiquez laquelle dans les options du fichier
+read-as = le fichier a été lu en { $encoding }
+read-as-sample = le fichier a été lu en { $encoding } : { $sample }
+if-wrong-utf8 = si des lettres sont fausses, enregistrez-le en UTF-8
 one-hidden = un produit est un brouillon, archivé ou non publié, et a été omis
 hidden = produits en brouillon, archivés ou non publiés, omis : { $count }
 links-collide = liens menant à { $file } par son seul nom : { $count }, dont { $first } et { $second }
@@ -20,6 +23,7 @@ more-collide = autres images trouvées ainsi : { $count }
 old-picture = l’image déjà présente a été utilisée
 
 has-no = { $field } manque
+damaged-bytes = { $field } contient des octets qui ne sont pas du texte { $encoding }
 surplus-fields = elle a { $fields } champs, la première ligne { $columns }
 too-long = { $field } fait { $bytes } octets, la limite est { $limit }
 id-again = l’identifiant { $id } figure déjà plus haut
@@ -51,7 +55,7 @@ columns-required = id, title et image_link sont obligatoires
 columns-say = indiquez quelles colonnes ce sont : { $field }=COLONNE,...
 feed-empty = il est vide
 first-line = la première ligne nomme les colonnes : id, title, image_link, ...
-not-utf8 = ligne { $line }, octet { $byte } : ce n’est pas du texte UTF-8
+not-text = ce n’est pas du texte dans un encodage connu
 save-utf8 = enregistrez le fichier en UTF-8
 not-json = ligne { $line } : ce n’est pas du JSON : { $reason }
 export-again = le fichier est tronqué ou endommagé : exportez-le à nouveau

@@ -12,6 +12,9 @@ sale-left-out = anche il prezzo scontato è stato tralasciato
 more-not-valid = altri valori non validi, rimasti vuoti: { $count }
 without-currency = prezzi senza valuta, mostrati così: { $count }
 say-currency = indica quale in «Altro sull’elenco»
+read-as = l’elenco è stato letto come { $encoding }
+read-as-sample = l’elenco è stato letto come { $encoding }: { $sample }
+if-wrong-utf8 = se ci sono lettere sbagliate, salvalo in UTF-8
 one-hidden = un prodotto è una bozza, archiviato o non pubblicato, ed è stato tralasciato
 hidden = prodotti in bozza, archiviati o non pubblicati, tralasciati: { $count }
 links-collide = link che portano a { $file } solo per il suo nome: { $count }, tra cui { $first } e { $second }
@@ -20,6 +23,7 @@ more-collide = altre immagini trovate così: { $count }
 old-picture = è stata usata l’immagine già presente
 
 has-no = manca { $field }
+damaged-bytes = { $field } contiene byte che non sono testo { $encoding }
 surplus-fields = ha { $fields } campi, la prima riga { $columns }
 too-long = { $field } ha { $bytes } byte, il limite è { $limit }
 id-again = il codice { $id } compare già più in alto
@@ -51,7 +55,7 @@ columns-required = id, title e image_link sono obbligatori
 columns-say = indica quali colonne sono: { $field }=COLONNA,...
 feed-empty = è vuoto
 first-line = la prima riga nomina le colonne: id, title, image_link, ...
-not-utf8 = riga { $line }, byte { $byte }: non è testo UTF-8
+not-text = non è testo in una codifica conosciuta
 save-utf8 = salva l’elenco in UTF-8
 not-json = riga { $line }: non è JSON: { $reason }
 export-again = l’elenco è troncato o danneggiato: esportalo di nuovo

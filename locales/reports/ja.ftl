@@ -12,6 +12,9 @@ sale-left-out = セール価格も省きました
 more-not-valid = ほかにも正しくない値を空欄にしました：{ $count }
 without-currency = 通貨のない価格をそのまま表示します：{ $count }
 say-currency = 一覧の詳細で通貨を指定してください
+read-as = 一覧を{ $encoding }として読み込みました
+read-as-sample = 一覧を{ $encoding }として読み込みました：{ $sample }
+if-wrong-utf8 = 文字が正しくない場合はUTF-8で保存してください
 one-hidden = 下書き、保管済み、または非公開の商品を1点除きました
 hidden = 下書き、保管済み、または非公開のため除いた商品：{ $count }
 links-collide = 名前だけで{ $file }に行き着くリンク：{ $count }（{ $first }、{ $second }など）
@@ -20,6 +23,7 @@ more-collide = ほかに同様に見つかった画像：{ $count }
 old-picture = ここにある画像を使いました
 
 has-no = { $field }がありません
+damaged-bytes = { $field }に{ $encoding }の文字ではないバイトがあります
 surplus-fields = 項目が{ $fields }個ありますが、最初の行は{ $columns }個です
 too-long = { $field }が{ $bytes }バイトあり、上限は{ $limit }です
 id-again = ID{ $id }はすでに上にあります
@@ -51,7 +55,7 @@ columns-required = id、title、image_linkが必要です
 columns-say = どの列かを指定してください：{ $field }=列名,...
 feed-empty = 空です
 first-line = 最初の行は列名です：id, title, image_link, ...
-not-utf8 = { $line }行目、{ $byte }バイト目がUTF-8の文字ではありません
+not-text = 既知の文字コードのテキストではありません
 save-utf8 = 一覧をUTF-8で保存してください
 not-json = { $line }行目がJSONではありません：{ $reason }
 export-again = 一覧が途切れているか壊れています：もう一度書き出してください

@@ -1,13 +1,14 @@
 //! Parses a [`Config`] from text. Errors name line and key.
 
-use super::Config;
 use super::theme::ShopTheme;
+use super::{Config, plan};
 use crate::capture::camera::Location;
 use crate::fault::{Fault, Kind, Result, plain_words};
 use crate::sync::manifest::public_key;
 use crate::sync::source::ReleaseSource;
 use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 
 impl Config {
     /// Reads and checks the file at `path`.
@@ -29,6 +30,9 @@ impl Config {
         let mut config = own.with_release(&text, folder);
         if let Some(theme) = &config.screen.theme {
             config.theme = ShopTheme::load(theme)?;
+        }
+        if let Some(plan) = &config.catalogue.plan {
+            config.plan = Some(Arc::new(plan::load(plan, config.theme.theme.colors.card)?));
         }
         Ok(config)
     }

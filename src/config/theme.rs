@@ -14,8 +14,8 @@ use std::sync::Arc;
 
 /// The themes that are part of the program, by the names that stand in the configuration.
 const SHIPPED: [(&str, &str); 1] = [("large-text", include_str!("../../themes/large-text.toml"))];
-/// The longest side of a logo, pixels.
-const LARGEST_LOGO: u32 = 4096;
+/// The longest side of a logo or a plan, pixels.
+const LARGEST_PICTURE: u32 = 4096;
 
 /// A theme as it was read, with the texts that it replaces.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -84,7 +84,7 @@ impl ShopTheme {
             Fonts::open(&FontSettings { typeface: typeface.clone(), ..FontSettings::default() })?;
         }
         let colors = colors(&file.colors)?;
-        let logo = file.logo.map(|path| logo(&folder.join(path), colors.ground)).transpose()?;
+        let logo = file.logo.map(|path| picture("logo", &folder.join(path), colors.ground)).transpose()?;
         let theme = Theme { colors, logo, typeface, larger_text };
         let theme = ShopTheme { theme, texts: file.texts };
         // Now, so that a wrong text is an error of the file.
@@ -141,14 +141,14 @@ fn color(text: &str) -> Option<Rgb888> {
     Some(Rgb888::new(red, green, blue))
 }
 
-/// The picture at `path` on the ground that it will stand on.
-fn logo(path: &Path, ground: Rgb888) -> Result<Arc<Picture>> {
-    let fail = || Fault::new(Kind::Usage, format!("logo: cannot read {}", path.display())).cure("use a PNG or a JPEG");
+/// The picture at `path`, which the file names under `key`, on the ground that it will stand on.
+pub fn picture(key: &str, path: &Path, ground: Rgb888) -> Result<Arc<Picture>> {
+    let fail = || Fault::new(Kind::Usage, format!("{key}: cannot read {}", path.display())).cure("use a PNG or a JPEG");
     let mut reader = image::ImageReader::open(path)
         .and_then(|reader| reader.with_guessed_format())
         .map_err(|error| fail().cause(error))?;
     let mut limits = image::Limits::default();
-    (limits.max_image_width, limits.max_image_height) = (Some(LARGEST_LOGO), Some(LARGEST_LOGO));
+    (limits.max_image_width, limits.max_image_height) = (Some(LARGEST_PICTURE), Some(LARGEST_PICTURE));
     reader.limits(limits);
     let picture = reader.decode().map_err(|error| fail().cause(error))?.into_rgba8();
     let ground = [ground.r(), ground.g(), ground.b()];

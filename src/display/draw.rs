@@ -2,6 +2,7 @@
 
 mod card;
 mod kept;
+mod plan;
 mod tile;
 
 use super::canvas::Canvas;

@@ -10,6 +10,7 @@ mod hero;
 mod labels;
 mod live;
 mod notice;
+mod plan;
 mod split;
 mod tiles;
 
@@ -168,6 +169,8 @@ pub struct CardPlace {
     pub card: usize,
     pub frame: Rect<Panel>,
     pub picture: Rect<Panel>,
+    /// The shop's plan, below the picture.
+    pub plan: Option<Rect<Panel>>,
     pub sure: Rect<Panel>,
     pub title: Rect<Panel>,
     pub price: Option<Rect<Panel>>,
@@ -196,7 +199,13 @@ impl CardPlace {
     pub fn parts(&self) -> Vec<Rect<Panel>> {
         let always = [self.picture, self.sure, self.title, self.action];
         let optional = [self.price, self.price_before, self.brand, self.location, self.stock, self.code, self.leads_to];
-        let several = self.sizes.iter().chain(&self.swatches).copied().chain(self.more_sizes.map(|(place, _)| place));
+        let several = self
+            .sizes
+            .iter()
+            .chain(&self.swatches)
+            .chain(&self.plan)
+            .copied()
+            .chain(self.more_sizes.map(|(place, _)| place));
         always.into_iter().chain(optional.into_iter().flatten()).chain(several).collect()
     }
 }
@@ -296,7 +305,8 @@ impl Layout {
                     ]);
                     let optional = [&mut card.price, &mut card.price_before, &mut card.brand, &mut card.location];
                     parts.extend(optional.into_iter().flatten());
-                    parts.extend([&mut card.stock, &mut card.code, &mut card.leads_to].into_iter().flatten());
+                    let others = [&mut card.stock, &mut card.code, &mut card.leads_to, &mut card.plan];
+                    parts.extend(others.into_iter().flatten());
                     parts.extend(card.sizes.iter_mut().chain(&mut card.swatches));
                     parts.extend(card.more_sizes.as_mut().map(|(place, _)| place));
                 }

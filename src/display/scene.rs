@@ -115,6 +115,8 @@ pub struct Card {
     pub other_colors: Vec<Arc<Picture>>,
     /// Where in the shop it hangs.
     pub location: Option<String>,
+    /// The shelf of that on the shop's plan.
+    pub spot: Option<PlanSpot>,
     /// What is to be said of the stock.
     pub stock: Option<StockMark>,
     /// Where the product can be bought or found: shown as a QR code.
@@ -123,6 +125,14 @@ pub struct Card {
     pub picture: Option<Arc<Picture>>,
     /// Whether it may be called this very product; else the words leave it open.
     pub likely: bool,
+}
+
+/// A place on the plan of the shop.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlanSpot {
+    pub plan: Arc<Picture>,
+    /// In the plan's pixels.
+    pub at: (u32, u32),
 }
 
 /// One size on a card.

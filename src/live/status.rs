@@ -82,6 +82,8 @@ pub struct Status {
     pub presented: Counter,
     pub restarts: Counter,
     pub reloads: Counter,
+    /// How often the catalogue's file was looked at for changes, and they were taken over.
+    pub catalogue_checks: Counter,
     /// Steps of throttling, by cause.
     pub throttled_by_heat: Counter,
     pub throttled_by_power: Counter,
@@ -186,6 +188,7 @@ impl super::Links {
             ("queries", status.queries.get()),
             ("queries_skipped", self.queries.skipped()),
             ("answers", status.answers.get()),
+            ("catalogue_checks", status.catalogue_checks.get()),
             ("screens_presented", status.presented.get()),
             ("stage_restarts", status.restarts.get()),
             ("reloads", status.reloads.get()),

@@ -27,6 +27,7 @@ pub mod same_person;
 pub mod second_pass;
 pub mod sequential;
 pub mod settings;
+pub mod shop_plan;
 pub mod shown_products;
 pub mod track_matches;
 pub mod tracking;

@@ -68,7 +68,7 @@ impl Presenter {
         self.matched = shown.iter().filter(with_products).map(|one| one.garment.track).collect();
         let garments: Vec<Garment> = shown.iter().map(|one| garment(one.garment)).collect();
         self.follow(now, columns(&garments[..garments.len().min(settings.max_garments)]));
-        let cards = |products: &Vec<&Match>| products.iter().map(|found| card(found, settings.locale)).collect();
+        let cards = |products: &Vec<&Match>| products.iter().map(|found| card(found, settings)).collect();
         let matches: Vec<GarmentMatches> = shown
             .iter()
             .enumerate()

@@ -1,7 +1,7 @@
 //! A match as the shopper sees it: the price now, sizes, other colours, stock and place.
 
 use super::matcher::{Match, Verdict};
-use super::settings::PriceLocale;
+use super::settings::PipelineSettings;
 use crate::catalogue::{ProductSummary, SizeStock, Stock};
 use crate::display::scene::{Card, SizeMark, StockMark};
 use jiff::Timestamp;
@@ -11,10 +11,11 @@ pub fn is_sold_out(found: &Match) -> bool {
     found.variants.iter().all(|variant| variant.product.stock() == Stock::Out)
 }
 
-/// The card of a match, with prices as `locale` writes them.
-pub fn card(found: &Match, locale: Option<PriceLocale>) -> Card {
+/// The card of a match, with prices as the settings' locale writes them.
+pub fn card(found: &Match, settings: &PipelineSettings) -> Card {
     let product = &found.product;
-    let offer = product.offer(Timestamp::now(), locale);
+    let offer = product.offer(Timestamp::now(), settings.locale);
+    let location = location(found);
     Card {
         title: product.title.clone(),
         brand: product.brand.clone(),
@@ -25,7 +26,8 @@ pub fn card(found: &Match, locale: Option<PriceLocale>) -> Card {
             .map(|size| SizeMark { sold_out: size.stock == Stock::Out, text: size.size })
             .collect(),
         other_colors: found.other_colors.clone(),
-        location: location(found),
+        spot: settings.plan.as_ref().zip(location.as_ref()).and_then(|(plan, location)| plan.spot(location)),
+        location,
         stock: stock_mark(found),
         link: product.link.clone(),
         picture: found.picture.clone(),

@@ -1,7 +1,9 @@
 //! What the pipeline needs to know beyond the model and the catalogue.
 
+use super::shop_plan::ShopPlan;
 pub use crate::catalogue::{OutOfStock, PriceLocale};
 use crate::language::Words;
+use std::sync::Arc;
 
 /// The shop's name and how much is shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +25,8 @@ pub struct PipelineSettings {
     /// How prices are written; `None`: as the feed writes them.
     pub locale: Option<PriceLocale>,
     pub out_of_stock: OutOfStock,
+    /// The shop from above, with its shelves; `None`: where a product hangs is said in words alone.
+    pub plan: Option<Arc<ShopPlan>>,
     /// Of the garments that the shop does not sell, the most that may be called likely, percent.
     pub false_accept: u32,
 }
@@ -39,6 +43,7 @@ impl Default for PipelineSettings {
             max_garments: 3,
             locale: None,
             out_of_stock: OutOfStock::default(),
+            plan: None,
             false_accept: 5,
         }
     }

@@ -8,6 +8,7 @@ use std::fmt::{Display, Write};
 const HELP: &[(&str, &str)] = &[
     ("answers_total", "Queries that the catalogue has answered."),
     ("camera_reconnects_total", "Times that the camera was lost and opened again."),
+    ("catalogue_checks_total", "Looks at the catalogue's file for changes."),
     ("catalogue_age_seconds", "Age of the hub's release that is searched."),
     ("catalogue_products", "Products in the catalogue that is searched."),
     ("events_lost_total", "Events that a slow reader did not take in time."),

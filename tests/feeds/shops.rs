@@ -60,6 +60,60 @@ fn squares_variations_are_variants_and_have_the_pictures_of_an_added_column() {
 }
 
 #[test]
+fn squares_variations_are_of_one_item_where_each_has_a_token_of_its_own() {
+    let text = "Token,Item Name,Variation Name,SKU,Description,Category,Price,Current Quantity BSL,image_link\n\
+                T1,Striped tee,S,,,T-shirts,$25.00,4,tee.jpg\nT2,Striped tee,M,,,T-shirts,$25.00,0,tee.jpg\n\
+                T3,Scarf,Regular,SC,,Scarves,9.50,,scarf.jpg\nT4,Cap,Black,,,Hats,9.50,,cap.jpg\n";
+    let feed = parse(text.as_bytes()).unwrap();
+    assert_eq!(outcome(&feed), (vec!["Striped tee-S", "Striped tee-M", "SC", "Cap-Black"], vec![]));
+    let [small, medium] = ["Striped tee-S", "Striped tee-M"].map(|id| product(&feed, id));
+    assert_eq!((&small.item_group_id, &small.product_type), (&medium.item_group_id, &Some("T-shirts".into())));
+    assert_eq!(size_and_stock(&feed, "Striped tee-M"), (Some("M".into()), Stock::Out));
+    assert_eq!((small.price.as_deref(), product(&feed, "Cap-Black").size), (Some("$25.00"), None));
+}
+
+#[test]
+fn prestashops_combinations_below_its_products_are_their_variants() {
+    let read = |name: &str| fs::read_to_string(path(name)).unwrap();
+    let (products, combinations) = (read("prestashop-new.csv"), read("prestashop-combinations.csv"));
+    let alone = parse(combinations.as_bytes()).unwrap_err();
+    assert!(alone.kind() == Kind::Input && alone.to_string().contains("below the export of the products"), "{alone}");
+    let feed = parse(format!("{products}{combinations}").as_bytes()).unwrap();
+    let ids = vec!["MAR-S-B", "MAR-M-R", "13-38", "13-40"];
+    assert_eq!(
+        outcome(&feed),
+        (ids.clone(), vec![(11, "it has no title")]),
+        "neither what has none, nor what is not active"
+    );
+    let [blue, red, dress] = ["MAR-S-B", "MAR-M-R", "13-38"].map(|id| product(&feed, id));
+    assert_eq!((blue.title.as_str(), blue.item_group_id.as_deref()), ("Marinière rayée", Some("11")));
+    assert_eq!((blue.color.as_deref(), red.color.as_deref()), (Some("Bleu"), Some("Rouge")));
+    assert_eq!((blue.brand.as_deref(), blue.gtin.as_deref()), (Some("Bottega"), Some("4006381333931")));
+    assert_eq!((blue.price.as_deref(), blue.sale_price.as_deref()), (Some("40.00"), Some("30.00")));
+    assert_eq!((size_and_stock(&feed, "MAR-S-B"), red.stock()), ((Some("S".into()), Stock::Few), Stock::Out));
+    assert_eq!(
+        (blue.image_link.as_str(), red.image_link.as_str()),
+        ("https://shop.example/img/p/1/1.jpg", "https://shop.example/img/p/1/5.jpg")
+    );
+    let links = |id: &str| product(&feed, id).image_links().map(str::to_owned).collect::<Vec<_>>().join(",");
+    assert_eq!(dress.image_link, "https://shop.example/img/p/1/4.jpg", "the second of its product's");
+    assert_eq!(links("13-40"), "https://shop.example/img/p/1/3.jpg,https://shop.example/img/p/1/4.jpg");
+    // Its price with tax is not known: it is said, and none is shown.
+    let said = feed.warnings().join("\n");
+    assert!(said.contains("line 7: product \"MAR-M-R\": price \"40.00 and 5.00 without tax\" is not valid"), "{said}");
+    assert_eq!((red.price, red.sale_price), (None, None));
+    let both = products.replacen("Cost price", "Price tax excluded", 1).replacen("40.00;1;12.00", "40.00;1;32.00", 1);
+    let prices = |map: &str| {
+        let map = ColumnMap::parse(map).unwrap();
+        let feed = feed::parse_with(format!("{both}{combinations}").as_bytes(), &map).unwrap();
+        assert_eq!(outcome(&feed).0, ids);
+        ["MAR-S-B", "MAR-M-R"].map(|id| product(&feed, id).price.unwrap())
+    };
+    assert_eq!(prices(""), ["40.00", "46.25"]);
+    assert_eq!(prices("price=Price tax excluded"), ["32.00", "37.00"]);
+}
+
+#[test]
 fn prestashops_newer_columns_are_known_and_what_is_not_active_is_not_sold() {
     let feed = read("prestashop-new.csv");
     assert_eq!(outcome(&feed), (vec!["11", "13"], vec![]));

@@ -159,6 +159,11 @@ impl Mirror {
         assert!(Command::new("sh").args(["-c", &command]).status().unwrap().success());
     }
 
+    /// SIGKILL at once: no other program is started for it.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+    }
+
     #[track_caller]
     pub fn wait_for_log(&mut self, words: &str) {
         let path = self.log.clone();

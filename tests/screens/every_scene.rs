@@ -2,6 +2,7 @@
 
 use super::*;
 use proptest::prelude::*;
+use vetrina::display::scene::PlanSpot;
 
 #[test]
 fn what_is_kept_of_the_last_drawing_never_shows_on_another_screen() {
@@ -116,6 +117,7 @@ fn any_card() -> impl Strategy<Value = Card> {
                 price_before: before,
                 sizes,
                 other_colors,
+                spot: (colors > 5).then(|| PlanSpot { plan: swatch(), at: (2, 1) }),
                 location,
                 stock,
                 link,

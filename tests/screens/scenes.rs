@@ -108,6 +108,7 @@ pub fn crowd() -> Scene {
         price_before: Some("2,345,678.90 EUR".into()),
         sizes: (0..40).map(|n| SizeMark { text: format!("size {n}"), sold_out: n % 2 == 0 }).collect(),
         location: Some("The third rail from the left behind the second pillar of the first floor".into()),
+        spot: None,
         stock: Some(StockMark::Few),
         other_colors: Vec::new(),
     };

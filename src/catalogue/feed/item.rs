@@ -32,6 +32,14 @@ impl FeedItem {
         }
     }
 
+    /// Refuses it where bytes of a value are no text: what stood there is not known.
+    pub fn refuse_damaged(&mut self, encoding: &str) {
+        let damaged = self.values.iter().find(|(_, value)| value.contains(char::REPLACEMENT_CHARACTER));
+        if let Some((field, _)) = damaged.filter(|_| self.problem.is_none()) {
+            self.problem = Some(format!("its {} has bytes that are not {encoding} text", field.name()));
+        }
+    }
+
     pub fn id(&self) -> Option<String> {
         self.get(Field::Id).and_then(verbatim).filter(|id| id.len() <= MOST_FIELD)
     }

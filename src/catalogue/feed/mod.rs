@@ -18,6 +18,7 @@ mod magento;
 pub mod map;
 mod options;
 mod prestashop;
+mod prestashop_combinations;
 mod sections;
 mod shopify;
 mod shopify_json;
@@ -41,6 +42,7 @@ use super::product::{Product, split_paths};
 use super::valid::{self, BadValue};
 use crate::fault::{Fault, Kind, Result, and_more};
 
+use decode::TextEncoding;
 use item::FeedItem;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs::File;
@@ -74,6 +76,8 @@ pub struct Feed {
     pub notes: Vec<String>,
     /// Values that are not valid: of these, the first `MOST_BAD_VALUES` are among the notes.
     pub bad_values: usize,
+    /// The encoding of its text, where that is not UTF-8: `windows-1252`.
+    pub encoding: Option<&'static str>,
 }
 
 /// One product and where it stands.
@@ -175,8 +179,25 @@ impl Feed {
         foreign.iter().for_each(|(line, id, bad)| self.note_value(*line, id, bad));
     }
 
+    /// What is said beside the warnings: it is no reason to refuse the feed.
+    pub fn hints(&self) -> Vec<String> {
+        self.read_as().into_iter().chain(self.without_currency()).collect()
+    }
+
+    /// Says in which encoding it was read, with a text by which people see whether that is right; `None` for UTF-8.
+    fn read_as(&self) -> Option<String> {
+        let encoding = self.encoding?;
+        let texts = self.rows.iter().flat_map(|row| std::iter::once(&row.product.title).chain(&row.product.price));
+        let sample = texts.into_iter().find(|text| !text.is_ascii());
+        let read = match sample {
+            Some(text) => format!("the feed was read as {encoding}: {text:?}"),
+            None => format!("the feed was read as {encoding}"),
+        };
+        Some(format!("{read}; if letters are wrong, save it in UTF-8"))
+    }
+
     /// Says how many prices have no currency still; `None` where all have one.
-    pub fn without_currency(&self) -> Option<String> {
+    fn without_currency(&self) -> Option<String> {
         let bare = |row: &&Row| {
             let price = row.product.price.as_deref().and_then(Price::parse);
             price.is_some_and(|price| !price.has_currency())
@@ -244,9 +265,13 @@ pub fn parse_with(bytes: &[u8], map: &ColumnMap) -> Result<Feed> {
     if bytes.len() as u64 > MOST_BYTES {
         return Err(input("it is larger than 1 GiB").cure("split it into several catalogues"));
     }
-    let table = read_table(bytes, map)?;
+    let (table, encoding) = read_table(bytes, map)?;
+    let table = prestashop_combinations::joined(table)?;
     let (map, mut notes) = map.fitting(&table.columns)?;
-    let (items, unknown_columns, hidden) = items(&table, &map)?;
+    let (mut items, unknown_columns, hidden) = items(&table, &map)?;
+    if let Some(encoding) = encoding.filter(|encoding| encoding.is_damaged) {
+        items.iter_mut().for_each(|item| item.refuse_damaged(encoding.name));
+    }
     notes.extend(prestashop::without_tax(&table, &map));
     if hidden > 0 {
         notes.push(match hidden {
@@ -254,7 +279,8 @@ pub fn parse_with(bytes: &[u8], map: &ColumnMap) -> Result<Feed> {
             _ => format!("{hidden} products are drafts, archived or not published, and were left out"),
         });
     }
-    let mut feed = Feed { unknown_columns, notes, ..Feed::default() };
+    let encoding = encoding.map(|encoding| encoding.name).filter(|name| *name != "UTF-8");
+    let mut feed = Feed { unknown_columns, notes, encoding, ..Feed::default() };
     let mut ids = HashSet::new();
     for item in items {
         match item.product().and_then(|product| unique(product, &mut ids)) {
@@ -269,7 +295,8 @@ pub fn parse_with(bytes: &[u8], map: &ColumnMap) -> Result<Feed> {
     Ok(feed)
 }
 
-fn read_table(bytes: &[u8], map: &ColumnMap) -> Result<FeedTable> {
+/// The table, and how it was encoded where it is a text.
+fn read_table(bytes: &[u8], map: &ColumnMap) -> Result<(FeedTable, Option<TextEncoding>)> {
     let of_shops = [
         shopify::is_known,
         woocommerce::is_known,
@@ -287,14 +314,15 @@ fn read_table(bytes: &[u8], map: &ColumnMap) -> Result<FeedTable> {
         field::is_known(key) || of_shops.iter().any(|is_known| is_known(key)) || map.fields(key).next().is_some()
     };
     if bytes.starts_with(spreadsheet::MAGIC) || bytes.starts_with(spreadsheet::OLD_MAGIC) {
-        return spreadsheet::read(bytes, is_known);
+        return Ok((spreadsheet::read(bytes, is_known)?, None));
     }
-    let text = decode::decode(bytes)?;
-    match text.trim_start().as_bytes().first() {
+    let (text, encoding) = decode::decode(bytes)?;
+    let table = match text.trim_start().as_bytes().first() {
         Some(b'<') => xml::read(&text),
         Some(b'[' | b'{') => json::read(&text),
         _ => delimited::read(&text, is_known),
-    }
+    }?;
+    Ok((table, Some(encoding)))
 }
 
 /// Whether a table is a shop system's export, and what it holds: the items, and how many the shop itself does not show.

@@ -24,9 +24,27 @@ pub fn option_kind(name: &str) -> Option<OptionKind> {
     }
 }
 
+/// Whether a value is a size by itself: `M`, `3XL`, `38`, `Large`.
+pub fn is_size(value: &str) -> bool {
+    let value = value.trim().to_lowercase();
+    let letters = value.trim_start_matches(|letter: char| letter.is_ascii_digit());
+    let is_number = letters.is_empty() && (1..=3).contains(&value.len());
+    is_number || ["s", "m", "l", "small", "medium", "large"].contains(&letters.trim_start_matches(['x', '-', ' ']))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes_are_known_by_themselves() {
+        for size in ["S", "m", "XL", "3XL", "XXS", "38", "Large", "X-Large"] {
+            assert!(is_size(size), "{size}");
+        }
+        for other in ["Regular", "Black", "Black, S", "", "Slim", "1000"] {
+            assert!(!is_size(other), "{other}");
+        }
+    }
 
     #[test]
     fn options_are_known_in_several_languages() {

@@ -12,7 +12,7 @@ use embedded_graphics::pixelcolor::Rgb888;
 use std::sync::Arc;
 
 /// Corner radius of pictures on a card, in units.
-const ROUND: f32 = 10.0;
+pub(super) const ROUND: f32 = 10.0;
 
 impl Painter {
     pub(super) fn card(
@@ -26,6 +26,9 @@ impl Painter {
         let colors = self.look.theme.colors;
         shapes::fill_round(pen.canvas, place.frame, theme::RADIUS * pen.unit, Paint::solid(colors.card));
         self.picture(card.picture.as_ref(), place.picture, pen);
+        if let (Some(at), Some(spot)) = (place.plan, &card.spot) {
+            self.plan(spot, at, pen);
+        }
         if let Some(number) = number {
             self.badge(number, true, place.picture, pen);
         }
@@ -133,7 +136,7 @@ impl Painter {
 }
 
 /// Gives a square-cornered picture on a card round corners.
-fn round_off(canvas: &mut Canvas, place: Rect<Panel>, radius: f32, card: Rgb888) {
+pub(super) fn round_off(canvas: &mut Canvas, place: Rect<Panel>, radius: f32, card: Rgb888) {
     shapes::outside_corners(canvas, place, radius, Paint::solid(card));
 }
 

@@ -1,9 +1,10 @@
 //! The large card: one product, and the one thing to do next.
 //!
-//! Beside the words stands the action: a code to scan where the product has a link, else where it hangs, else whom to ask.
+//! Beside the words stands the action: the way to its shelf where that is on the shop's plan, else a code to scan where the product has
+//! a link, else where it hangs, else whom to ask.
 
 use super::split::{cut_bottom, cut_left, cut_right, cut_top, inset};
-use super::{CardPlace, Ruler};
+use super::{CardPlace, Ruler, plan};
 use crate::display::scene::{Card, Scene};
 use crate::display::theme::{self, Style};
 use crate::geometry::{Panel, Rect};
@@ -63,6 +64,7 @@ pub fn card(scene: &Scene, card: &Card, index: usize, frame: Rect<Panel>, ruler:
         card: index,
         frame,
         picture: nowhere,
+        plan: None,
         sure: nowhere,
         title: nowhere,
         price: None,
@@ -78,7 +80,9 @@ pub fn card(scene: &Scene, card: &Card, index: usize, frame: Rect<Panel>, ruler:
         code: None,
         leads_to: None,
     };
-    scan(&mut place, scene, card, &mut inner, ruler);
+    if card.spot.is_none() {
+        scan(&mut place, scene, card, &mut inner, ruler);
+    }
     if place.code.is_none() {
         beside_picture(place, scene, card, inner, ruler)
     } else {
@@ -166,6 +170,7 @@ fn beside_picture(
 ) -> CardPlace {
     let width = (area.height() * 0.78).min(area.width() * 0.42);
     place.picture = cut_left(&mut area, width);
+    plan::place(&mut place, card, ruler);
     cut_left(&mut area, ruler.px(theme::PAD));
     place.does = action(scene, card, false);
     let says = scene.words.say(place.does.text());

@@ -78,6 +78,7 @@ pub fn run(context: &StageContext, mut matcher: Matcher) -> Result<StageEnd> {
                 }
                 Err(fault) => report_once(links, &fault),
             }
+            links.status.catalogue_checks.count();
             if matches.values().any(|found| is_old(found, now)) {
                 forget(Arc::make_mut(&mut matches), generation, now);
                 publish(links, &matches);
@@ -171,6 +172,13 @@ fn is_old(found: &TrackMatches, now: Duration) -> bool {
 mod tests {
     use super::*;
     use crate::seam::TrackId;
+
+    /// The promise of docs/http-api.md, with a screen of ten pictures a second. tests/updates.rs counts the checks.
+    #[test]
+    fn what_changed_is_shown_within_two_seconds() {
+        let tick = Duration::from_millis(100);
+        assert!(CHECK + PATIENCE + tick < Duration::from_secs(2));
+    }
 
     fn matches_of(ids: impl IntoIterator<Item = (u32, u64, u64)>) -> MatchesByTrack {
         let found = |seconds| TrackMatches {

@@ -160,9 +160,9 @@ where
     let options = ImportOptions { source: format!("import of {name}"), ..request.options.clone() };
     let mut plan = catalogue.plan(&feed, &found, stamp, options)?;
     // Not the plan's own: they are no reason for a strict import to refuse a feed.
-    let hint = feed.without_currency();
+    let hints = feed.hints();
     let complete = |mut report: ImportReport| {
-        report.warnings.extend(hint);
+        report.warnings.extend(hints);
         report.letters = feed.letters();
         report
     };
