@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use vetrina::display::canvas::Canvas;
 use vetrina::display::draw::{Look, Painter};
 use vetrina::display::layout::{
-    Action, Body, CardPlace, Hero, Label, LabelText, Layout, SMALLEST, Says, TileOf, tile_product,
+    Action, Body, CardPlace, Hero, LabelText, Layout, SMALLEST, Says, TileOf, tile_product,
 };
 use vetrina::display::qr;
 use vetrina::display::scene::{
@@ -189,6 +189,11 @@ fn where_people_do_not_fit_the_featured_garment_is_seen() {
 }
 
 #[test]
+fn a_coat_over_a_shirt_and_trousers() {
+    golden("layers", &layers());
+}
+
+#[test]
 fn as_many_garments_as_a_mirror_shows() {
     golden("ten", &ten());
 }
@@ -222,6 +227,13 @@ fn arabic_japanese_and_german() {
     let welcome = Scene { garments: Vec::new(), ..in_language(Language::Ar, scene.clone()) };
     golden("arabic-attract", &welcome);
     golden("arabic-upright", &upright(in_language(Language::Ar, scene)));
+}
+
+#[test]
+fn the_tests_have_fonts_for_every_language() {
+    for language in Language::ALL {
+        assert_eq!(painter().fonts().missing(language.texts()), [], "tests/fonts/README.md: {language:?}");
+    }
 }
 
 #[test]
@@ -441,41 +453,6 @@ fn a_camera_mounted_upright_shows_the_head() {
         let seen = layout(&scene, size).mirror.expect("a camera").seen();
         // The drawn head begins at an eighth of the height.
         assert!(seen.y1 < 0.06 * 720.0, "{size:?}: {seen:?}");
-    }
-}
-
-#[test]
-fn labels_stand_beside_garments_never_over_them() {
-    for scene in
-        [two_people(), ten(), crowd(), scene(vec![shirt(10), trousers(10)], vec![sale_look(), sold_out_look()])]
-    {
-        for size in [PORTRAIT, LANDSCAPE] {
-            let places = layout(&scene, size);
-            let mirror = places.mirror.expect("a camera");
-            // A number without words may stand on a garment: nothing but its card belongs to it.
-            let words = |label: &&Label| label.text.area() > 0.0 || label.says == LabelText::Looking;
-            for label in places.boxes.iter().filter_map(|seen| seen.label.as_ref()).filter(words) {
-                for garment in &scene.garments {
-                    let worn = mirror.to_panel(garment.bounds);
-                    assert!(label.frame.intersection(&worn) <= 1.0, "{label:?} lies over {worn:?}");
-                }
-            }
-        }
-    }
-    let places = layout(&two_people(), PORTRAIT);
-    let says: Vec<&LabelText> = places.boxes.iter().filter_map(|seen| Some(&seen.label.as_ref()?.says)).collect();
-    assert!(says.contains(&&LabelText::NotSold), "what is boxed and not sold says so: {says:?}");
-}
-
-#[test]
-fn every_number_on_a_card_is_on_the_picture() {
-    let close = scene(vec![shirt(10), trousers(10)], vec![sale_look(), sold_out_look()]);
-    for scene in [two_people(), ten(), close] {
-        for size in [PORTRAIT, LANDSCAPE] {
-            for seen in layout(&scene, size).boxes {
-                assert!(seen.number.is_none() || seen.label.is_some(), "{size:?}: number {:?} is missing", seen.number);
-            }
-        }
     }
 }
 

@@ -2,8 +2,11 @@
 //! descriptors that the mirror needs for its files, camera and screen.
 
 use super::client::ClientAddress;
+use axum::extract::Request;
+use axum::response::Response;
 use axum::{Extension, Router};
 use hyper::server::conn::http1;
+use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
@@ -204,6 +207,12 @@ fn begin(stream: TcpStream, place: ConnectionPermit, router: &Router, limits: Li
         let _ = connection.await;
         drop(place);
     });
+}
+
+/// The answer to one request, without a connection.
+pub async fn answer(router: &Router, request: Request) -> Response {
+    let Ok(response) = TowerToHyperService::new(router.clone()).call(request).await;
+    response
 }
 
 /// Sends [`REFUSAL`] without waiting for the client.

@@ -7,11 +7,13 @@ use super::client::ClientAddress;
 use crate::audit::AuditAction;
 use crate::fault::{Kind, Result};
 use crate::pipeline::garment_answers::{PictureMatcher, decode_sent_picture};
+use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Extension, Query, State};
 use axum::http::header::{HeaderValue, RETRY_AFTER};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
+use axum::routing::post;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -24,6 +26,11 @@ use tokio::time::timeout;
 const MOST_BYTES: usize = 12 << 20;
 /// It must have been sent completely within this time.
 const SENDING: Duration = Duration::from_secs(30);
+
+/// The route for pictures that are sent.
+pub fn routes() -> Router<App> {
+    Router::new().route("/api/match", post(find))
+}
 
 /// The network for pictures that are sent, once one was.
 pub struct PictureMatching {
@@ -67,7 +74,7 @@ impl Default for MatchQuery {
 }
 
 /// The products in the picture that is the request's body.
-pub async fn find(
+async fn find(
     State(app): State<App>,
     Extension(client): Extension<ClientAddress>,
     Query(asked): Query<MatchQuery>,

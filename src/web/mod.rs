@@ -29,13 +29,16 @@ use crate::live::Links;
 use crate::machine;
 use crate::shutdown::Token;
 use crate::tail::Tail;
-use axum::Router;
-use axum::http::HeaderMap;
+use axum::body::{Bytes, to_bytes};
+use axum::extract::Request;
+use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
+use axum::{Extension, Router};
+use client::ClientAddress;
 use serde::{Deserialize, Serialize};
 use std::io::ErrorKind;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
@@ -82,6 +85,8 @@ pub struct WebSettings {
     pub images: Option<PathBuf>,
     /// Model folder, for an import.
     pub model: PathBuf,
+    /// The mirror's configuration, for an import.
+    pub config: PathBuf,
     /// The largest part of the products that an import may remove, percent.
     pub max_removals: u32,
 }
@@ -199,6 +204,32 @@ pub fn admits(password: Option<&str>, headers: &HeaderMap) -> bool {
     guard::Guard::new(password, None).admits(headers)
 }
 
+/// `POST /api/match` without a network, for the fuzzer: whatever comes, it is answered.
+pub struct MatchRoute {
+    runtime: Runtime,
+    router: Router,
+}
+
+impl MatchRoute {
+    /// The route of a mirror with these settings.
+    pub fn new(settings: &WebSettings, links: Links) -> Result<Self> {
+        let fail = |error| Fault::new(Kind::Unavailable, "cannot start the route").cause(error);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(fail)?;
+        let app = App::new(settings, Arc::new(links), Arc::default(), 1);
+        let router = match_picture::routes().layer(from_fn_with_state(app.clone(), guard::check)).with_state(app);
+        Ok(MatchRoute { runtime, router: router.layer(Extension(ClientAddress(Ipv4Addr::LOCALHOST.into()))) })
+    }
+
+    /// Status and body of the answer, which is not long.
+    pub fn answer(&self, request: Request) -> (StatusCode, Bytes) {
+        self.runtime.block_on(async {
+            let response = connections::answer(&self.router, request).await;
+            let status = response.status();
+            (status, to_bytes(response.into_body(), usize::MAX).await.unwrap_or_default())
+        })
+    }
+}
+
 /// What the audit log says of a start: how much can be seen from elsewhere.
 fn shown_settings(settings: &WebSettings) -> String {
     let view = match settings.live_view {
@@ -257,7 +288,7 @@ fn router(app: App) -> Router {
         .route("/audit.json", get(audit::lines))
         .route("/api/stats", get(stats::counts))
         .route("/api/events", get(events::stream))
-        .route("/api/match", post(match_picture::find))
+        .merge(match_picture::routes())
         .merge(api::routes())
         .merge(staff::routes())
         .layer(from_fn_with_state(app.clone(), guard::check))

@@ -12,6 +12,9 @@ fn what_is_kept_of_the_last_drawing_never_shows_on_another_screen() {
     let mut moved = close.clone();
     moved.garments[0].bounds = moved.garments[0].bounds.shifted(-90.0, 20.0);
     moved.view = Some(20.0..600.0);
+    // Boxes that end where the camera picture ends.
+    let mut edge = close.clone();
+    edge.garments[0].bounds = Rect::new(-9.0, -9.0, 1300.0, 730.0);
     let states = [
         close.clone(),
         moved,
@@ -24,6 +27,8 @@ fn what_is_kept_of_the_last_drawing_never_shows_on_another_screen() {
         Scene { garments: Vec::new(), ..close.clone() },
         upright(close.clone()),
         in_language(Language::De, close.clone()),
+        Scene { status: StatusLine { warning: Some("heat".into()), ..StatusLine::default() }, ..close.clone() },
+        edge,
         scene(vec![shirt(4)], Vec::new()),
         scene(vec![shirt(5)], Vec::new()),
     ];
@@ -40,6 +45,42 @@ fn what_is_kept_of_the_last_drawing_never_shows_on_another_screen() {
             }
             // Another screen between the two.
             used.draw(&close, &mut canvas);
+        }
+    }
+}
+
+#[test]
+fn labels_stand_beside_garments_never_over_them() {
+    let close = scene(vec![shirt(10), trousers(10)], vec![sale_look(), sold_out_look()]);
+    for scene in [two_people(), ten(), crowd(), layers(), close] {
+        for size in [PORTRAIT, LANDSCAPE] {
+            let places = layout(&scene, size);
+            let mirror = places.mirror.expect("a camera");
+            for seen in &places.boxes {
+                let Some(label) = &seen.label else { continue };
+                // A number without words may stand on its own garment, and on what that is worn under.
+                let alone = label.text.area() == 0.0 && label.says != LabelText::Looking;
+                let own = |worn: &Rect<Panel>| worn.intersection(&seen.bounds) > 0.9 * seen.bounds.area();
+                let worn = scene.garments.iter().map(|garment| mirror.to_panel(garment.bounds));
+                for worn in worn.filter(|worn| !(alone && own(worn))) {
+                    assert!(label.frame.intersection(&worn) <= 1.0, "{size:?}: {label:?} lies over {worn:?}");
+                }
+            }
+        }
+    }
+    let places = layout(&two_people(), PORTRAIT);
+    let says: Vec<&LabelText> = places.boxes.iter().filter_map(|seen| Some(&seen.label.as_ref()?.says)).collect();
+    assert!(says.contains(&&LabelText::NotSold), "what is boxed and not sold says so: {says:?}");
+}
+
+#[test]
+fn every_number_on_a_card_is_on_the_picture() {
+    let close = scene(vec![shirt(10), trousers(10)], vec![sale_look(), sold_out_look()]);
+    for scene in [two_people(), ten(), layers(), close] {
+        for size in [PORTRAIT, LANDSCAPE] {
+            for seen in layout(&scene, size).boxes {
+                assert!(seen.number.is_none() || seen.label.is_some(), "{size:?}: number {:?} is missing", seen.number);
+            }
         }
     }
 }

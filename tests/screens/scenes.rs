@@ -134,6 +134,19 @@ pub fn two_people() -> Scene {
     Scene { max_garments: 4, featured: Some(2), view: columns(&garments), ..scene(garments, matches) }
 }
 
+/// Close to an upright camera, in a coat over a shirt and trousers: beside them is no room for a label.
+pub fn layers() -> Scene {
+    let at = |garment: Garment, bounds| Garment { bounds, ..garment };
+    let garments = vec![
+        at(shirt(10), Rect::new(445.0, 180.0, 835.0, 560.0)),
+        at(shirt(10), Rect::new(560.0, 190.0, 700.0, 430.0)),
+        at(trousers(10), Rect::new(450.0, 420.0, 830.0, 700.0)),
+    ];
+    let look = |garment, look: GarmentMatches| GarmentMatches { garment, ..look };
+    let matches = vec![look(0, shirt_look()), look(1, sale_look()), look(2, trousers_look())];
+    upright(scene(garments, matches))
+}
+
 /// So many garments as a mirror shows at most, all of them found.
 pub fn ten() -> Scene {
     let garments = (0..12).map(|i| {

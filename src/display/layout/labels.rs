@@ -1,5 +1,5 @@
 //! Boxes around the garments that have a card, and a label beside each: at the first place that is free of garments and other
-//! labels. Where there is none, its number alone stands at the foot of the garment.
+//! labels. Where there is none, its number alone stands on the garment, where no other garment is.
 
 use super::split::{cut_left, cut_right, overlap};
 use super::{GarmentBox, Label, Ruler, Section};
@@ -10,6 +10,10 @@ use crate::geometry::{Panel, Rect};
 
 /// The greatest width of a label's text, in units of text.
 const WIDEST: f32 = 330.0;
+
+/// A garment of which so much lies in another's box is worn under it and has no place of its own: its number is in both boxes, and the
+/// inner one is meant.
+const WITHIN: f32 = 0.9;
 
 /// What the labels depend on.
 pub struct Seen<'a> {
@@ -108,7 +112,7 @@ fn label(
     // Where there is no room for the words, the number alone leads to the card.
     let whole = place(width).filter(|_| !words.is_empty());
     let short = || {
-        let beside = place(height).or_else(|| on_own(bounds, height, ruler, taken));
+        let beside = place(height).or_else(|| on_own(bounds, height, ruler, worn, taken));
         beside.filter(|_| has_ring)
     };
     let words = if whole.is_some() { words } else { String::new() };
@@ -129,14 +133,26 @@ fn label(
     Some(Label { frame, ring: has_ring.then_some(ring), text, says })
 }
 
-/// At the foot of the garment itself, free of other labels: a card whose number is nowhere on the picture is of nobody.
-fn on_own(bounds: Rect<Panel>, side: f32, ruler: Ruler<'_>, taken: &[Rect<Panel>]) -> Option<Rect<Panel>> {
+/// On the garment itself, as low as can be, free of other labels and garments: a card whose number is nowhere on the picture is of
+/// nobody, and one whose number is on another garment is of that.
+fn on_own(
+    bounds: Rect<Panel>,
+    side: f32,
+    ruler: Ruler<'_>,
+    worn: &[Rect<Panel>],
+    taken: &[Rect<Panel>],
+) -> Option<Rect<Panel>> {
     let gap = ruler.px(10.0);
-    let y = (bounds.y2 - side - gap).round();
-    let columns = [0.5, 0.0, 1.0].map(|share| (bounds.x1 + share * (bounds.width() - side)).round());
-    let fits = bounds.width() >= side && bounds.height() >= side + gap;
-    let mut places = columns.into_iter().map(|x| Rect::new(x, y, x + side, y + side));
-    places.find(|label| fits && !taken.iter().any(|other| overlap(*label, *other)))
+    if bounds.width() < side || bounds.height() < side + gap {
+        return None;
+    }
+    let others = || worn.iter().filter(|other| other.intersection(&bounds) < WITHIN * bounds.area());
+    let at = |start: f32, room: f32, share: f32| (start + share * room).round();
+    let rows = [1.0, 0.75, 0.5, 0.25, 0.0].map(|share| at(bounds.y1, bounds.height() - side - gap, share));
+    let columns = [0.5, 0.0, 1.0].map(|share| at(bounds.x1, bounds.width() - side, share));
+    let places = rows.into_iter().flat_map(|y| columns.map(|x| Rect::new(x, y, x + side, y + side)));
+    let free = |label: &Rect<Panel>| !others().chain(taken).any(|other| overlap(*label, *other));
+    places.into_iter().find(free)
 }
 
 /// The first free place beside the box.
