@@ -50,10 +50,15 @@ sold-out = Out of stock
 # { $count } sizes have no room.
 more-sizes = +{ $count }
 
-## While staff enrol what they wear; the second text of each stands behind the product's title
+## While staff enrol what they wear
 
 enrol-consent = May we remember this garment?
 enrol-consent-next = Only numbers that describe it are kept: no picture, nothing about you. Please tell us yes or no.
 enrol-step-back = Step back: { $count }
 enrol-turn = Turn around once.
 enrol-turn-next = Good views: { $count } of { $wanted }
+enrol-upper = upper garment
+enrol-lower = lower garment
+enrol-dress = dress
+enrol-any = the most striking garment
+enrol-change = If another garment is meant, tap its name.

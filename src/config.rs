@@ -465,6 +465,7 @@ impl Config {
                 languages: self.languages(),
                 operator: self.screen.operator,
                 screen_kept: self.screen.panel == PanelName::Png,
+                input: self.screen.input.is_some(),
                 audio: self.screen.audio,
                 matches_per_garment: self.catalogue.matches.get(),
                 max_garments: self.catalogue.garments.get(),

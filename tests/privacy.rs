@@ -198,7 +198,7 @@ fn an_enrolment_writes_numbers_into_the_catalogue_and_nothing_else() {
 /// Places inside the blocks of a coarse picture where it is not smooth.
 fn details(bytes: &[u8]) -> usize {
     let picture = image::load_from_memory(bytes).unwrap().into_rgb8();
-    let side = picture.width().max(picture.height()).div_ceil(32);
+    let side = picture.width().max(picture.height()).div_ceil(16);
     let is_inside = |x: &u32| (side / 4..3 * side / 4).contains(&(x % side));
     let differs = |x: u32, y: u32| {
         let [here, next] = [x, x + 1].map(|x| picture.get_pixel(x, y).0);

@@ -3,6 +3,8 @@
 //! `UPDATE_GOLDEN=1 cargo test --test screens` draws tests/golden anew. The goldens are a third of the panel's size on a side. A
 //! test that fails leaves the actual picture and the difference under target/screens. `SCREENS=folder` keeps full-size pictures.
 
+#[path = "screens/enrolment.rs"]
+mod enrolment;
 #[path = "screens/every_scene.rs"]
 mod every_scene;
 #[path = "screens/place.rs"]
@@ -18,12 +20,10 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use vetrina::display::canvas::Canvas;
 use vetrina::display::draw::{Look, Painter};
 use vetrina::display::layout::{
-    Action, Body, CardPlace, Hero, LabelText, Layout, SMALLEST, Says, TileOf, tile_product,
+    Action, Body, CardPlace, Hero, LabelText, Layout, SMALLEST, Says, TileOf, Touched, tile_product,
 };
 use vetrina::display::qr;
-use vetrina::display::scene::{
-    Card, EnrolNotice, EnrolStep, Garment, GarmentMatches, Scene, SizeMark, StatusLine, StockMark, columns,
-};
+use vetrina::display::scene::{Card, Garment, GarmentMatches, Scene, SizeMark, StatusLine, StockMark, columns};
 use vetrina::display::theme::{self, Theme};
 use vetrina::display::viewing::READABLE;
 use vetrina::frame::Picture;
@@ -81,31 +81,6 @@ fn a_screen_that_is_kept_as_a_file_does_not_say_that_nothing_is_recorded() {
         assert!(scene.words.say(scene.privacy_text()) != promise, "{language:?}");
         assert_eq!(Scene { screen_kept: false, ..scene.clone() }.privacy_text(), "privacy");
         assert_eq!(Scene { recording: true, ..scene }.privacy_text(), "privacy-recording");
-    }
-}
-
-#[test]
-fn an_enrolment_says_which_product_is_meant_and_how_far_it_is() {
-    let enrol = |step, count| {
-        let notice = EnrolNotice { step, products: "Straight jeans, denim".into(), count, wanted: 16 };
-        Scene { enrol: Some(notice), ..scene(vec![shirt(10)], vec![shirt_look()]) }
-    };
-    golden("enrol", &enrol(EnrolStep::Turn, 7));
-    for size in [PORTRAIT, LANDSCAPE] {
-        let asked = layout(&enrol(EnrolStep::Consent, 0), size).notice.unwrap();
-        assert!(asked.says == Says::Enrol(EnrolStep::Consent) && asked.lead.height() > 0.0);
-        assert!(layout(&enrol(EnrolStep::StepBack, 3), size).hero.is_none());
-    }
-    for language in Language::ALL {
-        let words = Words::of(language);
-        let texts = |step, count| {
-            let scene = Scene { words: words.clone(), ..enrol(step, count) };
-            Says::Enrol(step).texts(&scene).join(" ")
-        };
-        let turn = texts(EnrolStep::Turn, 7);
-        assert!(["Straight jeans, denim", "7", "16"].iter().all(|part| turn.contains(part)), "{language:?}: {turn}");
-        assert!(texts(EnrolStep::Consent, 0).len() > 60, "{language:?}");
-        assert_ne!(texts(EnrolStep::StepBack, 3), texts(EnrolStep::StepBack, 2), "{language:?}");
     }
 }
 
@@ -541,9 +516,9 @@ fn a_touch_finds_the_garment() {
     for tile in &places.tiles {
         let TileOf::Garment(section) = tile.shows else { continue };
         let (x, y) = tile.frame.centre();
-        assert_eq!(places.garment_at(x, y), Some(section.garment));
+        assert_eq!(places.touched(x, y), Some(Touched::Garment(section.garment)));
     }
-    assert_eq!(places.garment_at(-1.0, 0.0), None);
+    assert_eq!(places.touched(-1.0, 0.0), None);
 }
 
 #[test]

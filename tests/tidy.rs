@@ -28,7 +28,7 @@ const MAY_USE: [(&str, &[&str]); 14] = [
     ("network", &["seam"]),
     ("seam", &[]),
     ("catalogue", &["seam"]),
-    ("display", &[]),
+    ("display", &["seam"]),
     ("evaluation", &["capture", "network", "seam", "catalogue", "pipeline"]),
     ("pipeline", &["capture", "network", "seam", "catalogue", "display"]),
     ("sync", &["seam", "catalogue"]),

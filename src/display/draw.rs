@@ -254,6 +254,13 @@ impl Painter {
         let style = theme::DISPLAY.at(pen.text);
         self.lines(pen, notice.headline, &headline, style, colors.text, style.line() * layout::TIGHT);
         fill(pen.canvas, notice.rule, colors.accent);
+        let garments = scene.enrol.iter().flat_map(|enrol| &enrol.garments);
+        for (row, garment) in notice.garments.iter().zip(garments) {
+            let text = scene.words.say(garment.region_text());
+            shapes::fill_round(pen.canvas, row.region, row.region.height() / 2.0, Paint::solid(colors.accent));
+            self.line(pen, row.region, &text, theme::LEAD, colors.ground, Align::Centre);
+            self.line(pen, row.title, &garment.title, theme::LEAD, colors.text, Align::Start);
+        }
         self.paragraph(pen, notice.lead, &lead, theme::LEAD, colors.text);
         self.footer(scene, layout, pen);
     }

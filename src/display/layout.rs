@@ -25,7 +25,7 @@ use crate::geometry::{Panel, Rect, Size};
 pub use hero::{Action, site, sure_text};
 pub use labels::LabelText;
 pub use live::message_texts;
-pub use notice::{Notice, Says, TIGHT};
+pub use notice::{EnrolRow, Notice, Says, TIGHT};
 pub use tiles::product as tile_product;
 
 /// The smallest panel with a full layout; smaller ones get what fits.
@@ -232,6 +232,15 @@ pub enum TileOf {
     Product(usize),
 }
 
+/// What lies where the panel was touched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Touched {
+    /// The card, tile or box of a garment: an index into [`Scene::garments`].
+    Garment(usize),
+    /// A garment that is enrolled: an index into those of the notice.
+    Enrolled(usize),
+}
+
 /// Places everything in `scene` on a panel of `size`.
 pub fn layout(scene: &Scene, size: Size, ruler: Ruler<'_>) -> Layout {
     let panel = Rect::new(0.0, 0.0, size.width as f32, size.height as f32);
@@ -288,6 +297,9 @@ impl Layout {
         let mut parts = vec![&mut self.shop, &mut self.privacy];
         if let Some(notice) = &mut self.notice {
             parts.extend([&mut notice.headline, &mut notice.rule, &mut notice.lead]);
+            for EnrolRow { frame, region, title } in &mut notice.garments {
+                parts.extend([frame, region, title]);
+            }
         }
         if let Some(hero) = &mut self.hero {
             match &mut hero.body {
@@ -322,7 +334,10 @@ impl Layout {
     /// Everything that is drawn over the ground or the picture, so that a test can see that nothing overlaps.
     pub fn parts(&self) -> Vec<Rect<Panel>> {
         let mut parts = vec![self.shop, self.privacy];
-        parts.extend(self.notice.iter().flat_map(|notice| [notice.headline, notice.rule, notice.lead]));
+        if let Some(notice) = &self.notice {
+            parts.extend([notice.headline, notice.rule, notice.lead]);
+            parts.extend(notice.garments.iter().flat_map(|row| [row.region, row.title]));
+        }
         parts.extend(self.boxes.iter().filter_map(|seen| Some(seen.label.as_ref()?.frame)));
         match self.hero.as_ref().map(|hero| &hero.body) {
             Some(Body::Gathering(message) | Body::Nothing(message)) => {
@@ -338,13 +353,17 @@ impl Layout {
         parts.into_iter().filter(|part| part.area() > 0.0).collect()
     }
 
-    /// The garment whose card, tile or box lies at this point, for a touch: an index into [`Scene::garments`].
-    pub fn garment_at(&self, x: f32, y: f32) -> Option<usize> {
+    /// What a touch at this point is meant for.
+    pub fn touched(&self, x: f32, y: f32) -> Option<Touched> {
         let holds = |area: &Rect<Panel>| area.x1 <= x && x < area.x2 && area.y1 <= y && y < area.y2;
+        if let Some(notice) = &self.notice {
+            return notice.garments.iter().position(|row| holds(&row.frame)).map(Touched::Enrolled);
+        }
         let tile = self.tiles.iter().find_map(|tile| match tile.shows {
             TileOf::Garment(section) if holds(&tile.frame) => Some(section.garment),
             _ => None,
         });
-        tile.or_else(|| self.boxes.iter().find(|seen| holds(&seen.bounds)).map(|seen| seen.garment))
+        let garment = tile.or_else(|| self.boxes.iter().find(|seen| holds(&seen.bounds)).map(|seen| seen.garment));
+        garment.map(Touched::Garment)
     }
 }

@@ -3,6 +3,7 @@
 use crate::frame::Picture;
 use crate::geometry::{Camera, Rect};
 use crate::language::Words;
+use crate::seam::Region;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -52,12 +53,34 @@ pub fn columns(garments: &[Garment]) -> Option<Range<f32>> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EnrolNotice {
     pub step: EnrolStep,
-    /// The titles of the products that are worn: which garment is meant.
-    pub products: String,
+    /// The products that are worn: which garments are meant.
+    pub garments: Vec<EnrolGarment>,
     /// Seconds to step back, or good views so far.
     pub count: usize,
     /// Good views that are wanted.
     pub wanted: usize,
+    /// A touch on a product, or a key, says that it is worn on another part of the body.
+    pub may_change: bool,
+}
+
+/// A product that is worn while it is enrolled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EnrolGarment {
+    pub title: String,
+    /// Where on the body; `None`: the most prominent garment is meant.
+    pub region: Option<Region>,
+}
+
+impl EnrolGarment {
+    /// The name of the text on where it is worn.
+    pub fn region_text(&self) -> &'static str {
+        match self.region {
+            Some(Region::Upper) => "enrol-upper",
+            Some(Region::Lower) => "enrol-lower",
+            Some(Region::Dress) => "enrol-dress",
+            None => "enrol-any",
+        }
+    }
 }
 
 impl Scene {

@@ -8,8 +8,8 @@ use crate::pipeline::enrol::{EnrolTarget, ViewsTaken};
 use crate::seam::Region;
 use serde::Serialize;
 
-/// Orders that may wait: the page sends one at a time.
-const ORDERS: usize = 4;
+/// Orders that may wait: the page sends one at a time, and a finger is quick.
+const ORDERS: usize = 32;
 
 /// What staff asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub enum EnrolOrder {
     Ask(Vec<EnrolTarget>),
     /// Whoever wears them agrees.
     Agree,
+    /// The product of this number is worn on another part of the body: the next one. Until views are taken.
+    NextRegion(usize),
     Cancel,
 }
 

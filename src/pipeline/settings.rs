@@ -16,6 +16,8 @@ pub struct PipelineSettings {
     pub operator: bool,
     /// The panel keeps the drawn screen as a file.
     pub screen_kept: bool,
+    /// There are keys or a touch screen for shoppers.
+    pub input: bool,
     /// What was found is said aloud.
     pub audio: bool,
     /// Matches kept for a garment.
@@ -38,6 +40,7 @@ impl Default for PipelineSettings {
             languages: vec![Words::default()],
             operator: false,
             screen_kept: false,
+            input: false,
             audio: false,
             matches_per_garment: 5,
             max_garments: 3,

@@ -2,7 +2,8 @@
 
 use super::*;
 use proptest::prelude::*;
-use vetrina::display::scene::PlanSpot;
+use vetrina::display::scene::{EnrolGarment, EnrolNotice, EnrolStep, PlanSpot};
+use vetrina::seam::Region;
 
 #[test]
 fn what_is_kept_of_the_last_drawing_never_shows_on_another_screen() {
@@ -109,7 +110,7 @@ fn strange_scenes_are_drawn() {
     }
 }
 
-fn assert_tidy(places: &Layout, size: Size) -> Result<(), TestCaseError> {
+pub fn assert_tidy(places: &Layout, size: Size) -> Result<(), TestCaseError> {
     let parts = places.parts();
     let inside = |part: &Rect<Panel>| {
         part.x1 >= 0.0 && part.y1 >= 0.0 && part.x2 <= size.width as f32 && part.y2 <= size.height as f32
@@ -169,6 +170,14 @@ fn any_card() -> impl Strategy<Value = Card> {
     )
 }
 
+fn any_enrolment() -> impl Strategy<Value = EnrolNotice> {
+    let region = prop::option::of(prop::sample::select(Region::ALL.to_vec()));
+    let garment = (".{0,90}", region).prop_map(|(title, region)| EnrolGarment { title, region });
+    let step = prop::sample::select(vec![EnrolStep::Consent, EnrolStep::StepBack, EnrolStep::Turn]);
+    let parts = (step, prop::collection::vec(garment, 0..4), any::<bool>());
+    parts.prop_map(|(step, garments, may_change)| EnrolNotice { step, garments, count: 3, wanted: 16, may_change })
+}
+
 fn any_scene() -> impl Strategy<Value = Scene> {
     let garment = (-100f32..1400.0, -100f32..800.0, 0f32..900.0, 0f32..700.0, "[a-z ]{0,50}", 0usize..12).prop_map(
         |(x, y, w, h, label, gathered)| Garment { bounds: Rect::new(x, y, x + w, y + h), label, gathered, wanted: 10 },
@@ -182,8 +191,9 @@ fn any_scene() -> impl Strategy<Value = Scene> {
         prop::collection::vec(look, 0..5),
         prop::option::of(".{0,90}"),
         prop::bool::weighted(0.1),
+        prop::option::weighted(0.2, any_enrolment()),
     );
-    parts.prop_map(|(shop, away, garments, matches, warning, recording)| {
+    parts.prop_map(|(shop, away, garments, matches, warning, recording, enrol)| {
         let camera = (!away || !garments.is_empty()).then(camera);
         let turned = garments.len() % 2 == 1;
         let status = StatusLine { text: "compact on cpu".into(), frames_per_second: Some(9.0), warning };
@@ -200,6 +210,7 @@ fn any_scene() -> impl Strategy<Value = Scene> {
             garments,
             featured,
             recording,
+            enrol,
             status,
             ..Scene::default()
         };

@@ -114,7 +114,7 @@ fn track_in_order(
     let mut enrolment = StageEnrolment::default();
     let mut next = 0;
     while !context.is_cancelled() {
-        enrolment.obey(&context.links, tracking);
+        enrolment.obey(&context.links, tracking.manifest());
         match results.recv_timeout(PATIENCE) {
             Ok(recognized) => drop(early.insert(recognized.ticket, recognized)),
             Err(RecvTimeoutError::Timeout) if intake.taken() == next => context.heartbeat(),

@@ -4,18 +4,20 @@ use super::stage::StageContext;
 use crate::clock;
 use crate::display::canvas::Canvas;
 use crate::display::draw::Painter;
+use crate::display::layout::Touched;
 use crate::display::open::{PanelKind, PanelSettings, open};
 use crate::display::panel::DisplayPanel;
-use crate::display::scene::{EnrolNotice, EnrolStep, Scene, StatusLine};
+use crate::display::scene::{EnrolGarment, EnrolNotice, EnrolStep, Scene, StatusLine};
 use crate::fault::{Fault, Kind, Result};
 use crate::frame::Frame;
 use crate::language::Language;
 use crate::live::Links;
 use crate::live::control::{Phase, ShopperAction, StageEnd};
-use crate::live::enrol_desk::{EnrolPhase, EnrolState};
+use crate::live::enrol_desk::{EnrolOrder, EnrolPhase, EnrolState};
 use crate::live::events::Happening;
 use crate::live::shoppers::{NamedProduct, SeenGarment};
 use crate::live::speech::Speaker;
+use crate::pipeline::enrol::ViewsTaken;
 use crate::pipeline::matcher::{Match, Verdict};
 use crate::pipeline::presenter::Presenter;
 use crate::pipeline::shown_products::{ShownGarment, is_garment, shown_products};
@@ -85,7 +87,7 @@ pub fn run(context: &StageContext, settings: &PanelSettings, rate: u32) -> Resul
         while let Some(action) = links.actions.take_now() {
             news.any |= act(action, &mut presenter, links, now, |x, y| {
                 let (scene, size) = (drawn_scene.as_ref()?, canvas.size());
-                painter.layout(scene, size).garment_at(x * size.width as f32, y * size.height as f32)
+                painter.layout(scene, size).touched(x * size.width as f32, y * size.height as f32)
             });
         }
         let turned = set_dark(links, now);
@@ -125,21 +127,29 @@ pub fn run(context: &StageContext, settings: &PanelSettings, rate: u32) -> Resul
     Ok(StageEnd::Cancelled)
 }
 
-/// Does what a shopper wants. `garment_at` finds the garment that is shown at a place, in shares of the panel. True where the
-/// screen changes.
+/// Does what a shopper wants. `touched` finds what is shown at a place, in shares of the panel. True where the screen changes.
 fn act(
     action: ShopperAction,
     presenter: &mut Presenter,
     links: &Links,
     now: Duration,
-    garment_at: impl FnOnce(f32, f32) -> Option<usize>,
+    touched: impl FnOnce(f32, f32) -> Option<Touched>,
 ) -> bool {
+    let is_enrolling = enrol_notice(&links.enrol.state.get(), true).is_some_and(|notice| notice.may_change);
+    let next_region = |garment: usize| {
+        links.enrol.orders.put(EnrolOrder::NextRegion(garment));
+    };
     match action {
+        // Nothing else can be chosen then.
+        ShopperAction::NextGarment | ShopperAction::PreviousGarment | ShopperAction::NextProduct if is_enrolling => {
+            next_region(0);
+        }
         ShopperAction::NextGarment => presenter.choose_next(now, true),
         ShopperAction::PreviousGarment => presenter.choose_next(now, false),
         ShopperAction::NextProduct => presenter.choose_product(now),
-        ShopperAction::Touch { x, y } => match garment_at(x, y) {
-            Some(garment) => presenter.choose(now, garment),
+        ShopperAction::Touch { x, y } => match touched(x, y) {
+            Some(Touched::Garment(garment)) => presenter.choose(now, garment),
+            Some(Touched::Enrolled(garment)) => next_region(garment),
             None => return false,
         },
         ShopperAction::CallStaff => {
@@ -285,12 +295,13 @@ impl ScreenContent {
         let on_screen = if tracks.is_some() { on_screen } else { &[] };
         let camera = frame.map(|frame| frame.picture.clone());
         let scene = presenter.scene(now, &links.pipeline(), camera, on_screen, line);
-        Scene { enrol: enrol_notice(&links.enrol.state.get()), ..scene }
+        let enrol = enrol_notice(&links.enrol.state.get(), links.pipeline().input);
+        Scene { enrol, ..scene }
     }
 }
 
-/// What the screen says of an enrolment that is under way.
-fn enrol_notice(state: &EnrolState) -> Option<EnrolNotice> {
+/// What the screen says of an enrolment that is under way. `input`: there are keys or a touch screen.
+fn enrol_notice(state: &EnrolState, input: bool) -> Option<EnrolNotice> {
     let good = state.garments.iter().map(|garment| garment.good).min().unwrap_or(0);
     let (step, count) = match state.phase {
         EnrolPhase::Asking => (EnrolStep::Consent, 0),
@@ -299,9 +310,9 @@ fn enrol_notice(state: &EnrolState) -> Option<EnrolNotice> {
         EnrolPhase::Idle | EnrolPhase::Done | EnrolPhase::Failed => return None,
     };
     let wanted = state.garments.iter().map(|garment| garment.wanted).max().unwrap_or(0);
-    // Titles have commas themselves.
-    let titles: Vec<&str> = state.garments.iter().map(|garment| garment.title.as_str()).collect();
-    Some(EnrolNotice { step, products: titles.join(" + "), count, wanted })
+    let worn = |one: &ViewsTaken| EnrolGarment { title: one.title.clone(), region: one.region };
+    let garments = state.garments.iter().map(worn).collect();
+    Some(EnrolNotice { step, garments, count, wanted, may_change: input && step != EnrolStep::Turn })
 }
 
 fn named(found: &Match) -> NamedProduct {
@@ -345,6 +356,26 @@ mod tests {
         assert_eq!(boxes(1, Duration::ZERO), 0);
         assert_eq!(boxes(2, STALE + Duration::from_millis(1)), 0);
     }
+
+    #[test]
+    fn touch_and_keys_change_where_an_enrolled_garment_is_worn() {
+        let links = Links::new(&Config::default().live(Path::new("model")), Arc::new(SimulatedClock::default()));
+        let orders = |phase, action, touched: Option<Touched>| {
+            links.enrol.state.set(EnrolState { phase, ..EnrolState::default() });
+            act(action, &mut Presenter::default(), &links, Duration::ZERO, |_, _| touched);
+            std::iter::from_fn(|| links.enrol.orders.take_now()).collect::<Vec<_>>()
+        };
+        let touch = ShopperAction::Touch { x: 0.5, y: 0.5 };
+        let next = |garment| vec![EnrolOrder::NextRegion(garment)];
+        assert_eq!(orders(EnrolPhase::Asking, touch, Some(Touched::Enrolled(1))), next(1));
+        assert_eq!(orders(EnrolPhase::Asking, touch, None), []);
+        assert_eq!(orders(EnrolPhase::Idle, touch, Some(Touched::Garment(1))), []);
+        assert_eq!(orders(EnrolPhase::Asking, ShopperAction::NextGarment, None), next(0));
+        assert_eq!(orders(EnrolPhase::Countdown, ShopperAction::NextProduct, None), next(0));
+        assert_eq!(orders(EnrolPhase::Watching, ShopperAction::NextProduct, None), []);
+        assert_eq!(orders(EnrolPhase::Countdown, ShopperAction::CallStaff, None), []);
+    }
+
     #[test]
     fn boxes_of_an_ended_tracker_do_not_replace_those_of_the_next() {
         let clock = Arc::new(SimulatedClock::default());

@@ -98,6 +98,18 @@ impl EnrolTarget {
         }
         Ok(targets)
     }
+
+    /// The product of this number is worn on the next part of the body; one that is worn there takes its place. An unknown number
+    /// changes nothing.
+    pub fn next_region(targets: &mut [&mut EnrolTarget], at: usize) {
+        let Some(before) = targets.get(at).map(|target| target.region) else { return };
+        let place = before.and_then(|before| Region::ALL.iter().position(|region| *region == before));
+        let next = Region::ALL[place.map_or(0, |place| (place + 1) % Region::ALL.len())];
+        for other in targets.iter_mut().filter(|other| may_be(Some(next), other.region)) {
+            other.region = before;
+        }
+        targets[at].region = Some(next);
+    }
 }
 
 /// How far an enrolment is, for one garment.
@@ -162,6 +174,16 @@ impl EnrolSession {
                 garment.take(frame, track);
             }
         }
+    }
+
+    /// As [`EnrolTarget::next_region`], while no views are taken. Whether it was in time.
+    pub fn next_region(&mut self, at: usize) -> bool {
+        let in_time = !self.countdown().is_zero();
+        if in_time {
+            let mut targets: Vec<&mut EnrolTarget> = self.garments.iter_mut().map(|one| &mut one.target).collect();
+            EnrolTarget::next_region(&mut targets, at);
+        }
+        in_time
     }
 
     /// Time until views are taken.
@@ -300,6 +322,26 @@ mod tests {
             session.is_over()
         });
         over.unwrap()
+    }
+
+    #[test]
+    fn one_product_goes_through_all_parts_of_the_body_until_views_are_taken() {
+        let manifest = Manifest::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("models/compact")).unwrap();
+        let target = EnrolTarget { id: "1".into(), title: "Poncho".into(), region: None };
+        let mut session = EnrolSession::new(vec![target], &manifest, EnrolSettings::default());
+        let mut regions = Vec::new();
+        for _ in 0..4 {
+            assert!(session.next_region(0));
+            regions.extend(session.progress()[0].region);
+        }
+        assert_eq!(regions, [Region::Upper, Region::Lower, Region::Dress, Region::Upper]);
+        let picture = std::sync::Arc::new(Picture::filled(Size::new(4, 4), [0; 3]));
+        for seconds in [0, 3] {
+            let meta = FrameMeta { source: 0, sequence: 0, captured: Duration::from_secs(seconds) };
+            session.observe(&Frame { meta, picture: picture.clone() }, &[]);
+        }
+        assert!(!session.next_region(0), "the countdown is over");
+        assert_eq!(session.progress()[0].region, Some(Region::Upper));
     }
 
     #[test]
