@@ -26,7 +26,7 @@ fn planned(at: (u32, u32)) -> Scene {
 }
 
 fn hero(scene: &Scene, size: Size) -> CardPlace {
-    match layout(scene, size).hero.unwrap().body {
+    match layout(scene, size).hero.expect("a card").body {
         Body::Product(card) => *card,
         other => panic!("{other:?}"),
     }
@@ -55,7 +55,7 @@ fn a_shelf_on_the_plan_is_marked_and_the_next_step_is_to_go_there() {
 fn the_mark_is_at_the_shelf() {
     for size in [PORTRAIT, LANDSCAPE] {
         let (one, two) = ((270, 26), (26, 150));
-        let at = hero(&planned(one), size).plan.unwrap();
+        let at = hero(&planned(one), size).plan.expect("a plan");
         let scale = (at.width() / 360.0).min(at.height() / 200.0);
         let on_panel = |(x, y): (u32, u32)| {
             let (cx, cy) = at.centre();
