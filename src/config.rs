@@ -412,8 +412,8 @@ impl Config {
         }
     }
 
-    /// Settings of the page; `None` if it is disabled. `model` is the model folder in use.
-    pub fn web(&self, model: &Path) -> Option<WebSettings> {
+    /// Settings of the page; `None` if it is disabled. `model` is the model folder in use, `path` the file that this was read from.
+    pub fn web(&self, model: &Path, path: &Path) -> Option<WebSettings> {
         let reveal = |secret: &Option<Secret>| secret.as_ref().map(|secret| secret.reveal().to_owned());
         let (password, token) = (reveal(&self.web.password), reveal(&self.web.token));
         let images = self.catalogue.images.clone();
@@ -429,6 +429,7 @@ impl Config {
             audit: self.audit_log(),
             images,
             model: model.into(),
+            config: path.into(),
             max_removals: self.catalogue.max_removals.0,
         })
     }

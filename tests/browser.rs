@@ -449,9 +449,11 @@ fn what_the_mirror_reports_is_in_the_readers_language() {
     browser.read_in("it");
     browser.open(&format!("http://vetrina:correct%20horse@{at}/"));
     mirror.wait_until("the page is Italian", || browser.text("state") == "in funzione");
-    // Each of a feed's reports: a column, a value, a row, a picture, a price without currency.
+    // Each of a feed's reports: a column, a value, a row, pictures, letters, a price without currency. A name is no report, whatever
+    // it is.
     let rows = "id,title,image_link,price,colur\nV101,T\u{e9}e,pictures/V101.jpg,19.90,red\nV102,Tee,pictures/V102.jpg,much,red\n\
-                V102,Tee,pictures/V102.jpg,5 EUR,red\nV103,Tee,pictures/none.jpg,5 EUR,red\n";
+                V102,Tee,pictures/V102.jpg,5 EUR,red\nV103,Tee,pictures/none.jpg,5 EUR,red\n\
+                V104,Tee &#x10fffd;,heat,5 EUR,red\n";
     // In Windows-1252, whose letters of this feed have their Unicode numbers.
     fs::write(shop.path("own.csv"), rows.chars().map(|letter| letter as u8).collect::<Vec<u8>>()).unwrap();
     browser.choose_file("file", &shop.path("own.csv"));
@@ -463,6 +465,9 @@ fn what_the_mirror_reports_is_in_the_readers_language() {
         "riga 3: prodotto \"V102\": price \"much\" non è valido: indica un importo",
         "riga 4: saltata: il codice \"V102\" compare già più in alto",
         "non c’è l’immagine pictures/none.jpg",
+        "non c’è l’immagine heat",
+        "nessun carattere contiene queste lettere dell’elenco",
+        "installa i caratteri in /usr/share/fonts",
         "prezzi senza valuta, mostrati così: 1",
         "l’elenco è stato letto come windows-1252: \"Tée\"; se ci sono lettere sbagliate, salvalo in UTF-8",
     ] {

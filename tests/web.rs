@@ -139,7 +139,8 @@ fn a_feed_imported_from_the_page_reaches_the_mirror() {
     let web = "listen = \"127.0.0.1:0\"\npassword = \"correct horse\"\n";
     let config = shop.config_with_web("1.mjpg?loop", web);
     let images = format!("[catalogue]\nimages = \"{}\"\n", repository("demo").display());
-    let mut mirror = Mirror::start(&shop, &config.replace("[catalogue]\n", &images));
+    let config = config.replace("[catalogue]\n", &images).replace("[screen]\n", "[screen]\nfonts = \"no fonts\"\n");
+    let mut mirror = Mirror::start(&shop, &config);
     let at = address(&mut mirror);
     mirror.wait_for_log("running");
     let now = || get_with(&at, "/import.json", PASSWORD).json();
@@ -150,9 +151,10 @@ fn a_feed_imported_from_the_page_reaches_the_mirror() {
     assert!(form.text().contains("x-vetrina") && !form.text().contains("web.password"), "{}", form.text());
     assert_eq!(post(&at, "/import?feed=feed.csv", "x-vetrina: 1\r\n", "").status, 401);
     assert_eq!(post(&at, "/import?feed=..%2Ffeed.csv", &from_page, "").status, 400);
-    // Four rows, and one whose picture is missing.
+    // Four rows, one in letters that the mirror's fonts lack, and one whose picture is missing.
     let feed = std::fs::read_to_string(repository("demo/feed.csv")).unwrap();
     let mut rows: Vec<String> = feed.lines().take(5).map(str::to_owned).collect();
+    rows[2] = rows[2].replacen("Breton", "着物", 1);
     rows.push(rows[4].replace("pictures/", "nowhere/").replacen(',', "x,", 1));
     assert_eq!(post(&at, "/import?feed=new.csv", &from_page, &rows.join("\n")).status, 202);
     let second = post(&at, "/import?feed=feed.csv", &from_page, "");
@@ -162,6 +164,10 @@ fn a_feed_imported_from_the_page_reaches_the_mirror() {
     assert_eq!((&import["state"], &import["report"]["products"]), (&"done".into(), &4.into()), "{import}");
     let skipped = import["report"]["skipped_rows"].as_array().unwrap();
     assert!(skipped.len() == 1 && skipped[0]["line"] == 6, "{import}");
+    let warning = import["report"]["warnings"][0].as_str().unwrap_or_default();
+    let folder = shop.path("no fonts");
+    assert!(warning.contains("boxes: 物着;") || warning.contains("boxes: 着物;"), "{import}");
+    assert!(warning.contains(&format!("install fonts in {folder} ")), "the mirror's own fonts: {warning}");
     assert_eq!((&import["done"], &import["pictures"]), (&import["pictures"], &import["report"]["pictures_embedded"]));
     mirror.wait_for_log("4 products");
     assert_eq!(post(&at, "/import/apply", &from_page, "").status, 400, "there is no preview");

@@ -101,6 +101,10 @@ pub struct ImportArgs {
     /// How to report progress; json is for programs, one object a line, the report last
     #[arg(long, value_enum, default_value_t = ProgressFormat::Bar, value_name = "FORMAT")]
     pub progress: ProgressFormat,
+    /// Configuration of the mirror that shows the catalogue, for its fonts and its audit log [default: /etc/vetrina.toml, where that shows
+    /// this catalogue]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// Write nothing into the mirror's audit log: who calls this has done so, as the page does
     #[arg(long)]
     pub audited: bool,
@@ -193,9 +197,11 @@ fn import(args: &ImportArgs) -> Result<()> {
     }
     let mut progress = ImportProgressBar::new(args.progress);
     let work = || {
+        // Before the work: it may be a wrong path.
+        let mirror =
+            args.config.as_deref().map_or_else(|| Ok(CatalogueMirror::of(&args.db)), CatalogueMirror::configured)?;
         let mut report = import::import(&args.request()?, &places::model(&args.model)?, |step| progress.show(step))?;
-        let mirror = CatalogueMirror::of(&args.db);
-        report.warnings.extend(mirror.missing_letters(&report.letters)?);
+        report.warnings.extend(mirror.letters_warning(&report.letters));
         if !(args.audited || args.dry_run) {
             mirror.note(AuditAction::Import, &args.feed.display().to_string());
         }

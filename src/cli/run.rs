@@ -44,7 +44,7 @@ fn run_one_model(args: &RunArgs, tail: &Arc<Tail>, signals: &mut Signals) -> Res
         log::warn!("{fault}");
     }
     let settings = live_settings(&config)?;
-    let web = config.web(&settings.model);
+    let web = config.web(&settings.model, &args.config);
     let follower = follower(&config, &settings)?;
     let events = config.events();
     let (path, started) = (args.config.clone(), (web.clone(), events.clone()));
@@ -129,7 +129,7 @@ fn heartbeat(links: &Links) -> Heartbeat {
 fn reread(path: &Path, started: &(Option<WebSettings>, EventSettings)) -> Result<LiveSettings> {
     let config = Config::load(path)?;
     let settings = live_settings(&config)?;
-    if (config.web(&settings.model), config.events()) != *started {
+    if (config.web(&settings.model, path), config.events()) != *started {
         log::warn!(
             "changes under [web], [stats], [webhook], [mqtt], [privacy] or in catalogue.images take effect \
              after a restart"

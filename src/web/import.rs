@@ -35,6 +35,7 @@ const BEGINNING: u64 = 64 << 10;
 pub struct Importer {
     images: Option<PathBuf>,
     model: PathBuf,
+    config: PathBuf,
     max_removals: u32,
     job: ImportJob,
     /// The feed that was previewed, which may be applied.
@@ -56,6 +57,7 @@ impl Importer {
         Importer {
             images: settings.images.clone(),
             model: settings.model.clone(),
+            config: settings.config.clone(),
             max_removals: settings.max_removals,
             job: ImportJob::default(),
             previewed: Mutex::default(),
@@ -120,6 +122,7 @@ impl Importer {
             images: &folders,
             catalogue,
             model: &self.model,
+            config: &self.config,
             max_removals,
             preview,
             reading: &feed.reading,
@@ -374,6 +377,7 @@ mod tests {
             audit: crate::audit::AuditLog::new("none".into()),
             images: Some(folder.path().into()),
             model: "none".into(),
+            config: "none".into(),
             max_removals: 10,
         };
         let importer = Importer::new(&settings);

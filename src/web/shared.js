@@ -22,12 +22,20 @@ const PATTERNS = REPORTS.map(([english, text]) => {
   return { pattern: new RegExp(`^${own(first)}${inner.join("")}$`), names: rest.filter((_, i) => i % 2 === 0), text, length };
 }).sort((a, b) => b.length - a.length);
 
+/** The values that are reports themselves, or lists of them; all others are names and numbers, which may be like a report by chance. */
+const REPORTED = ["reason", "value", "right", "last", "verb", "letters"];
+const LISTED = ["views"];
+
 /** What the program reports in English ("what: where; cure") in the page's language, part by part; a part that is not known as it is. */
 function reported(words) {
   for (const { pattern, names, text } of PATTERNS) {
     const found = pattern.exec(words);
     if (found) {
-      const values = Object.fromEntries(names.map((name, i) => [name, reported(found[i + 1])]));
+      const values = Object.fromEntries(names.map((name, i) => {
+        const value = found[i + 1];
+        if (LISTED.includes(name)) return [name, value.split(", ").map(reported).join(", ")];
+        return [name, REPORTED.includes(name) ? reported(value) : value];
+      }));
       return text.replace(/\{ \$(\w+) \}/g, (_, name) => values[name]);
     }
   }

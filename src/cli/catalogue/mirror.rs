@@ -28,6 +28,15 @@ impl CatalogueMirror {
         CatalogueMirror { config: Config::default(), audit: log.is_file().then(|| AuditLog::new(log)) }
     }
 
+    /// The mirror of the configuration at `path`.
+    ///
+    /// # Errors
+    /// The configuration cannot be read, or has a mistake.
+    pub fn configured(path: &Path) -> Result<Self> {
+        let config = Config::load(path)?;
+        Ok(CatalogueMirror { audit: Some(config.audit_log()), config })
+    }
+
     /// Writes into its audit log what was done on the command line.
     pub fn note(&self, action: AuditAction, detail: &str) {
         if let Some(log) = &self.audit {
@@ -35,8 +44,12 @@ impl CatalogueMirror {
         }
     }
 
-    /// Says which of these letters its screen has no font for.
-    pub fn missing_letters(&self, letters: &str) -> Result<Option<String>> {
+    /// Says which of these letters its screen has no font for; or why that is not known.
+    pub fn letters_warning(&self, letters: &str) -> Option<String> {
+        self.missing_letters(letters).unwrap_or_else(|fault| Some(fault.to_string()))
+    }
+
+    fn missing_letters(&self, letters: &str) -> Result<Option<String>> {
         // The folder of fonts takes a moment to read, and most shops do without.
         let beyond: String = Fonts::new()?.missing(letters).into_iter().collect();
         if beyond.is_empty() {

@@ -52,6 +52,8 @@ pub struct ImportSettings<'a> {
     pub images: &'a [&'a Path],
     pub catalogue: &'a Path,
     pub model: &'a Path,
+    /// The mirror's configuration: which letters its fonts lack is told.
+    pub config: &'a Path,
     /// Maximum share of the products that it may remove, percent.
     pub max_removals: u32,
     /// Find out what would change, and change nothing.
@@ -148,7 +150,7 @@ fn arguments(settings: ImportSettings) -> Vec<OsString> {
     for folder in settings.images {
         arguments.extend(["--images".into(), folder.into()]);
     }
-    for (name, path) in [("--db", settings.catalogue), ("--model", settings.model)] {
+    for (name, path) in [("--db", settings.catalogue), ("--model", settings.model), ("--config", settings.config)] {
         arguments.extend([name.into(), path.into()]);
     }
     arguments.extend(["--max-removals".into(), settings.max_removals.to_string().into()]);
@@ -197,6 +199,7 @@ mod tests {
             images: &[Path::new("sent"), Path::new("pictures")],
             catalogue: Path::new("shop.db"),
             model: Path::new("model"),
+            config: Path::new("mirror.toml"),
             max_removals: 25,
             preview: false,
             reading: &FeedReading::default(),
@@ -206,7 +209,7 @@ mod tests {
             words.collect::<Vec<_>>().join(" ")
         };
         let expected = "catalogue import --progress json --background --audited --images sent --images pictures --db shop.db \
-                        --model model --max-removals 25 -- -x.csv";
+                        --model model --config mirror.toml --max-removals 25 -- -x.csv";
         assert_eq!(told(settings), expected);
         assert!(told(ImportSettings { preview: true, ..settings }).ends_with("--max-removals 25 --dry-run -- -x.csv"));
         let reading = FeedReading { map: Some("id=-a b".into()), currency: Some("EUR".into()), fetch: true };
