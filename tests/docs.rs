@@ -92,17 +92,34 @@ fn every_route_is_documented() {
     let documented: BTreeSet<String> =
         table.filter(|route| METHODS.iter().any(|method| route.starts_with(method))).map(str::to_owned).collect();
     let source = ["mod", "api", "staff", "match_picture"].map(|file| read(&format!("src/web/{file}.rs"))).concat();
-    let routes: BTreeSet<String> = source
-        .split(".route(")
-        .skip(1)
-        .map(|rest| {
-            let path = rest.split('"').nth(1).unwrap();
-            let method = rest.split_once(',').unwrap().1.trim().split('(').next().unwrap();
-            format!("{} {path}", method.to_uppercase())
-        })
-        .collect();
+    assert_eq!(documented, routes(&source));
+}
+
+/// The routes that code names: `GET /healthz`.
+fn routes(source: &str) -> BTreeSet<String> {
+    let route = |rest: &str| {
+        let path = rest.split('"').nth(1).unwrap();
+        let method = rest.split_once(',').unwrap().1.trim().split('(').next().unwrap();
+        format!("{} {path}", method.to_uppercase())
+    };
+    let routes: BTreeSet<String> = source.split(".route(").skip(1).map(route).collect();
     assert!(routes.len() >= 12, "{routes:?}");
-    assert_eq!(documented, routes);
+    routes
+}
+
+#[test]
+fn every_route_of_the_hub_is_documented() {
+    let page = read("docs/chain.md");
+    let rows = page.lines().filter(|line| line.starts_with("| `"));
+    let firsts: Vec<&str> = rows.filter_map(|row| row.split(" | ").next()).collect();
+    let documented: BTreeSet<String> = firsts
+        .iter()
+        .flat_map(|first| first.split('`').filter(|words| METHODS.iter().any(|method| words.starts_with(method))))
+        .map(|route| route.split('?').next().unwrap().to_owned())
+        .collect();
+    let files = ["serve", "serve/changes", "serve/fleet", "serve/search", "serve/worn"];
+    let source: String = files.iter().map(|file| read(&format!("src/hub/{file}.rs"))).collect();
+    assert_eq!(documented, routes(&source));
 }
 
 // ---- cli.md ----

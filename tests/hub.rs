@@ -23,7 +23,7 @@ use vetrina::catalogue::worn::{WornProduct, WornView};
 
 /// The quick start of docs/chain.md, and its promise.
 #[test]
-fn a_changed_price_is_on_the_screens_of_the_right_shop_within_two_polls() {
+fn a_changed_price_is_on_the_right_screens_and_a_worn_view_wins_in_another_shop() {
     let Some(hub) = Hub::new() else { return };
     let report = hub.import(&hub.feed("berlin.csv", 0, 4), &["berlin"]);
     assert_eq!(report["products"], 4);
@@ -80,13 +80,25 @@ fn a_changed_price_is_on_the_screens_of_the_right_shop_within_two_polls() {
     assert_ne!(price(&mirrors[2].0.path("shop.db"), "V103").as_deref(), Some("12.50 EUR"));
     assert_eq!(status(&addresses[2])["sync"]["release"], 1);
 
+    // What is worn looks like no picture of a shop, until staff enrol it at one mirror: then it is found in the other shop.
+    let open = |place: usize| Catalogue::open(mirrors[place].0.path("shop.db").as_ref()).unwrap();
+    let worn: Vec<f32> = first_descriptor(&open(0)).1.iter().map(|value| -value).collect();
+    let (stamp, before) = (open(0).stamp().unwrap().unwrap(), best_product(&open(2), &worn).0);
+    let id = if before == "V103" { "V104" } else { "V103" };
+    open(0).enrol("test", &stamp, &[WornProduct { id: id.into(), views: vec![worn_view(&worn)] }]).unwrap();
+    mirrors[0].1.wait_until("the hub has it", || hub.count("worn") == 1);
+    assert_eq!(hub.publish("hamburg")["release"], 2);
+    mirrors[2].1.wait_until("it shows release 2", || status(&addresses[2])["sync"]["release"] == 2);
+    let folder = &mirrors[2].0;
+    assert_eq!(best_product(&Catalogue::open(folder.path("shop.db").as_ref()).unwrap(), &worn).0, id);
+
     // The fleet says so, too, and nothing of it needs the hub.
     let fleet = || json(&["hub", "status", "--database", &hub.database]);
     mirrors[0].1.wait_until("the fleet is seen", || {
         let fleet = fleet();
         let mirrors = fleet["mirrors"].as_array().unwrap();
         let releases: Vec<i64> = mirrors.iter().filter_map(|mirror| mirror["release"].as_i64()).collect();
-        releases == [2, 2, 1]
+        releases == [2, 2, 2]
     });
     drop(served);
     let (_, mirror) = &mut mirrors[1];
@@ -228,6 +240,21 @@ fn several_importers_and_workers_at_once_do_each_thing_once() {
 }
 
 #[test]
+fn a_worker_that_is_told_to_use_tensorrt_does_or_takes_nothing() {
+    if cfg!(feature = "tensorrt") {
+        return eprintln!("skipped: with the feature tensorrt the backend may be available");
+    }
+    let Some(hub) = Hub::new() else { return };
+    hub.import(&hub.feed("feed.csv", 0, 1), &["berlin"]);
+    let model = model();
+    let work = ["hub", "work", "--database", &hub.database, "--model", &model];
+    refused(&[&work[..], &["--backend", "tensorrt"]].concat(), 8, "cannot use TensorRT");
+    assert_eq!((hub.count("job"), hub.count("view")), (1, 0));
+    let said = done(&work);
+    assert!(said.contains("1 pictures embedded by the CPU"), "it falls back, and says so: {said}");
+}
+
+#[test]
 fn a_mirrors_key_opens_its_own_shop_and_can_be_taken_from_it() {
     let Some(hub) = Hub::new() else { return };
     hub.import(&hub.feed("feed.csv", 0, 3), &["berlin", "hamburg"]);
@@ -271,6 +298,8 @@ fn a_mirrors_key_opens_its_own_shop_and_can_be_taken_from_it() {
         (Some(id.as_str()), serde_json::json!(["berlin", "hamburg"]))
     );
     assert_eq!(http::post(&served.address, "/api/search", "", &body).status, 401);
+    let picture = format!("{bearer}Content-Type: image/jpeg\r\n");
+    assert_eq!(http::post(&served.address, "/api/search", &picture, "a").status, 403, "a mirror sends no picture");
     assert_eq!(http::post(&served.address, "/api/search", &bearer, "{\"embedding\": [1]}").status, 400);
 
     // Heartbeats, metrics, discovery, page.
@@ -306,7 +335,7 @@ fn a_mirrors_key_opens_its_own_shop_and_can_be_taken_from_it() {
     refused(&["sync", "once", "--config", &config], 8, "join the hub");
     refused(&["hub", "revoke", "b1", "--database", &hub.database], 2, "no mirror");
     let audit = hub.postgres.sql("hub", "select string_agg(action, ' ' order by at) from audit");
-    for action in ["init", "import", "publish", "enrol", "join", "roll-out", "revoke"] {
+    for action in ["init", "import", "publish", "enrol", "join", "search", "refused", "roll-out", "revoke"] {
         assert!(audit.contains(action), "{action}: {audit}");
     }
 }

@@ -58,9 +58,9 @@ const MAY_USE: [(&str, &[&str]); 14] = [
 ];
 
 /// Words that only some files may contain, with the path prefixes of these files.
-const ONLY_IN: [(&str, &[&str]); 26] = [
+const ONLY_IN: [(&str, &[&str]); 27] = [
     ("rusqlite", &["src/catalogue/", "src/events/counts.rs"]),
-    ("ureq", &["src/events/webhook.rs", "src/pipeline/import/fetch.rs", "src/sync/"]),
+    ("ureq", &["src/events/webhook.rs", "src/pipeline/import/fetch.rs", "src/sync/", "src/hub/store.rs"]),
     ("rumqttc", &["src/events/mqtt.rs"]),
     ("tract_onnx", &["src/network/"]),
     ("libloading", &["src/network/tensorrt/native/"]),
@@ -92,6 +92,7 @@ const ONLY_IN: [(&str, &[&str]); 26] = [
     ("tokio::", &["src/web/", "src/hub/"]),
     ("tokio_postgres", &["src/hub/"]),
     ("axum::", &["src/web/", "src/hub/serve"]),
+    ("hmac::", &["src/hub/aws_signature.rs"]),
     ("minisign", &["src/sync/manifest.rs", "src/sync/follower.rs", "src/hub/sign.rs"]),
     ("hyper", &["src/web/connections.rs"]),
     ("tokio_io_timeout", &["src/web/connections.rs"]),

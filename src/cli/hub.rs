@@ -3,17 +3,15 @@
 #[cfg(feature = "hub")]
 mod commands;
 
+use super::backend::BackendArgs;
 use super::removals::RemovalArgs;
 use crate::fault::Result;
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// The variable that holds the database's address, where `--database` does not say it.
 pub const DATABASE_VARIABLE: &str = "VETRINA_DATABASE";
-
-/// The variable that holds what operators bring to `hub serve` from other machines.
-pub const PASSWORD_VARIABLE: &str = "VETRINA_HUB_PASSWORD";
 
 /// Run a chain: products of all shops in PostgreSQL, a signed catalogue for each shop (builds with the feature hub)
 #[derive(Args, Clone, Debug)]
@@ -44,6 +42,10 @@ pub enum HubCommand {
     Enrol(HubEnrolArgs),
     /// Take a mirror's key from it
     Revoke(RevokeArgs),
+    /// Give the newest release of a shop to more or fewer mirrors, or stop it
+    RollOut(RollOutArgs),
+    /// The tokens of operators who ask `hub serve` over HTTP
+    Token(TokenArgs),
     /// Fill a database with made-up products and measure it
     Bench(HubBenchArgs),
 }
@@ -105,6 +107,8 @@ pub struct WorkArgs {
     /// Model folder [default: the shipped one]
     #[arg(long, value_name = "DIR")]
     pub model: Option<PathBuf>,
+    #[command(flatten)]
+    pub backend: BackendArgs,
     /// Go on when the queue is empty, and ask again every five seconds
     #[arg(long)]
     pub forever: bool,
@@ -124,6 +128,9 @@ pub struct PublishArgs {
     /// Folder of all shops' releases, which a web server serves
     #[arg(long, value_name = "DIR")]
     pub to: PathBuf,
+    /// Copy the release to this store too: s3://BUCKET/PREFIX, or an https:// or http:// folder that takes PUT
+    #[arg(long, value_name = "URL")]
+    pub store: Option<String>,
     #[command(flatten)]
     pub database: DatabaseArgs,
     /// Publish this catalogue file: without a database
@@ -180,7 +187,7 @@ pub struct ServeArgs {
     /// Address and port
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8090")]
     pub listen: SocketAddr,
-    /// Model folder, for the search [default: the shipped one]
+    /// Model folder, for the search and the pictures that operators search by [default: the shipped one]
     #[arg(long, value_name = "DIR")]
     pub model: Option<PathBuf>,
     /// Seconds that the first mirrors of a release must be well before more get it
@@ -208,6 +215,65 @@ pub struct HubEnrolArgs {
 pub struct RevokeArgs {
     /// The mirror's name
     pub mirror: String,
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+}
+
+#[derive(Args, Clone, Debug)]
+#[command(group = ArgGroup::new("change").required(true).args(["share", "stop"]))]
+pub struct RollOutArgs {
+    /// The shop
+    pub shop: String,
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+    /// To so many percent of the shop's mirrors from now on, also where it was stopped; those that have it keep it
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub share: Option<u8>,
+    /// To no more mirrors, for this reason
+    #[arg(long, value_name = "REASON")]
+    pub stop: Option<String>,
+}
+
+#[derive(Args, Clone, Debug)]
+pub struct TokenArgs {
+    #[command(subcommand)]
+    pub command: TokenCommand,
+}
+
+#[derive(Subcommand, Clone, Debug)]
+pub enum TokenCommand {
+    /// Print a new token, which is kept nowhere
+    Add(TokenAddArgs),
+    /// List names, roles and last uses
+    List(TokenListArgs),
+    /// Remove a token: it opens nothing from then on
+    Remove(TokenRemoveArgs),
+}
+
+#[derive(Args, Clone, Debug)]
+pub struct TokenAddArgs {
+    /// Whose it is: the audit log names it
+    pub name: String,
+    /// A reader sees the fleet and searches; a publisher changes prices too; an admin enrols and revokes mirrors and steers roll-outs too
+    #[arg(value_parser = ["reader", "publisher", "admin"])]
+    pub role: String,
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+}
+
+#[derive(Args, Clone, Debug)]
+pub struct TokenListArgs {
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args, Clone, Debug)]
+pub struct TokenRemoveArgs {
+    /// The token's name
+    pub name: String,
     #[command(flatten)]
     pub database: DatabaseArgs,
 }

@@ -8,7 +8,12 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, NoTls};
 
 /// Step n takes a database from schema n to n + 1. Steps are only ever added.
-const MIGRATIONS: [&str; 3] = [include_str!("schema.sql"), include_str!("schema-2.sql"), include_str!("schema-3.sql")];
+const MIGRATIONS: [&str; 4] = [
+    include_str!("schema.sql"),
+    include_str!("schema-2.sql"),
+    include_str!("schema-3.sql"),
+    include_str!("schema-4.sql"),
+];
 /// The heads' names in the tables, in the order of the worker's weights.
 pub const HEADS: [&str; 2] = ["match", "aggregation"];
 /// The regions of the body in the tables: '' where it is not known.
@@ -88,6 +93,11 @@ impl Database {
         self.runtime.block_on(work(client)).map_err(database_fault)
     }
 
+    /// As [`Database::run`], for work that a server does too.
+    pub fn block_on<T>(&mut self, work: impl AsyncFnOnce(&Client) -> Result<T>) -> Result<T> {
+        self.runtime.block_on(work(&self.client))
+    }
+
     /// For a server: the runtime, and a client that it may share.
     pub fn into_parts(self) -> (Runtime, Client) {
         (self.runtime, self.client)
@@ -163,12 +173,14 @@ impl Database {
 
     /// Notes who did what.
     pub fn note(&mut self, action: &str, detail: &str) -> Result<()> {
-        let actor = actor();
-        self.run(async |client| {
-            let query = "insert into audit (actor, action, detail) values ($1, $2, $3)";
-            client.execute(query, &[&actor, &action, &detail]).await.map(drop)
-        })
+        self.run(async |client| note(client, &actor(), action, detail).await)
     }
+}
+
+/// Writes a line of the audit log.
+pub async fn note(client: &Client, actor: &str, action: &str, detail: &str) -> SqlResult<()> {
+    let query = "insert into audit (actor, action, detail) values ($1, $2, $3)";
+    client.execute(query, &[&actor, &action, &detail]).await.map(drop)
 }
 
 /// The partition of a model's descriptors. Names of tables are short.

@@ -1,7 +1,7 @@
 //! A shop's feed into the tables, in two steps: its new pictures are queued for the workers, a few at a time, so that an import
 //! that was interrupted goes on where it was; then the products of the shop are replaced in one transaction.
 
-use super::database::{Database, SqlResult, actor};
+use super::database::{Database, SqlResult, database_fault};
 use crate::catalogue::{ColumnMap, Currency, Feed, Found, ImageFolder, Product, images, require_price};
 use crate::fault::{Fault, Kind, Result};
 use crate::seam::Region;
@@ -292,17 +292,16 @@ async fn write_offers(transaction: &Transaction<'_>, shop: &str, part: &[(i64, &
 }
 
 /// Changes the price of a product in a shop, as a till does between two feeds.
-pub fn set_price(database: &mut Database, shop: &str, product: &str, price: &str) -> Result<()> {
+///
+/// # Errors
+/// [`Kind::Usage`] where the shop does not sell it, or this is no price.
+pub async fn set_price(client: &Client, shop: &str, product: &str, price: &str, actor: &str) -> Result<()> {
     require_price(price)?;
-    let actor = actor();
-    let changed = database.run(async |client| {
-        let query = "with changed as (update offer set price = $3 where shop = $1 and product_id = $2 returning 1),
-                     noted as (insert into audit (actor, action, detail)
-                       select $4, 'price', $1 || ' ' || $2 || ': ' || $3 from changed)
-                     select count(*) from changed";
-        client.query_one(query, &[&shop, &product, &price, &actor]).await.map(|row| row.get::<_, i64>(0))
-    })?;
-    match changed {
+    let query = "with changed as (update offer set price = $3 where shop = $1 and product_id = $2 returning 1),
+                 noted as (insert into audit (actor, action, detail)
+                   select $4, 'price', $1 || ' ' || $2 || ': ' || $3 from changed)
+                 select count(*) from changed";
+    match client.query_one(query, &[&shop, &product, &price, &actor]).await.map_err(database_fault)?.get::<_, i64>(0) {
         0 => Err(Fault::new(Kind::Usage, format!("the shop {shop:?} sells no product {product:?}"))),
         _ => Ok(()),
     }

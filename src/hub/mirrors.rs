@@ -1,7 +1,7 @@
 //! The fleet: enrolment by one-time codes, keys of mirrors, releases that are given to some mirrors first and to more while those
 //! stay well.
 
-use super::database::{Database, SqlResult, actor};
+use super::database::{Database, SqlResult, database_fault};
 use super::publish::PublishReport;
 use super::status::{MIRRORS, MirrorStatus, mirror_status};
 use crate::fault::{Fault, Kind, Result};
@@ -20,22 +20,22 @@ const SILENT: f64 = 600.0;
 const TOLERATED: f64 = 0.1;
 
 /// A one-time code for the mirror, whose name is free.
-pub fn invite(database: &mut Database, shop: &str, mirror: &str, hours: u16) -> Result<String> {
+///
+/// # Errors
+/// [`Kind::Usage`] where there is no such shop, or a mirror of this name has joined.
+pub async fn invite(client: &Client, shop: &str, mirror: &str, hours: u16, actor: &str) -> Result<String> {
     if !is_shop_name(mirror) {
         return Err(Fault::new(Kind::Usage, format!("{mirror:?} is no name of a mirror"))
             .cure("use letters, digits, hyphens and dots"));
     }
     let code = random_hex::<8>()?;
-    let (hash, hours, actor) = (hash(&code), i32::from(hours), actor());
-    let made = database.run(async |client| {
-        let query = "with made as (insert into enrolment select $1, name, $3, now() + make_interval(hours => $4)
-                       from shop where name = $2 and not exists (select 1 from mirror where name = $3 and revoked is null)
-                       returning 1),
-                     noted as (insert into audit (actor, action, detail) select $5, 'enrol', $3 || ' of ' || $2 from made)
-                     select count(*) from made";
-        client.query_one(query, &[&hash, &shop, &mirror, &hours, &actor]).await.map(|row| row.get::<_, i64>(0))
-    })?;
-    match made {
+    let query = "with made as (insert into enrolment select $1, name, $3, now() + make_interval(hours => $4)
+                   from shop where name = $2 and not exists (select 1 from mirror where name = $3 and revoked is null)
+                   returning 1),
+                 noted as (insert into audit (actor, action, detail) select $5, 'enrol', $3 || ' of ' || $2 from made)
+                 select count(*) from made";
+    let made = client.query_one(query, &[&hash(&code), &shop, &mirror, &i32::from(hours), &actor]).await;
+    match made.map_err(database_fault)?.get::<_, i64>(0) {
         0 => Err(Fault::new(
             Kind::Usage,
             format!("there is no shop {shop:?}, or a mirror {mirror:?} has joined already"),
@@ -62,15 +62,11 @@ pub async fn join(client: &Client, code: &str, token: &str) -> SqlResult<Option<
 ///
 /// # Errors
 /// [`Kind::Usage`] where no such mirror has one.
-pub fn revoke(database: &mut Database, mirror: &str) -> Result<()> {
-    let actor = actor();
-    let revoked = database.run(async |client| {
-        let query = "with gone as (update mirror set revoked = now() where name = $1 and revoked is null returning 1),
-                     noted as (insert into audit (actor, action, detail) select $2, 'revoke', $1 from gone)
-                     select count(*) from gone";
-        client.query_one(query, &[&mirror, &actor]).await.map(|row| row.get::<_, i64>(0))
-    })?;
-    match revoked {
+pub async fn revoke(client: &Client, mirror: &str, actor: &str) -> Result<()> {
+    let query = "with gone as (update mirror set revoked = now() where name = $1 and revoked is null returning 1),
+                 noted as (insert into audit (actor, action, detail) select $2, 'revoke', $1 from gone)
+                 select count(*) from gone";
+    match client.query_one(query, &[&mirror, &actor]).await.map_err(database_fault)?.get::<_, i64>(0) {
         0 => Err(Fault::new(Kind::Usage, format!("no mirror {mirror:?} has a key")).cure("see `vetrina hub status`")),
         _ => Ok(()),
     }
@@ -159,6 +155,36 @@ pub fn judge(release: i64, share: i32, age: Duration, soak: Duration, mirrors: &
     RolloutVerdict::Widen(STEPS.into_iter().find(|step| *step > share).unwrap_or(100))
 }
 
+/// What an operator makes of a roll-out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RolloutChange {
+    /// To so many percent of the mirrors, also where it was stopped. Mirrors that have the release keep it.
+    Share(u8),
+    /// It goes to no more: why.
+    Stop(String),
+}
+
+/// Changes the roll-out of the newest release of a shop.
+///
+/// # Errors
+/// [`Kind::Usage`] where the shop has no release.
+pub async fn change_roll_out(client: &Client, shop: &str, change: &RolloutChange, actor: &str) -> Result<()> {
+    let (share, why) = match change {
+        RolloutChange::Share(share) => (Some(i32::from(*share)), None),
+        RolloutChange::Stop(why) => (None, Some(why)),
+    };
+    let query = "with changed as (update release set share = coalesce($2::integer, share), share_since = now(),
+                   stopped = $3::text where shop = $1 and number = (select max(number) from release where shop = $1)
+                   returning number),
+                 noted as (insert into audit (actor, action, detail) select $4, 'roll-out',
+                   $1 || ' ' || number::text || ': ' || coalesce('stopped: ' || $3, $2::text || ' percent') from changed)
+                 select count(*) from changed";
+    match client.query_one(query, &[&shop, &share, &why, &actor]).await.map_err(database_fault)?.get::<_, i64>(0) {
+        0 => Err(Fault::new(Kind::Usage, format!("the shop {shop:?} has no release")).cure("publish one first")),
+        _ => Ok(()),
+    }
+}
+
 /// Widens or stops the releases that are being rolled out.
 pub async fn advance(client: &Client, soak: Duration) -> SqlResult<()> {
     let query = "select shop, number, share, extract(epoch from now() - share_since)::float8 from release as newest
@@ -188,7 +214,7 @@ pub async fn advance(client: &Client, soak: Duration) -> SqlResult<()> {
 }
 
 /// SHA-256 of a code or a key: what the tables hold of it.
-fn hash(secret: &str) -> Vec<u8> {
+pub(super) fn hash(secret: &str) -> Vec<u8> {
     Sha256::digest(secret.as_bytes()).to_vec()
 }
 

@@ -55,9 +55,12 @@ pub struct PublishReport {
     pub snapshot_bytes: u64,
     /// From each of the last releases, the newest first, compressed.
     pub delta_bytes: Vec<u64>,
+    /// Old files that this publication has deleted from `objects/`.
+    #[serde(skip)]
+    pub gone: Vec<String>,
 }
 
-/// A publication under way: holds the shop's lock.
+/// A publication under way: holds the shop's lock until it is dropped.
 pub struct Publication {
     folder: ReleaseFolder,
     shop: String,
@@ -75,6 +78,16 @@ impl ReleaseFolder {
         let folder = ReleaseFolder { root: root.to_owned() };
         make_folder(&folder.root.join(OBJECTS))?;
         Ok(folder)
+    }
+
+    /// The folder itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The newest manifest of a shop; `None` before the first release.
+    pub fn newest(&self, shop: &str) -> Result<Option<ReleaseManifest>> {
+        Self::manifest(&self.root.join(shop).join(FILE))
     }
 
     fn object(&self, object: &ReleaseObject) -> Result<PathBuf> {
@@ -121,7 +134,7 @@ impl ReleaseFolder {
         // What an interrupted publication has left.
         let _ = fs::remove_dir_all(&work);
         make_folder(&work)?;
-        let newest = Self::manifest(&place.join(FILE))?;
+        let newest = self.newest(shop)?;
         // What no option says stays as it was.
         let (model_files, configuration) = newest
             .as_ref()
@@ -182,7 +195,7 @@ impl Publication {
 
     /// Publishes [`Publication::catalogue`] as the release after `after` and the newest. Where it is the newest already, there is no new
     /// one.
-    pub fn finish(self, key: &ReleaseKey, after: u64) -> Result<PublishReport> {
+    pub fn finish(&self, key: &ReleaseKey, after: u64) -> Result<PublishReport> {
         let new = self.catalogue();
         let catalogue = Catalogue::open(&new)?;
         let state = catalogue.state()?;
@@ -226,9 +239,8 @@ impl Publication {
         let signed = key.sign(&manifest)?;
         put(&self.folder.manifest_path(&self.shop, number), &signed)?;
         put(&self.folder.root.join(&self.shop).join(FILE), &signed)?;
-        let report = self.report(&manifest, true);
-        self.prune(number)?;
-        Ok(report)
+        let gone = self.prune(number)?;
+        Ok(PublishReport { gone, ..self.report(&manifest, true) })
     }
 
     fn report(&self, manifest: &ReleaseManifest, is_new: bool) -> PublishReport {
@@ -240,6 +252,7 @@ impl Publication {
             state: manifest.mark.state.clone(),
             snapshot_bytes: manifest.snapshot.bytes,
             delta_bytes: manifest.deltas.iter().map(|delta| delta.object.bytes).collect(),
+            gone: Vec::new(),
         }
     }
 
@@ -286,8 +299,8 @@ impl Publication {
         Ok(object)
     }
 
-    /// Deletes manifests of old releases, and old files that no manifest names.
-    fn prune(&self, number: u64) -> Result<()> {
+    /// Deletes manifests of old releases, and old files that no manifest names; the names of these.
+    fn prune(&self, number: u64) -> Result<Vec<String>> {
         let _ = fs::remove_dir_all(&self.work);
         if let Some(old) = number.checked_sub(KEPT) {
             let _ = fs::remove_file(self.folder.manifest_path(&self.shop, old));
@@ -298,20 +311,20 @@ impl Publication {
                 if path.extension().is_some_and(|ending| ending == "json") {
                     // One that cannot be read names we know not what: nothing is deleted then.
                     let Some(manifest) = ReleaseFolder::manifest(&path)? else { continue };
-                    named.insert(manifest.snapshot.sha256);
-                    named.extend(manifest.deltas.into_iter().map(|delta| delta.object.sha256));
-                    named.extend(manifest.model_files.into_iter().map(|file| file.object.sha256));
+                    named.extend(manifest.objects().map(|object| object.sha256.clone()));
                 }
             }
         }
+        let mut gone = Vec::new();
         for path in entries(&self.folder.root.join(OBJECTS))? {
             let name = path.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
             let made = path.metadata().and_then(|file| file.modified()).unwrap_or(SystemTime::now());
             if !named.contains(&name) && made.elapsed().is_ok_and(|age| age > UNNAMED) {
-                let _ = fs::remove_file(path);
+                let _ = fs::remove_file(&path);
+                gone.extend(path.file_name().map(|name| name.to_string_lossy().into_owned()));
             }
         }
-        Ok(())
+        Ok(gone)
     }
 }
 

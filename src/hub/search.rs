@@ -7,7 +7,7 @@ use crate::catalogue::ModelStamp;
 use crate::fault::Result;
 use crate::network::Manifest;
 use crate::pipeline::matcher::stamp;
-use crate::seam::{Region, ScoreHead};
+use crate::seam::{Detection, Region, ScoreHead};
 use pgvector::Vector;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -46,7 +46,8 @@ pub enum QueryHead {
     Aggregation,
 }
 
-fn ten() -> usize {
+/// Products of an answer, where the question does not say it.
+pub fn ten() -> usize {
     10
 }
 
@@ -66,6 +67,8 @@ pub struct HubHit {
 #[derive(Clone, Debug)]
 pub struct HubSearch {
     model: ModelStamp,
+    /// Of each class of the model.
+    regions: Vec<Option<Region>>,
     heads: [ScoreHead; 2],
     /// `None`: the search is exact.
     scales: Option<[HeadScale; 2]>,
@@ -75,6 +78,7 @@ impl HubSearch {
     pub fn new(manifest: &Manifest) -> Self {
         HubSearch {
             model: stamp(manifest),
+            regions: manifest.class_regions(),
             heads: [manifest.match_score(), manifest.aggregation_score()],
             scales: None,
         }
@@ -84,6 +88,17 @@ impl HubSearch {
     pub fn approximately(mut self, manifest: &Manifest) -> Result<Self> {
         self.scales = Some(scales(manifest)?);
         Ok(self)
+    }
+
+    /// The question that a garment asks which was found in a picture; `region` where that is known.
+    pub fn about(&self, garment: &Detection, region: Option<Region>, most: usize) -> HubQuery {
+        HubQuery {
+            model: Some(self.model.descriptor_hash.clone()),
+            embedding: garment.aggregation_embedding.to_vec(),
+            head: QueryHead::Aggregation,
+            region: region.or_else(|| self.regions.get(garment.class).copied().flatten()),
+            most,
+        }
     }
 
     /// Why the question cannot be asked; `None` where it can.

@@ -1,27 +1,33 @@
 //! The hub over HTTP: releases for mirrors, their heartbeats, the search, and for operators the fleet's page and metrics.
 //!
-//! A mirror brings its own key. What operators see is answered to this machine only, or with the hub's password.
+//! A mirror brings its own key, an operator a token that has a role.
 
+mod access;
+mod changes;
 mod files;
-mod operators;
+mod fleet;
+mod search;
 mod worn;
 
 use super::approximate::require_indexes;
 use super::database::{Database, connect_client, database_fault};
 use super::mirrors;
-use super::search::{HubQuery, HubSearch};
+use super::search::HubSearch;
+use super::tokens::OperatorRole;
 use crate::fault::{Fault, Kind, Result};
 use crate::network::Manifest;
 use crate::shutdown::Signals;
 use crate::sync::fleet::{Heartbeat, JoinRequest};
+use access::{AskingMirror, StrangerCount, refuse_stranger, require};
 use axum::Router;
-use axum::body::Bytes;
-use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRequestParts, Path, State};
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
-use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode};
+use axum::body::{Bytes, to_bytes};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, Request, State};
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use search::PictureEmbedder;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -46,10 +52,8 @@ pub struct ServeSettings {
     /// Folder of releases.
     pub releases: PathBuf,
     pub listen: SocketAddr,
-    /// Model folder, for the search.
+    /// Model folder, for the search and for pictures that operators search by.
     pub model: PathBuf,
-    /// What operators bring from other machines; `None`: they must be on this one.
-    pub password: Option<String>,
     /// How long the mirrors that have a release must be well before more get it.
     pub soak: Duration,
     /// Search by the indexes of [`super::approximate`].
@@ -65,6 +69,8 @@ struct Hub {
     search: Arc<HubSearch>,
     /// Searches read all descriptors: one at a time.
     searching: Arc<Semaphore>,
+    embedder: Arc<PictureEmbedder>,
+    strangers: Arc<std::sync::Mutex<StrangerCount>>,
 }
 
 /// Which of the two connections.
@@ -92,6 +98,8 @@ pub fn run(settings: ServeSettings) -> Result<()> {
         search: Arc::new(search),
         clients: Arc::new([Mutex::new(Some(Arc::new(client))), Mutex::new(None)]),
         searching: Arc::new(Semaphore::new(1)),
+        embedder: Arc::new(PictureEmbedder::new(settings.model.clone())),
+        strangers: Arc::default(),
         settings: Arc::new(settings),
     };
     let listen = hub.settings.listen;
@@ -118,19 +126,19 @@ pub fn run(settings: ServeSettings) -> Result<()> {
 }
 
 fn router(hub: Hub) -> Router {
+    let only = |role, routes: Router<Hub>| routes.route_layer(from_fn_with_state((hub.clone(), role), require));
     Router::new()
         .route("/releases/{shop}/release.json", get(files::manifest))
         .route("/releases/objects/{name}", get(files::object))
         .route("/api/join", post(join))
         .route("/api/heartbeat", post(heartbeat))
-        .route("/api/search", post(search))
-        .route("/", get(operators::page))
-        .route("/page.css", get(operators::style))
-        .route("/status.json", get(operators::status_json))
-        .route("/metrics", get(operators::metrics))
-        .route("/targets.json", get(operators::targets))
+        .route("/page.css", get(fleet::style))
         .route("/healthz", get(health))
+        .merge(only(OperatorRole::Reader, fleet::routes()))
+        .merge(only(OperatorRole::Publisher, changes::of_publishers()))
+        .merge(only(OperatorRole::Admin, changes::of_admins()))
         .layer(DefaultBodyLimit::max(MOST_BODY))
+        .merge(search::routes())
         .merge(worn::routes())
         .with_state(hub)
 }
@@ -146,35 +154,6 @@ impl Hub {
         *place = Some(client.clone());
         Ok(client)
     }
-
-    async fn mirror(&self, headers: &HeaderMap) -> Result<Option<(String, String)>> {
-        let Some(token) = bearer(headers) else { return Ok(None) };
-        let client = self.client(Use::Short).await?;
-        mirrors::owner(&client, token).await.map_err(database_fault)
-    }
-}
-
-/// The mirror that asks. One without a valid key is refused before the handler is called.
-struct AskingMirror {
-    name: String,
-    shop: String,
-}
-
-impl FromRequestParts<Hub> for AskingMirror {
-    type Rejection = Response;
-
-    async fn from_request_parts(parts: &mut Parts, hub: &Hub) -> std::result::Result<Self, Response> {
-        match hub.mirror(&parts.headers).await {
-            Ok(Some((name, shop))) => Ok(AskingMirror { name, shop }),
-            Ok(None) => Err(refuse(StatusCode::UNAUTHORIZED, NO_KEY)),
-            Err(fault) => Err(failed(&fault)),
-        }
-    }
-}
-
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
 }
 
 fn answer(status: StatusCode, value: &Value) -> Response {
@@ -191,8 +170,6 @@ fn failed(fault: &Fault) -> Response {
     refuse(StatusCode::SERVICE_UNAVAILABLE, "the hub cannot answer now")
 }
 
-const NO_KEY: &str = "this asks for the key of a mirror: join with `vetrina sync join`";
-
 async fn health(State(hub): State<Hub>) -> Response {
     let asked = async {
         let client = hub.client(Use::Short).await?;
@@ -205,8 +182,10 @@ async fn health(State(hub): State<Hub>) -> Response {
     }
 }
 
-async fn join(State(hub): State<Hub>, body: Bytes) -> Response {
-    let Ok(request) = serde_json::from_slice::<JoinRequest>(&body) else {
+async fn join(State(hub): State<Hub>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let read = to_bytes(body, MOST_BODY).await.ok();
+    let Some(request) = read.and_then(|body| serde_json::from_slice::<JoinRequest>(&body).ok()) else {
         return refuse(StatusCode::BAD_REQUEST, "a code is missing");
     };
     let joined = async {
@@ -217,7 +196,9 @@ async fn join(State(hub): State<Hub>, body: Bytes) -> Response {
     };
     match joined.await {
         Ok(Some(value)) => answer(StatusCode::OK, &value),
-        Ok(None) => refuse(StatusCode::FORBIDDEN, "the code is none, was used, or is too old"),
+        Ok(None) => {
+            refuse_stranger(&hub, &parts, StatusCode::FORBIDDEN, "the code is none, was used, or is too old").await
+        }
         Err(fault) => failed(&fault),
     }
 }
@@ -240,27 +221,6 @@ async fn heartbeat(
     match kept.await {
         Ok(_) => StatusCode::NO_CONTENT.into_response(),
         Err(fault) => failed(&fault),
-    }
-}
-
-async fn search(State(hub): State<Hub>, _: AskingMirror, body: Bytes) -> Response {
-    let query: HubQuery = match serde_json::from_slice(&body) {
-        Ok(query) => query,
-        Err(error) => return refuse(StatusCode::BAD_REQUEST, &error.to_string()),
-    };
-    if let Some(why) = hub.search.wrong(&query) {
-        return refuse(StatusCode::BAD_REQUEST, &why);
-    }
-    let found = async {
-        // The semaphore is never closed.
-        let _turn = hub.searching.acquire().await;
-        let client = hub.client(Use::Search).await?;
-        hub.search.ask(&client, &query).await.map_err(database_fault)
-    };
-    match tokio::time::timeout(PATIENCE, found).await {
-        Ok(Ok(hits)) => answer(StatusCode::OK, &json!({ "products": hits })),
-        Ok(Err(fault)) => failed(&fault),
-        Err(_) => refuse(StatusCode::SERVICE_UNAVAILABLE, "the search takes too long"),
     }
 }
 

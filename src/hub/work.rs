@@ -7,14 +7,14 @@
 use super::database::{Database, HEADS, SqlResult};
 use crate::catalogue::{ModelStamp, ShopPicture};
 use crate::fault::{Fault, Kind, Result};
-use crate::network::Manifest;
+use crate::network::RunsOn;
 use crate::pipeline::import::shop_picture::shop_picture;
 use crate::pipeline::matcher::stamp;
 use crate::pipeline::recognizer::Recognizer;
 use crate::pipeline::workers::frame_workers;
 use crate::seam::Region;
 use pgvector::Vector;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::thread;
 use tokio_postgres::{Client, Transaction};
@@ -48,15 +48,20 @@ pub struct WorkReport {
 }
 
 impl EmbeddingWorker {
-    /// The model in the folder `model`, on the CPU, one thread for each core, at most four.
-    pub fn load(model: &Path) -> Result<Self> {
-        let manifest = Manifest::load(model)?;
-        Ok(EmbeddingWorker {
-            stamp: stamp(&manifest),
+    /// Embeds by `recognizer`, on whatever runs it, one thread for each core, at most four.
+    pub fn new(recognizer: Recognizer) -> Self {
+        let manifest = recognizer.manifest();
+        EmbeddingWorker {
+            stamp: stamp(manifest),
             regions: manifest.class_regions(),
             weights: [manifest.match_score().weight, manifest.aggregation_score().weight],
-            recognizers: frame_workers(Recognizer::load(model)?),
-        })
+            recognizers: frame_workers(recognizer),
+        }
+    }
+
+    /// What runs the network.
+    pub fn runs_on(&self) -> &RunsOn {
+        self.recognizers[0].runs_on()
     }
 
     /// Embeds until the queue is empty. `observe` gets the progress; the worker ends when it returns false.

@@ -80,6 +80,12 @@ pub struct SignedManifest {
 }
 
 impl ReleaseManifest {
+    /// All files that the release consists of.
+    pub fn objects(&self) -> impl Iterator<Item = &ReleaseObject> {
+        let deltas = self.deltas.iter().map(|delta| &delta.object);
+        [&self.snapshot].into_iter().chain(deltas).chain(self.model_files.iter().map(|file| &file.object))
+    }
+
     /// Reads a signed manifest for `shop`.
     ///
     /// # Errors

@@ -69,11 +69,17 @@ pub fn post(address: &str, path: &str, headers: &str, body: &str) -> Answer {
 
 /// A request of any method with a body.
 pub fn request(address: &str, method: &str, path: &str, headers: &str, body: &str) -> Answer {
+    request_bytes(address, method, path, headers, body.as_bytes())
+}
+
+/// As [`request`], for a body that is no text.
+pub fn request_bytes(address: &str, method: &str, path: &str, headers: &str, body: &[u8]) -> Answer {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     let length = body.len();
     let head =
         format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: {length}\r\n");
-    write!(stream, "{head}{headers}\r\n{body}").unwrap();
+    // A server that refuses by the head alone may answer and close before it has read all.
+    let _ = write!(stream, "{head}{headers}\r\n").and_then(|()| stream.write_all(body));
     answer(stream)
 }

@@ -11,12 +11,15 @@ use crate::hub::approximate::make_indexes;
 use crate::hub::bench::{self, BenchSettings};
 use crate::hub::database::{Database, actor};
 use crate::hub::feed_import::{self, HubImport};
+use crate::hub::mirrors::RolloutChange;
 use crate::hub::publish::{Publication, PublishReport, ReleaseFolder};
 use crate::hub::serve::ServeSettings;
 use crate::hub::sign::ReleaseKey;
 use crate::hub::status::{HubStatus, status};
+use crate::hub::store::ReleaseStore;
+use crate::hub::tokens::OperatorRole;
 use crate::hub::work::EmbeddingWorker;
-use crate::hub::{mirrors, shop_catalogue};
+use crate::hub::{mirrors, shop_catalogue, tokens};
 use crate::network::Manifest;
 use crate::pipeline::import::model_stamp;
 use crate::shutdown::Signals;
@@ -34,19 +37,25 @@ pub fn run(command: &HubCommand) -> Result<()> {
         HubCommand::Work(args) => work(args),
         HubCommand::Publish(args) => publish(args),
         HubCommand::Price(args) => {
-            feed_import::set_price(&mut open(&args.database)?, &args.shop, &args.product, &args.price)?;
+            let PriceArgs { shop, product, price, .. } = args;
+            open(&args.database)?
+                .block_on(async |client| feed_import::set_price(client, shop, product, price, &actor()).await)?;
             print("changed; `vetrina hub publish` brings it to the mirrors")
         }
         HubCommand::Status(args) => say_status(args),
         HubCommand::Serve(args) => serve(args),
         HubCommand::Enrol(args) => {
-            let code = mirrors::invite(&mut open(&args.database)?, &args.shop, &args.mirror, args.hours)?;
+            let HubEnrolArgs { shop, mirror, hours, .. } = args;
+            let code = open(&args.database)?
+                .block_on(async |client| mirrors::invite(client, shop, mirror, *hours, &actor()).await)?;
             print(&code)
         }
         HubCommand::Revoke(args) => {
-            mirrors::revoke(&mut open(&args.database)?, &args.mirror)?;
+            open(&args.database)?.block_on(async |client| mirrors::revoke(client, &args.mirror, &actor()).await)?;
             print(&format!("{} has no key any more", args.mirror))
         }
+        HubCommand::RollOut(args) => roll_out(args),
+        HubCommand::Token(args) => token(&args.command),
         HubCommand::Bench(args) => {
             let model = places::model(&None)?;
             let settings = BenchSettings {
@@ -119,7 +128,7 @@ fn import(args: &HubImportArgs) -> Result<()> {
 
 fn work(args: &WorkArgs) -> Result<()> {
     let mut database = open(&args.database)?;
-    let mut worker = EmbeddingWorker::load(&places::model(&args.model)?)?;
+    let mut worker = EmbeddingWorker::new(args.backend.load(&args.model)?);
     let waiting = status(&mut database)?.queued;
     let mut signals = Signals::take_over()?;
     let progress = Progress::new(u64::try_from(waiting).unwrap_or(0), "pictures");
@@ -144,33 +153,53 @@ fn work(args: &WorkArgs) -> Result<()> {
     if args.json {
         return print(&json(&all)?);
     }
-    print(&format!("{} pictures embedded, {} show no garment", all.embedded, all.refused))
+    let on = worker.runs_on();
+    print(&format!("{} pictures embedded by {}, {} show no garment", all.embedded, on.name, all.refused))
 }
 
 fn publish(args: &PublishArgs) -> Result<()> {
     let key = ReleaseKey::load(&args.key)?;
+    let store = args.store.as_deref().map(|address| open_store(address, args)).transpose()?;
     let folder = ReleaseFolder::open(&args.to)?;
-    let report = match &args.catalogue {
+    let (publication, report) = match &args.catalogue {
         Some(catalogue) => {
             let publication = begin(&folder, args)?;
             write_difference(None, catalogue, &publication.catalogue(), "a catalogue file")?;
-            publication.finish(&key, args.after)?
+            let report = publication.finish(&key, args.after)?;
+            (publication, report)
         }
-        None => {
-            let mut database = open(&args.database)?;
-            let model = database.require_model()?;
-            require_embedded(args, shop_catalogue::waiting(&mut database, &args.shop)?)?;
-            let publication = begin(&folder, args)?;
-            // Once more, as of the moment that is published.
-            let waiting = shop_catalogue::write(&mut database, &args.shop, &model, &publication.catalogue())?;
-            require_embedded(args, waiting)?;
-            let after = mirrors::newest_release(&mut database, &args.shop)?.max(args.after);
-            let report = publication.finish(&key, after)?;
-            mirrors::note_release(&mut database, &report, i32::from(args.share), &actor())?;
-            report
-        }
+        None => publish_from_tables(args, &folder, &key)?,
     };
+    // Also what an earlier publication has not brought there to its end.
+    store.map_or(Ok(()), |store| store.copy(&folder, &args.shop, &report.gone))?;
+    drop(publication);
     if args.json { print(&json(&report)?) } else { print(&published(&report)) }
+}
+
+fn publish_from_tables(
+    args: &PublishArgs,
+    folder: &ReleaseFolder,
+    key: &ReleaseKey,
+) -> Result<(Publication, PublishReport)> {
+    let mut database = open(&args.database)?;
+    let model = database.require_model()?;
+    require_embedded(args, shop_catalogue::waiting(&mut database, &args.shop)?)?;
+    let publication = begin(folder, args)?;
+    // Once more, as of the moment that is published.
+    let waiting = shop_catalogue::write(&mut database, &args.shop, &model, &publication.catalogue())?;
+    require_embedded(args, waiting)?;
+    let after = mirrors::newest_release(&mut database, &args.shop)?.max(args.after);
+    let report = publication.finish(key, after)?;
+    mirrors::note_release(&mut database, &report, i32::from(args.share), &actor())?;
+    Ok((publication, report))
+}
+
+fn open_store(address: &str, args: &PublishArgs) -> Result<ReleaseStore> {
+    if args.share < 100 {
+        return Err(Fault::new(Kind::Usage, "a store gives a release to all mirrors at once")
+            .cure("leave out --share, or let the mirrors follow `vetrina hub serve`"));
+    }
+    ReleaseStore::open(address, |name| std::env::var(name).ok())
 }
 
 /// A publication with what the options bring beside products.
@@ -254,13 +283,50 @@ fn say_status(args: &HubStatusArgs) -> Result<()> {
     print(&table.render())
 }
 
+fn roll_out(args: &RollOutArgs) -> Result<()> {
+    let change = match (args.share, &args.stop) {
+        (Some(share), _) => RolloutChange::Share(share),
+        (None, why) => RolloutChange::Stop(why.clone().unwrap_or_default()),
+    };
+    open(&args.database)?
+        .block_on(async |client| mirrors::change_roll_out(client, &args.shop, &change, &actor()).await)?;
+    print("changed; `vetrina hub status` shows it")
+}
+
+fn token(command: &TokenCommand) -> Result<()> {
+    match command {
+        TokenCommand::Add(TokenAddArgs { name, role, database }) => {
+            let role: OperatorRole = role.parse().map_err(|wrong: String| Fault::new(Kind::Usage, wrong))?;
+            let token = open(database)?.block_on(async |client| tokens::add(client, name, role, &actor()).await)?;
+            print(&token)
+        }
+        TokenCommand::Remove(TokenRemoveArgs { name, database }) => {
+            open(database)?.block_on(async |client| tokens::remove(client, name, &actor()).await)?;
+            print(&format!("{name} opens nothing any more"))
+        }
+        TokenCommand::List(args) => list_tokens(args),
+    }
+}
+
+fn list_tokens(args: &TokenListArgs) -> Result<()> {
+    let tokens = open(&args.database)?.run(async |client| tokens::list(client).await)?;
+    if args.json {
+        return print(&json(&tokens)?);
+    }
+    let mut table = Table::new(&["token", "role", ">made s ago", ">used s ago"]);
+    for token in tokens {
+        let used = token.last_used_seconds.map_or("never".into(), |age| format!("{age:.0}"));
+        table.row([token.name, token.role, format!("{:.0}", token.made_seconds), used]);
+    }
+    print(&table.render())
+}
+
 fn serve(args: &ServeArgs) -> Result<()> {
     crate::hub::serve::run(ServeSettings {
         database: address(&args.database)?,
         releases: args.releases.clone(),
         listen: args.listen,
         model: places::model(&args.model)?,
-        password: std::env::var(PASSWORD_VARIABLE).ok(),
         soak: Duration::from_secs(args.soak_seconds.into()),
         hnsw: args.hnsw,
     })

@@ -1,11 +1,11 @@
 //! Manifests and the files that they name, for mirrors that have joined: conditional, and from any byte on.
 
-use super::{AskingMirror, Hub, ShopPath, Use, failed, refuse};
+use super::{AskingMirror, Hub, ShopPath, Use, failed, refuse, refuse_stranger};
 use crate::hub::database::database_fault;
 use crate::hub::mirrors;
 use crate::sync::manifest::OBJECTS;
 use axum::body::{Body, Bytes};
-use axum::extract::{Path, State};
+use axum::extract::{Path, Request, State};
 use axum::http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_NONE_MATCH, RANGE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -22,10 +22,12 @@ pub async fn manifest(
     State(hub): State<Hub>,
     mirror: AskingMirror,
     Path(shop): ShopPath,
-    headers: HeaderMap,
+    request: Request,
 ) -> Response {
+    let (parts, _) = request.into_parts();
     if mirror.shop != shop {
-        return refuse(StatusCode::FORBIDDEN, "this mirror is another shop's");
+        let why = format!("the mirror {} is another shop's", mirror.name);
+        return refuse_stranger(&hub, &parts, StatusCode::FORBIDDEN, &why).await;
     }
     let number = async {
         let client = hub.client(Use::Short).await?;
@@ -37,7 +39,7 @@ pub async fn manifest(
         Err(fault) => return failed(&fault),
     };
     let etag = format!("\"{number}\"");
-    if headers.get(IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == etag.as_bytes()) {
+    if parts.headers.get(IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == etag.as_bytes()) {
         return (StatusCode::NOT_MODIFIED, [(ETAG, etag)]).into_response();
     }
     // The name is a shop's of the tables: it was compared with the mirror's.

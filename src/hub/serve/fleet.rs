@@ -1,38 +1,32 @@
 //! What operators see: the fleet as a page, as JSON and as metrics, and where Prometheus finds the mirrors.
 
-use super::{Hub, Use, answer, bearer, failed, refuse};
+use super::{Hub, Use, answer, failed};
 use crate::fault::Result;
 use crate::hub::database::database_fault;
 use crate::hub::status::{MIRRORS, MirrorStatus, SHOPS, ShopStatus, mirror_status, shop_status};
-use axum::extract::{ConnectInfo, State};
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
-use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use axum::routing::get;
 use html_escape::encode_text;
 use serde_json::json;
 use std::fmt::Write;
-use std::net::SocketAddr;
 
 /// The port of a mirror's page, where Prometheus asks.
 const MIRROR_PORT: u16 = 8080;
 /// A mirror that was seen longer ago is away, seconds.
 const AWAY: f64 = 300.0;
 
-type Peer = ConnectInfo<SocketAddr>;
 type Fleet = (Vec<ShopStatus>, Vec<MirrorStatus>);
 
-/// The shops and the mirrors, or the answer to one who may not see them.
-async fn fleet(hub: &Hub, peer: SocketAddr, headers: &HeaderMap) -> std::result::Result<Fleet, Response> {
-    let given = bearer(headers).map(str::to_owned);
-    let may = match &hub.settings.password {
-        Some(password) => given.as_deref().is_some_and(|given| same(given, password)),
-        None => peer.ip().is_loopback(),
-    };
-    if !may {
-        let why = "only operators see this: on the hub's own machine, or with its password as a bearer token";
-        return Err(refuse(StatusCode::UNAUTHORIZED, why));
-    }
-    read(hub).await.map_err(|fault| failed(&fault))
+pub fn routes() -> Router<Hub> {
+    Router::new()
+        .route("/", get(page))
+        .route("/status.json", get(status_json))
+        .route("/metrics", get(metrics))
+        .route("/targets.json", get(targets))
 }
 
 async fn read(hub: &Hub) -> Result<Fleet> {
@@ -42,23 +36,18 @@ async fn read(hub: &Hub) -> Result<Fleet> {
     Ok((shops.iter().map(shop_status).collect(), mirrors.iter().map(mirror_status).collect()))
 }
 
-/// Compares in a time that does not depend on where they differ.
-fn same(a: &str, b: &str) -> bool {
-    a.len() == b.len() && a.bytes().zip(b.bytes()).fold(0, |all, (a, b)| all | (a ^ b)) == 0
-}
-
-pub async fn status_json(State(hub): State<Hub>, ConnectInfo(peer): Peer, headers: HeaderMap) -> Response {
-    match fleet(&hub, peer, &headers).await {
+async fn status_json(State(hub): State<Hub>) -> Response {
+    match read(&hub).await {
         Ok((shops, mirrors)) => answer(StatusCode::OK, &json!({ "shops": shops, "mirrors": mirrors })),
-        Err(response) => response,
+        Err(fault) => failed(&fault),
     }
 }
 
 /// Prometheus's `http_sd_configs`.
-pub async fn targets(State(hub): State<Hub>, ConnectInfo(peer): Peer, headers: HeaderMap) -> Response {
-    let mirrors = match fleet(&hub, peer, &headers).await {
+async fn targets(State(hub): State<Hub>) -> Response {
+    let mirrors = match read(&hub).await {
         Ok((_, mirrors)) => mirrors,
-        Err(response) => return response,
+        Err(fault) => return failed(&fault),
     };
     let target = |mirror: MirrorStatus| {
         let address = mirror.address.filter(|_| !mirror.revoked)?;
@@ -69,10 +58,10 @@ pub async fn targets(State(hub): State<Hub>, ConnectInfo(peer): Peer, headers: H
     answer(StatusCode::OK, &mirrors.into_iter().filter_map(target).collect())
 }
 
-pub async fn metrics(State(hub): State<Hub>, ConnectInfo(peer): Peer, headers: HeaderMap) -> Response {
-    let (shops, mirrors) = match fleet(&hub, peer, &headers).await {
+async fn metrics(State(hub): State<Hub>) -> Response {
+    let (shops, mirrors) = match read(&hub).await {
         Ok(fleet) => fleet,
-        Err(response) => return response,
+        Err(fault) => return failed(&fault),
     };
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], metrics_text(&shops, &mirrors)).into_response()
 }
@@ -124,10 +113,10 @@ fn is_well(mirror: &MirrorStatus) -> bool {
     mirror.last_seen_seconds.is_some_and(|age| age < AWAY) && mirror.reasons.is_empty()
 }
 
-pub async fn page(State(hub): State<Hub>, ConnectInfo(peer): Peer, headers: HeaderMap) -> Response {
-    let (shops, mirrors) = match fleet(&hub, peer, &headers).await {
+async fn page(State(hub): State<Hub>) -> Response {
+    let (shops, mirrors) = match read(&hub).await {
         Ok(fleet) => fleet,
-        Err(response) => return response,
+        Err(fault) => return failed(&fault),
     };
     let headers = [
         (CONTENT_TYPE, "text/html; charset=utf-8"),
