@@ -1,6 +1,7 @@
 //! Releases: what they bring beside products (the model that mirrors run, and keys of their configuration), and their copy in a store.
 //!
-//! cargo test --release --features hub --test hub_releases; skipped with a word where there is no PostgreSQL with pgvector.
+//! cargo test --release --features hub --test hub_releases; skipped with a word where there is no PostgreSQL with pgvector. `VETRINA_KILLS`
+//! sets the number of kills, `VETRINA_SEED` the seed of their moments.
 
 #![cfg(feature = "hub")]
 #![allow(clippy::unwrap_used)]
@@ -17,8 +18,10 @@ use put_server::PutServer;
 use s3::S3;
 use std::fs;
 use std::process::{Command, Output};
-use std::time::{Duration, SystemTime};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
 use vetrina::catalogue::Catalogue;
+use vetrina::evaluation::random::SeededRng;
 
 /// The shipped model under another hash and name.
 fn other_model(hub: &Hub) -> String {
@@ -205,4 +208,71 @@ fn an_s3_store_takes_what_is_signed_for_and_loses_what_the_folder_has_lost() {
     assert_eq!((published_to(&hub, store, &right), is_there()), (3, false));
     let (fresh, _) = follower(&hub, &format!("{endpoint}/chain/chain/releases/berlin"));
     assert_eq!(once(&fresh)["release"], 3);
+}
+
+/// The old catalogue with its model, or the new one with its own: true for the new one. The hub must be away.
+fn runs_the_new_one(mirror: &mut Mirror, said: &str) -> bool {
+    let at = http::address(mirror);
+    mirror.wait_until("it runs", || status(&at)["phase"] == "running" && !status(&at)["sync"]["fault"].is_null());
+    let now = status(&at);
+    // A catalogue that another model embedded would not be searched.
+    assert_eq!((&now["status"], &now["products"]), (&"running".into(), &2.into()), "{said}: {now}");
+    let model = now["summary"].to_string().contains("other");
+    let price = http::get(&at, "/catalogue.json?q=V101").json()["products"][0]["price"] == "2 EUR";
+    let release = now["sync"]["release"] == 2;
+    assert_eq!([model, price, release], [release; 3], "{said}: model, price, release: {now}");
+    release
+}
+
+#[test]
+fn a_mirror_killed_while_a_release_changes_its_model_runs_the_old_or_the_new_one_on_its_own_catalogue() {
+    let number = |name: &str, or: u64| std::env::var(name).map_or(or, |text| text.parse().unwrap());
+    let (kills, seed) = (number("VETRINA_KILLS", 20), number("VETRINA_SEED", 20_261_128));
+    let Some(hub) = Hub::with_release(2) else { return };
+    let (folder, config) = follower(&hub, &format!("file://{}/berlin", hub.releases()));
+    once(&folder);
+    fs::copy(folder.path("shop.db"), folder.path("old.db")).unwrap();
+    let other = other_model(&hub);
+    done(&["hub", "init", "--database", &hub.database, "--model", &other]);
+    hub.import(&hub.shop.path("feed.csv"), &["berlin"]);
+    done(&["hub", "work", "--database", &hub.database, "--model", &other]);
+    hub.postgres.sql("hub", "update offer set price = '2 EUR'");
+    done(&[&strs(&hub.publish_command("berlin"))[..], &["--model", &other]].concat());
+    let (here, away) = (hub.releases(), hub.shop.path("away"));
+    let old = || {
+        ["", "-wal", "-shm"].iter().for_each(|end| drop(fs::remove_file(folder.path(&format!("shop.db{end}")))));
+        let _ = fs::remove_dir_all(folder.path("shop.db.sync"));
+        fs::copy(folder.path("old.db"), folder.path("shop.db")).unwrap();
+    };
+
+    old();
+    let began = Instant::now();
+    let mut mirror = Mirror::start(&folder, &config);
+    mirror.wait_for_log("beginning anew");
+    let switched = began.elapsed();
+    drop(mirror);
+    let (mut random, mut new, mut begun) = (SeededRng::new(seed, "kills"), 0, 0);
+    for round in 0..kills {
+        old();
+        let mut mirror = Mirror::start(&folder, &config);
+        let after = Duration::from_micros(random.below(switched.as_micros() as u64 * 3 / 2));
+        thread::sleep(after);
+        mirror.signal("KILL");
+        mirror.wait_for_end();
+        begun += u64::from(fs::exists(folder.path("shop.db.sync/models")).unwrap());
+        fs::rename(&here, &away).unwrap();
+        let mut mirror = Mirror::start(&folder, &config);
+        new += u64::from(runs_the_new_one(&mut mirror, &format!("round {round} of seed {seed}, after {after:?}")));
+        drop(mirror);
+        fs::rename(&away, &here).unwrap();
+    }
+    let took = began.elapsed();
+    eprintln!(
+        "seed {seed}: {kills} kills, {begun} after the model had begun to come, {new} after the change, in {took:?}"
+    );
+    assert!(begun > new && 0 < new && new < kills, "too few moments were hit: {begun}, {new}");
+    // What was left half done does no harm.
+    once(&folder);
+    fs::rename(&here, &away).unwrap();
+    assert!(runs_the_new_one(&mut Mirror::start(&folder, &config), "at the end"));
 }

@@ -11,15 +11,17 @@ mod shop;
 use cutting_server::CuttingServer;
 use shop::{FEED, Shop, stamp};
 use std::fs;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 use vetrina::catalogue::{Addressed, Catalogue, ProductUpdate, write_difference};
 use vetrina::fault::{Fault, Kind};
 use vetrina::hub::publish::{PublishReport, ReleaseFolder};
 use vetrina::hub::sign::ReleaseKey;
 use vetrina::sync::manifest::{ModelFile, SignedManifest, model_folder_name};
 use vetrina::sync::model_folder::model_folder;
-use vetrina::sync::source::hash_of;
+use vetrina::sync::source::{ReleaseSource, hash_of};
 use vetrina::sync::{Follower, PollOutcome, ReleaseManifest, ReleaseObject, SyncSettings};
 
 /// A hub's folder and its key, and the shop that it publishes.
@@ -300,11 +302,11 @@ fn a_download_goes_on_where_it_was_cut_off_at_any_byte() {
     for at in (0..whole.len()).step_by(whole.len() / 97 + 1).chain([0, 1, whole.len() - 1]) {
         let mut follower =
             Follower::new(SyncSettings { source: source.clone(), ..chain.settings(&chain.mirror()) }).unwrap();
-        server.cut_objects_after(Some(at));
+        server.cut("objects/", at);
         let cut = follower.poll().unwrap_err();
         assert_eq!(cut.kind(), Kind::Unavailable, "cut at {at}: {cut}");
         assert!(Catalogue::open(&chain.mirror()).unwrap().list().unwrap().is_empty(), "half of it is there");
-        server.cut_objects_after(None);
+        server.cut_nothing();
         assert_eq!(updated(follower.poll()), (1, [3, 0, 0], true), "cut at {at}");
         ranges += usize::from(server.last_range() == Some(at as u64));
         Catalogue::delete(&chain.mirror()).unwrap();
@@ -314,9 +316,9 @@ fn a_download_goes_on_where_it_was_cut_off_at_any_byte() {
     for lies in [false, true] {
         let mut follower =
             Follower::new(SyncSettings { source: source.clone(), ..chain.settings(&chain.mirror()) }).unwrap();
-        server.cut_objects_after(Some(whole.len() / 2));
+        server.cut("objects/", whole.len() / 2);
         follower.poll().unwrap_err();
-        server.cut_objects_after(None);
+        server.cut_nothing();
         server.behave(lies);
         if lies {
             refused(follower.poll());
@@ -326,6 +328,67 @@ fn a_download_goes_on_where_it_was_cut_off_at_any_byte() {
         server.honest();
         Catalogue::delete(&chain.mirror()).unwrap();
     }
+}
+
+/// Calls `cut` with all places of a file of so many bytes, in a few parts at once: it waits for the network.
+fn at_every_byte(bytes: u64, cut: impl Fn(Range<u64>) + Sync) {
+    thread::scope(|scope| {
+        for part in 0..8 {
+            let cut = &cut;
+            scope.spawn(move || cut(bytes * part / 8..bytes * (part + 1) / 8));
+        }
+    });
+}
+
+/// Downloads an object as a mirror does, cut off after every one of its bytes: each download goes on where the one before ended.
+fn download_cut_at_every_byte(chain: &Chain, object: &ReleaseObject) {
+    let path = object.path().unwrap();
+    let whole = fs::read(chain.root().join(&path)).unwrap();
+    at_every_byte(object.bytes, |places| {
+        let server = CuttingServer::start(chain.root());
+        let source = ReleaseSource::parse(&server.address("berlin")).unwrap();
+        let part = chain.shop.folder.path().join(format!("{}.part", places.start));
+        // So much has come before.
+        fs::write(&part, &whole[..places.start as usize]).unwrap();
+        for at in places.clone() {
+            server.cut(&path, at as usize);
+            let cut = source.download(object, &part).unwrap_err();
+            assert_eq!(cut.kind(), Kind::Unavailable, "{path} cut at {at}: {cut}");
+            assert_eq!(fs::metadata(&part).unwrap().len(), at, "{path} cut at {at}");
+            let asked = at.saturating_sub(u64::from(at > places.start));
+            assert_eq!(server.last_range(), Some(asked).filter(|from| *from > 0), "{path} cut at {at}");
+        }
+        server.cut_nothing();
+        source.download(object, &part).unwrap();
+        assert_eq!(server.last_range(), Some(places.end - 1));
+        assert!(fs::read(&part).unwrap() == whole);
+    });
+}
+
+#[test]
+fn a_download_of_manifest_catalogue_or_delta_that_is_cut_off_at_any_byte_is_none_and_goes_on_there() {
+    let chain = Chain::new();
+    chain.publish();
+    chain.price("1", "1 EUR");
+    chain.publish();
+    let began = Instant::now();
+    let bytes = fs::metadata(chain.file("release.json")).unwrap().len();
+    at_every_byte(bytes, |places| {
+        let server = CuttingServer::start(chain.root());
+        let source = ReleaseSource::parse(&server.address("berlin")).unwrap();
+        for at in places {
+            server.cut("berlin/release.json", at as usize);
+            // It is asked for anew.
+            let cut = source.manifest(None).err().map(|fault| fault.kind());
+            assert_eq!(cut, Some(Kind::Unavailable), "the manifest cut at {at}");
+        }
+    });
+    // A model's files come as the others do.
+    let (catalogue, delta) = (chain.manifest().snapshot, chain.manifest().deltas.remove(0).object);
+    download_cut_at_every_byte(&chain, &catalogue);
+    download_cut_at_every_byte(&chain, &delta);
+    eprintln!("{bytes}, {} and {} cuts in {:?}", catalogue.bytes, delta.bytes, began.elapsed());
+    assert!(bytes.min(catalogue.bytes).min(delta.bytes) > 500);
 }
 
 #[test]

@@ -199,16 +199,17 @@ pub async fn advance(client: &Client, soak: Duration) -> SqlResult<()> {
         let (shop, number, share): (String, i64, i32) = (row.get(0), row.get(1), row.get(2));
         let age = Duration::from_secs_f64(row.get::<_, f64>(3).max(0.0));
         let of_shop: Vec<MirrorStatus> = mirrors.iter().filter(|mirror| mirror.shop == shop).cloned().collect();
-        let (share, stopped) = match judge(number, share, age, soak, &of_shop) {
+        let (next, stopped) = match judge(number, share, age, soak, &of_shop) {
             RolloutVerdict::Wait => continue,
             RolloutVerdict::Widen(share) => (share, None),
             RolloutVerdict::Stop(why) => (share, Some(why)),
         };
+        // Another hub on the same database judges as well: each step is taken once, and a stop counts whatever the other has done.
         let query = "with changed as (update release set share = $3, share_since = now(), stopped = $4
-                       where shop = $1 and number = $2 and stopped is null returning 1)
+                       where shop = $1 and number = $2 and stopped is null and (share = $5 or $4::text is not null) returning 1)
                      insert into audit (actor, action, detail) select 'hub serve', 'roll-out',
                        $1 || ' ' || $2::text || ': ' || coalesce('stopped: ' || $4, $3::text || ' percent') from changed";
-        client.execute(query, &[&shop, &number, &share, &stopped]).await?;
+        client.execute(query, &[&shop, &number, &next, &stopped, &share]).await?;
     }
     Ok(())
 }

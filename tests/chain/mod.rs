@@ -9,7 +9,6 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Output, Stdio};
 use std::thread;
-use vetrina::catalogue::Catalogue;
 
 pub fn vetrina(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_vetrina")).args(args).output().unwrap()
@@ -43,10 +42,15 @@ pub struct Hub {
 }
 
 impl Hub {
-    pub fn new() -> Option<Self> {
+    /// A database without tables.
+    pub fn empty() -> Option<Self> {
         let postgres = Postgres::start()?;
         let database = postgres.create("hub");
-        let hub = Hub { postgres, shop: Shop::empty(), database };
+        Some(Hub { postgres, shop: Shop::empty(), database })
+    }
+
+    pub fn new() -> Option<Self> {
+        let hub = Hub::empty()?;
         done(&["hub", "init", "--database", &hub.database, "--model", &model()]);
         done(&["hub", "key", &hub.key()]);
         Some(hub)
@@ -182,10 +186,6 @@ pub fn follower(hub: &Hub, source: &str) -> (Shop, String) {
 
 pub fn once(shop: &Shop) -> Value {
     json(&["sync", "once", "--config", &shop.path("vetrina.toml")])
-}
-
-pub fn price(db: &str, id: &str) -> Option<String> {
-    Catalogue::open(db.as_ref()).unwrap().get(id).unwrap().unwrap().product.price
 }
 
 pub fn status(address: &str) -> Value {

@@ -11,7 +11,8 @@ use std::thread;
 
 #[derive(Default)]
 struct Behaviour {
-    cut_after: Option<usize>,
+    /// Files whose path begins so end after so many bytes.
+    cut: Option<(String, usize)>,
     no_ranges: bool,
     lies: bool,
     refuses: bool,
@@ -44,9 +45,13 @@ impl CuttingServer {
         format!("http://{}/{shop}", self.address)
     }
 
-    /// Objects end after so many bytes of the file.
-    pub fn cut_objects_after(&self, bytes: Option<usize>) {
-        self.behaviour.lock().unwrap().cut_after = bytes;
+    /// Files whose path begins with `path` end after so many bytes of the file.
+    pub fn cut(&self, path: &str, bytes: usize) {
+        self.behaviour.lock().unwrap().cut = Some((path.to_owned(), bytes));
+    }
+
+    pub fn cut_nothing(&self) {
+        self.behaviour.lock().unwrap().cut = None;
     }
 
     /// Ranges are not known; or they are, and other bytes are sent.
@@ -107,7 +112,8 @@ fn serve(mut stream: TcpStream, root: &Path, behaviour: &Mutex<Behaviour>) -> st
         return write!(stream, "HTTP/1.1 304 Not Modified\r\nETag: {etag}\r\nConnection: close\r\n\r\n");
     }
     let from = range.filter(|_| !behaviour.no_ranges).map_or(0, |from| from as usize).min(bytes.len());
-    let end = behaviour.cut_after.filter(|_| is_object).unwrap_or(bytes.len()).clamp(from, bytes.len());
+    let cut = behaviour.cut.as_ref().filter(|(begin, _)| path.starts_with(begin)).map(|(_, bytes)| *bytes);
+    let end = cut.unwrap_or(bytes.len()).clamp(from, bytes.len());
     let head = match from {
         0 => "200 OK\r\n".to_owned(),
         from => format!("206 Partial Content\r\nContent-Range: bytes {from}-{}/{}\r\n", bytes.len() - 1, bytes.len()),
