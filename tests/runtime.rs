@@ -11,16 +11,18 @@ use std::sync::Arc;
 use vetrina::capture::read_picture;
 use vetrina::catalogue::Gallery;
 use vetrina::cli::bench::demo_picture;
+use vetrina::fault::Result;
 use vetrina::frame::Picture;
-use vetrina::geometry::Rect;
+use vetrina::geometry::{Camera, Rect};
 use vetrina::metrics::{Measure, StageTimes};
 use vetrina::network::engines::compare::{Figure, Tolerance, compare};
 use vetrina::network::manifest::GraphName;
-use vetrina::network::{Graphs, Level, Manifest, Precision, RunsOn, levels};
+use vetrina::network::{Engine, Graphs, Level, Manifest, Precision, RunsOn, levels};
 use vetrina::pipeline::graph_inputs::GraphInputs;
 use vetrina::pipeline::recognizer::Recognizer;
 use vetrina::seam::Embedding;
 use vetrina::tensor::Tensor;
+use vetrina_kernels::Rows;
 
 /// Maximum difference of an output relative to its largest value, for the same sums in another order. (For engines that
 /// compute the same; `Tolerance` is wider.)
@@ -96,6 +98,42 @@ fn heads_take_any_number_of_boxes() {
                 }
             }
         }
+    }
+}
+
+/// A head that does not say which channels it mixes: RoIs have all of them.
+struct Unmixed(Box<dyn Engine>);
+
+impl Engine for Unmixed {
+    fn run(&mut self, inputs: Vec<Tensor>) -> Result<Vec<Tensor>> {
+        self.0.run(inputs)
+    }
+
+    fn share(&self) -> Box<dyn Engine> {
+        Box::new(Unmixed(self.0.share()))
+    }
+}
+
+/// The shipped box head mixes a box's channels and those of its surroundings: in the maps, the result is that in the RoIs.
+#[test]
+fn channels_mixed_in_the_maps_give_the_same_garments() {
+    let manifest = models().remove(0);
+    let graphs = Graphs::load(&manifest).unwrap();
+    let channels: Vec<[usize; 2]> = graphs.box_head.mixes().into_iter().map(Rows::shape).collect();
+    assert_eq!(channels, [[214, 64], [214, 32]]);
+    let mut plain = graphs.share();
+    plain.box_head = Box::new(Unmixed(plain.box_head));
+    let picture = demo_picture().unwrap();
+    let [mixed, plain] = [graphs, plain].map(|graphs| {
+        let mut recognizer = Recognizer::new(manifest.clone(), graphs);
+        recognizer.find_garments(&picture, &mut StageTimes::default()).unwrap()
+    });
+    assert!(mixed.len() > 1 && mixed.len() == plain.len(), "{} and {}", mixed.len(), plain.len());
+    for (mixed, plain) in mixed.iter().zip(&plain) {
+        let sides = |bounds: Rect<Camera>| [bounds.x1, bounds.y1, bounds.x2, bounds.y2];
+        let apart = sides(mixed.bounds).into_iter().zip(sides(plain.bounds)).map(|(a, b)| (a - b).abs());
+        assert!(mixed.class == plain.class && apart.fold(0.0, f32::max) < 0.01, "{mixed:?}, {plain:?}");
+        assert!((mixed.score - plain.score).abs() < 1e-4, "{mixed:?}, {plain:?}");
     }
 }
 

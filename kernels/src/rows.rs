@@ -62,6 +62,11 @@ impl Rows {
         [self.inputs, self.outputs]
     }
 
+    /// Whether it is the matrix alone, without bias and clamp.
+    pub fn is_linear(&self) -> bool {
+        self.clamp == crate::UNCLAMPED && self.bias.values().iter().all(|value| *value == 0.0)
+    }
+
     /// Computes `count` rows. With `add`, the previous values of `output` are added before the clamp.
     pub fn run(&self, input: &[f32], places: RowPlaces, count: usize, add: bool, output: &mut [f32]) {
         let strip = (STRIP / (4 * self.inputs.min(PIECE))).next_multiple_of(24);

@@ -25,6 +25,7 @@ use manifest::GraphName;
 use std::path::Path;
 use tensorrt::{DeviceMaps, TensorRt};
 use tract::{HeadEngine, HeadGraph, TractEngine};
+use vetrina_kernels::Rows;
 pub use vetrina_kernels::{Level, levels};
 
 /// Maximum size in bytes of a box head that is loaded a second time, for a single box. A close-up has one box: in a batch of the
@@ -54,6 +55,20 @@ pub trait Engine: Send {
     /// [`Kind::Internal`]: the engine does not run on the device.
     fn run_head(&mut self, _maps: &DeviceMaps, _grids: &[RoiGrid], _samples: usize) -> Result<Vec<Tensor>> {
         Err(Fault::new(Kind::Internal, "a head on the CPU was given feature maps on the GPU"))
+    }
+
+    /// The products along the channels with which a head begins, for the first, second, ... RoI of a row. They are linear, as
+    /// RoIAlign is, and may be applied to the feature maps instead. Empty: the head begins with something else.
+    fn mixes(&self) -> Vec<&Rows> {
+        Vec::new()
+    }
+
+    /// Runs a head on RoIs of feature maps that are mixed already, a tensor of RoIs for each of [`Engine::mixes`].
+    ///
+    /// # Errors
+    /// [`Kind::Internal`]: other tensors than that.
+    fn run_mixed(&mut self, _rois: &[Tensor]) -> Result<Vec<Tensor>> {
+        Err(Fault::new(Kind::Internal, "a head that mixes no channels was given mixed RoIs"))
     }
 
     /// The graph's steps with their minimum time in `rounds` runs. `None`: the engine cannot tell.

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tract_onnx::prelude::{Framework, InferenceModelExt, IntoRunnable, TValue, TractResult, TypedRunnableModel};
 use tract_onnx::prelude::{TVec, Tensor as TractTensor, TypedModel};
-use vetrina_kernels::Level;
+use vetrina_kernels::{Level, Rows};
 
 #[derive(Clone)]
 pub struct TractEngine {
@@ -105,13 +105,26 @@ impl Engine for HeadEngine {
         let [rois] = &inputs[..] else { return Err(self.all.engine.fault("a head takes one input")) };
         let count = rois.shape().first().copied().unwrap_or(0);
         let whole = self.in_batches(count);
-        let mut rows = Rows::default();
+        let mut rows = HeadRows::default();
         if whole > 0 || count == 0 {
             self.all.run(rois, 0..whole, &mut rows)?;
         }
         if let Some(single) = self.single.as_ref().filter(|_| whole < count) {
             single.run(rois, whole..count, &mut rows)?;
         }
+        Ok(rows.tensors())
+    }
+
+    fn mixes(&self) -> Vec<&Rows> {
+        match &self.all.engine.graph {
+            Graph::Program(program) => program.mixes().collect(),
+            Graph::Plan(_) => Vec::new(),
+        }
+    }
+
+    fn run_mixed(&mut self, rois: &[Tensor]) -> Result<Vec<Tensor>> {
+        let mut rows = HeadRows::default();
+        self.all.run_mixed(rois, &mut rows)?;
         Ok(rows.tensors())
     }
 
@@ -142,21 +155,53 @@ impl HeadGraph {
         Ok(HeadGraph { engine: TractEngine::from_onnx(path, &onnx, level)?, batch: rows * each })
     }
 
-    /// Adds the head's rows for the `range` of the RoIs, in batches; the last batch is padded with zeros.
-    fn run(&self, rois: &Tensor, range: Range<usize>, rows: &mut Rows) -> Result<()> {
-        let [_, shape @ ..] = rois.shape() else { return Err(self.engine.fault("the RoIs have no first axis")) };
-        let (batch, length) = (self.batch, shape.iter().product::<usize>());
-        let shape = [&[batch], shape].concat();
+    /// Adds the head's rows for the `range` of the RoIs, in batches.
+    fn run(&self, rois: &Tensor, range: Range<usize>, rows: &mut HeadRows) -> Result<()> {
+        let batch = self.batch;
+        self.each_batch(std::slice::from_ref(rois), batch, range, rows, |values| match &self.engine.graph {
+            Graph::Program(program) if *program.input_lengths() == [values[0].len()] => Ok(program.run(&[&values[0]])),
+            _ => {
+                let shape = [&[batch], &rois.shape()[1..]].concat();
+                self.engine.run_once(vec![Tensor::new(shape, values[0].to_vec())])
+            }
+        })
+    }
+
+    /// Adds the head's rows for mixed RoIs, in batches.
+    fn run_mixed(&self, rois: &[Tensor], rows: &mut HeadRows) -> Result<()> {
+        let batch = self.batch / rois.len().max(1);
+        let count = rois.first().and_then(|rois| rois.shape().first()).copied().unwrap_or(0);
+        let fault = |text| self.engine.fault(text);
+        self.each_batch(rois, batch, 0..count, rows, |values| {
+            let values: Vec<&[f32]> = values.iter().map(|values| &**values).collect();
+            let Graph::Program(program) = &self.engine.graph else { return Err(fault("it does not mix channels")) };
+            program.run_mixed(&values).ok_or_else(|| fault("the mixed RoIs have other lengths than its own"))
+        })
+    }
+
+    /// Runs `batch` entries of each tensor at a time; the last batch is padded with zeros.
+    fn each_batch(
+        &self,
+        tensors: &[Tensor],
+        batch: usize,
+        range: Range<usize>,
+        rows: &mut HeadRows,
+        run: impl Fn(&[Cow<[f32]>]) -> Result<Vec<Tensor>>,
+    ) -> Result<()> {
+        if tensors.iter().any(|tensor| tensor.shape().is_empty()) {
+            return Err(self.engine.fault("the RoIs have no first axis"));
+        }
         for start in (range.start..range.end.max(range.start + 1)).step_by(batch) {
             let taken = batch.min(range.end - start);
-            let mut values = Cow::from(&rois.data()[start * length..(start + taken) * length]);
-            if taken < batch {
-                values.to_mut().resize(batch * length, 0.0);
-            }
-            let outputs = match &self.engine.graph {
-                Graph::Program(program) if *program.input_lengths() == [values.len()] => program.run(&[&values]),
-                _ => self.engine.run_once(vec![Tensor::new(shape.clone(), values.into_owned())])?,
-            };
+            let parts = tensors.iter().map(|tensor| {
+                let length = tensor.shape()[1..].iter().product::<usize>();
+                let mut values = Cow::from(&tensor.data()[start * length..(start + taken) * length]);
+                if taken < batch {
+                    values.to_mut().resize(batch * length, 0.0);
+                }
+                values
+            });
+            let outputs = run(&parts.collect::<Vec<_>>())?;
             rows.0.resize_with(outputs.len(), Default::default);
             for ((columns, rows), output) in rows.0.iter_mut().zip(&outputs) {
                 let [height, width] = *output.shape() else {
@@ -172,9 +217,9 @@ impl HeadGraph {
 
 /// A head's outputs, batch by batch: columns and values of each.
 #[derive(Default)]
-struct Rows(Vec<(usize, Vec<f32>)>);
+struct HeadRows(Vec<(usize, Vec<f32>)>);
 
-impl Rows {
+impl HeadRows {
     fn tensors(self) -> Vec<Tensor> {
         let of = |(columns, rows): (usize, Vec<f32>)| Tensor::new([rows.len() / columns.max(1), columns], rows);
         self.0.into_iter().map(of).collect()

@@ -48,8 +48,20 @@ impl Features {
     ) -> Result<Vec<Tensor>> {
         match self {
             Features::Host(pyramid) => {
-                let rois = times.time(head.rois, || pyramid.roi_align(boxes, head.side, settings));
-                times.time(head.name, || engine.run(vec![rois]))
+                let mixes = engine.mixes();
+                // Of few boxes, the bins are fewer than the places of the maps.
+                if mixes.is_empty() || boxes.len() / mixes.len() * head.side * head.side < pyramid.places() {
+                    let rois = times.time(head.rois, || pyramid.roi_align(boxes, head.side, settings));
+                    return times.time(head.name, || engine.run(vec![rois]));
+                }
+                let rois: Vec<Tensor> = times.time(head.rois, || {
+                    let of_mix = mixes.iter().enumerate().map(|(number, mix)| {
+                        let own: Vec<_> = boxes.iter().skip(number).step_by(mixes.len()).copied().collect();
+                        pyramid.mixed(mix).roi_align(&own, head.side, settings)
+                    });
+                    of_mix.collect()
+                });
+                times.time(head.name, || engine.run_mixed(&rois))
             }
             Features::Device(maps, levels) => times.time(head.name, || {
                 let grids: Vec<_> = boxes.iter().map(|bounds| levels.grid(bounds, head.side, settings)).collect();

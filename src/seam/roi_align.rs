@@ -6,7 +6,8 @@
 use super::settings::{FeatureSettings, RoiSettings};
 use crate::geometry::{Network, Rect, Size};
 use crate::tensor::Tensor;
-use vetrina_kernels::{LANES, Level, Map};
+use std::borrow::Cow;
+use vetrina_kernels::{LANES, Level, Map, RowPlaces, Rows, blocked_to_last};
 
 /// Memory layout of a feature map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +40,20 @@ impl FeatureMap {
     /// 1 x channels x height x width.
     pub fn shape(&self) -> [usize; 4] {
         [1, self.channels, self.height, self.width]
+    }
+
+    /// The map with other channels: each place times the matrix of `mix`.
+    fn mixed(&self, mix: &Rows) -> Self {
+        let (places, [_, channels]) = (self.height * self.width, mix.shape());
+        let mut last = Cow::from(&self.data);
+        if self.layout == MapLayout::Blocked {
+            let mut turned = vec![0.0; places * self.channels];
+            blocked_to_last(self.channels, places, self.data.as_chunks().0, self.channels, 0, &mut turned);
+            last = turned.into();
+        }
+        let mut data = vec![0.0; places * channels];
+        mix.run(&last, RowPlaces::DENSE, places, false, &mut data);
+        FeatureMap { channels, layout: MapLayout::Last, data, ..*self }
     }
 
     fn map(&self) -> Map<'_> {
@@ -137,6 +152,18 @@ impl Pyramid {
     pub fn new(maps: Vec<FeatureMap>, settings: &FeatureSettings, input: Size) -> Self {
         let levels = Levels::new(maps.iter().map(|map| [map.height, map.width]), settings, input);
         Pyramid { channels: settings.channels, levels, maps }
+    }
+
+    /// Places of all levels.
+    pub fn places(&self) -> usize {
+        self.maps.iter().map(|map| map.height * map.width).sum()
+    }
+
+    /// The pyramid with other channels: each place times the matrix of `mix`, which takes as many as there are. RoIAlign of it
+    /// gives what the product of RoIAlign with the matrix would, up to rounding.
+    pub fn mixed(&self, mix: &Rows) -> Self {
+        let maps = self.maps.iter().map(|map| map.mixed(mix)).collect();
+        Pyramid { channels: mix.shape()[1], levels: self.levels.clone(), maps }
     }
 
     /// Features of `boxes`: boxes x side x side x channels.

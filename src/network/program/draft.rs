@@ -106,7 +106,8 @@ pub(super) struct Sketch {
 #[derive(Debug)]
 pub struct Draft {
     pub(super) level: Level,
-    pub(super) inputs: Vec<usize>,
+    /// Shape of each input.
+    pub(super) inputs: Vec<Vec<usize>>,
     /// Length of each buffer in values.
     pub(super) buffers: Vec<usize>,
     pub(super) sketches: Vec<Sketch>,
@@ -120,7 +121,7 @@ impl Draft {
     }
 
     pub fn input(&mut self, shape: Vec<usize>) -> Value {
-        self.inputs.push(shape.iter().product());
+        self.inputs.push(shape.clone());
         Value { shape, layout: ValueLayout::Plain, place: BufferPlace::Input(self.inputs.len() - 1) }
     }
 

@@ -2,7 +2,7 @@
 
 use super::draft::{BufferPlace, ConvSketch, Draft, Sketch, Value, ValueLayout, What, winograd_pays};
 use super::step::{GraphStep, StepKind};
-use super::{Form, GraphProgram, Home};
+use super::{Form, GraphProgram, Home, mixes};
 use std::collections::HashMap;
 use std::sync::Mutex;
 use vetrina_kernels::{Conv, ConvShape, Depthwise, LANES, Level, Residual, Rows, Stem, Winograd, blocks};
@@ -31,7 +31,8 @@ impl Draft {
         self.drop_unread(&homes);
         self.fuse_residuals(&homes);
         let (homes, slots) = self.memory(&homes);
-        let (level, lengths, inputs) = (self.level, self.buffers, self.inputs);
+        let inputs: Vec<usize> = self.inputs.iter().map(|shape| shape.iter().product()).collect();
+        let (level, lengths) = (self.level, self.buffers);
         let place = |place: &BufferPlace| match *place {
             BufferPlace::Input(index) => (Home::Input(index), inputs[index]),
             BufferPlace::Buffer(buffer) => (homes[buffer], lengths[buffer]),
@@ -43,8 +44,17 @@ impl Draft {
             kind: plan(level, sketch.what, sketch.maps),
             maps: sketch.maps,
         };
-        let steps = self.sketches.into_iter().map(plan).collect();
-        Some(GraphProgram { level, steps, inputs: inputs.clone(), outputs: forms, slots, free: Mutex::new(Vec::new()) })
+        let steps: Vec<GraphStep> = self.sketches.into_iter().map(plan).collect();
+        let mixes = mixes::mixes(&steps, &self.inputs);
+        Some(GraphProgram {
+            level,
+            steps,
+            mixes,
+            inputs: inputs.clone(),
+            outputs: forms,
+            slots,
+            free: Mutex::default(),
+        })
     }
 
     /// Number of steps that read a buffer; being an output counts as one more.

@@ -5,6 +5,7 @@
 
 mod draft;
 mod finish;
+mod mixes;
 mod plain;
 mod step;
 
@@ -15,13 +16,15 @@ use crate::tensor::Tensor;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 use step::GraphStep;
-use vetrina_kernels::{Buffer, Level, blocked_to_planar};
+use vetrina_kernels::{Buffer, Level, Rows, blocked_to_planar};
 
 /// Steps and the memory that they share.
 #[derive(Debug)]
 pub struct GraphProgram {
     level: Level,
     steps: Vec<GraphStep>,
+    /// The steps that mix the channels of RoIs, if nothing else reads the input.
+    mixes: Vec<usize>,
     /// Length of each input in values.
     inputs: Vec<usize>,
     outputs: Vec<Form>,
@@ -89,13 +92,31 @@ impl GraphProgram {
 
     /// Runs all steps. Inputs must have the [`GraphProgram::input_lengths`]; outputs are row-major.
     pub fn run(&self, inputs: &[&[f32]]) -> Vec<Tensor> {
-        let outputs = self.run_with(inputs, |_, run| run()).into_iter().zip(&self.outputs);
+        self.run_plain(inputs, &[])
+    }
+
+    /// The products along the channels of RoIs with which the program begins, for the first, second, ... RoI of a row. Empty: it
+    /// begins with something else.
+    pub fn mixes(&self) -> impl ExactSizeIterator<Item = &Rows> {
+        mixes::of(&self.steps, &self.mixes)
+    }
+
+    /// As [`GraphProgram::run`], given the results of [`GraphProgram::mixes`] in place of the input. `None`: their lengths are
+    /// not the program's.
+    pub fn run_mixed(&self, mixed: &[&[f32]]) -> Option<Vec<Tensor>> {
+        let lengths = self.mixes.iter().map(|step| self.steps[*step].output.1);
+        let fits = !mixed.is_empty() && lengths.eq(mixed.iter().map(|values| values.len()));
+        fits.then(|| self.run_plain(&[], mixed))
+    }
+
+    fn run_plain(&self, inputs: &[&[f32]], mixed: &[&[f32]]) -> Vec<Tensor> {
+        let outputs = self.run_with(inputs, mixed, |_, run| run()).into_iter().zip(&self.outputs);
         outputs.map(|(data, form)| form.plain(data)).collect()
     }
 
     /// As [`GraphProgram::run`], but returns the first `count` outputs as feature maps in their present layout.
     pub fn run_to_maps(&self, inputs: &[&[f32]], count: usize) -> (Vec<FeatureMap>, Vec<Tensor>) {
-        let mut outputs = self.run_with(inputs, |_, run| run()).into_iter().zip(&self.outputs);
+        let mut outputs = self.run_with(inputs, &[], |_, run| run()).into_iter().zip(&self.outputs);
         let maps = outputs.by_ref().take(count).map(|(data, form)| form.map(data)).collect();
         (maps, outputs.map(|(data, form)| form.plain(data)).collect())
     }
@@ -113,7 +134,7 @@ impl GraphProgram {
         };
         let mut costs: Vec<StepCost> = self.steps.iter().map(cost).collect();
         for _ in 0..rounds {
-            self.run_with(&inputs, |step, run| {
+            self.run_with(&inputs, &[], |step, run| {
                 let start = Instant::now();
                 run();
                 costs[step].seconds = costs[step].seconds.min(start.elapsed().as_secs_f64());
@@ -122,11 +143,18 @@ impl GraphProgram {
         costs
     }
 
-    fn run_with(&self, inputs: &[&[f32]], mut each: impl FnMut(usize, &mut dyn FnMut())) -> Vec<Vec<f32>> {
+    /// Runs all steps; those of [`GraphProgram::mixes`] only copy `mixed`, if it is given.
+    fn run_with(
+        &self,
+        inputs: &[&[f32]],
+        mixed: &[&[f32]],
+        mut each: impl FnMut(usize, &mut dyn FnMut()),
+    ) -> Vec<Vec<f32>> {
         let mut memory = self.memory();
         let mut outputs: Vec<Vec<f32>> = self.outputs.iter().map(|form| vec![0.0; form.length]).collect();
         for (place, step) in self.steps.iter().enumerate() {
-            each(place, &mut || self.run_step(step, inputs, &mut memory, &mut outputs));
+            let given = self.mixes.iter().position(|mix| *mix == place).and_then(|mix| mixed.get(mix).copied());
+            each(place, &mut || self.run_step(step, inputs, given, &mut memory, &mut outputs));
         }
         self.free.lock().unwrap_or_else(PoisonError::into_inner).push(memory);
         outputs
@@ -140,7 +168,15 @@ impl GraphProgram {
         })
     }
 
-    fn run_step(&self, step: &GraphStep, inputs: &[&[f32]], memory: &mut Memory, outputs: &mut [Vec<f32>]) {
+    /// Runs a step, or copies its result if that is given.
+    fn run_step(
+        &self,
+        step: &GraphStep,
+        inputs: &[&[f32]],
+        given: Option<&[f32]>,
+        memory: &mut Memory,
+        outputs: &mut [Vec<f32>],
+    ) {
         let Memory { slots, scratch } = memory;
         // The output is taken out of the memory during the step, so that the rest can be borrowed.
         let (mut slot, mut output) = (Buffer::default(), Vec::new());
@@ -149,20 +185,19 @@ impl GraphProgram {
             Home::Output(index) => output = std::mem::take(&mut outputs[index]),
             Home::Input(_) => return,
         }
-        let sources: Vec<&[f32]> = step
-            .inputs
-            .iter()
-            .map(|(home, length)| match *home {
-                Home::Input(index) => &inputs[index][..*length],
-                Home::Slot(index) => &slots[index].values()[..*length],
-                Home::Output(index) => &outputs[index][..*length],
-            })
-            .collect();
+        let source = |(home, length): &(Home, usize)| match *home {
+            Home::Input(index) => &inputs[index][..*length],
+            Home::Slot(index) => &slots[index].values()[..*length],
+            Home::Output(index) => &outputs[index][..*length],
+        };
         let target = match step.output.0 {
             Home::Output(_) => &mut output[..],
             _ => &mut slot.values_mut()[..step.output.1],
         };
-        step.run(self.level, &sources, scratch, target);
+        match given {
+            Some(values) => target.copy_from_slice(values),
+            None => step.run(self.level, &step.inputs.iter().map(source).collect::<Vec<_>>(), scratch, target),
+        }
         match step.output.0 {
             Home::Slot(index) => slots[index] = slot,
             Home::Output(index) => outputs[index] = output,
