@@ -108,6 +108,27 @@ fn a_price_is_shown_within_two_seconds_and_an_undo_is_as_quick() {
 }
 
 #[test]
+fn a_place_that_is_sent_is_shown_on_the_plan() {
+    const MAGENTA: [u8; 3] = [255, 0, 255];
+    let shop = Shop::with_products(12);
+    image::RgbImage::from_pixel(90, 50, image::Rgb(MAGENTA)).save(shop.path("plan.png")).unwrap();
+    shop.write("plan.toml", "picture = \"plan.png\"\n[shelves]\n\"Wall 3\" = [45, 25]\n");
+    let config =
+        shop.config_with_web("1.mjpg?loop", WEB).replace("[catalogue]\n", "[catalogue]\nplan = \"plan.toml\"\n");
+    let mut mirror = Mirror::start(&shop, &config);
+    let at = address(&mut mirror);
+    mirror.wait_until("a garment has matches", || !shown(&at).is_empty());
+    let plan = || shop.screen().map_or(0, |screen| screen.pixels().filter(|pixel| pixel.0 == MAGENTA).count());
+    assert_eq!(plan(), 0, "no product has a place");
+    mirror.wait_until("the plan is on the screen", || {
+        for (id, _) in shown(&at) {
+            assert_eq!(patch(&at, &id, r#"{"location": "wall 3, second rail"}"#).status, 200);
+        }
+        plan() > 1000
+    });
+}
+
+#[test]
 fn an_import_does_not_hold_up_updates() {
     let shop = Shop::with_products(2);
     let images = format!("[catalogue]\nimages = \"{}\"\n", repository("demo").display());
