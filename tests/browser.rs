@@ -522,9 +522,18 @@ fn staff_enrol_what_they_wear_and_it_wins_on_the_next_person() {
             "((field) => {{ field.value = '{words}'; field.dispatchEvent(new Event('input')); }})(document.getElementById('words'))"
         ));
     };
+    // What was searched for before is answered late: it does not take the newer answer's place.
+    browser.script(
+        "(() => { const real = fetch; window.fetch = async (path, ...more) => { const answer = await real(path, ...more); \
+         if (String(path).includes('V102')) { await new Promise((done) => setTimeout(done, 3000)); window.late = true; } return answer; }; })()",
+    );
+    search("V102");
     search("V151");
     let first = "document.querySelector('#products button')?.closest('tr').cells[0].textContent";
     mirror.wait_until("the product is found", || browser.script(first) == "V151");
+    mirror.wait_until("the late answer is there", || browser.script("window.late === true") == true);
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!(browser.script(first), "V151");
     browser.script("document.querySelector('#products button').click()");
     mirror.wait_until("it is chosen", || browser.text("chosen").contains("V151"));
     // A hand scanner types the number of the label, and Enter.
@@ -561,8 +570,28 @@ fn staff_enrol_what_they_wear_and_it_wins_on_the_next_person() {
                 && row.querySelector('img').offsetWidth > 20))(Array.from(document.querySelectorAll('#answers tr')))";
     mirror.wait_until("the garments are seen", || browser.script(seen) == true);
     browser.screenshot("staff-crops.png");
+    // "It was what I chose above" where nothing is chosen: what is said to that is seen, although the page is scrolled down.
+    let wrong = "document.querySelectorAll('#answers tr button')[1]";
+    browser.be_a_phone(390, 700);
+    browser.script(&format!("{wrong}.scrollIntoView({{ block: 'end' }})"));
+    browser.script(&format!("{wrong}.click()"));
+    mirror.wait_until("it asks for one product", || browser.text("told").contains("Choose the one product"));
+    let place =
+        "((told) => [window.scrollY, told.top, told.bottom])(document.getElementById('told').getBoundingClientRect())";
+    let [scrolled, top, bottom] = [0, 1, 2].map(|at| browser.script(place)[at].as_f64().unwrap());
+    assert!(scrolled > 100.0 && top >= 0.0 && bottom <= 700.0, "scrolled by {scrolled}, told at {top} to {bottom}");
+    browser.screenshot("staff-told.png");
+    browser.be_a_phone(390, 1600);
+    // One is confirmed and kept, and that is undone.
+    click("keep");
     browser.script("document.querySelector('#answers button').click()");
     mirror.wait_until("it is thanked for", || browser.text("answers").contains("thank you"));
+    mirror.wait_until("it can be undone", || browser.text("answers").contains("Undo it"));
+    let undo = "Array.from(document.querySelectorAll('#answers button')).find((one) => one.innerText === 'Undo it')";
+    browser.script(&format!("{undo}.click()"));
+    mirror.wait_until("it is undone", || browser.text("told").contains("Enrolment 2 is undone"));
+    mirror.wait_until("only once", || browser.script(&format!("{undo} === undefined")) == true);
+    browser.script("tell()");
     let judged = "Array.from(document.querySelectorAll('#answers tr')).filter((row) => !row.querySelector('button'))";
     assert_eq!(browser.script(&format!("{judged}.every((row) => !row.querySelector('img'))")), true);
     assert_eq!(browser.script("document.getElementById('told').hidden"), true, "{}", browser.text("told"));

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "enrol/killed_judgements.rs"]
+mod killed_judgements;
 mod mirror;
 #[path = "enrol/running_mirror.rs"]
 mod running_mirror;

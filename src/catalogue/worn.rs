@@ -53,6 +53,14 @@ pub struct Enrolment {
     pub model: ModelStamp,
 }
 
+impl Enrolment {
+    /// "8 views of V101, 3 views of V143"
+    pub fn views_text(&self) -> String {
+        let products: Vec<String> = self.products.iter().map(|(id, views)| format!("{views} views of {id}")).collect();
+        products.join(", ")
+    }
+}
+
 /// What an enrolment is known by on every mirror.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EnrolmentOrigin {

@@ -156,8 +156,7 @@ impl SaidProgress {
 
 /// Says what was done, also in the mirror's audit log.
 fn say(args: &EnrolArgs, (what, action): (&str, AuditAction), enrolment: &Enrolment) -> Result<()> {
-    let products: Vec<String> = enrolment.products.iter().map(|(id, views)| format!("{views} views of {id}")).collect();
-    let line = format!("enrolment {} {what}: {}", enrolment.number, products.join(", "));
+    let line = format!("enrolment {} {what}: {}", enrolment.number, enrolment.views_text());
     CatalogueMirror::of(&args.catalogue).note(action, &line);
     if args.json {
         return print(&json(&serde_json::json!({ what: enrolment }))?);

@@ -114,16 +114,13 @@ async fn undo(
 ) -> Response {
     let (audit, role) = (app.audit.clone(), app.guard.role(&headers));
     let wanted = move || if body.is_empty() { Ok(Undo::default()) } else { parse::<Undo>(&body) };
-    let response = change(app, &headers, move |catalogue| {
+    change(app, &headers, move |catalogue| {
         let made = catalogue.undo(wanted()?.to)?;
         log::info!("the catalogue: {}", made.source);
+        audit.write(client, role, AuditAction::Undo, "");
         Ok(json!({ "generation": made }))
     })
-    .await;
-    if response.status() == StatusCode::OK {
-        audit.write(client, role, AuditAction::Undo, "");
-    }
-    response
+    .await
 }
 
 /// Changes the catalogue, if the request may.

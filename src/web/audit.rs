@@ -49,17 +49,17 @@ impl WebAudit {
         if written.len() < MOST_CLIENTS {
             written.insert((client.0, role, action), now);
             drop(written);
-            self.write(client, role, action, "");
+            let audit = self.clone();
+            // A slow disk must not delay the answer.
+            tokio::task::spawn_blocking(move || audit.write(client, role, action, ""));
         }
     }
 
-    /// Logs it each time.
-    pub fn write(self: &Arc<Self>, client: ClientAddress, role: Option<Role>, action: AuditAction, detail: &str) {
-        let (log, who, detail) = (self.log.clone(), role.map_or("unknown", Role::name), detail.to_owned());
-        // A slow disk must not delay the answer.
-        tokio::task::spawn_blocking(move || {
-            log.note(AuditNote { who, from: Some(client.0.to_string()), action, detail: &detail });
-        });
+    /// Logs it each time, on the disk when it returns: not on a thread that serves. What changes something does both, the change and
+    /// the line, before it answers, whether or not the client still waits.
+    pub fn write(&self, client: ClientAddress, role: Option<Role>, action: AuditAction, detail: &str) {
+        let who = role.map_or("unknown", Role::name);
+        self.log.note(AuditNote { who, from: Some(client.0.to_string()), action, detail });
     }
 }
 

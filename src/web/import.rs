@@ -283,10 +283,16 @@ pub async fn begin(
         let (upload, name) = (Upload::of(&app.catalogue()), wanted.feed.clone());
         let sent = receive(body, upload::FEED, move || upload.feed(&name)).await?;
         let choice = wanted.clone();
-        work(&app, move |importer, catalogue| importer.begin(choice, sent, catalogue)).await?;
-        if !wanted.preview {
-            app.audit.write(client, app.guard.role(&headers), AuditAction::Import, &wanted.feed);
-        }
+        let (audit, role) = (app.audit.clone(), app.guard.role(&headers));
+        let begin = move |importer: &Importer, catalogue: &Path| {
+            let (name, is_preview) = (choice.feed.clone(), choice.preview);
+            importer.begin(choice, sent, catalogue)?;
+            if !is_preview {
+                audit.write(client, role, AuditAction::Import, &name);
+            }
+            Ok(())
+        };
+        work(&app, begin).await?;
         Ok((StatusCode::ACCEPTED, json!({ "begun": wanted.feed })))
     };
     answer(begun.await)
@@ -319,9 +325,14 @@ pub async fn apply(
 ) -> Response {
     let applied = async {
         require_page(&app, &headers)?;
-        work(&app, move |importer, catalogue| importer.apply(catalogue, choice.allow_removals)).await?;
-        let feed = app.importer.job.status().feed;
-        app.audit.write(client, app.guard.role(&headers), AuditAction::Import, &feed);
+        let (audit, role) = (app.audit.clone(), app.guard.role(&headers));
+        let apply = move |importer: &Importer, catalogue: &Path| {
+            importer.apply(catalogue, choice.allow_removals)?;
+            let feed = importer.job.status().feed;
+            audit.write(client, role, AuditAction::Import, &feed);
+            Ok(feed)
+        };
+        let feed = work(&app, apply).await?;
         Ok((StatusCode::ACCEPTED, json!({ "begun": feed })))
     };
     answer(applied.await)

@@ -44,9 +44,14 @@ function worn() {
   return { products: chosen.map((one) => one.id), regions: Object.fromEntries(said) };
 }
 
-/** Shows the products that the words find; returns them. */
+let searches = 0;
+
+/** Shows the products that the words find; returns them. None where other words were searched for meanwhile. */
 async function search() {
+  searches += 1;
+  const turn = searches;
   const found = await read(`staff/products.json?${new URLSearchParams({ q: byId("words").value })}`);
+  if (turn !== searches) return [];
   if (found.error) {
     tell(found.error);
     return [];
@@ -106,7 +111,25 @@ function showState(state) {
 async function judge(answer, judgement, meant) {
   const said = { number: answer.number, judgement, keep: byId("keep").checked };
   if (meant) said.meant = meant;
-  await send("staff/judge", said);
+  const done = await send("staff/judge", said);
+  if (done.enrolment) keptAs.set(answer.number, done.enrolment);
+  showAnswers();
+}
+
+// The enrolment that a judged answer's view was kept in.
+const keptAs = new Map();
+
+/** Whether the enrolment is undone. */
+async function undo(number) {
+  const done = await send("staff/undo", { number });
+  if (done.error) return false;
+  tell(say("undone", { number }));
+  search();
+  return true;
+}
+
+async function undoKept(answer) {
+  if (await undo(keptAs.get(answer.number))) keptAs.delete(answer.number);
   showAnswers();
 }
 
@@ -151,7 +174,8 @@ async function showAnswers() {
   crops = new Map(pictures.filter(([, picture]) => picture));
   byId("answers").replaceChildren(...found.answers.map((answer) => {
     const other = () => chosen.length === 1 ? judge(answer, "other", chosen[0].id) : tell(say("choose-one"));
-    const judged = make("span", answer.judged ? say("thanks") : null, ...(answer.judged ? [] : [
+    const kept = keptAs.has(answer.number) ? [button(say("undo-it"), () => undoKept(answer))] : [];
+    const judged = make("span", answer.judged ? say("thanks") : null, ...(answer.judged ? kept : [
       button(say("judge-right"), () => judge(answer, "right")),
       button(say("judge-other"), other),
       button(say("judge-none"), () => judge(answer, "not_ours")),
@@ -177,13 +201,9 @@ byId("refuse").addEventListener("click", () => send("staff/cancel").then(poll));
 byId("cancel").addEventListener("click", () => send("staff/cancel").then(poll));
 byId("undo").addEventListener("click", async () => {
   const number = Number(byId("undo").dataset.number);
-  const done = await send("staff/undo", { number });
-  if (!done.error) {
-    shownNumber = number;
-    tell(say("undone", { number }));
-    poll();
-    search();
-  }
+  if (!await undo(number)) return;
+  shownNumber = number;
+  poll();
 });
 setInterval(poll, 500);
 setInterval(showAnswers, 2000);

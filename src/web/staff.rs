@@ -165,9 +165,9 @@ async fn ask(State(app): State<App>, who: Extension<ClientAddress>, headers: Hea
             return Err(Fault::new(Kind::Busy, "an enrolment is under way").cure("wait for its end, or cancel it"));
         }
         let targets = EnrolTarget::find(catalogue, &worn.products, &links.enrol.regions.get(), &worn.regions)?;
-        let asked = json!({ "asked": targets.iter().map(|target| &target.id).collect::<Vec<_>>() });
+        let asked: Vec<String> = targets.iter().map(|target| target.id.clone()).collect();
         links.enrol.orders.put(EnrolOrder::Ask(targets));
-        Ok(asked)
+        Ok((format!("asked: {}", asked.join(", ")), json!({ "asked": asked })))
     })
     .await
 }
@@ -181,19 +181,20 @@ async fn agree(State(app): State<App>, Extension(client): Extension<ClientAddres
         let error = "nobody is asked at this moment: wait until the phase is \"asking\"";
         return json_response(StatusCode::CONFLICT, &json!({ "error": error }));
     }
-    app.audit.write(client, app.guard.role(&headers), AuditAction::Enrol, "agreed");
-    order(&app, &headers, EnrolOrder::Agree)
+    let (audit, links, role) = (app.audit.clone(), app.links.clone(), app.guard.role(&headers));
+    let agree = move || {
+        audit.write(client, role, AuditAction::Enrol, "agreed");
+        links.enrol.orders.put(EnrolOrder::Agree);
+        Ok(json!({}))
+    };
+    answer(in_turn(&app.reading, agree).await)
 }
 
 async fn cancel(State(app): State<App>, headers: HeaderMap) -> Response {
-    order(&app, &headers, EnrolOrder::Cancel)
-}
-
-fn order(app: &App, headers: &HeaderMap, order: EnrolOrder) -> Response {
-    if !app.guard.may_serve(headers) {
-        return forbidden(app, headers);
+    if !app.guard.may_serve(&headers) {
+        return forbidden(&app, &headers);
     }
-    app.links.enrol.orders.put(order);
+    app.links.enrol.orders.put(EnrolOrder::Cancel);
     json_response(StatusCode::OK, &json!({}))
 }
 
@@ -202,7 +203,8 @@ async fn undo(State(app): State<App>, who: Extension<ClientAddress>, headers: He
         let wanted: UndoEnrolment = parse(&body)?;
         let undone = catalogue.undo_enrolment(Some(wanted.number))?;
         log::info!("enrolment {} was undone on the page", undone.number);
-        Ok(json!({ "undone": undone }))
+        let detail = format!("enrolment {} undone: {}", undone.number, undone.views_text());
+        Ok((detail, json!({ "undone": undone })))
     })
     .await
 }
@@ -242,15 +244,15 @@ async fn judge(State(app): State<App>, who: Extension<ClientAddress>, headers: H
                 "this answer is not there any more: it was replaced, or is older than ten minutes",
             ));
         };
-        let product = match &said.judgement {
-            Judgement::Right => Some(judged.shown.clone()),
-            Judgement::Other(id) => Some(id.clone()),
-            Judgement::NotOurs => None,
+        let (product, verdict) = match &said.judgement {
+            Judgement::Right => (Some(judged.shown.clone()), "right".to_owned()),
+            Judgement::Other(id) => (Some(id.clone()), format!("it was {id}")),
+            Judgement::NotOurs => (None, "not ours".to_owned()),
         };
         let kept = match (product, view, catalogue.stamp()?) {
             (Some(id), Some(view), Some(model)) if said.keep && model.descriptor_hash == judged.descriptor_hash => {
                 let worn = WornProduct { id, views: vec![view] };
-                Some(catalogue.correct_and_enrol(&judged, &said.judgement, CONFIRMED, &model, worn)?)
+                Some(catalogue.correct_and_enrol(&judged, &said.judgement, CONFIRMED, &model, worn)?.number)
             }
             _ => {
                 catalogue.correct(&judged, &said.judgement)?;
@@ -258,7 +260,8 @@ async fn judge(State(app): State<App>, who: Extension<ClientAddress>, headers: H
             }
         };
         links.answers.mark_judged(said.number);
-        Ok(json!({ "enrolment": kept }))
+        let kept_as = kept.map_or_else(String::new, |number| format!(", kept as enrolment {number}"));
+        Ok((format!("{} was shown: {verdict}{kept_as}", judged.shown), json!({ "enrolment": kept })))
     })
     .await
 }
@@ -282,22 +285,24 @@ async fn elsewhere(State(app): State<App>, headers: HeaderMap, body: Bytes) -> R
     answer(in_turn(&app.asking_hub, ask).await)
 }
 
-/// Does something to the catalogue, off the thread that serves, for the page with a password. What was done is in the audit log.
+/// Does something to the catalogue, off the thread that serves, for the page with a password. `what` says what was done, for the audit
+/// log and for the page.
 async fn change(
     app: &App,
     (headers, client): (&HeaderMap, ClientAddress),
     action: AuditAction,
-    what: impl FnOnce(&mut Catalogue) -> Result<Value> + Send + 'static,
+    what: impl FnOnce(&mut Catalogue) -> Result<(String, Value)> + Send + 'static,
 ) -> Response {
     if !app.guard.may_serve(headers) {
         return forbidden(app, headers);
     }
-    let path = app.catalogue();
-    let done = in_turn(&app.reading, move || what(&mut Catalogue::open(&path)?)).await;
-    if let Some(Ok(value)) = &done {
-        app.audit.write(client, app.guard.role(headers), action, &value.to_string());
-    }
-    answer(done)
+    let (path, audit, role) = (app.catalogue(), app.audit.clone(), app.guard.role(headers));
+    let work = move || {
+        let (detail, done) = what(&mut Catalogue::open(&path)?)?;
+        audit.write(client, role, action, &detail);
+        Ok(done)
+    };
+    answer(in_turn(&app.reading, work).await)
 }
 
 fn forbidden(app: &App, headers: &HeaderMap) -> Response {

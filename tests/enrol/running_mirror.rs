@@ -3,7 +3,7 @@
 use super::*;
 
 /// vetrina:correct horse
-const PASSWORD: &str = "Authorization: Basic dmV0cmluYTpjb3JyZWN0IGhvcnNl\r\n";
+pub const PASSWORD: &str = "Authorization: Basic dmV0cmluYTpjb3JyZWN0IGhvcnNl\r\n";
 
 #[test]
 fn staff_enrol_before_the_running_mirror_and_say_whether_it_was_right() {
@@ -112,8 +112,16 @@ fn staff_enrol_before_the_running_mirror_and_say_whether_it_was_right() {
     assert_eq!(send("/staff/undo", json!({ "number": 1 })).status, 200);
     assert_eq!((views("V143"), views("V101")), (0, 1));
     let log = AuditLog::new(shop.path("audit.jsonl").into()).read().unwrap();
-    let noted = log.entries.iter().filter(|entry| entry.action == AuditAction::UndoEnrol);
-    assert_eq!(noted.map(|entry| entry.who.as_str()).collect::<Vec<_>>(), ["owner"]);
+    let noted: Vec<(AuditAction, &str)> = log
+        .entries
+        .iter()
+        .filter(|entry| entry.who == "owner" && entry.action != AuditAction::Login)
+        .map(|entry| (entry.action, entry.detail.as_str()))
+        .collect();
+    let (asked, agreed) = ((AuditAction::Enrol, "asked: V143, V101"), (AuditAction::Enrol, "agreed"));
+    let judged = (AuditAction::Correct, "V101 was shown: right, kept as enrolment 2");
+    assert_eq!(noted[..5], [asked, asked, asked, agreed, judged]);
+    assert!(noted.len() == 6 && noted[5].1.starts_with("enrolment 1 undone: "), "{noted:?}");
     assert_eq!(send("/staff/undo", json!({ "number": 1 })).status, 404);
     assert_eq!(get_with(&at, "/staff/scan.json", PASSWORD).json()["product"], Value::Null);
 

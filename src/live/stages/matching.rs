@@ -121,9 +121,7 @@ fn enrol(context: &StageContext, matcher: &mut Matcher, chosen: ChosenViews) {
     let doubts = doubts(matcher, &chosen.products);
     let state = match matcher.enrol(&camera, &chosen.products) {
         Ok(enrolment) => {
-            let views: Vec<String> =
-                enrolment.products.iter().map(|(id, views)| format!("{views} views of {id}")).collect();
-            let words = format!("enrolment {}: {}", enrolment.number, views.join(", "));
+            let words = format!("enrolment {}: {}", enrolment.number, enrolment.views_text());
             let words = doubts.into_iter().fold(words, |words, doubt| format!("{words}; {doubt}"));
             log::info!("{words}");
             context.send(StageMessage::CatalogueChanged);
