@@ -7,7 +7,7 @@ use super::settings::{FeatureSettings, RoiSettings};
 use crate::geometry::{Network, Rect, Size};
 use crate::tensor::Tensor;
 use std::borrow::Cow;
-use vetrina_kernels::{LANES, Level, Map, RowPlaces, Rows, blocked_to_last};
+use vetrina_kernels::{Buffer, LANES, Level, Map, RowPlaces, Rows, blocked_to_last};
 
 /// Memory layout of a feature map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +52,7 @@ impl FeatureMap {
             last = turned.into();
         }
         let mut data = vec![0.0; places * channels];
-        mix.run(&last, RowPlaces::DENSE, places, false, &mut data);
+        mix.run(&last, RowPlaces::DENSE, places, false, &mut Buffer::default(), &mut data);
         FeatureMap { channels, layout: MapLayout::Last, data, ..*self }
     }
 

@@ -42,7 +42,7 @@ fn product(step: &GraphStep) -> Option<(&Rows, RowPlaces, usize)> {
 #[cfg(test)]
 mod tests {
     use super::super::{Draft, GraphProgram};
-    use vetrina_kernels::{Level, RowPlaces};
+    use vetrina_kernels::{Buffer, Level, RowPlaces};
 
     fn noise(length: usize) -> Vec<f32> {
         (0..length).map(|at| (at * at % 1009) as f32 / 1009.0 - 0.5).collect()
@@ -75,7 +75,7 @@ mod tests {
             assert_eq!([inputs, outputs], [5, 3 - number]);
             let mut values = vec![f32::NAN; 12 * outputs];
             let own = RowPlaces { start: number * 20, group: 4, jump: 40 };
-            mix.run(&rois, own, 12, false, &mut values);
+            mix.run(&rois, own, 12, false, &mut Buffer::default(), &mut values);
             mixed.push(values);
         }
         let mixed: Vec<&[f32]> = mixed.iter().map(Vec::as_slice).collect();

@@ -120,7 +120,7 @@ impl StepKind {
             }
             StepKind::LastToBlocked(channels) => last_to_blocked(*channels, first, blocks_mut(output)),
             StepKind::Concat(parts, places) => concat(parts, *places, inputs, output),
-            StepKind::Rows(rows, places, count, add) => rows.run(first, *places, *count, *add, output),
+            StepKind::Rows(rows, places, count, add) => rows.run(first, *places, *count, *add, scratch, output),
             StepKind::Broadcast(op) => op.run(first, second.unwrap_or(first), output),
             StepKind::Strided(op) => op.run(first, output),
             StepKind::Dots(op) => op.run(level, first, second.unwrap_or(first), scratch, output),
