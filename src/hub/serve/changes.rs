@@ -13,7 +13,6 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 /// Hours that a code can be used, where it is not said.
@@ -71,9 +70,9 @@ pub fn of_admins() -> Router<Hub> {
 }
 
 async fn price(State(hub): State<Hub>, Extension(operator): Extension<Operator>, body: Bytes) -> Response {
-    let asked: PriceChange = match read(&body) {
+    let asked: PriceChange = match serde_json::from_slice(&body) {
         Ok(asked) => asked,
-        Err(refusal) => return refusal,
+        Err(error) => return refuse(StatusCode::BAD_REQUEST, &error.to_string()),
     };
     let done = async {
         let client = hub.client(Use::Short).await?;
@@ -83,9 +82,9 @@ async fn price(State(hub): State<Hub>, Extension(operator): Extension<Operator>,
 }
 
 async fn enrol(State(hub): State<Hub>, Extension(operator): Extension<Operator>, body: Bytes) -> Response {
-    let asked: MirrorInvitation = match read(&body) {
+    let asked: MirrorInvitation = match serde_json::from_slice(&body) {
         Ok(asked) => asked,
-        Err(refusal) => return refusal,
+        Err(error) => return refuse(StatusCode::BAD_REQUEST, &error.to_string()),
     };
     if !(1..=720).contains(&asked.hours) {
         return refuse(StatusCode::BAD_REQUEST, "hours is a number from 1 to 720");
@@ -98,9 +97,9 @@ async fn enrol(State(hub): State<Hub>, Extension(operator): Extension<Operator>,
 }
 
 async fn revoke(State(hub): State<Hub>, Extension(operator): Extension<Operator>, body: Bytes) -> Response {
-    let asked: MirrorName = match read(&body) {
+    let asked: MirrorName = match serde_json::from_slice(&body) {
         Ok(asked) => asked,
-        Err(refusal) => return refusal,
+        Err(error) => return refuse(StatusCode::BAD_REQUEST, &error.to_string()),
     };
     let done = async {
         let client = hub.client(Use::Short).await?;
@@ -110,9 +109,9 @@ async fn revoke(State(hub): State<Hub>, Extension(operator): Extension<Operator>
 }
 
 async fn roll_out(State(hub): State<Hub>, Extension(operator): Extension<Operator>, body: Bytes) -> Response {
-    let asked: RolloutRequest = match read(&body) {
+    let asked: RolloutRequest = match serde_json::from_slice(&body) {
         Ok(asked) => asked,
-        Err(refusal) => return refusal,
+        Err(error) => return refuse(StatusCode::BAD_REQUEST, &error.to_string()),
     };
     let change = match (asked.share, asked.stop) {
         (Some(share), None) if share <= 100 => RolloutChange::Share(share),
@@ -124,10 +123,6 @@ async fn roll_out(State(hub): State<Hub>, Extension(operator): Extension<Operato
         mirrors::change_roll_out(&client, &asked.shop, &change, &operator.0).await
     };
     changed(done.await.map(|()| None))
-}
-
-fn read<T: DeserializeOwned>(body: &Bytes) -> std::result::Result<T, Response> {
-    serde_json::from_slice(body).map_err(|error| refuse(StatusCode::BAD_REQUEST, &error.to_string()))
 }
 
 /// What cannot be changed is the operator's fault, or the hub's.

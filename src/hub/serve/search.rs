@@ -79,7 +79,11 @@ async fn search(
 ) -> Response {
     let is_picture = headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"image/"));
     let question = match (is_picture, asked) {
-        (false, _) => of_embedding(&body).map(|query| (query, None)),
+        (false, _) if body.len() > MOST_BODY => Err(refuse(StatusCode::PAYLOAD_TOO_LARGE, "an embedding is shorter")),
+        (false, _) => match serde_json::from_slice(&body) {
+            Ok(query) => Ok((query, None)),
+            Err(error) => Err(refuse(StatusCode::BAD_REQUEST, &error.to_string())),
+        },
         (true, Ok(Query(asked))) => of_picture(&hub, &searcher, &asked, body).await,
         (true, Err(wrong)) => Err(refuse(StatusCode::BAD_REQUEST, &wrong.body_text())),
     };
@@ -96,13 +100,6 @@ async fn search(
         Ok(Err(fault)) => failed(&fault),
         Err(_) => refuse(StatusCode::SERVICE_UNAVAILABLE, "the search takes too long"),
     }
-}
-
-fn of_embedding(body: &Bytes) -> std::result::Result<HubQuery, Response> {
-    if body.len() > MOST_BODY {
-        return Err(refuse(StatusCode::PAYLOAD_TOO_LARGE, "an embedding is shorter"));
-    }
-    serde_json::from_slice(body).map_err(|error| refuse(StatusCode::BAD_REQUEST, &error.to_string()))
 }
 
 /// The question that a picture asks, and what of the picture is asked after.
