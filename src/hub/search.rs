@@ -10,7 +10,8 @@ use crate::pipeline::matcher::stamp;
 use crate::seam::{Detection, Region, ScoreHead};
 use pgvector::Vector;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row};
 
@@ -72,7 +73,11 @@ pub struct HubSearch {
     heads: [ScoreHead; 2],
     /// `None`: the search is exact.
     scales: Option<[HeadScale; 2]>,
+    tables: KnownTables,
 }
+
+/// The tables of a head and a region, once a question has looked for them: they stay as they are.
+type KnownTables = Arc<Mutex<HashMap<(&'static str, Option<Region>), Vec<ViewTable>>>>;
 
 impl HubSearch {
     pub fn new(manifest: &Manifest) -> Self {
@@ -81,6 +86,7 @@ impl HubSearch {
             regions: manifest.class_regions(),
             heads: [manifest.match_score(), manifest.aggregation_score()],
             scales: None,
+            tables: KnownTables::default(),
         }
     }
 
@@ -115,11 +121,23 @@ impl HubSearch {
         None
     }
 
+    /// The tables that are read for a region. They are looked for once: that costs two more messages to the database.
+    async fn tables(&self, client: &Client, head: &'static str, region: Option<Region>) -> SqlResult<Vec<ViewTable>> {
+        if let Some(known) = self.tables.lock().unwrap_or_else(PoisonError::into_inner).get(&(head, region)) {
+            return Ok(known.clone());
+        }
+        let tables = view_tables(client, &self.model.descriptor_hash, &seen_bodies(region), head).await?;
+        if !tables.is_empty() {
+            self.tables.lock().unwrap_or_else(PoisonError::into_inner).insert((head, region), tables.clone());
+        }
+        Ok(tables)
+    }
+
     /// The best products, the best first.
     pub async fn ask(&self, client: &Client, query: &HubQuery) -> SqlResult<Vec<HubHit>> {
         let (asked, own) = question(&self.heads[query.head as usize], &query.embedding);
         let name = HEADS[query.head as usize];
-        let tables = view_tables(client, &self.model.descriptor_hash, &seen_bodies(query.region), name).await?;
+        let tables = self.tables(client, name, query.region).await?;
         if tables.is_empty() {
             return Ok(Vec::new());
         }

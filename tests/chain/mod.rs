@@ -9,6 +9,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Output, Stdio};
 use std::thread;
+use vetrina::catalogue::Catalogue;
 
 pub fn vetrina(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_vetrina")).args(args).output().unwrap()
@@ -186,6 +187,10 @@ pub fn follower(hub: &Hub, source: &str) -> (Shop, String) {
 
 pub fn once(shop: &Shop) -> Value {
     json(&["sync", "once", "--config", &shop.path("vetrina.toml")])
+}
+
+pub fn price(db: &str, id: &str) -> Option<String> {
+    Catalogue::open(db.as_ref()).unwrap().get(id).unwrap().unwrap().product.price
 }
 
 pub fn status(address: &str) -> Value {
