@@ -227,7 +227,7 @@ impl Rows {
     }
 }
 
-/// Tiles of `most` rows, then of two and of one: first row and number of rows of each.
+/// Tiles of `MOST` rows, then of two and of one: first row and number of rows of each.
 #[inline(always)]
 fn tiles<const MOST: usize>(rows: usize) -> impl Iterator<Item = (usize, usize)> {
     let (whole, pairs) = (rows / MOST * MOST, rows / MOST * MOST + rows % MOST / 2 * 2);
