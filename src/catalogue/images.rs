@@ -236,7 +236,7 @@ pub fn fetched_name(link: &str) -> String {
 const MOST_COLLISIONS: usize = 10;
 
 /// Different web addresses that lead to one file by its name alone: probably different pictures, of which one is there.
-pub(super) fn collisions(found: &HashMap<String, Found>) -> Vec<String> {
+pub fn collisions(found: &HashMap<String, Found>) -> Vec<String> {
     let mut by_path: BTreeMap<&Path, Vec<&str>> = BTreeMap::new();
     for (link, found) in found {
         if let Ok(file) = found

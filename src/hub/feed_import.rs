@@ -38,6 +38,8 @@ pub struct HubImportReport {
     pub products: usize,
     /// Rows of the feed that could not be used, with the reasons.
     pub skipped: Vec<String>,
+    /// What else is to be said of the feed: unknown columns, values that were left empty, pictures of a product that are missing.
+    pub warnings: Vec<String>,
     pub pictures: usize,
     /// Of these, how many are new and wait for a worker now.
     pub queued: usize,
@@ -73,6 +75,7 @@ pub fn import(
         ..HubImportReport::default()
     };
     let found = ImageFolder::open(&request.images)?.find_all(&feed.links(), |_| {});
+    report.warnings.extend(feed.warnings().into_iter().chain(images::collisions(&found)).chain(feed.hints()));
     let products = products_of(&feed, &found, &mut report);
     if products.is_empty() {
         let first = report.skipped.first().cloned().unwrap_or_else(|| "it has no rows".into());
@@ -113,6 +116,7 @@ fn products_of(feed: &Feed, found: &HashMap<String, Found>, report: &mut HubImpo
         if pictures.is_empty() {
             report.skipped.push(format!("line {}: {}", row.line, reasons.join("; ")));
         } else {
+            report.warnings.extend(reasons.into_iter().map(|reason| format!("line {}: {reason}", row.line)));
             let region = product.region().map_or("", Region::name);
             products.push(HubProduct { product, region, pictures });
         }

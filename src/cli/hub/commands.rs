@@ -113,8 +113,8 @@ fn import(args: &HubImportArgs) -> Result<()> {
     if args.json {
         return print(&json(&report)?);
     }
-    for reason in &report.skipped {
-        log::warn!("{reason}");
+    for line in report.skipped.iter().chain(&report.warnings) {
+        log::warn!("{line}");
     }
     print(&format!(
         "{} products, {} pictures, of which {} wait for a worker; {} products are gone, {} rows were left out",
