@@ -1,5 +1,5 @@
-//! All steps after the recognizer on one thread: a recognized frame in, a scene out. No thread, no clock: demo, replay and golden
-//! tests run this, and the live pipeline runs the same steps on several threads.
+//! All steps after the recognizer on one thread: a recognized frame in, a scene out. No thread, no clock: the demo runs
+//! this, and the live pipeline runs the same steps on several threads.
 
 use super::aggregator::Aggregator;
 use super::close_ups::CloseUps;
