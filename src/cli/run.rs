@@ -131,8 +131,8 @@ fn reread(path: &Path, started: &(Option<WebSettings>, EventSettings)) -> Result
     let settings = live_settings(&config)?;
     if (config.web(&settings.model, path), config.events()) != *started {
         log::warn!(
-            "changes under [web], [stats], [webhook], [mqtt], [privacy] or in catalogue.images take effect \
-             after a restart"
+            "changes under [web], [stats], [webhook], [mqtt], [privacy], in catalogue.images or in \
+             catalogue.max_removals take effect after a restart"
         );
     }
     Ok(settings)
