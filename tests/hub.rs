@@ -323,6 +323,41 @@ fn an_approximate_search_by_choice_finds_what_the_exact_one_finds() {
     assert!(plan.contains("_hnsw"), "{plan}");
 }
 
+/// Ten seconds is a search's patience. What the database makes of it afterwards costs the next search, and no other.
+#[test]
+fn a_search_that_fails_after_its_asker_has_left_does_not_fail_all_that_follow() {
+    let Some(hub) = Hub::with_release(2) else { return };
+    done(&["hub", "init", "--database", &hub.database, "--model", &model(), "--hnsw"]);
+    let served = Served::start(&hub, &["--hnsw"]);
+    let token = done(&["hub", "token", "add", "desk", "reader", "--database", &hub.database]);
+    let bearer = format!("Authorization: Bearer {token}\r\n");
+    let folder = joined(&hub, &served, "berlin");
+    let (_, embedding) = first_descriptor(&Catalogue::open(folder.path("shop.db").as_ref()).unwrap());
+    let body = serde_json::json!({ "embedding": embedding, "most": 3 }).to_string();
+    let search = || http::post(&served.address, "/api/search", &bearer, &body).status;
+    assert_eq!(search(), 200);
+    let held = "select count(*) > 0 from pg_locks where relation = 'view'::regclass and mode = 'AccessExclusiveLock'";
+    let hold = "do $$ begin
+                  lock table view;
+                  for round in 1..600 loop exit when to_regclass('let_go') is not null; perform pg_sleep(0.1); end loop;
+                end $$";
+    let cancel = "select pg_cancel_backend(pid) from pg_stat_activity where wait_event_type = 'Lock'";
+    thread::scope(|scope| {
+        let holder = scope.spawn(|| hub.postgres.sql("hub", hold));
+        while hub.postgres.sql("hub", held) == "f" {
+            assert!(!holder.is_finished());
+            thread::sleep(Duration::from_millis(20));
+        }
+        assert_eq!(search(), 503, "it waits for the table in vain");
+        assert_eq!(hub.postgres.sql("hub", cancel), "t");
+        hub.postgres.sql("hub", "create table let_go ()");
+        holder.join().unwrap();
+    });
+    // The first one may be what finds the failed transaction.
+    search();
+    assert_eq!(search(), 200);
+}
+
 /// A product, and the aggregation head's embedding of its first picture.
 fn first_descriptor(catalogue: &Catalogue) -> (String, Vec<f32>) {
     use vetrina::catalogue::Index;

@@ -132,6 +132,10 @@ pub enum RolloutVerdict {
 
 /// Judges by the mirrors that get the release. `age` is how long they have been given it.
 pub fn judge(release: i64, share: i32, age: Duration, soak: Duration, mirrors: &[MirrorStatus]) -> RolloutVerdict {
+    // An operator holds it back: nobody can have tried it.
+    if share == 0 {
+        return RolloutVerdict::Wait;
+    }
     let mine: Vec<&MirrorStatus> =
         mirrors.iter().filter(|mirror| !mirror.revoked && bucket(&mirror.mirror) < share).collect();
     let is_unwell = |mirror: &&&MirrorStatus| {
@@ -269,5 +273,6 @@ mod tests {
         let all: Vec<MirrorStatus> = names.iter().map(|name| mirror(name, 2, &[], 5.0)).collect();
         assert_eq!(judged(50, long, &all), RolloutVerdict::Widen(100));
         assert_eq!(judged(5, long, &[]), RolloutVerdict::Widen(50), "no mirror is there to wait for");
+        assert_eq!(judged(0, long, &all), RolloutVerdict::Wait, "it is given to none");
     }
 }

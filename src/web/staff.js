@@ -112,7 +112,9 @@ async function judge(answer, judgement, meant) {
   const said = { number: answer.number, judgement, keep: byId("keep").checked };
   if (meant) said.meant = meant;
   const done = await send("staff/judge", said);
+  // A restarted mirror counts from one again: what was kept of the earlier answer of this number is not this one's.
   if (done.enrolment) keptAs.set(answer.number, done.enrolment);
+  else if (!done.error) keptAs.delete(answer.number);
   showAnswers();
 }
 

@@ -107,6 +107,9 @@ fn a_wrong_mark_or_declaration_is_not_believed() {
     // What a program writes that builds its text in UTF-16 and saves it in UTF-8.
     let feed = parse(xml("utf-16").as_bytes()).unwrap();
     assert_eq!((titles(&feed), feed.encoding), (vec!["Größe 38"], None));
+    // What an editor writes that saves an old file in UTF-8.
+    let feed = parse(&[b"\xef\xbb\xbf", xml("ISO-8859-1").as_bytes()].concat()).unwrap();
+    assert_eq!((titles(&feed), feed.encoding), (vec!["Größe 38"], None));
 }
 
 #[test]

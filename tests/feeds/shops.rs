@@ -114,6 +114,17 @@ fn prestashops_combinations_below_its_products_are_their_variants() {
 }
 
 #[test]
+fn a_number_may_be_the_id_of_one_product_and_the_reference_of_another() {
+    let products =
+        "ID;Active (0/1);Name *;Reference #;Image URLs (x,y,z...)\n5;1;Shirt;12;a.jpg\n12;1;Skirt;SK;b.jpg\n";
+    let combinations = "Product ID*;Attribute (Name:Type:Position)*;Value (Value:Position)*;Reference\n\
+                        12;Size:select:0;M:0;SK-M\n";
+    let feed = parse(format!("{products}{combinations}").as_bytes()).unwrap();
+    assert_eq!(outcome(&feed), (vec!["5", "SK-M"], vec![]));
+    assert_eq!(product(&feed, "SK-M").title, "Skirt");
+}
+
+#[test]
 fn prestashops_newer_columns_are_known_and_what_is_not_active_is_not_sold() {
     let feed = read("prestashop-new.csv");
     assert_eq!(outcome(&feed), (vec!["11", "13"], vec![]));

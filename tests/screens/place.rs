@@ -50,6 +50,18 @@ fn a_shelf_on_the_plan_is_marked_and_the_next_step_is_to_go_there() {
     }
 }
 
+/// A plan of a long passage: below the picture it would be a stripe.
+#[test]
+fn where_a_plan_has_no_room_the_next_step_is_the_code() {
+    let mut look = sale_look();
+    let plan = Arc::new(Picture::filled(Size::new(1000, 40), [255; 3]));
+    look.cards[0].spot = Some(PlanSpot { plan, at: (500, 20) });
+    for size in [PORTRAIT, LANDSCAPE] {
+        let place = hero(&scene(vec![shirt(10)], vec![look.clone()]), size);
+        assert!(place.plan.is_none() && place.code.is_some() && place.does == Action::Scan, "{place:?}");
+    }
+}
+
 /// The mark lies where the shelf is, and nowhere else: two drawings differ around both shelves alone.
 #[test]
 fn the_mark_is_at_the_shelf() {

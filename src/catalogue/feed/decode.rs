@@ -26,8 +26,11 @@ pub struct TextEncoding {
 pub fn decode(bytes: &[u8]) -> Result<(Cow<'_, str>, TextEncoding)> {
     let (marked, skip) = Encoding::for_bom(bytes).unwrap_or((UTF_8, 0));
     let body = &bytes[skip..];
-    // A mark or a declaration of UTF-8 is often wrong.
-    let said = Some(marked).filter(|encoding| *encoding != UTF_8).or_else(|| declared(body));
+    // A mark or a declaration of UTF-8 is often wrong. A mark that is right counts more than a declaration, which may be that of the file
+    // before somebody saved it in UTF-8.
+    let is_marked_utf8 = skip > 0 && marked == UTF_8 && std::str::from_utf8(body).is_ok();
+    let declared = || declared(body).filter(|_| !is_marked_utf8);
+    let said = Some(marked).filter(|encoding| *encoding != UTF_8).or_else(declared);
     let encoding = said.unwrap_or_else(|| likely(body));
     let (text, is_damaged) = encoding.decode_without_bom_handling(body);
     if text.contains('\0') {

@@ -10,7 +10,6 @@ use std::collections::HashMap;
 
 /// How much more than its product it costs, without tax.
 const IMPACT: &str = "impact_on_price";
-const OF_PRODUCT: [&str; 2] = ["product_id", "product_reference"];
 
 /// The table with each combination below its product, under the names of the products' columns.
 ///
@@ -61,27 +60,39 @@ fn below_products(
     products: Vec<FeedRecord>,
     combinations: Vec<FeedRecord>,
 ) -> Vec<FeedRecord> {
-    let mut by_name: HashMap<String, usize> = HashMap::new();
-    for (number, product) in products.iter().enumerate() {
-        let names = [columns.first(product, &ID), columns.get(product, "reference_#")];
-        for name in names.into_iter().flatten() {
-            by_name.entry(name.to_owned()).or_insert(number);
-        }
-    }
+    // A number may be the id of one product and the reference of another.
+    let by_id = numbers(&products, |product| columns.first(product, &ID));
+    let by_reference = numbers(&products, |product| columns.get(product, "reference_#"));
+    let product_of = |combination: &FeedRecord| {
+        let id = columns.get(combination, "product_id").and_then(|id| by_id.get(id));
+        let reference = || by_reference.get(columns.get(combination, "product_reference")?);
+        id.or_else(reference).copied()
+    };
     let prices = PriceColumns::of(names);
     let mut orphans = Vec::new();
     let mut sections: Vec<Vec<FeedRecord>> = products.into_iter().map(|product| vec![product]).collect();
     for mut combination in combinations {
-        match OF_PRODUCT.iter().find_map(|name| by_name.get(columns.get(&combination, name)?)) {
+        match product_of(&combination) {
             Some(product) => {
                 let impact = number(columns.get(&combination, IMPACT).unwrap_or_default());
-                combination.values.extend(prices.of_combination(&sections[*product][0], impact));
-                sections[*product].push(combination);
+                combination.values.extend(prices.of_combination(&sections[product][0], impact));
+                sections[product].push(combination);
             }
             None => orphans.push(combination),
         }
     }
     orphans.into_iter().chain(sections.into_iter().flatten()).collect()
+}
+
+/// The first product of each name.
+fn numbers<'r>(products: &'r [FeedRecord], name: impl Fn(&'r FeedRecord) -> Option<&'r str>) -> HashMap<String, usize> {
+    let mut by_name = HashMap::new();
+    for (number, product) in products.iter().enumerate() {
+        if let Some(name) = name(product) {
+            by_name.entry(name.to_owned()).or_insert(number);
+        }
+    }
+    by_name
 }
 
 /// Where the prices with and without tax stand.

@@ -80,7 +80,8 @@ pub fn card(scene: &Scene, card: &Card, index: usize, frame: Rect<Panel>, ruler:
         code: None,
         leads_to: None,
     };
-    if card.spot.is_none() {
+    let mut beside = inner;
+    if plan::height(card, cut_picture(&mut beside), ruler).is_none() {
         scan(&mut place, scene, card, &mut inner, ruler);
     }
     if place.code.is_none() {
@@ -160,6 +161,12 @@ fn below_picture(
     place
 }
 
+/// The place of a large picture that has words beside it.
+fn cut_picture(area: &mut Rect<Panel>) -> Rect<Panel> {
+    let width = (area.height() * 0.78).min(area.width() * 0.42);
+    cut_left(area, width)
+}
+
 /// A large picture, and beside it words, details, and at the bottom the action.
 fn beside_picture(
     mut place: CardPlace,
@@ -168,8 +175,7 @@ fn beside_picture(
     mut area: Rect<Panel>,
     ruler: Ruler<'_>,
 ) -> CardPlace {
-    let width = (area.height() * 0.78).min(area.width() * 0.42);
-    place.picture = cut_left(&mut area, width);
+    place.picture = cut_picture(&mut area);
     plan::place(&mut place, card, ruler);
     cut_left(&mut area, ruler.px(theme::PAD));
     place.does = action(scene, card, false);

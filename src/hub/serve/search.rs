@@ -145,7 +145,12 @@ async fn find(hub: &Hub, query: &HubQuery, actor: &str, detail: &str) -> Result<
     // The semaphore is never closed.
     let _turn = hub.searching.acquire().await;
     let client = hub.client(Use::Search).await?;
-    hub.search.ask(&client, query).await.map_err(database_fault)
+    let found = hub.search.ask(&client, query).await;
+    if found.is_err() {
+        // A transaction that failed after its asker had left is still open there, and would fail all searches to come.
+        *hub.clients[Use::Search as usize].lock().await = None;
+    }
+    found.map_err(database_fault)
 }
 
 fn with_garment(garment: Option<Value>, hits: &[HubHit]) -> Value {

@@ -10,13 +10,16 @@ use vetrina_kernels::{RowPlaces, Rows};
 pub(super) fn mixes(steps: &[GraphStep], inputs: &[Vec<usize>]) -> Vec<usize> {
     let [shape] = inputs else { return Vec::new() };
     let (length, channels) = (shape.iter().product::<usize>(), shape.last().copied().unwrap_or(1));
+    // Of one RoI: a head that mixes the parts of a RoI by different matrices is none.
+    let bins = shape.get(1..shape.len().saturating_sub(1)).map(|sides| sides.iter().product::<usize>());
     let mut readers: Vec<usize> = (0..steps.len()).filter(|step| reads_input(&steps[*step])).collect();
     readers.sort_by_key(|step| product(&steps[*step]).map(|(_, places, _)| places.start));
     let each = readers.len();
     let fits = readers.iter().enumerate().all(|(number, step)| {
         let Some((rows, places, count)) = product(&steps[*step]) else { return false };
         let roi = places.group.checked_mul(channels);
-        let apart = roi.is_some_and(|roi| (places.start, places.jump) == (number * roi, each * roi));
+        let apart = Some(places.group) == bins
+            && roi.is_some_and(|roi| (places.start, places.jump) == (number * roi, each * roi));
         rows.is_linear() && rows.shape()[0] == channels && count * channels * each == length && (apart || each == 1)
     });
     if fits { readers } else { Vec::new() }
@@ -82,6 +85,17 @@ mod tests {
         assert_eq!(program.run_mixed(&mixed).unwrap(), program.run(&[&rois]));
         assert!(program.run_mixed(&mixed[..1]).is_none() && program.run_mixed(&[mixed[1], mixed[0]]).is_none());
         assert!(program.run_mixed(&[]).is_none());
+    }
+
+    #[test]
+    fn products_of_the_halves_of_each_roi_are_no_mixes() {
+        let mut draft = Draft::new(Level::new());
+        let rois = draft.input(vec![6, 2, 2, 5]);
+        let outputs = [0, 1].map(|half| {
+            let part = draft.slice("part", &rois, 1, [half, half + 1]).unwrap();
+            draft.rows("mix", &part, 3, noise(15)).unwrap()
+        });
+        assert_eq!(draft.finish(&outputs).unwrap().mixes().count(), 0);
     }
 
     #[test]
