@@ -103,14 +103,18 @@ pub fn note_release(database: &mut Database, report: &PublishReport, share: i32,
     })
 }
 
-/// Which release of its shop a mirror is given: the newest, where it is among those that get it, else the newest that all get.
-/// `None` before the first.
-pub async fn release_for(client: &Client, shop: &str, mirror: Option<&str>) -> SqlResult<Option<i64>> {
-    let query = "select number, share from release where shop = $1 and number >= coalesce(
-                   (select max(number) from release where shop = $1 and share = 100), 0) order by number desc";
-    let rows = client.query(query, &[&shop]).await?;
-    let mine = mirror.map_or(99, bucket);
-    Ok(rows.iter().find(|row| mine < row.get::<_, i32>(1)).map(|row| row.get(0)))
+/// Which release of its shop a mirror is given: the newest that is not stopped, where it is among those that get it, else the newest that
+/// all get. One that it has already, `has` or by its report, stays: mirrors refuse a lower number. `None` before the first.
+pub async fn release_for(client: &Client, shop: &str, mirror: &str, has: i64) -> SqlResult<Option<i64>> {
+    let query = "with had as (select greatest($3::bigint,
+                   (select (heartbeat::json->>'release')::bigint from mirror where name = $2)) as number)
+                 select release.number, share, stopped is null, release.number <= had.number
+                 from release, had where shop = $1 and release.number >= coalesce(
+                   (select max(number) from release where shop = $1 and share = 100 and stopped is null), 0)
+                 order by release.number desc";
+    let rows = client.query(query, &[&shop, &mirror, &has]).await?;
+    let is_given = |row: &&Row| row.get(3) || (row.get(2) && bucket(mirror) < row.get::<_, i32>(1));
+    Ok(rows.iter().find(is_given).map(|row| row.get(0)))
 }
 
 /// A mirror's place among a hundred, by its name: those below a release's share get it.

@@ -112,12 +112,16 @@ fn two_hubs_serve_one_database_as_one() {
     thread::sleep(Duration::from_secs(3));
     assert!(state(3).starts_with("50 "), "nobody goes on with it: {}", state(3));
     assert!(rest.iter().all(|member| member.release(&served) == "2"));
+    // Who has it keeps it; who comes to it now gets the one before, whatever its share.
+    assert!(first.iter().all(|member| member.release(&served) == "3"));
+    let late: Vec<Member> = (0..8).map(|number| Member::join(&hub, &served, &format!("late{number}"))).collect();
+    assert!(late.iter().all(|member| member.release(&served) == "2"));
 
     // One ends: the other serves on, and judges alone.
     let [one, other] = served;
     drop(one);
     assert_eq!(publish("3 EUR"), 4);
-    first.iter().for_each(|member| member.report(&other, 4, &[]));
+    first.iter().copied().chain(&late).for_each(|member| member.report(&other, 4, &[]));
     wait(|| state(4) == "100");
 }
 

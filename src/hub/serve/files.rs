@@ -29,9 +29,11 @@ pub async fn manifest(
         let why = format!("the mirror {} is another shop's", mirror.name);
         return refuse_stranger(&hub, &parts, StatusCode::FORBIDDEN, &why).await;
     }
+    let known = parts.headers.get(IF_NONE_MATCH).and_then(|known| known.to_str().ok());
+    let has = known.and_then(|known| known.trim_matches('"').parse().ok()).unwrap_or(0);
     let number = async {
         let client = hub.client(Use::Short).await?;
-        mirrors::release_for(&client, &shop, Some(&mirror.name)).await.map_err(database_fault)
+        mirrors::release_for(&client, &shop, &mirror.name, has).await.map_err(database_fault)
     };
     let number = match number.await {
         Ok(Some(number)) => number,
@@ -39,7 +41,7 @@ pub async fn manifest(
         Err(fault) => return failed(&fault),
     };
     let etag = format!("\"{number}\"");
-    if parts.headers.get(IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == etag.as_bytes()) {
+    if known == Some(etag.as_str()) {
         return (StatusCode::NOT_MODIFIED, [(ETAG, etag)]).into_response();
     }
     // The name is a shop's of the tables: it was compared with the mirror's.
