@@ -113,7 +113,7 @@ pub async fn release_for(client: &Client, shop: &str, mirror: &str, has: i64) ->
                    (select max(number) from release where shop = $1 and share = 100 and stopped is null), 0)
                  order by release.number desc";
     let rows = client.query(query, &[&shop, &mirror, &has]).await?;
-    let is_given = |row: &&Row| row.get(3) || (row.get(2) && bucket(mirror) < row.get::<_, i32>(1));
+    let is_given = |row: &&tokio_postgres::Row| row.get(3) || (row.get(2) && bucket(mirror) < row.get::<_, i32>(1));
     Ok(rows.iter().find(is_given).map(|row| row.get(0)))
 }
 
