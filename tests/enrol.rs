@@ -5,6 +5,7 @@
 
 #[path = "enrol/killed_judgements.rs"]
 mod killed_judgements;
+mod kills;
 mod mirror;
 #[path = "enrol/running_mirror.rs"]
 mod running_mirror;

@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod chain;
+mod kills;
 mod mirror;
 mod postgres;
 mod put_server;
@@ -226,8 +227,7 @@ fn runs_the_new_one(mirror: &mut Mirror, said: &str) -> bool {
 
 #[test]
 fn a_mirror_killed_while_a_release_changes_its_model_runs_the_old_or_the_new_one_on_its_own_catalogue() {
-    let number = |name: &str, or: u64| std::env::var(name).map_or(or, |text| text.parse().unwrap());
-    let (kills, seed) = (number("VETRINA_KILLS", 9), number("VETRINA_SEED", 20_261_128));
+    let (kills, seed) = kills::and_seed(9, 20_261_128);
     let Some(hub) = Hub::with_release(2) else { return };
     let (folder, config) = follower(&hub, &format!("file://{}/berlin", hub.releases()));
     once(&folder);

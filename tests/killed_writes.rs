@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod kills;
 mod shop;
 
 use rusqlite::Connection;
@@ -30,10 +31,6 @@ const SIGKILL: i32 = 9;
 const WRITES: usize = 12;
 /// The catalogue that the killed process writes to.
 const WRITER: &str = "VETRINA_KILLED_WRITER";
-
-fn number(variable: &str, default: u64) -> u64 {
-    env::var(variable).ok().map_or(default, |text| text.parse().unwrap())
-}
 
 fn worn(id: &str, views: usize) -> WornProduct {
     let view = |at: usize| WornView {
@@ -126,7 +123,7 @@ fn fresh(shop: &Shop) -> PathBuf {
 
 #[test]
 fn a_kill_at_any_moment_keeps_every_reported_write_and_no_half_of_one() {
-    let (kills, seed) = (number("VETRINA_KILLS", KILLS), number("VETRINA_SEED", SEED));
+    let (kills, seed) = kills::and_seed(KILLS, SEED);
     let mut random = SeededRng::new(seed, "kills");
     let began = Instant::now();
     let shop = Shop::new();

@@ -6,6 +6,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod kills;
 mod mirror;
 
 use mirror::http::address;
@@ -18,6 +19,7 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
+use vetrina::evaluation::random::SeededRng;
 
 const KILLS: u64 = 24;
 const SEED: u64 = 20_260_601;
@@ -47,22 +49,9 @@ enum Moment {
     Journal(u64),
 }
 
-/// xorshift64: any seed except 0.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % bound.max(1)
-    }
-}
-
 #[test]
 fn a_killed_import_leaves_the_old_catalogue_or_the_new_one() {
-    let (kills, mut random) = plan();
-    let seed = random.0;
+    let (kills, seed, mut random) = plan();
     let shop = Shop::empty();
     let feeds = feeds(&shop);
     let mut held = 0;
@@ -74,7 +63,7 @@ fn a_killed_import_leaves_the_old_catalogue_or_the_new_one() {
         let moment = if random.below(2) == 0 {
             Moment::Time(Duration::from_micros(random.below(feed.takes.as_micros() as u64)))
         } else {
-            Moment::Journal(1 + random.below(feed.journal))
+            Moment::Journal(1 + random.below(feed.journal.max(1)))
         };
         let status = cut(&shop, feed, &moment);
         let said = format!("round {round} of seed {seed}, {} over {}, {moment:?}", feed.name, feeds[held].name);
@@ -101,8 +90,7 @@ fn a_killed_import_leaves_the_old_catalogue_or_the_new_one() {
 
 #[test]
 fn a_killed_first_import_is_no_catalogue_or_the_new_one_and_can_be_repeated() {
-    let (kills, mut random) = plan();
-    let seed = random.0;
+    let (kills, seed, mut random) = plan();
     let demo = fs::read_to_string(repository("demo/feed.csv")).unwrap();
     let few = demo.lines().take(3).collect::<Vec<_>>().join("\n");
     let start = |shop: &Shop| {
@@ -141,8 +129,7 @@ fn a_killed_first_import_is_no_catalogue_or_the_new_one_and_can_be_repeated() {
 
 #[test]
 fn a_killed_undo_or_import_after_one_leaves_one_generation_or_the_other_and_loses_none() {
-    let (kills, mut random) = plan();
-    let seed = random.0;
+    let (kills, seed, mut random) = plan();
     let shop = Shop::empty();
     let demo = fs::read_to_string(repository("demo/feed.csv")).unwrap();
     let lines: Vec<&str> = demo.lines().collect();
@@ -165,7 +152,7 @@ fn a_killed_undo_or_import_after_one_leaves_one_generation_or_the_other_and_lose
         let moment = if random.below(2) == 0 {
             Moment::Time(Duration::from_micros(random.below(takes.as_micros() as u64)))
         } else {
-            Moment::Journal(1 + random.below(bytes))
+            Moment::Journal(1 + random.below(bytes.max(1)))
         };
         let said = format!("round {round} of seed {seed}, import {is_import}, {moment:?}");
         let child = if is_import { import_feed(&shop) } else { undo(&shop) };
@@ -250,8 +237,7 @@ fn update_of(exported: &str, id: &str) -> u64 {
 /// One update after the other comes, of two products at once and of the first alone, when the mirror is killed.
 #[test]
 fn a_killed_mirror_keeps_every_update_that_it_has_acknowledged_and_no_half_one() {
-    let (kills, mut random) = plan();
-    let seed = random.0;
+    let (kills, seed, mut random) = plan();
     let shop = Shop::empty();
     let priced = "id,title,image_link,price,location\nV101,Tee,pictures/V101.jpg,0.00 EUR,shelf 0\n\
                   V102,Tee,pictures/V102.jpg,0.00 EUR,shelf 0\n";
@@ -350,11 +336,10 @@ fn update(at: &str, number: u64) -> bool {
 }
 
 /// The number of kills, and the source of their moments.
-fn plan() -> (u64, Random) {
-    let number = |name: &str, default| std::env::var(name).map_or(default, |text| text.parse().unwrap());
-    let (kills, seed) = (number("VETRINA_KILLS", KILLS), number("VETRINA_SEED", SEED).max(1));
+fn plan() -> (u64, u64, SeededRng) {
+    let (kills, seed) = kills::and_seed(KILLS, SEED);
     println!("seed {seed}, {kills} kills");
-    (kills, Random(seed))
+    (kills, seed, SeededRng::new(seed, "kills"))
 }
 
 /// Creates the catalogue and records each feed's export. The first feed is current at the end.

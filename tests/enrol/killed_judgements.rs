@@ -15,10 +15,6 @@ const WEB: &str = "listen = \"127.0.0.1:0\"\npassword = \"correct horse\"\n";
 const KILLS: u64 = 10;
 const SEED: u64 = 20_261_128;
 
-fn number(variable: &str, default: u64) -> u64 {
-    std::env::var(variable).map_or(default, |text| text.parse().unwrap())
-}
-
 /// A mirror with an answer that nobody judged, and the request that confirms and keeps it.
 fn mirror_with_an_answer(shop: &mirror::Shop, config: &str) -> (Mirror, String, String) {
     let mut mirror = Mirror::start(shop, config);
@@ -55,7 +51,7 @@ fn is_answered(stream: &mut TcpStream) -> bool {
 
 #[test]
 fn a_killed_judgement_is_kept_with_its_worn_view_or_not_at_all() {
-    let (kills, seed) = (number("VETRINA_KILLS", KILLS), number("VETRINA_SEED", SEED));
+    let (kills, seed) = kills::and_seed(KILLS, SEED);
     let mut random = SeededRng::new(seed, "judgements");
     let shop = mirror::Shop::with_products(72);
     let config = shop.config_with_web("1.mjpg?loop", WEB);

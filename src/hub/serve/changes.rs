@@ -8,11 +8,12 @@ use crate::hub::feed_import::set_price;
 use crate::hub::mirrors::{self, RolloutChange};
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{Extension, State};
+use axum::extract::{Extension, FromRequest, Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 /// Hours that a code can be used, where it is not said.
@@ -58,6 +59,19 @@ fn day() -> u16 {
     HOURS
 }
 
+/// A body of JSON. One that cannot be read is refused before the handler is called.
+struct Sent<T>(T);
+
+impl<T: DeserializeOwned> FromRequest<Hub> for Sent<T> {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, hub: &Hub) -> std::result::Result<Self, Response> {
+        let body = Bytes::from_request(request, hub).await.map_err(IntoResponse::into_response)?;
+        let read = serde_json::from_slice(&body);
+        read.map(Sent).map_err(|error| refuse(StatusCode::BAD_REQUEST, &error.to_string()))
+    }
+}
+
 pub fn of_publishers() -> Router<Hub> {
     Router::new().route("/api/price", post(price))
 }
@@ -69,11 +83,11 @@ pub fn of_admins() -> Router<Hub> {
         .route("/api/roll-out", post(roll_out))
 }
 
-async fn price(State(hub): State<Hub>, Extension(operator): Extension<Operator>, body: Bytes) -> Response {
-    let asked: PriceChange = match serde_json::from_slice(&body) {
-        Ok(asked) => asked,
-        Err(error) => return refuse(StatusCode::BAD_REQUEST, &error.to_string()),
-    };
+async fn price(
+    State(hub): State<Hub>,
+    Extension(operator): Extension<Operator>,
+    Sent(asked): Sent<PriceChange>,
+) -> Response {
     let done = async {
         let client = hub.client(Use::Short).await?;
         set_price(&client, &asked.shop, &asked.product, &asked.price, &operator.0).await
@@ -81,11 +95,11 @@ async fn price(State(hub): State<Hub>, Extension(operator): Extension<Operator>,
     changed(done.await.map(|()| None))
 }
 
-async fn enrol(State(hub): State<Hub>, Extension(operator): Extension<Operator>, body: Bytes) -> Response {
-    let asked: MirrorInvitation = match serde_json::from_slice(&body) {
-        Ok(asked) => asked,
-        Err(error) => return refuse(StatusCode::BAD_REQUEST, &error.to_string()),
-    };
+async fn enrol(
+    State(hub): State<Hub>,
+    Extension(operator): Extension<Operator>,
+    Sent(asked): Sent<MirrorInvitation>,
+) -> Response {
     if !(1..=720).contains(&asked.hours) {
         return refuse(StatusCode::BAD_REQUEST, "hours is a number from 1 to 720");
     }
@@ -96,11 +110,11 @@ async fn enrol(State(hub): State<Hub>, Extension(operator): Extension<Operator>,
     changed(done.await.map(|code| Some(json!({ "code": code }))))
 }
 
-async fn revoke(State(hub): State<Hub>, Extension(operator): Extension<Operator>, body: Bytes) -> Response {
-    let asked: MirrorName = match serde_json::from_slice(&body) {
-        Ok(asked) => asked,
-        Err(error) => return refuse(StatusCode::BAD_REQUEST, &error.to_string()),
-    };
+async fn revoke(
+    State(hub): State<Hub>,
+    Extension(operator): Extension<Operator>,
+    Sent(asked): Sent<MirrorName>,
+) -> Response {
     let done = async {
         let client = hub.client(Use::Short).await?;
         mirrors::revoke(&client, &asked.mirror, &operator.0).await
@@ -108,11 +122,11 @@ async fn revoke(State(hub): State<Hub>, Extension(operator): Extension<Operator>
     changed(done.await.map(|()| None))
 }
 
-async fn roll_out(State(hub): State<Hub>, Extension(operator): Extension<Operator>, body: Bytes) -> Response {
-    let asked: RolloutRequest = match serde_json::from_slice(&body) {
-        Ok(asked) => asked,
-        Err(error) => return refuse(StatusCode::BAD_REQUEST, &error.to_string()),
-    };
+async fn roll_out(
+    State(hub): State<Hub>,
+    Extension(operator): Extension<Operator>,
+    Sent(asked): Sent<RolloutRequest>,
+) -> Response {
     let change = match (asked.share, asked.stop) {
         (Some(share), None) if share <= 100 => RolloutChange::Share(share),
         (None, Some(why)) if !why.trim().is_empty() => RolloutChange::Stop(why),

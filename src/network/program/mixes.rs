@@ -26,9 +26,8 @@ pub(super) fn mixes(steps: &[GraphStep], inputs: &[Vec<usize>]) -> Vec<usize> {
 }
 
 /// The products of these steps.
-pub(super) fn of<'a>(steps: &'a [GraphStep], mixes: &'a [usize]) -> impl ExactSizeIterator<Item = &'a Rows> {
-    let all: Vec<&Rows> = mixes.iter().filter_map(|step| product(&steps[*step])).map(|(rows, ..)| rows).collect();
-    all.into_iter()
+pub(super) fn of<'a>(steps: &'a [GraphStep], mixes: &'a [usize]) -> impl Iterator<Item = &'a Rows> {
+    mixes.iter().filter_map(|step| product(&steps[*step])).map(|(rows, ..)| rows)
 }
 
 fn reads_input(step: &GraphStep) -> bool {

@@ -97,7 +97,7 @@ impl GraphProgram {
 
     /// The products along the channels of RoIs with which the program begins, for the first, second, ... RoI of a row. Empty: it
     /// begins with something else.
-    pub fn mixes(&self) -> impl ExactSizeIterator<Item = &Rows> {
+    pub fn mixes(&self) -> impl Iterator<Item = &Rows> {
         mixes::of(&self.steps, &self.mixes)
     }
 
