@@ -422,6 +422,46 @@ fn where_it_hangs_is_said_in_full() {
 }
 
 #[test]
+fn what_a_code_is_for_is_said_in_whole_words_where_text_is_large() {
+    let theme = Theme { larger_text: 35, ..Theme::default() };
+    let painter = Painter::with(Look { theme, ..look() }).expect("the fonts");
+    let scene = scene(vec![shirt(10), trousers(10)], vec![sale_look(), shirt_look()]);
+    for language in Language::ALL {
+        let scene = in_language(language, scene.clone());
+        let says = scene.words.say(Action::Scan.text());
+        for size in [PORTRAIT, LANDSCAPE] {
+            let places = painter.layout(&scene, size);
+            let card = card_of(&places);
+            assert_eq!(card.does, Action::Scan, "{language:?}, {size:?}");
+            let (style, width) = (theme::SURE.at(places.text), card.action.width());
+            let lines = painter.fonts().wrap(&says, style, width, 9);
+            assert!(
+                lines.len() as f32 * style.line() <= card.action.height() + 1.0,
+                "{language:?}, {size:?}: {lines:?}"
+            );
+            let is_split = |word: &&str| painter.fonts().width(word, style) > width;
+            let latin = |word: &&str| word.chars().all(|letter| letter < '\u{2e80}');
+            assert_eq!(says.split(' ').filter(latin).find(is_split), None, "{language:?}, {size:?}");
+        }
+    }
+}
+
+#[test]
+fn a_high_tile_has_the_whole_title() {
+    let long = "Oversized wool blend coat with a belt";
+    let mut other = shirt_look();
+    long.clone_into(&mut other.cards[0].title);
+    let seen =
+        upright(scene(vec![shirt(10), trousers(10)], vec![shirt_look(), GarmentMatches { garment: 1, ..other }]));
+    let places = layout(&seen, PORTRAIT);
+    let tile = places.tiles.first().expect("the other garment");
+    let title = tile.title.expect("words");
+    let lines = painter().fonts().wrap(long, theme::TILE.at(places.text), title.width(), 9).len();
+    let room = (title.height() / theme::TILE.at(places.text).line()).round() as usize;
+    assert!(lines > 2 && room >= lines, "{lines} lines, room for {room}");
+}
+
+#[test]
 fn a_camera_mounted_upright_shows_the_head() {
     let scene = upright(scene(vec![shirt(10)], vec![shirt_look()]));
     for size in [PORTRAIT, LANDSCAPE] {

@@ -75,6 +75,18 @@ impl<'a> Ruler<'a> {
         self.fonts.width(text, self.style(style)).ceil()
     }
 
+    /// The width of the longest word; Chinese and Japanese are written without words.
+    pub fn longest_word(&self, text: &str, style: Style) -> f32 {
+        let words = text.split_whitespace().filter(|word| word.chars().all(|letter| letter < '\u{2e80}'));
+        words.map(|word| self.width(word, style)).fold(0.0, f32::max)
+    }
+
+    /// Whether `text` has room in so many lines of this width, every word in one piece.
+    pub fn is_whole(&self, text: &str, style: Style, width: f32, lines: usize) -> bool {
+        self.longest_word(text, style) <= width
+            && self.fonts.wrap(text, self.style(style), width, lines + 1).len() <= lines
+    }
+
     /// A code for `link` of at least `least` pixels on a side, a whole number for each module; `None` where there can be none.
     pub fn code_side(&self, link: &str, least: f32) -> Option<f32> {
         let modules = qr::modules(link)?;

@@ -16,6 +16,8 @@ const CLOSE: f32 = 8.0;
 /// A code takes this share of the card's width at most, and is this much larger than it must be at most.
 const CODE_SHARE: f32 = 0.48;
 const CODE_LARGER: f32 = 1.2;
+/// Lines of what a code is for, above it.
+const CAPTION_LINES: usize = 3;
 /// Details stand beside a picture that has at least this width, in units.
 const SMALLEST_PICTURE: f32 = 60.0;
 /// Words below a picture take this share of the height at most, if the least of them fit; more where text is larger.
@@ -107,28 +109,34 @@ fn scan(place: &mut CardPlace, scene: &Scene, card: &Card, inner: &mut Rect<Pane
     let gap = ruler.px(theme::GUTTER);
     let site_line = ruler.line(theme::FINE);
     let needed = ruler.viewing.code_side();
-    let words = |side: f32| ruler.paragraph(&says, theme::SURE, side, 3);
-    let height = inner.height();
-    let room = |side: f32| height - words(side) - site_line - 2.0 * gap;
-    let fits = |side: &f32| *side <= (inner.width() * CODE_SHARE).floor() && *side <= room(*side);
+    let words = |width: f32| ruler.paragraph(&says, theme::SURE, width, CAPTION_LINES);
+    let (height, most) = (inner.height(), (inner.width() * CODE_SHARE).floor());
+    let room = |width: f32| height - words(width) - site_line - 2.0 * gap;
     // The largest that is not too large; where even what is needed does not fit, the largest that does.
     let sizes = (0..50).map(|step| needed * (CODE_LARGER - 0.02 * step as f32));
-    let Some(side) = sizes.filter_map(|least| ruler.code_side(link, least)).find(fits) else { return };
-    let left = room(side) - side;
-    let mut column = cut_right(inner, side);
+    let mut sides = sizes.filter_map(|least| ruler.code_side(link, least)).filter(|side| *side <= most);
+    // Its column may be wider, so that what it is for is not cut.
+    let is_good =
+        |side: f32, width: f32| side <= room(width) && ruler.is_whole(&says, theme::SURE, width, CAPTION_LINES);
+    let widths = |side: f32| (0..5).map(move |step| (side + (most - side) * step as f32 / 4.0).floor());
+    let good = sides.clone().find_map(|side| Some((side, widths(side).find(|width| is_good(side, *width))?)));
+    let cut = || sides.find(|side| *side <= room(*side)).map(|side| (side, side));
+    let Some((side, width)) = good.or_else(cut) else { return };
+    let left = room(width) - side;
+    let mut column = cut_right(inner, width);
     cut_right(inner, ruler.px(theme::PAD));
     place.does = action(scene, card, true);
     // What is left below holds where it hangs; or else the code stands in the middle.
-    let location = card.location.as_deref().map_or(0.0, |text| ruler.paragraph(text, theme::SURE, side, PLACE_LINES));
+    let location = card.location.as_deref().map_or(0.0, |text| ruler.paragraph(text, theme::SURE, width, PLACE_LINES));
     if location > 0.0 && left >= location + gap {
         place.location = Some(cut_bottom(&mut column, location));
         cut_top(&mut column, (left - location - gap) / 2.0);
     } else {
         cut_top(&mut column, left / 2.0);
     }
-    place.action = cut_top(&mut column, words(side));
+    place.action = cut_top(&mut column, words(width));
     cut_top(&mut column, gap);
-    place.code = Some(cut_top(&mut column, side));
+    place.code = Some(cut_left(&mut cut_top(&mut column, side), side));
     cut_top(&mut column, gap);
     place.leads_to = Some(cut_top(&mut column, site_line));
 }

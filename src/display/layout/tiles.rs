@@ -12,6 +12,8 @@ const FILLED: usize = 2;
 const WORDED: usize = 3;
 /// Side by side in a row at most.
 const ROW: usize = 5;
+/// Lines of a title at most, where a tile is high.
+const TITLE_LINES: f32 = 4.0;
 
 /// A tile for each other garment.
 pub fn others(sections: &[Section], featured: Section) -> Vec<TileOf> {
@@ -104,13 +106,6 @@ pub fn product(scene: &Scene, shows: TileOf, featured: Option<Section>) -> Optio
     }
 }
 
-/// The width of the title's longest word; Chinese and Japanese are written without words.
-fn longest_word(scene: &Scene, shows: TileOf, featured: Section, ruler: Ruler<'_>) -> f32 {
-    let title = product(scene, shows, Some(featured)).map_or("", |card| &card.title);
-    let words = title.split_whitespace().filter(|word| word.chars().all(|letter| letter < '\u{2e80}'));
-    words.map(|word| ruler.width(word, theme::TILE)).fold(0.0, f32::max)
-}
-
 fn tile(scene: &Scene, shows: TileOf, featured: Section, frame: Rect<Panel>, ruler: Ruler<'_>) -> Tile {
     let gap = ruler.px(theme::GUTTER);
     let mut inner = inset(frame, gap);
@@ -120,7 +115,8 @@ fn tile(scene: &Scene, shows: TileOf, featured: Section, frame: Rect<Panel>, rul
     let (caption, line) = (ruler.line(theme::FINE), ruler.line(theme::TILE));
     let picture = if beside {
         // A whole price and whole words go before a large picture.
-        let needed = longest_word(scene, shows, featured, ruler).max(ruler.text * 215.0);
+        let title = product(scene, shows, Some(featured)).map_or("", |card| &card.title);
+        let needed = ruler.longest_word(title, theme::TILE).max(ruler.text * 215.0);
         let words = (inner.width() - gap - needed).max(inner.width() * 0.22);
         let width = (inner.height() * 0.8).min(inner.width() * 0.34).min(words);
         if inner.width() - width - gap < least {
@@ -147,7 +143,7 @@ fn tile(scene: &Scene, shows: TileOf, featured: Section, frame: Rect<Panel>, rul
     };
     let price = (has_price && inner.height() >= 2.0 * line).then(|| cut_bottom(&mut inner, line));
     let caption = (has_product && inner.height() >= line + caption).then(|| cut_top(&mut inner, caption));
-    let lines = (inner.height() / line).floor().clamp(0.0, if has_product { 2.0 } else { 3.0 });
+    let lines = (inner.height() / line).floor().clamp(0.0, TITLE_LINES);
     if let (TileOf::Garment(section), false) = (shows, has_product) {
         // Words alone stand in the middle.
         let words = scene.words.say(message_texts(scene, section)[0]);
