@@ -30,9 +30,11 @@ pub struct TrackSettings {
     pub same_place: f32,
     /// IoU from which two boxes of one frame show the same garment twice.
     pub double: f32,
-    /// Share of the smaller box's area within the other from which two boxes that look alike ([`Self::similarity`]) are
-    /// one garment: a dress also detected as a top.
+    /// Share of the smaller box's area within the other from which the less probable of two boxes must be sure
+    /// ([`Self::own`]): a blouse under a coat is a garment of its own, a lapel is none.
     pub within: f32,
+    /// Minimum detection score of such a garment.
+    pub own: f32,
     /// Minimum detection score to start a track.
     pub begin: f32,
     /// A track ends after this time without an observation.
@@ -53,6 +55,7 @@ impl Default for TrackSettings {
             same_place: 0.6,
             double: 0.6,
             within: 0.7,
+            own: 0.8,
             begin: 0.65,
             gap: Duration::from_millis(2500),
             regions: Vec::new(),
@@ -170,25 +173,24 @@ impl Tracker {
         self.tracks.sort_by(|a, b| b.prominence.total_cmp(&a.prominence).then(a.id.cmp(&b.id)));
     }
 
-    /// Merges detections of one garment under two classes into the more probable one.
+    /// Leaves the most probable of the detections of one garment.
     fn without_doubles(&self, mut detections: Vec<Detection>) -> Vec<Detection> {
         detections.sort_by(|a, b| b.score.total_cmp(&a.score));
         let mut kept: Vec<Detection> = Vec::new();
         for detection in detections {
-            if !kept.iter().any(|better| self.are_one(better, &detection)) {
+            if !kept.iter().any(|better| self.is_double(&detection, better)) {
                 kept.push(detection);
             }
         }
         kept
     }
 
-    /// Whether two detections of one frame show the same garment. A garment worn open over another does not: it extends
-    /// far beyond it and looks different.
-    fn are_one(&self, a: &Detection, b: &Detection) -> bool {
-        a.bounds.iou(&b.bounds) > self.settings.double
-            || (self.may_be_one(a.class, b.class)
-                && self.is_within(&a.bounds, &b.bounds)
-                && self.score_head.score(&a.match_embedding, &b.match_embedding) > self.settings.similarity)
+    /// Whether a detection shows a more probable one again, or a part of it. What they look like does not tell, since a garment worn
+    /// under another is seen with it; how sure the detector is does.
+    fn is_double(&self, detection: &Detection, better: &Detection) -> bool {
+        let (a, b) = (&detection.bounds, &better.bounds);
+        let is_part = || self.is_within(a, b) && detection.score < self.own_score(detection.class, better.class);
+        a.iou(b) > self.settings.double || is_part()
     }
 
     /// Whether one of two boxes lies mostly within the other.
@@ -206,12 +208,14 @@ impl Tracker {
         self.region(a).is_some() && self.region(a) == self.region(b)
     }
 
-    /// A top and a skirt are two garments, however much their boxes overlap.
-    fn may_be_one(&self, a: usize, b: usize) -> bool {
-        !matches!(
-            (self.region(a), self.region(b)),
-            (Some(Region::Upper), Some(Region::Lower)) | (Some(Region::Lower), Some(Region::Upper))
-        )
+    /// Detection score from which the less probable of two boxes within one another is a garment of its own. A top and a skirt
+    /// always are two, trousers and trousers never.
+    fn own_score(&self, a: usize, b: usize) -> f32 {
+        match (self.region(a), self.region(b)) {
+            (Some(Region::Upper), Some(Region::Lower)) | (Some(Region::Lower), Some(Region::Upper)) => 0.0,
+            (Some(Region::Lower), Some(Region::Lower)) => f32::INFINITY,
+            _ => self.settings.own,
+        }
     }
 
     /// Adds an observation from a separate crop of the newest frame to a track. Its class counts too.
@@ -397,14 +401,18 @@ mod tests {
     }
 
     #[test]
-    fn a_part_that_looks_like_the_whole_is_merged_and_a_garment_beneath_is_not() {
+    fn a_garment_beneath_is_one_of_its_own_however_alike_and_an_unsure_part_is_not() {
         let part =
-            |look| Detection { bounds: Rect::new(15.0, 10.0, 45.0, 35.0), score: 0.7, ..detection(0.0, 4, look) };
-        for (look, tracks) in [(0.0, 1), (3.0, 2)] {
+            |score, look| Detection { bounds: Rect::new(15.0, 10.0, 45.0, 35.0), score, ..detection(0.0, 4, look) };
+        for (score, look, tracks) in [(0.85, 0.0, 2), (0.85, 3.0, 2), (0.7, 0.0, 1), (0.7, 3.0, 1)] {
             let mut tracker = tracker();
-            tracker.update(frame(0, vec![detection(10.0, 0, 0.0), part(look)]));
-            assert_eq!(tracker.tracks().len(), tracks);
+            tracker.update(frame(0, vec![detection(10.0, 0, 0.0), part(score, look)]));
+            assert_eq!(tracker.tracks().len(), tracks, "{score} {look}");
         }
+        let settings = TrackSettings { regions: vec![Some(Region::Lower); 5], ..TrackSettings::default() };
+        let mut tracker = Tracker::new(0, settings, ScoreHead { weight: vec![-8.0, -8.0], bias: 4.0 });
+        tracker.update(frame(0, vec![detection(10.0, 0, 0.0), part(0.85, 3.0)]));
+        assert_eq!(tracker.tracks().len(), 1, "the legs of trousers");
     }
 
     #[test]
