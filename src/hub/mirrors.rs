@@ -103,6 +103,35 @@ pub fn note_release(database: &mut Database, report: &PublishReport, share: i32,
     })
 }
 
+/// The newest release of a shop that all of its mirrors may have; 0 before the first.
+pub fn newest_for_all(database: &mut Database, shop: &str) -> Result<u64> {
+    let newest = database.run(async |client| {
+        let query = "select coalesce(max(number), 0) from release where shop = $1 and share = 100 and stopped is null";
+        client.query_one(query, &[&shop]).await.map(|row| row.get::<_, i64>(0))
+    })?;
+    Ok(u64::try_from(newest).unwrap_or(0))
+}
+
+/// Refuses a release that not all mirrors of its shop may have: whoever follows a store would get it.
+///
+/// # Errors
+/// [`Kind::Usage`] where it is one.
+pub fn require_for_all(database: &mut Database, report: &PublishReport) -> Result<()> {
+    let number = report.release as i64;
+    let row = database.run(async |client| {
+        let query = "select share, stopped from release where shop = $1 and number = $2";
+        client.query_opt(query, &[&report.shop, &number]).await
+    })?;
+    let why = match row.map(|row| (row.get::<_, i32>(0), row.get::<_, Option<String>>(1))) {
+        Some((_, Some(why))) => format!("was stopped ({why})"),
+        Some((share, None)) if share < 100 => format!("is given to {share} % of its mirrors only"),
+        _ => return Ok(()),
+    };
+    let PublishReport { shop, release, .. } = report;
+    Err(Fault::new(Kind::Usage, format!("release {release} of {shop} {why}: it was not copied to the store"))
+        .cure(format!("give it to all with `vetrina hub roll-out {shop} --share 100`, or publish another one")))
+}
+
 /// Which release of its shop a mirror is given: the newest that is not stopped, where it is among those that get it, else the newest that
 /// all get. One that it has already, `has` or by its report, stays: mirrors refuse a lower number. `None` before the first.
 pub async fn release_for(client: &Client, shop: &str, mirror: &str, has: i64) -> SqlResult<Option<i64>> {
