@@ -18,10 +18,10 @@ use crate::fault::{Fault, Kind, Result};
 use crate::network::Manifest;
 use crate::shutdown::Signals;
 use crate::sync::fleet::{Heartbeat, JoinRequest};
-use access::{AskingMirror, StrangerCount, refuse_stranger, require};
+use access::{AskerAddress, AskingMirror, StrangerCount, refuse_stranger, require};
 use axum::Router;
 use axum::body::{Bytes, to_bytes};
-use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, Request, State};
+use axum::extract::{DefaultBodyLimit, Path, Request, State};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::middleware::from_fn_with_state;
@@ -29,7 +29,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use search::PictureEmbedder;
 use serde_json::{Value, json};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
@@ -58,6 +58,8 @@ pub struct ServeSettings {
     pub soak: Duration,
     /// Search by the indexes of [`super::approximate`].
     pub hnsw: bool,
+    /// Reverse proxies that are believed whom they are asked by.
+    pub proxies: Vec<IpAddr>,
 }
 
 /// What the handlers share.
@@ -205,7 +207,7 @@ async fn join(State(hub): State<Hub>, request: Request) -> Response {
 
 async fn heartbeat(
     State(hub): State<Hub>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    AskerAddress(address): AskerAddress,
     mirror: AskingMirror,
     body: Bytes,
 ) -> Response {
@@ -216,7 +218,7 @@ async fn heartbeat(
     let kept = async {
         let client = hub.client(Use::Short).await?;
         let query = "update mirror set last_seen = now(), heartbeat = $2, address = $3 where name = $1";
-        client.execute(query, &[&mirror.name, &text, &peer.ip().to_string()]).await.map_err(database_fault)
+        client.execute(query, &[&mirror.name, &text, &address.to_string()]).await.map_err(database_fault)
     };
     match kept.await {
         Ok(_) => StatusCode::NO_CONTENT.into_response(),

@@ -343,5 +343,6 @@ fn serve(args: &ServeArgs) -> Result<()> {
         model: places::model(&args.model)?,
         soak: Duration::from_secs(args.soak_seconds.into()),
         hnsw: args.hnsw,
+        proxies: args.proxy.iter().map(IpAddr::to_canonical).collect(),
     })
 }
