@@ -3,7 +3,7 @@
 
 use super::database::{Database, SqlResult, database_fault};
 use super::publish::PublishReport;
-use super::status::{MIRRORS, MirrorStatus, mirror_status};
+use super::status::{MIRRORS, MirrorStatus, ShopStatus, mirror_status};
 use crate::fault::{Fault, Kind, Result};
 use crate::sync::source::is_shop_name;
 use sha2::{Digest, Sha256};
@@ -18,6 +18,8 @@ const STEPS: [i32; 2] = [50, 100];
 const SILENT: f64 = 600.0;
 /// More unwell mirrors of those that have the release stop it: one in ten.
 const TOLERATED: f64 = 0.1;
+/// More of them that do not have it yet are too many to tell by the others.
+const UNTRIED: f64 = 0.2;
 
 /// A one-time code for the mirror, whose name is free.
 ///
@@ -135,18 +137,31 @@ pub fn require_for_all(database: &mut Database, report: &PublishReport) -> Resul
 /// Which release of its shop a mirror is given: the newest that is not stopped, where it is among those that get it, else the newest that
 /// all get. One that it has already, `has` or by its report, stays: mirrors refuse a lower number. `None` before the first.
 pub async fn release_for(client: &Client, shop: &str, mirror: &str, has: i64) -> SqlResult<Option<i64>> {
+    // The names of all mirrors are read only where a release goes to some of them.
     let query = "with had as (select greatest($3::bigint,
                    (select (heartbeat::json->>'release')::bigint from mirror where name = $2)) as number)
-                 select release.number, share, stopped is null, release.number <= had.number
+                 select release.number, share, stopped is null, release.number <= had.number,
+                 case when share < 100 and stopped is null
+                   then (select array_agg(name) from mirror where shop = $1 and revoked is null) end
                  from release, had where shop = $1 and release.number >= coalesce(
                    (select max(number) from release where shop = $1 and share = 100 and stopped is null), 0)
                  order by release.number desc";
     let rows = client.query(query, &[&shop, &mirror, &has]).await?;
-    let is_given = |row: &&tokio_postgres::Row| row.get(3) || (row.get(2) && bucket(mirror) < row.get::<_, i32>(1));
+    let is_given = |row: &&tokio_postgres::Row| {
+        let all = row.get::<_, Option<Vec<String>>>(4).unwrap_or_default();
+        row.get(3) || (row.get(2) && is_among(mirror, row.get(1), all.iter().map(String::as_str)))
+    };
     Ok(rows.iter().find(is_given).map(|row| row.get(0)))
 }
 
-/// A mirror's place among a hundred, by its name: those below a release's share get it.
+/// Whether a mirror of a shop, of which these are `all`, gets what a share of them gets, percent: those whose place is below it, and the
+/// first of them in any case. None gets what is given to no percent.
+fn is_among<'a>(mirror: &str, share: i32, mut all: impl Iterator<Item = &'a str>) -> bool {
+    let place = |name: &str| (bucket(name), name.to_owned());
+    share > 0 && (bucket(mirror) < share || all.all(|other| place(mirror) <= place(other)))
+}
+
+/// A mirror's place among a hundred, by its name.
 fn bucket(mirror: &str) -> i32 {
     let hash = Sha256::digest(mirror.as_bytes());
     i32::from(u16::from_le_bytes([hash[0], hash[1]]) % 100)
@@ -163,33 +178,65 @@ pub enum RolloutVerdict {
     Stop(String),
 }
 
+/// The mirrors of a shop that get what this share of them gets. `mirrors` are all of them.
+fn among(share: i32, mirrors: &[MirrorStatus]) -> Vec<&MirrorStatus> {
+    let joined = || mirrors.iter().filter(|mirror| !mirror.revoked);
+    let all = || joined().map(|mirror| mirror.mirror.as_str());
+    joined().filter(|mirror| is_among(&mirror.mirror, share, all())).collect()
+}
+
 /// Judges by the mirrors that get the release. `age` is how long they have been given it.
 pub fn judge(release: i64, share: i32, age: Duration, soak: Duration, mirrors: &[MirrorStatus]) -> RolloutVerdict {
-    // An operator holds it back: nobody can have tried it.
-    if share == 0 {
-        return RolloutVerdict::Wait;
-    }
-    let mine: Vec<&MirrorStatus> =
-        mirrors.iter().filter(|mirror| !mirror.revoked && bucket(&mirror.mirror) < share).collect();
+    let mine = among(share, mirrors);
     let is_unwell = |mirror: &&&MirrorStatus| {
         let silent = mirror.last_seen_seconds.is_some_and(|age| age > SILENT);
         mirror.release == Some(release) && (silent || !mirror.reasons.is_empty())
     };
     let unwell: Vec<&str> = mine.iter().filter(is_unwell).map(|mirror| mirror.mirror.as_str()).collect();
     if unwell.len() as f64 > TOLERATED * mine.len() as f64 {
-        let named: Vec<&str> = unwell.iter().copied().take(5).collect();
         return RolloutVerdict::Stop(format!(
             "{} of {} mirrors are not well: {}",
             unwell.len(),
             mine.len(),
-            named.join(", ")
+            first_names(&unwell)
         ));
     }
-    let have = mine.iter().filter(|mirror| mirror.release.is_some_and(|number| number >= release)).count();
-    if age < soak || (have as f64) < 0.8 * mine.len() as f64 {
+    if age < soak || missing(release, share, mirrors).is_some() {
         return RolloutVerdict::Wait;
     }
     RolloutVerdict::Widen(STEPS.into_iter().find(|step| *step > share).unwrap_or(100))
+}
+
+/// Why a release goes to no more mirrors, whether they are well or not: too few have it to tell. `None` where enough have it.
+fn missing(release: i64, share: i32, mirrors: &[MirrorStatus]) -> Option<String> {
+    let mine = among(share, mirrors);
+    let lacks = |mirror: &&&MirrorStatus| mirror.release.is_none_or(|number| number < release);
+    let lacking: Vec<&str> = mine.iter().filter(lacks).map(|mirror| mirror.mirror.as_str()).collect();
+    match (mine.len(), lacking.len()) {
+        (0, _) => Some("no mirror that could try it has joined".into()),
+        (all, lacking_some) if lacking_some as f64 > UNTRIED * all as f64 => {
+            Some(format!("{lacking_some} of {all} mirrors do not have it yet: {}", first_names(&lacking)))
+        }
+        _ => None,
+    }
+}
+
+/// Says of each shop why its newest release goes to no more mirrors for now.
+pub fn explain(shops: &mut [ShopStatus], mirrors: &[MirrorStatus]) {
+    for shop in shops {
+        let (Some(release), Some(share @ ..100), None) = (shop.release, shop.share, &shop.stopped) else { continue };
+        let own: Vec<MirrorStatus> = mirrors.iter().filter(|mirror| mirror.shop == shop.shop).cloned().collect();
+        shop.waits = Some(match share {
+            0 => format!("it is held back until `vetrina hub roll-out {} --share`", shop.shop),
+            _ => missing(release, share, &own).unwrap_or_else(|| "its mirrors must be well for a while".into()),
+        });
+    }
+}
+
+/// So many names that a line has room for.
+fn first_names(names: &[&str]) -> String {
+    let more = if names.len() > 5 { ", ..." } else { "" };
+    names[..names.len().min(5)].join(", ") + more
 }
 
 /// What an operator makes of a roll-out.
@@ -305,7 +352,19 @@ mod tests {
         assert_eq!(judged(5, long, &with(1, &["camera"], 5.0)), RolloutVerdict::Wait, "that was so before it");
         let all: Vec<MirrorStatus> = names.iter().map(|name| mirror(name, 2, &[], 5.0)).collect();
         assert_eq!(judged(50, long, &all), RolloutVerdict::Widen(100));
-        assert_eq!(judged(5, long, &[]), RolloutVerdict::Widen(50), "no mirror is there to wait for");
+        assert_eq!(judged(5, long, &[]), RolloutVerdict::Wait, "nobody is there to try it");
+        // Few mirrors, none of which is below the share: the first one tries it.
+        let few = |release: i64| ["mirror-0", "mirror-1", "mirror-2"].map(|name| mirror(name, release, &[], 5.0));
+        assert!(few(1).iter().all(|mirror| bucket(&mirror.mirror) > 1));
+        assert_eq!(among(1, &few(1)).len(), 1);
+        assert_eq!(
+            [judged(1, long, &few(1)), judged(1, long, &few(2))],
+            [RolloutVerdict::Wait, RolloutVerdict::Widen(50)]
+        );
+        let first = among(1, &few(1))[0].mirror.clone();
+        let without: Vec<MirrorStatus> = few(1).into_iter().filter(|mirror| mirror.mirror != first).collect();
+        assert_eq!(among(1, &without).len(), 1, "another one takes its place");
+        assert!(among(0, &few(1)).is_empty());
         assert_eq!(judged(0, long, &all), RolloutVerdict::Wait, "it is given to none");
     }
 }

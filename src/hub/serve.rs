@@ -94,11 +94,12 @@ pub fn run(settings: ServeSettings) -> Result<()> {
         runtime.block_on(require_indexes(&client, &manifest))?;
         search = search.approximately(&manifest)?;
     }
+    drop(client);
     let mut signals = Signals::take_over()?;
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let hub = Hub {
         search: Arc::new(search),
-        clients: Arc::new([Mutex::new(Some(Arc::new(client))), Mutex::new(None)]),
+        clients: Arc::default(),
         searching: Arc::new(Semaphore::new(1)),
         embedder: Arc::new(PictureEmbedder::new(settings.model.clone())),
         strangers: Arc::default(),
@@ -152,7 +153,11 @@ impl Hub {
         if let Some(client) = place.as_ref().filter(|client| !client.is_closed()) {
             return Ok(client.clone());
         }
-        let client = Arc::new(connect_client(&self.settings.database).await?);
+        let client = connect_client(&self.settings.database).await?;
+        // No statement of a server goes on when its asker has left.
+        let patience = format!("set statement_timeout = {}", PATIENCE.as_millis());
+        client.batch_execute(&patience).await.map_err(database_fault)?;
+        let client = Arc::new(client);
         *place = Some(client.clone());
         Ok(client)
     }

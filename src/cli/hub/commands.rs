@@ -254,7 +254,8 @@ fn published(report: &PublishReport) -> String {
 }
 
 fn say_status(args: &HubStatusArgs) -> Result<()> {
-    let status = status(&mut open(&args.database)?)?;
+    let mut status = status(&mut open(&args.database)?)?;
+    mirrors::explain(&mut status.shops, &status.mirrors);
     if args.json {
         return print(&json(&status)?);
     }
@@ -264,15 +265,16 @@ fn say_status(args: &HubStatusArgs) -> Result<()> {
         "{products} products, {pictures} pictures by {model}; {queued} wait for a worker, {refused} show no garment"
     ))?;
     let number = |value: Option<i64>| value.map_or(String::new(), |value| value.to_string());
-    let mut table = Table::new(&["shop", ">products", ">release", ">age s", ">share %", "stopped"]);
+    let mut table = Table::new(&["shop", ">products", ">release", ">age s", ">share %", "not to all"]);
     for shop in shops {
+        let why = shop.why_not_all().to_owned();
         table.row([
             shop.shop,
             shop.products.to_string(),
             number(shop.release),
             shop.release_age_seconds.map_or(String::new(), |age| format!("{age:.0}")),
             number(shop.share.map(i64::from)),
-            shop.stopped.unwrap_or_default(),
+            why,
         ]);
     }
     print(&table.render())?;
