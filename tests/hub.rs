@@ -353,7 +353,7 @@ fn a_search_that_takes_too_long_is_ended_in_the_database() {
     let held = "select count(*) > 0 from pg_locks where relation = 'view'::regclass and mode = 'AccessExclusiveLock'";
     let hold = "do $$ begin
                   lock table view;
-                  for round in 1..600 loop exit when to_regclass('let_go') is not null; perform pg_sleep(0.1); end loop;
+                  for round in 1..600 loop exit when exists (select from let_go); perform pg_sleep(0.1); end loop;
                 end $$";
     let waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock'";
     let open = "select count(*) from pg_stat_activity where state like 'idle in transaction%'";
@@ -361,6 +361,7 @@ fn a_search_that_takes_too_long_is_ended_in_the_database() {
         let mut looks = (0..50).inspect(|_| thread::sleep(Duration::from_millis(100)));
         looks.any(|_| hub.postgres.sql("hub", query) == count)
     };
+    hub.postgres.sql("hub", "create table let_go ()");
     thread::scope(|scope| {
         let holder = scope.spawn(|| hub.postgres.sql("hub", hold));
         while hub.postgres.sql("hub", held) == "f" {
@@ -382,7 +383,7 @@ fn a_search_that_takes_too_long_is_ended_in_the_database() {
         drop(leaving);
         thread::sleep(Duration::from_secs(10));
         assert!(soon(waiting, "0") && soon(open, "0"), "{}", hub.postgres.sql("hub", "select * from pg_stat_activity"));
-        hub.postgres.sql("hub", "create table let_go ()");
+        hub.postgres.sql("hub", "insert into let_go default values");
         holder.join().unwrap();
     });
     assert_eq!(servers.each_ref().map(search), [200, 200]);
