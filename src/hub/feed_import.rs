@@ -167,7 +167,9 @@ fn queue(
         let names: Vec<&str> = jobs.iter().map(|(_, _, name, _)| name.as_str()).collect();
         let bytes: Vec<&[u8]> = jobs.iter().map(|(.., bytes)| &bytes[..]).collect();
         let query = "insert into job (sha256, wanted, name, bytes)
-                     select * from unnest($1::bytea[], $2::text[], $3::text[], $4::bytea[]) on conflict do nothing";
+                     select * from unnest($1::bytea[], $2::text[], $3::text[], $4::bytea[]) as one (sha256, wanted, name, bytes)
+                     order by sha256, wanted on conflict do nothing";
+        // Importers that run side by side wait for one another's rows in the same order.
         client.execute(query, &[&shas, &regions, &names, &bytes]).await.map(|count| count as usize)
     })
 }

@@ -47,29 +47,34 @@ pub async fn invite(client: &Client, shop: &str, mirror: &str, hours: u16, actor
     }
 }
 
-/// Gives a mirror its key for a code; the mirror's name and the key, `None` for a code that is unknown, used or expired.
+/// Gives a mirror its key for a code; the mirror's name. `None` for a code that is unknown, used or expired, and for one whose mirror has
+/// joined by another: its key stays its own.
 pub async fn join(client: &Client, code: &str, token: &str) -> SqlResult<Option<String>> {
     let query =
         "with used as (delete from enrolment where code_sha256 = $1 and expires > now() returning shop, mirror),
                  joined as (insert into mirror (name, shop, token_sha256) select mirror, shop, $2 from used
                    on conflict (name) do update set shop = excluded.shop, token_sha256 = excluded.token_sha256,
-                   joined = now(), revoked = null, last_seen = null, heartbeat = null returning name),
+                   joined = now(), revoked = null, last_seen = null, heartbeat = null
+                   where mirror.revoked is not null returning name),
                  noted as (insert into audit (actor, action, detail) select name, 'join', '' from joined)
                  select name from joined";
     let row = client.query_opt(query, &[&hash(code), &hash(token)]).await?;
     Ok(row.map(|row| row.get(0)))
 }
 
-/// Takes the mirror's key from it.
+/// Takes the mirror's key from it, and the codes by which it could join.
 ///
 /// # Errors
-/// [`Kind::Usage`] where no such mirror has one.
+/// [`Kind::Usage`] where no such mirror has any.
 pub async fn revoke(client: &Client, mirror: &str, actor: &str) -> Result<()> {
-    let query = "with gone as (update mirror set revoked = now() where name = $1 and revoked is null returning 1),
+    let query = "with taken as (update mirror set revoked = now() where name = $1 and revoked is null returning 1),
+                 unused as (delete from enrolment where mirror = $1 returning 1),
+                 gone as (select 1 from taken union select 1 from unused),
                  noted as (insert into audit (actor, action, detail) select $2, 'revoke', $1 from gone)
                  select count(*) from gone";
     match client.query_one(query, &[&mirror, &actor]).await.map_err(database_fault)?.get::<_, i64>(0) {
-        0 => Err(Fault::new(Kind::Usage, format!("no mirror {mirror:?} has a key")).cure("see `vetrina hub status`")),
+        0 => Err(Fault::new(Kind::Usage, format!("no mirror {mirror:?} has a key or a code"))
+            .cure("see `vetrina hub status`")),
         _ => Ok(()),
     }
 }

@@ -211,8 +211,10 @@ fn short_name(address: &str) -> String {
     Sha256::digest(address).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// The address may hold a password: what stands before an `@` is not said.
 fn no_store(address: &str) -> Fault {
-    Fault::new(Kind::Usage, format!("{address:?} is no store"))
+    let place = address.rsplit_once('@').map_or(address, |(_, place)| place);
+    Fault::new(Kind::Usage, format!("{place:?} is no store"))
         .cure("name s3://bucket/prefix or https://host/folder, with letters, digits, hyphens and dots")
 }
 
@@ -277,6 +279,8 @@ mod tests {
             assert_eq!(place(address, None).unwrap_err().kind(), Kind::Usage, "{address}");
         }
         assert!(place("s3://bucket/a b", None).is_err() && place("https://host/a?x=1", None).is_err());
+        let said = place("https://hub:geheim@host/a", None).unwrap_err().to_string();
+        assert!(said.contains("\"host/a\" is no store") && !said.contains("geheim"), "{said}");
         let keyless = ReleaseStore::open("s3://bucket", |_| None).map(drop).unwrap_err();
         assert!(keyless.to_string().contains("AWS_ACCESS_KEY_ID is not set"), "{keyless}");
     }

@@ -190,7 +190,7 @@ fn publish_from_tables(
 ) -> Result<(Publication, PublishReport, u64)> {
     let mut database = open(&args.database)?;
     let model = database.require_model()?;
-    require_embedded(args, shop_catalogue::waiting(&mut database, &args.shop)?)?;
+    require_embedded(args, shop_catalogue::waiting(&mut database, &args.shop, &model)?)?;
     let publication = begin(folder, args)?;
     // Once more, as of the moment that is published.
     let waiting = shop_catalogue::write(&mut database, &args.shop, &model, &publication.catalogue())?;
@@ -232,8 +232,9 @@ fn require_embedded(args: &PublishArgs, waiting: i64) -> Result<()> {
     if waiting == 0 || args.incomplete {
         return Ok(());
     }
-    Err(Fault::new(Kind::Usage, format!("{waiting} pictures of {} are not embedded yet", args.shop))
-        .cure("run `vetrina hub work` first, or publish with --incomplete"))
+    Err(Fault::new(Kind::Usage, format!("{waiting} pictures of {} are not embedded yet", args.shop)).cure(
+        "run `vetrina hub work` first (after a change of the model, import again before), or publish with --incomplete",
+    ))
 }
 
 fn published(report: &PublishReport) -> String {
