@@ -11,7 +11,7 @@ mod mirror;
 mod postgres;
 
 use chain::{Hub, Served, done, follower, joined, json, model, once, refused, strs};
-use mirror::{http, repository};
+use mirror::{Shop, http, repository};
 use serde_json::Value;
 use std::fs;
 use std::process::Command;
@@ -53,7 +53,7 @@ fn beside<T>(hub: &Hub, table: &str, first: &str, second: &str, work: impl FnOnc
          end $$"
     );
     let begun = format!(
-        "select exists (select from pg_locks where relation = '{table}'::regclass and mode in ('RowExclusiveLock', 'AccessExclusiveLock'))"
+        "select exists (select from pg_locks where relation = '{table}'::regclass and mode in ('RowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock'))"
     );
     thread::scope(|scope| {
         let other = scope.spawn(|| hub.postgres.sql("hub", &other));
@@ -65,6 +65,13 @@ fn beside<T>(hub: &Hub, table: &str, first: &str, second: &str, work: impl FnOnc
         other.join().unwrap();
         worked
     })
+}
+
+/// The header with a mirror's own key.
+fn bearer(mirror: &Shop) -> String {
+    let text = fs::read_to_string(mirror.path("shop.db.sync/mirror.json")).unwrap();
+    let key: Value = serde_json::from_str(&text).unwrap();
+    format!("Authorization: Bearer {}\r\n", key["token"].as_str().unwrap())
 }
 
 #[test]
@@ -148,9 +155,7 @@ fn products_that_no_shop_sells_any_more_hide_none_that_one_sells() {
     );
     let served = Served::start(&hub, &[]);
     let mirror = joined(&hub, &served, "berlin");
-    let text = fs::read_to_string(mirror.path("shop.db.sync/mirror.json")).unwrap();
-    let key: Value = serde_json::from_str(&text).unwrap();
-    let bearer = format!("Authorization: Bearer {}\r\n", key["token"].as_str().unwrap());
+    let bearer = bearer(&mirror);
     let query = "select (embedding::real[])[1:256] from view where head = 'aggregation' and sha256 =
                  (select sha256 from picture where product_id = 'V101' and position = 0)";
     let embedding = hub.postgres.sql("hub", query).replace(['{', '}'], "");
@@ -170,9 +175,7 @@ fn a_file_that_is_none_of_a_release_is_not_even_opened() {
     let Some(hub) = Hub::with_release(2) else { return };
     let served = Served::start(&hub, &[]);
     let mirror = joined(&hub, &served, "berlin");
-    let text = fs::read_to_string(mirror.path("shop.db.sync/mirror.json")).unwrap();
-    let key: Value = serde_json::from_str(&text).unwrap();
-    let bearer = format!("Authorization: Bearer {}\r\n", key["token"].as_str().unwrap());
+    let bearer = bearer(&mirror);
     let pipe = format!("{}/pipe", hub.releases());
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     // Who opens a pipe waits for one who writes.
@@ -184,4 +187,45 @@ fn a_file_that_is_none_of_a_release_is_not_even_opened() {
     assert_eq!(http::get_with(&served.address, "/releases/objects/..%2Fpipe", &bearer).status, 404);
     assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
     writer.join().unwrap().unwrap();
+}
+
+#[test]
+fn a_shop_is_published_by_one_program_at_a_time_also_into_two_folders() {
+    let Some(hub) = Hub::with_release(2) else { return };
+    hub.postgres.sql("hub", "update offer set price = '2 EUR'");
+    let (publish, elsewhere) = (hub.publish_command("berlin"), hub.shop.path("elsewhere"));
+    let other: Vec<String> = publish.iter().map(|word| word.replace(&hub.releases(), &elsewhere)).collect();
+    // The first one is about to note its release.
+    let both = |then: &str| {
+        beside(&hub, "release", "lock table release in exclusive mode", then, || {
+            thread::scope(|scope| {
+                let first = scope.spawn(|| json(&strs(&publish)));
+                let waits = "select exists (select from pg_stat_activity where wait_event_type = 'Lock')";
+                while hub.postgres.sql("hub", waits) == "f" && !first.is_finished() {
+                    thread::sleep(Duration::from_millis(20));
+                }
+                refused(&strs(&other), 6, "another program publishes berlin");
+                first.join().unwrap()
+            })
+        })
+    };
+    assert_eq!(both("perform pg_sleep(8)")["release"], 2);
+    assert_eq!(json(&strs(&other))["release"], 3);
+}
+
+#[test]
+fn a_hub_takes_no_heartbeat_that_is_a_book_and_looks_after_roll_outs_with_pauses() {
+    let Some(hub) = Hub::with_release(2) else { return };
+    let served = Served::start(&hub, &["--soak-seconds", "0"]);
+    let bearer = bearer(&joined(&hub, &served, "berlin"));
+    let commits = || hub.postgres.sql("hub", "select xact_commit from pg_stat_database where datname = 'hub'");
+    let before: i64 = commits().parse().unwrap();
+    thread::sleep(Duration::from_secs(5));
+    let since = commits().parse::<i64>().unwrap() - before;
+    assert!(since < 60, "{since} transactions in five seconds");
+    let beat = |words: usize| {
+        let beat = serde_json::json!({ "version": "0.1.0", "reasons": ["camera: gone ".repeat(words)] }).to_string();
+        http::post(&served.address, "/api/heartbeat", &bearer, &beat).status
+    };
+    assert_eq!([beat(100), beat(5_000)], [204, 413]);
 }

@@ -11,6 +11,7 @@ use std::fs::File;
 use std::io::Read;
 use std::time::Duration;
 use tokio_postgres::Client;
+use tokio_postgres::error::SqlState;
 
 /// A share of mirrors that stays well becomes the next of these, percent.
 const STEPS: [i32; 2] = [50, 100];
@@ -84,6 +85,28 @@ pub async fn owner(client: &Client, token: &str) -> SqlResult<Option<(String, St
     let query = "select name, shop from mirror where token_sha256 = $1 and revoked is null";
     let row = client.query_opt(query, &[&hash(token)]).await?;
     Ok(row.map(|row| (row.get(0), row.get(1))))
+}
+
+/// Makes this connection the only one that publishes the shop, until it ends: another folder's publication would give the same number to other
+/// content, and mirrors refuse one of the two.
+///
+/// # Errors
+/// [`Kind::Busy`] while another one publishes it.
+pub fn lock_publication(database: &mut Database, shop: &str) -> Result<()> {
+    let is_ours = database.run(async |client| {
+        // One that was killed may hold it for the length of its last statement.
+        client.batch_execute("set lock_timeout = '3s'").await?;
+        let locked = client.execute("select pg_advisory_lock(hashtextextended($1, 2))", &[&shop]).await;
+        client.batch_execute("set lock_timeout = 0").await?;
+        match locked {
+            Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => Ok(false),
+            locked => locked.map(|_| true),
+        }
+    })?;
+    if is_ours {
+        return Ok(());
+    }
+    Err(Fault::new(Kind::Busy, format!("another program publishes {shop}")).cure("wait until it has finished"))
 }
 
 /// The number of the newest release of a shop; 0 before the first.

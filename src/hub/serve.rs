@@ -40,8 +40,11 @@ use tokio_postgres::Client;
 
 /// A request's body is no longer, bytes: the embedding of a search.
 const MOST_BODY: usize = 256 << 10;
-/// Interval at which releases in roll-out are checked.
+/// Nor is a heartbeat: the fleet's page has those of all mirrors.
+const MOST_HEARTBEAT: usize = 16 << 10;
+/// Interval at which releases in roll-out are checked: the longest, and the shortest where the soak is shorter.
 const ROLLOUT_ROUND: Duration = Duration::from_secs(10);
+const ROLLOUT_PAUSE: Duration = Duration::from_secs(1);
 /// Longer than any request but a download.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -134,7 +137,7 @@ fn router(hub: Hub) -> Router {
         .route("/releases/{shop}/release.json", get(files::manifest))
         .route("/releases/objects/{name}", get(files::object))
         .route("/api/join", post(join))
-        .route("/api/heartbeat", post(heartbeat))
+        .route("/api/heartbeat", post(heartbeat).layer(DefaultBodyLimit::max(MOST_HEARTBEAT)))
         .route("/page.css", get(fleet::style))
         .route("/healthz", get(health))
         .merge(only(OperatorRole::Reader, fleet::routes()))
@@ -233,8 +236,9 @@ async fn heartbeat(
 
 /// Looks after releases that not all mirrors get yet.
 async fn roll_out(hub: Hub) {
+    let pause = hub.settings.soak.clamp(ROLLOUT_PAUSE, ROLLOUT_ROUND);
     loop {
-        tokio::time::sleep(ROLLOUT_ROUND.min(hub.settings.soak)).await;
+        tokio::time::sleep(pause).await;
         let advanced = async {
             let client = hub.client(Use::Short).await?;
             mirrors::advance(&client, hub.settings.soak).await.map_err(database_fault)

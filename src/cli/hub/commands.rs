@@ -191,6 +191,7 @@ fn publish_from_tables(
     let mut database = open(&args.database)?;
     let model = database.require_model()?;
     require_embedded(args, shop_catalogue::waiting(&mut database, &args.shop, &model)?)?;
+    mirrors::lock_publication(&mut database, &args.shop)?;
     let publication = begin(folder, args)?;
     // Once more, as of the moment that is published.
     let waiting = shop_catalogue::write(&mut database, &args.shop, &model, &publication.catalogue())?;
