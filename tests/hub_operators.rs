@@ -97,7 +97,8 @@ fn a_token_does_what_its_role_may_and_the_audit_log_names_it() {
     for (path, body, by_role) in [
         ("/api/price", price, [401, 403, 204, 204]),
         ("/api/enrol", enrol, [401, 403, 403, 200]),
-        ("/api/revoke", revoke, [401, 403, 403, 400]),
+        // The code that was just made is taken back.
+        ("/api/revoke", revoke, [401, 403, 403, 204]),
         ("/api/roll-out", stop, [401, 403, 403, 204]),
     ] {
         let answers = ["", &reader, &publisher, &admin].map(|token| post(path, token, body).status);
