@@ -229,3 +229,15 @@ fn a_hub_takes_no_heartbeat_that_is_a_book_and_looks_after_roll_outs_with_pauses
     };
     assert_eq!([beat(100), beat(5_000)], [204, 413]);
 }
+
+#[test]
+fn what_cannot_be_noted_in_the_audit_log_is_not_done() {
+    let Some(hub) = Hub::new() else { return };
+    let feed = feed_of(&hub, &pictures());
+    hub.postgres.sql("hub", "alter table audit add check (action not in ('import', 'init')) not valid");
+    refused(&strs(&hub.import_command(&feed, &["berlin"])), 1, "audit");
+    assert_eq!((hub.count("offer"), hub.count("product"), hub.count("shop")), (0, 0, 0));
+    hub.postgres.sql("hub", "update model set is_current = false");
+    refused(&["hub", "init", "--database", &hub.database, "--model", &model()], 1, "audit");
+    assert_eq!(hub.count("model where is_current"), 0);
+}

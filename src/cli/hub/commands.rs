@@ -96,7 +96,6 @@ fn init(args: &InitArgs) -> Result<()> {
     if args.hnsw {
         make_indexes(&mut database, &Manifest::load(&model)?)?;
     }
-    database.note("init", &format!("model {}", stamp.name))?;
     print(&format!("the hub is ready; pictures are embedded by {}", stamp.name))
 }
 
