@@ -106,7 +106,12 @@ fn a_worker_of_the_old_model_takes_nothing_from_the_new_one_and_nothing_is_publi
     beside(&hub, "job", "lock table job", change, || refused(&work, 2, "the hub's model is new"));
     assert_eq!((hub.count("job"), hub.count("view")), (3, 0));
 
-    hub.postgres.sql("hub", "delete from model where is_current; update model set is_current = true");
+    // A server of the old model goes on while the new one comes; one of a model that was never here is a mistake.
+    drop(Served::start(&hub, &[]));
+    hub.postgres.sql("hub", "update model set hash = 'old' where not is_current");
+    let serve = ["hub", "serve", "--database", &hub.database, "--releases", &hub.releases(), "--model", &model];
+    refused(&[&serve[..], &["--listen", "127.0.0.1:0"]].concat(), 2, "a search would find nothing");
+    done(&["hub", "init", "--database", &hub.database, "--model", &model]);
     done(&work);
     hub.postgres.sql("hub", "delete from view where sha256 = (select min(sha256) from view)");
     let publish = hub.publish_command("berlin");

@@ -2,9 +2,9 @@
 //! hub is told otherwise: PostgreSQL reads every descriptor of the region.
 
 use super::approximate::{HeadScale, scales};
-use super::database::{HEADS, SqlResult, ViewTable, view_tables};
+use super::database::{HEADS, SqlResult, ViewTable, database_fault, view_tables};
 use crate::catalogue::ModelStamp;
-use crate::fault::Result;
+use crate::fault::{Fault, Kind, Result};
 use crate::network::Manifest;
 use crate::pipeline::matcher::stamp;
 use crate::seam::{Detection, Region, ScoreHead};
@@ -95,6 +95,18 @@ impl HubSearch {
     pub fn approximately(mut self, manifest: &Manifest) -> Result<Self> {
         self.scales = Some(scales(manifest)?);
         Ok(self)
+    }
+
+    /// # Errors
+    /// [`Kind::Usage`] where the hub has never had this model: every search would find nothing.
+    pub async fn require_known(&self, client: &Client) -> Result<()> {
+        let query = "select exists (select from model where hash = $1)";
+        let row = client.query_one(query, &[&self.model.descriptor_hash]).await.map_err(database_fault)?;
+        if row.get(0) {
+            return Ok(());
+        }
+        let text = format!("the hub has no pictures by {} of this hash: a search would find nothing", self.model.name);
+        Err(Fault::new(Kind::Usage, text).cure("give --model the hub's model folder"))
     }
 
     /// The question that a garment asks which was found in a picture; `region` where that is known.

@@ -93,6 +93,7 @@ pub fn run(settings: ServeSettings) -> Result<()> {
     let (runtime, client) = Database::open(&settings.database)?.into_parts();
     let manifest = Manifest::load(&settings.model)?;
     let mut search = HubSearch::new(&manifest);
+    runtime.block_on(search.require_known(&client))?;
     if settings.hnsw {
         runtime.block_on(require_indexes(&client, &manifest))?;
         search = search.approximately(&manifest)?;
