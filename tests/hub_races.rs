@@ -246,3 +246,22 @@ fn what_cannot_be_noted_in_the_audit_log_is_not_done() {
     refused(&["hub", "init", "--database", &hub.database, "--model", &model()], 1, "audit");
     assert_eq!(hub.count("model where is_current"), 0);
 }
+
+#[test]
+fn a_value_that_no_table_can_hold_is_its_senders_fault() {
+    let Some(hub) = Hub::with_release(2) else { return };
+    let served = Served::start(&hub, &[]);
+    let bearer = bearer(&joined(&hub, &served, "berlin"));
+    let post = |path: &str, value: Value| http::post(&served.address, path, &bearer, &value.to_string()).status;
+    let worn = |uid: &str| serde_json::json!({ "uid": uid, "descriptor_hash": "a", "products": [] });
+    assert_eq!([post("/api/worn", worn("a")), post("/api/worn", worn("a\0"))], [204, 400]);
+    assert_eq!(post("/api/worn/missing", serde_json::json!({ "uids": ["\0"] })), 400);
+    let correction = |uid: &str, logit: f64| {
+        serde_json::json!([{ "uid": uid, "hour": "2026-11-27T18", "region": null, "shown": "V101", "logit": logit, "margin": null,
+            "verdict": "likely", "judgement": "right", "descriptor_hash": "a" }])
+    };
+    let answers =
+        [("a", 1.0), ("b\0", 1.0), ("c", 1e300)].map(|(uid, logit)| post("/api/corrections", correction(uid, logit)));
+    assert_eq!(answers, [204, 400, 400]);
+    assert_eq!((hub.count("correction"), hub.count("worn")), (1, 1));
+}

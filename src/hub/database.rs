@@ -259,6 +259,8 @@ pub fn database_fault(error: tokio_postgres::Error) -> Fault {
         Some(&SqlState::UNDEFINED_FILE | &SqlState::FEATURE_NOT_SUPPORTED) => {
             (Kind::Unavailable, "the database lacks something", Some("install PostgreSQL's extension pgvector"))
         }
+        // Class 22: a zero in a text, a number out of range.
+        Some(code) if code.code().starts_with("22") => (Kind::Input, "the database cannot hold a value", None),
         Some(_) => (Kind::Internal, "the database refused a command", None),
         None if error.is_closed() => (Kind::Unavailable, "the connection to the database ended", None),
         None => (Kind::Unavailable, "the database does not answer as it should", None),

@@ -175,8 +175,14 @@ fn refuse(status: StatusCode, why: &str) -> Response {
     answer(status, &json!({ "error": why }))
 }
 
-/// A fault is the hub's, not the client's: what it says stays in the log.
+/// A fault is the hub's, not the client's: what it says stays in the log. But for values that came from the client.
 fn failed(fault: &Fault) -> Response {
+    if fault.kind() == Kind::Input {
+        return refuse(
+            StatusCode::BAD_REQUEST,
+            "the hub cannot hold a value: a text with a zero, or a number out of range",
+        );
+    }
     log::warn!("{fault}");
     refuse(StatusCode::SERVICE_UNAVAILABLE, "the hub cannot answer now")
 }
