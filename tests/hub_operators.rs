@@ -97,7 +97,8 @@ fn a_token_does_what_its_role_may_and_the_audit_log_names_it() {
     for (path, body, by_role) in [
         ("/api/price", price, [401, 403, 204, 204]),
         ("/api/enrol", enrol, [401, 403, 403, 200]),
-        ("/api/revoke", revoke, [401, 403, 403, 400]),
+        // The code that was just made is taken back.
+        ("/api/revoke", revoke, [401, 403, 403, 204]),
         ("/api/roll-out", stop, [401, 403, 403, 204]),
     ] {
         let answers = ["", &reader, &publisher, &admin].map(|token| post(path, token, body).status);
@@ -176,4 +177,28 @@ fn a_token_does_what_its_role_may_and_the_audit_log_names_it() {
     assert_eq!(hub.postgres.sql("hub", strangers), "2", "many strangers are one line, of each server");
     let secrets = format!("select count(*) from audit where detail like '%{}%'", code["code"].as_str().unwrap());
     assert_eq!(hub.postgres.sql("hub", &secrets), "0");
+}
+
+#[test]
+fn behind_a_proxy_that_is_named_a_mirror_has_its_own_address_and_nobody_is_this_machine() {
+    let Some(hub) = Hub::with_release(2) else { return };
+    let served = Served::start(&hub, &["--proxy", "127.0.0.1", "--proxy", "::1"]);
+    let open = Served::start(&hub, &[]);
+    let mirror = joined(&hub, &served, "berlin");
+    let key: Value =
+        serde_json::from_str(&fs::read_to_string(mirror.path("shop.db.sync/mirror.json")).unwrap()).unwrap();
+    let key = format!("Authorization: Bearer {}\r\n", key["token"].as_str().unwrap());
+    let by_proxy = "X-Forwarded-For: 198.51.100.1, 203.0.113.9\r\n";
+    let status = |to: &Served, headers: &str| http::get_with(&to.address, "/status.json", headers).status;
+    assert_eq!(
+        [status(&open, ""), status(&open, by_proxy), status(&served, ""), status(&served, by_proxy)],
+        [200, 401, 401, 401]
+    );
+    let reader = token(&hub, "prometheus", "reader");
+    let beat = r#"{"version": "0.1.0", "release": 1}"#;
+    for (to, target) in [(&open, "127.0.0.1:8080"), (&served, "203.0.113.9:8080")] {
+        assert_eq!(http::post(&to.address, "/api/heartbeat", &format!("{key}{by_proxy}"), beat).status, 204);
+        let targets = http::get_with(&to.address, "/targets.json", &reader).json();
+        assert_eq!(targets[0]["targets"], serde_json::json!([target]), "{targets}");
+    }
 }

@@ -1,4 +1,4 @@
-//! Releases: what they bring beside products (the model that mirrors run, and keys of their configuration), and their copy in a store.
+//! Releases: what they bring beside products (the model that mirrors run, and keys of their configuration).
 //!
 //! cargo test --release --features hub --test hub_releases; skipped with a word where there is no PostgreSQL with pgvector. `VETRINA_KILLS`
 //! sets the number of kills, `VETRINA_SEED` the seed of their moments.
@@ -10,17 +10,12 @@ mod chain;
 mod kills;
 mod mirror;
 mod postgres;
-mod put_server;
-mod s3;
 
-use chain::{Hub, done, follower, json, once, price, refused, status, strs};
+use chain::{Hub, done, follower, json, once, refused, status, strs};
 use mirror::{Mirror, http, repository};
-use put_server::PutServer;
-use s3::S3;
 use std::fs;
-use std::process::{Command, Output};
 use std::thread;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 use vetrina::catalogue::Catalogue;
 use vetrina::evaluation::random::SeededRng;
 
@@ -108,107 +103,6 @@ fn last_address(mirror: &Mirror) -> String {
     let log = mirror.log();
     let (_, rest) = log.rsplit_once("http://").unwrap();
     rest.split(['/', '\n', ' ']).next().unwrap().to_owned()
-}
-
-/// Publishes with a store, its keys in the environment.
-fn publish_to(hub: &Hub, store: &str, keys: &[(&str, &str)]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_vetrina"));
-    command.args(hub.publish_command("berlin")).args(["--store", store, "--json"]).envs(keys.iter().copied());
-    command.output().unwrap()
-}
-
-#[track_caller]
-fn published_to(hub: &Hub, store: &str, keys: &[(&str, &str)]) -> i64 {
-    let output = publish_to(hub, store, keys);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap()["release"].as_i64().unwrap()
-}
-
-#[test]
-fn a_web_server_that_takes_put_gets_files_first_and_the_manifest_last() {
-    let Some(hub) = Hub::with_release(2) else { return };
-    let root = hub.shop.path("web");
-    fs::create_dir_all(format!("{root}/releases")).unwrap();
-    let server = PutServer::start(root.into(), "Basic aHViOmh1Yg==");
-    let store = format!("{}/releases", server.address);
-    let keys = [("VETRINA_STORE_AUTHORIZATION", "Basic aHViOmh1Yg==")];
-    let (folder, _) = follower(&hub, &format!("{store}/berlin"));
-    let publish = hub.publish_command("berlin");
-    refused(&[&strs(&publish)[..], &["--store", &store, "--share", "5"]].concat(), 2, "all mirrors at once");
-    for keys in [&[][..], &[("VETRINA_STORE_AUTHORIZATION", "Basic YTpi")]] {
-        let output = publish_to(&hub, &store, keys);
-        let words = String::from_utf8(output.stderr).unwrap();
-        assert!(output.status.code() == Some(8) && words.contains("the keys") && words.lines().count() == 1, "{words}");
-    }
-    assert_eq!(published_to(&hub, &store, &keys), 1, "the folder's release, though nothing is new there");
-    let puts = server.puts();
-    assert!(
-        puts[0].starts_with("releases/objects/") && puts.last().unwrap() == "releases/berlin/release.json",
-        "{puts:?}"
-    );
-    assert_eq!(once(&folder)["release"], 1);
-
-    // A copy that is interrupted before its manifest: mirrors keep to the old release, and the next copy brings it.
-    hub.postgres.sql("hub", "update offer set price = '5.00 EUR'");
-    server.refuse(Some("release.json"));
-    assert_eq!(publish_to(&hub, &store, &keys).status.code(), Some(8));
-    let first = server.puts().len();
-    assert_eq!(
-        (once(&folder)["release"].as_i64(), price(&folder.path("shop.db"), "V101").as_deref()),
-        (Some(1), Some("28.90 EUR"))
-    );
-    server.refuse(None);
-    assert_eq!(published_to(&hub, &store, &keys), 2);
-    assert_eq!(
-        (first, server.puts()),
-        (2, vec!["releases/berlin/release.json".to_owned()]),
-        "a catalogue and a delta are there"
-    );
-    assert_eq!(
-        (once(&folder)["release"].as_i64(), price(&folder.path("shop.db"), "V101").as_deref()),
-        (Some(2), Some("5.00 EUR"))
-    );
-}
-
-#[test]
-fn an_s3_store_takes_what_is_signed_for_and_loses_what_the_folder_has_lost() {
-    let Some(mut s3) = S3::start() else { return };
-    let Some(hub) = Hub::with_release(2) else { return };
-    let (id, secret, endpoint) = (s3.key.clone(), s3.secret.clone(), s3.endpoint.clone());
-    let keys = |secret| {
-        let names = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL", "AWS_REGION"];
-        names.into_iter().zip([id.as_str(), secret, endpoint.as_str(), "us-east-1"]).collect::<Vec<_>>()
-    };
-    let (right, store) = (keys(&secret), "s3://chain/chain/releases");
-    s3.say("closed");
-    let output = publish_to(&hub, store, &keys("wrong"));
-    let words = String::from_utf8(output.stderr).unwrap();
-    assert!(output.status.code() == Some(8) && words.contains("the keys") && words.lines().count() == 1, "{words}");
-    assert_eq!(published_to(&hub, store, &right), 1);
-    s3.say("open");
-    let (folder, _) = follower(&hub, &format!("{endpoint}/chain/chain/releases/berlin"));
-    assert_eq!(once(&folder)["release"], 1);
-
-    hub.postgres.sql("hub", "update offer set price = '5.00 EUR'");
-    s3.say("closed");
-    assert_eq!(published_to(&hub, store, &right), 2);
-    s3.say("open");
-    assert_eq!(once(&folder)["release"], 2);
-    assert_eq!(price(&folder.path("shop.db"), "V101").as_deref(), Some("5.00 EUR"));
-
-    // What the folder deletes, a file that no release names and that is a day old, the store loses with the next release.
-    let host = endpoint.trim_start_matches("http://");
-    let old = format!("{}/objects/00.zst", hub.releases());
-    fs::write(&old, "old").unwrap();
-    let written = SystemTime::now() - Duration::from_secs(2 * 24 * 3600);
-    fs::File::options().write(true).open(&old).unwrap().set_modified(written).unwrap();
-    assert_eq!(http::request(host, "PUT", "/chain/chain/releases/objects/00.zst", "", "old").status, 200);
-    let is_there = || http::get(host, "/chain/chain/releases/objects/00.zst").status == 200;
-    assert_eq!((published_to(&hub, store, &right), is_there()), (2, true));
-    hub.postgres.sql("hub", "update offer set price = '6.00 EUR'");
-    assert_eq!((published_to(&hub, store, &right), is_there()), (3, false));
-    let (fresh, _) = follower(&hub, &format!("{endpoint}/chain/chain/releases/berlin"));
-    assert_eq!(once(&fresh)["release"], 3);
 }
 
 /// The old catalogue with its model, or the new one with its own: true for the new one. The hub must be away.

@@ -7,7 +7,7 @@ use super::backend::BackendArgs;
 use super::removals::RemovalArgs;
 use crate::fault::Result;
 use clap::{ArgGroup, Args, Subcommand};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 /// The variable that holds the database's address, where `--database` does not say it.
@@ -196,6 +196,9 @@ pub struct ServeArgs {
     /// Search approximately, by the indexes of `vetrina hub init --hnsw`, instead of exactly
     #[arg(long)]
     pub hnsw: bool,
+    /// Address of a reverse proxy before it: the last address of its X-Forwarded-For is taken for who asks; may be given several times
+    #[arg(long, value_name = "IP")]
+    pub proxy: Vec<IpAddr>,
 }
 
 #[derive(Args, Clone, Debug)]

@@ -148,6 +148,7 @@ impl Database {
                     &[&stamp.descriptor_hash, &stamp.name, &embedding],
                 )
                 .await?;
+            note(transaction.client(), &actor(), "init", &format!("model {}", stamp.name)).await?;
             let literal = stamp.descriptor_hash.replace('\'', "''");
             let made = transaction.query_one("select to_regclass($1) is not null", &[&table]).await?;
             if made.get::<_, bool>(0) {
@@ -170,14 +171,9 @@ impl Database {
             transaction.commit().await
         })
     }
-
-    /// Notes who did what.
-    pub fn note(&mut self, action: &str, detail: &str) -> Result<()> {
-        self.run(async |client| note(client, &actor(), action, detail).await)
-    }
 }
 
-/// Writes a line of the audit log.
+/// Writes a line of the audit log; by the client of a transaction, with what it is about or not at all.
 pub async fn note(client: &Client, actor: &str, action: &str, detail: &str) -> SqlResult<()> {
     let query = "insert into audit (actor, action, detail) values ($1, $2, $3)";
     client.execute(query, &[&actor, &action, &detail]).await.map(drop)
@@ -263,6 +259,8 @@ pub fn database_fault(error: tokio_postgres::Error) -> Fault {
         Some(&SqlState::UNDEFINED_FILE | &SqlState::FEATURE_NOT_SUPPORTED) => {
             (Kind::Unavailable, "the database lacks something", Some("install PostgreSQL's extension pgvector"))
         }
+        // Class 22: a zero in a text, a number out of range.
+        Some(code) if code.code().starts_with("22") => (Kind::Input, "the database cannot hold a value", None),
         Some(_) => (Kind::Internal, "the database refused a command", None),
         None if error.is_closed() => (Kind::Unavailable, "the connection to the database ended", None),
         None => (Kind::Unavailable, "the database does not answer as it should", None),

@@ -1,7 +1,7 @@
 //! A shop's feed into the tables, in two steps: its new pictures are queued for the workers, a few at a time, so that an import
 //! that was interrupted goes on where it was; then the products of the shop are replaced in one transaction.
 
-use super::database::{Database, SqlResult, database_fault};
+use super::database::{Database, SqlResult, actor, database_fault, note};
 use crate::catalogue::{ColumnMap, Currency, Feed, Found, ImageFolder, Product, images, require_price};
 use crate::fault::{Fault, Kind, Result};
 use crate::seam::Region;
@@ -94,8 +94,6 @@ pub fn import(
     report.removed = replaced.map_err(|text| {
         Fault::new(Kind::Input, text).cure("if the shop no longer sells them, import with --allow-removals")
     })?;
-    let detail = format!("{} products for {}", report.products, request.shops.join(", "));
-    database.note("import", &detail)?;
     Ok(report)
 }
 
@@ -167,7 +165,9 @@ fn queue(
         let names: Vec<&str> = jobs.iter().map(|(_, _, name, _)| name.as_str()).collect();
         let bytes: Vec<&[u8]> = jobs.iter().map(|(.., bytes)| &bytes[..]).collect();
         let query = "insert into job (sha256, wanted, name, bytes)
-                     select * from unnest($1::bytea[], $2::text[], $3::text[], $4::bytea[]) on conflict do nothing";
+                     select * from unnest($1::bytea[], $2::text[], $3::text[], $4::bytea[]) as one (sha256, wanted, name, bytes)
+                     order by sha256, wanted on conflict do nothing";
+        // Importers that run side by side wait for one another's rows in the same order.
         client.execute(query, &[&shas, &regions, &names, &bytes]).await.map(|count| count as usize)
     })
 }
@@ -208,6 +208,8 @@ async fn replace(
             write_offers(&transaction, shop, part).await?;
         }
     }
+    let detail = format!("{} products for {}", products.len(), shops.join(", "));
+    note(transaction.client(), &actor(), "import", &detail).await?;
     transaction.commit().await?;
     Ok(Ok(removed))
 }

@@ -3,7 +3,7 @@
 
 use super::database::{Database, SqlResult, database_fault};
 use super::publish::PublishReport;
-use super::status::{MIRRORS, MirrorStatus, mirror_status};
+use super::status::{MIRRORS, MirrorStatus, ShopStatus, mirror_status};
 use crate::fault::{Fault, Kind, Result};
 use crate::sync::source::is_shop_name;
 use sha2::{Digest, Sha256};
@@ -11,6 +11,7 @@ use std::fs::File;
 use std::io::Read;
 use std::time::Duration;
 use tokio_postgres::Client;
+use tokio_postgres::error::SqlState;
 
 /// A share of mirrors that stays well becomes the next of these, percent.
 const STEPS: [i32; 2] = [50, 100];
@@ -18,6 +19,8 @@ const STEPS: [i32; 2] = [50, 100];
 const SILENT: f64 = 600.0;
 /// More unwell mirrors of those that have the release stop it: one in ten.
 const TOLERATED: f64 = 0.1;
+/// More of them that do not have it yet are too many to tell by the others.
+const UNTRIED: f64 = 0.2;
 
 /// A one-time code for the mirror, whose name is free.
 ///
@@ -45,29 +48,34 @@ pub async fn invite(client: &Client, shop: &str, mirror: &str, hours: u16, actor
     }
 }
 
-/// Gives a mirror its key for a code; the mirror's name and the key, `None` for a code that is unknown, used or expired.
+/// Gives a mirror its key for a code; the mirror's name. `None` for a code that is unknown, used or expired, and for one whose mirror has
+/// joined by another: its key stays its own.
 pub async fn join(client: &Client, code: &str, token: &str) -> SqlResult<Option<String>> {
     let query =
         "with used as (delete from enrolment where code_sha256 = $1 and expires > now() returning shop, mirror),
                  joined as (insert into mirror (name, shop, token_sha256) select mirror, shop, $2 from used
                    on conflict (name) do update set shop = excluded.shop, token_sha256 = excluded.token_sha256,
-                   joined = now(), revoked = null, last_seen = null, heartbeat = null returning name),
+                   joined = now(), revoked = null, last_seen = null, heartbeat = null
+                   where mirror.revoked is not null returning name),
                  noted as (insert into audit (actor, action, detail) select name, 'join', '' from joined)
                  select name from joined";
     let row = client.query_opt(query, &[&hash(code), &hash(token)]).await?;
     Ok(row.map(|row| row.get(0)))
 }
 
-/// Takes the mirror's key from it.
+/// Takes the mirror's key from it, and the codes by which it could join.
 ///
 /// # Errors
-/// [`Kind::Usage`] where no such mirror has one.
+/// [`Kind::Usage`] where no such mirror has any.
 pub async fn revoke(client: &Client, mirror: &str, actor: &str) -> Result<()> {
-    let query = "with gone as (update mirror set revoked = now() where name = $1 and revoked is null returning 1),
+    let query = "with taken as (update mirror set revoked = now() where name = $1 and revoked is null returning 1),
+                 unused as (delete from enrolment where mirror = $1 returning 1),
+                 gone as (select 1 from taken union select 1 from unused),
                  noted as (insert into audit (actor, action, detail) select $2, 'revoke', $1 from gone)
                  select count(*) from gone";
     match client.query_one(query, &[&mirror, &actor]).await.map_err(database_fault)?.get::<_, i64>(0) {
-        0 => Err(Fault::new(Kind::Usage, format!("no mirror {mirror:?} has a key")).cure("see `vetrina hub status`")),
+        0 => Err(Fault::new(Kind::Usage, format!("no mirror {mirror:?} has a key or a code"))
+            .cure("see `vetrina hub status`")),
         _ => Ok(()),
     }
 }
@@ -77,6 +85,28 @@ pub async fn owner(client: &Client, token: &str) -> SqlResult<Option<(String, St
     let query = "select name, shop from mirror where token_sha256 = $1 and revoked is null";
     let row = client.query_opt(query, &[&hash(token)]).await?;
     Ok(row.map(|row| (row.get(0), row.get(1))))
+}
+
+/// Makes this connection the only one that publishes the shop, until it ends: another folder's publication would give the same number to other
+/// content, and mirrors refuse one of the two.
+///
+/// # Errors
+/// [`Kind::Busy`] while another one publishes it.
+pub fn lock_publication(database: &mut Database, shop: &str) -> Result<()> {
+    let is_ours = database.run(async |client| {
+        // One that was killed may hold it for the length of its last statement.
+        client.batch_execute("set lock_timeout = '3s'").await?;
+        let locked = client.execute("select pg_advisory_lock(hashtextextended($1, 2))", &[&shop]).await;
+        client.batch_execute("set lock_timeout = 0").await?;
+        match locked {
+            Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => Ok(false),
+            locked => locked.map(|_| true),
+        }
+    })?;
+    if is_ours {
+        return Ok(());
+    }
+    Err(Fault::new(Kind::Busy, format!("another program publishes {shop}")).cure("wait until it has finished"))
 }
 
 /// The number of the newest release of a shop; 0 before the first.
@@ -103,21 +133,63 @@ pub fn note_release(database: &mut Database, report: &PublishReport, share: i32,
     })
 }
 
+/// The newest release of a shop that all of its mirrors may have; 0 before the first.
+pub fn newest_for_all(database: &mut Database, shop: &str) -> Result<u64> {
+    let newest = database.run(async |client| {
+        let query = "select coalesce(max(number), 0) from release where shop = $1 and share = 100 and stopped is null";
+        client.query_one(query, &[&shop]).await.map(|row| row.get::<_, i64>(0))
+    })?;
+    Ok(u64::try_from(newest).unwrap_or(0))
+}
+
+/// Refuses a release that not all mirrors of its shop may have: whoever follows a store would get it.
+///
+/// # Errors
+/// [`Kind::Usage`] where it is one.
+pub fn require_for_all(database: &mut Database, report: &PublishReport) -> Result<()> {
+    let number = report.release as i64;
+    let row = database.run(async |client| {
+        let query = "select share, stopped from release where shop = $1 and number = $2";
+        client.query_opt(query, &[&report.shop, &number]).await
+    })?;
+    let why = match row.map(|row| (row.get::<_, i32>(0), row.get::<_, Option<String>>(1))) {
+        Some((_, Some(why))) => format!("was stopped ({why})"),
+        Some((share, None)) if share < 100 => format!("is given to {share} % of its mirrors only"),
+        _ => return Ok(()),
+    };
+    let PublishReport { shop, release, .. } = report;
+    Err(Fault::new(Kind::Usage, format!("release {release} of {shop} {why}: it was not copied to the store"))
+        .cure(format!("give it to all with `vetrina hub roll-out {shop} --share 100`, or publish another one")))
+}
+
 /// Which release of its shop a mirror is given: the newest that is not stopped, where it is among those that get it, else the newest that
 /// all get. One that it has already, `has` or by its report, stays: mirrors refuse a lower number. `None` before the first.
 pub async fn release_for(client: &Client, shop: &str, mirror: &str, has: i64) -> SqlResult<Option<i64>> {
+    // The names of all mirrors are read only where a release goes to some of them.
     let query = "with had as (select greatest($3::bigint,
                    (select (heartbeat::json->>'release')::bigint from mirror where name = $2)) as number)
-                 select release.number, share, stopped is null, release.number <= had.number
+                 select release.number, share, stopped is null, release.number <= had.number,
+                 case when share < 100 and stopped is null
+                   then (select array_agg(name) from mirror where shop = $1 and revoked is null) end
                  from release, had where shop = $1 and release.number >= coalesce(
                    (select max(number) from release where shop = $1 and share = 100 and stopped is null), 0)
                  order by release.number desc";
     let rows = client.query(query, &[&shop, &mirror, &has]).await?;
-    let is_given = |row: &&tokio_postgres::Row| row.get(3) || (row.get(2) && bucket(mirror) < row.get::<_, i32>(1));
+    let is_given = |row: &&tokio_postgres::Row| {
+        let all = row.get::<_, Option<Vec<String>>>(4).unwrap_or_default();
+        row.get(3) || (row.get(2) && is_among(mirror, row.get(1), all.iter().map(String::as_str)))
+    };
     Ok(rows.iter().find(is_given).map(|row| row.get(0)))
 }
 
-/// A mirror's place among a hundred, by its name: those below a release's share get it.
+/// Whether a mirror of a shop, of which these are `all`, gets what a share of them gets, percent: those whose place is below it, and the
+/// first of them in any case. None gets what is given to no percent.
+fn is_among<'a>(mirror: &str, share: i32, mut all: impl Iterator<Item = &'a str>) -> bool {
+    let place = |name: &str| (bucket(name), name.to_owned());
+    share > 0 && (bucket(mirror) < share || all.all(|other| place(mirror) <= place(other)))
+}
+
+/// A mirror's place among a hundred, by its name.
 fn bucket(mirror: &str) -> i32 {
     let hash = Sha256::digest(mirror.as_bytes());
     i32::from(u16::from_le_bytes([hash[0], hash[1]]) % 100)
@@ -134,33 +206,65 @@ pub enum RolloutVerdict {
     Stop(String),
 }
 
+/// The mirrors of a shop that get what this share of them gets. `mirrors` are all of them.
+fn among(share: i32, mirrors: &[MirrorStatus]) -> Vec<&MirrorStatus> {
+    let joined = || mirrors.iter().filter(|mirror| !mirror.revoked);
+    let all = || joined().map(|mirror| mirror.mirror.as_str());
+    joined().filter(|mirror| is_among(&mirror.mirror, share, all())).collect()
+}
+
 /// Judges by the mirrors that get the release. `age` is how long they have been given it.
 pub fn judge(release: i64, share: i32, age: Duration, soak: Duration, mirrors: &[MirrorStatus]) -> RolloutVerdict {
-    // An operator holds it back: nobody can have tried it.
-    if share == 0 {
-        return RolloutVerdict::Wait;
-    }
-    let mine: Vec<&MirrorStatus> =
-        mirrors.iter().filter(|mirror| !mirror.revoked && bucket(&mirror.mirror) < share).collect();
+    let mine = among(share, mirrors);
     let is_unwell = |mirror: &&&MirrorStatus| {
         let silent = mirror.last_seen_seconds.is_some_and(|age| age > SILENT);
         mirror.release == Some(release) && (silent || !mirror.reasons.is_empty())
     };
     let unwell: Vec<&str> = mine.iter().filter(is_unwell).map(|mirror| mirror.mirror.as_str()).collect();
     if unwell.len() as f64 > TOLERATED * mine.len() as f64 {
-        let named: Vec<&str> = unwell.iter().copied().take(5).collect();
         return RolloutVerdict::Stop(format!(
             "{} of {} mirrors are not well: {}",
             unwell.len(),
             mine.len(),
-            named.join(", ")
+            first_names(&unwell)
         ));
     }
-    let have = mine.iter().filter(|mirror| mirror.release.is_some_and(|number| number >= release)).count();
-    if age < soak || (have as f64) < 0.8 * mine.len() as f64 {
+    if age < soak || missing(release, share, mirrors).is_some() {
         return RolloutVerdict::Wait;
     }
     RolloutVerdict::Widen(STEPS.into_iter().find(|step| *step > share).unwrap_or(100))
+}
+
+/// Why a release goes to no more mirrors, whether they are well or not: too few have it to tell. `None` where enough have it.
+fn missing(release: i64, share: i32, mirrors: &[MirrorStatus]) -> Option<String> {
+    let mine = among(share, mirrors);
+    let lacks = |mirror: &&&MirrorStatus| mirror.release.is_none_or(|number| number < release);
+    let lacking: Vec<&str> = mine.iter().filter(lacks).map(|mirror| mirror.mirror.as_str()).collect();
+    match (mine.len(), lacking.len()) {
+        (0, _) => Some("no mirror that could try it has joined".into()),
+        (all, lacking_some) if lacking_some as f64 > UNTRIED * all as f64 => {
+            Some(format!("{lacking_some} of {all} mirrors do not have it yet: {}", first_names(&lacking)))
+        }
+        _ => None,
+    }
+}
+
+/// Says of each shop why its newest release goes to no more mirrors for now.
+pub fn explain(shops: &mut [ShopStatus], mirrors: &[MirrorStatus]) {
+    for shop in shops {
+        let (Some(release), Some(share @ ..100), None) = (shop.release, shop.share, &shop.stopped) else { continue };
+        let own: Vec<MirrorStatus> = mirrors.iter().filter(|mirror| mirror.shop == shop.shop).cloned().collect();
+        shop.waits = Some(match share {
+            0 => format!("it is held back until `vetrina hub roll-out {} --share`", shop.shop),
+            _ => missing(release, share, &own).unwrap_or_else(|| "its mirrors must be well for a while".into()),
+        });
+    }
+}
+
+/// So many names that a line has room for.
+fn first_names(names: &[&str]) -> String {
+    let more = if names.len() > 5 { ", ..." } else { "" };
+    names[..names.len().min(5)].join(", ") + more
 }
 
 /// What an operator makes of a roll-out.
@@ -276,7 +380,19 @@ mod tests {
         assert_eq!(judged(5, long, &with(1, &["camera"], 5.0)), RolloutVerdict::Wait, "that was so before it");
         let all: Vec<MirrorStatus> = names.iter().map(|name| mirror(name, 2, &[], 5.0)).collect();
         assert_eq!(judged(50, long, &all), RolloutVerdict::Widen(100));
-        assert_eq!(judged(5, long, &[]), RolloutVerdict::Widen(50), "no mirror is there to wait for");
+        assert_eq!(judged(5, long, &[]), RolloutVerdict::Wait, "nobody is there to try it");
+        // Few mirrors, none of which is below the share: the first one tries it.
+        let few = |release: i64| ["mirror-0", "mirror-1", "mirror-2"].map(|name| mirror(name, release, &[], 5.0));
+        assert!(few(1).iter().all(|mirror| bucket(&mirror.mirror) > 1));
+        assert_eq!(among(1, &few(1)).len(), 1);
+        assert_eq!(
+            [judged(1, long, &few(1)), judged(1, long, &few(2))],
+            [RolloutVerdict::Wait, RolloutVerdict::Widen(50)]
+        );
+        let first = among(1, &few(1))[0].mirror.clone();
+        let without: Vec<MirrorStatus> = few(1).into_iter().filter(|mirror| mirror.mirror != first).collect();
+        assert_eq!(among(1, &without).len(), 1, "another one takes its place");
+        assert!(among(0, &few(1)).is_empty());
         assert_eq!(judged(0, long, &all), RolloutVerdict::Wait, "it is given to none");
     }
 }

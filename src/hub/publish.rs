@@ -4,6 +4,7 @@
 //! objects/<hash>.zst        catalogues and deltas of all shops; their names are the hashes of their bytes
 //! berlin/release.json       the newest manifest, signed
 //! berlin/release-7.json     it and the last ones before it
+//! berlin/store-<hash>.json  the manifest that a store has (store.rs), where releases are copied to one
 //! ```
 //!
 //! Files are complete before a manifest names them, and a manifest is put into its place in one step: a publication that is
@@ -55,9 +56,10 @@ pub struct PublishReport {
     pub snapshot_bytes: u64,
     /// From each of the last releases, the newest first, compressed.
     pub delta_bytes: Vec<u64>,
-    /// Old files that this publication has deleted from `objects/`.
-    #[serde(skip)]
-    pub gone: Vec<String>,
+    /// Files that no release named any more, deleted in the folder.
+    pub deleted: usize,
+    /// The same in the store; 0 where none is named.
+    pub deleted_in_store: usize,
 }
 
 /// A publication under way: holds the shop's lock until it is dropped.
@@ -88,6 +90,21 @@ impl ReleaseFolder {
     /// The newest manifest of a shop; `None` before the first release.
     pub fn newest(&self, shop: &str) -> Result<Option<ReleaseManifest>> {
         Self::manifest(&self.root.join(shop).join(FILE))
+    }
+
+    /// The hashes that manifests name: of all shops' releases, and of what stores have of them ([`super::store`]).
+    fn named(&self) -> Result<HashSet<String>> {
+        let mut named = HashSet::new();
+        for shop in entries(&self.root)? {
+            for path in entries(&shop).unwrap_or_default() {
+                if path.extension().is_some_and(|ending| ending == "json") {
+                    // One that cannot be read names we know not what: nothing is deleted then.
+                    let Some(manifest) = Self::manifest(&path)? else { continue };
+                    named.extend(manifest.objects().map(|object| object.sha256.clone()));
+                }
+            }
+        }
+        Ok(named)
     }
 
     fn object(&self, object: &ReleaseObject) -> Result<PathBuf> {
@@ -239,8 +256,7 @@ impl Publication {
         let signed = key.sign(&manifest)?;
         put(&self.folder.manifest_path(&self.shop, number), &signed)?;
         put(&self.folder.root.join(&self.shop).join(FILE), &signed)?;
-        let gone = self.prune(number)?;
-        Ok(PublishReport { gone, ..self.report(&manifest, true) })
+        Ok(self.report(&manifest, true))
     }
 
     fn report(&self, manifest: &ReleaseManifest, is_new: bool) -> PublishReport {
@@ -252,7 +268,8 @@ impl Publication {
             state: manifest.mark.state.clone(),
             snapshot_bytes: manifest.snapshot.bytes,
             delta_bytes: manifest.deltas.iter().map(|delta| delta.object.bytes).collect(),
-            gone: Vec::new(),
+            deleted: 0,
+            deleted_in_store: 0,
         }
     }
 
@@ -299,33 +316,40 @@ impl Publication {
         Ok(object)
     }
 
-    /// Deletes manifests of old releases, and old files that no manifest names; the names of these.
-    fn prune(&self, number: u64) -> Result<Vec<String>> {
+    /// Deletes what the publication has worked with, manifests of old releases, and old files that no manifest names; how many of these.
+    /// Manifests from the release `needed` on stay, however old: some mirrors are given no newer one.
+    pub fn clear(&self, needed: u64) -> Result<usize> {
         let _ = fs::remove_dir_all(&self.work);
-        if let Some(old) = number.checked_sub(KEPT) {
-            let _ = fs::remove_file(self.folder.manifest_path(&self.shop, old));
-        }
-        let mut named = HashSet::new();
-        for shop in entries(&self.folder.root)? {
-            for path in entries(&shop).unwrap_or_default() {
-                if path.extension().is_some_and(|ending| ending == "json") {
-                    // One that cannot be read names we know not what: nothing is deleted then.
-                    let Some(manifest) = ReleaseFolder::manifest(&path)? else { continue };
-                    named.extend(manifest.objects().map(|object| object.sha256.clone()));
-                }
-            }
-        }
-        let mut gone = Vec::new();
-        for path in entries(&self.folder.root.join(OBJECTS))? {
-            let name = path.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-            let made = path.metadata().and_then(|file| file.modified()).unwrap_or(SystemTime::now());
-            if !named.contains(&name) && made.elapsed().is_ok_and(|age| age > UNNAMED) {
+        let newest = self.folder.newest(&self.shop)?.map_or(0, |newest| newest.mark.number);
+        let oldest = (newest + 1).saturating_sub(KEPT).min(needed);
+        for path in entries(&self.folder.root.join(&self.shop))? {
+            if release_of(&path).is_some_and(|number| number < oldest) {
                 let _ = fs::remove_file(&path);
-                gone.extend(path.file_name().map(|name| name.to_string_lossy().into_owned()));
             }
         }
-        Ok(gone)
+        let named = self.folder.named()?;
+        let mut deleted = 0;
+        for path in entries(&self.folder.root.join(OBJECTS))? {
+            // Files of other names are not the hub's.
+            let Some(hash) = hash_named(&path) else { continue };
+            let made = path.metadata().and_then(|file| file.modified()).unwrap_or(SystemTime::now());
+            if !named.contains(&hash) && made.elapsed().is_ok_and(|age| age > UNNAMED) {
+                deleted += usize::from(fs::remove_file(&path).is_ok());
+            }
+        }
+        Ok(deleted)
     }
+}
+
+/// `release-7.json`: 7.
+fn release_of(path: &Path) -> Option<u64> {
+    path.file_name()?.to_str()?.strip_prefix("release-")?.strip_suffix(".json")?.parse().ok()
+}
+
+/// `<hash>.zst`: the hash.
+fn hash_named(path: &Path) -> Option<String> {
+    let hash = path.file_name()?.to_str()?.strip_suffix(".zst")?;
+    (hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit())).then(|| hash.to_owned())
 }
 
 fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
@@ -338,7 +362,7 @@ fn make_folder(path: &Path) -> Result<()> {
 }
 
 /// Puts a file into its place in one step.
-fn put(path: &Path, bytes: &[u8]) -> Result<()> {
+pub(super) fn put(path: &Path, bytes: &[u8]) -> Result<()> {
     let new = path.with_extension("new");
     let fail = |error| Fault::io(Kind::Storage, "write", path, error);
     let mut file = File::create(&new).map_err(fail)?;

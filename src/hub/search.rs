@@ -2,9 +2,9 @@
 //! hub is told otherwise: PostgreSQL reads every descriptor of the region.
 
 use super::approximate::{HeadScale, scales};
-use super::database::{HEADS, SqlResult, ViewTable, view_tables};
+use super::database::{HEADS, SqlResult, ViewTable, database_fault, view_tables};
 use crate::catalogue::ModelStamp;
-use crate::fault::Result;
+use crate::fault::{Fault, Kind, Result};
 use crate::network::Manifest;
 use crate::pipeline::matcher::stamp;
 use crate::seam::{Detection, Region, ScoreHead};
@@ -17,8 +17,9 @@ use tokio_postgres::{Client, Row};
 
 /// The most products of one answer.
 pub const MOST: usize = 50;
-/// Descriptors that are read for each product of the answer: a product has several.
-const ROWS_FOR_EACH: usize = 8;
+/// Descriptors that are read for each product of the answer: a product has several. Where these are of too few products that are sold, since
+/// others are nearer that no shop sells any more, it is asked once more for many.
+const ROWS_FOR_EACH: [usize; 2] = [8, 128];
 
 /// A question.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -96,6 +97,18 @@ impl HubSearch {
         Ok(self)
     }
 
+    /// # Errors
+    /// [`Kind::Usage`] where the hub has never had this model: every search would find nothing.
+    pub async fn require_known(&self, client: &Client) -> Result<()> {
+        let query = "select exists (select from model where hash = $1)";
+        let row = client.query_one(query, &[&self.model.descriptor_hash]).await.map_err(database_fault)?;
+        if row.get(0) {
+            return Ok(());
+        }
+        let text = format!("the hub has no pictures by {} of this hash: a search would find nothing", self.model.name);
+        Err(Fault::new(Kind::Usage, text).cure("give --model the hub's model folder"))
+    }
+
     /// The question that a garment asks which was found in a picture; `region` where that is known.
     pub fn about(&self, garment: &Detection, region: Option<Region>, most: usize) -> HubQuery {
         HubQuery {
@@ -135,6 +148,17 @@ impl HubSearch {
 
     /// The best products, the best first.
     pub async fn ask(&self, client: &Client, query: &HubQuery) -> SqlResult<Vec<HubHit>> {
+        let mut hits = Vec::new();
+        for rows in ROWS_FOR_EACH {
+            if hits.len() < query.most {
+                hits = self.ask_among(client, query, query.most * rows).await?;
+            }
+        }
+        Ok(hits)
+    }
+
+    /// The best products among so many of the nearest descriptors.
+    async fn ask_among(&self, client: &Client, query: &HubQuery, rows: usize) -> SqlResult<Vec<HubHit>> {
         let (asked, own) = question(&self.heads[query.head as usize], &query.embedding);
         let name = HEADS[query.head as usize];
         let tables = self.tables(client, name, query.region).await?;
@@ -142,7 +166,7 @@ impl HubSearch {
             return Ok(Vec::new());
         }
         // `offset 0`: rows are looked up one by one; as joins, all pictures and offers would be read for some eighty.
-        let (rows, most) = ((query.most * ROWS_FOR_EACH) as i64, query.most as i64);
+        let (rows, most) = (rows as i64, query.most as i64);
         let scale = self.scales.as_ref().map(|scales| &scales[query.head as usize]);
         let scaled = scale.map(|scale| scale.question(&query.embedding));
         let order = scale.map_or(EXACT.to_owned(), |scale| format!("{} <-> $4", scale.row()));

@@ -18,10 +18,10 @@ use crate::fault::{Fault, Kind, Result};
 use crate::network::Manifest;
 use crate::shutdown::Signals;
 use crate::sync::fleet::{Heartbeat, JoinRequest};
-use access::{AskingMirror, StrangerCount, refuse_stranger, require};
+use access::{AskerAddress, AskingMirror, StrangerCount, refuse_stranger, require};
 use axum::Router;
 use axum::body::{Bytes, to_bytes};
-use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, Request, State};
+use axum::extract::{DefaultBodyLimit, Path, Request, State};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::middleware::from_fn_with_state;
@@ -29,7 +29,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use search::PictureEmbedder;
 use serde_json::{Value, json};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
@@ -40,8 +40,11 @@ use tokio_postgres::Client;
 
 /// A request's body is no longer, bytes: the embedding of a search.
 const MOST_BODY: usize = 256 << 10;
-/// Interval at which releases in roll-out are checked.
+/// Nor is a heartbeat: the fleet's page has those of all mirrors.
+const MOST_HEARTBEAT: usize = 16 << 10;
+/// Interval at which releases in roll-out are checked: the longest, and the shortest where the soak is shorter.
 const ROLLOUT_ROUND: Duration = Duration::from_secs(10);
+const ROLLOUT_PAUSE: Duration = Duration::from_secs(1);
 /// Longer than any request but a download.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -58,6 +61,8 @@ pub struct ServeSettings {
     pub soak: Duration,
     /// Search by the indexes of [`super::approximate`].
     pub hnsw: bool,
+    /// Reverse proxies that are believed whom they are asked by.
+    pub proxies: Vec<IpAddr>,
 }
 
 /// What the handlers share.
@@ -88,15 +93,17 @@ pub fn run(settings: ServeSettings) -> Result<()> {
     let (runtime, client) = Database::open(&settings.database)?.into_parts();
     let manifest = Manifest::load(&settings.model)?;
     let mut search = HubSearch::new(&manifest);
+    runtime.block_on(search.require_known(&client))?;
     if settings.hnsw {
         runtime.block_on(require_indexes(&client, &manifest))?;
         search = search.approximately(&manifest)?;
     }
+    drop(client);
     let mut signals = Signals::take_over()?;
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let hub = Hub {
         search: Arc::new(search),
-        clients: Arc::new([Mutex::new(Some(Arc::new(client))), Mutex::new(None)]),
+        clients: Arc::default(),
         searching: Arc::new(Semaphore::new(1)),
         embedder: Arc::new(PictureEmbedder::new(settings.model.clone())),
         strangers: Arc::default(),
@@ -131,7 +138,7 @@ fn router(hub: Hub) -> Router {
         .route("/releases/{shop}/release.json", get(files::manifest))
         .route("/releases/objects/{name}", get(files::object))
         .route("/api/join", post(join))
-        .route("/api/heartbeat", post(heartbeat))
+        .route("/api/heartbeat", post(heartbeat).layer(DefaultBodyLimit::max(MOST_HEARTBEAT)))
         .route("/page.css", get(fleet::style))
         .route("/healthz", get(health))
         .merge(only(OperatorRole::Reader, fleet::routes()))
@@ -150,7 +157,11 @@ impl Hub {
         if let Some(client) = place.as_ref().filter(|client| !client.is_closed()) {
             return Ok(client.clone());
         }
-        let client = Arc::new(connect_client(&self.settings.database).await?);
+        let client = connect_client(&self.settings.database).await?;
+        // No statement of a server goes on when its asker has left.
+        let patience = format!("set statement_timeout = {}", PATIENCE.as_millis());
+        client.batch_execute(&patience).await.map_err(database_fault)?;
+        let client = Arc::new(client);
         *place = Some(client.clone());
         Ok(client)
     }
@@ -164,8 +175,14 @@ fn refuse(status: StatusCode, why: &str) -> Response {
     answer(status, &json!({ "error": why }))
 }
 
-/// A fault is the hub's, not the client's: what it says stays in the log.
+/// A fault is the hub's, not the client's: what it says stays in the log. But for values that came from the client.
 fn failed(fault: &Fault) -> Response {
+    if fault.kind() == Kind::Input {
+        return refuse(
+            StatusCode::BAD_REQUEST,
+            "the hub cannot hold a value: a text with a zero, or a number out of range",
+        );
+    }
     log::warn!("{fault}");
     refuse(StatusCode::SERVICE_UNAVAILABLE, "the hub cannot answer now")
 }
@@ -205,7 +222,7 @@ async fn join(State(hub): State<Hub>, request: Request) -> Response {
 
 async fn heartbeat(
     State(hub): State<Hub>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    AskerAddress(address): AskerAddress,
     mirror: AskingMirror,
     body: Bytes,
 ) -> Response {
@@ -216,7 +233,7 @@ async fn heartbeat(
     let kept = async {
         let client = hub.client(Use::Short).await?;
         let query = "update mirror set last_seen = now(), heartbeat = $2, address = $3 where name = $1";
-        client.execute(query, &[&mirror.name, &text, &peer.ip().to_string()]).await.map_err(database_fault)
+        client.execute(query, &[&mirror.name, &text, &address.to_string()]).await.map_err(database_fault)
     };
     match kept.await {
         Ok(_) => StatusCode::NO_CONTENT.into_response(),
@@ -226,8 +243,9 @@ async fn heartbeat(
 
 /// Looks after releases that not all mirrors get yet.
 async fn roll_out(hub: Hub) {
+    let pause = hub.settings.soak.clamp(ROLLOUT_PAUSE, ROLLOUT_ROUND);
     loop {
-        tokio::time::sleep(ROLLOUT_ROUND.min(hub.settings.soak)).await;
+        tokio::time::sleep(pause).await;
         let advanced = async {
             let client = hub.client(Use::Short).await?;
             mirrors::advance(&client, hub.settings.soak).await.map_err(database_fault)

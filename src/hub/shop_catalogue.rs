@@ -18,18 +18,22 @@ const PAGE: i64 = 500;
 /// Enrolments that are read at once: each may have a megabyte.
 const WORN_PAGE: i64 = 50;
 
-/// How many pictures of the shop no worker has embedded yet.
+/// How many pictures of the shop no worker has looked at by this model, queued or not.
 ///
 /// # Errors
 /// [`Kind::Usage`] where there is no such shop.
-pub fn waiting(database: &mut Database, shop: &str) -> Result<i64> {
+pub fn waiting(database: &mut Database, shop: &str, model: &ModelStamp) -> Result<i64> {
     let (exists, waiting) = database.run(async |client| {
         let query = "select exists (select 1 from shop where name = $1),
-                     (select count(*) from job where exists (
-                       select 1 from picture join product on product.id = picture.product_id
-                       join offer on offer.product_id = product.id
-                       where offer.shop = $1 and picture.sha256 = job.sha256 and product.region = job.wanted))";
-        let row = client.query_one(query, &[&shop]).await?;
+                     (select count(distinct (picture.sha256, product.region)) from offer
+                       join product on product.id = offer.product_id
+                       join picture on picture.product_id = product.id
+                       where offer.shop = $1
+                       and not exists (select 1 from view where view.sha256 = picture.sha256
+                         and view.wanted = product.region and view.head = 'match' and view.model = $2)
+                       and not exists (select 1 from refusal where refusal.sha256 = picture.sha256
+                         and refusal.wanted = product.region and refusal.model = $2))";
+        let row = client.query_one(query, &[&shop, &model.descriptor_hash]).await?;
         Ok((row.get::<_, bool>(0), row.get::<_, i64>(1)))
     })?;
     if exists {
@@ -43,7 +47,7 @@ pub fn waiting(database: &mut Database, shop: &str) -> Result<i64> {
 pub fn write(database: &mut Database, shop: &str, model: &ModelStamp, path: &Path) -> Result<i64> {
     // All pages are of one moment.
     database.run(async |client| client.batch_execute("begin isolation level repeatable read read only").await)?;
-    let left_out = waiting(database, shop);
+    let left_out = waiting(database, shop, model);
     let mut after = String::new();
     let written = write_snapshot(path, model, &format!("hub, shop {shop}"), || {
         let last = std::mem::take(&mut after);

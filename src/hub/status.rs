@@ -30,6 +30,15 @@ pub struct ShopStatus {
     pub share: Option<i32>,
     /// Why it is not given to more.
     pub stopped: Option<String>,
+    /// Why it is not given to more yet: [`super::mirrors::explain`].
+    pub waits: Option<String>,
+}
+
+impl ShopStatus {
+    /// Why the newest release is not given to all; empty where it is.
+    pub fn why_not_all(&self) -> &str {
+        self.stopped.as_ref().or(self.waits.as_ref()).map_or("", String::as_str)
+    }
 }
 
 /// A mirror, as of its last heartbeat.
@@ -85,6 +94,7 @@ pub fn shop_status(row: &tokio_postgres::Row) -> ShopStatus {
         release_age_seconds: row.get(3),
         share: row.get(4),
         stopped: row.get(5),
+        waits: None,
     }
 }
 

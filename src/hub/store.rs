@@ -3,14 +3,20 @@
 //!
 //! The folder stays what is published from: deltas are made of what lies there. A store gets the files that a manifest names, then
 //! the manifest; what an interrupted copy lacks comes with the next one.
+//!
+//! Not every store can list its files. What it may have is noted in the folder before it is sent, and goes when the folder has lost it.
+//! The manifest that a store has is kept in the folder too: its files stay while mirrors find it there.
 
 use super::aws_signature::AwsKeys;
-use super::publish::ReleaseFolder;
+use super::publish::{ReleaseFolder, put};
 use crate::fault::{Fault, Kind, Result};
-use crate::sync::manifest::{FILE, OBJECTS};
+use crate::sync::manifest::FILE;
 use crate::sync::source::hash_of;
-use std::fs::File;
-use std::path::Path;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use ureq::http::{Method, Request, Response, StatusCode};
 use ureq::{Agent, AsSendBody, Body};
@@ -74,15 +80,17 @@ impl ReleaseStore {
         Ok(ReleaseStore { address, scheme, host, path, access, agent: agent() })
     }
 
-    /// Copies the newest release of `shop`: the files that the store lacks, then the manifest. Then deletes there what the folder has
-    /// deleted, `gone`. The caller holds the shop's lock.
+    /// Copies the newest release of `shop`: the files that the store lacks, then the manifest. The caller holds the shop's lock.
     ///
     /// # Errors
     /// [`Kind::Unavailable`] where the store cannot be reached, or refuses. Mirrors then still find the release before.
-    pub fn copy(&self, folder: &ReleaseFolder, shop: &str, gone: &[String]) -> Result<()> {
+    pub fn copy(&self, folder: &ReleaseFolder, shop: &str) -> Result<()> {
         let Some(manifest) = folder.newest(shop)? else { return Ok(()) };
-        for object in manifest.objects() {
-            let name = object.path()?;
+        let names: Vec<String> = manifest.objects().map(|object| object.path()).collect::<Result<_>>()?;
+        let mut stored = StoredFiles::open(folder, &self.address)?;
+        stored.names.extend(names.iter().cloned());
+        stored.close()?;
+        for (object, name) in manifest.objects().zip(names) {
             if !self.has(&name, object.bytes)? {
                 self.put(&name, &folder.root().join(&name), &object.sha256)?;
             }
@@ -90,14 +98,27 @@ impl ReleaseStore {
         let name = format!("{shop}/{FILE}");
         let file = folder.root().join(&name);
         self.put(&name, &file, &hash_of(&file)?)?;
-        for name in gone {
-            let name = format!("{OBJECTS}/{name}");
-            let deleted = self.ask(Method::DELETE, &name, EMPTY, ())?;
-            if !deleted.status().is_success() && deleted.status() != StatusCode::NOT_FOUND {
-                log::warn!("{} keeps the old file {name}: it answered {}", self.address, deleted.status());
+        let text = fs::read(&file).map_err(|error| Fault::io(Kind::Storage, "read", &file, error))?;
+        put(&folder.root().join(shop).join(format!("store-{}.json", short_name(&self.address))), &text)
+    }
+
+    /// Deletes the files that came from the folder and are there no more; how many. What the store refuses to delete is tried again with
+    /// the next publication.
+    pub fn clear(&self, folder: &ReleaseFolder) -> Result<usize> {
+        let mut stored = StoredFiles::open(folder, &self.address)?;
+        let old: Vec<String> = stored.names.iter().filter(|name| !folder.root().join(name).exists()).cloned().collect();
+        let before = stored.names.len();
+        for name in old {
+            let answer = self.ask(Method::DELETE, &name, EMPTY, ())?.status();
+            if answer.is_success() || answer == StatusCode::NOT_FOUND {
+                stored.names.remove(&name);
+            } else {
+                log::warn!("{} keeps the old file {name}: it answered {answer}", self.address);
             }
         }
-        Ok(())
+        let deleted = before - stored.names.len();
+        stored.close()?;
+        Ok(deleted)
     }
 
     /// Whether a file of this size is there.
@@ -156,8 +177,44 @@ impl ReleaseStore {
     }
 }
 
+/// The files that a store may have. Locked while it is open: nothing is deleted there between the moment when another shop's publication
+/// notes a file and the moment when it looks for it.
+struct StoredFiles {
+    path: PathBuf,
+    names: BTreeSet<String>,
+    _lock: File,
+}
+
+impl StoredFiles {
+    fn open(folder: &ReleaseFolder, address: &str) -> Result<Self> {
+        let lock = folder.root().join(".stores.lock");
+        let fail = |error| Fault::io(Kind::Storage, "lock", &lock, error);
+        let locked = File::create(&lock).map_err(fail)?;
+        locked.lock().map_err(fail)?;
+        let path = folder.root().join(format!(".store-{}", short_name(address)));
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(Fault::io(Kind::Storage, "read", &path, error)),
+        };
+        Ok(StoredFiles { names: text.lines().map(str::to_owned).collect(), path, _lock: locked })
+    }
+
+    fn close(self) -> Result<()> {
+        let text: String = self.names.iter().map(|name| format!("{name}\n")).collect();
+        put(&self.path, text.as_bytes())
+    }
+}
+
+/// What files about a store are called by.
+fn short_name(address: &str) -> String {
+    Sha256::digest(address).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The address may hold a password: what stands before an `@` is not said.
 fn no_store(address: &str) -> Fault {
-    Fault::new(Kind::Usage, format!("{address:?} is no store"))
+    let place = address.rsplit_once('@').map_or(address, |(_, place)| place);
+    Fault::new(Kind::Usage, format!("{place:?} is no store"))
         .cure("name s3://bucket/prefix or https://host/folder, with letters, digits, hyphens and dots")
 }
 
@@ -222,6 +279,8 @@ mod tests {
             assert_eq!(place(address, None).unwrap_err().kind(), Kind::Usage, "{address}");
         }
         assert!(place("s3://bucket/a b", None).is_err() && place("https://host/a?x=1", None).is_err());
+        let said = place("https://hub:geheim@host/a", None).unwrap_err().to_string();
+        assert!(said.contains("\"host/a\" is no store") && !said.contains("geheim"), "{said}");
         let keyless = ReleaseStore::open("s3://bucket", |_| None).map(drop).unwrap_err();
         assert!(keyless.to_string().contains("AWS_ACCESS_KEY_ID is not set"), "{keyless}");
     }

@@ -17,7 +17,7 @@ use pgvector::Vector;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::thread;
-use tokio_postgres::{Client, Transaction};
+use tokio_postgres::{Client, Row, Transaction};
 
 /// Pictures that a thread takes at once: their transaction lasts a second or two.
 const TAKEN_BY_EACH: usize = 4;
@@ -70,11 +70,7 @@ impl EmbeddingWorker {
     /// [`Kind::Usage`] where the hub publishes another model.
     pub fn work(&mut self, database: &mut Database, mut observe: impl FnMut(WorkReport) -> bool) -> Result<WorkReport> {
         let wanted = database.require_model()?;
-        if wanted.descriptor_hash != self.stamp.descriptor_hash {
-            let text =
-                format!("the hub's model is {}, and this worker's is {} of another hash", wanted.name, self.stamp.name);
-            return Err(Fault::new(Kind::Usage, text).cure("give --model the hub's model folder"));
-        }
+        self.require_same(&wanted.name, &wanted.descriptor_hash)?;
         let mut report = WorkReport::default();
         loop {
             let Some(done) = self.batch(database)? else { return Ok(report) };
@@ -86,6 +82,14 @@ impl EmbeddingWorker {
         }
     }
 
+    fn require_same(&self, name: &str, hash: &str) -> Result<()> {
+        if hash == self.stamp.descriptor_hash {
+            return Ok(());
+        }
+        let text = format!("the hub's model is {name}, and this worker's is {} of another hash", self.stamp.name);
+        Err(Fault::new(Kind::Usage, text).cure("give --model the hub's model folder"))
+    }
+
     /// One transaction; `None` where nothing is left to take.
     fn batch(&mut self, database: &mut Database) -> Result<Option<WorkReport>> {
         let most = (TAKEN_BY_EACH * self.recognizers.len()) as i64;
@@ -94,6 +98,12 @@ impl EmbeddingWorker {
             let transaction = client.transaction().await?;
             let jobs = take(&transaction, most).await?;
             if jobs.is_empty() {
+                return Ok(None);
+            }
+            // They may be queued for a model that the hub has been given since; that it has another one waits until these are written.
+            let row = transaction.query_one("select name, hash from model where is_current for share", &[]).await?;
+            if let Err(other) = self.require_same(row.get(0), row.get(1)) {
+                fault = Some(other);
                 return Ok(None);
             }
             let mut report = WorkReport::default();
@@ -161,14 +171,15 @@ pub fn with_bias(embedding: &[f32], weight: &[f32]) -> Vector {
     embedding.iter().copied().chain([bias as f32]).collect::<Vec<f32>>().into()
 }
 
-/// Locks pictures that no other worker has.
+/// Locks pictures that no other worker has. They are in the order of their hashes: workers that write the same rows, of pictures that show
+/// two products, wait for one another in that order.
 async fn take(transaction: &Transaction<'_>, most: i64) -> SqlResult<Vec<QueuedPicture>> {
     let query = "select sha256, wanted, name, bytes from job order by queued limit $1 for update skip locked";
     let rows = transaction.query(query, &[&most]).await?;
-    Ok(rows
-        .iter()
-        .map(|row| QueuedPicture { sha256: row.get(0), wanted: row.get(1), name: row.get(2), bytes: row.get(3) })
-        .collect())
+    let job = |row: &Row| QueuedPicture { sha256: row.get(0), wanted: row.get(1), name: row.get(2), bytes: row.get(3) };
+    let mut jobs: Vec<QueuedPicture> = rows.iter().map(job).collect();
+    jobs.sort_by(|a, b| (&a.sha256, &a.wanted).cmp(&(&b.sha256, &b.wanted)));
+    Ok(jobs)
 }
 
 fn keys(jobs: &[QueuedPicture]) -> (Vec<&[u8]>, Vec<&str>) {

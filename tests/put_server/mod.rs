@@ -1,4 +1,4 @@
-//! A web server for a folder that takes PUT and MKCOL as WebDAV has them, from those who know its password, and can refuse one file.
+//! A web server for a folder that takes PUT, MKCOL and DELETE as WebDAV has them, from those who know its password, and can refuse one file.
 
 #![allow(dead_code)]
 
@@ -78,6 +78,7 @@ fn serve(
             fs::write(&file, body)?;
             ("201 Created", Vec::new())
         }
+        "DELETE" => fs::remove_file(&file).map_or(("404 Not Found", Vec::new()), |()| ("204 No Content", Vec::new())),
         "MKCOL" => fs::create_dir(&file).map_or(("405 Not Allowed", Vec::new()), |()| ("201 Created", Vec::new())),
         _ => ("405 Not Allowed", Vec::new()),
     };

@@ -96,7 +96,6 @@ fn init(args: &InitArgs) -> Result<()> {
     if args.hnsw {
         make_indexes(&mut database, &Manifest::load(&model)?)?;
     }
-    database.note("init", &format!("model {}", stamp.name))?;
     print(&format!("the hub is ready; pictures are embedded by {}", stamp.name))
 }
 
@@ -161,17 +160,24 @@ fn publish(args: &PublishArgs) -> Result<()> {
     let key = ReleaseKey::load(&args.key)?;
     let store = args.store.as_deref().map(|address| open_store(address, args)).transpose()?;
     let folder = ReleaseFolder::open(&args.to)?;
-    let (publication, report) = match &args.catalogue {
+    // The last is the release whose manifest must stay, however old.
+    let (publication, mut report, needed) = match &args.catalogue {
         Some(catalogue) => {
             let publication = begin(&folder, args)?;
             write_difference(None, catalogue, &publication.catalogue(), "a catalogue file")?;
             let report = publication.finish(&key, args.after)?;
-            (publication, report)
+            (publication, report, u64::MAX)
         }
         None => publish_from_tables(args, &folder, &key)?,
     };
-    // Also what an earlier publication has not brought there to its end.
-    store.map_or(Ok(()), |store| store.copy(&folder, &args.shop, &report.gone))?;
+    if let Some(store) = &store {
+        // Also what an earlier publication has not brought there to its end.
+        store.copy(&folder, &args.shop)?;
+    }
+    report.deleted = publication.clear(needed)?;
+    if let Some(store) = &store {
+        report.deleted_in_store = store.clear(&folder)?;
+    }
     drop(publication);
     if args.json { print(&json(&report)?) } else { print(&published(&report)) }
 }
@@ -180,10 +186,11 @@ fn publish_from_tables(
     args: &PublishArgs,
     folder: &ReleaseFolder,
     key: &ReleaseKey,
-) -> Result<(Publication, PublishReport)> {
+) -> Result<(Publication, PublishReport, u64)> {
     let mut database = open(&args.database)?;
     let model = database.require_model()?;
-    require_embedded(args, shop_catalogue::waiting(&mut database, &args.shop)?)?;
+    require_embedded(args, shop_catalogue::waiting(&mut database, &args.shop, &model)?)?;
+    mirrors::lock_publication(&mut database, &args.shop)?;
     let publication = begin(folder, args)?;
     // Once more, as of the moment that is published.
     let waiting = shop_catalogue::write(&mut database, &args.shop, &model, &publication.catalogue())?;
@@ -191,7 +198,10 @@ fn publish_from_tables(
     let after = mirrors::newest_release(&mut database, &args.shop)?.max(args.after);
     let report = publication.finish(key, after)?;
     mirrors::note_release(&mut database, &report, i32::from(args.share), &actor())?;
-    Ok((publication, report))
+    if args.store.is_some() {
+        mirrors::require_for_all(&mut database, &report)?;
+    }
+    Ok((publication, report, mirrors::newest_for_all(&mut database, &args.shop)?))
 }
 
 fn open_store(address: &str, args: &PublishArgs) -> Result<ReleaseStore> {
@@ -222,25 +232,31 @@ fn require_embedded(args: &PublishArgs, waiting: i64) -> Result<()> {
     if waiting == 0 || args.incomplete {
         return Ok(());
     }
-    Err(Fault::new(Kind::Usage, format!("{waiting} pictures of {} are not embedded yet", args.shop))
-        .cure("run `vetrina hub work` first, or publish with --incomplete"))
+    Err(Fault::new(Kind::Usage, format!("{waiting} pictures of {} are not embedded yet", args.shop)).cure(
+        "run `vetrina hub work` first (after a change of the model, import again before), or publish with --incomplete",
+    ))
 }
 
 fn published(report: &PublishReport) -> String {
     let PublishReport { shop, release, products, .. } = report;
+    let deleted = match (report.deleted, report.deleted_in_store) {
+        (0, 0) => String::new(),
+        (here, there) => format!("; deleted of old releases: {here} files here, {there} in the store"),
+    };
     if !report.is_new {
-        return format!("nothing has changed: release {release} of {shop} stays the newest");
+        return format!("nothing has changed: release {release} of {shop} stays the newest{deleted}");
     }
     let deltas: Vec<String> = report.delta_bytes.iter().map(ToString::to_string).collect();
     let deltas = if deltas.is_empty() { "none".into() } else { deltas.join(", ") };
     format!(
-        "release {release} of {shop}: {products} products, {} bytes; what has changed since the last ones: {deltas}",
+        "release {release} of {shop}: {products} products, {} bytes; what has changed since the last ones: {deltas}{deleted}",
         report.snapshot_bytes
     )
 }
 
 fn say_status(args: &HubStatusArgs) -> Result<()> {
-    let status = status(&mut open(&args.database)?)?;
+    let mut status = status(&mut open(&args.database)?)?;
+    mirrors::explain(&mut status.shops, &status.mirrors);
     if args.json {
         return print(&json(&status)?);
     }
@@ -250,15 +266,16 @@ fn say_status(args: &HubStatusArgs) -> Result<()> {
         "{products} products, {pictures} pictures by {model}; {queued} wait for a worker, {refused} show no garment"
     ))?;
     let number = |value: Option<i64>| value.map_or(String::new(), |value| value.to_string());
-    let mut table = Table::new(&["shop", ">products", ">release", ">age s", ">share %", "stopped"]);
+    let mut table = Table::new(&["shop", ">products", ">release", ">age s", ">share %", "not to all"]);
     for shop in shops {
+        let why = shop.why_not_all().to_owned();
         table.row([
             shop.shop,
             shop.products.to_string(),
             number(shop.release),
             shop.release_age_seconds.map_or(String::new(), |age| format!("{age:.0}")),
             number(shop.share.map(i64::from)),
-            shop.stopped.unwrap_or_default(),
+            why,
         ]);
     }
     print(&table.render())?;
@@ -329,5 +346,6 @@ fn serve(args: &ServeArgs) -> Result<()> {
         model: places::model(&args.model)?,
         soak: Duration::from_secs(args.soak_seconds.into()),
         hnsw: args.hnsw,
+        proxies: args.proxy.iter().map(IpAddr::to_canonical).collect(),
     })
 }

@@ -11,12 +11,13 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 /// Refusals of strangers in this time are one line of the audit log: nobody can fill it.
 const STRANGERS: Duration = Duration::from_secs(600);
+const FORWARDED_FOR: &str = "x-forwarded-for";
 const NO_KEY: &str = "this asks for the key of a mirror: join with `vetrina sync join`";
 const NO_TOKEN: &str = "this asks for an operator's token: make one with `vetrina hub token add`";
 
@@ -35,6 +36,9 @@ pub enum Searcher {
     Mirror(String),
     Operator(String),
 }
+
+/// The address that asks: where it comes by a trusted proxy, the one that the proxy names.
+pub struct AskerAddress(pub IpAddr);
 
 /// How many strangers were refused since the last line of the audit log.
 #[derive(Debug, Default)]
@@ -64,6 +68,15 @@ impl FromRequestParts<Hub> for AskingMirror {
             Ok(None) => Err(refuse_stranger(hub, parts, StatusCode::UNAUTHORIZED, NO_KEY).await),
             Err(fault) => Err(failed(&fault)),
         }
+    }
+}
+
+impl FromRequestParts<Hub> for AskerAddress {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, hub: &Hub) -> std::result::Result<Self, Response> {
+        let address = address(hub, parts).map(AskerAddress);
+        address.ok_or_else(|| refuse(StatusCode::INTERNAL_SERVER_ERROR, "the connection has no address"))
     }
 }
 
@@ -106,7 +119,7 @@ pub async fn require(State((hub, role)): State<(Hub, OperatorRole)>, request: Re
             note_refusal(&hub, &actor(&name), &detail).await;
             return refuse(StatusCode::FORBIDDEN, &why);
         }
-        Ok(None) if role == OperatorRole::Reader && is_local(&parts) => match are_there_tokens(&hub).await {
+        Ok(None) if role == OperatorRole::Reader && is_local(&hub, &parts) => match are_there_tokens(&hub).await {
             Ok(false) => "this machine".to_owned(),
             Ok(true) => return refuse_stranger(&hub, &parts, StatusCode::UNAUTHORIZED, NO_TOKEN).await,
             Err(fault) => return failed(&fault),
@@ -122,12 +135,34 @@ fn actor(name: &str) -> String {
     format!("token {name}")
 }
 
-fn is_local(parts: &Parts) -> bool {
-    bearer(&parts.headers).is_none() && peer(parts).is_some_and(|peer| peer.ip().is_loopback())
+/// Whoever names another one that it asks for, or comes by a proxy, is not taken for this machine.
+fn is_local(hub: &Hub, parts: &Parts) -> bool {
+    let is_here = |peer: IpAddr| peer.is_loopback() && !hub.settings.proxies.contains(&peer);
+    bearer(&parts.headers).is_none() && !parts.headers.contains_key(FORWARDED_FOR) && peer(parts).is_some_and(is_here)
 }
 
-fn peer(parts: &Parts) -> Option<SocketAddr> {
-    parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0)
+fn peer(parts: &Parts) -> Option<IpAddr> {
+    parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip().to_canonical())
+}
+
+fn address(hub: &Hub, parts: &Parts) -> Option<IpAddr> {
+    peer(parts).map(|peer| forwarded(peer, &parts.headers, &hub.settings.proxies))
+}
+
+/// Each proxy adds the address that it is asked from at the end of the header: the last one that is no trusted proxy's counts. What stands
+/// before it anybody can write.
+fn forwarded(peer: IpAddr, headers: &HeaderMap, proxies: &[IpAddr]) -> IpAddr {
+    let lines = headers.get_all(FORWARDED_FOR).iter();
+    let named: Vec<&str> = lines.flat_map(|line| line.to_str().unwrap_or_default().split(',')).map(str::trim).collect();
+    let mut address = peer;
+    for name in named.into_iter().rev() {
+        let Ok(before) = name.parse::<IpAddr>() else { break };
+        if !proxies.contains(&address) {
+            break;
+        }
+        address = before.to_canonical();
+    }
+    address
 }
 
 async fn mirror(hub: &Hub, headers: &HeaderMap) -> Result<Option<(String, String)>> {
@@ -151,7 +186,7 @@ async fn are_there_tokens(hub: &Hub) -> Result<bool> {
 pub async fn refuse_stranger(hub: &Hub, parts: &Parts, status: StatusCode, why: &str) -> Response {
     let counted = hub.strangers.lock().unwrap_or_else(PoisonError::into_inner).refuse(Instant::now());
     if let Some(count) = counted {
-        let who = peer(parts).map_or("somewhere".to_owned(), |peer| peer.ip().to_string());
+        let who = address(hub, parts).map_or("somewhere".to_owned(), |address| address.to_string());
         let detail = format!("{} {}: {why} ({count} refused since the last such line)", parts.method, parts.uri.path());
         note_refusal(hub, &who, &detail).await;
     }
@@ -185,5 +220,28 @@ mod tests {
         assert!((1..500).all(|second| count.refuse(start + Duration::from_secs(second)).is_none()));
         assert_eq!(count.refuse(start + STRANGERS), Some(500));
         assert_eq!(count.refuse(start + STRANGERS), None);
+    }
+
+    #[test]
+    fn only_trusted_proxies_are_believed_whom_they_are_asked_by() {
+        let parse = |text: &str| text.parse::<IpAddr>().unwrap();
+        let proxies = [parse("10.0.0.1"), parse("10.0.0.2")];
+        for (peer, lines, address) in [
+            ("192.0.2.7", &[][..], "192.0.2.7"),
+            ("192.0.2.7", &["203.0.113.9"], "192.0.2.7"),
+            ("10.0.0.1", &["203.0.113.9"], "203.0.113.9"),
+            ("10.0.0.1", &["1.1.1.1, 203.0.113.9"], "203.0.113.9"),
+            ("10.0.0.1", &["1.1.1.1", "203.0.113.9,10.0.0.2"], "203.0.113.9"),
+            ("10.0.0.1", &["::ffff:203.0.113.9"], "203.0.113.9"),
+            ("10.0.0.1", &["2001:db8::7"], "2001:db8::7"),
+            ("10.0.0.1", &["203.0.113.9, unknown"], "10.0.0.1"),
+            ("10.0.0.1", &[], "10.0.0.1"),
+        ] {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append(FORWARDED_FOR, line.parse().unwrap());
+            }
+            assert_eq!(forwarded(parse(peer), &headers, &proxies), parse(address), "{peer} {lines:?}");
+        }
     }
 }

@@ -54,12 +54,13 @@ pub async fn manifest(
 
 /// A file of any shop: its name is its hash, and what a mirror does with it depends on a signed manifest.
 pub async fn object(State(hub): State<Hub>, _: AskingMirror, Path(name): Path<String>, headers: HeaderMap) -> Response {
-    let is_hash = name.strip_suffix(".zst").is_some_and(|hash| hash.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    let none = || refuse(StatusCode::NOT_FOUND, "there is no such file");
+    if !name.strip_suffix(".zst").is_some_and(|hash| hash.bytes().all(|byte| byte.is_ascii_hexdigit())) {
+        return none();
+    }
     let path = hub.settings.releases.join(OBJECTS).join(&name);
     let opened = spawn_blocking(move || File::open(path).and_then(|file| Ok((file.metadata()?.len(), file)))).await;
-    let (true, Ok(Ok((length, mut file)))) = (is_hash, opened) else {
-        return refuse(StatusCode::NOT_FOUND, "there is no such file");
-    };
+    let Ok(Ok((length, mut file))) = opened else { return none() };
     let from = headers.get(RANGE).and_then(|range| range.to_str().ok()).and_then(begin_of);
     let (status, from) = match from {
         None => (StatusCode::OK, 0),

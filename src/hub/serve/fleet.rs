@@ -3,6 +3,7 @@
 use super::{Hub, Use, answer, failed};
 use crate::fault::Result;
 use crate::hub::database::database_fault;
+use crate::hub::mirrors::explain;
 use crate::hub::status::{MIRRORS, MirrorStatus, SHOPS, ShopStatus, mirror_status, shop_status};
 use axum::Router;
 use axum::extract::State;
@@ -33,7 +34,10 @@ async fn read(hub: &Hub) -> Result<Fleet> {
     let client = hub.client(Use::Short).await?;
     let shops = client.query(SHOPS, &[]).await.map_err(database_fault)?;
     let mirrors = client.query(MIRRORS, &[]).await.map_err(database_fault)?;
-    Ok((shops.iter().map(shop_status).collect(), mirrors.iter().map(mirror_status).collect()))
+    let mut shops: Vec<ShopStatus> = shops.iter().map(shop_status).collect();
+    let mirrors: Vec<MirrorStatus> = mirrors.iter().map(mirror_status).collect();
+    explain(&mut shops, &mirrors);
+    Ok((shops, mirrors))
 }
 
 async fn status_json(State(hub): State<Hub>) -> Response {
@@ -143,7 +147,6 @@ fn page_text(shops: &[ShopStatus], mirrors: &[MirrorStatus]) -> String {
     text += "<table><tr><th>shop<th>products<th>release<th>age, s<th>share, %<th>";
     for shop in shops {
         let class = if shop.stopped.is_some() { " class=bad" } else { "" };
-        let stopped = shop.stopped.as_deref().unwrap_or_default();
         let _ = write!(
             text,
             "<tr{class}><td>{}<td>{}<td>{}<td>{}<td>{}<td>{}",
@@ -152,7 +155,7 @@ fn page_text(shops: &[ShopStatus], mirrors: &[MirrorStatus]) -> String {
             number(shop.release.map(|number| number as f64)),
             number(shop.release_age_seconds),
             number(shop.share.map(f64::from)),
-            encode_text(stopped)
+            encode_text(shop.why_not_all())
         );
     }
     text += "</table><table><tr><th>mirror<th>shop<th>seen, s ago<th>version<th>release<th>frames/s<th>°C<th>answers<th>right<th>";

@@ -25,6 +25,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_postgres::NoTls;
 
 /// The largest picture, bytes.
 const MOST_PICTURE: usize = 12 << 20;
@@ -95,10 +97,13 @@ async fn search(
         return refuse(StatusCode::BAD_REQUEST, &why);
     }
     let detail = if is_picture { "by a picture" } else { "by an embedding" };
-    match tokio::time::timeout(PATIENCE, find(&hub, &query, searcher.actor(), detail)).await {
-        Ok(Ok(hits)) => answer(StatusCode::OK, &with_garment(garment, &hits)),
-        Ok(Err(fault)) => failed(&fault),
-        Err(_) => refuse(StatusCode::SERVICE_UNAVAILABLE, "the search takes too long"),
+    // On its own: it comes to its end also where the asker has left.
+    let found = tokio::spawn(find(hub, query, searcher.actor().to_owned(), detail));
+    match timeout(PATIENCE, found).await {
+        Ok(Ok(Ok(Some(hits)))) => answer(StatusCode::OK, &with_garment(garment, &hits)),
+        Ok(Ok(Err(fault))) => failed(&fault),
+        Ok(Err(_)) => refuse(StatusCode::INTERNAL_SERVER_ERROR, "the search ended before its answer"),
+        Ok(Ok(Ok(None))) | Err(_) => refuse(StatusCode::SERVICE_UNAVAILABLE, "the search takes too long"),
     }
 }
 
@@ -139,18 +144,21 @@ async fn of_picture(
     }
 }
 
-async fn find(hub: &Hub, query: &HubQuery, actor: &str, detail: &str) -> Result<Vec<HubHit>> {
+/// `None` where it takes too long: the database is told to leave it.
+async fn find(hub: Hub, query: HubQuery, actor: String, detail: &'static str) -> Result<Option<Vec<HubHit>>> {
+    let until = Instant::now() + PATIENCE;
     let client = hub.client(Use::Short).await?;
-    note(&client, actor, "search", detail).await.map_err(database_fault)?;
+    note(&client, &actor, "search", detail).await.map_err(database_fault)?;
     // The semaphore is never closed.
-    let _turn = hub.searching.acquire().await;
+    let Ok(_turn) = timeout_at(until, hub.searching.acquire()).await else { return Ok(None) };
     let client = hub.client(Use::Search).await?;
-    let found = hub.search.ask(&client, query).await;
-    if found.is_err() {
-        // A transaction that failed after its asker had left is still open there, and would fail all searches to come.
+    let found = timeout_at(until, hub.search.ask(&client, &query)).await;
+    if !matches!(found, Ok(Ok(_))) {
+        // The statement ends, and with the connection a transaction that is still open there.
         *hub.clients[Use::Search as usize].lock().await = None;
+        let _ = timeout(PATIENCE, client.cancel_token().cancel_query(NoTls)).await;
     }
-    found.map_err(database_fault)
+    found.ok().transpose().map_err(database_fault)
 }
 
 fn with_garment(garment: Option<Value>, hits: &[HubHit]) -> Value {
