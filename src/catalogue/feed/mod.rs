@@ -11,6 +11,7 @@ mod delimited;
 mod ecwid;
 pub mod field;
 mod google;
+mod ids;
 mod item;
 mod json;
 mod lightspeed;
