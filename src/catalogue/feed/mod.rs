@@ -27,6 +27,7 @@ mod shopware;
 mod spreadsheet;
 mod square;
 mod squarespace;
+mod suggest;
 mod table;
 mod text;
 mod wix;
@@ -49,7 +50,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
-use table::FeedTable;
+use table::{ColumnIndex, FeedTable};
 
 /// The largest feed that is read, in bytes: a million products with long texts.
 pub const MOST_BYTES: u64 = 1 << 30;
@@ -274,6 +275,9 @@ pub fn parse_with(bytes: &[u8], map: &ColumnMap) -> Result<Feed> {
         items.iter_mut().for_each(|item| item.refuse_damaged(encoding.name));
     }
     notes.extend(prestashop::without_tax(&table, &map));
+    let proposal = suggest::complete(&table.columns, &map).filter(|_| !unknown_columns.is_empty());
+    notes
+        .extend(proposal.map(|map| format!("columns that were not read may be meant; if so, say it: --map \"{map}\"")));
     if hidden > 0 {
         notes.push(match hidden {
             1 => "1 product is a draft, archived or not published, and was left out".to_owned(),
@@ -351,13 +355,12 @@ fn items(table: &FeedTable, map: &ColumnMap) -> Result<(Vec<FeedItem>, Vec<Unkno
             let (items, hidden) = items(table);
             (items, Vec::new(), hidden)
         }
-        None => {
-            let (items, unknown) = google::items(table, map)?;
-            (items, unknown, 0)
-        }
+        None => google::items(table, map)?,
     };
+    let columns = ColumnIndex::of(table);
     for item in &mut items {
         apply(map, table, item);
+        add_currency(&columns, table, item);
     }
     Ok((items, unknown, hidden))
 }
@@ -373,6 +376,19 @@ fn apply(map: &ColumnMap, table: &FeedTable, item: &mut FeedItem) {
         let found: Option<Vec<String>> = found.map(Iterator::collect).find(|values: &Vec<String>| !values.is_empty());
         item.values.retain(|(other, _)| *other != field);
         found.into_iter().flatten().for_each(|value| item.add(field, value));
+    }
+}
+
+/// Gives prices without a currency the one that a column of their record names.
+fn add_currency(columns: &ColumnIndex, table: &FeedTable, item: &mut FeedItem) {
+    let named = item.records.first().and_then(|number| columns.first(&table.records[*number], &field::CURRENCY));
+    let Some(currency) = named.and_then(|code| Currency::parse(code).ok()) else { return };
+    for (field, value) in &mut item.values {
+        if matches!(field, field::Field::Price | field::Field::SalePrice) {
+            let mut price = Some(std::mem::take(value));
+            currency.complete(&mut price);
+            *value = price.unwrap_or_default();
+        }
     }
 }
 
