@@ -52,8 +52,13 @@ fn a_refusal_gives_the_map_for_german_columns() {
     );
     let google = "ID,Titel,Bildlink,Preis,Artikelgruppen-ID\n1,Bluse,a.jpg,\"49,90 EUR\",G\n";
     assert_eq!(product(&as_told(google), "1").item_group_id.as_deref(), Some("G"));
-    let unnamed = refused("TITLE,PRICE,CURRENCY_CODE,QUANTITY,IMAGE1,IMAGE2\nTee,45.00,EUR,2,a.jpg,b.jpg\n");
-    assert!(unnamed.contains("--map \"id=COLUMN,image_link=IMAGE1,additional_image_link=IMAGE2\""), "{unnamed}");
+    let unnamed = refused("TITLE,PRICE,CURRENCY_CODE,QUANTITY,IMAGE1,IMAGE2,IMAGE3\nTee,45.00,EUR,2,a.jpg,b.jpg,\n");
+    assert!(
+        unnamed.contains(
+            "--map \"id=COLUMN,image_link=IMAGE1,additional_image_link=IMAGE2,additional_image_link=IMAGE3\""
+        ),
+        "{unnamed}"
+    );
 }
 
 #[test]

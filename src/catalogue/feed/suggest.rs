@@ -9,7 +9,7 @@ const NAMES: [(Field, &str); 17] = [
         Field::Id,
         "merchant_product_id product_id item_id article_id sku variant_sku item_sku artikelnummer artikel_nr artikelnr artikelnummer_im_shop \
          product_number article_number item_number reference référence référence_produit referencia codice codice_articolo artikelcode \
-         mpn handle model asin code",
+         mpn model asin code",
     ),
     (
         Field::Title,
@@ -25,8 +25,9 @@ const NAMES: [(Field, &str); 17] = [
     ),
     (
         Field::AdditionalImageLink,
-        "additional_images additional_image_urls more_images gallery gallery_images weitere_bilder zusätzlicher_bildlink alternate_image image2 \
-         image_2 foto_2 photo_2 picture2 image_link_2 lien_image_supplémentaire enlace_imágenes_adicionales link_immagine_aggiuntiva",
+        "additional_images additional_image_urls more_images gallery gallery_images weitere_bilder zusätzlicher_bildlink alternate_image \
+         image2 image3 image4 image5 image6 image7 image8 image9 image10 image_2 image_3 image_4 image_5 image_link_2 image_link_3 \
+         foto_2 foto_3 foto_4 photo_2 photo_3 photo_4 picture2 picture3 picture4 lien_image_supplémentaire enlace_imágenes_adicionales link_immagine_aggiuntiva",
     ),
     (
         Field::Price,
@@ -56,7 +57,7 @@ const NAMES: [(Field, &str); 17] = [
     ),
     (
         Field::ItemGroupId,
-        "parent_product_id parent_sku parent_id group_id artikelgruppen_id gruppen_id variant_group style_number identifiant_groupe \
+        "parent_product_id parent_sku parent_id group_id artikelgruppen_id gruppen_id variant_group style_number handle identifiant_groupe \
          id_grupo_artículos",
     ),
     (
@@ -77,20 +78,24 @@ const NAMES: [(Field, &str); 17] = [
 pub fn complete(columns: &[String], map: &ColumnMap) -> Option<String> {
     let has = |field: Field| map.maps(field) || columns.iter().any(|name| Field::named(&key(name)) == Some(field));
     let missing = NAMES.iter().filter(|(field, _)| !has(*field));
-    let pairs = missing.filter_map(|(field, names)| {
-        let open = Field::REQUIRED.contains(field).then_some("COLUMN");
-        Some(format!("{}={}", field.name(), find(columns, map, names).or(open)?))
+    let pairs = missing.flat_map(|(field, names)| {
+        let mut found = find(columns, map, names);
+        // All pictures are wanted.
+        found.truncate(if *field == Field::AdditionalImageLink { columns.len() } else { 1 });
+        let open = Some("COLUMN").filter(|_| found.is_empty() && Field::REQUIRED.contains(field));
+        found.into_iter().chain(open).map(|column| format!("{}={column}", field.name()))
     });
     let pairs: Vec<String> = pairs.collect();
     let given = Some(map.to_string()).filter(|map| !map.is_empty());
     (!pairs.is_empty()).then(|| given.into_iter().chain(pairs).collect::<Vec<_>>().join(","))
 }
 
-/// The column that has the first of these names. Of one with a mark of a map's own in its name no map can speak.
-fn find<'c>(columns: &'c [String], map: &ColumnMap, names: &str) -> Option<&'c str> {
+/// The columns that have these names, in the names' order. Of one with a mark of a map's own in its name no map can speak.
+fn find<'c>(columns: &'c [String], map: &ColumnMap, names: &str) -> Vec<&'c str> {
     let is_free = |name: &&String| map.fields(name).next().is_none() && !name.contains(['=', '"', ',']);
-    let named = |known: &str| columns.iter().filter(is_free).find(|name| bare_key(name) == known);
-    names.split_whitespace().find_map(named).map(|name| name.trim())
+    let keys: Vec<(String, &str)> = columns.iter().filter(is_free).map(|name| (bare_key(name), name.trim())).collect();
+    let named = |known: &str| keys.iter().find(|(key, _)| key == known).map(|(_, name)| *name);
+    names.split_whitespace().filter_map(named).collect()
 }
 
 /// A column's key without a language or unit behind it: `name(en-gb)`, `Preis (Brutto)`, `titel [title]`.
