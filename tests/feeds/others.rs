@@ -1,6 +1,7 @@
 //! Exports that were not made for us: what is not known is said with the map to give.
 
 use super::product;
+use std::io::{Cursor, Write};
 use vetrina::catalogue::feed::{ColumnMap, Feed, parse, parse_with};
 
 fn refused(text: &str) -> String {
@@ -124,4 +125,63 @@ fn magentos_dates_are_read_in_the_language_of_its_administrator() {
     ] {
         assert_eq!(sale(from, to), expected);
     }
+}
+
+/// A workbook of one sheet, whose rows `write` writes.
+fn workbook(write: impl FnOnce(&mut dyn Write)) -> Vec<u8> {
+    let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    let relationships = "http://schemas.openxmlformats.org/officeDocument/2006/relationships";
+    let main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main";
+    let links = |kind: &str, target: &str| {
+        let link = format!("<Relationship Id=\"r1\" Type=\"{relationships}/{kind}\" Target=\"{target}\"/>");
+        format!(
+            "<Relationships xmlns=\"http://schemas.openxmlformats.org/package/2006/relationships\">{link}</Relationships>"
+        )
+    };
+    let sheet = "<sheet name=\"S\" sheetId=\"1\" r:id=\"r1\"/>";
+    for (name, text) in [
+        ("_rels/.rels", links("officeDocument", "xl/workbook.xml")),
+        ("xl/_rels/workbook.xml.rels", links("worksheet", "worksheets/sheet1.xml")),
+        (
+            "xl/workbook.xml",
+            format!("<workbook xmlns=\"{main}\" xmlns:r=\"{relationships}\"><sheets>{sheet}</sheets></workbook>"),
+        ),
+    ] {
+        archive.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
+        archive.write_all(text.as_bytes()).unwrap();
+    }
+    archive.start_file("xl/worksheets/sheet1.xml", zip::write::SimpleFileOptions::default()).unwrap();
+    write!(archive, "<worksheet xmlns=\"{main}\"><sheetData>").unwrap();
+    write(&mut archive);
+    archive.write_all(b"</sheetData></worksheet>").unwrap();
+    archive.finish().unwrap().into_inner()
+}
+
+fn row(line: u32, cells: &[(&str, &str)]) -> String {
+    let cell =
+        |(column, text): &(&str, &str)| format!("<c r=\"{column}{line}\" t=\"inlineStr\"><is><t>{text}</t></is></c>");
+    format!("<row r=\"{line}\">{}</row>", cells.iter().map(cell).collect::<String>())
+}
+
+#[test]
+fn a_cell_in_the_last_corner_of_a_sheet_is_one_cell() {
+    let bytes = workbook(|sheet| {
+        let names = row(1, &[("A", "id"), ("B", "title"), ("C", "image_link")]);
+        let rows = [names, row(2, &[("A", "1"), ("B", "Tee"), ("C", "a.jpg")]), row(1_048_576, &[("XFD", "x")])];
+        sheet.write_all(rows.concat().as_bytes()).unwrap();
+    });
+    let feed = parse(&bytes).unwrap();
+    assert_eq!((product(&feed, "1").title.as_str(), feed.rows[0].line), ("Tee", 2));
+    assert_eq!((feed.problems.len(), feed.problems[0].line), (1, 1_048_576));
+}
+
+#[test]
+fn a_workbook_that_unpacks_to_any_size_is_refused() {
+    let bytes = workbook(|sheet| {
+        let part = vec![b' '; 1 << 20];
+        (0..520).for_each(|_| sheet.write_all(&part).unwrap());
+    });
+    assert!(bytes.len() < 1 << 20, "{}", bytes.len());
+    let fault = parse(&bytes).unwrap_err().to_string();
+    assert!(fault.contains("unpacked it is larger than 512 MiB"), "{fault}");
 }
