@@ -185,3 +185,21 @@ fn a_workbook_that_unpacks_to_any_size_is_refused() {
     let fault = parse(&bytes).unwrap_err().to_string();
     assert!(fault.contains("unpacked it is larger than 512 MiB"), "{fault}");
 }
+
+#[test]
+fn what_is_no_feed_is_called_what_it_is() {
+    let web = refused("\n<!DOCTYPE html><html><head><meta charset=utf-8></head><body>Log in<br></body></html>");
+    assert!(web.contains("it is a web page") && web.contains("log-in"), "{web}");
+    let gzip = parse(b"\x1f\x8b\x08\0\0\0").unwrap_err().to_string();
+    assert!(gzip.contains("gzip") && gzip.contains("gunzip"), "{gzip}");
+    let zip = workbook(|_| {}).into_iter().map(|byte| if byte == b'x' { b'y' } else { byte }).collect::<Vec<_>>();
+    assert!(parse(&zip).unwrap_err().to_string().contains("unpack an archive"), "{zip:?}");
+}
+
+#[test]
+fn names_of_two_letters_are_not_near_to_each_other() {
+    let feed = parse(b"id,title,image_link,c0,colr\n1,Tee,a.jpg,x,red\n").unwrap();
+    let said = feed.warnings();
+    assert_eq!(said[0], "column \"colr\" is unknown and was not read; did you mean \"color\"?");
+    assert_eq!(said[1], "column \"c0\" is unknown and was not read");
+}

@@ -210,11 +210,15 @@ pub fn is_known(key: &str) -> bool {
         || key.starts_with("image[")
 }
 
-/// The known column nearest to `key`, within two edits.
+/// The known column nearest to `key`, within two edits and less than half of its letters.
 pub fn nearest(key: &str) -> Option<&'static str> {
     let key: String = key.chars().take(40).collect();
     let all = Field::ALL.iter().map(|field| field.name()).chain(IGNORED);
-    all.map(|known| (edits(&key, known), known)).filter(|(edits, _)| *edits <= 2).min().map(|(_, known)| known)
+    all.filter(|known| known.len().abs_diff(key.len()) <= 2)
+        .map(|known| (edits(&key, known), known))
+        .filter(|(edits, known)| *edits <= 2 && 2 * *edits < known.len())
+        .min()
+        .map(|(_, known)| known)
 }
 
 /// Levenshtein's distance.

@@ -9,6 +9,9 @@ use super::suggest;
 use super::table::{ColumnIndex, FeedRecord, FeedTable};
 use crate::fault::{Fault, Result, and_more};
 
+/// Unknown columns that are compared with known ones.
+const MOST_COMPARED: usize = 200;
+
 /// Which field each column is.
 struct GoogleColumns {
     fields: Vec<Option<Field>>,
@@ -68,7 +71,9 @@ impl GoogleColumns {
             let is_read = is_known(&key) || SHOWN.contains(&key.as_str());
             if field.is_none() && !is_read && !key.is_empty() && !is_foreign && map.fields(name).next().is_none() {
                 let name = name.trim().chars().take(80).collect();
-                columns.unknown.push(UnknownColumn { name, nearest: nearest(&key) });
+                // Of so many nobody reads more.
+                let nearest = Some(&key).filter(|_| columns.unknown.len() < MOST_COMPARED).and_then(|key| nearest(key));
+                columns.unknown.push(UnknownColumn { name, nearest });
             }
             columns.fields.push(field);
             columns.prefixed.push(prefixed);

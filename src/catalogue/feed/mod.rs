@@ -321,13 +321,30 @@ fn read_table(bytes: &[u8], map: &ColumnMap) -> Result<(FeedTable, Option<TextEn
     if bytes.starts_with(spreadsheet::MAGIC) || bytes.starts_with(spreadsheet::OLD_MAGIC) {
         return Ok((spreadsheet::read(bytes, is_known)?, None));
     }
+    if bytes.starts_with(GZIP_MAGIC) {
+        return Err(
+            input("it is compressed with gzip").cure("unpack it: gunzip -c FEED.gz | vetrina catalogue import - ...")
+        );
+    }
     let (text, encoding) = decode::decode(bytes)?;
     let table = match text.trim_start().as_bytes().first() {
+        Some(b'<') if is_web_page(&text) => {
+            let cure = "open the feed's address in a browser: the shop may ask for a log-in, or say that the address is another one";
+            return Err(input("it is a web page").cure(cure));
+        }
         Some(b'<') => xml::read(&text),
         Some(b'[' | b'{') => json::read(&text),
         _ => delimited::read(&text, is_known),
     }?;
     Ok((table, Some(encoding)))
+}
+
+/// What a file of gzip begins with.
+const GZIP_MAGIC: &[u8] = b"\x1f\x8b";
+
+fn is_web_page(text: &str) -> bool {
+    let beginning: String = text.trim_start().chars().take(20).collect::<String>().to_ascii_lowercase();
+    ["<!doctype html", "<html", "<head"].iter().any(|tag| beginning.starts_with(tag))
 }
 
 /// Whether a table is a shop system's export, and what it holds: the items, and how many the shop itself does not show.

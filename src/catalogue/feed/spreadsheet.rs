@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Cursor, Read, Seek};
 use zip::ZipArchive;
 
-const SAVE_AS: &str = "save it as XLSX, or as CSV in UTF-8";
+const SAVE_AS: &str = "save it as XLSX, or as CSV in UTF-8; unpack an archive that has the feed in it";
 
 /// What every ZIP archive, and so every XLSX file, begins with.
 pub const MAGIC: &[u8] = b"PK\x03\x04";
@@ -22,7 +22,7 @@ pub const OLD_MAGIC: &[u8] = b"\xd0\xcf\x11\xe0";
 const MOST_UNPACKED: u64 = 1 << 29;
 
 /// A row of a sheet: its number in the file, from 1, and its cells with text, by column.
-struct SheetRow {
+struct FilledRow {
     line: u64,
     cells: BTreeMap<usize, String>,
 }
@@ -70,8 +70,8 @@ fn too_large() -> Fault {
 }
 
 /// The rows of a sheet in its order; `None` for one that cannot be read, such as a sheet with a chart.
-fn sheet_rows<R: Read + Seek>(book: &mut Sheets<R>, name: &str) -> Result<Option<Vec<SheetRow>>> {
-    let mut rows = SheetRows::default();
+fn sheet_rows<R: Read + Seek>(book: &mut Sheets<R>, name: &str) -> Result<Option<Vec<FilledRow>>> {
+    let mut rows = RowsOfSheet::default();
     // A range holds every cell between the first and the last: one cell in the last row would make it as large as a sheet can be.
     match book {
         Sheets::Xlsx(book) => {
@@ -98,12 +98,12 @@ type Next<'c, E> = std::result::Result<Option<Cell<DataRef<'c>>>, E>;
 
 /// The rows of a sheet by their numbers, and how many bytes they have.
 #[derive(Default)]
-struct SheetRows {
-    rows: BTreeMap<u32, SheetRow>,
+struct RowsOfSheet {
+    rows: BTreeMap<u32, FilledRow>,
     bytes: u64,
 }
 
-impl SheetRows {
+impl RowsOfSheet {
     fn add_all<'c, E>(&mut self, sheet: &str, mut next: impl FnMut() -> Next<'c, E>) -> Result<()>
     where
         E: std::error::Error + Send + Sync + 'static,
@@ -124,7 +124,7 @@ impl SheetRows {
         if self.bytes > MOST_UNPACKED {
             return Err(too_large());
         }
-        let new = || SheetRow { line: u64::from(row) + 1, cells: BTreeMap::new() };
+        let new = || FilledRow { line: u64::from(row) + 1, cells: BTreeMap::new() };
         self.rows.entry(row).or_insert_with(new).cells.insert(column as usize, text);
         Ok(())
     }
@@ -143,7 +143,7 @@ fn known_names<'n>(names: impl IntoIterator<Item = &'n String>, is_known: impl F
     names.into_iter().filter(|name| is_known(&key(name))).count()
 }
 
-fn read_sheet(mut rows: Vec<SheetRow>, merged: &[Dimensions], is_known: impl Fn(&str) -> bool) -> Result<FeedTable> {
+fn read_sheet(mut rows: Vec<FilledRow>, merged: &[Dimensions], is_known: impl Fn(&str) -> bool) -> Result<FeedTable> {
     fill_down(&mut rows, merged)?;
     let above = &rows[..rows.len().min(MOST_TITLE_ROWS)];
     let Some(header) = header(above, is_known) else { return Ok(FeedTable::default()) };
@@ -153,12 +153,12 @@ fn read_sheet(mut rows: Vec<SheetRow>, merged: &[Dimensions], is_known: impl Fn(
     let records = rows.into_iter().skip(header + 1);
     let records =
         records.map(|row| FeedRecord { line: row.line, values: row.cells.into_iter().collect(), problem: None });
-    Ok(FeedTable { columns, records: records.collect() })
+    Ok(FeedTable::new(columns, records.collect()))
 }
 
 /// The row with the column names: most of them known; where none has enough, the first with most cells.
-fn header(rows: &[SheetRow], is_known: impl Fn(&str) -> bool) -> Option<usize> {
-    let value = |(place, row): &(usize, &SheetRow)| {
+fn header(rows: &[FilledRow], is_known: impl Fn(&str) -> bool) -> Option<usize> {
+    let value = |(place, row): &(usize, &FilledRow)| {
         let known = Some(known_names(row.cells.values(), &is_known)).filter(|known| *known >= FEWEST_KNOWN);
         (known, if known.is_some() { 0 } else { row.cells.len() }, Reverse(*place))
     };
@@ -166,7 +166,7 @@ fn header(rows: &[SheetRow], is_known: impl Fn(&str) -> bool) -> Option<usize> {
 }
 
 /// Writes a cell that was merged over several rows into each of them that has other cells.
-fn fill_down(rows: &mut [SheetRow], merged: &[Dimensions]) -> Result<()> {
+fn fill_down(rows: &mut [FilledRow], merged: &[Dimensions]) -> Result<()> {
     let mut bytes = 0;
     for cells in merged.iter().filter(|cells| cells.start.0 < cells.end.0) {
         let [top, bottom] = [cells.start.0, cells.end.0].map(|row| u64::from(row) + 1);
@@ -208,7 +208,7 @@ mod tests {
 
     #[test]
     fn texts_that_many_cells_share_are_counted_for_each() {
-        let mut rows = SheetRows { bytes: MOST_UNPACKED - 3, ..SheetRows::default() };
+        let mut rows = RowsOfSheet { bytes: MOST_UNPACKED - 3, ..RowsOfSheet::default() };
         let mut add = |column| rows.add((0, column), &Data::String("ab".into()));
         assert!(add(0).is_ok());
         assert!(add(1).unwrap_err().to_string().contains("512 MiB"));
@@ -218,10 +218,10 @@ mod tests {
     fn a_merged_cell_is_written_into_rows_but_not_without_end() {
         let row = |line: u64, cells: &[(usize, &str)]| {
             let cells = cells.iter().map(|(column, text)| (*column, (*text).to_owned()));
-            SheetRow { line, cells: cells.collect() }
+            FilledRow { line, cells: cells.collect() }
         };
         let long = "x".repeat(1 << 20);
-        let mut rows: Vec<SheetRow> = (1..600).map(|line| row(line, &[(1, "a")])).collect();
+        let mut rows: Vec<FilledRow> = (1..600).map(|line| row(line, &[(1, "a")])).collect();
         rows[0].cells.insert(0, long);
         let cells = |end| Dimensions { start: (0, 0), end: (end, 0) };
         assert!(fill_down(&mut rows, &[cells(2)]).is_ok());

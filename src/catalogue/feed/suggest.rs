@@ -2,6 +2,7 @@
 
 use super::field::{Field, key};
 use super::map::ColumnMap;
+use std::collections::HashMap;
 
 /// What exports call a field, by [`key`]; the most telling names first.
 const NAMES: [(Field, &str); 17] = [
@@ -77,25 +78,23 @@ const NAMES: [(Field, &str); 17] = [
 /// required field of which none tells, `COLUMN`. `None` where nothing is to be added.
 pub fn complete(columns: &[String], map: &ColumnMap) -> Option<String> {
     let has = |field: Field| map.maps(field) || columns.iter().any(|name| Field::named(&key(name)) == Some(field));
+    // Of a column with a mark of a map's own in its name no map can speak.
+    let free = columns.iter().filter(|name| map.fields(name).next().is_none() && !name.contains(['=', '"', ',']));
+    let by_key: HashMap<String, &str> = free.rev().map(|name| (bare_key(name), name.trim())).collect();
     let missing = NAMES.iter().filter(|(field, _)| !has(*field));
     let pairs = missing.flat_map(|(field, names)| {
-        let mut found = find(columns, map, names);
+        let found = names.split_whitespace().filter_map(|name| by_key.get(name).copied());
         // All pictures are wanted.
-        found.truncate(if *field == Field::AdditionalImageLink { columns.len() } else { 1 });
-        let open = Some("COLUMN").filter(|_| found.is_empty() && Field::REQUIRED.contains(field));
-        found.into_iter().chain(open).map(|column| format!("{}={column}", field.name()))
+        let mut found: Vec<&str> =
+            found.take(if *field == Field::AdditionalImageLink { usize::MAX } else { 1 }).collect();
+        if found.is_empty() && Field::REQUIRED.contains(field) {
+            found.push("COLUMN");
+        }
+        found.into_iter().map(|column| format!("{}={column}", field.name())).collect::<Vec<_>>()
     });
     let pairs: Vec<String> = pairs.collect();
     let given = Some(map.to_string()).filter(|map| !map.is_empty());
     (!pairs.is_empty()).then(|| given.into_iter().chain(pairs).collect::<Vec<_>>().join(","))
-}
-
-/// The columns that have these names, in the names' order. Of one with a mark of a map's own in its name no map can speak.
-fn find<'c>(columns: &'c [String], map: &ColumnMap, names: &str) -> Vec<&'c str> {
-    let is_free = |name: &&String| map.fields(name).next().is_none() && !name.contains(['=', '"', ',']);
-    let keys: Vec<(String, &str)> = columns.iter().filter(is_free).map(|name| (bare_key(name), name.trim())).collect();
-    let named = |known: &str| keys.iter().find(|(key, _)| key == known).map(|(_, name)| *name);
-    names.split_whitespace().filter_map(named).collect()
 }
 
 /// A column's key without a language or unit behind it: `name(en-gb)`, `Preis (Brutto)`, `titel [title]`.
