@@ -80,7 +80,7 @@ impl GoogleColumns {
         }
         let has = |field: Field| columns.has(field) || map.maps(field);
         // The first of several pictures is the main one where no column names it.
-        let lacks = |field: &Field| !has(*field) && !(*field == Field::ImageLink && has(Field::AdditionalImageLink));
+        let lacks = |field: &Field| !(has(*field) || *field == Field::ImageLink && has(Field::AdditionalImageLink));
         match Field::REQUIRED.into_iter().find(lacks) {
             None => Ok(columns),
             Some(missing) => Err(missing_column(table, map, missing)),
