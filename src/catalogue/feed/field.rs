@@ -199,11 +199,11 @@ pub const CURRENCY: [&str; 7] =
 /// Elements of RSS and Atom that a mirror has no use for.
 const RSS: [&str; 8] = ["guid", "pub_date", "comments", "enclosure", "content", "published", "rights", "contributor"];
 
-/// Whether a column is kept or known.
+/// Whether a column is kept or known: of Meta's `video[0]_url` and Google's `shipping(country:price)` what stands before the bracket.
 pub fn is_known(key: &str) -> bool {
-    let bare = key.split('[').next().unwrap_or_default();
+    let bare = key.split(['[', '(']).next().unwrap_or_default();
     Field::named(key).is_some()
-        || IGNORED.contains(&key)
+        || IGNORED.contains(&bare)
         || META.contains(&bare)
         || RSS.contains(&key)
         || CURRENCY.contains(&key)
