@@ -72,12 +72,13 @@ impl Fault {
 
     /// An I/O error on `path`: a full or forbidden disk is [`Kind::Storage`], anything else is `otherwise`.
     pub fn io(otherwise: Kind, verb: &str, path: &Path, error: io::Error) -> Self {
-        use io::ErrorKind::{NotFound, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+        use io::ErrorKind::{IsADirectory, NotFound, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
         let (kind, cure) = match error.kind() {
             StorageFull | QuotaExceeded => (Kind::Storage, Some("free some space on that disk")),
             ReadOnlyFilesystem => (Kind::Storage, Some(READ_ONLY_CURE)),
             PermissionDenied => (Kind::Storage, Some("give this user access to it")),
             NotFound => (otherwise, Some("check the path")),
+            IsADirectory => (otherwise, Some("give the path of a file")),
             _ => (otherwise, None),
         };
         let fault = Fault::new(kind, format!("cannot {verb} {}", path.display())).cause(error);
@@ -122,6 +123,11 @@ impl fmt::Display for Fault {
 /// The end of a list that names only some: ` and 3 more`, or nothing where it names all.
 pub fn and_more(unnamed: usize) -> String {
     if unnamed == 0 { String::new() } else { format!(" and {unnamed} more") }
+}
+
+/// "1 product", "2 products".
+pub fn counted(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 /// What a reader of TOML or JSON says, without the names that Rust has for things, and with what to write instead.
@@ -202,8 +208,16 @@ mod tests {
     }
 
     #[test]
+    fn a_folder_in_the_place_of_a_file_is_said_with_a_cure() {
+        let error = std::fs::read("/").unwrap_err();
+        let fault = Fault::io(Kind::Input, "read the feed", Path::new("/"), error);
+        assert!(fault.to_string().ends_with("; give the path of a file"), "{fault}");
+    }
+
+    #[test]
     fn a_list_says_how_many_it_does_not_name() {
         assert_eq!([and_more(0), and_more(3)], ["", " and 3 more"]);
+        assert_eq!([counted(1, "row"), counted(0, "row")], ["1 row", "0 rows"]);
     }
 
     #[test]

@@ -4,6 +4,8 @@
 
 #[path = "feeds/encodings.rs"]
 mod encodings;
+#[path = "feeds/others.rs"]
+mod others;
 #[path = "feeds/shops.rs"]
 mod shops;
 
@@ -278,7 +280,12 @@ fn columns_of_any_export_are_mapped() {
     assert_eq!(dress.additional_image_links, ["kleid-2.jpg"]);
     assert_eq!(feed.unknown_columns.len(), 1, "{:?}", feed.unknown_columns);
     let fault = refusal("mapped.csv");
-    assert!(fault.contains("--map id=COLUMN"), "{fault}");
+    assert!(
+        fault.contains(
+            "--map \"id=SKU,title=Name,image_link=Foto,additional_image_link=Foto 2,price=Preis,location=Shelf\""
+        ),
+        "{fault}"
+    );
     let wrong = ColumnMap::parse("id=SKU,title=Titel,image_link=Foto").unwrap();
     let fault = Feed::read(&path("mapped.csv"), &wrong).unwrap_err().to_string();
     assert!(fault.contains("no column \"Titel\"") && fault.contains("Name"), "{fault}");

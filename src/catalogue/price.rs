@@ -144,6 +144,18 @@ impl Price {
     }
 }
 
+/// A price's text with another amount: of `40,00 €` and 46.25 it is `46,25 €`.
+pub(super) fn with_amount(text: &str, amount: f64) -> String {
+    let is_digit = |letter: char| letter.is_ascii_digit();
+    let number = format!("{amount:.2}");
+    let (Some(first), Some(last)) = (text.find(is_digit), text.rfind(is_digit)) else { return number };
+    let written = &text[first..=last];
+    // A comma before three digits divides thousands.
+    let has_comma = written.rfind(',').is_some_and(|at| written.rfind('.') < Some(at) && written.len() - at != 4);
+    let number = if has_comma { number.replace('.', ",") } else { number };
+    format!("{}{number}{}", &text[..first], &text[last + 1..])
+}
+
 /// Words that stand before the lowest of several prices.
 const FROM: [&str; 12] =
     ["from", "ab", "dès", "des", "à partir de", "a partir de", "desde", "a partire da", "da", "vanaf", "från", "fra"];

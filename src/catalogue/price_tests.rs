@@ -115,3 +115,18 @@ fn locales_have_names() {
     assert_eq!(String::from(GERMAN), "de_DE");
     assert!(PriceLocale::try_from("German".to_owned()).unwrap_err().contains("de_DE"));
 }
+
+#[test]
+fn a_computed_amount_is_written_as_the_price_that_it_comes_from() {
+    for (text, expected) in [
+        ("40.00 €", "46.25 €"),
+        ("40,00 €", "46,25 €"),
+        ("€ 1.299,00", "€ 46,25"),
+        ("1,299 USD", "46.25 USD"),
+        ("1,299.00 USD", "46.25 USD"),
+        ("40", "46.25"),
+        ("on request", "46.25"),
+    ] {
+        assert_eq!(with_amount(text, 46.25), expected, "{text}");
+    }
+}

@@ -102,43 +102,39 @@ pub(super) fn split_sizes(size: &str) -> Vec<&str> {
     if is_double { vec![size.trim()] } else { parts }
 }
 
-/// Words for what cannot be bought.
-const OUT: [&str; 6] = ["outofstock", "soldout", "discontinued", "unavailable", "notavailable", "notinstock"];
-/// Words for what can, of Google, schema.org, and shops' exports.
-const IN: [&str; 17] = [
-    "instock",
-    "available",
-    "availablefororder",
-    "availableonbackorder",
-    "limitedavailability",
-    "limitedstock",
-    "lowstock",
-    "preorder",
-    "presale",
-    "backorder",
-    "onbackorder",
-    "backordered",
-    "instoreonly",
-    "onlineonly",
-    "madetoorder",
-    "reserved",
-    "pending",
-];
+/// What cannot be bought, in the words of Google, schema.org and shops' exports: English, German, French, Spanish, Italian, Dutch.
+const OUT: &str = "outofstock soldout discontinued unavailable notavailable notinstock \
+    nichtauflager nichtverfügbar nichtlieferbar nichtvorrätig ausverkauft vergriffen \
+    rupturedestock épuisé indisponible nondisponible agotado sinexistencias sinstock nodisponible \
+    esaurito nondisponibile nietopvoorraad nietbeschikbaar nietleverbaar uitverkocht";
+/// What can.
+const IN: &str = "instock available availablefororder availableonbackorder limitedavailability limitedstock lowstock preorder presale \
+    backorder onbackorder backordered instoreonly onlineonly madetoorder reserved pending \
+    auflager verfügbar lieferbar sofortlieferbar vorrätig vorbestellt vorbestellbar \
+    enstock disponible précommande encommande enexistencia reserva disponibile inmagazzino preordine opvoorraad beschikbaar leverbaar";
+/// Answers to the question whether it can.
+const NO: &str = "0 no n false nein non nee";
+const YES: &str = "1 yes y true ja oui sí si";
 
-/// Whether Google's or schema.org's word, or a shop's own, says that it cannot be bought.
+fn is_in_list(word: &str, list: &str) -> bool {
+    list.split(' ').any(|known| known == word)
+}
+
+/// Whether a word says that it cannot be bought.
 fn is_out(availability: &str) -> bool {
     let words = letters(availability);
-    OUT.iter().any(|word| words.ends_with(word))
+    OUT.split(' ').any(|word| words.ends_with(word)) || is_in_list(&words, NO)
 }
 
 /// Whether it is one of the words for stock, however it is written: `in_stock`, `In stock`, `https://schema.org/InStock`.
 pub(super) fn is_availability(text: &str) -> bool {
     let word = letters(text.rsplit(['/', '#', ':']).next().unwrap_or(text));
-    is_out(text) || IN.contains(&word.trim_start_matches(|letter: char| letter.is_ascii_digit()))
+    let bare = word.trim_start_matches(|letter: char| letter.is_ascii_digit());
+    is_out(text) || is_in_list(bare, IN) || is_in_list(&word, YES)
 }
 
 fn letters(text: &str) -> String {
-    text.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase()
+    text.chars().filter(|letter| letter.is_alphanumeric()).collect::<String>().to_lowercase()
 }
 
 /// All pieces: "3", or the sum of "S=3, M=0".
@@ -183,12 +179,19 @@ mod tests {
             ("preorder", "", Stock::In),
             ("in_stock", "0", Stock::Out),
             ("in_stock", "2", Stock::Few),
+            ("Nicht auf Lager", "", Stock::Out),
+            ("sofort lieferbar", "", Stock::In),
+            ("épuisé", "", Stock::Out),
+            ("0", "", Stock::Out),
+            ("1", "", Stock::In),
+            ("false", "", Stock::Out),
             ("", "3", Stock::In),
             ("", "S=1, M=0", Stock::Few),
             ("", "S=0|M=0", Stock::Out),
             ("", "a lot", Stock::In),
         ] {
             assert_eq!(product(availability, "", quantity).stock(), stock, "{availability} {quantity}");
+            assert!(availability.is_empty() || is_availability(availability), "{availability}");
         }
     }
 

@@ -14,7 +14,7 @@ use crate::catalogue::confusion::Confusion;
 use crate::catalogue::{
     Catalogue, CheckReport, ColumnMap, Currency, FetchFrom, ImportOptions, ImportReport, Product, ProductDetail,
 };
-use crate::fault::{Fault, Kind, Result, and_more};
+use crate::fault::{Fault, Kind, Result, and_more, counted};
 use crate::machine;
 use crate::network::Manifest;
 use crate::pipeline::import::{self, ImportRequest};
@@ -246,11 +246,6 @@ fn import_text(report: &ImportReport, db: &Path) -> String {
         text += &format!("; skipped {} and {}", counted(rows, "row"), counted(pictures, "picture"));
     }
     text
-}
-
-/// "1 product", "2 products".
-fn counted(number: usize, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 fn list(args: &DbArgs) -> Result<()> {

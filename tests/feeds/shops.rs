@@ -111,6 +111,55 @@ fn prestashops_combinations_below_its_products_are_their_variants() {
     };
     assert_eq!(prices(""), ["40.00", "46.25"]);
     assert_eq!(prices("price=Price tax excluded"), ["32.00", "37.00"]);
+    let written = both.replacen("40.00;1;32.00", "40,00 €;1;32,00 €", 1);
+    let combinations = combinations.replacen(";;;;;5;0;0;1;", ";;;;;-5,00 €;0;0;1;", 1);
+    let feed = parse(format!("{written}{combinations}").as_bytes()).unwrap();
+    let [blue, red] = ["MAR-S-B", "MAR-M-R"].map(|id| product(&feed, id));
+    assert_eq!((blue.price.as_deref(), blue.sale_price.as_deref()), (Some("40,00 €"), Some("30,00 €")));
+    assert_eq!((red.price.as_deref(), red.sale_price.as_deref()), (Some("33,75 €"), Some("25,31 €")));
+}
+
+#[test]
+fn computed_prices_keep_their_currency() {
+    let wix = "handleId,fieldType,name,productImageUrl,sku,price,surcharge,visible,discountMode,discountValue,inventory\n\
+               p1,Product,Tee,a.jpg,W1,\"28,90 €\",,true,PERCENT,10,InStock\np1,Variant,,,W1-S,,5,true,,,3\n\
+               p1,Variant,,,W1-M,,0,true,,,3\n";
+    let feed = parse(wix.as_bytes()).unwrap();
+    let prices = |id: &str| (product(&feed, id).price.unwrap(), product(&feed, id).sale_price.unwrap());
+    assert_eq!(prices("W1-S"), ("33,90 €".to_owned(), "30,51 €".to_owned()));
+    assert_eq!(prices("W1-M"), ("28,90 €".to_owned(), "26,01 €".to_owned()));
+}
+
+#[test]
+fn no_two_products_have_one_id_whatever_it_is_made_of() {
+    let prestashop = "ID;Active (0/1);Name *;Reference #;Image URLs (x,y,z...)\n7;1;Shirt;A;a.jpg\n8;1;Skirt;B;b.jpg\n\
+                      Product ID*;Attribute (Name:Type:Position)*;Value (Value:Position)*;Reference\n\
+                      8;Size:select:0;M:0;7\n8;Size:select:0;L:0;B-L\n";
+    let shopify = "Handle,Title,Option1 Name,Option1 Value,Option2 Name,Option2 Value,Variant SKU,Image Src\n\
+                   tee,Tee,Color,red,Size,S,,a.jpg\ntee-red,Red tee,Size,S,,,,b.jpg\ncap,Cap,Title,Default Title,,,,c.jpg\n\
+                   hat,Hat,Title,Default Title,,,cap,d.jpg\n";
+    let woocommerce = "ID,Type,SKU,Name,Published,Regular price,Images,Parent\n\
+                       7,variable,,Tee,1,,a.jpg,\n10,variation,,Tee - S,1,5,,id:7\n11,variation,,Tee - M,1,5,,id:7\n\
+                       12,variable,7,Cap,1,,b.jpg,\n13,variation,,Cap - S,1,5,,7\n14,simple,10,Hat,1,5,c.jpg,\n";
+    for (feed, expected) in [
+        (prestashop, vec![("7", None), ("8-M", Some("8")), ("B-L", Some("8"))]),
+        (
+            shopify,
+            vec![
+                ("tee/red/S", Some("tee")),
+                ("tee-red/S", Some("tee-red")),
+                ("cap", Some("cap")),
+                ("hat", Some("hat")),
+            ],
+        ),
+        (woocommerce, vec![("id:10", Some("id:7")), ("11", Some("id:7")), ("13", Some("7")), ("10", None)]),
+    ] {
+        let feed = parse(feed.as_bytes()).unwrap();
+        assert_eq!(feed.problems, [], "none is lost");
+        let found: Vec<_> =
+            feed.rows.iter().map(|row| (row.product.id.as_str(), row.product.item_group_id.as_deref())).collect();
+        assert_eq!(found, expected);
+    }
 }
 
 #[test]
@@ -166,5 +215,5 @@ fn amounts_that_a_spreadsheet_wrote_with_commas_are_compared_as_amounts() {
     assert_eq!(product(&feed, "112234").sale_price, None);
     let text = fs::read_to_string(path("prestashop-new.csv")).unwrap().replace("40.00", "40,00");
     let tee = product(&parse(text.as_bytes()).unwrap(), "11");
-    assert_eq!((tee.price.as_deref(), tee.sale_price.as_deref()), (Some("40,00"), Some("30.00")));
+    assert_eq!((tee.price.as_deref(), tee.sale_price.as_deref()), (Some("40,00"), Some("30,00")));
 }

@@ -81,7 +81,9 @@ impl Field {
             "product_types" => "product_type",
             "sizes" => "size",
             "inventory" | "quantity_to_sell_on_facebook" => "quantity",
-            "barcode" | "ean" | "ean13" | "ean_13" | "upc" | "isbn" => "gtin",
+            "barcode" | "ean" | "eans" | "ean13" | "ean_13" | "upc" | "isbn" | "jan" => "gtin",
+            // Meta's pictures have numbers: image[0].url.
+            key if key.starts_with("image[") && key.ends_with("]_url") => "additional_image_link",
             key => key,
         };
         Field::ALL.into_iter().find(|field| field.name() == name)
@@ -89,7 +91,7 @@ impl Field {
 
     /// Whether the field may stand in several columns, whose values add up.
     pub fn is_list(self) -> bool {
-        self == Field::AdditionalImageLink
+        matches!(self, Field::AdditionalImageLink | Field::Gtin)
     }
 }
 
@@ -190,20 +192,33 @@ const META: [&str; 7] = [
     "rich_text_description",
 ];
 
+/// Columns that say in which currency prices are that do not say it themselves.
+pub const CURRENCY: [&str; 7] =
+    ["currency", "currency_code", "price_currency", "währung", "devise", "moneda", "valuta"];
+
 /// Elements of RSS and Atom that a mirror has no use for.
 const RSS: [&str; 8] = ["guid", "pub_date", "comments", "enclosure", "content", "published", "rights", "contributor"];
 
-/// Whether a column is kept or known.
+/// Whether a column is kept or known: of Meta's `video[0]_url` and Google's `shipping(country:price)` what stands before the bracket.
 pub fn is_known(key: &str) -> bool {
-    let bare = key.split('[').next().unwrap_or_default();
-    Field::named(key).is_some() || IGNORED.contains(&key) || META.contains(&bare) || RSS.contains(&key)
+    let bare = key.split(['[', '(']).next().unwrap_or_default();
+    Field::named(key).is_some()
+        || IGNORED.contains(&bare)
+        || META.contains(&bare)
+        || RSS.contains(&key)
+        || CURRENCY.contains(&key)
+        || key.starts_with("image[")
 }
 
-/// The known column nearest to `key`, within two edits.
+/// The known column nearest to `key`, within two edits and less than half of its letters.
 pub fn nearest(key: &str) -> Option<&'static str> {
     let key: String = key.chars().take(40).collect();
     let all = Field::ALL.iter().map(|field| field.name()).chain(IGNORED);
-    all.map(|known| (edits(&key, known), known)).filter(|(edits, _)| *edits <= 2).min().map(|(_, known)| known)
+    all.filter(|known| known.len().abs_diff(key.len()) <= 2)
+        .map(|known| (edits(&key, known), known))
+        .filter(|(edits, known)| *edits <= 2 && 2 * *edits < known.len())
+        .min()
+        .map(|(_, known)| known)
 }
 
 /// Levenshtein's distance.

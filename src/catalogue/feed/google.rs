@@ -5,8 +5,12 @@ use super::field::{Field, is_known, key, nearest};
 use super::input;
 use super::item::FeedItem;
 use super::map::ColumnMap;
-use super::table::FeedTable;
-use crate::fault::Result;
+use super::suggest;
+use super::table::{ColumnIndex, FeedRecord, FeedTable};
+use crate::fault::{Fault, Result, and_more};
+
+/// Unknown columns that are compared with known ones.
+const MOST_COMPARED: usize = 200;
 
 /// Which field each column is.
 struct GoogleColumns {
@@ -16,12 +20,23 @@ struct GoogleColumns {
     unknown: Vec<UnknownColumn>,
 }
 
-/// The products of a table, one a record.
+/// Columns that say whether the shop shows a product, and what they say where it does not. Of Meta's, and of exports that a map names.
+const SHOWN: [&str; 8] =
+    ["status", "visibility", "active", "is_active", "enabled", "published", "product_status", "product_online"];
+const HIDDEN: [&str; 10] =
+    ["archived", "draft", "disabled", "inactive", "hidden", "staging", "unpublished", "false", "no", "0"];
+
+/// The products of a table, one a record; the columns that are not known; and how many products the shop does not show.
 ///
 /// # Errors
 /// [`Kind::Input`](crate::fault::Kind::Input) where a required column is missing, or a column stands twice.
-pub fn items(table: &FeedTable, map: &ColumnMap) -> Result<(Vec<FeedItem>, Vec<UnknownColumn>)> {
+pub fn items(table: &FeedTable, map: &ColumnMap) -> Result<(Vec<FeedItem>, Vec<UnknownColumn>, usize)> {
     let columns = GoogleColumns::of(table, map)?;
+    let keys = ColumnIndex::of(table);
+    let is_hidden = |record: &FeedRecord| {
+        let said = SHOWN.iter().filter_map(|name| keys.get(record, name));
+        said.into_iter().any(|value| HIDDEN.iter().any(|hidden| value.eq_ignore_ascii_case(hidden)))
+    };
     let item = |(number, record)| {
         let mut item = FeedItem::of(record, number);
         let field = |column: usize| columns.fields[column];
@@ -35,7 +50,10 @@ pub fn items(table: &FeedTable, map: &ColumnMap) -> Result<(Vec<FeedItem>, Vec<U
         }
         item
     };
-    Ok((table.records.iter().enumerate().map(item).collect(), columns.unknown))
+    let shown = table.records.iter().enumerate().filter(|(_, record)| !is_hidden(record));
+    let items: Vec<FeedItem> = shown.map(item).collect();
+    let hidden = table.records.len() - items.len();
+    Ok((items, columns.unknown, hidden))
 }
 
 impl GoogleColumns {
@@ -47,21 +65,25 @@ impl GoogleColumns {
             let field = Field::named(&key).filter(|field| !map.maps(*field));
             let prefixed = name.starts_with("g:");
             if let Some(field) = field.filter(|field| !field.is_list() && columns.has_as(*field, prefixed)) {
-                return Err(input(format!("the column {:?} stands twice in its first line", field.name()))
-                    .cure("leave one of them out"));
+                return Err(twice(table, &columns, field, name));
             }
             let is_foreign = name.contains(':') && !prefixed && !name.contains(' ');
-            if field.is_none() && !is_known(&key) && !key.is_empty() && !is_foreign && map.fields(name).next().is_none()
-            {
+            let is_read = is_known(&key) || SHOWN.contains(&key.as_str());
+            if field.is_none() && !is_read && !key.is_empty() && !is_foreign && map.fields(name).next().is_none() {
                 let name = name.trim().chars().take(80).collect();
-                columns.unknown.push(UnknownColumn { name, nearest: nearest(&key) });
+                // Of so many nobody reads more.
+                let nearest = Some(&key).filter(|_| columns.unknown.len() < MOST_COMPARED).and_then(|key| nearest(key));
+                columns.unknown.push(UnknownColumn { name, nearest });
             }
             columns.fields.push(field);
             columns.prefixed.push(prefixed);
         }
-        match Field::REQUIRED.into_iter().find(|field| !columns.has(*field) && !map.maps(*field)) {
+        let has = |field: Field| columns.has(field) || map.maps(field);
+        // The first of several pictures is the main one where no column names it.
+        let lacks = |field: &Field| !(has(*field) || *field == Field::ImageLink && has(Field::AdditionalImageLink));
+        match Field::REQUIRED.into_iter().find(lacks) {
             None => Ok(columns),
-            Some(missing) => Err(missing_column(table, missing)),
+            Some(missing) => Err(missing_column(table, map, missing)),
         }
     }
 
@@ -77,10 +99,25 @@ impl GoogleColumns {
     }
 }
 
-fn missing_column(table: &FeedTable, missing: Field) -> crate::fault::Fault {
+/// `names`: of the column that is the second one.
+fn twice(table: &FeedTable, columns: &GoogleColumns, field: Field, second: &str) -> Fault {
+    let first = columns.fields.iter().position(|other| *other == Some(field));
+    let first = first.map_or("", |column| table.columns[column].trim());
+    let text = match key(first) == key(second) {
+        true => format!("the column {:?} stands twice in its first line", second.trim()),
+        false => format!("its columns {first:?} and {:?} are both {}", second.trim(), field.name()),
+    };
+    input(text).cure(match key(first) == key(second) {
+        true => "leave one of them out".to_owned(),
+        false => format!("say which one counts: --map \"{}={first}\"", field.name()),
+    })
+}
+
+fn missing_column(table: &FeedTable, map: &ColumnMap, missing: Field) -> Fault {
     let found: Vec<String> = table.columns.iter().take(12).map(|name| name.chars().take(30).collect()).collect();
-    input(format!("it has no column {:?} (found: {})", missing.name(), found.join(", "))).cure(format!(
-        "id, title and image_link are required; say which columns these are: --map {}=COLUMN,...",
-        missing.name()
+    let more = and_more(table.columns.len() - found.len());
+    let proposal = suggest::complete(&table.columns, map).unwrap_or_default();
+    input(format!("it has no column {:?} (found: {}{more})", missing.name(), found.join(", "))).cure(format!(
+        "id, title and image_link are required; say which columns these are, for example --map \"{proposal}\""
     ))
 }

@@ -5,6 +5,7 @@ use super::table::FeedRecord;
 use super::text::{plain, verbatim};
 use super::{MOST_FIELD, MOST_LINKS};
 use crate::catalogue::product::{Product, split_links};
+use std::collections::HashSet;
 
 /// A product's raw values by field.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -61,8 +62,8 @@ impl FeedItem {
         Ok(Product {
             id: required(Field::Id, self.verbatim(Field::Id)?)?,
             title: required(Field::Title, self.plain(Field::Title)?)?,
-            image_link: required(Field::ImageLink, self.main_link()?)?,
             additional_image_links: self.links()?,
+            image_link: required(Field::ImageLink, self.main_link()?)?,
             price: self.plain(Field::Price)?,
             brand: self.plain(Field::Brand)?,
             color: self.plain(Field::Color)?,
@@ -98,13 +99,21 @@ impl FeedItem {
         if length > MOST_LINKS {
             return Err(format!("its additional_image_link is {length} bytes long, the limit is {MOST_LINKS}"));
         }
-        let fields = self.all(Field::AdditionalImageLink).filter_map(verbatim);
-        let first = self.main_links().into_iter().skip(1);
-        Ok(first.chain(fields.flat_map(|field| split_links(&field))).collect())
+        Ok(self.all_links().into_iter().skip(1).collect())
     }
 
     fn main_link(&self) -> Result<Option<String>, String> {
-        within(Field::ImageLink, self.main_links().into_iter().next())
+        within(Field::ImageLink, self.all_links().into_iter().next())
+    }
+
+    /// The first is the main one.
+    fn all_links(&self) -> Vec<String> {
+        let additional = self.all(Field::AdditionalImageLink).filter_map(verbatim);
+        let mut links = self.main_links();
+        links.extend(additional.flat_map(|field| split_links(&field)));
+        let mut seen = HashSet::new();
+        links.retain(|link| seen.insert(link.clone()));
+        links
     }
 
     /// Some exports write all pictures into one field: several web addresses with commas between them.

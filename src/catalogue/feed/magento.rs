@@ -100,7 +100,7 @@ impl<'t> MagentoExport<'t> {
         item.add(Field::ProductType, without_root(shared("categories")));
         item.add(Field::Price, shared("price"));
         item.add(Field::SalePrice, shared("special_price"));
-        let [from, to] = [shared("special_price_from_date"), shared("special_price_to_date")];
+        let [from, to] = [shared("special_price_from_date"), shared("special_price_to_date")].map(iso_day);
         if !(from.is_empty() && to.is_empty()) {
             item.add(Field::SalePriceEffectiveDate, format!("{from}/{to}"));
         }
@@ -135,6 +135,7 @@ impl<'t> MagentoExport<'t> {
                     Some(OptionKind::Size) => Field::Size,
                     Some(OptionKind::Color) => Field::Color,
                     None if BRANDS.contains(&name.trim()) => Field::Brand,
+                    None if Field::named(name.trim()) == Some(Field::Gtin) => Field::Gtin,
                     None => continue,
                 };
                 if item.values.iter().all(|(other, _)| *other != field) {
@@ -143,6 +144,19 @@ impl<'t> MagentoExport<'t> {
             }
         }
     }
+}
+
+/// Magento writes a day as the administrator's language does: `3/31/26` in American English, `31/03/2026` in British English and French,
+/// `31.03.26` in German, `31-03-2026` in Dutch.
+fn iso_day(text: &str) -> String {
+    let day = text.split([' ', ',']).next().unwrap_or_default();
+    let parts: Option<Vec<i16>> = day.split(['/', '.', '-']).map(|part| part.parse().ok()).collect();
+    let Some(&[first, second, year]) = parts.as_deref() else { return text.to_owned() };
+    let is_american = day.contains('/') && year < 100 && first <= 12;
+    let (day, month) = if is_american { (second, first) } else { (first, second) };
+    let year = if year < 100 { 2000 + year } else { year };
+    let [day, month] = [day, month].map(|number| i8::try_from(number).unwrap_or(0));
+    jiff::civil::Date::new(year, month, day).map_or_else(|_| text.to_owned(), |date| date.to_string())
 }
 
 /// Of `Default Category/Women/Tees,Default Category/Sale` the longest path, as Google writes one, without the root that all share.

@@ -11,6 +11,7 @@ mod delimited;
 mod ecwid;
 pub mod field;
 mod google;
+mod ids;
 mod item;
 mod json;
 mod lightspeed;
@@ -26,6 +27,7 @@ mod shopware;
 mod spreadsheet;
 mod square;
 mod squarespace;
+mod suggest;
 mod table;
 mod text;
 mod wix;
@@ -48,7 +50,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
-use table::FeedTable;
+use table::{ColumnIndex, FeedTable};
 
 /// The largest feed that is read, in bytes: a million products with long texts.
 pub const MOST_BYTES: u64 = 1 << 30;
@@ -203,9 +205,12 @@ impl Feed {
             price.is_some_and(|price| !price.has_currency())
         };
         let count = self.rows.iter().filter(bare).count();
-        (count > 0).then(|| {
-            format!("{count} prices have no currency and are shown without one; say which it is: --currency EUR")
-        })
+        let said = match count {
+            0 => return None,
+            1 => "1 price has no currency and is".to_owned(),
+            _ => format!("{count} prices have no currency and are"),
+        };
+        Some(format!("{said} shown without one; say which it is: --currency EUR"))
     }
 
     /// The letters of all that a card shows, each once.
@@ -273,6 +278,9 @@ pub fn parse_with(bytes: &[u8], map: &ColumnMap) -> Result<Feed> {
         items.iter_mut().for_each(|item| item.refuse_damaged(encoding.name));
     }
     notes.extend(prestashop::without_tax(&table, &map));
+    let proposal = suggest::complete(&table.columns, &map).filter(|_| !unknown_columns.is_empty());
+    notes
+        .extend(proposal.map(|map| format!("columns that were not read may be meant; if so, say it: --map \"{map}\"")));
     if hidden > 0 {
         notes.push(match hidden {
             1 => "1 product is a draft, archived or not published, and was left out".to_owned(),
@@ -316,13 +324,30 @@ fn read_table(bytes: &[u8], map: &ColumnMap) -> Result<(FeedTable, Option<TextEn
     if bytes.starts_with(spreadsheet::MAGIC) || bytes.starts_with(spreadsheet::OLD_MAGIC) {
         return Ok((spreadsheet::read(bytes, is_known)?, None));
     }
+    if bytes.starts_with(GZIP_MAGIC) {
+        return Err(
+            input("it is compressed with gzip").cure("unpack it: gunzip -c FEED.gz | vetrina catalogue import - ...")
+        );
+    }
     let (text, encoding) = decode::decode(bytes)?;
     let table = match text.trim_start().as_bytes().first() {
+        Some(b'<') if is_web_page(&text) => {
+            let cure = "open the feed's address in a browser: the shop may ask for a log-in, or say that the address is another one";
+            return Err(input("it is a web page").cure(cure));
+        }
         Some(b'<') => xml::read(&text),
         Some(b'[' | b'{') => json::read(&text),
         _ => delimited::read(&text, is_known),
     }?;
     Ok((table, Some(encoding)))
+}
+
+/// What a file of gzip begins with.
+const GZIP_MAGIC: &[u8] = b"\x1f\x8b";
+
+fn is_web_page(text: &str) -> bool {
+    let beginning: String = text.trim_start().chars().take(20).collect::<String>().to_ascii_lowercase();
+    ["<!doctype html", "<html", "<head"].iter().any(|tag| beginning.starts_with(tag))
 }
 
 /// Whether a table is a shop system's export, and what it holds: the items, and how many the shop itself does not show.
@@ -350,13 +375,12 @@ fn items(table: &FeedTable, map: &ColumnMap) -> Result<(Vec<FeedItem>, Vec<Unkno
             let (items, hidden) = items(table);
             (items, Vec::new(), hidden)
         }
-        None => {
-            let (items, unknown) = google::items(table, map)?;
-            (items, unknown, 0)
-        }
+        None => google::items(table, map)?,
     };
+    let columns = ColumnIndex::of(table);
     for item in &mut items {
         apply(map, table, item);
+        add_currency(&columns, table, item);
     }
     Ok((items, unknown, hidden))
 }
@@ -372,6 +396,19 @@ fn apply(map: &ColumnMap, table: &FeedTable, item: &mut FeedItem) {
         let found: Option<Vec<String>> = found.map(Iterator::collect).find(|values: &Vec<String>| !values.is_empty());
         item.values.retain(|(other, _)| *other != field);
         found.into_iter().flatten().for_each(|value| item.add(field, value));
+    }
+}
+
+/// Gives prices without a currency the one that a column of their record names.
+fn add_currency(columns: &ColumnIndex, table: &FeedTable, item: &mut FeedItem) {
+    let named = item.records.first().and_then(|number| columns.first(&table.records[*number], &field::CURRENCY));
+    let Some(currency) = named.and_then(|code| Currency::parse(code).ok()) else { return };
+    for (field, value) in &mut item.values {
+        if matches!(field, field::Field::Price | field::Field::SalePrice) {
+            let mut price = Some(std::mem::take(value));
+            currency.complete(&mut price);
+            *value = price.unwrap_or_default();
+        }
     }
 }
 

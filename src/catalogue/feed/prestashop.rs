@@ -6,6 +6,7 @@ use super::item::FeedItem;
 use super::map::ColumnMap;
 use super::sections::{self, RowKind, SectionRow, ShopRows, number};
 use super::table::{ColumnIndex, FeedTable};
+use crate::catalogue::price::with_amount;
 
 /// Each list has a column's names in older and newer versions.
 pub const ID: [&str; 2] = ["product_id", "id"];
@@ -110,11 +111,12 @@ fn pictures(row: &SectionRow) -> String {
 fn add_sale(row: &SectionRow, item: &mut FeedItem) {
     let value = |names: &[&str]| number(row.shared(names).unwrap_or_default());
     let price = value(&PRICE);
+    let written = row.shared(&PRICE).unwrap_or_default();
     let reduced = price - value(&AMOUNT) - price * value(&PERCENT) / 100.0;
     if reduced <= 0.0 || reduced >= price {
         return;
     }
-    item.add(Field::SalePrice, format!("{reduced:.2}"));
+    item.add(Field::SalePrice, with_amount(written, reduced));
     let day = |names: &[&str]| row.shared(names).filter(|day| !day.starts_with("0000")).unwrap_or_default();
     let [from, to] = [day(&FROM), day(&TO)];
     if !(from.is_empty() && to.is_empty()) {

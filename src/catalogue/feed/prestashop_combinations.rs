@@ -5,6 +5,7 @@ use super::input;
 use super::prestashop::{ATTRIBUTE, ID, PRICE, PRICE_WITHOUT_TAX, REFERENCE, is_one};
 use super::sections::number;
 use super::table::{ColumnIndex, FeedRecord, FeedTable};
+use crate::catalogue::price::with_amount;
 use crate::fault::Result;
 use std::collections::HashMap;
 
@@ -114,12 +115,12 @@ impl PriceColumns {
         let (gross, net) = (find(self.gross), find(self.net));
         let net_amount = net.map_or(0.0, |(_, price)| number(price));
         let own_gross = |price: &str| match net_amount > 0.0 {
-            true => format!("{:.2}", number(price) * (net_amount + impact) / net_amount),
+            true => with_amount(price, number(price) * (net_amount + impact) / net_amount),
             false => format!("{price} and {impact:.2} without tax"),
         };
         let prices = [
             gross.map(|(place, price)| (place, own_gross(price))),
-            net.map(|(place, _)| (place, format!("{:.2}", net_amount + impact))),
+            net.map(|(place, price)| (place, with_amount(price, net_amount + impact))),
         ];
         prices.into_iter().flatten().filter(|_| impact != 0.0).collect()
     }

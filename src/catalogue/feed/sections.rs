@@ -2,11 +2,11 @@
 //! PrestaShop and Square repeat it.
 
 use super::field::Field;
+use super::ids::{RowName, ids};
 use super::item::FeedItem;
 use super::options::{OptionKind, option_kind};
 use super::table::{ColumnIndex, FeedRecord, FeedTable};
 use crate::catalogue::price::Price;
-use std::collections::{HashMap, HashSet};
 
 /// What a row is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +45,9 @@ pub struct SectionRow<'t> {
     columns: &'t ColumnIndex,
     record: &'t FeedRecord,
     product: &'t FeedRecord,
-    others: &'t [&'t FeedRecord],
+    /// The record's number in the table.
+    number: usize,
+    section: &'t ProductRows<'t>,
 }
 
 impl<'t> SectionRow<'t> {
@@ -81,7 +83,7 @@ impl<'t> SectionRow<'t> {
 
     /// The values of the product's other rows, each row's first of these columns.
     pub fn others(&self, names: &[&str]) -> impl Iterator<Item = &'t str> {
-        self.others.iter().filter_map(|record| self.columns.first(record, names))
+        self.section.others.iter().filter_map(|record| self.columns.first(record, names))
     }
 
     fn is_hidden(&self, names: &[&str]) -> bool {
@@ -102,29 +104,45 @@ struct ProductRows<'t> {
 pub fn items(table: &FeedTable, shop: &ShopRows) -> (Vec<FeedItem>, usize) {
     let columns = ColumnIndex::of(table);
     let sections = sections(table, |record| (shop.kind)(&columns, record));
-    let sold = sections.iter().flat_map(|section| &section.sold).map(|number| &table.records[*number]);
-    let mut uses: HashMap<&str, usize> = HashMap::new();
-    sold.filter_map(|record| columns.first(record, shop.sku)).for_each(|sku| *uses.entry(sku).or_default() += 1);
-    // Ids are SKUs that one row alone has.
-    let skus: HashSet<&str> = uses.into_iter().filter(|(_, uses)| *uses == 1).map(|(sku, _)| sku).collect();
+    let rows: Vec<SectionRow> = sections.iter().flat_map(|section| section.rows(table, &columns)).collect();
+    // What is not shown today has an id as well, so that the others keep theirs when it is.
+    let names: Vec<RowName> = rows.iter().map(|row| name(shop, row)).collect();
+    let ids = ids(&names);
     let mut items = Vec::new();
     let mut hidden = 0;
-    for section in &sections {
-        for number in &section.sold {
-            let [record, product] = [*number, section.product].map(|number| &table.records[number]);
-            let row = SectionRow { columns: &columns, record, product, others: &section.others };
-            if row.is_hidden(shop.visible) {
-                hidden += 1;
-                continue;
-            }
-            let mut item = FeedItem::of(record, *number);
-            item.records.extend(Some(section.product).filter(|product| product != number));
-            add_names(&mut item, shop, &row, &skus, section.sold.len() > 1);
-            (shop.fill)(&row, &mut item);
-            items.push(item);
+    for row in &rows {
+        if row.is_hidden(shop.visible) {
+            hidden += 1;
+            continue;
         }
+        let mut item = FeedItem::of(row.record, row.number);
+        item.records.extend(Some(row.section.product).filter(|product| *product != row.number));
+        item.add(Field::Id, ids[&row.number].as_str());
+        add_names(&mut item, shop, row);
+        (shop.fill)(row, &mut item);
+        items.push(item);
     }
     (items, hidden)
+}
+
+fn name<'t>(shop: &ShopRows, row: &SectionRow<'t>) -> RowName<'t> {
+    let product = row.of_product(shop.group).unwrap_or_default().to_owned();
+    let options = (shop.options)(row).into_iter().map(|(_, value)| value);
+    RowName { record: row.number, sku: row.own(shop.sku), parts: std::iter::once(product).chain(options).collect() }
+}
+
+impl<'t> ProductRows<'t> {
+    fn rows(&'t self, table: &'t FeedTable, columns: &'t ColumnIndex) -> impl Iterator<Item = SectionRow<'t>> {
+        let record = |number: usize| &table.records[number];
+        let product = record(self.product);
+        self.sold.iter().map(move |number| SectionRow {
+            columns,
+            record: record(*number),
+            product,
+            number: *number,
+            section: self,
+        })
+    }
 }
 
 /// A row before the first product begins a section of its own: what it lacks is reported.
@@ -145,18 +163,13 @@ fn sections<'t>(table: &'t FeedTable, kind: impl Fn(&FeedRecord) -> RowKind) -> 
     sections
 }
 
-/// Adds id, group, title, size and colour.
-fn add_names(item: &mut FeedItem, shop: &ShopRows, row: &SectionRow, skus: &HashSet<&str>, is_one_of_several: bool) {
-    let options = (shop.options)(row);
-    let group = row.of_product(shop.group).unwrap_or_default();
-    let sku = row.own(shop.sku).filter(|sku| skus.contains(sku));
-    let made = || std::iter::once(group).chain(options.iter().map(|(_, value)| &**value)).collect::<Vec<_>>().join("-");
-    item.add(Field::Id, sku.map_or_else(made, str::to_owned));
-    if is_one_of_several {
-        item.add(Field::ItemGroupId, group);
+/// Adds group, title, size and colour.
+fn add_names(item: &mut FeedItem, shop: &ShopRows, row: &SectionRow) {
+    if row.section.sold.len() > 1 {
+        item.add(Field::ItemGroupId, row.of_product(shop.group).unwrap_or_default());
     }
     item.add(Field::Title, row.of_product(shop.title).unwrap_or_default());
-    for (name, value) in &options {
+    for (name, value) in &(shop.options)(row) {
         match option_kind(name) {
             Some(OptionKind::Size) => item.add(Field::Size, value.as_str()),
             Some(OptionKind::Color) => item.add(Field::Color, value.as_str()),
@@ -185,8 +198,11 @@ pub fn add_price(item: &mut FeedItem, price: &str, before: Option<&str>) {
     }
 }
 
-/// An amount or a number of pieces as a number, `24,95` too; 0 where it is none.
+/// An amount or a number of pieces as a number, `24,95` and `-5,00 €` too; 0 where it is none.
 pub fn number(text: &str) -> f64 {
-    let amount = || Price::parse(text).map(|price| price.amount());
-    text.trim().parse().ok().or_else(amount).unwrap_or(0.0)
+    let text = text.trim();
+    let amount = |text: &str| Price::parse(text).map(|price| price.amount());
+    let below_zero = || amount(text.strip_prefix(['-', '–', '\u{2212}'])?).map(|amount| -amount);
+    let plain = text.parse().ok().filter(|number: &f64| number.is_finite());
+    plain.or_else(|| amount(text)).or_else(below_zero).unwrap_or(0.0)
 }

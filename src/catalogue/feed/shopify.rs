@@ -2,6 +2,7 @@
 //! variant, a picture, or both.
 
 use super::field::Field;
+use super::ids::{RowName, ids};
 use super::item::FeedItem;
 use super::options::{OptionKind, option_kind};
 use super::sections::add_price;
@@ -53,28 +54,16 @@ pub fn items(table: &FeedTable) -> (Vec<FeedItem>, usize) {
         });
         rows.entry(handle).or_default().push(number);
     }
-    let unique = unique_skus(table, &columns);
-    let mut items = Vec::new();
-    let mut hidden = 0;
-    for handle in handles {
-        let product = HandleRows { columns: &columns, table, handle, rows: &rows[handle] };
-        if product.is_hidden() { hidden += 1 } else { items.extend(product.variants(&unique)) }
-    }
-    (items, hidden)
-}
-
-/// SKUs that one row alone has: ids.
-fn unique_skus<'t>(table: &'t FeedTable, columns: &ColumnIndex) -> HashSet<&'t str> {
-    let mut unique = HashSet::new();
-    let mut seen = HashSet::new();
-    for sku in table.records.iter().filter_map(|record| columns.first(record, &SKU)) {
-        if seen.insert(sku) {
-            unique.insert(sku);
-        } else {
-            unique.remove(sku);
-        }
-    }
-    unique
+    let products: Vec<HandleRows> = handles
+        .into_iter()
+        .map(|handle| HandleRows { columns: &columns, table, handle, rows: &rows[handle] })
+        .collect();
+    // What is not shown today has an id as well, so that the others keep theirs when it is.
+    let names: Vec<RowName> = products.iter().flat_map(HandleRows::names).collect();
+    let ids = ids(&names);
+    let shown: Vec<&HandleRows> = products.iter().filter(|product| !product.is_hidden()).collect();
+    let items = shown.iter().flat_map(|product| product.variants(&ids)).collect();
+    (items, products.len() - shown.len())
 }
 
 /// The rows of one handle.
@@ -102,17 +91,29 @@ impl<'t> HandleRows<'t> {
         is(&["status"], &["draft", "archived"]) || is(&PUBLISHED, &["false"])
     }
 
-    fn variants(&self, unique: &HashSet<&str>) -> Vec<FeedItem> {
+    fn variant_records(&self) -> impl Iterator<Item = (usize, &'t FeedRecord)> {
+        self.records().filter(|(_, record)| self.is_variant(record))
+    }
+
+    fn names(&self) -> impl Iterator<Item = RowName<'t>> {
+        self.variant_records().map(|(number, record)| {
+            let options = OPTIONS.iter().filter_map(|[_, value]| self.columns.get(record, value));
+            let options = options.filter(|value| *value != ONLY_VARIANT);
+            let parts = std::iter::once(self.handle).chain(options).map(str::to_owned).collect();
+            RowName { record: number, sku: self.columns.first(record, &SKU), parts }
+        })
+    }
+
+    fn variants(&self, ids: &HashMap<usize, String>) -> Vec<FeedItem> {
         let pictures: Vec<&str> = self.records().flat_map(|(_, record)| self.columns.all(record, &PICTURE)).collect();
-        let variants: Vec<(usize, &FeedRecord)> =
-            self.records().filter(|(_, record)| self.is_variant(record)).collect();
+        let variants: Vec<(usize, &FeedRecord)> = self.variant_records().collect();
         let own = |record| self.columns.first(record, &VARIANT_PICTURE);
         let claimed: HashSet<&str> = variants.iter().filter_map(|(_, record)| own(record)).collect();
         // Pictures that no variant claims may show any colour: the first variant has them.
         let free: Vec<&str> = pictures.iter().copied().filter(|picture| !claimed.contains(picture)).collect();
         let mut items = Vec::new();
         for (place, (number, record)) in variants.into_iter().enumerate() {
-            let mut item = self.variant(number, record, unique);
+            let mut item = self.variant(number, record, &ids[&number]);
             match own(record) {
                 Some(picture) => {
                     item.add(Field::ImageLink, picture);
@@ -136,18 +137,11 @@ impl<'t> HandleRows<'t> {
         names.into_iter().any(|names| self.columns.first(record, names).is_some()) || self.rows.len() == 1
     }
 
-    fn variant(&self, number: usize, record: &FeedRecord, unique: &HashSet<&str>) -> FeedItem {
+    fn variant(&self, number: usize, record: &FeedRecord, id: &str) -> FeedItem {
         let mut item = FeedItem::of(record, number);
         item.records.extend(self.rows.first().filter(|first| **first != number));
         let own = |names: &[&str]| self.columns.first(record, names).unwrap_or_default();
-        let options: Vec<&str> = OPTIONS
-            .iter()
-            .map(|[_, value]| own(&[value]))
-            .filter(|value| !["", ONLY_VARIANT].contains(value))
-            .collect();
-        let sku = Some(own(&SKU)).filter(|sku| unique.contains(sku));
-        let made = || std::iter::once(self.handle).chain(options.iter().copied()).collect::<Vec<_>>().join("-");
-        item.add(Field::Id, sku.map_or_else(made, str::to_owned));
+        item.add(Field::Id, id);
         item.add(Field::ItemGroupId, self.handle);
         item.add(Field::Gtin, own(&BARCODE));
         item.add(Field::Title, self.shared(&["title"]).unwrap_or_default());

@@ -15,6 +15,9 @@ pub struct FeedTable {
     /// As the file writes them.
     pub columns: Vec<String>,
     pub records: Vec<FeedRecord>,
+    /// Where the first of `columns` with each name stands, of as many as are `placed`: [`FeedTable::column`] does the rest.
+    places: HashMap<String, usize>,
+    placed: usize,
 }
 
 /// One record of a feed.
@@ -31,11 +34,21 @@ pub struct FeedRecord {
 impl FeedTable {
     /// The number of the column `name`, which is added where it is new: XML and JSON name each value.
     pub fn column(&mut self, name: &str) -> usize {
-        // A feed has few names, and most records have them in the same order.
-        self.columns.iter().position(|known| known == name).unwrap_or_else(|| {
+        for place in self.placed..self.columns.len() {
+            self.places.entry(self.columns[place].clone()).or_insert(place);
+        }
+        let new = self.columns.len();
+        let place = *self.places.entry(name.to_owned()).or_insert(new);
+        if place == new {
             self.columns.push(name.to_owned());
-            self.columns.len() - 1
-        })
+        }
+        self.placed = self.columns.len();
+        place
+    }
+
+    /// A table with these columns and records.
+    pub fn new(columns: Vec<String>, records: Vec<FeedRecord>) -> Self {
+        FeedTable { columns, records, ..FeedTable::default() }
     }
 }
 
@@ -130,6 +143,15 @@ impl Lines {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_columns_place_is_that_of_the_first_with_its_name() {
+        let mut table = FeedTable::new(["a", "b", "a"].map(str::to_owned).into(), Vec::new());
+        assert_eq!(["a", "b", "c", "a"].map(|name| table.column(name)), [0, 1, 3, 0]);
+        table.columns.push("d".to_owned());
+        assert_eq!(["d", "e", "c"].map(|name| table.column(name)), [4, 5, 3]);
+        assert_eq!(table.columns, ["a", "b", "a", "c", "d", "e"]);
+    }
 
     #[test]
     fn lines_are_counted_whatever_ends_them() {

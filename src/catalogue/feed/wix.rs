@@ -5,6 +5,7 @@ use super::item::FeedItem;
 use super::sections::{self, RowKind, SectionRow, ShopRows, number};
 use super::shopify::escaped;
 use super::table::{ColumnIndex, FeedRecord, FeedTable};
+use crate::catalogue::price::with_amount;
 
 const HANDLE: [&str; 2] = ["handle_id", "handle"];
 const PICTURES: [&str; 2] = ["product_image_url", "media"];
@@ -92,7 +93,7 @@ fn add_price(row: &SectionRow, item: &mut FeedItem) {
     let price = value("price") + surcharge;
     let written = match row.shared(&["price"]) {
         Some(price) if surcharge == 0.0 => price.to_owned(),
-        Some(_) => format!("{price:.2}"),
+        Some(base) => with_amount(base, price),
         None => String::new(),
     };
     let percent = row.shared(&["discount_mode"]).is_some_and(|mode| mode.eq_ignore_ascii_case("percent"));
@@ -104,8 +105,8 @@ fn add_price(row: &SectionRow, item: &mut FeedItem) {
             item.add(Field::SalePrice, written);
         }
         None if discount > 0.0 => {
+            item.add(Field::SalePrice, with_amount(&written, price - discount));
             item.add(Field::Price, written);
-            item.add(Field::SalePrice, format!("{:.2}", price - discount));
         }
         None => item.add(Field::Price, written),
     }

@@ -97,6 +97,15 @@ impl<'t> Export<'t> {
         self.by_name.get(self.get(record, "parent")?).copied()
     }
 
+    /// The SKU, or the number; with WooCommerce's mark where it is another's SKU.
+    fn name(&self, record: &FeedRecord) -> String {
+        let number = || {
+            let id = self.get(record, "id").unwrap_or_default();
+            if self.by_name.contains_key(id) { format!("id:{id}") } else { id.to_owned() }
+        };
+        self.get(record, "sku").map_or_else(number, str::to_owned)
+    }
+
     fn item(&self, number: usize, parent: Option<usize>) -> FeedItem {
         let record = &self.table.records[number];
         let above = parent.map(|parent| &self.table.records[parent]);
@@ -104,15 +113,14 @@ impl<'t> Export<'t> {
         item.records.extend(parent);
         let own = |name: &str| self.get(record, name);
         let shared = |name: &str| own(name).or_else(|| self.get(above?, name)).unwrap_or_default();
-        item.add(Field::Id, own("sku").or_else(|| own("id")).unwrap_or_default());
+        item.add(Field::Id, self.name(record));
         // A variation's own name repeats its attributes.
         item.add(
             Field::Title,
             above.and_then(|above| self.get(above, "name")).or_else(|| own("name")).unwrap_or_default(),
         );
         if let Some(above) = above {
-            let name = self.get(above, "sku").or_else(|| self.get(above, "id"));
-            item.add(Field::ItemGroupId, name.unwrap_or_default());
+            item.add(Field::ItemGroupId, self.name(above));
         }
         item.add(Field::Gtin, own("gtin").unwrap_or_default());
         item.add(Field::Brand, shared("brands"));

@@ -5,7 +5,7 @@ use super::{DbArgs, UndoArgs};
 use crate::audit::AuditAction;
 use crate::catalogue::{Catalogue, Change, ImportReport};
 use crate::cli::table::{Table, json, print};
-use crate::fault::Result;
+use crate::fault::{Result, counted};
 
 pub fn history(args: &DbArgs) -> Result<()> {
     let generations = Catalogue::open(&args.db)?.history()?;
@@ -31,9 +31,9 @@ pub fn undo(args: &UndoArgs) -> Result<()> {
     }
     let counts = made.counts;
     print(&format!(
-        "{}: {} products ({} added, {} updated, {} removed); {}",
+        "{}: {} ({} added, {} updated, {} removed); {}",
         args.db.db.display(),
-        made.products,
+        counted(made.products, "product"),
         counts.added,
         counts.updated,
         counts.removed,
@@ -46,11 +46,16 @@ pub fn preview_text(report: &ImportReport) -> String {
     let mut lines: Vec<String> = report.changes.iter().map(change_text).collect();
     let all = report.added + report.updated + report.removed;
     if all > lines.len() {
-        lines.push(format!("and {} more changes", all - lines.len()));
+        lines.push(format!("and {}", counted(all - lines.len(), "more change")));
     }
     lines.push(format!(
-        "would be {} products ({} added, {} updated, {} unchanged, {} removed), {} pictures to embed; nothing was changed",
-        report.products, report.added, report.updated, report.unchanged, report.removed, report.pictures_pending
+        "would be {} ({} added, {} updated, {} unchanged, {} removed), {} to embed; nothing was changed",
+        counted(report.products, "product"),
+        report.added,
+        report.updated,
+        report.unchanged,
+        report.removed,
+        counted(report.pictures_pending, "picture")
     ));
     lines.join("\n")
 }
