@@ -108,7 +108,9 @@ fn staff_enrol_what_they_wear_and_it_wins_on_the_next_person() {
     mirror.wait_until("it asks", || browser.script("document.getElementById('asking').hidden") == false);
     assert!(browser.text("consent").contains("No picture is kept"), "{}", browser.text("consent"));
     click("agree");
-    mirror.wait_until("good frames are counted", || browser.text("garments").contains(" good frames"));
+    mirror.wait_until("it counts down", || browser.text("phase").contains("Step back"));
+    mirror.wait_until("it watches", || browser.text("phase").contains("urn round"));
+    assert!(browser.text("garments").contains(" good frames"), "{}", browser.text("garments"));
     browser.screenshot("staff-enrol.png");
     mirror.wait_until("it is over", || browser.text("outcome").contains("enrolment 1: "));
     assert!(browser.text("outcome").contains("views of V151"), "{}", browser.text("outcome"));
