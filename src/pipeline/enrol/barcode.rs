@@ -8,6 +8,7 @@ mod symbol;
 
 use crate::frame::Picture;
 use possible_code::PossibleCode;
+use std::collections::BTreeMap;
 use std::ops::Range;
 use symbol::Symbol;
 
@@ -22,19 +23,22 @@ const FLAT: f32 = 6.0;
 /// Places of a line where a code may be that are looked at closely: those with the widest margins. A picture of stripes has hundreds.
 const MOST_POSSIBLE: usize = 12;
 
-/// The number of a bar code in the picture, upright or turned by a quarter, also mirrored. Two lines must agree on it.
+/// The number of a bar code in the picture, upright or turned by a quarter, also mirrored: the one that most lines show, two at least
+/// and twice as many as show any other. Grass and cloth show a number here and there.
 pub fn read(picture: &Picture) -> Option<String> {
-    let mut seen: Vec<String> = Vec::new();
-    for line in lines(picture) {
-        // A small code may be seen in a larger one, though not as clearly.
-        let read = possible_codes(&line).into_iter().flat_map(|code| [code.number(), code.mirrored().number()]);
-        let Some((_, number)) = read.flatten().min_by(|a, b| a.0.total_cmp(&b.0)) else { continue };
-        if seen.contains(&number) {
-            return Some(number);
-        }
-        seen.push(number);
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    for number in lines(picture).filter_map(|line| number(&line)) {
+        *seen.entry(number).or_default() += 1;
     }
-    None
+    let (number, most) = seen.iter().max_by_key(|(_, lines)| **lines)?;
+    let is_clear = seen.iter().all(|(other, lines)| other == number || 2 * lines <= *most);
+    (*most >= 2 && is_clear).then(|| number.clone())
+}
+
+/// The number along a line: a small code may be seen in a larger one, though not as clearly.
+fn number(line: &[f32]) -> Option<String> {
+    let read = possible_codes(line).into_iter().flat_map(|code| [code.number(), code.mirrored().number()]);
+    read.flatten().min_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, number)| number)
 }
 
 /// Rows, then columns of a picture, in grey levels.
@@ -155,6 +159,23 @@ mod tests {
             let mirrored = label(code, 1.3, 184.0, 0.8).turned(crate::frame::Turn::None, true);
             assert_eq!(read(&mirrored).as_deref(), Some(number));
         }
+    }
+
+    #[test]
+    fn the_number_that_most_lines_show_is_read() {
+        let [short, long] = [modules("9638", "AAAA", "5074"), modules("006381", "ABAABB", "333931")];
+        let [short, long] = [short, long].map(|code| label(&code, 1.5, 0.0, 0.6));
+        // So many rows through the bars of the one above those of the other.
+        let read = |above: usize, below: usize| {
+            let rows = |label: &Picture, count: usize| {
+                (70..70 + count).flat_map(|y| label.row(y).to_vec()).collect::<Vec<u8>>()
+            };
+            let rgb = [rows(&short, above), rows(&long, below)].concat();
+            read(&Picture::new(Size::new(300, above + below), rgb))
+        };
+        assert_eq!(read(10, 40).as_deref(), Some("4006381333931"));
+        assert_eq!(read(40, 10).as_deref(), Some("96385074"));
+        assert_eq!(read(24, 26), None, "which of two is held before the mirror is not guessed");
     }
 
     #[test]
