@@ -44,10 +44,12 @@ pub enum AuditAction {
     UndoEnrol,
     /// An answer was corrected.
     Correct,
+    /// What was said of an answer was taken back.
+    TakeBack,
 }
 
 impl AuditAction {
-    pub const ALL: [AuditAction; 13] = [
+    pub const ALL: [AuditAction; 14] = [
         AuditAction::Start,
         AuditAction::Login,
         AuditAction::LoginRefused,
@@ -61,6 +63,7 @@ impl AuditAction {
         AuditAction::Enrol,
         AuditAction::UndoEnrol,
         AuditAction::Correct,
+        AuditAction::TakeBack,
     ];
 
     /// Readable text.
@@ -79,6 +82,7 @@ impl AuditAction {
             AuditAction::Enrol => "enrolment of a product:",
             AuditAction::UndoEnrol => "took an enrolment back:",
             AuditAction::Correct => "corrected an answer",
+            AuditAction::TakeBack => "took a correction back:",
         }
     }
 }

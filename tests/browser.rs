@@ -5,6 +5,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod mirror;
+#[path = "browser/staff.rs"]
+mod staff;
 
 use mirror::{Mirror, Shop, repository};
 use serde_json::{Value, json};
@@ -487,123 +489,4 @@ fn what_the_mirror_reports_is_in_the_readers_language() {
     browser.open(&format!("http://vetrina:correct%20horse@{at}/staff"));
     browser.script("void send('staff/enrol', { products: ['V101', 'V102'] })");
     mirror.wait_until("it is refused", || browser.text("told").contains("si indossano sulla stessa parte del corpo"));
-}
-
-#[test]
-fn staff_enrol_what_they_wear_and_it_wins_on_the_next_person() {
-    let Some(browser) = Browser::start() else {
-        eprintln!("skipped: there is no chromedriver with a Chromium on this machine");
-        return;
-    };
-    let shop = Shop::empty();
-    // A picture of the skirt V151 that is of no use: it shows another skirt. V131 has a number on its label.
-    let feed =
-        fs::read_to_string(repository("demo/feed.csv")).unwrap().replace("pictures/V151.jpg", "pictures/V153.jpg");
-    let label = |line: &str| {
-        if line.starts_with("id,") {
-            "gtin"
-        } else if line.starts_with("V131,") {
-            "4006381333931"
-        } else {
-            ""
-        }
-    };
-    shop.import_feed("shop.db", &feed.lines().map(|line| format!("{line},{}\n", label(line))).collect::<String>());
-    let config = shop.config_with_web("3.mjpg?loop", "listen = \"127.0.0.1:0\"\npassword = \"correct horse\"\n")
-        + "[privacy]\nstaff_crops = true\n";
-    let mut mirror = Mirror::start(&shop, &config);
-    let at = mirror::http::address(&mut mirror);
-    mirror.wait_for_log("running");
-    browser.be_a_phone(390, 1600);
-    browser.open(&format!("http://vetrina:correct%20horse@{at}/staff"));
-    let click = |id: &str| browser.script(&format!("document.getElementById('{id}').click()"));
-    let search = |words: &str| {
-        browser.script(&format!(
-            "((field) => {{ field.value = '{words}'; field.dispatchEvent(new Event('input')); }})(document.getElementById('words'))"
-        ));
-    };
-    // What was searched for before is answered late: it does not take the newer answer's place.
-    browser.script(
-        "(() => { const real = fetch; window.fetch = async (path, ...more) => { const answer = await real(path, ...more); \
-         if (String(path).includes('V102')) { await new Promise((done) => setTimeout(done, 3000)); window.late = true; } return answer; }; })()",
-    );
-    search("V102");
-    search("V151");
-    let first = "document.querySelector('#products button')?.closest('tr').cells[0].textContent";
-    mirror.wait_until("the product is found", || browser.script(first) == "V151");
-    mirror.wait_until("the late answer is there", || browser.script("window.late === true") == true);
-    std::thread::sleep(Duration::from_millis(500));
-    assert_eq!(browser.script(first), "V151");
-    browser.script("document.querySelector('#products button').click()");
-    mirror.wait_until("it is chosen", || browser.text("chosen").contains("V151"));
-    // A hand scanner types the number of the label, and Enter.
-    search("4006381333931");
-    browser.script("document.getElementById('search').requestSubmit()");
-    mirror.wait_until("it is chosen, too", || browser.text("chosen").contains("V131"));
-    // Where each is worn can be changed; two in one place are refused.
-    let place = |row: usize, part: &str| {
-        browser.script(&format!(
-            "((field) => {{ field.value = '{part}'; field.dispatchEvent(new Event('change')); }})(document.querySelectorAll('#chosen select')[{row}])"
-        ));
-    };
-    place(0, "upper");
-    click("start");
-    mirror.wait_until("it is refused", || browser.text("told").contains("same part of the body"));
-    place(0, "lower");
-    click("start");
-    mirror.wait_until("it asks", || browser.script("document.getElementById('asking').hidden") == false);
-    assert!(browser.text("consent").contains("No picture is kept"), "{}", browser.text("consent"));
-    click("agree");
-    mirror.wait_until("good frames are counted", || browser.text("garments").contains(" good frames"));
-    browser.screenshot("staff-enrol.png");
-    mirror.wait_until("it is over", || browser.text("outcome").contains("enrolment 1: "));
-    assert!(browser.text("outcome").contains("views of V151"), "{}", browser.text("outcome"));
-    // Another person in the same clothes comes.
-    let other = format!("file://{}?loop", repository("tests/worn/another-person.mjpg").display());
-    let clip = format!("file://{}/3.mjpg?loop", repository("demo/clips").display());
-    shop.write("vetrina.toml", &config.replace(&clip, &other));
-    mirror.signal("HUP");
-    let row = "Array.from(document.querySelectorAll('#answers tr')).map((row) => row.innerText).join()";
-    mirror.wait_until("it wins", || browser.script(row).as_str().unwrap_or_default().contains("V151"));
-    // A picture of each garment, which goes when its answer is judged.
-    let seen = "((rows) => rows.length > 0 && rows.every((row) => row.querySelector('img')?.naturalWidth > 20 \
-                && row.querySelector('img').offsetWidth > 20))(Array.from(document.querySelectorAll('#answers tr')))";
-    mirror.wait_until("the garments are seen", || browser.script(seen) == true);
-    browser.screenshot("staff-crops.png");
-    // "It was what I chose above" where nothing is chosen: what is said to that is seen, although the page is scrolled down.
-    let wrong = "document.querySelectorAll('#answers tr button')[1]";
-    browser.be_a_phone(390, 700);
-    browser.script(&format!("{wrong}.scrollIntoView({{ block: 'end' }})"));
-    browser.script(&format!("{wrong}.click()"));
-    mirror.wait_until("it asks for one product", || browser.text("told").contains("Choose the one product"));
-    let place =
-        "((told) => [window.scrollY, told.top, told.bottom])(document.getElementById('told').getBoundingClientRect())";
-    let [scrolled, top, bottom] = [0, 1, 2].map(|at| browser.script(place)[at].as_f64().unwrap());
-    assert!(scrolled > 100.0 && top >= 0.0 && bottom <= 700.0, "scrolled by {scrolled}, told at {top} to {bottom}");
-    browser.screenshot("staff-told.png");
-    browser.be_a_phone(390, 1600);
-    // One is confirmed and kept, and that is undone.
-    click("keep");
-    browser.script("document.querySelector('#answers button').click()");
-    mirror.wait_until("it is thanked for", || browser.text("answers").contains("thank you"));
-    mirror.wait_until("it can be undone", || browser.text("answers").contains("Undo it"));
-    let undo = "Array.from(document.querySelectorAll('#answers button')).find((one) => one.innerText === 'Undo it')";
-    browser.script(&format!("{undo}.click()"));
-    mirror.wait_until("it is undone", || browser.text("told").contains("Enrolment 2 is undone"));
-    mirror.wait_until("only once", || browser.script(&format!("{undo} === undefined")) == true);
-    browser.script("tell()");
-    let judged = "Array.from(document.querySelectorAll('#answers tr')).filter((row) => !row.querySelector('button'))";
-    assert_eq!(browser.script(&format!("{judged}.every((row) => !row.querySelector('img'))")), true);
-    assert_eq!(browser.script("document.getElementById('told').hidden"), true, "{}", browser.text("told"));
-    assert_eq!(browser.script("document.documentElement.scrollWidth"), 390, "it sticks out at the side");
-    browser.screenshot("staff.png");
-    click("undo");
-    mirror.wait_until("it is undone", || browser.text("told").contains("undone"));
-    // What was judged is on the page with the counts.
-    browser.open(&format!("http://vetrina:correct%20horse@{at}/stats"));
-    mirror.wait_until("the week is there", || browser.text("confirmed").contains("1.00"));
-    assert!(["upper garment", "lower garment", "dress"].iter().any(|one| browser.text("confirmed").contains(one)));
-    assert!(browser.offers("confirmed") && !browser.offers("unconfirmed"));
-    assert_eq!(browser.script("document.documentElement.scrollWidth"), 390, "it sticks out at the side");
-    browser.screenshot("stats-confirmed.png");
 }

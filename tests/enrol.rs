@@ -260,17 +260,28 @@ fn what_staff_said_of_answers_is_counted_by_week_and_region() {
         .unwrap();
     assert_eq!(monday, 1);
     // A judgement whose worn view cannot be kept is not kept either.
-    let (before, views) = (catalogue.newest_correction().unwrap(), catalogue.enrolments().unwrap().len());
-    let mut keep = |product: &str| {
+    let kept = |catalogue: &Catalogue| (catalogue.corrections_after(0, 100).unwrap(), catalogue.enrolments().unwrap());
+    let (before, views) = kept(&catalogue);
+    let keep = |catalogue: &mut Catalogue, product: &str| {
         let seen = answer("likely", Some(Region::Upper));
         catalogue.correct_and_enrol(&seen, &Judgement::Right, "confirmed", &stamp("one"), worn(product, &[1.0]))
     };
-    assert_eq!(keep("99").unwrap_err().kind(), Kind::Usage);
-    keep("1").unwrap();
-    assert_eq!(
-        (catalogue.newest_correction().unwrap(), catalogue.enrolments().unwrap().len()),
-        (before + 1, views + 1)
-    );
+    assert_eq!(keep(&mut catalogue, "99").unwrap_err().kind(), Kind::Usage);
+    let said = keep(&mut catalogue, "1").unwrap();
+    let (after, more) = kept(&catalogue);
+    assert_eq!((after.len(), more.len()), (before.len() + 1, views.len() + 1));
+    // It was pressed by mistake: both go. Nothing else does, where another judgement has the row or it is gone already.
+    let mut another = said.clone();
+    another.answer.shown = "2".into();
+    assert_eq!(catalogue.take_back(&another).unwrap_err().kind(), Kind::Usage);
+    assert_eq!(kept(&catalogue), (after, more));
+    catalogue.take_back(&said).unwrap();
+    assert_eq!(kept(&catalogue), (before.clone(), views.clone()));
+    assert_eq!(catalogue.take_back(&said).unwrap_err().kind(), Kind::Usage);
+    let said = keep(&mut catalogue, "1").unwrap();
+    catalogue.undo_enrolment(None).unwrap();
+    catalogue.take_back(&said).unwrap();
+    assert_eq!(kept(&catalogue), (before, views), "its worn view was undone before");
 }
 
 #[test]

@@ -17,6 +17,7 @@ use std::time::Instant;
 use vetrina::catalogue::Catalogue;
 use vetrina::catalogue::correction::{JudgedAnswer, Judgement};
 use vetrina::seam::Region;
+use vetrina::sync::fleet::FleetLink;
 
 /// The user `vetrina` of the mirrors' pages.
 const PASSWORD: &str = "Authorization: Basic dmV0cmluYTpjb3JyZWN0IGhvcnNl\r\n";
@@ -91,17 +92,18 @@ fn what_staff_said_of_answers_goes_up_once_and_the_fleet_shows_how_many_were_rig
     let Some(hub) = Hub::with_release(2) else { return };
     let served = Served::start(&hub, &[]);
     let folder = joined(&hub, &served, "berlin");
+    let judged = JudgedAnswer {
+        region: Some(Region::Upper),
+        shown: "V101".into(),
+        logit: 1.5,
+        margin: Some(0.25),
+        verdict: "likely",
+        descriptor_hash: "hash".into(),
+    };
+    let db = folder.path("shop.db");
     let say = |judgements: &[Judgement]| {
-        let mut catalogue = Catalogue::open(folder.path("shop.db").as_ref()).unwrap();
-        let judged = JudgedAnswer {
-            region: Some(Region::Upper),
-            shown: "V101".into(),
-            logit: 1.5,
-            margin: Some(0.25),
-            verdict: "likely",
-            descriptor_hash: "hash".into(),
-        };
-        judgements.iter().for_each(|judgement| catalogue.correct(&judged, judgement).unwrap());
+        let mut catalogue = Catalogue::open(db.as_ref()).unwrap();
+        judgements.iter().for_each(|judgement| drop(catalogue.correct(&judged, judgement).unwrap()));
     };
     // The same thing said twice is two judgements.
     say(&[Judgement::Right, Judgement::Right, Judgement::Other("V102".into()), Judgement::NotOurs]);
@@ -131,6 +133,16 @@ fn what_staff_said_of_answers_goes_up_once_and_the_fleet_shows_how_many_were_rig
     fs::write(&config, text.replace(source, &format!("source = \"{}/releases/berlin\"", served.url()))).unwrap();
     once(&folder);
     assert_eq!(hub.count("correction"), 249);
+
+    // One is taken back that the hub has: it stays there, and the next one, which has its row in the catalogue, goes up too.
+    let mut link = FleetLink::load(db.as_ref()).unwrap().unwrap();
+    let mut catalogue = Catalogue::open(db.as_ref()).unwrap();
+    let said = catalogue.correct(&judged, &Judgement::Other("V101".into())).unwrap();
+    link.share(db.as_ref()).unwrap();
+    catalogue.take_back(&said).unwrap();
+    assert_eq!(catalogue.correct(&judged, &Judgement::Other("V102".into())).unwrap().row, said.row);
+    link.share(db.as_ref()).unwrap();
+    assert_eq!(hub.count("correction"), 251);
 
     // Old ones say nothing of today's mirror.
     hub.postgres.sql("hub", "update correction set hour = '2020-01-01T10' where judgement = 'other'");

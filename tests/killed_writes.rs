@@ -69,11 +69,11 @@ fn write(catalogue: &mut Catalogue, at: usize) {
         0 => {
             drop(catalogue.enrol(&format!("clip {at}"), &stamp("one"), &[worn("1", at % 8 + 1), worn("2", 8)]).unwrap())
         }
-        1 => catalogue.correct(&answer, &Judgement::Right).unwrap(),
+        1 => drop(catalogue.correct(&answer, &Judgement::Right).unwrap()),
         2 => drop(catalogue.import_worn(lines(at).as_bytes()).unwrap()),
-        3 => catalogue.correct(&answer, &Judgement::Other("2".into())).unwrap(),
+        3 => drop(catalogue.correct(&answer, &Judgement::Other("2".into())).unwrap()),
         4 => drop(catalogue.undo_enrolment(None).unwrap()),
-        _ => catalogue.correct(&answer, &Judgement::NotOurs).unwrap(),
+        _ => drop(catalogue.correct(&answer, &Judgement::NotOurs).unwrap()),
     }
 }
 

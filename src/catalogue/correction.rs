@@ -5,7 +5,7 @@ use super::records::no_product;
 use super::store::Catalogue;
 use super::worn::{Enrolment, WornProduct, has_product};
 use crate::clock::UtcTime;
-use crate::fault::{Fault, Result};
+use crate::fault::{Fault, Kind, Result};
 use crate::seam::Region;
 use rusqlite::{Row, Transaction, params};
 use serde::ser::SerializeStruct;
@@ -40,6 +40,16 @@ pub struct JudgedAnswer {
     /// Its verdict on the screen: "likely", "similar", "none".
     pub verdict: &'static str,
     pub descriptor_hash: String,
+}
+
+/// A judgement that the catalogue keeps, by which it is taken back.
+#[derive(Clone, Debug)]
+pub struct KeptJudgement {
+    /// In the catalogue.
+    pub row: i64,
+    pub answer: JudgedAnswer,
+    /// What was seen of it, where that became a worn view.
+    pub enrolment: Option<Enrolment>,
 }
 
 /// A stored judgement, as it is sent to a hub.
@@ -130,8 +140,9 @@ impl Catalogue {
     ///
     /// # Errors
     /// [`crate::fault::Kind::Usage`] if the catalogue does not have the product that was meant.
-    pub fn correct(&mut self, answer: &JudgedAnswer, judgement: &Judgement) -> Result<()> {
-        self.change(|transaction, fail| store(transaction, fail, answer, judgement))
+    pub fn correct(&mut self, answer: &JudgedAnswer, judgement: &Judgement) -> Result<KeptJudgement> {
+        let row = self.change(|transaction, fail| store(transaction, fail, answer, judgement))?;
+        Ok(KeptJudgement { row, answer: answer.clone(), enrolment: None })
     }
 
     /// [`Self::correct`], and what was seen becomes a worn view: both or neither.
@@ -145,8 +156,33 @@ impl Catalogue {
         camera: &str,
         model: &ModelStamp,
         worn: WornProduct,
-    ) -> Result<Enrolment> {
-        self.enrol_and(camera, model, &[worn], |transaction, fail| store(transaction, fail, answer, judgement))
+    ) -> Result<KeptJudgement> {
+        let mut row = 0;
+        let enrolment = self.enrol_and(camera, model, &[worn], |transaction, fail| {
+            row = store(transaction, fail, answer, judgement)?;
+            Ok(())
+        })?;
+        Ok(KeptJudgement { row, answer: answer.clone(), enrolment: Some(enrolment) })
+    }
+
+    /// Forgets a judgement, and the worn view that it made, if that is still there: both or neither.
+    ///
+    /// # Errors
+    /// [`crate::fault::Kind::Usage`] where the catalogue does not have the judgement: another one is in its place.
+    pub fn take_back(&mut self, kept: &KeptJudgement) -> Result<()> {
+        self.change(|transaction, fail| {
+            // Another catalogue may have another judgement in this row.
+            let KeptJudgement { row, answer, enrolment } = kept;
+            let query = "delete from correction where id = ? and shown_id = ? and logit = ? and descriptor_hash = ?";
+            let values = params![row, answer.shown, f64::from(answer.logit), answer.descriptor_hash];
+            if transaction.execute(query, values).map_err(fail)? == 0 {
+                return Err(Fault::new(Kind::Usage, "the catalogue does not have this judgement any more"));
+            }
+            if let Some(enrolment) = enrolment {
+                transaction.execute("delete from enrolment where uid = ?", [&enrolment.uid]).map_err(fail)?;
+            }
+            Ok(())
+        })
     }
 
     /// At most `most` judgements after row `row`, in the order in which they were said.
@@ -160,12 +196,6 @@ impl Catalogue {
             records.collect::<rusqlite::Result<_>>()
         };
         read().map_err(|error: rusqlite::Error| self.fault("read", error))
-    }
-
-    /// Row of the newest judgement; 0 where there is none.
-    pub fn newest_correction(&self) -> Result<i64> {
-        let read = self.connection.query_row("select coalesce(max(id), 0) from correction", [], |row| row.get(0));
-        read.map_err(|error| self.fault("read", error))
     }
 
     /// How clearly wrong first products stood out from the next ones, by region, as staff confirmed: those that this model showed for
@@ -232,12 +262,13 @@ impl Catalogue {
     }
 }
 
+/// The row of the judgement.
 fn store(
     transaction: &Transaction,
     fail: &dyn Fn(rusqlite::Error) -> Fault,
     answer: &JudgedAnswer,
     judgement: &Judgement,
-) -> Result<()> {
+) -> Result<i64> {
     let (word, meant) = match judgement {
         Judgement::Right => ("right", None),
         Judgement::Other(id) => ("other", Some(id)),
@@ -261,7 +292,8 @@ fn store(
         meant,
         answer.descriptor_hash
     ];
-    transaction.execute(query, values).map(drop).map_err(fail)
+    transaction.execute(query, values).map_err(fail)?;
+    Ok(transaction.last_insert_rowid())
 }
 
 fn correction_record(row: &Row) -> rusqlite::Result<CorrectionRecord> {

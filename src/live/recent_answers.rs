@@ -1,7 +1,7 @@
 //! The mirror's last answers, so that staff can say whether they were right: in memory for ten minutes, as numbers; with a small picture
 //! of the garment only where the configuration says so.
 
-use crate::catalogue::correction::JudgedAnswer;
+use crate::catalogue::correction::{JudgedAnswer, KeptJudgement};
 use crate::catalogue::{WornView, margin};
 use crate::frame::Picture;
 use crate::geometry::{Camera, Rect, Size};
@@ -53,8 +53,9 @@ struct KeptAnswer {
     judged: JudgedAnswer,
     /// What the catalogue was searched with.
     embedding: Embedding,
-    /// `None`: it was judged.
-    view: Option<WornView>,
+    view: WornView,
+    /// What was said of it; `None`: nothing.
+    said: Option<KeptJudgement>,
     /// `None`: crops are off, or it was judged.
     crop: Option<Arc<Picture>>,
 }
@@ -132,8 +133,9 @@ impl RecentAnswers {
             verdict,
             descriptor_hash: descriptor_hash.into(),
         };
-        let view = Some(worn_view(query.best_view));
-        list.answers.push_back(KeptAnswer { track, at: now, shown, judged, embedding: query.embedding, view, crop });
+        let view = worn_view(query.best_view);
+        let embedding = query.embedding;
+        list.answers.push_back(KeptAnswer { track, at: now, shown, judged, embedding, view, said: None, crop });
         while list.answers.len() > MOST {
             list.answers.pop_front();
         }
@@ -156,7 +158,7 @@ impl RecentAnswers {
     }
 
     /// The answer of this number, to be judged: what is kept of it, and its view. `None` where it is forgotten, or judged.
-    pub fn get(&self, number: u64, now: Duration) -> Option<(JudgedAnswer, Option<WornView>)> {
+    pub fn get(&self, number: u64, now: Duration) -> Option<(JudgedAnswer, WornView)> {
         let mut list = self.lock();
         list.forget(now);
         let answer = list.answers.iter().find(|answer| answer.shown.number == number && !answer.shown.judged)?;
@@ -183,13 +185,29 @@ impl RecentAnswers {
         list.answers.iter().find(|answer| answer.shown.number == number)?.crop.clone()
     }
 
-    /// Nothing more can be said of the answer of this number: its view and its crop are dropped.
-    pub fn mark_judged(&self, number: u64) {
+    /// What was said of the answer of this number. `None` where it is forgotten, or not judged.
+    pub fn said(&self, number: u64, now: Duration) -> Option<KeptJudgement> {
+        let mut list = self.lock();
+        list.forget(now);
+        list.answers.iter().find(|answer| answer.shown.number == number)?.said.clone()
+    }
+
+    /// Nothing more can be said of the answer of this number, unless `said` is taken back. Its crop is dropped for good.
+    pub fn mark_judged(&self, number: u64, said: KeptJudgement) {
+        self.mark(number, Some(said));
+    }
+
+    /// What was said of the answer of this number was taken back.
+    pub fn mark_open(&self, number: u64) {
+        self.mark(number, None);
+    }
+
+    fn mark(&self, number: u64, said: Option<KeptJudgement>) {
         let mut list = self.lock();
         if let Some(answer) = list.answers.iter_mut().find(|answer| answer.shown.number == number) {
-            answer.shown.judged = true;
+            answer.shown.judged = said.is_some();
             answer.shown.has_crop = false;
-            (answer.view, answer.crop) = (None, None);
+            (answer.said, answer.crop) = (said, None);
         }
     }
 
@@ -251,6 +269,18 @@ mod tests {
         }
     }
 
+    fn said() -> KeptJudgement {
+        let answer = JudgedAnswer {
+            region: None,
+            shown: "a".into(),
+            logit: 2.0,
+            margin: None,
+            verdict: "likely",
+            descriptor_hash: "hash".into(),
+        };
+        KeptJudgement { row: 7, answer, enrolment: None }
+    }
+
     fn id(number: u64) -> TrackId {
         TrackId { generation: 0, number }
     }
@@ -289,7 +319,7 @@ mod tests {
             });
             assert_eq!(answers.list(now)[0].has_crop, keeps);
             assert_eq!([answers.crop(1, now).is_some(), answers.crop(2, now).is_some()], [keeps; 2]);
-            answers.mark_judged(1);
+            answers.mark_judged(1, said());
             assert!(answers.crop(1, now).is_none() && !answers.list(now)[1].has_crop);
             assert!(answers.crop(2, now + KEPT_FOR + now).is_none());
             answers.remember(query(id(3), Some(blue.clone())), now, &found("a"), None, "hash");
@@ -323,13 +353,19 @@ mod tests {
             "what is not shown any more cannot be confirmed"
         );
         assert_eq!(answers.get(3, now).unwrap().0.shown, "c");
-        answers.mark_judged(3);
+        assert!(answers.said(3, now).is_none());
+        answers.mark_judged(3, said());
+        assert_eq!(answers.said(3, now).map(|said| said.row), Some(7));
+        answers.mark_open(3);
+        assert!(answers.get(3, now).is_some() && answers.said(3, now).is_none(), "it was taken back");
+        answers.mark_judged(3, said());
         assert!(answers.get(3, now).is_none() && answers.question(3, now).is_some(), "not ours may be another shop's");
         remember(1, 6, "c");
         assert_eq!(numbers(6), [(3, "c".into()), (2, "b".into())], "it was judged already");
         assert_eq!(numbers(604), [(3, "c".into())]);
         assert_eq!(numbers(700), []);
-        assert!(answers.question(3, Duration::from_secs(700)).is_none());
+        let later = Duration::from_secs(700);
+        assert!(answers.question(3, later).is_none() && answers.said(3, later).is_none());
         (10..50).for_each(|track| remember(track, 700, "a"));
         assert_eq!(numbers(700).len(), MOST);
     }
@@ -345,7 +381,7 @@ mod tests {
         remember(2);
         let numbers = || answers.list(now).into_iter().map(|answer| answer.number).collect::<Vec<_>>();
         assert_eq!(numbers(), [2, 1], "the earlier shopper's answer stays");
-        answers.mark_judged(2);
+        answers.mark_judged(2, said());
         remember(3);
         assert_eq!(numbers(), [3, 2, 1], "what staff said of one shopper's garment does not hold for the next one's");
     }

@@ -54,8 +54,8 @@ pub struct FleetLink {
     reached: bool,
     /// Enrolments that the hub has.
     shared: BTreeSet<String>,
-    /// The row up to which it has the judgements of staff.
-    corrections: i64,
+    /// The last judgement of staff up to which it has them: its row and uid; before the first, 0.
+    corrections: (i64, String),
 }
 
 /// Which enrolments or judgements a mirror has.
@@ -90,7 +90,13 @@ impl FleetLink {
                 .cause(error)
                 .cure("delete it and join again with `vetrina sync join`")
         })?;
-        Ok(Some(FleetLink { membership, agent: agent(), reached: true, shared: BTreeSet::new(), corrections: 0 }))
+        Ok(Some(FleetLink {
+            membership,
+            agent: agent(),
+            reached: true,
+            shared: BTreeSet::new(),
+            corrections: (0, String::new()),
+        }))
     }
 
     pub(super) fn membership(&self) -> &FleetMembership {
@@ -140,13 +146,14 @@ impl FleetLink {
     }
 
     fn share_corrections(&mut self, catalogue: &Catalogue) -> Result<()> {
-        if catalogue.newest_correction()? < self.corrections {
-            // Another catalogue is in its place.
-            self.corrections = 0;
+        let (row, uid) = &self.corrections;
+        if catalogue.corrections_after(row - 1, 1)?.first().is_none_or(|last| last.uid != *uid) {
+            // Another catalogue is in its place, or the judgement was taken back: its row may be the next one's.
+            self.corrections = Default::default();
         }
         loop {
-            let mut records = catalogue.corrections_after(self.corrections, MOST_ASKED)?;
-            let Some(last) = records.last().map(|record| record.row) else { return Ok(()) };
+            let mut records = catalogue.corrections_after(self.corrections.0, MOST_ASKED)?;
+            let Some(last) = records.last().map(|record| (record.row, record.uid.clone())) else { return Ok(()) };
             let missing = self.missing("corrections", records.iter().map(|record| record.uid.clone()).collect())?;
             records.retain(|record| missing.contains(&record.uid));
             for records in records.chunks(MOST_SENT) {

@@ -111,15 +111,16 @@ function showState(state) {
 async function judge(answer, judgement, meant) {
   const said = { number: answer.number, judgement, keep: byId("keep").checked };
   if (meant) said.meant = meant;
-  const done = await send("staff/judge", said);
-  // A restarted mirror counts from one again: what was kept of the earlier answer of this number is not this one's.
-  if (done.enrolment) keptAs.set(answer.number, done.enrolment);
-  else if (!done.error) keptAs.delete(answer.number);
+  await send("staff/judge", said);
   showAnswers();
 }
 
-// The enrolment that a judged answer's view was kept in.
-const keptAs = new Map();
+// Also the worn view that the judgement made.
+async function takeBack(answer) {
+  await send("staff/take-back", { number: answer.number });
+  search();
+  showAnswers();
+}
 
 /** Whether the enrolment is undone. */
 async function undo(number) {
@@ -128,11 +129,6 @@ async function undo(number) {
   tell(say("undone", { number }));
   search();
   return true;
-}
-
-async function undoKept(answer) {
-  if (await undo(keptAs.get(answer.number))) keptAs.delete(answer.number);
-  showAnswers();
 }
 
 // What the hub said of each answer: products that other shops sell.
@@ -176,8 +172,9 @@ async function showAnswers() {
   crops = new Map(pictures.filter(([, picture]) => picture));
   byId("answers").replaceChildren(...found.answers.map((answer) => {
     const other = () => chosen.length === 1 ? judge(answer, "other", chosen[0].id) : tell(say("choose-one"));
-    const kept = keptAs.has(answer.number) ? [button(say("undo-it"), () => undoKept(answer))] : [];
-    const judged = make("span", answer.judged ? say("thanks") : null, ...(answer.judged ? kept : [
+    const judged = make("span", answer.judged ? say("thanks") : null, ...(answer.judged ? [
+      button(say("take-back"), () => takeBack(answer)),
+    ] : [
       button(say("judge-right"), () => judge(answer, "right")),
       button(say("judge-other"), other),
       button(say("judge-none"), () => judge(answer, "not_ours")),

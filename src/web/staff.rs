@@ -46,6 +46,7 @@ pub fn routes() -> Router<App> {
         .route("/staff/answers.json", get(answers))
         .route("/staff/crop.jpg", get(crop))
         .route("/staff/judge", post(judge))
+        .route("/staff/take-back", post(take_back))
         .route("/staff/other-shops", post(elsewhere))
         .layer(DefaultBodyLimit::max(MOST_BYTES))
 }
@@ -72,7 +73,7 @@ struct UndoEnrolment {
     number: i64,
 }
 
-/// An answer whose crop is wanted, or that other shops are asked for.
+/// An answer whose crop is wanted, whose judgement is taken back, or that other shops are asked for.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "an answer's number, such as {\"number\": 3}")]
 struct AnswerNumber {
@@ -249,19 +250,32 @@ async fn judge(State(app): State<App>, who: Extension<ClientAddress>, headers: H
             Judgement::Other(id) => (Some(id.clone()), format!("it was {id}")),
             Judgement::NotOurs => (None, "not ours".to_owned()),
         };
-        let kept = match (product, view, catalogue.stamp()?) {
-            (Some(id), Some(view), Some(model)) if said.keep && model.descriptor_hash == judged.descriptor_hash => {
+        let kept = match (product, catalogue.stamp()?) {
+            (Some(id), Some(model)) if said.keep && model.descriptor_hash == judged.descriptor_hash => {
                 let worn = WornProduct { id, views: vec![view] };
-                Some(catalogue.correct_and_enrol(&judged, &said.judgement, CONFIRMED, &model, worn)?.number)
+                catalogue.correct_and_enrol(&judged, &said.judgement, CONFIRMED, &model, worn)?
             }
-            _ => {
-                catalogue.correct(&judged, &said.judgement)?;
-                None
-            }
+            _ => catalogue.correct(&judged, &said.judgement)?,
         };
-        links.answers.mark_judged(said.number);
-        let kept_as = kept.map_or_else(String::new, |number| format!(", kept as enrolment {number}"));
-        Ok((format!("{} was shown: {verdict}{kept_as}", judged.shown), json!({ "enrolment": kept })))
+        let number = kept.enrolment.as_ref().map(|enrolment| enrolment.number);
+        links.answers.mark_judged(said.number, kept);
+        let kept_as = number.map_or_else(String::new, |number| format!(", kept as enrolment {number}"));
+        Ok((format!("{} was shown: {verdict}{kept_as}", judged.shown), json!({ "enrolment": number })))
+    })
+    .await
+}
+
+async fn take_back(State(app): State<App>, who: Extension<ClientAddress>, headers: HeaderMap, body: Bytes) -> Response {
+    let links = app.links.clone();
+    change(&app, (&headers, who.0), AuditAction::TakeBack, move |catalogue| {
+        let wanted: AnswerNumber = parse(&body)?;
+        let Some(said) = links.answers.said(wanted.number, links.clock.now()) else {
+            return Err(Fault::new(Kind::Usage, "nobody judged this answer, or it is older than ten minutes"));
+        };
+        catalogue.take_back(&said)?;
+        links.answers.mark_open(wanted.number);
+        let undone = said.enrolment.map_or_else(String::new, |kept| format!(", enrolment {} undone", kept.number));
+        Ok((format!("{} was shown{undone}", said.answer.shown), json!({})))
     })
     .await
 }

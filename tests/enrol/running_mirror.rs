@@ -87,6 +87,17 @@ fn staff_enrol_before_the_running_mirror_and_say_whether_it_was_right() {
     assert_eq!(judged.status, 200, "{}", judged.text());
     assert_eq!(send("/staff/judge", json!({ "number": number, "judgement": "right" })).status, 404, "once");
     assert_eq!(views("V101"), before + 1);
+    // It was a mistake: the judgement goes with its worn view, and can be given again.
+    let judged_ones = || {
+        let catalogue = Catalogue::open(Path::new(&shop.path("shop.db"))).unwrap();
+        catalogue.confirmed_weeks().unwrap().iter().map(|week| week.answers()).sum::<usize>()
+    };
+    let take_back = || send("/staff/take-back", json!({ "number": number })).status;
+    assert_eq!(post(&at, "/staff/take-back", PASSWORD, &json!({ "number": number }).to_string()).status, 403);
+    assert_eq!((judged_ones(), take_back()), (1, 200));
+    assert_eq!((judged_ones(), views("V101"), take_back()), (0, before, 404));
+    assert_eq!(send("/staff/judge", json!({ "number": number, "judgement": "right", "keep": true })).status, 200);
+    assert_eq!(views("V101"), before + 1);
     let weeks = ok(vetrina(&["catalogue", "corrections", "--json", "--db", &shop.path("shop.db")]).output().unwrap());
     let weeks: Value = serde_json::from_str(&weeks).unwrap();
     assert_eq!((&weeks[0]["region"], &weeks[0]["right"]), (&json!("upper"), &json!(1)), "{weeks}");
@@ -120,8 +131,10 @@ fn staff_enrol_before_the_running_mirror_and_say_whether_it_was_right() {
         .collect();
     let (asked, agreed) = ((AuditAction::Enrol, "asked: V143, V101"), (AuditAction::Enrol, "agreed"));
     let judged = (AuditAction::Correct, "V101 was shown: right, kept as enrolment 2");
-    assert_eq!(noted[..5], [asked, asked, asked, agreed, judged]);
-    assert!(noted.len() == 6 && noted[5].1.starts_with("enrolment 1 undone: "), "{noted:?}");
+    let taken_back = (AuditAction::TakeBack, "V101 was shown, enrolment 2 undone");
+    let again = (AuditAction::Correct, "V101 was shown: right, kept as enrolment 3");
+    assert_eq!(noted[..7], [asked, asked, asked, agreed, judged, taken_back, again]);
+    assert!(noted.len() == 8 && noted[7].1.starts_with("enrolment 1 undone: "), "{noted:?}");
     assert_eq!(send("/staff/undo", json!({ "number": 1 })).status, 404);
     assert_eq!(get_with(&at, "/staff/scan.json", PASSWORD).json()["product"], Value::Null);
 
