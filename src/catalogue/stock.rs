@@ -137,15 +137,20 @@ fn letters(text: &str) -> String {
     text.chars().filter(|letter| letter.is_alphanumeric()).collect::<String>().to_lowercase()
 }
 
-/// All pieces: "3", or the sum of "S=3, M=0".
+/// All pieces: "3", "3.0000", ">10", "5 pcs", or the sum of "S=3, M=0"; `None` where it says no number. Fewer than none are none.
 fn total(quantity: &str) -> Option<u32> {
-    match quantity.trim().parse::<f64>() {
-        Ok(pieces) => Some(pieces.max(0.0) as u32),
-        Err(_) => {
-            let sizes = by_size(quantity);
-            (!sizes.is_empty()).then(|| sizes.iter().map(|(_, pieces)| *pieces).fold(0, u32::saturating_add))
-        }
-    }
+    let plain = || quantity.trim().parse::<f64>().ok().filter(|pieces| pieces.is_finite());
+    let sizes = || {
+        let sizes = by_size(quantity);
+        (!sizes.is_empty()).then(|| sizes.iter().map(|(_, pieces)| *pieces).fold(0, u32::saturating_add))
+    };
+    let bare = || quantity.trim_matches(|letter: char| !letter.is_ascii_digit()).parse().ok();
+    plain().map(|pieces| pieces.max(0.0) as u32).or_else(sizes).or_else(bare)
+}
+
+/// Whether it says a number of pieces.
+pub(super) fn is_quantity(text: &str) -> bool {
+    total(text).is_some()
 }
 
 /// The pieces of each size in "S=3, M=0".
@@ -189,6 +194,11 @@ mod tests {
             ("", "S=1, M=0", Stock::Few),
             ("", "S=0|M=0", Stock::Out),
             ("", "a lot", Stock::In),
+            ("", "-3", Stock::Out),
+            ("", "2.0000", Stock::Few),
+            ("", ">10", Stock::In),
+            ("", "1 Stück", Stock::Few),
+            ("", "NaN", Stock::In),
         ] {
             assert_eq!(product(availability, "", quantity).stock(), stock, "{availability} {quantity}");
             assert!(availability.is_empty() || is_availability(availability), "{availability}");

@@ -3,7 +3,7 @@
 
 use super::price::{Price, is_interval, is_open_price};
 use super::product::Product;
-use super::stock::is_availability;
+use super::stock::{is_availability, is_quantity};
 use crate::fault::{Fault, Kind, Result as Checked};
 
 /// A value that is not taken, and what would be.
@@ -29,12 +29,15 @@ const DATES: &str = "give two times of ISO 8601 with a slash between them, the e
                      \"2026-06-01T09:00+02:00/2026-06-30\"";
 const AVAILABILITY: &str = "give \"in_stock\", \"out_of_stock\", \"preorder\" or \"backorder\"";
 
+const QUANTITY: &str = "give a number of pieces, such as \"3\", or one for each size, \"S=3, M=0\"";
+
 /// Whether `field` may have this value; a field that is not checked may have any.
 pub(super) fn check(field: &'static str, value: &str) -> Result<(), BadValue> {
     let (is_right, right) = match field {
         "price" | "sale_price" => (Price::parse(value).is_some() || is_open_price(value), PRICE),
         "sale_price_effective_date" => (is_interval(value), DATES),
         "availability" => (is_availability(value), AVAILABILITY),
+        "quantity" => (is_quantity(value), QUANTITY),
         _ => return Ok(()),
     };
     if is_right { Ok(()) } else { Err(BadValue { field, value: value.to_owned(), right: right.to_owned() }) }
@@ -67,6 +70,7 @@ pub(super) fn empty_invalid(product: &mut Product) -> Vec<BadValue> {
         ("sale_price", &mut product.sale_price),
         ("sale_price_effective_date", &mut product.sale_price_effective_date),
         ("availability", &mut product.availability),
+        ("quantity", &mut product.quantity),
     ];
     let mut bad = Vec::new();
     for (field, value) in fields {
@@ -137,6 +141,7 @@ mod tests {
                 &["2026-06-01/2026-06-30", "2026-06-15T11:00+0000/", "/2026-06-20"],
                 &["yesterday", "/", "2026-06-01", "soon/later", "2026-06-30/2026-06-01"],
             ),
+            ("quantity", &["3", "3.0000", "-1", ">10", "S=3, M=0"], &["many", "NaN", "S=x"]),
             ("location", &["anything"], &[]),
         ] {
             right.iter().for_each(|value| assert_eq!(check(field, value), Ok(()), "{field} {value}"));

@@ -203,3 +203,25 @@ fn names_of_two_letters_are_not_near_to_each_other() {
     assert_eq!(said[0], "column \"colr\" is unknown and was not read; did you mean \"color\"?");
     assert_eq!(said[1..], ["column \"c0\" is unknown and was not read"], "Google's columns may say what is in them");
 }
+
+#[test]
+fn a_product_of_many_variants_and_pictures_has_as_many_as_its_shop_can_have() {
+    let rows: String = (0..600).map(|number| format!("tee,Tee,Size,{number},{number}.jpg\n")).collect();
+    let feed = parse(format!("Handle,Title,Option1 Name,Option1 Value,Image Src\n{rows}").as_bytes()).unwrap();
+    assert_eq!((feed.rows.len(), feed.problems.len()), (600, 0));
+    assert_eq!(product(&feed, "tee-599").image_links().count(), 250);
+    let same =
+        parse(format!("Handle,Title,Image Src,Variant SKU\n{}", "tee,Tee,a.jpg,\n".repeat(3)).as_bytes()).unwrap();
+    assert!(same.rows.iter().all(|row| row.product.image_links().count() == 1), "one picture");
+}
+
+#[test]
+fn a_quantity_that_is_no_number_is_left_empty_and_said() {
+    let feed = parse("id,title,image_link,quantity\n1,Tee,a.jpg,>10\n2,Cap,b.jpg,many\n".as_bytes()).unwrap();
+    assert_eq!((product(&feed, "1").quantity.as_deref(), product(&feed, "2").quantity), (Some(">10"), None));
+    assert!(
+        feed.warnings()[0].contains("line 3: product \"2\": quantity \"many\" is not valid"),
+        "{:?}",
+        feed.warnings()
+    );
+}

@@ -24,6 +24,8 @@ const MERGED: [&str; 2] = ["images", "product_images"];
 const GTIN: [&str; 3] = ["gtin", "upc/ean", "product_upc/ean"];
 /// Pictures in a legacy product's row.
 const MOST_PICTURES: usize = 20;
+/// Of all kinds together: each variant may have all of them.
+const MOST_OF_PRODUCT: usize = 250;
 
 const ROWS: ShopRows = ShopRows { kind, group: &GROUP, sku: &SKU, title: &NAME, visible: &VISIBLE, options, fill };
 
@@ -107,7 +109,7 @@ fn pictures<'t>(row: &SectionRow<'t>) -> Vec<&'t str> {
         row.of_product(&[&url, &file])
     };
     let merged = row.of_product(&MERGED).unwrap_or_default().split('|').filter_map(of_merged);
-    row.others(&PICTURE).chain((1..=MOST_PICTURES).filter_map(columns)).chain(merged).collect()
+    row.others(&PICTURE).chain((1..=MOST_PICTURES).filter_map(columns)).chain(merged).take(MOST_OF_PRODUCT).collect()
 }
 
 /// One picture of a merged column, by its address or else by its file.

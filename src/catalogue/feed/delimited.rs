@@ -208,7 +208,9 @@ fn refuse_swallowed(raw: &str, columns: &[String], style: Dialect, place: LineSp
 
 /// Whether a line is a row by itself: as many fields as there are columns, and a link to a picture where one belongs.
 fn is_row(line: &str, columns: &[String], style: Dialect) -> bool {
-    if columns.len() < 3 || line.matches('"').count() % 2 == 1 {
+    // A text of many lines is long: most of them need no reader.
+    let separators = line.bytes().filter(|byte| *byte == style.separator).count();
+    if columns.len() < 3 || separators + 1 < columns.len() || line.matches('"').count() % 2 == 1 {
         return false;
     }
     let mut fields = csv::StringRecord::new();

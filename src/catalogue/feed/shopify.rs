@@ -24,6 +24,8 @@ const VARIANT_PICTURE: [&str; 2] = ["variant_image", "variant_image_url"];
 const PUBLISHED: [&str; 2] = ["published", "published_on_online_store"];
 const OPTIONS: [[&str; 2]; 3] =
     [["option1_name", "option1_value"], ["option2_name", "option2_value"], ["option3_name", "option3_value"]];
+/// Pictures of a product; Shopify has 250 at most. Each variant may have all of them.
+const MOST_PICTURES: usize = 250;
 /// The option's value of a product without variants.
 const ONLY_VARIANT: &str = "Default Title";
 
@@ -66,6 +68,12 @@ pub fn items(table: &FeedTable) -> (Vec<FeedItem>, usize) {
     (items, products.len() - shown.len())
 }
 
+/// What all variants of a product have in common: looked for once.
+struct SharedTexts<'t> {
+    fields: [(Field, &'t str); 3],
+    options: [Option<OptionKind>; 3],
+}
+
 /// The rows of one handle.
 struct HandleRows<'t> {
     columns: &'t ColumnIndex,
@@ -105,7 +113,10 @@ impl<'t> HandleRows<'t> {
     }
 
     fn variants(&self, ids: &HashMap<usize, String>) -> Vec<FeedItem> {
-        let pictures: Vec<&str> = self.records().flat_map(|(_, record)| self.columns.all(record, &PICTURE)).collect();
+        let mut seen = HashSet::new();
+        let pictures = self.records().flat_map(|(_, record)| self.columns.all(record, &PICTURE));
+        let pictures: Vec<&str> = pictures.filter(|picture| seen.insert(*picture)).take(MOST_PICTURES).collect();
+        let texts = self.texts();
         let variants: Vec<(usize, &FeedRecord)> = self.variant_records().collect();
         let own = |record| self.columns.first(record, &VARIANT_PICTURE);
         let claimed: HashSet<&str> = variants.iter().filter_map(|(_, record)| own(record)).collect();
@@ -113,7 +124,7 @@ impl<'t> HandleRows<'t> {
         let free: Vec<&str> = pictures.iter().copied().filter(|picture| !claimed.contains(picture)).collect();
         let mut items = Vec::new();
         for (place, (number, record)) in variants.into_iter().enumerate() {
-            let mut item = self.variant(number, record, &ids[&number]);
+            let mut item = self.variant(number, record, &ids[&number], &texts);
             match own(record) {
                 Some(picture) => {
                     item.add(Field::ImageLink, picture);
@@ -131,24 +142,36 @@ impl<'t> HandleRows<'t> {
         items
     }
 
+    fn texts(&self) -> SharedTexts<'t> {
+        let text = |names: &[&str]| self.shared(names).unwrap_or_default();
+        SharedTexts {
+            fields: [
+                (Field::Title, text(&["title"])),
+                (Field::Brand, text(&["vendor"])),
+                (Field::ProductType, text(&["type", "product_category"])),
+            ],
+            options: OPTIONS.map(|[name, _]| self.shared(&[name]).and_then(option_kind)),
+        }
+    }
+
     /// A row that has only a picture is none.
     fn is_variant(&self, record: &FeedRecord) -> bool {
         let names = [&PRICE[..], &SKU[..], &["option1_value"]];
         names.into_iter().any(|names| self.columns.first(record, names).is_some()) || self.rows.len() == 1
     }
 
-    fn variant(&self, number: usize, record: &FeedRecord, id: &str) -> FeedItem {
+    fn variant(&self, number: usize, record: &FeedRecord, id: &str, texts: &SharedTexts) -> FeedItem {
         let mut item = FeedItem::of(record, number);
         item.records.extend(self.rows.first().filter(|first| **first != number));
         let own = |names: &[&str]| self.columns.first(record, names).unwrap_or_default();
         item.add(Field::Id, id);
         item.add(Field::ItemGroupId, self.handle);
         item.add(Field::Gtin, own(&BARCODE));
-        item.add(Field::Title, self.shared(&["title"]).unwrap_or_default());
-        item.add(Field::Brand, self.shared(&["vendor"]).unwrap_or_default());
-        item.add(Field::ProductType, self.shared(&["type", "product_category"]).unwrap_or_default());
-        for [name, value] in OPTIONS {
-            match self.shared(&[name]).and_then(option_kind) {
+        for (field, text) in texts.fields {
+            item.add(field, text);
+        }
+        for (kind, [_, value]) in texts.options.iter().zip(OPTIONS) {
+            match kind {
                 Some(OptionKind::Size) => item.add(Field::Size, own(&[value])),
                 Some(OptionKind::Color) => item.add(Field::Color, own(&[value])),
                 None => {}

@@ -48,8 +48,13 @@ fn without_tags(text: &str) -> Cow<'_, str> {
         kept.push_str(before);
         let inside = tag[1..].trim_start_matches('/');
         let is_tag = inside.starts_with(|letter: char| letter.is_ascii_alphabetic()) || tag.starts_with("<!--");
-        match tag.find('>').filter(|_| is_tag) {
-            Some(end) => {
+        match is_tag.then(|| tag.find('>')) {
+            // Neither this one nor any after it is closed.
+            Some(None) => {
+                rest = tag;
+                break;
+            }
+            Some(Some(end)) => {
                 let name = inside.split(|letter: char| !letter.is_ascii_alphanumeric()).next().unwrap_or_default();
                 if BREAKS.contains(&name.to_ascii_lowercase().as_str()) {
                     kept.push(' ');
@@ -104,6 +109,7 @@ mod tests {
             ("A &lt; B", "A < B"),
             ("I <3 it", "I <3 it"),
             ("a <b", "a <b"),
+            ("x <i>a <b <c", "x a <b <c"),
         ] {
             assert_eq!(plain(raw).as_deref(), Some(expected), "{raw}");
         }
