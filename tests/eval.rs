@@ -231,7 +231,7 @@ fn stills_are_measured_with_given_and_detected_boxes() {
         ["detected_as_match", "detected_as_mirror"].map(|key| found[key]["share"].as_f64().unwrap());
     assert!(as_mirror <= as_match && as_match <= detected);
     // The score from which a mirror starts a track.
-    let (text, begin) = (String::from_utf8_lossy(&output.stdout), vetrina::seam::track::TrackSettings::default().begin);
+    let (text, begin) = (String::from_utf8_lossy(&output.stdout), vetrina::seam::TrackSettings::default().begin);
     assert!(text.contains(&format!("{begin}: ")), "{text}");
     for row in results {
         let top = share(&row["figures"], "20");

@@ -22,6 +22,7 @@ pub mod roi_align;
 pub mod score;
 pub mod settings;
 pub mod track;
+pub mod track_settings;
 pub mod window;
 
 pub use anchors::Anchors;
@@ -30,7 +31,8 @@ pub use detect::RawDetection;
 pub use region::Region;
 pub use roi_align::{FeatureMap, Levels, MapLayout, Pyramid, RoiGrid};
 pub use score::ScoreHead;
-pub use track::{Track, TrackId, TrackSettings, Tracker};
+pub use track::{Track, TrackId, Tracker};
+pub use track_settings::TrackSettings;
 pub use window::{Observation, Window};
 
 use crate::frame::FrameMeta;

@@ -5,64 +5,13 @@
 use super::assignment::assign;
 use super::class_votes::ClassVotes;
 use super::motion::Motion;
-use super::region::Region;
 use super::score::ScoreHead;
+use super::track_settings::TrackSettings;
 use super::window::{Observation, Window};
 use super::{Detection, Detections};
 use crate::frame::FrameMeta;
 use crate::geometry::{Camera, Rect, Size};
 use std::time::Duration;
-
-/// Thresholds of the tracker.
-#[derive(Clone, Debug)]
-pub struct TrackSettings {
-    /// Number of observations in a window.
-    pub window: usize,
-    /// Maximum age of an observation in a window, relative to the newest.
-    pub span: Duration,
-    /// Minimum match score of two observations of one garment (docs/seam.md §8).
-    pub similarity: f32,
-    /// Minimum match score if the boxes do not overlap: a garment that returns.
-    pub return_similarity: f32,
-    /// IoU from which two boxes of one class in consecutive frames are one garment, whatever they look like: an arm or
-    /// a shadow may pass over it. The same holds for boxes of one region of which one lies within the other
-    /// ([`Self::within`]), as when a pillar hides a part.
-    pub same_place: f32,
-    /// IoU from which two boxes of one frame show the same garment twice.
-    pub double: f32,
-    /// Share of the smaller box's area within the other from which the less probable of two boxes must be sure
-    /// ([`Self::own`]): a blouse under a coat is a garment of its own, a lapel is none.
-    pub within: f32,
-    /// Minimum detection score of such a garment.
-    pub own: f32,
-    /// Minimum detection score to start a track.
-    pub begin: f32,
-    /// A track ends after this time without an observation.
-    pub gap: Duration,
-    /// Region of each class; empty if unknown.
-    pub regions: Vec<Option<Region>>,
-    /// Windows are filled only by [`Tracker::add_view`]: each garment is embedded from a separate crop.
-    pub close_ups: bool,
-}
-
-impl Default for TrackSettings {
-    fn default() -> Self {
-        TrackSettings {
-            window: 10,
-            span: Duration::from_secs(10),
-            similarity: 0.3,
-            return_similarity: 0.6,
-            same_place: 0.6,
-            double: 0.6,
-            within: 0.7,
-            own: 0.8,
-            begin: 0.65,
-            gap: Duration::from_millis(2500),
-            regions: Vec::new(),
-            close_ups: false,
-        }
-    }
-}
 
 /// Identity of a track, unique while the program runs although each tracker counts from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -189,33 +138,10 @@ impl Tracker {
     /// under another is seen with it; how sure the detector is does.
     fn is_double(&self, detection: &Detection, better: &Detection) -> bool {
         let (a, b) = (&detection.bounds, &better.bounds);
-        let is_part = || self.is_within(a, b) && detection.score < self.own_score(detection.class, better.class);
+        let is_part = || {
+            self.settings.is_within(a, b) && detection.score < self.settings.own_score(detection.class, better.class)
+        };
         a.iou(b) > self.settings.double || is_part()
-    }
-
-    /// Whether one of two boxes lies mostly within the other.
-    fn is_within(&self, a: &Rect<Camera>, b: &Rect<Camera>) -> bool {
-        a.intersection(b) > self.settings.within * a.area().min(b.area())
-    }
-
-    /// Body region of a class, if known.
-    fn region(&self, class: usize) -> Option<Region> {
-        self.settings.regions.get(class).copied().flatten()
-    }
-
-    /// Whether two classes cover the same body region, as far as known.
-    fn same_region(&self, a: usize, b: usize) -> bool {
-        self.region(a).is_some() && self.region(a) == self.region(b)
-    }
-
-    /// Detection score from which the less probable of two boxes within one another is a garment of its own. A top and a skirt
-    /// always are two, trousers and trousers never.
-    fn own_score(&self, a: usize, b: usize) -> f32 {
-        match (self.region(a), self.region(b)) {
-            (Some(Region::Upper), Some(Region::Lower)) | (Some(Region::Lower), Some(Region::Upper)) => 0.0,
-            (Some(Region::Lower), Some(Region::Lower)) => f32::INFINITY,
-            _ => self.settings.own,
-        }
     }
 
     /// Adds an observation from a separate crop of the newest frame to a track. Its class counts too.
@@ -234,19 +160,19 @@ impl Tracker {
         let embedding = &detection.match_embedding;
         let score = recent().map(|known| self.score_head.score(known, embedding)).fold(0.0, f32::max);
         let same_class = track.class == detection.class;
-        let same_region = same_class || self.same_region(track.class, detection.class);
+        let same_region = same_class || self.settings.same_region(track.class, detection.class);
         let just_seen = self.frame - track.frame <= 2;
         let settings = &self.settings;
         // A class may flicker between regions, but then the box stays: a skirt does not continue the top and skirt that were taken
         // for one dress.
-        let is_known = self.region(track.class).is_some() && self.region(detection.class).is_some();
+        let is_known = self.settings.region(track.class).is_some() && self.settings.region(detection.class).is_some();
         let may_continue = same_region || !is_known || overlap > settings.same_place;
         let joined = (may_continue && overlap > 0.0 && score > settings.similarity)
             || (may_continue && score > settings.return_similarity)
             || (just_seen && same_class && overlap > settings.same_place)
             || (just_seen
-                && self.same_region(track.class, detection.class)
-                && self.is_within(&expected, &detection.bounds));
+                && self.settings.same_region(track.class, detection.class)
+                && self.settings.is_within(&expected, &detection.bounds));
         let likeness = recent().map(|known| self.score_head.likeness(known, embedding)).fold(0.0, f32::max);
         joined.then_some(likeness + overlap + if same_region { REGION_WORTH } else { 0.0 })
     }
@@ -316,6 +242,7 @@ fn prominence(track: &Track, frame: Size) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::seam::Region;
 
     fn detection(x: f32, class: usize, look: f32) -> Detection {
         Detection {
