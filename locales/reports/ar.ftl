@@ -54,7 +54,7 @@ use-larger = استخدم صورة لا يقل ضلعها عن { $side } بكس�
 feed-unreadable = تعذّرت قراءة القائمة { $feed }
 column-missing = ينقص العمود { $column } (وُجد: { $found })
 columns-required = id و title و image_link مطلوبة
-columns-say = حدّد هذه الأعمدة: { $field }=العمود,...
+columns-say = حدّد هذه الأعمدة، مثلًا: { $map }
 feed-empty = فارغة
 first-line = السطر الأول يسمي الأعمدة: id, title, image_link, ...
 not-text = ليس نصًا بترميز معروف

@@ -54,7 +54,7 @@ use-larger = ein Bild mit mindestens { $side } Pixeln je Seite nehmen
 feed-unreadable = die Liste ist nicht lesbar: { $feed }
 column-missing = die Spalte { $column } fehlt (gefunden: { $found })
 columns-required = id, title und image_link sind nötig
-columns-say = angeben, welche Spalten das sind: { $field }=SPALTE,...
+columns-say = angeben, welche Spalten das sind, zum Beispiel: { $map }
 feed-empty = sie ist leer
 first-line = die erste Zeile nennt die Spalten: id, title, image_link, ...
 not-text = es ist kein Text in einer bekannten Kodierung

@@ -14,7 +14,7 @@ give-availability = give "in_stock", "out_of_stock", "preorder" or "backorder"
 give-currency = give it in the currency of the price, { $price }
 sale-left-out = the sale price was left out with it
 more-not-valid = { $count } more values are not valid and were left empty
-without-currency = { $count } prices have no currency and are shown without one
+without-currency = prices that have no currency and are shown without one: { $count }
 say-currency = say which it is: --currency EUR
 read-as = the feed was read as { $encoding }
 read-as-sample = the feed was read as { $encoding }: { $sample }
@@ -60,7 +60,7 @@ use-larger = use a picture of at least { $side } pixels a side
 feed-unreadable = cannot read the feed { $feed }
 column-missing = it has no column { $column } (found: { $found })
 columns-required = id, title and image_link are required
-columns-say = say which columns these are: --map { $field }=COLUMN,...
+columns-say = say which columns these are, for example --map "{ $map }"
 feed-empty = it is empty
 first-line = the first line names the columns: id, title, image_link, ...
 not-text = it is no text in an encoding that is known

@@ -54,7 +54,7 @@ use-larger = use una imagen de al menos { $side } píxeles por lado
 feed-unreadable = no se puede leer la lista { $feed }
 column-missing = falta la columna { $column } (encontradas: { $found })
 columns-required = id, title e image_link son obligatorios
-columns-say = indique qué columnas son: { $field }=COLUMNA,...
+columns-say = indique qué columnas son, por ejemplo: { $map }
 feed-empty = está vacía
 first-line = la primera línea nombra las columnas: id, title, image_link, ...
 not-text = no es texto en una codificación conocida

@@ -54,7 +54,7 @@ use-larger = utilisez une image d’au moins { $side } pixels de côté
 feed-unreadable = impossible de lire le fichier { $feed }
 column-missing = la colonne { $column } manque (trouvées : { $found })
 columns-required = id, title et image_link sont obligatoires
-columns-say = indiquez quelles colonnes ce sont : { $field }=COLONNE,...
+columns-say = indiquez quelles colonnes ce sont, par exemple : { $map }
 feed-empty = il est vide
 first-line = la première ligne nomme les colonnes : id, title, image_link, ...
 not-text = ce n’est pas du texte dans un encodage connu

@@ -54,7 +54,7 @@ use-larger = usa un’immagine di almeno { $side } pixel per lato
 feed-unreadable = impossibile leggere l’elenco { $feed }
 column-missing = manca la colonna { $column } (trovate: { $found })
 columns-required = id, title e image_link sono obbligatori
-columns-say = indica quali colonne sono: { $field }=COLONNA,...
+columns-say = indica quali colonne sono, per esempio: { $map }
 feed-empty = è vuoto
 first-line = la prima riga nomina le colonne: id, title, image_link, ...
 not-text = non è testo in una codifica conosciuta

@@ -54,7 +54,7 @@ use-larger = 一辺{ $side }ピクセル以上の画像を使ってください
 feed-unreadable = 一覧を読み込めません：{ $feed }
 column-missing = 列{ $column }がありません（見つかった列：{ $found }）
 columns-required = id、title、image_linkが必要です
-columns-say = どの列かを指定してください：{ $field }=列名,...
+columns-say = どの列かを指定してください。例：{ $map }
 feed-empty = 空です
 first-line = 最初の行は列名です：id, title, image_link, ...
 not-text = 既知の文字コードのテキストではありません

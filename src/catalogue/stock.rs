@@ -144,7 +144,11 @@ fn total(quantity: &str) -> Option<u32> {
         let sizes = by_size(quantity);
         (!sizes.is_empty()).then(|| sizes.iter().map(|(_, pieces)| *pieces).fold(0, u32::saturating_add))
     };
-    let bare = || quantity.trim_matches(|letter: char| !letter.is_ascii_digit()).parse().ok();
+    let is_less = quantity.trim().starts_with(['-', '\u{2212}']);
+    let bare = || {
+        let pieces: Option<u32> = quantity.trim_matches(|letter: char| !letter.is_ascii_digit()).parse().ok();
+        pieces.map(|pieces| if is_less { 0 } else { pieces })
+    };
     plain().map(|pieces| pieces.max(0.0) as u32).or_else(sizes).or_else(bare)
 }
 
@@ -195,6 +199,7 @@ mod tests {
             ("", "S=0|M=0", Stock::Out),
             ("", "a lot", Stock::In),
             ("", "-3", Stock::Out),
+            ("", "-3 pcs", Stock::Out),
             ("", "2.0000", Stock::Few),
             ("", ">10", Stock::In),
             ("", "1 Stück", Stock::Few),

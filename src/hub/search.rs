@@ -148,31 +148,39 @@ impl HubSearch {
 
     /// The best products, the best first.
     pub async fn ask(&self, client: &Client, query: &HubQuery) -> SqlResult<Vec<HubHit>> {
-        let mut hits = Vec::new();
-        for rows in ROWS_FOR_EACH {
-            if hits.len() < query.most {
-                hits = self.ask_among(client, query, query.most * rows).await?;
-            }
+        let [few, many] = ROWS_FOR_EACH.map(|rows| query.most * rows);
+        let scale = self.scales.as_ref().map(|scales| &scales[query.head as usize]);
+        let (hits, read) = self.ask_among(client, query, few, scale).await?;
+        // An index gives no more rows however many are asked for.
+        if hits.len() == query.most || (scale.is_none() && read < few) {
+            return Ok(hits);
         }
-        Ok(hits)
+        Ok(self.ask_among(client, query, many, None).await?.0)
     }
 
-    /// The best products among so many of the nearest descriptors.
-    async fn ask_among(&self, client: &Client, query: &HubQuery, rows: usize) -> SqlResult<Vec<HubHit>> {
+    /// The best products among so many of the nearest descriptors, and how many there were; where none is of a product that is sold, as
+    /// many as were asked for. With a scale by its index.
+    async fn ask_among(
+        &self,
+        client: &Client,
+        query: &HubQuery,
+        rows: usize,
+        scale: Option<&HeadScale>,
+    ) -> SqlResult<(Vec<HubHit>, usize)> {
         let (asked, own) = question(&self.heads[query.head as usize], &query.embedding);
         let name = HEADS[query.head as usize];
         let tables = self.tables(client, name, query.region).await?;
         if tables.is_empty() {
-            return Ok(Vec::new());
+            return Ok((Vec::new(), 0));
         }
+        let asked_for = rows;
         // `offset 0`: rows are looked up one by one; as joins, all pictures and offers would be read for some eighty.
         let (rows, most) = (rows as i64, query.most as i64);
-        let scale = self.scales.as_ref().map(|scales| &scales[query.head as usize]);
         let scaled = scale.map(|scale| scale.question(&query.embedding));
         let order = scale.map_or(EXACT.to_owned(), |scale| format!("{} <-> $4", scale.row()));
         let sql = format!(
             "with near as materialized ({} order by distance limit $2)
-             select product.id, product.title, min(distance), shops
+             select product.id, product.title, min(distance), shops, (select count(*) from near)
              from near
              cross join lateral (select product_id from picture where sha256 = near.sha256 offset 0) as shown
              cross join lateral (
@@ -189,7 +197,8 @@ impl HubSearch {
             Some(_) => query_by_indexes(client, &sql, &values).await?,
             None => client.query(&sql, &values).await?,
         };
-        Ok(rows
+        let read = rows.first().map_or(asked_for, |row| row.get::<_, i64>(4) as usize);
+        let hits = rows
             .iter()
             .map(|row| {
                 // pgvector's <#> is the inner product with its sign turned.
@@ -203,7 +212,8 @@ impl HubSearch {
                     shops: shops.into_iter().collect(),
                 }
             })
-            .collect())
+            .collect();
+        Ok((hits, read))
     }
 }
 

@@ -211,9 +211,10 @@ fn short_name(address: &str) -> String {
     Sha256::digest(address).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The address may hold a password: what stands before an `@` is not said.
+/// The address may hold a password or a signature: what stands before an `@` or behind a `?` is not said.
 fn no_store(address: &str) -> Fault {
     let place = address.rsplit_once('@').map_or(address, |(_, place)| place);
+    let place = place.split(['?', '#']).next().unwrap_or_default();
     Fault::new(Kind::Usage, format!("{place:?} is no store"))
         .cure("name s3://bucket/prefix or https://host/folder, with letters, digits, hyphens and dots")
 }
@@ -281,6 +282,8 @@ mod tests {
         assert!(place("s3://bucket/a b", None).is_err() && place("https://host/a?x=1", None).is_err());
         let said = place("https://hub:geheim@host/a", None).unwrap_err().to_string();
         assert!(said.contains("\"host/a\" is no store") && !said.contains("geheim"), "{said}");
+        let signed = place("https://host/a?sig=geheim", None).unwrap_err().to_string();
+        assert!(signed.contains("\"https://host/a\" is no store") && !signed.contains("geheim"), "{signed}");
         let keyless = ReleaseStore::open("s3://bucket", |_| None).map(drop).unwrap_err();
         assert!(keyless.to_string().contains("AWS_ACCESS_KEY_ID is not set"), "{keyless}");
     }

@@ -67,7 +67,7 @@ impl TrackSettings {
     }
 
     /// Detection score from which the less probable of two boxes within one another is a garment of its own. A top and a skirt
-    /// always are two, trousers and trousers never.
+    /// always are two, two of the lower body never, not even of two persons.
     pub fn own_score(&self, a: usize, b: usize) -> f32 {
         match (self.region(a), self.region(b)) {
             (Some(Region::Upper), Some(Region::Lower)) | (Some(Region::Lower), Some(Region::Upper)) => 0.0,

@@ -22,7 +22,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::Semaphore;
 
 /// Extensions of the files in the folder that are offered as feeds.
-const FEEDS: [&str; 6] = ["csv", "tsv", "xlsx", "xls", "xlsb", "ods"];
+const FEEDS: [&str; 5] = ["csv", "tsv", "xlsx", "xls", "xlsb"];
 /// Files of these are offered only if they begin like a feed: such folders also hold licences and notes.
 const TEXT: &str = "txt";
 const MARKUP: [&str; 4] = ["xml", "json", "jsonl", "ndjson"];

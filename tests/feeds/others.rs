@@ -88,6 +88,21 @@ fn what_the_shop_does_not_show_is_left_out_of_any_feed() {
 }
 
 #[test]
+fn a_column_that_is_mapped_hides_nothing() {
+    let map = ColumnMap::parse("availability=status").unwrap();
+    let feed = parse_with(b"id,title,image_link,status\n1,Tee,a.jpg,0\n", &map).unwrap();
+    assert_eq!(product(&feed, "1").availability.as_deref(), Some("0"));
+}
+
+#[test]
+fn a_proposed_map_has_no_name_that_a_shell_would_read() {
+    for name in ["sku ($(touch x))", "sku (`touch x`)", "sku (\\)", "sku (!!)"] {
+        let fault = refused(&format!("{name},title,image_link\n1,Tee,a.jpg\n"));
+        assert!(fault.contains("--map \"id=COLUMN\""), "{fault}");
+    }
+}
+
+#[test]
 fn two_columns_of_one_field_are_named_with_the_map_that_chooses() {
     let fault = refused("id,title,image_link,color,colour\n1,Tee,a.jpg,red,blue\n");
     assert!(fault.contains("its columns \"color\" and \"colour\" are both color"), "{fault}");
@@ -182,6 +197,30 @@ fn a_workbook_that_unpacks_to_any_size_is_refused() {
         (0..520).for_each(|_| sheet.write_all(&part).unwrap());
     });
     assert!(bytes.len() < 1 << 20, "{}", bytes.len());
+    let fault = parse(&bytes).unwrap_err().to_string();
+    assert!(fault.contains("unpacked it is larger than 512 MiB"), "{fault}");
+}
+
+#[test]
+fn a_spreadsheet_that_says_a_cell_millions_of_times_is_refused() {
+    let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, text) in [("mimetype", "application/vnd.oasis.opendocument.spreadsheet"), ("content.xml", "<office/>")] {
+        archive.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
+        archive.write_all(text.as_bytes()).unwrap();
+    }
+    let fault = parse(&archive.finish().unwrap().into_inner()).unwrap_err().to_string();
+    assert!(fault.contains("OpenDocument") && fault.contains("save it as XLSX"), "{fault}");
+}
+
+#[test]
+fn a_damaged_part_counts_as_what_it_unpacks_to() {
+    let mut bytes = workbook(|sheet| {
+        let part = vec![b' '; 1 << 20];
+        (0..520).for_each(|_| sheet.write_all(&part).unwrap());
+    });
+    // The checksum of the last entry of the directory, 16 bytes after its mark.
+    let entry = bytes.windows(4).rposition(|mark| mark == b"PK\x01\x02").unwrap();
+    bytes[entry + 16] ^= 1;
     let fault = parse(&bytes).unwrap_err().to_string();
     assert!(fault.contains("unpacked it is larger than 512 MiB"), "{fault}");
 }

@@ -34,7 +34,9 @@ pub fn items(table: &FeedTable, map: &ColumnMap) -> Result<(Vec<FeedItem>, Vec<U
     let columns = GoogleColumns::of(table, map)?;
     let keys = ColumnIndex::of(table);
     let is_hidden = |record: &FeedRecord| {
-        let said = SHOWN.iter().filter_map(|name| keys.get(record, name));
+        // What a map reads as something else says nothing of it.
+        let own = SHOWN.iter().filter(|name| map.fields(name).next().is_none());
+        let said = own.filter_map(|name| keys.get(record, name));
         said.into_iter().any(|value| HIDDEN.iter().any(|hidden| value.eq_ignore_ascii_case(hidden)))
     };
     let item = |(number, record)| {

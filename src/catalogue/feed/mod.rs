@@ -205,12 +205,9 @@ impl Feed {
             price.is_some_and(|price| !price.has_currency())
         };
         let count = self.rows.iter().filter(bare).count();
-        let said = match count {
-            0 => return None,
-            1 => "1 price has no currency and is".to_owned(),
-            _ => format!("{count} prices have no currency and are"),
-        };
-        Some(format!("{said} shown without one; say which it is: --currency EUR"))
+        (count > 0).then(|| {
+            format!("prices that have no currency and are shown without one: {count}; say which it is: --currency EUR")
+        })
     }
 
     /// The letters of all that a card shows, each once.

@@ -74,12 +74,14 @@ const NAMES: [(Field, &str); 17] = [
     (Field::Gtin, "gtin13 gtin_13 ean_code eans eancode barcodes ean_/_gtin barcode_ean"),
 ];
 
+/// Bytes of a column's name that is proposed, at most.
+const MOST_SAID: usize = 80;
+
 /// The whole map to give: `map`, and a column for each field that neither it nor the table's columns name, as far as their names tell; for a
 /// required field of which none tells, `COLUMN`. `None` where nothing is to be added.
 pub fn complete(columns: &[String], map: &ColumnMap) -> Option<String> {
     let has = |field: Field| map.maps(field) || columns.iter().any(|name| Field::named(&key(name)) == Some(field));
-    // Of a column with a mark of a map's own in its name no map can speak.
-    let free = columns.iter().filter(|name| map.fields(name).next().is_none() && !name.contains(['=', '"', ',']));
+    let free = columns.iter().filter(|name| map.fields(name).next().is_none() && may_be_said(name));
     let by_key: HashMap<String, &str> = free.rev().map(|name| (bare_key(name), name.trim())).collect();
     let missing = NAMES.iter().filter(|(field, _)| !has(*field));
     let pairs = missing.flat_map(|(field, names)| {
@@ -95,6 +97,11 @@ pub fn complete(columns: &[String], map: &ColumnMap) -> Option<String> {
     let pairs: Vec<String> = pairs.collect();
     let given = Some(map.to_string()).filter(|map| !map.is_empty());
     (!pairs.is_empty()).then(|| given.into_iter().chain(pairs).collect::<Vec<_>>().join(","))
+}
+
+/// Whether a column's name can stand in a `--map "..."` that people copy into a shell: it has no mark that the map or the shell reads.
+fn may_be_said(column: &str) -> bool {
+    column.len() <= MOST_SAID && !column.contains(|letter: char| letter.is_control() || "=\",$`\\!".contains(letter))
 }
 
 /// A column's key without a language or unit behind it: `name(en-gb)`, `Preis (Brutto)`, `titel [title]`.

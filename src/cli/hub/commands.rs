@@ -161,12 +161,13 @@ fn publish(args: &PublishArgs) -> Result<()> {
     let store = args.store.as_deref().map(|address| open_store(address, args)).transpose()?;
     let folder = ReleaseFolder::open(&args.to)?;
     // The last is the release whose manifest must stay, however old.
-    let (publication, mut report, needed) = match &args.catalogue {
+    // The database is locked for this shop until the store has it.
+    let (publication, mut report, needed, database) = match &args.catalogue {
         Some(catalogue) => {
             let publication = begin(&folder, args)?;
             write_difference(None, catalogue, &publication.catalogue(), "a catalogue file")?;
             let report = publication.finish(&key, args.after)?;
-            (publication, report, u64::MAX)
+            (publication, report, u64::MAX, None)
         }
         None => publish_from_tables(args, &folder, &key)?,
     };
@@ -178,7 +179,7 @@ fn publish(args: &PublishArgs) -> Result<()> {
     if let Some(store) = &store {
         report.deleted_in_store = store.clear(&folder)?;
     }
-    drop(publication);
+    drop((publication, database));
     if args.json { print(&json(&report)?) } else { print(&published(&report)) }
 }
 
@@ -186,7 +187,7 @@ fn publish_from_tables(
     args: &PublishArgs,
     folder: &ReleaseFolder,
     key: &ReleaseKey,
-) -> Result<(Publication, PublishReport, u64)> {
+) -> Result<(Publication, PublishReport, u64, Option<Database>)> {
     let mut database = open(&args.database)?;
     let model = database.require_model()?;
     require_embedded(args, shop_catalogue::waiting(&mut database, &args.shop, &model)?)?;
@@ -201,7 +202,8 @@ fn publish_from_tables(
     if args.store.is_some() {
         mirrors::require_for_all(&mut database, &report)?;
     }
-    Ok((publication, report, mirrors::newest_for_all(&mut database, &args.shop)?))
+    let needed = mirrors::newest_for_all(&mut database, &args.shop)?;
+    Ok((publication, report, needed, Some(database)))
 }
 
 fn open_store(address: &str, args: &PublishArgs) -> Result<ReleaseStore> {
@@ -232,7 +234,7 @@ fn require_embedded(args: &PublishArgs, waiting: i64) -> Result<()> {
     if waiting == 0 || args.incomplete {
         return Ok(());
     }
-    Err(Fault::new(Kind::Usage, format!("{waiting} pictures of {} are not embedded yet", args.shop)).cure(
+    Err(Fault::new(Kind::Usage, format!("not embedded yet: {waiting} of the pictures of {}", args.shop)).cure(
         "run `vetrina hub work` first (after a change of the model, import again before), or publish with --incomplete",
     ))
 }

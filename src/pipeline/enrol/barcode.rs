@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use symbol::Symbol;
 
-/// Rows and columns of a picture that are read: evenly spread.
+/// About so many rows and columns of a picture are read, fewer than twice: evenly spread.
 const LINES: usize = 48;
 /// Widths of a module that are read, pixels.
 const MODULE: Range<f32> = 0.6..8.0;
