@@ -163,6 +163,7 @@ fn what_is_wrong_with_a_request_is_said_in_plain_words() {
         ("/api/products", r#"{"products": 3}"#, ["this is the integer 3 at line 1", "give a list in square brackets"]),
         ("/api/products", r#"{"items": []}"#, ["unknown key `items`", "expected `products`"]),
         ("/api/products", "{}", ["the key `products` is missing at line 1", "add it"]),
+        ("/api/undo", "[]", ["the request is a list, not an object", "docs/http-api.md"]),
         ("/api/undo", r#"{"to": "three"}"#, ["this is the string \"three\" at line 1", "give a whole number"]),
     ] {
         let answer = post(&at, path, TOKEN, body);

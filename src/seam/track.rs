@@ -336,10 +336,19 @@ mod tests {
             tracker.update(frame(0, vec![detection(10.0, 0, 0.0), part(score, look)]));
             assert_eq!(tracker.tracks().len(), tracks, "{score} {look}");
         }
-        let settings = TrackSettings { regions: vec![Some(Region::Lower); 5], ..TrackSettings::default() };
-        let mut tracker = Tracker::new(0, settings, ScoreHead { weight: vec![-8.0, -8.0], bias: 4.0 });
-        tracker.update(frame(0, vec![detection(10.0, 0, 0.0), part(0.85, 3.0)]));
-        assert_eq!(tracker.tracks().len(), 1, "the legs of trousers");
+        for (whole, within, tracks) in [
+            (Region::Lower, Region::Lower, 1),
+            (Region::Dress, Region::Upper, 1),
+            (Region::Dress, Region::Lower, 1),
+            (Region::Upper, Region::Upper, 2),
+            (Region::Upper, Region::Lower, 2),
+        ] {
+            let regions = vec![Some(whole), None, None, None, Some(within)];
+            let settings = TrackSettings { regions, ..TrackSettings::default() };
+            let mut tracker = Tracker::new(0, settings, ScoreHead { weight: vec![-8.0, -8.0], bias: 4.0 });
+            tracker.update(frame(0, vec![detection(10.0, 0, 0.0), part(0.85, 3.0)]));
+            assert_eq!(tracker.tracks().len(), tracks, "{within:?} within {whole:?}");
+        }
     }
 
     #[test]

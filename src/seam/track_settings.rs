@@ -67,12 +67,12 @@ impl TrackSettings {
     }
 
     /// Detection score from which the less probable of two boxes within one another is a garment of its own. A top and a skirt
-    /// always are two, two of the lower body never, not even of two persons.
+    /// always are two; of the upper body one is worn under another; any other two never are, not even of two persons.
     pub fn own_score(&self, a: usize, b: usize) -> f32 {
         match (self.region(a), self.region(b)) {
             (Some(Region::Upper), Some(Region::Lower)) | (Some(Region::Lower), Some(Region::Upper)) => 0.0,
-            (Some(Region::Lower), Some(Region::Lower)) => f32::INFINITY,
-            _ => self.own,
+            (Some(Region::Upper), Some(Region::Upper)) | (None, _) | (_, None) => self.own,
+            _ => f32::INFINITY,
         }
     }
 

@@ -138,11 +138,15 @@ async fn change<T: Serialize + Send + 'static>(
     answer(tokio::task::spawn_blocking(work).await)
 }
 
-fn parse<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T> {
+/// Reads a JSON object; serde alone would take a list for one too.
+pub(super) fn parse<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T> {
+    if body.trim_ascii_start().first() == Some(&b'[') {
+        return Err(Fault::new(Kind::Input, "the request is a list, not an object").cure("see docs/http-api.md"));
+    }
     serde_json::from_slice(body).map_err(|error| not_json(&error))
 }
 
-pub(super) fn not_json(error: &serde_json::Error) -> Fault {
+fn not_json(error: &serde_json::Error) -> Fault {
     let words = plain_words(&error.to_string());
     Fault::new(Kind::Input, format!("the request cannot be read: {words}")).cure("see docs/http-api.md")
 }

@@ -2,7 +2,7 @@
 //! were right. What changes something wants the password, and comes from the page.
 
 use super::answers::json_response;
-use super::api::not_json;
+use super::api::parse;
 use super::blur::blurred;
 use super::client::ClientAddress;
 use super::view::QUALITY;
@@ -321,10 +321,6 @@ async fn change(
 
 fn forbidden(app: &App, headers: &HeaderMap) -> Response {
     json_response(StatusCode::FORBIDDEN, &json!({ "error": app.guard.needs_page(headers) }))
-}
-
-fn parse<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T> {
-    serde_json::from_slice(body).map_err(|error| not_json(&error))
 }
 
 fn answer(done: Option<Result<Value>>) -> Response {
