@@ -408,7 +408,10 @@ fn an_outfit_is_enrolled_from_a_clip_and_found_on_another_person_and_undone() {
         "{}",
         text(&both.stderr)
     );
-    ok(vetrina(&["enrol", "--undo", "--catalogue", &db]).output().unwrap());
+    // The catalogue is the mirror's, where its configuration is named.
+    let config = format!("{db}.toml");
+    fs::write(&config, format!("[catalogue]\nfile = {db:?}\n")).unwrap();
+    ok(vetrina(&["enrol", "--undo", "--config", &config]).output().unwrap());
     assert_eq!(["V151", "V131"].map(|id| first_match(&db, &other, id)), before);
 }
 

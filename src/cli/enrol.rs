@@ -45,15 +45,15 @@ pub struct EnrolArgs {
     /// Whoever wears it agrees that numbers are kept: do not ask
     #[arg(long)]
     pub yes: bool,
-    /// Catalogue file
-    #[arg(long, value_name = "FILE", default_value = DEFAULT_DB)]
-    pub catalogue: PathBuf,
+    /// Catalogue file [default: the configuration's]
+    #[arg(long, value_name = "FILE")]
+    pub catalogue: Option<PathBuf>,
     /// Model folder [default: the shipped one]
     #[arg(long, value_name = "DIR")]
     pub model: Option<PathBuf>,
     #[command(flatten)]
     pub backend: BackendArgs,
-    /// Configuration file, for the camera
+    /// Configuration file, for the camera and the catalogue
     #[arg(long, value_name = "FILE", default_value = DEFAULT_PATH)]
     pub config: PathBuf,
     /// Print JSON
@@ -63,10 +63,11 @@ pub struct EnrolArgs {
 
 pub fn run(args: &EnrolArgs) -> Result<()> {
     // Open for no longer than needed: the watching takes a minute.
-    let catalogue = || Catalogue::open(&args.catalogue);
+    let file = catalogue_file(args)?;
+    let catalogue = || Catalogue::open(&file);
     if let Some(number) = args.undo {
         let undone = catalogue()?.undo_enrolment(number)?;
-        return say(args, ("undone", AuditAction::UndoEnrol), &undone);
+        return say(args, &file, ("undone", AuditAction::UndoEnrol), &undone);
     }
     let said = args.id.iter().cloned().zip(args.region).collect();
     let open_catalogue = catalogue()?;
@@ -80,12 +81,21 @@ pub fn run(args: &EnrolArgs) -> Result<()> {
     let (mut source, camera, settings) = open(args)?;
     let mut said = SaidProgress::default();
     let products = watch(source.as_mut(), &mut recognizers, targets, settings, |session| said.progress(session))?;
-    let matcher = Matcher::load(&args.catalogue, recognizers[0].manifest())?;
+    let matcher = Matcher::load(&file, recognizers[0].manifest())?;
     for words in doubts(&matcher, &products) {
         eprintln!("vetrina: warning: {words}: vetrina enrol --undo");
     }
     let enrolment = catalogue()?.enrol(&camera, &model, &products)?;
-    say(args, ("kept", AuditAction::Enrol), &enrolment)
+    say(args, &file, ("kept", AuditAction::Enrol), &enrolment)
+}
+
+/// The catalogue that is named, or else that of the mirror whose configuration is read.
+fn catalogue_file(args: &EnrolArgs) -> Result<PathBuf> {
+    match &args.catalogue {
+        Some(file) => Ok(file.clone()),
+        None if args.config.exists() => Ok(Config::load(&args.config)?.catalogue.file),
+        None => Ok(DEFAULT_DB.into()),
+    }
 }
 
 fn region(name: &str) -> std::result::Result<Region, String> {
@@ -155,9 +165,9 @@ impl SaidProgress {
 }
 
 /// Says what was done, also in the mirror's audit log.
-fn say(args: &EnrolArgs, (what, action): (&str, AuditAction), enrolment: &Enrolment) -> Result<()> {
+fn say(args: &EnrolArgs, catalogue: &Path, (what, action): (&str, AuditAction), enrolment: &Enrolment) -> Result<()> {
     let line = format!("enrolment {} {what}: {}", enrolment.number, enrolment.views_text());
-    CatalogueMirror::of(&args.catalogue).note(action, &line);
+    CatalogueMirror::of(catalogue).note(action, &line);
     if args.json {
         return print(&json(&serde_json::json!({ what: enrolment }))?);
     }
