@@ -1,7 +1,6 @@
 //! `vetrina enrol`: somebody wears a product before the camera, and the catalogue keeps views of it.
 
 use super::backend::BackendArgs;
-use super::catalogue::DEFAULT_DB;
 use super::catalogue::mirror::CatalogueMirror;
 use super::table::{json, print};
 use crate::audit::AuditAction;
@@ -91,11 +90,12 @@ pub fn run(args: &EnrolArgs) -> Result<()> {
 
 /// The catalogue that is named, or else that of the mirror whose configuration is read.
 fn catalogue_file(args: &EnrolArgs) -> Result<PathBuf> {
-    match &args.catalogue {
-        Some(file) => Ok(file.clone()),
-        None if args.config.exists() => Ok(Config::load(&args.config)?.catalogue.file),
-        None => Ok(DEFAULT_DB.into()),
-    }
+    args.catalogue.clone().map_or_else(|| Ok(config(args)?.catalogue.file), Ok)
+}
+
+/// The mirror's configuration; the defaults where there is none.
+fn config(args: &EnrolArgs) -> Result<Config> {
+    if args.config.exists() { Config::load(&args.config) } else { Ok(Config::default()) }
 }
 
 fn region(name: &str) -> std::result::Result<Region, String> {
@@ -127,10 +127,7 @@ fn open(args: &EnrolArgs) -> Result<(Box<dyn Source>, String, EnrolSettings)> {
     }
     let settings = match &args.from {
         // Its size, rate and turn are the configuration's, where there is one.
-        Some(from) => {
-            let config = if args.config.exists() { Config::load(&args.config)? } else { Config::default() };
-            CameraSettings { source: from.clone(), ..config.camera() }
-        }
+        Some(from) => CameraSettings { source: from.clone(), ..config(args)?.camera() },
         None => Config::load(&args.config)?.camera(),
     };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());

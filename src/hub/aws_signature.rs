@@ -61,7 +61,7 @@ fn hmac(key: &[u8], text: &str) -> Result<Vec<u8>> {
     Ok(hmac.finalize().into_bytes().to_vec())
 }
 
-fn hexadecimal(bytes: &[u8]) -> String {
+pub(super) fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -21,6 +21,8 @@ const SILENT: f64 = 600.0;
 const TOLERATED: f64 = 0.1;
 /// More of them that do not have it yet are too many to tell by the others.
 const UNTRIED: f64 = 0.2;
+/// A release that all mirrors of its shop may have.
+const FOR_ALL: &str = "share = 100 and stopped is null";
 
 /// A one-time code for the mirror, whose name is free.
 ///
@@ -111,9 +113,18 @@ pub fn lock_publication(database: &mut Database, shop: &str) -> Result<()> {
 
 /// The number of the newest release of a shop; 0 before the first.
 pub fn newest_release(database: &mut Database, shop: &str) -> Result<u64> {
+    newest(database, shop, "true")
+}
+
+/// The newest release of a shop that all of its mirrors may have; 0 before the first.
+pub fn newest_for_all(database: &mut Database, shop: &str) -> Result<u64> {
+    newest(database, shop, FOR_ALL)
+}
+
+fn newest(database: &mut Database, shop: &str, which: &str) -> Result<u64> {
     let newest = database.run(async |client| {
-        let query = "select coalesce(max(number), 0) from release where shop = $1";
-        client.query_one(query, &[&shop]).await.map(|row| row.get::<_, i64>(0))
+        let query = format!("select coalesce(max(number), 0) from release where shop = $1 and {which}");
+        client.query_one(&query, &[&shop]).await.map(|row| row.get::<_, i64>(0))
     })?;
     Ok(u64::try_from(newest).unwrap_or(0))
 }
@@ -131,15 +142,6 @@ pub fn note_release(database: &mut Database, report: &PublishReport, share: i32,
             [&report.shop, &number, &report.state, &products, &share, &actor];
         client.execute(query, &values).await.map(drop)
     })
-}
-
-/// The newest release of a shop that all of its mirrors may have; 0 before the first.
-pub fn newest_for_all(database: &mut Database, shop: &str) -> Result<u64> {
-    let newest = database.run(async |client| {
-        let query = "select coalesce(max(number), 0) from release where shop = $1 and share = 100 and stopped is null";
-        client.query_one(query, &[&shop]).await.map(|row| row.get::<_, i64>(0))
-    })?;
-    Ok(u64::try_from(newest).unwrap_or(0))
 }
 
 /// Refuses a release that not all mirrors of its shop may have: whoever follows a store would get it.
@@ -166,15 +168,17 @@ pub fn require_for_all(database: &mut Database, report: &PublishReport) -> Resul
 /// all get. One that it has already, `has` or by its report, stays: mirrors refuse a lower number. `None` before the first.
 pub async fn release_for(client: &Client, shop: &str, mirror: &str, has: i64) -> SqlResult<Option<i64>> {
     // The names of all mirrors are read only where a release goes to some of them.
-    let query = "with had as (select greatest($3::bigint,
+    let query = format!(
+        "with had as (select greatest($3::bigint,
                    (select (heartbeat::json->>'release')::bigint from mirror where name = $2)) as number)
                  select release.number, share, stopped is null, release.number <= had.number,
                  case when share < 100 and stopped is null
                    then (select array_agg(name) from mirror where shop = $1 and revoked is null) end
                  from release, had where shop = $1 and release.number >= coalesce(
-                   (select max(number) from release where shop = $1 and share = 100 and stopped is null), 0)
-                 order by release.number desc";
-    let rows = client.query(query, &[&shop, &mirror, &has]).await?;
+                   (select max(number) from release where shop = $1 and {FOR_ALL}), 0)
+                 order by release.number desc"
+    );
+    let rows = client.query(&query, &[&shop, &mirror, &has]).await?;
     let is_given = |row: &&tokio_postgres::Row| {
         let all = row.get::<_, Option<Vec<String>>>(4).unwrap_or_default();
         row.get(3) || (row.get(2) && is_among(mirror, row.get(1), all.iter().map(String::as_str)))

@@ -331,9 +331,9 @@ impl Publication {
         let mut deleted = 0;
         for path in entries(&self.folder.root.join(OBJECTS))? {
             // Files of other names are not the hub's.
-            let Some(hash) = hash_named(&path) else { continue };
+            let Some(hash) = path.file_name().and_then(|name| hash_in(name.to_str()?)) else { continue };
             let made = path.metadata().and_then(|file| file.modified()).unwrap_or(SystemTime::now());
-            if !named.contains(&hash) && made.elapsed().is_ok_and(|age| age > UNNAMED) {
+            if !named.contains(hash) && made.elapsed().is_ok_and(|age| age > UNNAMED) {
                 deleted += usize::from(fs::remove_file(&path).is_ok());
             }
         }
@@ -346,10 +346,10 @@ fn release_of(path: &Path) -> Option<u64> {
     path.file_name()?.to_str()?.strip_prefix("release-")?.strip_suffix(".json")?.parse().ok()
 }
 
-/// `<hash>.zst`: the hash.
-fn hash_named(path: &Path) -> Option<String> {
-    let hash = path.file_name()?.to_str()?.strip_suffix(".zst")?;
-    (hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit())).then(|| hash.to_owned())
+/// `<hash>.zst`, the name of a file in `objects/`: the hash.
+pub(super) fn hash_in(name: &str) -> Option<&str> {
+    let hash = name.strip_suffix(".zst")?;
+    (hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(hash)
 }
 
 fn entries(folder: &Path) -> Result<Vec<PathBuf>> {

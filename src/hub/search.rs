@@ -164,7 +164,7 @@ impl HubSearch {
         &self,
         client: &Client,
         query: &HubQuery,
-        rows: usize,
+        limit: usize,
         scale: Option<&HeadScale>,
     ) -> SqlResult<(Vec<HubHit>, usize)> {
         let (asked, own) = question(&self.heads[query.head as usize], &query.embedding);
@@ -173,9 +173,8 @@ impl HubSearch {
         if tables.is_empty() {
             return Ok((Vec::new(), 0));
         }
-        let asked_for = rows;
         // `offset 0`: rows are looked up one by one; as joins, all pictures and offers would be read for some eighty.
-        let (rows, most) = (rows as i64, query.most as i64);
+        let (rows, most) = (limit as i64, query.most as i64);
         let scaled = scale.map(|scale| scale.question(&query.embedding));
         let order = scale.map_or(EXACT.to_owned(), |scale| format!("{} <-> $4", scale.row()));
         let sql = format!(
@@ -197,7 +196,7 @@ impl HubSearch {
             Some(_) => query_by_indexes(client, &sql, &values).await?,
             None => client.query(&sql, &values).await?,
         };
-        let read = rows.first().map_or(asked_for, |row| row.get::<_, i64>(4) as usize);
+        let read = rows.first().map_or(limit, |row| row.get::<_, i64>(4) as usize);
         let hits = rows
             .iter()
             .map(|row| {

@@ -7,7 +7,7 @@
 //! Not every store can list its files. What it may have is noted in the folder before it is sent, and goes when the folder has lost it.
 //! The manifest that a store has is kept in the folder too: its files stay while mirrors find it there.
 
-use super::aws_signature::AwsKeys;
+use super::aws_signature::{AwsKeys, hexadecimal};
 use super::publish::{ReleaseFolder, put};
 use crate::fault::{Fault, Kind, Result};
 use crate::sync::manifest::FILE;
@@ -208,7 +208,7 @@ impl StoredFiles {
 
 /// What files about a store are called by.
 fn short_name(address: &str) -> String {
-    Sha256::digest(address).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    hexadecimal(&Sha256::digest(address)[..8])
 }
 
 /// The address may hold a password or a signature: what stands before an `@` or behind a `?` is not said.

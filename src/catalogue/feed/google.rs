@@ -33,11 +33,11 @@ const HIDDEN: [&str; 10] =
 pub fn items(table: &FeedTable, map: &ColumnMap) -> Result<(Vec<FeedItem>, Vec<UnknownColumn>, usize)> {
     let columns = GoogleColumns::of(table, map)?;
     let keys = ColumnIndex::of(table);
+    // What a map reads as something else says nothing of it.
+    let telling: Vec<&str> = SHOWN.into_iter().filter(|name| map.fields(name).next().is_none()).collect();
     let is_hidden = |record: &FeedRecord| {
-        // What a map reads as something else says nothing of it.
-        let own = SHOWN.iter().filter(|name| map.fields(name).next().is_none());
-        let said = own.filter_map(|name| keys.get(record, name));
-        said.into_iter().any(|value| HIDDEN.iter().any(|hidden| value.eq_ignore_ascii_case(hidden)))
+        let mut said = telling.iter().filter_map(|name| keys.get(record, name));
+        said.any(|value| HIDDEN.iter().any(|hidden| value.eq_ignore_ascii_case(hidden)))
     };
     let item = |(number, record)| {
         let mut item = FeedItem::of(record, number);
@@ -101,18 +101,15 @@ impl GoogleColumns {
     }
 }
 
-/// `names`: of the column that is the second one.
+/// `second`: the name of a further column of the field.
 fn twice(table: &FeedTable, columns: &GoogleColumns, field: Field, second: &str) -> Fault {
     let first = columns.fields.iter().position(|other| *other == Some(field));
-    let first = first.map_or("", |column| table.columns[column].trim());
-    let text = match key(first) == key(second) {
-        true => format!("the column {:?} stands twice in its first line", second.trim()),
-        false => format!("its columns {first:?} and {:?} are both {}", second.trim(), field.name()),
-    };
-    input(text).cure(match key(first) == key(second) {
-        true => "leave one of them out".to_owned(),
-        false => format!("say which one counts: --map \"{}={first}\"", field.name()),
-    })
+    let (first, second) = (first.map_or("", |column| table.columns[column].trim()), second.trim());
+    if key(first) == key(second) {
+        return input(format!("the column {second:?} stands twice in its first line")).cure("leave one of them out");
+    }
+    input(format!("its columns {first:?} and {second:?} are both {}", field.name()))
+        .cure(format!("say which one counts: --map \"{}={first}\"", field.name()))
 }
 
 fn missing_column(table: &FeedTable, map: &ColumnMap, missing: Field) -> Fault {

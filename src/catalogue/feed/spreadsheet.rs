@@ -35,8 +35,7 @@ pub fn read(bytes: &[u8], is_known: impl Fn(&str) -> bool) -> Result<FeedTable> 
     if bytes.starts_with(MAGIC) {
         check_size(bytes)?;
     }
-    let broken = |error| input("it is an archive, but not a spreadsheet that can be read").cause(error).cure(SAVE_AS);
-    let mut book = open_workbook_auto_from_rs(Cursor::new(bytes)).map_err(broken)?;
+    let mut book = open_workbook_auto_from_rs(Cursor::new(bytes)).map_err(unreadable)?;
     let mut best: Option<(usize, FeedTable)> = None;
     for name in book.sheet_names() {
         let Some(rows) = sheet_rows(&mut book, &name)? else { continue };
@@ -51,15 +50,14 @@ pub fn read(bytes: &[u8], is_known: impl Fn(&str) -> bool) -> Result<FeedTable> 
 
 /// Unpacks all files of the archive and counts their bytes: what the archive says of their sizes may be wrong.
 fn check_size(bytes: &[u8]) -> Result<()> {
-    let broken = |error| input("it is an archive, but not a spreadsheet that can be read").cause(error).cure(SAVE_AS);
-    let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(broken)?;
+    let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(unreadable)?;
     // Some hundred bytes of it say a cell a hundred million times, and its reader makes them all.
     if archive.index_for_name("content.xml").is_some() {
         return Err(input("it is a spreadsheet of OpenDocument (ODS)").cure(SAVE_AS));
     }
     let mut unpacked = 0;
     for number in 0..archive.len() {
-        let file = archive.by_index(number).map_err(broken)?;
+        let file = archive.by_index(number).map_err(unreadable)?;
         let mut file = file.take(MOST_UNPACKED + 1 - unpacked);
         let room = file.limit();
         // What is damaged is said by the reader of the workbook, and counts as far as it was unpacked.
@@ -70,6 +68,10 @@ fn check_size(bytes: &[u8]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+fn unreadable(error: impl std::error::Error + Send + Sync + 'static) -> Fault {
+    input("it is an archive, but not a spreadsheet that can be read").cause(error).cure(SAVE_AS)
 }
 
 fn too_large() -> Fault {

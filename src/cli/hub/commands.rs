@@ -160,17 +160,18 @@ fn publish(args: &PublishArgs) -> Result<()> {
     let key = ReleaseKey::load(&args.key)?;
     let store = args.store.as_deref().map(|address| open_store(address, args)).transpose()?;
     let folder = ReleaseFolder::open(&args.to)?;
-    // The last is the release whose manifest must stay, however old.
-    // The database is locked for this shop until the store has it.
-    let (publication, mut report, needed, database) = match &args.catalogue {
+    // Locked for this shop until the store has the release.
+    let mut database = None;
+    let (publication, mut report) = match &args.catalogue {
         Some(catalogue) => {
             let publication = begin(&folder, args)?;
             write_difference(None, catalogue, &publication.catalogue(), "a catalogue file")?;
             let report = publication.finish(&key, args.after)?;
-            (publication, report, u64::MAX, None)
+            (publication, report)
         }
-        None => publish_from_tables(args, &folder, &key)?,
+        None => publish_from_tables(args, &folder, &key, database.insert(open(&args.database)?))?,
     };
+    let needed = database.as_mut().map_or(Ok(u64::MAX), |database| mirrors::newest_for_all(database, &args.shop))?;
     if let Some(store) = &store {
         // Also what an earlier publication has not brought there to its end.
         store.copy(&folder, &args.shop)?;
@@ -187,23 +188,22 @@ fn publish_from_tables(
     args: &PublishArgs,
     folder: &ReleaseFolder,
     key: &ReleaseKey,
-) -> Result<(Publication, PublishReport, u64, Option<Database>)> {
-    let mut database = open(&args.database)?;
+    database: &mut Database,
+) -> Result<(Publication, PublishReport)> {
     let model = database.require_model()?;
-    require_embedded(args, shop_catalogue::waiting(&mut database, &args.shop, &model)?)?;
-    mirrors::lock_publication(&mut database, &args.shop)?;
+    require_embedded(args, shop_catalogue::waiting(database, &args.shop, &model)?)?;
+    mirrors::lock_publication(database, &args.shop)?;
     let publication = begin(folder, args)?;
     // Once more, as of the moment that is published.
-    let waiting = shop_catalogue::write(&mut database, &args.shop, &model, &publication.catalogue())?;
+    let waiting = shop_catalogue::write(database, &args.shop, &model, &publication.catalogue())?;
     require_embedded(args, waiting)?;
-    let after = mirrors::newest_release(&mut database, &args.shop)?.max(args.after);
+    let after = mirrors::newest_release(database, &args.shop)?.max(args.after);
     let report = publication.finish(key, after)?;
-    mirrors::note_release(&mut database, &report, i32::from(args.share), &actor())?;
+    mirrors::note_release(database, &report, i32::from(args.share), &actor())?;
     if args.store.is_some() {
-        mirrors::require_for_all(&mut database, &report)?;
+        mirrors::require_for_all(database, &report)?;
     }
-    let needed = mirrors::newest_for_all(&mut database, &args.shop)?;
-    Ok((publication, report, needed, Some(database)))
+    Ok((publication, report))
 }
 
 fn open_store(address: &str, args: &PublishArgs) -> Result<ReleaseStore> {

@@ -3,6 +3,7 @@
 use super::{AskingMirror, Hub, ShopPath, Use, failed, refuse, refuse_stranger};
 use crate::hub::database::database_fault;
 use crate::hub::mirrors;
+use crate::hub::publish::hash_in;
 use crate::sync::manifest::OBJECTS;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, Request, State};
@@ -55,7 +56,7 @@ pub async fn manifest(
 /// A file of any shop: its name is its hash, and what a mirror does with it depends on a signed manifest.
 pub async fn object(State(hub): State<Hub>, _: AskingMirror, Path(name): Path<String>, headers: HeaderMap) -> Response {
     let none = || refuse(StatusCode::NOT_FOUND, "there is no such file");
-    if !name.strip_suffix(".zst").is_some_and(|hash| hash.bytes().all(|byte| byte.is_ascii_hexdigit())) {
+    if hash_in(&name).is_none() {
         return none();
     }
     let path = hub.settings.releases.join(OBJECTS).join(&name);
