@@ -115,7 +115,7 @@ fn a_worker_of_the_old_model_takes_nothing_from_the_new_one_and_nothing_is_publi
     done(&work);
     hub.postgres.sql("hub", "delete from view where sha256 = (select min(sha256) from view)");
     let publish = hub.publish_command("berlin");
-    refused(&strs(&publish), 2, "not embedded yet: 1 of the pictures of berlin");
+    refused(&strs(&publish), 2, "pictures of berlin are not embedded yet: 1");
     assert_eq!(json(&[&strs(&publish)[..], &["--incomplete"]].concat())["products"], 2);
     // What was lost is queued again by an import.
     hub.import(&hub.shop.path("feed.csv"), &["berlin"]);

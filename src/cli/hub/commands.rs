@@ -234,7 +234,7 @@ fn require_embedded(args: &PublishArgs, waiting: i64) -> Result<()> {
     if waiting == 0 || args.incomplete {
         return Ok(());
     }
-    Err(Fault::new(Kind::Usage, format!("not embedded yet: {waiting} of the pictures of {}", args.shop)).cure(
+    Err(Fault::new(Kind::Usage, format!("pictures of {} are not embedded yet: {waiting}", args.shop)).cure(
         "run `vetrina hub work` first (after a change of the model, import again before), or publish with --incomplete",
     ))
 }
